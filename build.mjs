@@ -1,0 +1,57 @@
+// Builds the package: src/ to dist/ (code and declarations), and test/ and bench/ to build/.
+// esbuild transpiles file by file, so the trees stay the same and the entry file of a worker thread
+// is a file of its own; tsc checks the types of src/ and writes its declarations.
+
+import { spawnSync } from 'node:child_process'
+import { chmodSync, existsSync, readdirSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+
+const root = dirname(fileURLToPath(import.meta.url))
+process.chdir(root)
+
+/** Transpiles every TypeScript file below `from` to the same place below `to`, afresh. */
+async function transpile(from, to) {
+  rmSync(to, { recursive: true, force: true })
+  if (!existsSync(from)) return
+  const entryPoints = readdirSync(from, { recursive: true })
+    .filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts'))
+    .map((name) => join(from, name))
+  if (entryPoints.length === 0) return
+  await build({
+    entryPoints,
+    outbase: from,
+    outdir: to,
+    bundle: false,
+    format: 'esm',
+    platform: 'node',
+    // Lowers `using`, which Node 20 does not know.
+    target: 'node20',
+    charset: 'utf8',
+    logLevel: 'warning',
+  })
+}
+
+/** Writes the declarations of src/; false when its types do not hold. */
+function declare() {
+  const packageFile = createRequire(import.meta.url).resolve('typescript/package.json')
+  const tsc = join(dirname(packageFile), 'bin', 'tsc')
+  const run = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { stdio: 'inherit' })
+  return run.status === 0
+}
+
+try {
+  await transpile('src', 'dist')
+  await transpile('test', 'build/test')
+  await transpile('bench', 'build/bench')
+} catch {
+  // esbuild has printed what is wrong.
+  process.exit(1)
+}
+
+const commandLine = 'dist/cli/main.js'
+if (existsSync(commandLine)) chmodSync(commandLine, 0o755)
+
+if (!declare()) process.exit(1)

@@ -1,0 +1,29 @@
+/**
+ * The flush worker's doorbell, and the two words that say what it is rung for.
+ */
+import { add, notify } from '#atomics'
+import { DelayedKick, Group, Header } from '../shared/layout.js'
+import { isAfter } from '../shared/stamp.js'
+import type { Core } from './core.js'
+
+/** Wakes the flush worker. */
+export function ringBell(core: Core): void {
+  add(core.words, Header.bell, 1)
+  notify(core.words, Header.bell)
+}
+
+/** Wants everything up to `epoch` durable. @requires round mutex */
+export function want(core: Core, group: number, epoch: number): void {
+  const at = core.arena.groupAt(group)
+  if (!isAfter(epoch, core.words[at + Group.want]!)) return
+  core.words[at + Group.want] = epoch
+  core.bellDue = true
+}
+
+/** The first dirty block of a quiet group starts the clock. @requires round mutex */
+export function armDelayedKick(core: Core, group: number): void {
+  const at = core.arena.groupAt(group) + Group.delayed
+  if (core.words[at] !== DelayedKick.NONE) return
+  core.words[at] = DelayedKick.ASKED
+  core.bellDue = true
+}

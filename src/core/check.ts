@@ -1,0 +1,249 @@
+/**
+ * Every invariant, by name: `check()` returns those that are broken. It may run beside load: what looks wrong without
+ * locks is looked at again with them, and a frame that somebody is in is left to the next check.
+ *
+ *   F1  a free frame has no name and is on the free list once        F2  the free count is the list's length
+ *   D1  a named frame is in the chain of its name, once              D2  a chain's frames hash to it
+ *   P1, P2  the policy's own (lru2.ts)                               P3  a named clean frame is in the policy
+ *   W1  a frame is in its group's dirty list if it has an owed image W2  the dirty count is the list's length
+ *   W3  a spare has one owner: free list, undo or aside list         W4  images of a frame are ordered by epoch
+ *   W5  a stamp is not after the group's epoch                       L1  pins are those of the journals
+ *   L2  an exclusive latch is a live slot's
+ */
+import { load } from '#atomics'
+import { pinsOf, tryLatch, writerOf } from '../shared/latch.js'
+import { Frame, Group, GUARDS_MAX, Header, Slot, SlotState, Spare } from '../shared/layout.js'
+import type { Mutex } from '../shared/mutex.js'
+import { JOURNAL } from '../shared/slot.js'
+import { ABSENT, CHANGING, epochOf, isAfter } from '../shared/stamp.js'
+import type { FrameIndex } from '../shared/struct.js'
+import { type Core, leave } from './core.js'
+import { findUnderStripe, headOf, stripeOf } from './directory.js'
+import { isClean } from './frames.js'
+import { imageStamps, LIST_END } from './images.js'
+import { tryLockRound, unlockRound } from './rounds.js'
+
+/** How long to try for a mutex; sections are microseconds long, but their thread may have lost its processor. */
+const TRY_MS = 2000
+
+/** Any thread; takes each lock in turn, never two of a kind, and never sleeps. */
+export function check(core: Core): string[] {
+  const broken: string[] = []
+  checkFreeListAndPolicy(core, broken)
+  checkChains(core, broken)
+  for (let frame = 0; frame < core.arena.geometry.blocks; frame++) {
+    checkLatch(core, frame, broken)
+    if (looksMisplaced(core, frame)) checkPlace(core, frame, broken)
+  }
+  for (let group = 0; group < core.arena.geometry.groups; group++) checkGroup(core, group, broken)
+  return broken
+}
+
+function locked(
+  what: string,
+  tryLock: () => boolean,
+  unlock: () => void,
+  broken: string[],
+  section: () => void,
+): void {
+  const endMs = performance.now() + TRY_MS
+  while (!tryLock()) {
+    if (performance.now() < endMs) continue
+    broken.push(`X1 ${what}: held for more than ${TRY_MS} ms`)
+    return
+  }
+  try {
+    section()
+  } finally {
+    unlock()
+  }
+}
+
+function withMutex(core: Core, mutex: Mutex, broken: string[], section: () => void): void {
+  locked(mutex.name, () => mutex.tryLock(core.slot.index), () => mutex.unlock(), broken, section) // prettier-ignore
+}
+
+function checkFreeListAndPolicy(core: Core, broken: string[]): void {
+  const { words, arena } = core
+  withMutex(core, core.policyMutex, broken, () => {
+    let length = 0
+    for (
+      let link = words[Header.freeHead]!;
+      link !== 0;
+      link = words[arena.frameAt(link - 1) + Frame.policySlot]!
+    ) {
+      if (words[arena.frameAt(link - 1) + Frame.partition] !== 0)
+        broken.push(`F1 frame ${link - 1}: free, but has a name`)
+      if (++length > arena.geometry.blocks) {
+        broken.push('F1 the free list is a cycle')
+        return
+      }
+    }
+    if (length !== words[Header.freeCount])
+      broken.push(`F2 ${length} frames are free, the count says ${words[Header.freeCount]!}`)
+    broken.push(...core.policy.check())
+  })
+}
+
+function checkChains(core: Core, broken: string[]): void {
+  const { words, arena } = core
+  const { heads, stripes, blocks } = arena.geometry
+  for (let stripe = 0; stripe < stripes; stripe++) {
+    withMutex(core, core.stripes[stripe]!, broken, () => {
+      for (let head = stripe; head < heads; head += stripes) {
+        let steps = 0
+        for (
+          let link = words[arena.headsAt + head]!;
+          link !== 0;
+          link = words[arena.frameAt(link - 1) + Frame.next]!
+        ) {
+          if (words[arena.frameAt(link - 1) + Frame.partition] === 0)
+            broken.push(`D2 frame ${link - 1}: in chain ${head} without a name`)
+          else if (headOf(core, link - 1) !== head)
+            broken.push(`D2 frame ${link - 1}: in chain ${head}, hashes to ${headOf(core, link - 1)}`)
+          if (++steps > blocks) {
+            broken.push(`D1 chain ${head} is a cycle`)
+            return
+          }
+        }
+      }
+    })
+  }
+}
+
+/** A look without locks; what it finds is looked at again with the latch. */
+function looksMisplaced(core: Core, frame: FrameIndex): boolean {
+  const at = core.arena.frameAt(frame)
+  const { words } = core
+  if (words[at + Frame.partition] === 0) return true
+  return (
+    words[core.arena.headsAt + headOf(core, frame)] !== frame + 1 ||
+    (isClean(core, at) && !core.policy.has(frame))
+  )
+}
+
+/** Where a frame nobody is in belongs, and whether it is there. */
+function checkPlace(core: Core, frame: FrameIndex, broken: string[]): void {
+  const { words, arena, slot, policyMutex, policy } = core
+  const at = arena.frameAt(frame)
+  if (!tryLatch(words, at + Frame.latch, slot.index)) return
+  try {
+    if (words[at + Frame.partition] === 0) {
+      withMutex(core, policyMutex, broken, () => {
+        let link = words[Header.freeHead]!
+        for (let left = arena.geometry.blocks; link !== 0 && link !== frame + 1 && left > 0; left--) {
+          link = words[arena.frameAt(link - 1) + Frame.policySlot]!
+        }
+        if (link !== frame + 1) broken.push(`F1 frame ${frame}: has no name and is not free`)
+      })
+      return
+    }
+    const head = headOf(core, frame)
+    withMutex(core, stripeOf(core, head), broken, () => {
+      const [partition, low, high] = [
+        words[at + Frame.partition]! - 1,
+        words[at + Frame.blockLow]!,
+        words[at + Frame.blockHigh]!,
+      ]
+      const found = findUnderStripe(core, head, partition, low, high)
+      if (found !== frame)
+        broken.push(
+          `D1 ${core.describe(frame)}: its chain has ${found < 0 ? 'no frame' : `frame ${found}`} for it, not frame ${frame}`,
+        )
+    })
+    withMutex(core, policyMutex, broken, () => {
+      if (isClean(core, at) && words[Header.policySize] === 0 && !policy.has(frame)) return // the next search takes it back
+      if (isClean(core, at) && !policy.has(frame) && (words[at + Frame.state]! & ABSENT) === 0)
+        broken.push(`P3 ${core.describe(frame)}: clean, and not in the policy`)
+    })
+  } finally {
+    leave(core, frame)
+  }
+}
+
+/** Looks several times: pins come and go beside us. */
+function checkLatch(core: Core, frame: FrameIndex, broken: string[]): void {
+  const { words, arena } = core
+  const latchAt = arena.frameAt(frame) + Frame.latch
+  let problem = ''
+  for (let tries = 0; tries < 100; tries++) {
+    const word = load(words, latchAt)
+    if (pinsOf(word) === 0 && writerOf(word) < 0) return
+    const pins = journaledPins(core, frame)
+    const writer = writerOf(word)
+    if (load(words, latchAt) !== word || pins < 0) continue
+    if (writer >= 0 && words[arena.slotAt(writer) + Slot.state] !== SlotState.LIVE) {
+      problem = `L2 ${core.describe(frame)}: latched by slot ${writer}, which nobody has`
+    } else if (pins !== pinsOf(word)) {
+      problem = `L1 ${core.describe(frame)}: ${pinsOf(word)} pins, ${pins} in the journals`
+    } else {
+      return
+    }
+  }
+  if (problem !== '') broken.push(problem)
+}
+
+/** Pins on a frame that the journals know of; -1 while one of them is coming or going. */
+function journaledPins(core: Core, frame: FrameIndex): number {
+  const { words, arena } = core
+  let pins = 0
+  for (let slot = 0; slot < arena.geometry.slots; slot++) {
+    if (words[arena.slotAt(slot) + Slot.state] === SlotState.FREE) continue
+    const start = arena.journalAt(slot)
+    for (let at = start; at < start + GUARDS_MAX; at++) {
+      const entry = words[at]!
+      if (entry >>> 2 !== frame || entry === JOURNAL.FREE) continue
+      if ((entry & 3) === JOURNAL.HELD) pins++
+      else if ((entry & 3) !== JOURNAL.FREE) return -1
+    }
+  }
+  return pins
+}
+
+function checkGroup(core: Core, group: number, broken: string[]): void {
+  locked(`round ${group}`, () => tryLockRound(core, group), () => unlockRound(core, group), broken, () => {
+    const { words, arena } = core
+    const at = arena.groupAt(group)
+    const listed = new Set<FrameIndex>()
+    for (let link = words[at + Group.dirtyHead]!; link !== LIST_END && !listed.has(link - 1); ) {
+      listed.add(link - 1)
+      link = words[arena.frameAt(link - 1) + Frame.dirtyNext]!
+    }
+    if (listed.size !== words[at + Group.dirty]) broken.push(`W2 group ${group}: ${listed.size} dirty frames, the count says ${words[at + Group.dirty]!}`)
+    const owners = new Map<number, string>()
+    const own = (link: number, owner: string) => {
+      if (owners.has(link - 1)) broken.push(`W3 spare ${link - 1}: in ${owners.get(link - 1)!} and in ${owner}`)
+      owners.set(link - 1, owner)
+    }
+    for (let link = words[at + Group.spareHead]!; link !== 0 && !owners.has(link - 1); link = words[arena.spareAt(link - 1) + Spare.next]!) own(link, 'the free list')
+    for (let frame = 0; frame < arena.geometry.blocks; frame++) {
+      const frameAt = arena.frameAt(frame)
+      if (words[frameAt + Frame.partition] === 0 || core.partitions[words[frameAt + Frame.partition]! - 1]!.group !== group) continue
+      const stamps = imageStamps(core, frame)
+      if (stamps.length > 0 && !listed.has(frame)) broken.push(`W1 ${core.describe(frame)}: owes an image, is not in the dirty list`)
+      if (stamps.length === 0 && words[frameAt + Frame.aside] === 0 && listed.has(frame)) broken.push(`W1 ${core.describe(frame)}: owes nothing, is in the dirty list`)
+      stamps.forEach((stamp, i) => {
+        if (i > 0 && isAfter(epochOf(stamp), epochOf(stamps[i - 1]!))) broken.push(`W4 ${core.describe(frame)}: an older image has a newer stamp`)
+        if (isAfter(epochOf(stamp), words[at + Group.epoch]!)) broken.push(`W5 ${core.describe(frame)}: stamped after epoch ${words[at + Group.epoch]!}`)
+      })
+      if (words[frameAt + Frame.undo] !== 0) own(words[frameAt + Frame.undo]!, `the undo of frame ${frame}`)
+      for (let link = words[frameAt + Frame.aside]!; link !== 0; link = words[arena.spareAt(link - 1) + Spare.next]!) own(link, `the asides of frame ${frame}`)
+    }
+    const perGroup = arena.geometry.spares / arena.geometry.groups
+    if (owners.size !== perGroup) broken.push(`W3 group ${group}: ${owners.size} of ${perGroup} spares have an owner`)
+  }) // prettier-ignore
+}
+
+/** What is left when nobody is in anywhere: for tests, and for close. */
+export function checkQuiet(core: Core): string[] {
+  const broken = check(core)
+  for (let frame = 0; frame < core.arena.geometry.blocks; frame++) {
+    const at = core.arena.frameAt(frame)
+    const word = load(core.words, at + Frame.latch)
+    if (pinsOf(word) !== 0 || writerOf(word) >= 0)
+      broken.push(`Q1 ${core.describe(frame)}: somebody is still in`)
+    if ((core.words[at + Frame.state]! & CHANGING) !== 0)
+      broken.push(`Q2 ${core.describe(frame)}: still CHANGING`)
+  }
+  return broken
+}

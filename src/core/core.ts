@@ -1,0 +1,154 @@
+/**
+ * A thread's context: the shared words seen by one attached thread, with its slot, its locks and its devices. All
+ * functions of the cache take it first. Nothing in it is shared but what the arena points at.
+ */
+import { load, type Words } from '#atomics'
+import type { Arena } from '../shared/arena.js'
+import { Condition } from '../shared/condition.js'
+import { CacheError } from '../shared/errors.js'
+import { EngineState, Frame, Group, Header, Partition } from '../shared/layout.js'
+import { Mutex, RANK } from '../shared/mutex.js'
+import type { ThreadSlot } from '../shared/slot.js'
+import { unlatch } from '../shared/latch.js'
+import type { FrameIndex } from '../shared/struct.js'
+import { Tracer } from '../shared/trace.js'
+import type { Device } from './device.js'
+import { type Policy, policyOf } from './policy.js'
+
+/** What is fixed of a partition, and its device as this thread sees it. */
+export interface PartitionView {
+  readonly index: number
+  readonly name: string
+  readonly group: number
+  readonly blockSize: number
+  readonly blocks: number
+  readonly readOnly: boolean
+  readonly device: Device
+  /** A view of each frame, as long as this partition's blocks; made when first asked for. */
+  readonly views: (Uint8Array<SharedArrayBuffer> | undefined)[]
+}
+
+export interface CoreOptions {
+  readonly names: readonly string[]
+  readonly writeOrder: readonly string[]
+  readonly policy: 'lru2' | '2q'
+  readonly devices: readonly Device[]
+  /** Whether this thread may sleep in Atomics.wait and call the system synchronously. */
+  readonly mayBlock: boolean
+}
+
+export class Core {
+  readonly arena: Arena
+  readonly words: Words
+  readonly slot: ThreadSlot
+  readonly mayBlock: boolean
+  readonly writeOrder: readonly string[]
+  readonly partitions: readonly PartitionView[]
+  readonly policyMutex: Mutex
+  readonly stripes: readonly Mutex[]
+  readonly rounds: readonly Mutex[]
+  /** A frame may have become free. */
+  readonly freed: Condition
+  /** Something of a group's rounds moved. */
+  readonly turns: readonly Condition[]
+  /** A spare of a group came back, or there will be none. */
+  readonly spares: readonly Condition[]
+  readonly policy: Policy
+  readonly tracer: Tracer
+  /** Frames that guards of this thread hold alone. */
+  readonly alone = new Set<FrameIndex>()
+  /** Set under a round mutex: the flush worker has work; rung after unlock. */
+  bellDue = false
+  /** Set under a round mutex: a spare came back; signalled after unlock. */
+  sparesFreed = false
+
+  constructor(arena: Arena, slot: ThreadSlot, options: CoreOptions) {
+    const { words, geometry } = arena
+    this.arena = arena
+    this.words = words
+    this.slot = slot
+    this.mayBlock = options.mayBlock
+    this.writeOrder = options.writeOrder
+    this.partitions = options.names.map((name, index) => {
+      const at = arena.partitionAt(index)
+      return {
+        index,
+        name,
+        group: words[at + Partition.group]!,
+        blockSize: words[at + Partition.blockSize]!,
+        blocks: (words[at + Partition.blocksLow]! >>> 0) + words[at + Partition.blocksHigh]! * 2 ** 32,
+        readOnly: words[at + Partition.readOnly] === 1,
+        device: options.devices[index]!,
+        views: [],
+      }
+    })
+    this.policyMutex = new Mutex(words, Header.policyMutex, RANK.policy, 'policy')
+    this.stripes = Array.from(
+      { length: geometry.stripes },
+      (_, i) => new Mutex(words, arena.stripeAt(i), RANK.stripe, `stripe ${i}`),
+    )
+    this.rounds = Array.from(
+      { length: geometry.groups },
+      (_, i) => new Mutex(words, arena.groupAt(i) + Group.mutex, RANK.round, `round ${i}`),
+    )
+    this.freed = new Condition(words, Header.freed, Header.freedWaiters)
+    this.turns = Array.from({ length: geometry.groups }, (_, i) => {
+      const at = arena.groupAt(i)
+      return new Condition(words, at + Group.turn, at + Group.turnWaiters)
+    })
+    this.spares = Array.from({ length: geometry.groups }, (_, i) => {
+      const at = arena.groupAt(i)
+      return new Condition(words, at + Group.spareFreed, at + Group.spareWaiters)
+    })
+    this.policy = policyOf(options.policy, arena, slot)
+    this.tracer = new Tracer(arena, slot.index)
+  }
+
+  /** The bytes of a frame as this partition sees them. */
+  view(partition: PartitionView, frame: FrameIndex): Uint8Array<SharedArrayBuffer> {
+    return (partition.views[frame] ??= this.arena.view(frame, partition.blockSize))
+  }
+
+  /** Throws unless the engine is open: a plain load, for every path. */
+  assertOpen(): void {
+    if (this.words[Header.state] !== EngineState.OPEN) throw this.notOpen()
+  }
+
+  /** Throws when nobody writes any more; a cache that is closing still flushes. */
+  assertRunning(): void {
+    const state = load(this.words, Header.state)
+    if (state !== EngineState.OPEN && state !== EngineState.CLOSING) throw this.notOpen()
+  }
+
+  notOpen(): CacheError {
+    switch (load(this.words, Header.state)) {
+      case EngineState.BROKEN:
+        return new CacheError(
+          'ERR_DCACHE_WORKER_DIED',
+          'a worker of the engine ended; nothing is written any more',
+        )
+      case EngineState.ORPHANED:
+        return new CacheError('ERR_DCACHE_ORPHANED', 'the thread that owned the cache ended')
+      default:
+        return new CacheError('ERR_DCACHE_CLOSED', 'the cache is closed')
+    }
+  }
+
+  /** `block 12 of 'data'` for the block that a frame holds; for messages. */
+  describe(frame: FrameIndex): string {
+    const at = this.arena.frameAt(frame)
+    const partition = this.words[at + Frame.partition]! - 1
+    const name = this.partitions[partition]?.name
+    return name === undefined ? `frame ${frame}` : `block ${blockOf(this.words, at)} of '${name}'`
+  }
+}
+
+/** The block number in a frame's identity. */
+export const blockOf = (words: Words, frameAt: number): number =>
+  (words[frameAt + Frame.blockLow]! >>> 0) + words[frameAt + Frame.blockHigh]! * 2 ** 32
+
+/** Gives the exclusive latch up, and tells those who wait for a frame. @requires the frame's latch */
+export function leave(core: Core, frame: FrameIndex): void {
+  unlatch(core.words, core.arena.frameAt(frame) + Frame.latch)
+  core.freed.signal()
+}

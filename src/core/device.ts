@@ -1,0 +1,13 @@
+/**
+ * The device port: what the cache needs of a partition's storage. Positions and lengths are bytes within the partition,
+ * multiples of its block size. A call either does all it was asked, or throws the system's error.
+ */
+export interface Device {
+  /** @throws the system's error; a short read is one */
+  readSync(target: Uint8Array, position: number): void
+  read(target: Uint8Array, position: number): Promise<void>
+  /** Writes from the thread of the partition's writer only. A short write is continued, or throws. */
+  writeSync(source: Uint8Array, position: number): void
+  /** Returns when all that was written is durable. */
+  syncSync(): void
+}

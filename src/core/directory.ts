@@ -1,0 +1,111 @@
+/**
+ * The directory: from (partition, block) to the frame that holds it. Chains hang on hash heads, of which there are at
+ * least as many as blocks; they change under the stripe mutex of their head, and are read without it.
+ *
+ * A walk with plain loads may see a chain that is being changed, and may be led into another chain by a frame that
+ * moved: it is bounded, and what it finds is looked at again once it is pinned. What it does not find is looked for
+ * again under the stripe before anything follows from that.
+ */
+import { store } from '#atomics'
+import { Frame } from '../shared/layout.js'
+import type { FrameIndex } from '../shared/struct.js'
+import type { Core } from './core.js'
+
+/** Steps of a walk without the stripe. */
+export const WALK_MAX = 64
+
+/** Place of a block's head among the heads. */
+export function hashOf(heads: number, partition: number, low: number, high: number): number {
+  let h = low ^ Math.imul(high + 1, 0x85ebca6b) ^ Math.imul(partition + 1, 0xc2b2ae35)
+  h = Math.imul(h, 0x9e3779b1)
+  h ^= h >>> 15
+  return h & (heads - 1)
+}
+
+/** Whether a frame holds this block. Certain only with a pin, the latch or the stripe. */
+export function isNamed(core: Core, frameAt: number, partition: number, low: number, high: number): boolean {
+  const { words } = core
+  return (
+    words[frameAt + Frame.blockLow] === low &&
+    words[frameAt + Frame.partition] === partition + 1 &&
+    words[frameAt + Frame.blockHigh] === high
+  )
+}
+
+/** The frame that seems to hold the block, -1 if none was met. */
+export function find(core: Core, partition: number, low: number, high: number): FrameIndex {
+  const { words, arena } = core
+  let link = words[arena.headsAt + hashOf(arena.geometry.heads, partition, low, high)]!
+  for (let steps = WALK_MAX; link !== 0 && steps > 0; steps--) {
+    const at = arena.framesAt + (link - 1) * Frame.WORDS
+    if (isNamed(core, at, partition, low, high)) return link - 1
+    link = words[at + Frame.next]!
+  }
+  return -1
+}
+
+/** The frame that holds the block, -1 if none does. @requires the stripe of `head` */
+export function findUnderStripe(
+  core: Core,
+  head: number,
+  partition: number,
+  low: number,
+  high: number,
+): FrameIndex {
+  const { words, arena } = core
+  for (let link = words[arena.headsAt + head]!; link !== 0;) {
+    const at = arena.framesAt + (link - 1) * Frame.WORDS
+    if (isNamed(core, at, partition, low, high)) return link - 1
+    link = words[at + Frame.next]!
+  }
+  return -1
+}
+
+/**
+ * Names a frame and hangs it in.
+ * @requires the stripe of `head`; the frame's latch; that it is in no chain
+ */
+export function chain(
+  core: Core,
+  frame: FrameIndex,
+  head: number,
+  partition: number,
+  low: number,
+  high: number,
+): void {
+  const { words, arena } = core
+  const at = arena.frameAt(frame)
+  words[at + Frame.blockLow] = low
+  words[at + Frame.blockHigh] = high
+  words[at + Frame.partition] = partition + 1
+  words[at + Frame.next] = words[arena.headsAt + head]!
+  store(words, arena.headsAt + head, frame + 1)
+}
+
+/**
+ * Takes a frame out of its chain, and its name away.
+ * @requires the stripe of its head; the frame's latch
+ */
+export function unchain(core: Core, frame: FrameIndex): void {
+  const { words, arena } = core
+  const at = arena.frameAt(frame)
+  let linkAt = arena.headsAt + headOf(core, frame)
+  while (words[linkAt] !== frame + 1)
+    linkAt = arena.framesAt + (words[linkAt]! - 1) * Frame.WORDS + Frame.next
+  store(words, linkAt, words[at + Frame.next]!)
+  words[at + Frame.partition] = 0
+}
+
+/** The head of the chain in which a named frame hangs. */
+export function headOf(core: Core, frame: FrameIndex): number {
+  const { words, arena } = core
+  const at = arena.frameAt(frame)
+  return hashOf(
+    arena.geometry.heads,
+    words[at + Frame.partition]! - 1,
+    words[at + Frame.blockLow]!,
+    words[at + Frame.blockHigh]!,
+  )
+}
+
+export const stripeOf = (core: Core, head: number) => core.stripes[head & (core.arena.geometry.stripes - 1)]!

@@ -1,0 +1,64 @@
+/**
+ * A partition in a file or on a block device, through the owner's descriptor. A call of the system may do less than
+ * asked: every one is continued until all is done, or nothing more comes.
+ */
+import { fsyncSync, read, readSync, writeSync } from 'node:fs'
+import { promisify } from 'node:util'
+import type { Device } from './device.js'
+
+const readAsync = promisify(read)
+
+export class FileDevice implements Device {
+  readonly #fd: number
+  readonly #offset: number
+
+  /** `offset`: where in the file the partition begins, bytes. The descriptor is the owner's: it is never closed here. */
+  constructor(fd: number, offset: number) {
+    this.#fd = fd
+    this.#offset = offset
+  }
+
+  readSync(target: Uint8Array, position: number): void {
+    for (let done = 0; done < target.length;) {
+      const count = readSync(this.#fd, target, done, target.length - done, this.#offset + position + done)
+      if (count === 0) throw endOfFile(position + done)
+      done += count
+    }
+  }
+
+  async read(target: Uint8Array, position: number): Promise<void> {
+    for (let done = 0; done < target.length;) {
+      const { bytesRead } = await readAsync(
+        this.#fd,
+        target,
+        done,
+        target.length - done,
+        this.#offset + position + done,
+      )
+      if (bytesRead === 0) throw endOfFile(position + done)
+      done += bytesRead
+    }
+  }
+
+  writeSync(source: Uint8Array, position: number): void {
+    for (let done = 0; done < source.length;) {
+      const count = writeSync(this.#fd, source, done, source.length - done, this.#offset + position + done)
+      if (count === 0)
+        throw Object.assign(new Error('the device takes no more bytes'), {
+          code: 'ENOSPC',
+          errno: -28,
+          syscall: 'write',
+        })
+      done += count
+    }
+  }
+
+  syncSync(): void {
+    fsyncSync(this.#fd)
+  }
+}
+
+function endOfFile(position: number): Error {
+  const message = `the file ends at byte ${position} of the partition: it was cut after it was opened`
+  return Object.assign(new Error(message), { code: 'EIO', errno: -5, syscall: 'read' })
+}

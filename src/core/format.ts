@@ -1,0 +1,80 @@
+/**
+ * A new engine's memory: every list and record as it is before the first block. By the owner, once, before anybody else
+ * has the buffer.
+ */
+import { store } from '#atomics'
+import { Arena } from '../shared/arena.js'
+import type { Config } from '../shared/config.js'
+import { geometryOf } from '../shared/config.js'
+import {
+  EngineState,
+  EVENT_RECORD_WORDS,
+  EVENTS_MAX,
+  Frame,
+  Group,
+  Header,
+  Partition,
+  Spare,
+} from '../shared/layout.js'
+import { Ring } from '../shared/ring.js'
+import { ABSENT } from '../shared/stamp.js'
+import { LIST_END } from './images.js'
+
+/** `blocks`: how many blocks each partition has, in the order of the config. @throws ERR_DCACHE_MEMORY */
+export function formatArena(config: Config, blocks: readonly number[], idLow: number, idHigh: number): Arena {
+  const arena = Arena.create(geometryOf(config), idLow, idHigh)
+  formatPartitions(arena, config, blocks)
+  formatGroups(arena, config)
+  formatFrames(arena)
+  eventsOf(arena).init()
+  store(arena.words, Header.state, EngineState.OPEN)
+  return arena
+}
+
+/** News from the flush worker to the owner: see events.ts. */
+export const eventsOf = (arena: Arena): Ring =>
+  new Ring(arena.words, arena.eventsAt, EVENTS_MAX, EVENT_RECORD_WORDS)
+
+function formatPartitions(arena: Arena, config: Config, blocks: readonly number[]): void {
+  const { words } = arena
+  config.partitions.forEach((partition, index) => {
+    const at = arena.partitionAt(index)
+    words[at + Partition.group] = partition.group
+    words[at + Partition.readOnly] = partition.readOnly ? 1 : 0
+    words[at + Partition.blockSize] = partition.blockSize
+    words[at + Partition.blocksLow] = blocks[index]! | 0
+    words[at + Partition.blocksHigh] = Math.floor(blocks[index]! / 2 ** 32)
+  })
+}
+
+/** Epochs begin at 1; everything up to 0 is done. Spares and dirty blocks are divided evenly among the groups. */
+function formatGroups(arena: Arena, config: Config): void {
+  const { words, geometry } = arena
+  const sparesOfGroup = geometry.spares / geometry.groups
+  for (let group = 0; group < geometry.groups; group++) {
+    const at = arena.groupAt(group)
+    words[at + Group.epoch] = 1
+    words[at + Group.dirtyHead] = LIST_END
+    words[at + Group.dirtyMax] = Math.max(
+      1,
+      Math.floor((geometry.blocks * config.dirtyLimit) / geometry.groups),
+    )
+    words[at + Group.spareCount] = sparesOfGroup
+    for (let i = 0; i < sparesOfGroup; i++) {
+      const spare = group * sparesOfGroup + i
+      words[arena.spareAt(spare) + Spare.next] = words[at + Group.spareHead]!
+      words[at + Group.spareHead] = spare + 1
+    }
+  }
+}
+
+function formatFrames(arena: Arena): void {
+  const { words, geometry } = arena
+  for (let frame = geometry.blocks - 1; frame >= 0; frame--) {
+    const at = arena.frameAt(frame)
+    words[at + Frame.state] = ABSENT
+    words[at + Frame.policySlot] = words[Header.freeHead]!
+    words[Header.freeHead] = frame + 1
+  }
+  words[Header.freeCount] = geometry.blocks
+}

@@ -1,0 +1,246 @@
+/**
+ * Frames: where a missing block gets its memory from. First the free list, then the policy's victim. A frame on its
+ * way from one block to the next is latched by the thread that moves it, so that nobody else gets in and a death shows
+ * whose it was.
+ *
+ *   FREE   on the free list, no name       --takeFrame--> MOVING --insertFrame--> NAMED (chained, in the policy)
+ *   NAMED  clean, nobody in                --takeFrame--> MOVING
+ *   NAMED  clean, nobody in                --freeFrame (evictClean)--> FREE
+ *   MOVING latched, no name, in the policy --giveBack--> FREE
+ *
+ * Never two stripes at once: the victim is latched under the policy mutex, unchained under its old stripe, and chained
+ * under the new one after another look.
+ */
+import { load, or, store } from '#atomics'
+import { Frame, Group, Header } from '../shared/layout.js'
+import { tryLatch, unlatch, wakeAll } from '../shared/latch.js'
+import { ABSENT, CLASS_MASK } from '../shared/stamp.js'
+import type { FrameIndex } from '../shared/struct.js'
+import { COUNTER } from '../shared/slot.js'
+import { TRACE } from '../shared/trace.js'
+import { type Deadline, sleep, type Slow, timedOut } from '../shared/wait.js'
+import { blockOf, type Core, leave } from './core.js'
+import { chain, findUnderStripe, hashOf, headOf, stripeOf, unchain } from './directory.js'
+import { kick } from './rounds.js'
+
+/** Whether a frame owes nothing to the disk. Certain only with its latch. */
+export function isClean(core: Core, frameAt: number): boolean {
+  const { words } = core
+  return (words[frameAt + Frame.state]! & CLASS_MASK) === 0 && words[frameAt + Frame.dirtyNext] === 0
+}
+
+/**
+ * A frame latched by this thread that holds nothing and is in the policy under the new block's name.
+ * @takes policy mutex, a stripe
+ * @throws ERR_DCACHE_EXHAUSTED when every frame is held or dirty until the deadline
+ */
+export function* takeFrame(
+  core: Core,
+  partition: number,
+  block: number,
+  deadline: Deadline,
+): Slow<FrameIndex> {
+  const { policyMutex, slot, freed } = core
+  let waited = false
+  try {
+    for (;;) {
+      // The epoch is read before the look: what becomes free in between changes it.
+      const epoch = freed.epoch()
+      if (!policyMutex.tryLock(slot.index)) yield* policyMutex.lock(slot.index, deadline)
+      let frame: FrameIndex
+      try {
+        core.policy.drain()
+        frame = popFree(core)
+        if (frame < 0) frame = popVictim(core)
+        if (frame < 0 && readmitStray(core)) frame = popVictim(core)
+        if (frame >= 0) core.policy.insert(frame, partition, block)
+      } finally {
+        policyMutex.unlock()
+      }
+      if (frame >= 0) {
+        if (core.words[core.arena.frameAt(frame) + Frame.partition] !== 0) yield* evict(core, frame, deadline)
+        return frame
+      }
+      kickDirty(core)
+      if (!waited) {
+        waited = true
+        freed.enter()
+        slot.count(COUNTER.frameStalls)
+        slot.waits('frame', 0)
+        continue // look again, now that signals reach this thread
+      }
+      yield* sleep(core.words, freed.at, epoch, deadline, () =>
+        timedOut(
+          `no frame became free: all ${core.arena.geometry.blocks} are held or dirty`,
+          deadline.timeoutMs,
+          'ERR_DCACHE_EXHAUSTED',
+        ),
+      )
+      core.assertOpen()
+    }
+  } finally {
+    if (waited) {
+      freed.leave()
+      slot.waitsNoMore()
+    }
+  }
+}
+
+/**
+ * Names a frame from `takeFrame` and hangs it in; false when another thread was first, and the frame is free again.
+ * @requires the frame's latch
+ * @takes a stripe, policy mutex
+ */
+export function* insertFrame(
+  core: Core,
+  frame: FrameIndex,
+  partition: number,
+  low: number,
+  high: number,
+  deadline: Deadline,
+): Slow<boolean> {
+  const head = hashOf(core.arena.geometry.heads, partition, low, high)
+  const stripe = stripeOf(core, head)
+  if (!stripe.tryLock(core.slot.index)) yield* stripe.lock(core.slot.index, deadline)
+  const isFirst = findUnderStripe(core, head, partition, low, high) < 0
+  if (isFirst) chain(core, frame, head, partition, low, high)
+  stripe.unlock()
+  if (!isFirst) yield* giveBack(core, frame, deadline)
+  return isFirst
+}
+
+/**
+ * A latched, unnamed frame goes back to the free list.
+ * @requires the frame's latch, which is given up
+ * @takes policy mutex
+ */
+export function* giveBack(core: Core, frame: FrameIndex, deadline: Deadline): Slow<void> {
+  if (!core.policyMutex.tryLock(core.slot.index)) yield* core.policyMutex.lock(core.slot.index, deadline)
+  core.policy.remove(frame)
+  pushFree(core, frame)
+  core.policyMutex.unlock()
+  leave(core, frame)
+}
+
+/**
+ * Frees one frame if it is clean and nobody is in; true if it held a block. Never waits: what is busy stays.
+ * @takes a stripe, policy mutex
+ */
+export function freeFrame(core: Core, frame: FrameIndex): boolean {
+  const { words, slot, arena } = core
+  const at = arena.frameAt(frame)
+  if (
+    words[at + Frame.partition] === 0 ||
+    !isClean(core, at) ||
+    !tryLatch(words, at + Frame.latch, slot.index)
+  )
+    return false
+  let counted = false
+  const named = words[at + Frame.partition] !== 0 && isClean(core, at)
+  const stripe = named ? stripeOf(core, headOf(core, frame)) : undefined
+  if (stripe?.tryLock(slot.index)) {
+    if (core.policyMutex.tryLock(slot.index)) {
+      counted = (words[at + Frame.state]! & ABSENT) === 0
+      if (core.policy.has(frame)) core.policy.remove(frame)
+      unchain(core, frame)
+      or(words, at + Frame.state, ABSENT)
+      pushFree(core, frame)
+      core.policyMutex.unlock()
+    }
+    stripe.unlock()
+  }
+  leave(core, frame)
+  return counted
+}
+
+/** @requires policy mutex; the frame's latch; no name */
+export function pushFree(core: Core, frame: FrameIndex): void {
+  const { words } = core
+  words[core.arena.frameAt(frame) + Frame.policySlot] = words[Header.freeHead]!
+  words[Header.freeHead] = frame + 1
+  words[Header.freeCount]!++
+}
+
+/** A free frame, latched; -1 if there is none. @requires policy mutex */
+function popFree(core: Core): FrameIndex {
+  const { words, arena, slot } = core
+  const link = words[Header.freeHead]!
+  if (link === 0) return -1
+  const at = arena.frameAt(link - 1)
+  // A reader whose walk was led astray may have its pin here for a moment.
+  for (let spin = 0; !tryLatch(words, at + Frame.latch, slot.index); spin++) if (spin === 10_000) return -1
+  words[Header.freeHead] = words[at + Frame.policySlot]!
+  words[at + Frame.policySlot] = 0
+  words[Header.freeCount]!--
+  store(words, at + Frame.state, ABSENT)
+  return link - 1
+}
+
+/**
+ * The policy's victim, latched, still with its name; -1 if all are held or dirty. A dirty one leaves the policy until
+ * write-back readmits it, a held one counts as just used: each costs a search one step.
+ * @requires policy mutex
+ */
+function popVictim(core: Core): FrameIndex {
+  const { words, arena, slot, policy } = core
+  for (let left = policy.size(); left > 0; left--) {
+    const frame = policy.victim()
+    const at = arena.frameAt(frame)
+    if (!isClean(core, at)) continue
+    if (!tryLatch(words, at + Frame.latch, slot.index)) {
+      policy.renew(frame)
+      continue
+    }
+    if (!isClean(core, at)) {
+      unlatch(words, at + Frame.latch)
+      continue
+    }
+    policy.evicted(frame)
+    return frame
+  }
+  return -1
+}
+
+/**
+ * Looks for clean frames that are out of the policy: a block forgotten while it was dirty, or what a death left.
+ * @requires policy mutex; that the policy is out of victims
+ */
+function readmitStray(core: Core): boolean {
+  const { words, arena, policy } = core
+  let found = false
+  for (let frame = 0; frame < arena.geometry.blocks; frame++) {
+    const at = arena.frameAt(frame)
+    if (words[at + Frame.partition] === 0 || !isClean(core, at) || policy.has(frame)) continue
+    policy.readmit(frame)
+    found = true
+  }
+  return found
+}
+
+/** Takes the victim's old block out of the directory. @requires the frame's latch @takes a stripe */
+function* evict(core: Core, frame: FrameIndex, deadline: Deadline): Slow<void> {
+  const { words, slot } = core
+  const at = core.arena.frameAt(frame)
+  const stripe = stripeOf(core, headOf(core, frame))
+  if (!stripe.tryLock(slot.index)) yield* stripe.lock(slot.index, deadline)
+  if (core.tracer.on)
+    core.tracer.record(TRACE['block.evict'], words[at + Frame.partition]! - 1, blockOf(words, at), frame)
+  unchain(core, frame)
+  stripe.unlock()
+  or(words, at + Frame.state, ABSENT)
+  slot.count(COUNTER.evictions)
+  // Who waits for the old block has nothing to wait for here.
+  wakeAll(words, at + Frame.latch)
+}
+
+/** Starts a round wherever dirty blocks take up frames. */
+function kickDirty(core: Core): void {
+  for (let group = 0; group < core.arena.geometry.groups; group++) {
+    if (load(core.words, core.arena.groupAt(group) + Group.dirty) > 0) kick(core, group)
+  }
+}
+
+/** Drops a block's contents: its frame keeps the name only. @requires the frame's latch, clean */
+export function makeAbsent(core: Core, frame: FrameIndex): void {
+  store(core.words, core.arena.frameAt(frame) + Frame.state, ABSENT)
+}

@@ -1,0 +1,278 @@
+/**
+ * Images: what a block was before a change, kept in spare frames. One image, taken before a byte can change, serves
+ * three: discard and death put it back (undo), and a round that still owes it writes it (aside). The order of the
+ * stores is the protocol of ARCHITECTURE.md, "Changes and rounds"; everything here happens under the group's
+ * round mutex unless it says otherwise.
+ */
+import { and, load, or, store } from '#atomics'
+import { Frame, Group, RELEASED_UNCHANGED, Spare } from '../shared/layout.js'
+import {
+  CHANGING,
+  CLASS_MASK,
+  classOf,
+  epochOf,
+  isAfter,
+  nextEpoch,
+  previousEpoch,
+  stampOf,
+} from '../shared/stamp.js'
+import type { FrameIndex, SpareIndex } from '../shared/struct.js'
+import { armDelayedKick, want } from './bell.js'
+import type { Core } from './core.js'
+
+/** Bytes of a block that a change may touch. */
+export interface Range {
+  readonly start: number
+  readonly length: number
+}
+
+/**
+ * A spare, bound to the frame as its undo before anybody else can take it; false when none is free.
+ * @requires round mutex, the frame's latch
+ */
+export function bindUndo(core: Core, group: number, frame: FrameIndex, range: Range): boolean {
+  const { words, arena } = core
+  const groupAt = arena.groupAt(group)
+  const spare = words[groupAt + Group.spareHead]! - 1
+  if (spare < 0) return false
+  const at = arena.spareAt(spare)
+  words[groupAt + Group.spareHead] = words[at + Spare.next]!
+  words[groupAt + Group.spareCount]!--
+  words[at + Spare.stamp] = 0
+  words[at + Spare.next] = 0
+  words[at + Spare.start] = range.start
+  words[at + Spare.length] = range.length
+  words[arena.frameAt(frame) + Frame.undo] = spare + 1
+  return true
+}
+
+/** Copies the range that is about to change into the undo. @requires the frame's latch, an undo, not CHANGING */
+export function fillUndo(core: Core, frame: FrameIndex): void {
+  const spare = core.words[core.arena.frameAt(frame) + Frame.undo]! - 1
+  const at = core.arena.spareAt(spare)
+  copyRange(
+    core,
+    frame,
+    spareData(core, spare),
+    core.words[at + Spare.start]!,
+    core.words[at + Spare.length]!,
+  )
+}
+
+/** Puts the undo's bytes back in the frame. @requires the frame's latch, an undo, CHANGING */
+export function applyUndo(core: Core, frame: FrameIndex): void {
+  const spare = core.words[core.arena.frameAt(frame) + Frame.undo]! - 1
+  const at = core.arena.spareAt(spare)
+  copyRange(
+    core,
+    spareData(core, spare),
+    frame,
+    core.words[at + Spare.start]!,
+    core.words[at + Spare.length]!,
+  )
+}
+
+/**
+ * The change becomes real: the frame's image gets the present epoch and its class, in one store. What it was before is
+ * kept as an aside if a round owes it.
+ * @requires round mutex, the frame's latch, CHANGING
+ */
+export function commit(core: Core, group: number, frame: FrameIndex, writeClass: number): void {
+  const { words, arena } = core
+  const at = arena.frameAt(frame)
+  const groupAt = arena.groupAt(group)
+  stampUndo(core, group, frame)
+  store(words, at + Frame.state, stampOf(words[groupAt + Group.epoch]!, writeClass))
+  disposeUndo(core, group, frame)
+  if (words[at + Frame.dirtyNext] === 0) {
+    linkDirty(core, group, frame)
+    if (words[groupAt + Group.dirty]! >= words[groupAt + Group.dirtyMax]!)
+      want(core, group, words[groupAt + Group.epoch]!)
+    else armDelayedKick(core, group)
+  }
+}
+
+/**
+ * A change that was not, or was undone: the frame's image keeps its stamp.
+ * @requires round mutex, the frame's latch, CHANGING, the frame's bytes as they were
+ */
+export function uncommit(core: Core, group: number, frame: FrameIndex): void {
+  stampUndo(core, group, frame)
+  and(core.words, core.arena.frameAt(frame) + Frame.state, ~CHANGING)
+  disposeUndo(core, group, frame)
+}
+
+/**
+ * A dirty block is about to get another class than its image has: if no cut covers that image yet, the epoch ends
+ * here, and no cut will span the change. True if it did. The epoch moves first, then the bound.
+ * @requires round mutex, the frame's latch
+ */
+export function closeEpochFor(core: Core, group: number, frame: FrameIndex, writeClass: number): boolean {
+  const { words, arena } = core
+  const groupAt = arena.groupAt(group)
+  const old = load(words, arena.frameAt(frame) + Frame.state)
+  const differs = (old & CLASS_MASK) !== 0 && classOf(old) !== writeClass
+  if (!differs || !isAfter(epochOf(old), words[groupAt + Group.bound]!)) return false
+  words[groupAt + Group.epoch] = nextEpoch(words[groupAt + Group.epoch]!)
+  words[groupAt + Group.bound] = previousEpoch(words[groupAt + Group.epoch]!)
+  want(core, group, words[groupAt + Group.bound]!)
+  return true
+}
+
+/**
+ * Finishes the releases of threads that could not wait for the mutex: a class change among them ends one epoch for all.
+ * @requires round mutex
+ * @returns the frames settled: the caller unlatches them after it gave the mutex up
+ */
+export function settlePending(core: Core, group: number, chainHead: number): FrameIndex[] {
+  const { words, arena } = core
+  const frames: FrameIndex[] = []
+  for (let link = chainHead; link !== 0; link = words[arena.frameAt(link - 1) + Frame.pendingNext]!)
+    frames.push(link - 1)
+  const released = (frame: FrameIndex) => words[arena.frameAt(frame) + Frame.released]!
+  frames.some(
+    (frame) => released(frame) !== RELEASED_UNCHANGED && closeEpochFor(core, group, frame, released(frame)),
+  )
+  for (const frame of frames) {
+    const writeClass = released(frame)
+    words[arena.frameAt(frame) + Frame.released] = 0
+    if (writeClass === RELEASED_UNCHANGED) uncommit(core, group, frame)
+    else commit(core, group, frame, writeClass)
+  }
+  return frames
+}
+
+/** Frees the asides of a frame for which `drop` holds. @requires round mutex */
+export function dropAsides(
+  core: Core,
+  group: number,
+  frame: FrameIndex,
+  drop: (stamp: number) => boolean,
+): void {
+  const { words, arena } = core
+  let linkAt = arena.frameAt(frame) + Frame.aside
+  for (let link = words[linkAt]!; link !== 0; link = words[linkAt]!) {
+    const at = arena.spareAt(link - 1)
+    if (drop(words[at + Spare.stamp]!)) {
+      words[linkAt] = words[at + Spare.next]!
+      freeSpare(core, group, link - 1)
+    } else {
+      linkAt = at + Spare.next
+    }
+  }
+}
+
+/** Stamps of a frame's owed images, newest first. @requires round mutex */
+export function imageStamps(core: Core, frame: FrameIndex): number[] {
+  const { words, arena } = core
+  const at = arena.frameAt(frame)
+  const stamps: number[] = []
+  const own = load(words, at + Frame.state)
+  if ((own & CLASS_MASK) !== 0) stamps.push(own)
+  for (let link = words[at + Frame.aside]!; link !== 0; link = words[arena.spareAt(link - 1) + Spare.next]!) {
+    const stamp = words[arena.spareAt(link - 1) + Spare.stamp]!
+    if ((stamp & CLASS_MASK) !== 0) stamps.push(stamp)
+  }
+  return stamps
+}
+
+/** Index of a spare's bytes among the frames. */
+export const spareData = (core: Core, spare: SpareIndex): number => core.arena.geometry.blocks + spare
+
+/** Takes a frame whose images are all durable, or forgotten, out of the dirty list. @requires round mutex */
+export function unlinkDirty(core: Core, group: number, frame: FrameIndex): void {
+  const { words, arena } = core
+  const groupAt = arena.groupAt(group)
+  const at = arena.frameAt(frame)
+  const next = words[at + Frame.dirtyNext]!
+  const previous = words[at + Frame.dirtyPrevious]!
+  if (previous === LIST_END) words[groupAt + Group.dirtyHead] = next
+  else words[arena.frameAt(previous - 1) + Frame.dirtyNext] = next
+  if (next !== LIST_END) words[arena.frameAt(next - 1) + Frame.dirtyPrevious] = previous
+  words[at + Frame.dirtyNext] = 0
+  words[at + Frame.dirtyPrevious] = 0
+  words[groupAt + Group.dirty]!--
+}
+
+/** Ends the dirty list: 0 says that a frame is not in it. */
+export const LIST_END = -1
+
+function linkDirty(core: Core, group: number, frame: FrameIndex): void {
+  const { words, arena } = core
+  const groupAt = arena.groupAt(group)
+  const at = arena.frameAt(frame)
+  const first = words[groupAt + Group.dirtyHead]!
+  words[at + Frame.dirtyNext] = first
+  words[at + Frame.dirtyPrevious] = LIST_END
+  if (first !== LIST_END) words[arena.frameAt(first - 1) + Frame.dirtyPrevious] = frame + 1
+  words[groupAt + Group.dirtyHead] = frame + 1
+  words[groupAt + Group.dirty]!++
+}
+
+/** The undo's stamp: that of the frame, if an image of that stamp has to be kept; else 0. */
+function stampUndo(core: Core, group: number, frame: FrameIndex): void {
+  const { words, arena } = core
+  const at = arena.frameAt(frame)
+  const spare = words[at + Frame.undo]! - 1
+  if (spare < 0) return
+  const old = load(words, at + Frame.state)
+  const isKept =
+    (old & CLASS_MASK) !== 0 && !isAfter(epochOf(old), words[arena.groupAt(group) + Group.bound]!)
+  if (isKept) completeUndo(core, frame, spare)
+  words[arena.spareAt(spare) + Spare.stamp] = isKept ? old & ~CHANGING : 0
+}
+
+/** Makes the undo of a declared range a whole image: the other bytes are in the frame, unchanged. */
+function completeUndo(core: Core, frame: FrameIndex, spare: SpareIndex): void {
+  const { words, arena } = core
+  const at = arena.spareAt(spare)
+  const start = words[at + Spare.start]!
+  const end = start + words[at + Spare.length]!
+  const size = arena.geometry.frameSize
+  if (start > 0) copyRange(core, frame, spareData(core, spare), 0, start)
+  if (end < size) copyRange(core, frame, spareData(core, spare), end, size - end)
+  words[at + Spare.start] = 0
+  words[at + Spare.length] = size
+}
+
+/** A stamped undo becomes the newest aside, another one is free. Never freed when a writer may be reading it. */
+function disposeUndo(core: Core, group: number, frame: FrameIndex): void {
+  const { words, arena } = core
+  const at = arena.frameAt(frame)
+  const spare = words[at + Frame.undo]! - 1
+  if (spare < 0) return
+  const spareAt = arena.spareAt(spare)
+  if (words[spareAt + Spare.stamp] === 0) {
+    words[at + Frame.undo] = 0
+    freeSpare(core, group, spare)
+  } else {
+    words[spareAt + Spare.next] = words[at + Frame.aside]!
+    words[at + Frame.aside] = spare + 1
+    words[at + Frame.undo] = 0
+  }
+}
+
+function freeSpare(core: Core, group: number, spare: SpareIndex): void {
+  const { words, arena } = core
+  const groupAt = arena.groupAt(group)
+  const at = arena.spareAt(spare)
+  words[at + Spare.stamp] = 0
+  words[at + Spare.next] = words[groupAt + Group.spareHead]!
+  words[groupAt + Group.spareHead] = spare + 1
+  words[groupAt + Group.spareCount]!++
+  core.sparesFreed = true
+}
+
+function copyRange(core: Core, from: number, to: number, start: number, length: number): void {
+  const { arena } = core
+  const source = arena.offset(from) + start
+  const target = arena.segment(to)
+  const targetStart = arena.offset(to) + start
+  if (arena.segment(from) === target) target.copyWithin(targetStart, source, source + length)
+  else target.set(arena.segment(from).subarray(source, source + length), targetStart)
+}
+
+/** From here on the holder may change bytes. @requires the frame's latch; an undo, if the frame is dirty */
+export function beginChange(core: Core, frame: FrameIndex): void {
+  or(core.words, core.arena.frameAt(frame) + Frame.state, CHANGING)
+}

@@ -1,0 +1,48 @@
+/**
+ * The policy interface: which clean block to give up when a frame is needed. A policy's state stands in the shared
+ * buffer (`policySlot`, `used`, `used2` of each frame, the heap region, the header's words) and changes under the policy
+ * mutex; the objects here are one thread's view of it.
+ *
+ * In the policy are the frames that hold a block, but for those that the search found dirty: write-back readmits them
+ * when they are clean. A frame that somebody holds stays in, as just used.
+ */
+import type { Arena } from '../shared/arena.js'
+import type { ThreadSlot } from '../shared/slot.js'
+import type { FrameIndex } from '../shared/struct.js'
+import { Lru2 } from './lru2.js'
+
+export interface Policy {
+  /** Notes a hit. On the hit path: no lock, no allocation; what does not fit is lost. Any thread, no contract. */
+  note(frame: FrameIndex): void
+  /** Whether the notes should be handed in soon. */
+  readonly notesDue: boolean
+  /** Hands this thread's notes in. @requires policy mutex */
+  drain(): void
+  /** A frame gets a new block. @requires policy mutex, the frame is not in the policy */
+  insert(frame: FrameIndex, partition: number, block: number): void
+  /** Takes the best victim out; -1 when none is left. @requires policy mutex */
+  victim(): FrameIndex
+  /** Counts a victim that somebody holds as just used, and takes it back. @requires policy mutex */
+  renew(frame: FrameIndex): void
+  /** The frame's block, whose name it still has, is given up: last word before it gets another. @requires policy mutex */
+  evicted(frame: FrameIndex): void
+  /** Takes a frame back that was out, its uses as they were. @requires policy mutex, not in the policy */
+  readmit(frame: FrameIndex): void
+  /** @requires policy mutex, in the policy */
+  remove(frame: FrameIndex): void
+  /** @requires policy mutex */
+  has(frame: FrameIndex): boolean
+  /** How many are in. @requires policy mutex */
+  size(): number
+  /** Every broken invariant of the policy, by name. @requires policy mutex */
+  check(): string[]
+}
+
+export function policyOf(name: 'lru2' | '2q', arena: Arena, slot: ThreadSlot): Policy {
+  switch (name) {
+    case 'lru2':
+      return new Lru2(arena, slot)
+    case '2q':
+      throw new Error("policy '2q' is refused by config")
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * Byte ranges as blocks: which bytes of which block a read or a write at a position touches.
+ */
+import { CacheError } from '../shared/errors.js'
+import { show } from '../shared/config.js'
+import type { PartitionView } from './core.js'
+
+/** A part of a range that is within one block. */
+export interface Piece {
+  readonly block: number
+  /** Bytes within the block. */
+  readonly start: number
+  readonly length: number
+  /** Where the piece begins in the caller's buffer. */
+  readonly at: number
+}
+
+/** The pieces of `length` bytes from `position`, ascending. */
+export function* pieces(blockSize: number, position: number, length: number): Generator<Piece, void, void> {
+  for (let at = 0; at < length;) {
+    const block = Math.floor((position + at) / blockSize)
+    const start = position + at - block * blockSize
+    const size = Math.min(blockSize - start, length - at)
+    yield { block, start, length: size, at }
+    at += size
+  }
+}
+
+/** @throws ERR_DCACHE_OUT_OF_RANGE */
+export function assertBytes(partition: PartitionView, position: number, length: number): void {
+  const end = partition.blocks * partition.blockSize
+  if (!Number.isSafeInteger(position) || position < 0 || position + length > end) {
+    throw new CacheError(
+      'ERR_DCACHE_OUT_OF_RANGE',
+      `${length} bytes at ${show(position)} are not in partition '${partition.name}', which has ${end} bytes`,
+    )
+  }
+}
+
+/** @throws ERR_DCACHE_OUT_OF_RANGE */
+export function assertBlock(partition: PartitionView, block: number): void {
+  if (!Number.isSafeInteger(block) || block < 0 || block >= partition.blocks) {
+    throw new CacheError(
+      'ERR_DCACHE_OUT_OF_RANGE',
+      `block ${show(block)} is not in partition '${partition.name}', which has blocks 0 to ${partition.blocks - 1}`,
+    )
+  }
+}
+
+/** @throws ERR_DCACHE_OUT_OF_RANGE */
+export function assertBlocks(partition: PartitionView, block: number, count: number): void {
+  assertBlock(partition, block)
+  if (!Number.isSafeInteger(count) || count < 0 || block + count > partition.blocks) {
+    throw new CacheError(
+      'ERR_DCACHE_OUT_OF_RANGE',
+      `${show(count)} blocks from ${block} are not in partition '${partition.name}', which has blocks 0 to ${partition.blocks - 1}`,
+    )
+  }
+}

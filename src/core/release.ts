@@ -1,0 +1,88 @@
+/**
+ * Giving a changed block back. A change exists from here on: `commit` is one store under the round mutex. A thread that
+ * may not wait for that mutex leaves its release on the group's pending stack, the block still latched; whoever has the
+ * mutex finishes it.
+ */
+import { and, store } from '#atomics'
+import { Frame, RELEASED_UNCHANGED } from '../shared/layout.js'
+import { ABSENT, CHANGING } from '../shared/stamp.js'
+import type { FrameIndex } from '../shared/struct.js'
+import { Deadline, runSync } from '../shared/wait.js'
+import { TRACE } from '../shared/trace.js'
+import { blockOf, type Core, leave } from './core.js'
+import { applyUndo, closeEpochFor, commit, uncommit } from './images.js'
+import { lockRound, pushPending, tryLockRound, unlockRound } from './rounds.js'
+
+/**
+ * The change is made, with this class (1 + place in writeOrder).
+ * @requires the frame's latch, CHANGING; both are given up
+ * @takes round mutex, or the pending stack when `maySleep` is false and somebody has it
+ */
+export function releaseChanged(
+  core: Core,
+  group: number,
+  frame: FrameIndex,
+  writeClass: number,
+  maySleep: boolean,
+): void {
+  core.alone.delete(frame)
+  if (core.tracer.on) traceBlock(core, TRACE['block.dirty'], frame, writeClass)
+  if (!lockForRelease(core, group, maySleep)) {
+    pushPending(core, group, frame, writeClass)
+    return
+  }
+  closeEpochFor(core, group, frame, writeClass)
+  commit(core, group, frame, writeClass)
+  unlockRound(core, group)
+  leave(core, frame)
+}
+
+/**
+ * Nothing was changed: what was absent stays so, what was dirty stays dirty.
+ * @requires as releaseChanged
+ */
+export function releaseUnchanged(core: Core, group: number, frame: FrameIndex, maySleep: boolean): void {
+  core.alone.delete(frame)
+  const at = core.arena.frameAt(frame)
+  if (core.words[at + Frame.undo] === 0) {
+    and(core.words, at + Frame.state, ~CHANGING)
+    leave(core, frame)
+    return
+  }
+  if (!lockForRelease(core, group, maySleep)) {
+    pushPending(core, group, frame, RELEASED_UNCHANGED)
+    return
+  }
+  uncommit(core, group, frame)
+  unlockRound(core, group)
+  leave(core, frame)
+}
+
+/**
+ * The block is again as it was when it was acquired: from its image, or, where it was clean, from the disk when
+ * somebody asks.
+ * @requires as releaseChanged
+ */
+export function discardChange(core: Core, group: number, frame: FrameIndex, maySleep: boolean): void {
+  const at = core.arena.frameAt(frame)
+  if (core.words[at + Frame.undo] === 0) {
+    core.alone.delete(frame)
+    store(core.words, at + Frame.state, ABSENT)
+    leave(core, frame)
+    return
+  }
+  applyUndo(core, frame)
+  releaseUnchanged(core, group, frame, maySleep)
+}
+
+function lockForRelease(core: Core, group: number, maySleep: boolean): boolean {
+  if (tryLockRound(core, group)) return true
+  if (!maySleep) return false
+  runSync(lockRound(core, group, new Deadline()), core.mayBlock)
+  return true
+}
+
+function traceBlock(core: Core, point: number, frame: FrameIndex, value: number): void {
+  const at = core.arena.frameAt(frame)
+  core.tracer.record(point, core.words[at + Frame.partition]! - 1, blockOf(core.words, at), value)
+}

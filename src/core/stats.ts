@@ -1,0 +1,121 @@
+/**
+ * Statistics and holders: sums over the slots, and a look at every frame. Plain reads beside load: each number is true of
+ * some moment, not all of one.
+ */
+import { load } from '#atomics'
+import type { CacheStats, Holder } from '../shared/interface.js'
+import { pinsOf, writerOf } from '../shared/latch.js'
+import { type CounterName, Frame, Group, GUARDS_MAX, Header, Slot, SlotState } from '../shared/layout.js'
+import { clockMs, COUNTER, JOURNAL, WAITS } from '../shared/slot.js'
+import { ABSENT, CLASS_MASK } from '../shared/stamp.js'
+import { blockOf, type Core } from './core.js'
+
+/** Any thread. */
+export function stats(core: Core): CacheStats {
+  const { arena, words } = core
+  const { geometry } = arena
+  const sum = (name: CounterName): number => {
+    let total = 0
+    for (let slot = 0; slot < geometry.slots; slot++)
+      total += arena.counters[arena.countersAt(slot) + COUNTER[name]]!
+    return total
+  }
+  const groups = (field: number): number => {
+    let total = 0
+    for (let group = 0; group < geometry.groups; group++) total += words[arena.groupAt(group) + field]!
+    return total
+  }
+  return {
+    lookups: sum('hits') + sum('misses'),
+    hits: sum('hits'),
+    misses: sum('misses'),
+    reads: sum('reads'),
+    writes: sum('writes'),
+    size: geometry.blocks,
+    dirty: groups(Group.dirty),
+    flushes: sum('flushes'),
+    stalls: sum('frameStalls'),
+    lookupTimeMs: sum('lookupTimeMs'),
+    blockStalls: sum('latchStalls'),
+    diskReads: sum('diskReads'),
+    diskReadBytes: sum('diskReadBytes'),
+    diskWrites: sum('diskWrites'),
+    diskWriteBytes: sum('diskWriteBytes'),
+    rounds: groups(Group.rounds),
+    failedRounds: groups(Group.failures),
+    evictions: sum('evictions'),
+    blocks: countFrames(core),
+    spares: { free: groups(Group.spareCount), total: geometry.spares },
+    waits: {
+      frame: sum('frameStalls'),
+      latch: sum('latchStalls'),
+      dirtyLimit: sum('dirtyStalls'),
+      spare: sum('spareStalls'),
+      mutex: sum('mutexStalls'),
+      timeMs: sum('stallTimeMs'),
+    },
+    threads: liveSlots(core).length,
+  }
+}
+
+function countFrames(core: Core): CacheStats['blocks'] {
+  const { words, arena } = core
+  const blocks = { free: words[Header.freeCount]!, clean: 0, dirty: 0, absent: 0, held: 0 }
+  for (let frame = 0; frame < arena.geometry.blocks; frame++) {
+    const at = arena.frameAt(frame)
+    const latch = words[at + Frame.latch]!
+    if (pinsOf(latch) > 0 || writerOf(latch) >= 0) blocks.held++
+    if (words[at + Frame.partition] === 0) continue
+    const state = words[at + Frame.state]!
+    if ((state & CLASS_MASK) !== 0) blocks.dirty++
+    else if ((state & ABSENT) !== 0) blocks.absent++
+    else blocks.clean++
+  }
+  return blocks
+}
+
+function liveSlots(core: Core): number[] {
+  const { words, arena } = core
+  return Array.from({ length: arena.geometry.slots }, (_, slot) => slot).filter(
+    (slot) => load(words, arena.slotAt(slot) + Slot.state) !== SlotState.FREE,
+  )
+}
+
+/** Who holds and who waits for what. Any thread. */
+export function holders(core: Core): Holder[] {
+  const { words, arena } = core
+  const found: Holder[] = []
+  const sinceMs = (word: number) => (clockMs() - word) | 0
+  const add = (slot: number, frame: number, rest: Pick<Holder, 'what' | 'mode' | 'sinceMs'>) => {
+    const slotAt = arena.slotAt(slot)
+    const frameAt = frame < 0 ? -1 : arena.frameAt(frame)
+    const partition = frameAt < 0 ? undefined : core.partitions[words[frameAt + Frame.partition]! - 1]
+    found.push({
+      slot,
+      threadId: words[slotAt + Slot.threadId]!,
+      alive: words[slotAt + Slot.state] === SlotState.LIVE,
+      ...rest,
+      partition: partition?.name,
+      block: partition === undefined ? undefined : blockOf(words, frameAt),
+    })
+  }
+  for (const slot of liveSlots(core)) {
+    for (let at = arena.journalAt(slot); at < arena.journalAt(slot) + GUARDS_MAX; at++) {
+      const entry = words[at]!
+      if ((entry & 3) === JOURNAL.HELD)
+        add(slot, entry >>> 2, { what: 'holds', mode: 'read', sinceMs: undefined })
+    }
+    const slotAt = arena.slotAt(slot)
+    const mode = WAITS[load(words, slotAt + Slot.waitsFor)]
+    if (mode === undefined || mode === '') continue
+    const frame = mode === 'read' || mode === 'modify' ? words[slotAt + Slot.waitsAt]! : -1
+    add(slot, frame, { what: 'waits', mode, sinceMs: sinceMs(words[slotAt + Slot.waitsSince]!) })
+  }
+  for (let frame = 0; frame < arena.geometry.blocks; frame++) {
+    const at = arena.frameAt(frame)
+    const writer = writerOf(load(words, at + Frame.latch))
+    if (writer >= 0)
+      add(writer, frame, { what: 'holds', mode: 'modify', sinceMs: sinceMs(words[at + Frame.since]!) })
+  }
+  return found
+}

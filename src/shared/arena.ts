@@ -1,0 +1,179 @@
+/**
+ * A thread's views of the shared buffer, and the addresses in it. Words are addressed by their index in one
+ * Int32Array over everything before the block frames; the frames are seen through segments of at most 1 GiB, since a
+ * typed array may not pass 4 GiB on Node 20.
+ */
+import type { Words } from '#atomics'
+import { CacheError } from './errors.js'
+import {
+  COUNTER_STRIDE,
+  Frame,
+  type Geometry,
+  GEOMETRY_FIELDS,
+  Group,
+  GUARDS_MAX,
+  Header,
+  type Layout,
+  layoutOf,
+  MAGIC,
+  NOTES_MAX,
+  Partition,
+  Slot,
+  Spare,
+  STRIPE_WORDS,
+  VERSION,
+} from './layout.js'
+import type { FrameIndex, SlotIndex, SpareIndex } from './struct.js'
+
+const SEGMENT_BYTES = 2 ** 30
+
+export class Arena {
+  readonly buffer: SharedArrayBuffer
+  readonly geometry: Geometry
+  readonly layout: Layout
+  readonly words: Words
+  readonly counters: Float64Array<SharedArrayBuffer>
+  readonly #segments: Uint8Array<SharedArrayBuffer>[] = []
+  readonly #segmentShift: number
+  readonly #segmentMask: number
+
+  // Word indices of the regions' first words.
+  readonly partitionsAt: number
+  readonly groupsAt: number
+  readonly stripesAt: number
+  readonly slotsAt: number
+  readonly journalsAt: number
+  readonly notesAt: number
+  readonly framesAt: number
+  readonly sparesAt: number
+  readonly headsAt: number
+  readonly heapAt: number
+  readonly planAt: number
+  readonly eventsAt: number
+  readonly traceAt: number
+
+  private constructor(buffer: SharedArrayBuffer, geometry: Geometry, layout: Layout) {
+    this.buffer = buffer
+    this.geometry = geometry
+    this.layout = layout
+    this.words = new Int32Array(buffer, 0, layout.dataStart / 4)
+    this.counters = new Float64Array(buffer, layout.counters, geometry.slots * COUNTER_STRIDE)
+    const segmentFrames = SEGMENT_BYTES / geometry.frameSize
+    this.#segmentShift = Math.log2(segmentFrames)
+    this.#segmentMask = segmentFrames - 1
+    for (let start = layout.data; start < layout.totalBytes; start += SEGMENT_BYTES) {
+      this.#segments.push(new Uint8Array(buffer, start, Math.min(SEGMENT_BYTES, layout.totalBytes - start)))
+    }
+    this.partitionsAt = layout.partitions / 4
+    this.groupsAt = layout.groups / 4
+    this.stripesAt = layout.stripes / 4
+    this.slotsAt = layout.slots / 4
+    this.journalsAt = layout.journals / 4
+    this.notesAt = layout.notes / 4
+    this.framesAt = layout.frames / 4
+    this.sparesAt = layout.spares / 4
+    this.headsAt = layout.heads / 4
+    this.heapAt = layout.heap / 4
+    this.planAt = layout.plan / 4
+    this.eventsAt = layout.events / 4
+    this.traceAt = layout.trace / 4
+  }
+
+  /**
+   * A new buffer, all zero but for its header's magic, version, id and geometry.
+   * @throws ERR_DCACHE_MEMORY when the system does not give as much
+   */
+  static create(geometry: Geometry, idLow: number, idHigh: number): Arena {
+    const layout = layoutOf(geometry)
+    let buffer: SharedArrayBuffer
+    try {
+      buffer = new SharedArrayBuffer(layout.totalBytes)
+    } catch (cause) {
+      throw new CacheError(
+        'ERR_DCACHE_MEMORY',
+        `the system does not give a shared buffer of ${layout.totalBytes} bytes`,
+        { cause },
+      )
+    }
+    const arena = new Arena(buffer, geometry, layout)
+    const words = arena.words
+    for (const field of GEOMETRY_FIELDS) words[Header[field]] = geometry[field]
+    words[Header.idLow] = idLow
+    words[Header.idHigh] = idHigh
+    words[Header.version] = VERSION
+    words[Header.magic] = MAGIC
+    return arena
+  }
+
+  /**
+   * The views of a buffer that another thread made.
+   * @throws ERR_DCACHE_BAD_HANDLE, ERR_DCACHE_VERSION
+   */
+  static open(buffer: SharedArrayBuffer, idLow: number, idHigh: number): Arena {
+    const foreign = (why: string) =>
+      new CacheError('ERR_DCACHE_BAD_HANDLE', `not the buffer of a dcache: ${why}`)
+    if (buffer.byteLength < Header.WORDS * 4) throw foreign(`it has ${buffer.byteLength} bytes`)
+    const header = new Int32Array(buffer, 0, Header.WORDS)
+    if (header[Header.magic] !== MAGIC)
+      throw foreign(`its magic is 0x${(header[Header.magic]! >>> 0).toString(16)}`)
+    const version = header[Header.version]!
+    if (version !== VERSION) {
+      throw new CacheError(
+        'ERR_DCACHE_VERSION',
+        `the buffer has memory map ${version}, this thread's dcache has ${VERSION}`,
+      )
+    }
+    if (header[Header.idLow] !== idLow || header[Header.idHigh] !== idHigh)
+      throw foreign('its id is not that of the handle')
+    const geometry = Object.fromEntries(
+      GEOMETRY_FIELDS.map((f) => [f, header[Header[f]]]),
+    ) as unknown as Geometry
+    const layout = layoutOf(geometry)
+    if (layout.totalBytes !== buffer.byteLength) {
+      throw foreign(`its geometry needs ${layout.totalBytes} bytes, it has ${buffer.byteLength}`)
+    }
+    return new Arena(buffer, geometry, layout)
+  }
+
+  frameAt(frame: FrameIndex): number {
+    return this.framesAt + frame * Frame.WORDS
+  }
+  spareAt(spare: SpareIndex): number {
+    return this.sparesAt + spare * Spare.WORDS
+  }
+  partitionAt(partition: number): number {
+    return this.partitionsAt + partition * Partition.WORDS
+  }
+  groupAt(group: number): number {
+    return this.groupsAt + group * Group.WORDS
+  }
+  slotAt(slot: SlotIndex): number {
+    return this.slotsAt + slot * Slot.WORDS
+  }
+  journalAt(slot: SlotIndex): number {
+    return this.journalsAt + slot * GUARDS_MAX
+  }
+  noteAt(slot: SlotIndex): number {
+    return this.notesAt + slot * NOTES_MAX
+  }
+  stripeAt(stripe: number): number {
+    return this.stripesAt + stripe * STRIPE_WORDS
+  }
+  /** Index in `counters`. */
+  countersAt(slot: SlotIndex): number {
+    return slot * COUNTER_STRIDE
+  }
+
+  /** The segment in which a frame's bytes are. Spares follow the blocks: index `blocks + spare`. */
+  segment(index: number): Uint8Array<SharedArrayBuffer> {
+    return this.#segments[index >>> this.#segmentShift]!
+  }
+  /** Where in its segment they begin. */
+  offset(index: number): number {
+    return (index & this.#segmentMask) * this.geometry.frameSize
+  }
+  /** A fresh view of the first `length` bytes of a frame. */
+  view(index: number, length: number): Uint8Array<SharedArrayBuffer> {
+    return new Uint8Array(this.buffer, this.layout.data + index * this.geometry.frameSize, length)
+  }
+}

@@ -1,0 +1,192 @@
+/**
+ * Options, checked and turned into numbers, before anything is opened. Every refusal has the value in its message.
+ */
+import { inspect } from 'node:util'
+import { CacheError, type CacheErrorCode } from './errors.js'
+import type { CacheOptions, PartitionOptions } from './interface.js'
+import { CLASSES_MAX, type Geometry, PARTITIONS_MAX, SLOTS_MAX } from './layout.js'
+
+export interface Config {
+  readonly memoryBytes: number
+  readonly frameSize: number
+  readonly partitions: readonly PartitionConfig[]
+  readonly groups: readonly string[]
+  readonly writeOrder: readonly string[]
+  readonly policy: 'lru2' | '2q'
+  readonly threads: number
+  readonly flushDelayMs: number
+  readonly dirtyLimit: number
+  readonly traceEntries: number
+}
+
+export interface PartitionConfig {
+  readonly name: string
+  readonly path: string
+  readonly blockSize: number
+  /** Bytes; undefined: what the file holds. */
+  readonly size: number | undefined
+  readonly offset: number
+  readonly readOnly: boolean
+  readonly group: number
+}
+
+const UNITS: Readonly<Record<string, number>> = {
+  '': 1, B: 1, KB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12, KIB: 2 ** 10, MIB: 2 ** 20, GIB: 2 ** 30, TIB: 2 ** 40,
+  K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40,
+} // prettier-ignore
+
+/** Bytes from a number or from a string such as '64MiB', '1.5 GB', '4096'. @throws ERR_DCACHE_BAD_OPTION */
+export function parseSize(value: number | string, what: string): number {
+  const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(String(value))
+  const unit = UNITS[match?.[2]?.toUpperCase() ?? '?']
+  const bytes = unit === undefined ? NaN : Number(match?.[1]) * unit
+  if (!Number.isSafeInteger(bytes))
+    refuse(`${what} is ${show(value)}; it is a whole number of bytes, or a string such as '64MiB'`)
+  return bytes
+}
+
+/** @throws ERR_DCACHE_BAD_OPTION, ERR_DCACHE_BAD_BLOCK_SIZE, ERR_DCACHE_MEMORY, ERR_DCACHE_UNSUPPORTED */
+export function parseOptions(options: CacheOptions): Config {
+  if (typeof options !== 'object' || (options as unknown) === null)
+    refuse(`the options are ${show(options)}; they are an object`)
+  if (typeof options.partitions !== 'object' || (options.partitions as unknown) === null) {
+    refuse(`partitions is ${show(options.partitions)}; it is an object of partitions by name`)
+  }
+  const entries = Object.entries(options.partitions)
+  if (entries.length === 0 || entries.length > PARTITIONS_MAX) {
+    refuse(`partitions has ${entries.length} entries; 1 to ${PARTITIONS_MAX} are possible`)
+  }
+  const groups = [...new Set(entries.map(([, partition]) => partition.group ?? ''))]
+  const partitions = entries.map(([name, partition]) => parsePartition(name, partition, groups))
+  const { policy = 'lru2', threads = 64, flushDelayMs = 5000, dirtyLimit = 2 / 3, traceEntries = 0 } = options
+  if (policy !== 'lru2') {
+    refuse(
+      `policy is ${show(policy)}; this version has 'lru2'`,
+      (policy as string) === '2q' ? 'ERR_DCACHE_UNSUPPORTED' : 'ERR_DCACHE_BAD_OPTION',
+    )
+  }
+  const threadsMax = SLOTS_MAX - 2 - partitions.length
+  if (!Number.isInteger(threads) || threads < 1 || threads > threadsMax) {
+    refuse(`threads is ${show(threads)}; with ${partitions.length} partitions it is 1 to ${threadsMax}`)
+  }
+  if (!Number.isInteger(flushDelayMs) || flushDelayMs < 0 || flushDelayMs > 2 ** 31 - 1) {
+    refuse(`flushDelayMs is ${show(flushDelayMs)}; it is a whole number from 0`)
+  }
+  if (typeof dirtyLimit !== 'number' || !(dirtyLimit > 0 && dirtyLimit <= 1)) {
+    refuse(`dirtyLimit is ${show(dirtyLimit)}; it is a share of the blocks, above 0 and at most 1`)
+  }
+  if (
+    !Number.isInteger(traceEntries) ||
+    traceEntries < 0 ||
+    traceEntries > 2 ** 20 ||
+    (traceEntries & (traceEntries - 1)) !== 0
+  ) {
+    refuse(`traceEntries is ${show(traceEntries)}; it is 0 or a power of two up to 1048576`)
+  }
+  return {
+    memoryBytes: parseSize(options.memory, 'memory'),
+    frameSize: Math.max(...partitions.map((partition) => partition.blockSize)),
+    partitions,
+    groups,
+    writeOrder: parseWriteOrder(options.writeOrder ?? ['data', 'directory', 'trailer']),
+    policy,
+    threads,
+    flushDelayMs,
+    dirtyLimit,
+    traceEntries,
+  }
+}
+
+function parsePartition(name: string, options: PartitionOptions, groups: readonly string[]): PartitionConfig {
+  const { path, blockSize, size, offset, readOnly = false, direct = false, group = '' } = options
+  const what = `partition '${name}'`
+  if (typeof path !== 'string' || path === '')
+    refuse(`${what}: path is ${show(path)}; it is the name of a file or block device`)
+  if (
+    !Number.isInteger(blockSize) ||
+    blockSize < 512 ||
+    blockSize > 65536 ||
+    (blockSize & (blockSize - 1)) !== 0
+  ) {
+    refuse(
+      `${what}: blockSize is ${show(blockSize)}; it is a power of two from 512 to 65536`,
+      'ERR_DCACHE_BAD_BLOCK_SIZE',
+    )
+  }
+  if (direct) refuse(`${what}: direct I/O is not in this version`, 'ERR_DCACHE_UNSUPPORTED')
+  const sizeBytes = size === undefined ? undefined : parseSize(size, `${what}: size`)
+  const offsetBytes = offset === undefined ? 0 : parseSize(offset, `${what}: offset`)
+  if (sizeBytes !== undefined && (sizeBytes === 0 || sizeBytes % blockSize !== 0)) {
+    refuse(`${what}: size is ${sizeBytes}; it is a multiple of the block size ${blockSize}, and not 0`)
+  }
+  if (offsetBytes % blockSize !== 0)
+    refuse(`${what}: offset is ${offsetBytes}; it is a multiple of the block size ${blockSize}`)
+  return {
+    name,
+    path,
+    blockSize,
+    size: sizeBytes,
+    offset: offsetBytes,
+    readOnly,
+    group: groups.indexOf(group),
+  }
+}
+
+function parseWriteOrder(writeOrder: readonly string[]): readonly string[] {
+  const isList = Array.isArray as (value: unknown) => boolean
+  const wrong =
+    !isList(writeOrder) ||
+    writeOrder.length < 1 ||
+    writeOrder.length > CLASSES_MAX ||
+    new Set(writeOrder).size !== writeOrder.length ||
+    !writeOrder.every((name) => typeof name === 'string' && name !== '')
+  if (wrong) refuse(`writeOrder is ${show(writeOrder)}; it is 1 to ${CLASSES_MAX} different names`)
+  return [...writeOrder]
+}
+
+/**
+ * How the memory is divided: one frame in 16 is a spare, at least two a group.
+ * @throws ERR_DCACHE_MEMORY
+ */
+export function geometryOf(config: Config): Geometry {
+  const { frameSize, partitions, groups } = config
+  const frames = Math.floor(config.memoryBytes / frameSize)
+  const sparesOfGroup = Math.max(2, Math.floor(frames / 16 / groups.length))
+  const spares = sparesOfGroup * groups.length
+  const blocks = frames - spares
+  if (blocks < 2) {
+    const least = (2 * groups.length + 2) * frameSize
+    refuse(
+      `memory is ${config.memoryBytes} bytes; ${groups.length} group(s) with blocks of ${frameSize} bytes need at least ${least}`,
+      'ERR_DCACHE_MEMORY',
+    )
+  }
+  if (blocks > 2 ** 29)
+    refuse(
+      `memory is ${config.memoryBytes} bytes, which is ${blocks} blocks; 2^29 is the most`,
+      'ERR_DCACHE_MEMORY',
+    )
+  const heads = 2 ** Math.ceil(Math.log2(blocks))
+  return {
+    blocks,
+    spares,
+    frameSize,
+    partitions: partitions.length,
+    groups: groups.length,
+    slots: 2 + partitions.length + config.threads,
+    stripes: Math.min(heads, 64),
+    heads,
+    traceEntries: config.traceEntries,
+    classes: config.writeOrder.length,
+  }
+}
+
+function refuse(message: string, code: CacheErrorCode = 'ERR_DCACHE_BAD_OPTION'): never {
+  throw new CacheError(code, message)
+}
+
+/** A value as it would be written, cut to a length that fits in a message. */
+export function show(value: unknown): string {
+  const text = typeof value === 'string' ? `'${value}'` : inspect(value, { breakLength: Infinity, depth: 1 })
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text
+}

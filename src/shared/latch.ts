@@ -1,0 +1,110 @@
+/**
+ * The latch of a frame, in one word: pins, writer and waiters.
+ *
+ *   bits 0-15   pins          readers that are in; a pin is the read latch
+ *   bits 16-23  writer + 1    the slot that is in alone
+ *   bit 24      FROZEN        a death is being counted out; nobody gets in
+ *   bit 25      WAIT_WRITER   somebody waits to be alone: new readers queue behind it
+ *   bit 26      WAIT_READER   somebody waits for the writer to leave
+ *
+ *   FREE  word & (PINS | WRITER) = 0 --tryPin--> PINNED(1) --tryPin--> PINNED(n) --unpin--> ... FREE
+ *                                    --tryLatch--> LATCHED(slot) --unlatch--> FREE, --downgrade--> PINNED(1)
+ *
+ * Whoever leaves last with a WAIT bit set clears both and wakes everyone; they compete again. Nobody is lost: a
+ * sleeper sets its bit by compare-and-swap on a word that keeps it out, and sleeps on that very value. Policy: a waiting
+ * writer keeps new readers out (but not a thread that is in already); readers that waited with it compete when it
+ * leaves. Pins are journaled by the slots, so that a dead thread's can be counted out.
+ */
+import { and, compareExchange, load, notify, sub, type Words } from '#atomics'
+import type { SlotIndex } from './struct.js'
+
+export const PINS = 0xffff
+const WRITER_SHIFT = 16
+export const WRITER = 0xff << WRITER_SHIFT
+export const FROZEN = 1 << 24
+export const WAIT_WRITER = 1 << 25
+export const WAIT_READER = 1 << 26
+const WAITS = WAIT_WRITER | WAIT_READER
+
+/** The slot that is in alone, -1 if none. */
+export const writerOf = (word: number): number => ((word & WRITER) >>> WRITER_SHIFT) - 1
+export const pinsOf = (word: number): number => word & PINS
+
+/** Gets in beside other readers; not while anybody is in alone, or waits for that. */
+export function tryPin(words: Words, at: number): boolean {
+  let word = words[at]!
+  for (;;) {
+    if ((word & ~PINS) !== 0) return false
+    const seen = compareExchange(words, at, word, word + 1)
+    if (seen === word) return true
+    word = seen
+  }
+}
+
+/** The same, past waiters: for a thread that has a pin on this frame already, or that was woken. */
+export function tryPinPastWaiters(words: Words, at: number): boolean {
+  let word = words[at]!
+  for (;;) {
+    if ((word & (WRITER | FROZEN)) !== 0) return false
+    const seen = compareExchange(words, at, word, word + 1)
+    if (seen === word) return true
+    word = seen
+  }
+}
+
+/** Leaves. @requires a pin */
+export function unpin(words: Words, at: number): void {
+  const word = sub(words, at, 1)
+  if ((word & PINS) === 1 && (word & WAITS) !== 0) wakeAll(words, at)
+}
+
+/** Gets in alone, if nobody is in; waiters don't matter. */
+export function tryLatch(words: Words, at: number, slot: SlotIndex): boolean {
+  let word = words[at]!
+  for (;;) {
+    if ((word & (PINS | WRITER | FROZEN)) !== 0) return false
+    const seen = compareExchange(words, at, word, word | ((slot + 1) << WRITER_SHIFT))
+    if (seen === word) return true
+    word = seen
+  }
+}
+
+/** @requires the exclusive latch */
+export function unlatch(words: Words, at: number): void {
+  const word = and(words, at, ~(WRITER | WAITS))
+  if ((word & WAITS) !== 0) notify(words, at)
+}
+
+/** From alone to one pin, with no moment in between. @requires the exclusive latch */
+export function downgrade(words: Words, at: number): void {
+  let word = load(words, at)
+  for (;;) {
+    const seen = compareExchange(words, at, word, (word & ~(WRITER | WAITS)) + 1)
+    if (seen === word) break
+    word = seen
+  }
+  if ((word & WAITS) !== 0) notify(words, at)
+}
+
+/** Wakes who waits here without leaving: the frame they ask for has another name now. */
+export function wakeAll(words: Words, at: number): void {
+  if ((and(words, at, ~WAITS) & WAITS) !== 0) notify(words, at)
+}
+
+/** The value to sleep on, with the waiter's bit in it; 0 when there is nothing to wait for any more. */
+export function prepareWait(words: Words, at: number, alone: boolean): number {
+  let word = load(words, at)
+  for (;;) {
+    const keepsOut = alone ? PINS | WRITER | FROZEN : WRITER | FROZEN | WAIT_WRITER
+    if ((word & keepsOut) === 0) return 0
+    if (!alone && (word & (WRITER | FROZEN | PINS)) === 0) {
+      // Only the bit of a writer that went away keeps the readers out: nobody is left who would wake them.
+      wakeAll(words, at)
+      return 0
+    }
+    const asleep = word | (alone ? WAIT_WRITER : WAIT_READER)
+    const seen = compareExchange(words, at, word, asleep)
+    if (seen === word) return asleep
+    word = seen
+  }
+}

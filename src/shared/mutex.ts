@@ -1,0 +1,94 @@
+/**
+ * Mutex in one word. Not recursive, not fair; sections are short and never wait inside.
+ *
+ *   0                      FREE       nobody holds it
+ *   slot + 1               HELD       one holder, nobody asleep: unlock makes no call into the futex
+ *   slot + 1 | CONTENDED   CONTENDED  one holder, maybe sleepers: unlock must notify
+ *
+ * A thread that slept takes it as CONTENDED: others may still be asleep. All sleepers are woken, since one of them may
+ * be an await that was given up, or sit on a busy event loop. The holder's slot is in the word, so that a deadline
+ * can name it and a death can be repaired.
+ *
+ * Lock order: RANK. A thread takes a mutex only of a higher rank than those it has; debug builds assert it.
+ */
+import { compareExchange, exchange, load, notify, type Words } from '#atomics'
+import type { SlotIndex } from './struct.js'
+import { type Deadline, sleep, type Slow, timedOut } from './wait.js'
+
+/** Latches come first: a stripe's, the policy's and a round's mutex may be taken with latches held, never the reverse. */
+export const RANK = { latch: 1, stripe: 2, policy: 3, round: 4 } as const
+
+const CONTENDED = 0x100
+const HOLDER = 0xff
+const SPINS = 200
+
+/** DCACHE_DEBUG=1 asserts the locking contracts (`@requires`, `@takes`, the order of ranks) at run time. */
+export const DEBUG = process.env['DCACHE_DEBUG'] === '1'
+let held: Mutex[] = []
+
+export class Mutex {
+  readonly words: Words
+  readonly at: number
+  readonly rank: number
+  readonly name: string
+
+  /** One of these a thread: they share the word, not the object. */
+  constructor(words: Words, at: number, rank: number, name: string) {
+    this.words = words
+    this.at = at
+    this.rank = rank
+    this.name = name
+  }
+
+  /** Takes it if nobody has it, after a short spin; for every thread. */
+  tryLock(slot: SlotIndex): boolean {
+    for (let spin = 0; spin < SPINS; spin++) {
+      if (this.words[this.at] === 0 && compareExchange(this.words, this.at, 0, slot + 1) === 0) {
+        if (DEBUG) this.#taken(slot)
+        return true
+      }
+    }
+    return false
+  }
+
+  /** Takes it, waiting as long as it needs. */
+  *lock(slot: SlotIndex, deadline: Deadline): Slow<void> {
+    if (this.tryLock(slot)) return
+    for (;;) {
+      const word = load(this.words, this.at)
+      if (word === 0) {
+        if (compareExchange(this.words, this.at, 0, (slot + 1) | CONTENDED) === 0) break
+        continue
+      }
+      const asleep = word | CONTENDED
+      if (word !== asleep && compareExchange(this.words, this.at, word, asleep) !== word) continue
+      yield* sleep(this.words, this.at, asleep, deadline, () =>
+        timedOut(`the lock '${this.name}' is held by slot ${(word & HOLDER) - 1}`, deadline.timeoutMs),
+      )
+    }
+    if (DEBUG) this.#taken(slot)
+  }
+
+  /** @requires this mutex, held by the caller */
+  unlock(): void {
+    if (DEBUG) held = held.filter((mutex) => mutex !== this)
+    if ((exchange(this.words, this.at, 0) & CONTENDED) !== 0) notify(this.words, this.at)
+  }
+
+  /** The slot that has it, -1 if nobody. */
+  holder(): number {
+    return (load(this.words, this.at) & HOLDER) - 1
+  }
+
+  /** Throws in debug builds unless `slot` holds it. */
+  assertHeld(slot: SlotIndex): void {
+    if (DEBUG && this.holder() !== slot)
+      throw new Error(`contract: '${this.name}' is not held by slot ${slot}`)
+  }
+
+  #taken(slot: SlotIndex): void {
+    const above = held.find((mutex) => mutex.rank >= this.rank)
+    if (above) throw new Error(`lock order: slot ${slot} takes '${this.name}' while it has '${above.name}'`)
+    held.push(this)
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * Bounded ring of fixed-size records: many threads push, many pop. (Vyukov's bounded MPMC queue: each place has a
+ * sequence number that says whose turn it is.)
+ *
+ *   tail     next place to push        head   next place to pop
+ *   pushed   epoch: changes after every push; who waits for a record sleeps on it
+ *   place    sequence = index          EMPTY, the pusher of round `index` may take it
+ *            sequence = index + 1      FULL, the popper of that round may take it; it leaves index + capacity
+ *
+ * A push into a full ring is refused, never waited for: the records are news, and who brings them must not be held up.
+ * A thread that dies between taking a place and filling it stops the ring there; its reader has a deadline.
+ */
+import { add, compareExchange, load, notify, store, type Words } from '#atomics'
+import { type Deadline, sleep, type Slow, timedOut } from './wait.js'
+
+const TAIL = 0
+const HEAD = 1
+const PUSHED = 2
+const RECORDS = 16
+
+export class Ring {
+  readonly #words: Words
+  readonly #at: number
+  readonly #capacity: number
+  readonly #stride: number
+
+  /** `recordWords` counts the sequence word: a record carries one word less. `capacity` is a power of two. */
+  constructor(words: Words, at: number, capacity: number, recordWords: number) {
+    this.#words = words
+    this.#at = at
+    this.#capacity = capacity
+    this.#stride = recordWords
+  }
+
+  /** Once, by the owner, before anybody else has the buffer. */
+  init(): void {
+    for (let i = 0; i < this.#capacity; i++) this.#words[this.#place(i)] = i
+  }
+
+  /** False when the ring is full. */
+  tryPush(...record: readonly number[]): boolean {
+    for (;;) {
+      const tail = load(this.#words, this.#at + TAIL)
+      const place = this.#place(tail)
+      const behind = (load(this.#words, place) - tail) | 0
+      if (behind < 0) return false
+      if (behind > 0 || compareExchange(this.#words, this.#at + TAIL, tail, (tail + 1) | 0) !== tail) continue
+      for (let i = 0; i < record.length; i++) this.#words[place + 1 + i] = record[i]!
+      store(this.#words, place, (tail + 1) | 0)
+      add(this.#words, this.#at + PUSHED, 1)
+      notify(this.#words, this.#at + PUSHED)
+      return true
+    }
+  }
+
+  /** The oldest record, undefined when there is none. */
+  tryPop(): number[] | undefined {
+    for (;;) {
+      const head = load(this.#words, this.#at + HEAD)
+      const place = this.#place(head)
+      const ahead = (load(this.#words, place) - head - 1) | 0
+      if (ahead < 0) return undefined
+      if (ahead > 0 || compareExchange(this.#words, this.#at + HEAD, head, (head + 1) | 0) !== head) continue
+      const record = [...this.#words.subarray(place + 1, place + this.#stride)]
+      store(this.#words, place, (head + this.#capacity) | 0)
+      return record
+    }
+  }
+
+  /** The oldest record, as soon as there is one. The epoch is read before the look: a push in between changes it. */
+  *pop(deadline: Deadline): Slow<number[]> {
+    for (;;) {
+      const epoch = load(this.#words, this.#at + PUSHED)
+      const record = this.tryPop()
+      if (record) return record
+      yield* sleep(this.#words, this.#at + PUSHED, epoch, deadline, () =>
+        timedOut('no record came into the ring', deadline.timeoutMs),
+      )
+    }
+  }
+
+  #place(index: number): number {
+    return this.#at + RECORDS + (index & (this.#capacity - 1)) * this.#stride
+  }
+}

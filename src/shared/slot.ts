@@ -1,0 +1,132 @@
+/**
+ * Thread slots: which threads are attached, what each holds and what it waits for, kept in the shared buffer so that
+ * others can say who is in their way, and count a dead thread out. A slot's words are written by its thread alone
+ * (state excepted); others read them.
+ *
+ *   FREE --attach, by compare-and-swap--> LIVE --detach--> FREE
+ *                                         LIVE --the owner sees the worker end--> DEAD --reaped--> FREE
+ *
+ * The journal has an entry for each pin: `frame << 2 | state`, where state is
+ *   FREE --before the latch is tried--> TAKING --pinned--> HELD --before the pin is given back--> GIVING --> FREE
+ * Plain stores are enough: each is ordered by the atomic beside it. Who sees the pin sees TAKING or later, who sees it
+ * gone sees GIVING or later.
+ */
+import { add, compareExchange, store, sub, type Words } from '#atomics'
+import type { Arena } from './arena.js'
+import { CacheError } from './errors.js'
+import { COUNTERS, type CounterName, GUARDS_MAX, Slot, SlotState } from './layout.js'
+import type { SlotIndex } from './struct.js'
+
+export const JOURNAL = { FREE: 0, TAKING: 1, HELD: 2, GIVING: 3 } as const
+
+/** What a thread can wait for; 0 nothing. Named in holders() and in the errors of deadlines. */
+export const WAITS = ['', 'read', 'modify', 'frame', 'dirty', 'spare', 'flush'] as const
+export type WaitKind = Exclude<(typeof WAITS)[number], ''>
+
+/** Place of a counter within a slot's counters. */
+export const COUNTER = Object.freeze(Object.fromEntries(COUNTERS.map((name, i) => [name, i]))) as Readonly<
+  Record<CounterName, number>
+>
+
+/** Milliseconds on a clock that all threads of the process share, modulo 2^32: subtract and cut to 32 bits. */
+export const clockMs = (): number => (performance.timeOrigin + performance.now()) | 0
+
+export class ThreadSlot {
+  readonly index: SlotIndex
+  readonly at: number
+  readonly journalAt: number
+  /** First of this slot's counters in `arena.counters`. */
+  readonly countersAt: number
+  readonly #words: Words
+  readonly #counters: Float64Array
+  readonly #freeEntries = new Int32Array(GUARDS_MAX)
+  #free = GUARDS_MAX
+  #isClosed = false
+
+  constructor(arena: Arena, index: SlotIndex) {
+    this.index = index
+    this.at = arena.slotAt(index)
+    this.journalAt = arena.journalAt(index)
+    this.countersAt = arena.countersAt(index)
+    this.#words = arena.words
+    this.#counters = arena.counters
+    for (let i = 0; i < GUARDS_MAX; i++) this.#freeEntries[i] = this.journalAt + GUARDS_MAX - 1 - i
+  }
+
+  /** A free journal entry. @throws ERR_DCACHE_GUARDS */
+  takeEntry(): number {
+    if (this.#free === 0) {
+      if (this.#isClosed) throw new CacheError('ERR_DCACHE_CLOSED', 'this thread is detached from the cache')
+      throw new CacheError(
+        'ERR_DCACHE_GUARDS',
+        `this thread holds ${GUARDS_MAX} guards, the most it may; release some`,
+      )
+    }
+    this.#words[this.at + Slot.guards] = GUARDS_MAX - --this.#free
+    return this.#freeEntries[this.#free]!
+  }
+
+  giveEntry(entry: number): void {
+    this.#words[entry] = JOURNAL.FREE
+    this.#freeEntries[this.#free++] = entry
+    this.#words[this.at + Slot.guards] = GUARDS_MAX - this.#free
+  }
+
+  get guards(): number {
+    return this.#isClosed ? 0 : GUARDS_MAX - this.#free
+  }
+
+  /** No more guards for this thread: it is detached. @requires no guards */
+  close(): void {
+    this.#isClosed = true
+    this.#free = 0
+  }
+
+  count(counter: number, by = 1): void {
+    this.#counters[this.countersAt + counter]! += by
+  }
+
+  /** Publishes what this thread is about to wait for. */
+  waits(kind: WaitKind, at: number): void {
+    this.#words[this.at + Slot.waitsSince] = clockMs()
+    this.#words[this.at + Slot.waitsAt] = at
+    store(this.#words, this.at + Slot.waitsFor, WAITS.indexOf(kind))
+  }
+
+  waitsNoMore(): void {
+    store(this.#words, this.at + Slot.waitsFor, 0)
+  }
+
+  /** Between these two the thread may be inside a system call on the files: close() waits for that. */
+  enterIo(): void {
+    add(this.#words, this.at + Slot.inIo, 1)
+  }
+  leaveIo(): void {
+    sub(this.#words, this.at + Slot.inIo, 1)
+  }
+}
+
+/**
+ * Takes a free slot of `first .. end-1` for the calling thread.
+ * @throws ERR_DCACHE_THREADS
+ */
+export function attachSlot(arena: Arena, first: number, end: number, threadId: number): ThreadSlot {
+  for (let index = first; index < end; index++) {
+    const at = arena.slotAt(index)
+    if (compareExchange(arena.words, at + Slot.state, SlotState.FREE, SlotState.LIVE) !== SlotState.FREE)
+      continue
+    add(arena.words, at + Slot.incarnation, 1)
+    arena.words[at + Slot.threadId] = threadId
+    return new ThreadSlot(arena, index)
+  }
+  throw new CacheError(
+    'ERR_DCACHE_THREADS',
+    `all ${end - first} thread slots are taken; detach a thread, or open the cache with more threads`,
+  )
+}
+
+/** @requires no guards held, nothing waited for */
+export function detachSlot(arena: Arena, slot: ThreadSlot): void {
+  slot.close()
+  store(arena.words, slot.at + Slot.state, SlotState.FREE)
+}

@@ -1,0 +1,163 @@
+/**
+ * Waiting, once for threads that block and once for threads that await. A slow path is a generator that yields what
+ * it waits for; `runSync` sleeps in Atomics.wait, `runAsync` awaits. Both go on after at most a slice, since a wakeup
+ * can die with its sender: whoever waits reads its word again. At a yield nothing may be held but latches.
+ */
+import { wait, waitAsync, type Words } from '#atomics'
+import { CacheError, type CacheErrorCode } from './errors.js'
+
+export const SLICE_MS = 250
+export const DEFAULT_TIMEOUT_MS = 30_000
+
+/** Sleep while `words[at] === value`, at most `timeoutMs`. */
+export interface WaitStep {
+  readonly kind: 'wait'
+  readonly words: Words
+  readonly at: number
+  readonly value: number
+  readonly timeoutMs: number
+}
+
+/** A call into the system, in its two forms; both return or reject with the same. */
+export interface IoStep {
+  readonly kind: 'io'
+  readonly what: string
+  readonly sync: () => void
+  readonly async: () => Promise<void>
+}
+
+export type Step = WaitStep | IoStep
+export type Slow<T> = Generator<Step, T, void>
+
+/** When a wait has to end. Made on slow paths only: reading the clock costs as much as a hit. */
+export class Deadline {
+  readonly timeoutMs: number
+  readonly #endMs: number
+
+  constructor(timeoutMs = DEFAULT_TIMEOUT_MS) {
+    this.timeoutMs = timeoutMs
+    this.#endMs = performance.now() + timeoutMs
+  }
+
+  leftMs(): number {
+    return this.#endMs - performance.now()
+  }
+}
+
+/**
+ * One slice of a wait. Who calls it looks again at what it waits for.
+ * @throws what `expired` makes, when the deadline is over
+ */
+export function* sleep(
+  words: Words,
+  at: number,
+  value: number,
+  deadline: Deadline,
+  expired: () => CacheError,
+): Slow<void> {
+  const leftMs = deadline.leftMs()
+  if (leftMs <= 0) throw expired()
+  yield { kind: 'wait', words, at, value, timeoutMs: Math.min(leftMs, SLICE_MS) }
+}
+
+/**
+ * Runs a slow path on a thread that may block; where it may not, the path fails at its first wait, with its
+ * `finally` blocks run, and nothing is left behind.
+ * @throws ERR_DCACHE_WOULD_BLOCK, and whatever the path throws
+ */
+export function runSync<T>(path: Slow<T>, mayBlock: boolean): T {
+  let turn = path.next()
+  while (!turn.done) {
+    const step = turn.value
+    try {
+      if (!mayBlock) {
+        const what = step.kind === 'io' ? step.what : 'another thread'
+        throw new CacheError(
+          'ERR_DCACHE_WOULD_BLOCK',
+          `the call has to wait for ${what}, and this thread may not block; use the asynchronous form`,
+        )
+      }
+      if (step.kind === 'wait') wait(step.words, step.at, step.value, step.timeoutMs)
+      else step.sync()
+    } catch (error) {
+      turn = path.throw(error)
+      continue
+    }
+    turn = path.next()
+  }
+  return turn.value
+}
+
+/**
+ * Runs a slow path without ever blocking the thread. An aborted signal ends the wait at once; a call into the system
+ * that has begun is finished first, since it reads or writes the shared frames. While it waits the process stays alive,
+ * unless the wait is in the background.
+ * @throws ERR_DCACHE_ABORTED, and whatever the path throws
+ */
+export async function runAsync<T>(path: Slow<T>, signal?: AbortSignal, isBackground = false): Promise<T> {
+  let turn = path.next()
+  if (turn.done) return turn.value
+  if (!isBackground) keepAlive(1)
+  try {
+    while (!turn.done) {
+      const step = turn.value
+      try {
+        if (signal?.aborted) throw aborted(signal)
+        if (step.kind === 'io') await step.async()
+        else await sleepAsync(step, signal)
+      } catch (error) {
+        turn = path.throw(error)
+        continue
+      }
+      turn = path.next()
+    }
+    return turn.value
+  } finally {
+    if (!isBackground) keepAlive(-1)
+  }
+}
+
+async function sleepAsync(step: WaitStep, signal: AbortSignal | undefined): Promise<void> {
+  const sleeping = waitAsync(step.words, step.at, step.value, step.timeoutMs)
+  if (!sleeping.async) {
+    // The word has changed: let the event loop breathe, or two threads that take turns could starve it.
+    await new Promise(setImmediate)
+    return
+  }
+  if (signal === undefined) {
+    await sleeping.value
+    return
+  }
+  let stop: (() => void) | undefined
+  const abort = new Promise<never>((_, reject) => {
+    stop = () => {
+      reject(aborted(signal))
+    }
+    signal.addEventListener('abort', stop, { once: true })
+  })
+  try {
+    await Promise.race([sleeping.value, abort])
+  } finally {
+    if (stop) signal.removeEventListener('abort', stop)
+  }
+}
+
+function aborted(signal: AbortSignal): CacheError {
+  return new CacheError('ERR_DCACHE_ABORTED', 'the wait was aborted by its signal', { cause: signal.reason })
+}
+
+// Atomics.waitAsync does not keep a process alive; this handle does, while anything waits.
+let waiting = 0
+let handle: NodeJS.Timeout | undefined
+function keepAlive(change: 1 | -1): void {
+  waiting += change
+  if (waiting === 1 && change === 1) handle = setInterval(() => undefined, 2 ** 30)
+  else if (waiting === 0) clearInterval(handle)
+}
+
+/** `code` for a wait that was over, and what was waited for. */
+export const timedOut = (
+  what: string,
+  timeoutMs: number,
+  code: CacheErrorCode = 'ERR_DCACHE_TIMEOUT',
+): CacheError => new CacheError(code, `${what} (waited ${timeoutMs} ms)`)

@@ -1,0 +1,98 @@
+/**
+ * Attaching a thread: from a handle to views, a slot and a client. The handle is checked against the buffer it brings:
+ * magic, version, id and geometry.
+ */
+import { load } from '#atomics'
+import { threadId } from 'node:worker_threads'
+import { Client } from '../core/client.js'
+import { Core } from '../core/core.js'
+import { FileDevice } from '../core/file-device.js'
+import { Arena } from '../shared/arena.js'
+import { show } from '../shared/config.js'
+import { CacheError } from '../shared/errors.js'
+import type { CacheClient, CacheHandle } from '../shared/interface.js'
+import { EngineState, Header, VERSION } from '../shared/layout.js'
+import { attachSlot, type ThreadSlot } from '../shared/slot.js'
+
+export interface AttachOptions {
+  /**
+   * false: this thread must never block. A Sync call that would have to wait, or to read from the disk, throws
+   * ERR_DCACHE_WOULD_BLOCK. Default true; always false on the owner's thread.
+   */
+  mayBlock?: boolean
+}
+
+const clients = new Map<string, Client>()
+
+/** Slots: the owner's, the flush worker's, one for each writer, then those of attached threads. */
+export const OWNER_SLOT = 0
+export const FLUSH_SLOT = 1
+export const writerSlot = (partition: number): number => 2 + partition
+export const firstClientSlot = (partitions: number): number => 2 + partitions
+
+/**
+ * The cache behind a handle, for the calling thread; asked again in the same thread, the same client.
+ * @throws ERR_DCACHE_BAD_HANDLE, ERR_DCACHE_VERSION, ERR_DCACHE_CLOSED, ERR_DCACHE_ORPHANED, ERR_DCACHE_THREADS
+ */
+export function attachCache(handle: CacheHandle, options: AttachOptions = {}): CacheClient {
+  const arena = openArena(handle)
+  const known = clients.get(handle.id)
+  if (known && !known.isDetached) return known
+  if (load(arena.words, Header.state) !== EngineState.OPEN)
+    throw new CacheError('ERR_DCACHE_CLOSED', `the cache ${handle.id} is closed`)
+  const { slots, partitions } = arena.geometry
+  const slot = attachSlot(arena, firstClientSlot(partitions), slots, threadId)
+  const client = new Client(coreOf(handle, arena, slot, options.mayBlock ?? true))
+  registerClient(handle.id, client)
+  return client
+}
+
+/** The owner's client is what its thread gets when it attaches. */
+export function registerClient(id: string, client: Client): void {
+  clients.set(id, client)
+}
+
+export function coreOf(handle: CacheHandle, arena: Arena, slot: ThreadSlot, mayBlock: boolean): Core {
+  return new Core(arena, slot, {
+    names: handle.partitions.map((partition) => partition.name),
+    writeOrder: handle.writeOrder,
+    policy: handle.policy,
+    devices: handle.partitions.map(({ fd, offset }) => new FileDevice(fd, offset)),
+    mayBlock,
+  })
+}
+
+/** @throws ERR_DCACHE_BAD_HANDLE, ERR_DCACHE_VERSION */
+export function openArena(handle: CacheHandle): Arena {
+  const isHandle =
+    typeof handle === 'object' &&
+    (handle as unknown) !== null &&
+    handle.buffer instanceof SharedArrayBuffer &&
+    typeof handle.id === 'string' &&
+    Array.isArray(handle.partitions)
+  if (!isHandle)
+    throw new CacheError(
+      'ERR_DCACHE_BAD_HANDLE',
+      `not a handle of a cache: ${show(handle)}; it is what openCache() has as .handle`,
+    )
+  if (handle.dcache !== VERSION) {
+    throw new CacheError(
+      'ERR_DCACHE_VERSION',
+      `the handle is of memory map ${show(handle.dcache)}, this thread's dcache has ${VERSION}`,
+    )
+  }
+  const id = idWords(handle.id)
+  const arena = Arena.open(handle.buffer, id.low, id.high)
+  if (arena.geometry.partitions !== handle.partitions.length) {
+    throw new CacheError(
+      'ERR_DCACHE_BAD_HANDLE',
+      `the handle names ${handle.partitions.length} partitions, its buffer has ${arena.geometry.partitions}`,
+    )
+  }
+  return arena
+}
+
+/** An id as it stands in the header. */
+export function idWords(id: string): { low: number; high: number } {
+  return { low: parseInt(id.slice(8, 16), 16) | 0, high: parseInt(id.slice(0, 8), 16) | 0 }
+}

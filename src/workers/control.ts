@@ -1,0 +1,60 @@
+/**
+ * The control plane: calls between event loops, over comlink. The engine's workers answer one call, `start`; after it
+ * they sleep in Atomics.wait, and are woken by words in shared memory only.
+ */
+import * as Comlink from 'comlink'
+import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs'
+import { parentPort, Worker } from 'node:worker_threads'
+import { CacheError } from '../shared/errors.js'
+import type { CacheHandle } from '../shared/interface.js'
+
+/** What an engine worker is told when it starts. */
+export interface WorkerStart {
+  readonly handle: CacheHandle
+  /** Of the flush worker. */
+  readonly flushDelayMs?: number
+  /** Of a writer. */
+  readonly partition?: number
+}
+
+interface EngineWorker {
+  start(start: WorkerStart): void
+}
+
+/** In a worker: answers `start` by preparing, and then gives the thread to the loop that `prepare` returns. */
+export function serveStart(prepare: (start: WorkerStart) => () => void): void {
+  const port = parentPort
+  if (port === null) throw new Error('an engine worker is started by openCache, not by hand')
+  const worker: EngineWorker = {
+    start(start) {
+      const loop = prepare(start)
+      // The answer leaves first: the loop does not come back before the engine stops.
+      setImmediate(() => {
+        loop()
+        port.close()
+      })
+    },
+  }
+  Comlink.expose(worker, nodeEndpoint(port))
+}
+
+/** In the owner: a worker that runs `file`, once it is ready. A call to one that died never settles, hence the race. */
+export async function startWorker(file: URL, name: string, start: WorkerStart): Promise<Worker> {
+  const worker = new Worker(file, { name: `dcache ${name}` })
+  const died = new Promise<never>((_, reject) => {
+    worker.once('error', reject)
+    worker.once('exit', (code) => {
+      reject(
+        new CacheError(
+          'ERR_DCACHE_WORKER_DIED',
+          `the ${name} worker ended with code ${code} before it was ready`,
+        ),
+      )
+    })
+  })
+  died.catch(() => undefined)
+  const remote = Comlink.wrap<EngineWorker>(nodeEndpoint(worker))
+  await Promise.race([remote.start(start), died])
+  worker.removeAllListeners('message')
+  return worker
+}

@@ -1,0 +1,29 @@
+/**
+ * The flush worker's thread: runs rounds whenever the bell rings or a delayed kick is due, until the engine closes.
+ */
+import { load, wait } from '#atomics'
+import { Flusher } from '../core/flusher.js'
+import { eventsOf } from '../core/format.js'
+import { EngineState, Header } from '../shared/layout.js'
+import { attachSlot } from '../shared/slot.js'
+import { SLICE_MS } from '../shared/wait.js'
+import { threadId } from 'node:worker_threads'
+import { coreOf, FLUSH_SLOT, openArena } from './attach.js'
+import { serveStart } from './control.js'
+import { eventRecord } from './events.js'
+
+serveStart(({ handle, flushDelayMs }) => {
+  const arena = openArena(handle)
+  const core = coreOf(handle, arena, attachSlot(arena, FLUSH_SLOT, FLUSH_SLOT + 1, threadId), true)
+  const events = eventsOf(arena)
+  const flusher = new Flusher(core, flushDelayMs!, (event) => events.tryPush(...eventRecord(event)))
+  return () => {
+    for (;;) {
+      const bell = load(core.words, Header.bell)
+      const state = load(core.words, Header.state)
+      if (state !== EngineState.OPEN && state !== EngineState.CLOSING) return
+      flusher.step()
+      wait(core.words, Header.bell, bell, flusher.isBusy ? SLICE_MS : flusher.idleMs())
+    }
+  }
+})

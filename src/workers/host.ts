@@ -1,0 +1,275 @@
+/**
+ * The host: opens the engine on the calling thread, which becomes its owner, and stops everything again.
+ *
+ *   open files -> format memory -> start flush worker and writers -> OPEN
+ *   OPEN --close: no guards, flush--> CLOSING --nobody got in meanwhile, flush--> CLOSED -> workers gone -> files closed
+ *   OPEN --abandon--> CLOSED, without a flush
+ *   OPEN --an engine worker ends--> BROKEN: nothing is written any more, memory can still be read
+ */
+import { load, notify, store } from '#atomics'
+import { EventEmitter } from 'node:events'
+import { randomBytes } from 'node:crypto'
+import { closeSync } from 'node:fs'
+import { threadId, type Worker } from 'node:worker_threads'
+import { Client } from '../core/client.js'
+import { blockOf } from '../core/core.js'
+import { ringBell } from '../core/bell.js'
+import { evictClean } from '../core/forget.js'
+import { eventsOf, formatArena } from '../core/format.js'
+import { imageStamps } from '../core/images.js'
+import { retry } from '../core/retry.js'
+import { flush } from '../core/rounds.js'
+import { type Config, parseOptions } from '../shared/config.js'
+import { CacheError } from '../shared/errors.js'
+import type { BlockCache, CacheEvents, CacheHandle, CacheOptions, LostBlock } from '../shared/interface.js'
+import {
+  EngineState,
+  Frame,
+  Header,
+  JobState,
+  Partition,
+  Slot,
+  SlotState,
+  VERSION,
+} from '../shared/layout.js'
+import { attachSlot } from '../shared/slot.js'
+import { classOf } from '../shared/stamp.js'
+import { TRACE } from '../shared/trace.js'
+import { Deadline, runAsync } from '../shared/wait.js'
+import { adoptWorkers, type Adoption } from './adopt.js'
+import { coreOf, idWords, OWNER_SLOT, registerClient } from './attach.js'
+import type { Claim } from './claim.js'
+import { startWorker } from './control.js'
+import { eventOf, STOP_RECORD } from './events.js'
+import { type OpenFile, openFiles } from './files.js'
+
+/**
+ * Opens a cache; the calling thread owns it. Nothing is left behind when it fails.
+ * @throws every code of bad options and files, ERR_DCACHE_MEMORY, ERR_DCACHE_IN_USE
+ */
+export async function openCache(options: CacheOptions): Promise<BlockCache> {
+  const config = parseOptions(options)
+  const { files, claims } = await openFiles(config.partitions)
+  let host: Host | undefined
+  try {
+    host = new Host(config, files, claims)
+    await host.start(config)
+    return host
+  } catch (error) {
+    if (host) await host.stop()
+    else closeFiles(files, claims)
+    throw error
+  }
+}
+
+function closeFiles(files: readonly OpenFile[], claims: readonly Claim[]): void {
+  for (const { fd } of files) closeSync(fd)
+  for (const claim of claims) claim.release()
+}
+
+class Host extends Client implements BlockCache {
+  readonly handle: CacheHandle
+  readonly #events = new EventEmitter()
+  readonly #files: readonly OpenFile[]
+  readonly #claims: readonly Claim[]
+  readonly #adoption: Adoption
+  #workers: Worker[] = []
+  #isStopped = false
+  #isBroken = false
+  #closing: Promise<void> | undefined
+
+  constructor(config: Config, files: readonly OpenFile[], claims: readonly Claim[]) {
+    const id = randomBytes(8).toString('hex')
+    const { low, high } = idWords(id)
+    const arena = formatArena(config, files.map((file) => file.blocks), low, high) // prettier-ignore
+    const handle: CacheHandle = {
+      dcache: VERSION,
+      id,
+      buffer: arena.buffer,
+      partitions: config.partitions.map(({ name, path }, i) => ({
+        name,
+        path,
+        fd: files[i]!.fd,
+        offset: files[i]!.offset,
+      })),
+      writeOrder: config.writeOrder,
+      policy: config.policy,
+    }
+    super(coreOf(handle, arena, attachSlot(arena, OWNER_SLOT, OWNER_SLOT + 1, threadId), false))
+    this.handle = handle
+    this.#files = files
+    this.#claims = claims
+    this.#adoption = adoptWorkers(this.core, (info) => this.#events.emit('workerDied', info))
+    registerClient(id, this)
+  }
+
+  async start({ flushDelayMs, partitions }: Config): Promise<void> {
+    const { handle } = this
+    const start = async (file: string, name: string, more: { flushDelayMs?: number; partition?: number }) => {
+      const worker = await startWorker(new URL(file, import.meta.url), name, { handle, ...more })
+      worker.unref()
+      worker.on('exit', () => {
+        this.#engineWorkerEnded()
+      })
+      worker.on('error', () => undefined)
+      this.#workers.push(worker)
+    }
+    await Promise.all([
+      start('./flush-worker.js', 'flush', { flushDelayMs }),
+      ...partitions.map(({ name }, partition) =>
+        start('./writer-worker.js', `writer of '${name}'`, { partition }),
+      ),
+    ])
+    void this.#readEvents()
+    if (this.core.tracer.on) this.core.tracer.record(TRACE['proc.start'], 0, 0, 0)
+  }
+
+  adopt(worker: Worker): void {
+    this.#adoption.adopt(worker)
+  }
+
+  on<E extends keyof CacheEvents>(event: E, listener: (info: CacheEvents[E]) => void): this {
+    this.#events.on(event, listener)
+    return this
+  }
+
+  off<E extends keyof CacheEvents>(event: E, listener: (info: CacheEvents[E]) => void): this {
+    this.#events.off(event, listener)
+    return this
+  }
+
+  async retry(partition: string): Promise<void> {
+    const { view } = this.partition(partition)
+    await runAsync(retry(this.core, view))
+  }
+
+  evictClean(): number {
+    this.core.assertOpen()
+    return evictClean(this.core)
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close().finally(() => {
+      this.#closing = undefined
+    })
+    return this.#closing
+  }
+
+  async abandon(): Promise<LostBlock[]> {
+    if (this.#isStopped) return []
+    await this.stop()
+    return this.#lostBlocks()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #close(): Promise<void> {
+    if (this.#isStopped) return
+    const groups = Array.from({ length: this.core.arena.geometry.groups }, (_, group) => group)
+    this.#assertNoGuards()
+    await runAsync(flush(this.core, groups))
+    store(this.core.words, Header.state, EngineState.CLOSING)
+    try {
+      // Whoever got in since the first look is seen now, and whoever comes later sees CLOSING.
+      this.#assertNoGuards()
+      await runAsync(flush(this.core, groups))
+    } catch (error) {
+      store(this.core.words, Header.state, EngineState.OPEN)
+      throw error
+    }
+    await this.stop()
+  }
+
+  /** Stops the workers, waits for calls into the system, closes the files. Also of an engine that started half-way. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    const { core } = this
+    if (core.tracer.on) core.tracer.record(TRACE['proc.stop'], 0, 0, 0)
+    store(core.words, Header.state, EngineState.CLOSED)
+    this.#adoption.end()
+    for (const { index } of core.partitions)
+      await this.#stopWriter(core.arena.partitionAt(index) + Partition.job)
+    ringBell(core)
+    eventsOf(core.arena).tryPush(...STOP_RECORD)
+    core.freed.broadcast()
+    for (const turn of [...core.turns, ...core.spares]) turn.broadcast()
+    await Promise.all(this.#workers.map((worker) => new Promise((resolve) => {
+      worker.ref()
+      if (worker.threadId === -1) resolve(undefined)
+      else worker.once('exit', resolve)
+    }))) // prettier-ignore
+    await this.#ioIsOver()
+    closeFiles(this.#files, this.#claims)
+  }
+
+  /** A writer finishes the job it is at: its descriptor must not go away under it. */
+  async #stopWriter(jobAt: number): Promise<void> {
+    const { words } = this.core
+    while (load(words, jobAt) === JobState.ASKED && !this.#isBroken)
+      await new Promise((resolve) => setTimeout(resolve, 1))
+    store(words, jobAt, JobState.STOP)
+    notify(words, jobAt)
+  }
+
+  /** Waits until no thread is inside a system call on the files. */
+  async #ioIsOver(): Promise<void> {
+    const { words, arena } = this.core
+    const isBusy = (slot: number) =>
+      load(words, arena.slotAt(slot) + Slot.inIo) > 0 &&
+      words[arena.slotAt(slot) + Slot.state] === SlotState.LIVE
+    while (Array.from({ length: arena.geometry.slots }, (_, slot) => slot).some(isBusy)) {
+      await new Promise((resolve) => setTimeout(resolve, 1))
+    }
+  }
+
+  #assertNoGuards(): void {
+    const { words, arena } = this.core
+    for (let slot = 0; slot < arena.geometry.slots; slot++) {
+      const at = arena.slotAt(slot)
+      const isWriter = slot > OWNER_SLOT && slot < 2 + arena.geometry.partitions
+      if (isWriter || words[at + Slot.state] !== SlotState.LIVE || words[at + Slot.guards] === 0) continue
+      throw new CacheError(
+        'ERR_DCACHE_GUARDS_HELD',
+        `thread ${words[at + Slot.threadId]!} (slot ${slot}) holds ${words[at + Slot.guards]!} guard(s); release them before close`,
+      )
+    }
+  }
+
+  #lostBlocks(): LostBlock[] {
+    const { words, arena, partitions, writeOrder } = this.core
+    const lost: LostBlock[] = []
+    for (let frame = 0; frame < arena.geometry.blocks; frame++) {
+      const at = arena.frameAt(frame)
+      const [newest] = words[at + Frame.partition] === 0 ? [] : imageStamps(this.core, frame)
+      if (newest === undefined) continue
+      lost.push({
+        partition: partitions[words[at + Frame.partition]! - 1]!.name,
+        block: blockOf(words, at),
+        writeClass: writeOrder[classOf(newest) - 1]!,
+      })
+    }
+    return lost
+  }
+
+  #engineWorkerEnded(): void {
+    const { words, freed, turns, spares } = this.core
+    if (this.#isStopped) return
+    this.#isBroken = true
+    store(words, Header.state, EngineState.BROKEN)
+    freed.broadcast()
+    for (const turn of [...turns, ...spares]) turn.broadcast()
+  }
+
+  /** Tells listeners what the flush worker found, as long as the engine is open; the process need not stay for it. */
+  async #readEvents(): Promise<void> {
+    const events = eventsOf(this.core.arena)
+    for (;;) {
+      const record = await runAsync(events.pop(new Deadline(Infinity)), undefined, true)
+      const event = eventOf(this.core, record)
+      if (event === undefined) return
+      this.#events.emit(event.name, event.info)
+    }
+  }
+}

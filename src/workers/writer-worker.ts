@@ -1,0 +1,25 @@
+/**
+ * A partition's writer thread: sleeps on its job word, does the job, sleeps again, until it is told to stop.
+ */
+import { load, wait } from '#atomics'
+import { Writer } from '../core/writer.js'
+import { JobState, Partition } from '../shared/layout.js'
+import { attachSlot } from '../shared/slot.js'
+import { threadId } from 'node:worker_threads'
+import { coreOf, openArena, writerSlot } from './attach.js'
+import { serveStart } from './control.js'
+
+serveStart(({ handle, partition }) => {
+  const arena = openArena(handle)
+  const slot = writerSlot(partition!)
+  const core = coreOf(handle, arena, attachSlot(arena, slot, slot + 1, threadId), true)
+  const writer = new Writer(core, partition!)
+  const jobAt = arena.partitionAt(partition!) + Partition.job
+  return () => {
+    for (;;) {
+      if (load(core.words, jobAt) === JobState.STOP) return
+      if (writer.isAsked) writer.runJob()
+      wait(core.words, jobAt, JobState.IDLE, Infinity)
+    }
+  }
+})

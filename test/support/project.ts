@@ -1,0 +1,20 @@
+// Where the project's own files are, for the tests that read them.
+
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** The package's folder; compiled, this file is build/test/support/project.js in it. */
+export const projectRoot = fileURLToPath(new URL('../../../', import.meta.url))
+
+/** The text of every TypeScript file of src/, by its path from there, with `/` between folders. */
+export function readSources(): Map<string, string> {
+  const source = join(projectRoot, 'src')
+  const names = readdirSync(source, { recursive: true, encoding: 'utf8' })
+  return new Map(
+    names
+      .filter((name) => name.endsWith('.ts'))
+      .sort()
+      .map((name) => [name.replaceAll('\\', '/'), readFileSync(join(source, name), 'utf8')]),
+  )
+}

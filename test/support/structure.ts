@@ -1,0 +1,114 @@
+// Checks of how src/ is built up. Each takes the files as a map from path (from src/) to text, and
+// gives a line for every breach.
+
+import { posix } from 'node:path'
+import ts from 'typescript'
+
+export type Files = ReadonlyMap<string, string>
+
+const atomicsFile = 'shared/atomics.ts'
+const maxLines = 350
+
+/** What each layer may import besides itself: a folder of src/, or `index` for the files in src/ itself. */
+const layers: Readonly<Record<string, readonly string[]>> = {
+  shared: [],
+  core: ['shared'],
+  workers: ['shared', 'core'],
+  index: ['shared', 'core', 'workers'],
+  nbd: ['shared', 'core', 'workers', 'index'],
+  cli: ['shared', 'core', 'workers', 'index', 'nbd'],
+}
+
+/** Visits every node of a file's syntax tree. */
+function walk(text: string, visit: (node: ts.Node) => void): void {
+  const step = (node: ts.Node): void => {
+    visit(node)
+    ts.forEachChild(node, step)
+  }
+  step(ts.createSourceFile('file.ts', text, ts.ScriptTarget.Latest))
+}
+
+/** The expression or type that says what a node imports, if it imports anything. */
+function importTarget(node: ts.Node): ts.Node | undefined {
+  if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) return node.moduleSpecifier
+  if (ts.isImportTypeNode(node)) return ts.isLiteralTypeNode(node.argument) ? node.argument.literal : node
+  if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
+    return node.arguments[0] ?? node
+  }
+  return undefined
+}
+
+/** Everything a file imports, statically or not, types included; `undefined` where only a run could tell. */
+export function importsOf(text: string): (string | undefined)[] {
+  const found: (string | undefined)[] = []
+  walk(text, (node) => {
+    const target = importTarget(node)
+    if (target) found.push(ts.isStringLiteralLike(target) ? target.text : undefined)
+  })
+  return found
+}
+
+function layerOf(path: string): string {
+  const slash = path.indexOf('/')
+  return slash < 0 ? 'index' : path.slice(0, slash)
+}
+
+/** The path in src/ that a specifier leads to; undefined for another package's name. */
+function resolveOwn(from: string, specifier: string): string | undefined {
+  if (specifier === '#atomics') return atomicsFile
+  if (specifier.startsWith('.')) {
+    return posix.join(posix.dirname(from), specifier).replace(/\.js$/, '.ts')
+  }
+  return undefined
+}
+
+function importBreach(path: string, specifier: string | undefined, files: Files): string | undefined {
+  if (specifier === undefined) return `${path} imports what cannot be told from its text`
+  if (specifier === 'dcache' || specifier.startsWith('dcache/') || specifier.startsWith('#dist/')) {
+    return `${path} imports ${specifier}, a name for users and tests of the package`
+  }
+  const target = resolveOwn(path, specifier)
+  if (target === undefined) return undefined
+  if (!files.has(target)) return `${path} imports ${specifier}, which is no source file`
+  const [from, to] = [layerOf(path), layerOf(target)]
+  if (from === to || layers[from]?.includes(to)) return undefined
+  return `${path} imports ${specifier}: ${from} may not import ${to}`
+}
+
+/** Imports run one way through the layers. */
+export function layerBreaches(files: Files): string[] {
+  const breaches: string[] = []
+  for (const [path, text] of files) {
+    if (!Object.hasOwn(layers, layerOf(path))) breaches.push(`${path} is in no known layer`)
+    for (const specifier of importsOf(text)) {
+      const breach = importBreach(path, specifier, files)
+      if (breach !== undefined) breaches.push(breach)
+    }
+  }
+  return breaches
+}
+
+/** Only one file names Atomics in its code; comments may, anywhere. */
+export function atomicsBreaches(files: Files): string[] {
+  const breaches: string[] = []
+  for (const [path, text] of files) {
+    if (path === atomicsFile) continue
+    const names = new Set<string>()
+    walk(text, (node) => {
+      // A string could be a property name: globalThis['Atomics'].
+      if (ts.isIdentifier(node) || ts.isStringLiteralLike(node)) names.add(node.text)
+    })
+    if (names.has('Atomics')) breaches.push(`${path} names Atomics`)
+  }
+  return breaches
+}
+
+/** No file is too long to take in. */
+export function lengthBreaches(files: Files): string[] {
+  const breaches: string[] = []
+  for (const [path, text] of files) {
+    const lines = text.replace(/\n$/, '').split('\n').length
+    if (lines > maxLines) breaches.push(`${path} has ${lines} lines`)
+  }
+  return breaches
+}
