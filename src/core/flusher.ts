@@ -9,7 +9,8 @@ import { want } from './bell.js'
 import type { Core } from './core.js'
 import { PlanSpace } from './plan.js'
 import { lockRound, unlockRound } from './rounds.js'
-import { isWanted, type RoundEvent, runRound } from './writeback.js'
+import type { RoundEvent } from './fence.js'
+import { isWanted, runRound } from './writeback.js'
 
 export class Flusher {
   readonly #core: Core

@@ -12,7 +12,7 @@ import { find, isNamed } from './directory.js'
 import { freeFrame, isClean } from './frames.js'
 import { dropAsides, unlinkDirty } from './images.js'
 import { tryLockRound, unlockRound } from './rounds.js'
-import { highOf, lowOf } from './cache.js'
+import { highOf, lowOf } from './hit.js'
 
 /** Forgets every clean block that nobody is in; how many. Any thread. @takes stripes, policy mutex */
 export function evictClean(core: Core): number {

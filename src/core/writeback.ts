@@ -5,50 +5,23 @@
  *   IDLE --want after done--> CUT --> STAGE(class 1) --all writers idle, all well--> STAGE(2) ... --> DONE --> IDLE
  *                                       `--one failed--> FENCED: the cut is forgotten, later classes are held --> IDLE
  *
- * A cut is a short section under the round mutex. For each block, the round owes the newest image within the cut: the
- * frame's own, or an aside, or the undo of a change under way. It is judged by stamps alone, never by what was written:
- * an image is owed until it is durable. A held guard never delays a round.
+ * An image is owed until it is durable (cut.ts); a held guard never delays a round.
  *
  * A round is a generator that yields while it waits for writers, so that one flush worker runs the rounds of all groups
  * side by side.
  */
 import { and, load, notify, store } from '#atomics'
-import { Fence, Frame, Group, Header, JobResult, JobState, DelayedKick, Partition } from '../shared/layout.js'
-import {
-  CLASS_MASK,
-  classOf,
-  EPOCH_FENCED_MAX,
-  epochDistance,
-  epochOf,
-  isAfter,
-  isOwed,
-  nextEpoch,
-  previousEpoch,
-} from '../shared/stamp.js'
+import { DelayedKick, Fence, Frame, Group, JobResult, JobState, Partition } from '../shared/layout.js'
+import { CLASS_MASK, isAfter, isOwed } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/struct.js'
 import { TRACE } from '../shared/trace.js'
 import { Deadline, runSync } from '../shared/wait.js'
-import { blockOf, type Core } from './core.js'
-import { dropAsides, imageStamps, LIST_END, unlinkDirty } from './images.js'
+import type { Core } from './core.js'
+import { makeCut, type Owed, readmit, unlinkIfClean } from './cut.js'
+import { broadcast, failRound, fence, isTooOld, type RoundEvent } from './fence.js'
+import { dropAsides } from './images.js'
 import type { PlanSpace } from './plan.js'
 import { lockRound, unlockRound } from './rounds.js'
-
-/** What happened to a partition, for the owner's events. */
-export interface RoundEvent {
-  readonly kind: 'fenced' | 'restored'
-  readonly partition: number
-  readonly writeClass: number
-  readonly errno: number
-  readonly syscall: number
-}
-
-/** One block that a round owes: where its image is named, and in which job. */
-interface Owed {
-  readonly frame: FrameIndex
-  readonly writeClass: number
-  readonly partition: number
-  readonly block: number
-}
 
 /** Whether the group wants a round now. */
 export function isWanted(core: Core, group: number): boolean {
@@ -100,82 +73,6 @@ export function* runRound(
     plans.give(plan, owed.length)
   }
   finishRound(core, group, partitions, report)
-}
-
-/** The cut, and what it owes, sorted by class, partition and block. @takes round mutex */
-function makeCut(core: Core, group: number): Owed[] {
-  const { words, arena } = core
-  const at = arena.groupAt(group)
-  runSync(lockRound(core, group, new Deadline()), core.mayBlock)
-  const frames = dirtyFrames(core, group)
-  const epoch = words[at + Group.epoch]!
-  let cut = epoch
-  // No cut may span a class change of a block: it ends before the first image whose predecessor has another class.
-  for (const newer of classChanges(core, frames)) {
-    const limit = previousEpoch(newer)
-    if (isAfter(cut, limit)) cut = limit
-  }
-  if (cut === epoch) words[at + Group.epoch] = nextEpoch(epoch)
-  if (isAfter(cut, words[at + Group.bound]!)) words[at + Group.bound] = cut
-  words[at + Group.delayed] = DelayedKick.NONE
-  const owed: Owed[] = []
-  const forgotten: FrameIndex[] = []
-  for (const frame of frames) {
-    trimAsides(core, group, frame, cut)
-    if (unlinkIfClean(core, group, frame)) forgotten.push(frame)
-    const stamp = owedStamp(core, frame, cut)
-    if (stamp === 0) continue
-    const frameAt = arena.frameAt(frame)
-    owed.push({
-      frame,
-      writeClass: classOf(stamp),
-      partition: words[frameAt + Frame.partition]! - 1,
-      block: blockOf(words, frameAt),
-    })
-  }
-  words[at + Group.cut] = cut + 1
-  unlockRound(core, group)
-  readmit(core, forgotten)
-  return owed.sort((a, b) => a.writeClass - b.writeClass || a.partition - b.partition || a.block - b.block)
-}
-
-/** The stamp of the newest image within the cut, 0 if nothing is owed. @requires round mutex */
-export function owedStamp(core: Core, frame: FrameIndex, cut: number): number {
-  return imageStamps(core, frame).find((stamp) => isOwed(stamp, cut)) ?? 0
-}
-
-/** Each block keeps only its newest image within the cut. @requires round mutex */
-function trimAsides(core: Core, group: number, frame: FrameIndex, cut: number): void {
-  let isCovered = isOwed(load(core.words, core.arena.frameAt(frame) + Frame.state), cut)
-  dropAsides(core, group, frame, (stamp) => {
-    if ((stamp & CLASS_MASK) === 0) return true
-    if (!isOwed(stamp, cut)) return false
-    if (isCovered) return true
-    isCovered = true
-    return false
-  })
-}
-
-/** Frames with owed images. @requires round mutex */
-function dirtyFrames(core: Core, group: number): FrameIndex[] {
-  const { words, arena } = core
-  const frames: FrameIndex[] = []
-  for (let link = words[arena.groupAt(group) + Group.dirtyHead]!; link !== LIST_END;) {
-    frames.push(link - 1)
-    link = words[arena.frameAt(link - 1) + Frame.dirtyNext]!
-  }
-  return frames
-}
-
-/** The epochs of images whose predecessor on the same block has another class. @requires round mutex */
-function* classChanges(core: Core, frames: readonly FrameIndex[]): Generator<number> {
-  for (const frame of frames) {
-    if (core.words[core.arena.frameAt(frame) + Frame.aside] === 0) continue
-    const stamps = imageStamps(core, frame)
-    for (let i = 1; i < stamps.length; i++) {
-      if (classOf(stamps[i]!) !== classOf(stamps[i - 1]!)) yield epochOf(stamps[i - 1]!)
-    }
-  }
 }
 
 /** Gives each partition its part of a stage; a fenced one fails without being asked. */
@@ -250,78 +147,6 @@ function markClean(core: Core, group: number, frame: FrameIndex, cut: number): b
   return unlinkIfClean(core, group, frame)
 }
 
-/** Takes a frame that owes nothing out of the dirty list; true if it was in. @requires round mutex */
-function unlinkIfClean(core: Core, group: number, frame: FrameIndex): boolean {
-  const { words, arena } = core
-  const at = arena.frameAt(frame)
-  if ((load(words, at + Frame.state) & CLASS_MASK) !== 0 || words[at + Frame.aside] !== 0) return false
-  if (words[at + Frame.dirtyNext] === 0) return false
-  unlinkDirty(core, group, frame)
-  return true
-}
-
-/** Clean frames may be victims again. @takes policy mutex */
-function readmit(core: Core, frames: readonly FrameIndex[]): void {
-  const { words, arena, policyMutex, policy, slot } = core
-  if (frames.length === 0) return
-  runSync(policyMutex.lock(slot.index, new Deadline()), core.mayBlock)
-  for (const frame of frames) {
-    if (words[arena.frameAt(frame) + Frame.partition] !== 0 && !policy.has(frame)) policy.readmit(frame)
-  }
-  policyMutex.unlock()
-}
-
-/** @requires round mutex */
-function fence(core: Core, group: number, partition: number, report: (event: RoundEvent) => void): void {
-  const { words, arena } = core
-  const at = arena.partitionAt(partition)
-  const groupAt = arena.groupAt(group)
-  const was = words[at + Partition.fenced]!
-  words[groupAt + Group.failedPartition] = partition
-  words[groupAt + Group.failedClass] = words[at + Partition.jobClass]!
-  words[groupAt + Group.failedErrno] = words[at + Partition.errno]!
-  words[groupAt + Group.failedSyscall] = words[at + Partition.syscall]!
-  if (was === Fence.FENCED) return
-  if (was === Fence.OPEN) {
-    if (words[groupAt + Group.fences] === 0) words[groupAt + Group.fencedAt] = words[groupAt + Group.epoch]!
-    words[groupAt + Group.fences]!++
-  }
-  store(words, at + Partition.fenced, Fence.FENCED)
-  report({
-    kind: 'fenced',
-    partition,
-    writeClass: words[at + Partition.jobClass]!,
-    errno: words[at + Partition.errno]!,
-    syscall: words[at + Partition.syscall]!,
-  })
-}
-
-/** The failed round forgets its cut, not its images. @takes round mutex */
-function failRound(core: Core, group: number): void {
-  const { words, arena } = core
-  const at = arena.groupAt(group)
-  runSync(lockRound(core, group, new Deadline()), core.mayBlock)
-  const frames = dirtyFrames(core, group)
-  words[at + Group.cut] = 0
-  words[at + Group.want] = words[at + Group.done]!
-  words[at + Group.bound] = lastClosed(core, frames, words[at + Group.epoch]!)
-  words[at + Group.failures]!++
-  words[at + Group.rounds]!++
-  unlockRound(core, group)
-  if (core.tracer.on)
-    core.tracer.record(TRACE['work.failed'], group, frames.length, words[at + Group.failures]!)
-  broadcast(core, group)
-}
-
-/** The epoch up to which images are kept when no cut is active: before the last class change, else before all there are. */
-function lastClosed(core: Core, frames: readonly FrameIndex[], epoch: number): number {
-  const oldest = frames.flatMap((frame) => imageStamps(core, frame)).map(epochOf)
-  let bound = previousEpoch(oldest.reduce((a, b) => (isAfter(a, b) ? b : a), epoch))
-  for (const newer of classChanges(core, frames))
-    if (isAfter(previousEpoch(newer), bound)) bound = previousEpoch(newer)
-  return bound
-}
-
 /** Everything of the cut is durable. @takes round mutex */
 function finishRound(
   core: Core,
@@ -348,17 +173,4 @@ function finishRound(
   unlockRound(core, group)
   if (core.tracer.on) core.tracer.record(TRACE['work.done'], group, 0, words[at + Group.done]!)
   broadcast(core, group)
-}
-
-/** A fence so old that epochs could wrap past its images: no new cut until it is lifted. */
-function isTooOld(core: Core, group: number): boolean {
-  const at = core.arena.groupAt(group)
-  if (core.words[at + Group.fences] === 0) return false
-  return epochDistance(core.words[at + Group.epoch]!, core.words[at + Group.fencedAt]!) > EPOCH_FENCED_MAX
-}
-
-function broadcast(core: Core, group: number): void {
-  core.turns[group]!.broadcast()
-  core.spares[group]!.broadcast()
-  if (core.words[Header.freedWaiters] !== 0) core.freed.broadcast()
 }

@@ -3,7 +3,7 @@
  */
 import type { Core } from '../core/core.js'
 import { systemError } from '../core/failure.js'
-import type { RoundEvent } from '../core/writeback.js'
+import type { RoundEvent } from '../core/fence.js'
 import type { CacheEvents } from '../shared/interface.js'
 
 const KINDS = ['fenced', 'restored'] as const

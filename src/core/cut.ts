@@ -1,0 +1,117 @@
+/**
+ * The cut of a round: the instant whose state it writes. A short section under the round mutex. For each block, the round
+ * owes the newest image within the cut, judged by stamps alone, never by what was written.
+ */
+import { load } from '#atomics'
+import { DelayedKick, Frame, Group } from '../shared/layout.js'
+import { CLASS_MASK, classOf, epochOf, isAfter, isOwed, nextEpoch, previousEpoch } from '../shared/stamp.js'
+import type { FrameIndex } from '../shared/struct.js'
+import { Deadline, runSync } from '../shared/wait.js'
+import { blockOf, type Core } from './core.js'
+import { dropAsides, imageStamps, LIST_END, unlinkDirty } from './images.js'
+import { lockRound, unlockRound } from './rounds.js'
+
+/** One block that a round owes: where its image is named, and in which job. */
+export interface Owed {
+  readonly frame: FrameIndex
+  readonly writeClass: number
+  readonly partition: number
+  readonly block: number
+}
+
+/** The cut, and what it owes, sorted by class, partition and block. @takes round mutex */
+export function makeCut(core: Core, group: number): Owed[] {
+  const { words, arena } = core
+  const at = arena.groupAt(group)
+  runSync(lockRound(core, group, new Deadline()), core.mayBlock)
+  const frames = dirtyFrames(core, group)
+  const epoch = words[at + Group.epoch]!
+  let cut = epoch
+  // No cut may span a class change of a block: it ends before the first image whose predecessor has another class.
+  for (const newer of classChanges(core, frames)) {
+    const limit = previousEpoch(newer)
+    if (isAfter(cut, limit)) cut = limit
+  }
+  if (cut === epoch) words[at + Group.epoch] = nextEpoch(epoch)
+  if (isAfter(cut, words[at + Group.bound]!)) words[at + Group.bound] = cut
+  words[at + Group.delayed] = DelayedKick.NONE
+  const owed: Owed[] = []
+  const forgotten: FrameIndex[] = []
+  for (const frame of frames) {
+    trimAsides(core, group, frame, cut)
+    if (unlinkIfClean(core, group, frame)) forgotten.push(frame)
+    const stamp = owedStamp(core, frame, cut)
+    if (stamp === 0) continue
+    const frameAt = arena.frameAt(frame)
+    owed.push({
+      frame,
+      writeClass: classOf(stamp),
+      partition: words[frameAt + Frame.partition]! - 1,
+      block: blockOf(words, frameAt),
+    })
+  }
+  words[at + Group.cut] = cut + 1
+  unlockRound(core, group)
+  readmit(core, forgotten)
+  return owed.sort((a, b) => a.writeClass - b.writeClass || a.partition - b.partition || a.block - b.block)
+}
+
+/** The stamp of the newest image within the cut, 0 if nothing is owed. @requires round mutex */
+function owedStamp(core: Core, frame: FrameIndex, cut: number): number {
+  return imageStamps(core, frame).find((stamp) => isOwed(stamp, cut)) ?? 0
+}
+
+/** Each block keeps only its newest image within the cut. @requires round mutex */
+function trimAsides(core: Core, group: number, frame: FrameIndex, cut: number): void {
+  let isCovered = isOwed(load(core.words, core.arena.frameAt(frame) + Frame.state), cut)
+  dropAsides(core, group, frame, (stamp) => {
+    if ((stamp & CLASS_MASK) === 0) return true
+    if (!isOwed(stamp, cut)) return false
+    if (isCovered) return true
+    isCovered = true
+    return false
+  })
+}
+
+/** Frames with owed images. @requires round mutex */
+export function dirtyFrames(core: Core, group: number): FrameIndex[] {
+  const { words, arena } = core
+  const frames: FrameIndex[] = []
+  for (let link = words[arena.groupAt(group) + Group.dirtyHead]!; link !== LIST_END;) {
+    frames.push(link - 1)
+    link = words[arena.frameAt(link - 1) + Frame.dirtyNext]!
+  }
+  return frames
+}
+
+/** The epochs of images whose predecessor on the same block has another class. @requires round mutex */
+export function* classChanges(core: Core, frames: readonly FrameIndex[]): Generator<number> {
+  for (const frame of frames) {
+    if (core.words[core.arena.frameAt(frame) + Frame.aside] === 0) continue
+    const stamps = imageStamps(core, frame)
+    for (let i = 1; i < stamps.length; i++) {
+      if (classOf(stamps[i]!) !== classOf(stamps[i - 1]!)) yield epochOf(stamps[i - 1]!)
+    }
+  }
+}
+
+/** Takes a frame that owes nothing out of the dirty list; true if it was in. @requires round mutex */
+export function unlinkIfClean(core: Core, group: number, frame: FrameIndex): boolean {
+  const { words, arena } = core
+  const at = arena.frameAt(frame)
+  if ((load(words, at + Frame.state) & CLASS_MASK) !== 0 || words[at + Frame.aside] !== 0) return false
+  if (words[at + Frame.dirtyNext] === 0) return false
+  unlinkDirty(core, group, frame)
+  return true
+}
+
+/** Clean frames may be victims again. @takes policy mutex */
+export function readmit(core: Core, frames: readonly FrameIndex[]): void {
+  const { words, arena, policyMutex, policy, slot } = core
+  if (frames.length === 0) return
+  runSync(policyMutex.lock(slot.index, new Deadline()), core.mayBlock)
+  for (const frame of frames) {
+    if (words[arena.frameAt(frame) + Frame.partition] !== 0 && !policy.has(frame)) policy.readmit(frame)
+  }
+  policyMutex.unlock()
+}

@@ -1,0 +1,93 @@
+/**
+ * What a failed write or fsync does: the partition is fenced, the round forgets its cut, and later classes are held on
+ * every partition of the group. Images stay owed; the next round makes a new cut.
+ */
+import { store } from '#atomics'
+import { Fence, Group, Header, Partition } from '../shared/layout.js'
+import { EPOCH_FENCED_MAX, epochDistance, epochOf, isAfter, previousEpoch } from '../shared/stamp.js'
+import type { FrameIndex } from '../shared/struct.js'
+import { TRACE } from '../shared/trace.js'
+import { Deadline, runSync } from '../shared/wait.js'
+import type { Core } from './core.js'
+import { classChanges, dirtyFrames } from './cut.js'
+import { imageStamps } from './images.js'
+import { lockRound, unlockRound } from './rounds.js'
+
+/** What happened to a partition, for the owner's events. */
+export interface RoundEvent {
+  readonly kind: 'fenced' | 'restored'
+  readonly partition: number
+  readonly writeClass: number
+  readonly errno: number
+  readonly syscall: number
+}
+
+/** A partition failed: nothing is written to it until it is retried. @requires round mutex */
+export function fence(
+  core: Core,
+  group: number,
+  partition: number,
+  report: (event: RoundEvent) => void,
+): void {
+  const { words, arena } = core
+  const at = arena.partitionAt(partition)
+  const groupAt = arena.groupAt(group)
+  const was = words[at + Partition.fenced]!
+  words[groupAt + Group.failedPartition] = partition
+  words[groupAt + Group.failedClass] = words[at + Partition.jobClass]!
+  words[groupAt + Group.failedErrno] = words[at + Partition.errno]!
+  words[groupAt + Group.failedSyscall] = words[at + Partition.syscall]!
+  if (was === Fence.FENCED) return
+  if (was === Fence.OPEN) {
+    if (words[groupAt + Group.fences] === 0) words[groupAt + Group.fencedAt] = words[groupAt + Group.epoch]!
+    words[groupAt + Group.fences]!++
+  }
+  store(words, at + Partition.fenced, Fence.FENCED)
+  report({
+    kind: 'fenced',
+    partition,
+    writeClass: words[at + Partition.jobClass]!,
+    errno: words[at + Partition.errno]!,
+    syscall: words[at + Partition.syscall]!,
+  })
+}
+
+/** The failed round forgets its cut, not its images. @takes round mutex */
+export function failRound(core: Core, group: number): void {
+  const { words, arena } = core
+  const at = arena.groupAt(group)
+  runSync(lockRound(core, group, new Deadline()), core.mayBlock)
+  const frames = dirtyFrames(core, group)
+  words[at + Group.cut] = 0
+  words[at + Group.want] = words[at + Group.done]!
+  words[at + Group.bound] = lastClosed(core, frames, words[at + Group.epoch]!)
+  words[at + Group.failures]!++
+  words[at + Group.rounds]!++
+  unlockRound(core, group)
+  if (core.tracer.on)
+    core.tracer.record(TRACE['work.failed'], group, frames.length, words[at + Group.failures]!)
+  broadcast(core, group)
+}
+
+/** The epoch up to which images are kept when no cut is active: before the last class change, else before all there are. */
+function lastClosed(core: Core, frames: readonly FrameIndex[], epoch: number): number {
+  const oldest = frames.flatMap((frame) => imageStamps(core, frame)).map(epochOf)
+  let bound = previousEpoch(oldest.reduce((a, b) => (isAfter(a, b) ? b : a), epoch))
+  for (const newer of classChanges(core, frames))
+    if (isAfter(previousEpoch(newer), bound)) bound = previousEpoch(newer)
+  return bound
+}
+
+/** A fence so old that epochs could wrap past its images: no new cut until it is lifted. */
+export function isTooOld(core: Core, group: number): boolean {
+  const at = core.arena.groupAt(group)
+  if (core.words[at + Group.fences] === 0) return false
+  return epochDistance(core.words[at + Group.epoch]!, core.words[at + Group.fencedAt]!) > EPOCH_FENCED_MAX
+}
+
+/** Wakes everyone who waits for this group's rounds, spares or frames. */
+export function broadcast(core: Core, group: number): void {
+  core.turns[group]!.broadcast()
+  core.spares[group]!.broadcast()
+  if (core.words[Header.freedWaiters] !== 0) core.freed.broadcast()
+}

@@ -1,0 +1,117 @@
+/**
+ * Hits: getting a block that is there, and giving it back, with no lock that another block also uses and without
+ * waiting. Walk the chain with plain loads, pin with one compare-and-swap on the frame's own latch word, look at its
+ * name again. What is not simply there is left to the slow path (cache.ts).
+ */
+import { load } from '#atomics'
+import { tryLatch, tryPin, tryPinPastWaiters, unpin } from '../shared/latch.js'
+import { Frame, Group, Header } from '../shared/layout.js'
+import { clockMs, JOURNAL } from '../shared/slot.js'
+import { ABSENT, CLASS_MASK } from '../shared/stamp.js'
+import type { FrameIndex } from '../shared/struct.js'
+import { type Core, leave, type PartitionView } from './core.js'
+import { find, hashOf, isNamed, WALK_MAX } from './directory.js'
+import { beginChange, bindUndo, fillUndo, type Range } from './images.js'
+import { tryLockRound, unlockRound } from './rounds.js'
+
+/** A block number in two words. */
+export const lowOf = (block: number): number => block | 0
+export const highOf = (block: number): number => (block < 4294967296 ? 0 : (block / 4294967296) | 0)
+
+/**
+ * A hit to read: the frame that holds the block, pinned and journaled in `entry`; -1 if it is not simply there.
+ * Any thread; takes no lock, never waits.
+ */
+export function pinHit(core: Core, partition: number, low: number, high: number, entry: number): FrameIndex {
+  const { words, arena } = core
+  let link = words[arena.headsAt + hashOf(arena.geometry.heads, partition, low, high)]!
+  for (let steps = WALK_MAX; link !== 0 && steps > 0; steps--) {
+    const at = arena.framesAt + (link - 1) * Frame.WORDS
+    if (isNamed(core, at, partition, low, high)) {
+      return pinNamed(core, link - 1, partition, low, high, entry, false) ? link - 1 : -1
+    }
+    link = words[at + Frame.next]!
+  }
+  return -1
+}
+
+/** Pins a frame that seemed to hold the block; false if it is not to be had so, or holds something else by now. */
+export function pinNamed(
+  core: Core,
+  frame: FrameIndex,
+  partition: number,
+  low: number,
+  high: number,
+  entry: number,
+  pastWaiters: boolean,
+): boolean {
+  const { words } = core
+  const at = core.arena.framesAt + frame * Frame.WORDS
+  words[entry] = (frame << 2) | JOURNAL.TAKING
+  if (!(pastWaiters ? tryPinPastWaiters(words, at + Frame.latch) : tryPin(words, at + Frame.latch))) {
+    words[entry] = JOURNAL.FREE
+    return false
+  }
+  words[entry] = (frame << 2) | JOURNAL.HELD
+  if (isNamed(core, at, partition, low, high) && (words[at + Frame.state]! & ABSENT) === 0) return true
+  unpinFrame(core, frame, entry)
+  return false
+}
+
+/** Gives a pin back; the journal entry stays taken. Any thread; no lock. @requires the pin */
+export function unpinFrame(core: Core, frame: FrameIndex, entry: number): void {
+  const { words } = core
+  words[entry] = (frame << 2) | JOURNAL.GIVING
+  unpin(words, core.arena.framesAt + frame * Frame.WORDS + Frame.latch)
+  words[entry] = JOURNAL.FREE
+  if (words[Header.freedWaiters] !== 0) core.freed.broadcast()
+}
+
+/**
+ * A hit to change: the frame, latched and CHANGING, if the block is there, nobody is in and nothing has to be waited
+ * for; -1 otherwise. Any thread; never waits.
+ * @takes round mutex, if the block is dirty
+ */
+export function latchHit(
+  core: Core,
+  partition: PartitionView,
+  low: number,
+  high: number,
+  range: Range,
+): FrameIndex {
+  const { words, arena, slot } = core
+  const frame = find(core, partition.index, low, high)
+  if (frame < 0) return -1
+  const at = arena.frameAt(frame)
+  if (!tryLatch(words, at + Frame.latch, slot.index)) return -1
+  const state = words[at + Frame.state]!
+  const isThere = isNamed(core, at, partition.index, low, high) && (state & ABSENT) === 0
+  if (
+    !isThere ||
+    !((state & CLASS_MASK) === 0
+      ? !isFull(core, partition.group)
+      : tryImage(core, partition.group, frame, range))
+  ) {
+    leave(core, frame)
+    return -1
+  }
+  words[at + Frame.since] = clockMs()
+  beginChange(core, frame)
+  core.alone.add(frame)
+  return frame
+}
+
+/** An image of a dirty block, if mutex and spare are to be had now. @requires the frame's latch @takes round mutex */
+function tryImage(core: Core, group: number, frame: FrameIndex, range: Range): boolean {
+  if (!tryLockRound(core, group)) return false
+  const isBound = bindUndo(core, group, frame, range)
+  unlockRound(core, group)
+  if (isBound) fillUndo(core, frame)
+  return isBound
+}
+
+/** Whether as many blocks of the group are dirty as may be. */
+export function isFull(core: Core, group: number): boolean {
+  const at = core.arena.groupAt(group)
+  return load(core.words, at + Group.dirty) >= core.words[at + Group.dirtyMax]!
+}
