@@ -3,7 +3,6 @@
  */
 import { add, notify } from '#atomics'
 import { DelayedKick, Group, Header } from '../shared/layout.js'
-import { isAfter } from '../shared/stamp.js'
 import type { Core } from './core.js'
 
 /** Wakes the flush worker. */
@@ -14,10 +13,7 @@ export function ringBell(core: Core): void {
 
 /** Wants everything up to `epoch` durable. @requires round mutex */
 export function want(core: Core, group: number, epoch: number): void {
-  const at = core.arena.groupAt(group)
-  if (!isAfter(epoch, core.words[at + Group.want]!)) return
-  core.words[at + Group.want] = epoch
-  core.bellDue = true
+  if (core.turns[group]!.ask(epoch)) core.bellDue = true
 }
 
 /** The first dirty block of a quiet group starts the clock. @requires round mutex */

@@ -124,7 +124,7 @@ function looksMisplaced(core: Core, frame: FrameIndex): boolean {
 
 /** Where a frame nobody is in belongs, and whether it is there. */
 function checkPlace(core: Core, frame: FrameIndex, broken: string[]): void {
-  const { words, arena, slot, policyMutex, policy } = core
+  const { words, arena, slot, policyMutex } = core
   const at = arena.frameAt(frame)
   if (!tryLatch(words, at + Frame.latch, slot.index)) return
   try {
@@ -152,13 +152,23 @@ function checkPlace(core: Core, frame: FrameIndex, broken: string[]): void {
         )
     })
     withMutex(core, policyMutex, broken, () => {
-      if (isClean(core, at) && words[Header.policySize] === 0 && !policy.has(frame)) return // the next search takes it back
-      if (isClean(core, at) && !policy.has(frame) && (words[at + Frame.state]! & ABSENT) === 0)
-        broken.push(`P3 ${core.describe(frame)}: clean, and not in the policy`)
+      if (isStray(core, frame)) broken.push(`P3 ${core.describe(frame)}: clean, and not in the policy`)
     })
   } finally {
     leave(core, frame)
   }
+}
+
+/**
+ * Whether a clean block is lost to the policy. In the order of these looks: a block that a round made clean is readmitted
+ * before that round forgets its cut. @requires policy mutex, the frame's latch
+ */
+function isStray(core: Core, frame: FrameIndex): boolean {
+  const { words, arena, partitions } = core
+  const at = arena.frameAt(frame)
+  if (!isClean(core, at) || (load(words, at + Frame.state) & ABSENT) !== 0) return false
+  const { group } = partitions[words[at + Frame.partition]! - 1]!
+  return load(words, arena.groupAt(group) + Group.cut) === 0 && !core.policy.has(frame)
 }
 
 /** Looks several times: pins come and go beside us. */

@@ -8,6 +8,7 @@ import { Condition } from '../shared/condition.js'
 import { CacheError } from '../shared/errors.js'
 import { EngineState, Frame, Group, Header, Partition } from '../shared/layout.js'
 import { Mutex, RANK } from '../shared/mutex.js'
+import { Round } from '../shared/round.js'
 import type { ThreadSlot } from '../shared/slot.js'
 import { unlatch } from '../shared/latch.js'
 import type { FrameIndex } from '../shared/struct.js'
@@ -49,8 +50,8 @@ export class Core {
   readonly rounds: readonly Mutex[]
   /** A frame may have become free. */
   readonly freed: Condition
-  /** Something of a group's rounds moved. */
-  readonly turns: readonly Condition[]
+  /** The rounds of each group; their condition moves with the dirty count and the fences too. */
+  readonly turns: readonly Round[]
   /** A spare of a group came back, or there will be none. */
   readonly spares: readonly Condition[]
   readonly policy: Policy
@@ -94,7 +95,13 @@ export class Core {
     this.freed = new Condition(words, Header.freed, Header.freedWaiters)
     this.turns = Array.from({ length: geometry.groups }, (_, i) => {
       const at = arena.groupAt(i)
-      return new Condition(words, at + Group.turn, at + Group.turnWaiters)
+      return new Round(words, {
+        want: at + Group.want,
+        done: at + Group.done,
+        failures: at + Group.failures,
+        turn: at + Group.turn,
+        turnWaiters: at + Group.turnWaiters,
+      })
     })
     this.spares = Array.from({ length: geometry.groups }, (_, i) => {
       const at = arena.groupAt(i)

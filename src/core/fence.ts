@@ -59,13 +59,12 @@ export function failRound(core: Core, group: number): void {
   runSync(lockRound(core, group, new Deadline()), core.mayBlock)
   const frames = dirtyFrames(core, group)
   words[at + Group.cut] = 0
-  words[at + Group.want] = words[at + Group.done]!
+  core.turns[group]!.fail()
   words[at + Group.bound] = lastClosed(core, frames, words[at + Group.epoch]!)
-  words[at + Group.failures]!++
   words[at + Group.rounds]!++
   unlockRound(core, group)
   if (core.tracer.on)
-    core.tracer.record(TRACE['work.failed'], group, frames.length, words[at + Group.failures]!)
+    core.tracer.record(TRACE['work.failed'], group, frames.length, core.turns[group]!.failures)
   broadcast(core, group)
 }
 

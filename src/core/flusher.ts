@@ -10,7 +10,7 @@ import type { Core } from './core.js'
 import { PlanSpace } from './plan.js'
 import { lockRound, unlockRound } from './rounds.js'
 import type { RoundEvent } from './fence.js'
-import { isWanted, runRound } from './writeback.js'
+import { runRound } from './writeback.js'
 
 export class Flusher {
   readonly #core: Core
@@ -32,11 +32,11 @@ export class Flusher {
   step(): void {
     for (let group = 0; group < this.#core.arena.geometry.groups; group++) {
       do {
-        if (this.#rounds[group] === undefined && isWanted(this.#core, group)) {
+        if (this.#rounds[group] === undefined && this.#core.turns[group]!.isWanted) {
           this.#rounds[group] = runRound(this.#core, group, this.#plans, this.#report)
         }
         if (this.#rounds[group]?.next().done === true) this.#rounds[group] = undefined
-      } while (this.#rounds[group] === undefined && isWanted(this.#core, group))
+      } while (this.#rounds[group] === undefined && this.#core.turns[group]!.isWanted)
       this.#watchClock(group)
     }
   }

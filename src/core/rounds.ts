@@ -5,9 +5,9 @@
 import { compareExchange, exchange, load } from '#atomics'
 import type { CacheError } from '../shared/errors.js'
 import { Frame, Group } from '../shared/layout.js'
+import type { Ticket } from '../shared/round.js'
 import { COUNTER } from '../shared/slot.js'
-import { isAfter } from '../shared/stamp.js'
-import { Deadline, DEFAULT_TIMEOUT_MS, sleep, type Slow, timedOut } from '../shared/wait.js'
+import { Deadline, DEFAULT_TIMEOUT_MS, type Slow, timedOut } from '../shared/wait.js'
 import { ringBell, want } from './bell.js'
 import { type Core, leave } from './core.js'
 import { fencedError } from './failure.js'
@@ -69,13 +69,6 @@ function wantAll(core: Core, group: number): void {
   if (core.words[at + Group.dirty]! > 0) want(core, group, core.words[at + Group.epoch]!)
 }
 
-/** What a flush waits for in one group. */
-interface Target {
-  readonly group: number
-  readonly epoch: number
-  readonly failures: number
-}
-
 /**
  * Returns when all that was released in these groups before the call is durable. Groups go on side by side.
  * The deadline is for a device that stands still: it is put off while blocks are being written.
@@ -83,47 +76,51 @@ interface Target {
  */
 export function* flush(core: Core, groups: readonly number[], timeoutMs = DEFAULT_TIMEOUT_MS): Slow<void> {
   core.slot.count(COUNTER.flushes)
-  const targets: Target[] = []
+  const tickets: { group: number; ticket: Ticket }[] = []
   for (const group of groups) {
     const at = core.arena.groupAt(group)
     yield* lockRound(core, group, new Deadline(timeoutMs))
-    const target = { group, epoch: core.words[at + Group.epoch]!, failures: core.words[at + Group.failures]! }
-    const isDirty = core.words[at + Group.dirty]! > 0
-    if (isDirty) want(core, group, target.epoch)
+    if (core.words[at + Group.dirty]! > 0) {
+      const epoch = core.words[at + Group.epoch]!
+      want(core, group, epoch)
+      tickets.push({ group, ticket: core.turns[group]!.ticket(epoch) })
+    }
     unlockRound(core, group)
-    if (isDirty) targets.push(target)
   }
   let failure: CacheError | undefined
-  for (const target of targets) failure = (yield* waitForRound(core, target, timeoutMs)) ?? failure
+  for (const { group, ticket } of tickets) {
+    const outcome = yield* waitForRound(core, group, ticket, timeoutMs)
+    if (outcome === 'failed') failure = fencedError(core, group)
+  }
   if (failure) throw failure
 }
 
-function* waitForRound(core: Core, target: Target, timeoutMs: number): Slow<CacheError | undefined> {
+function* waitForRound(
+  core: Core,
+  group: number,
+  ticket: Ticket,
+  timeoutMs: number,
+): Slow<'done' | 'failed'> {
   const { words, slot } = core
-  const at = core.arena.groupAt(target.group)
-  const turn = core.turns[target.group]!
+  const writtenAt = core.arena.groupAt(group) + Group.written
   let deadline = new Deadline(timeoutMs)
-  let written = load(words, at + Group.written)
-  turn.enter()
-  slot.waits('flush', target.group)
-  try {
-    for (;;) {
-      const epoch = turn.epoch()
-      if (!isAfter(target.epoch, load(words, at + Group.done))) return undefined
-      if (load(words, at + Group.failures) !== target.failures) return fencedError(core, target.group)
-      core.assertRunning()
-      if (load(words, at + Group.written) !== written) {
-        written = load(words, at + Group.written)
-        deadline = new Deadline(timeoutMs)
-      }
-      yield* sleep(words, turn.at, epoch, deadline, () =>
-        timedOut('the flush stood still: no block was written', timeoutMs),
-      )
-      ringBell(core) // a wakeup may have died with its sender
+  let written = load(words, writtenAt)
+  const look = () => {
+    core.assertRunning()
+    if (load(words, writtenAt) !== written) {
+      written = load(words, writtenAt)
+      deadline = new Deadline(timeoutMs)
     }
+    ringBell(core) // a wakeup may have died with its sender
+    return deadline
+  }
+  slot.waits('flush', group)
+  try {
+    return yield* core.turns[group]!.settled(ticket, look, () =>
+      timedOut('the flush stood still: no block was written', timeoutMs),
+    )
   } finally {
     slot.waitsNoMore()
-    turn.leave()
   }
 }
 

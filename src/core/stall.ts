@@ -4,12 +4,12 @@
  */
 import { load } from '#atomics'
 import { CacheError } from '../shared/errors.js'
-import { PINS, prepareWait, WRITER, writerOf } from '../shared/latch.js'
+import { PINS, waitOut, WRITER, writerOf } from '../shared/latch.js'
 import { Frame, Group, GUARDS_MAX, Slot } from '../shared/layout.js'
 import { clockMs, COUNTER, JOURNAL } from '../shared/slot.js'
 import { ABSENT, CLASS_MASK } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/struct.js'
-import { sleep, type Slow, timedOut } from '../shared/wait.js'
+import { type Slow, timedOut } from '../shared/wait.js'
 import { want } from './bell.js'
 import type { Request } from './cache.js'
 import { type Core, leave } from './core.js'
@@ -39,29 +39,29 @@ export function* imageTaken(core: Core, request: Request, frame: FrameIndex): Sl
     fillUndo(core, frame)
     return true
   }
-  const failures = words[groupAt + Group.failures]!
+  const { failures } = core.turns[group]!
+  const isComing = () => words[groupAt + Group.spareCount]! > 0 || spares.epoch() !== epoch
   want(core, group, words[groupAt + Group.epoch]!)
-  spares.enter()
   unlockRound(core, group)
   leave(core, frame)
   slot.count(COUNTER.spareStalls)
   slot.waits('spare', group)
   try {
-    // The epoch was read under the mutex under which spares come back: one that came since has changed it.
-    if (words[groupAt + Group.spareCount] === 0) {
-      yield* sleep(words, spares.at, epoch, request.deadline, () =>
+    // The epoch was read under the mutex under which spares come back: a round that ended since has changed it.
+    yield* spares.until(
+      () => isComing() || undefined,
+      () => request.deadline,
+      () =>
         timedOut(
           `no spare frame for an image of block ${request.block} of '${request.partition.name}'`,
           request.deadline.timeoutMs,
           'ERR_DCACHE_EXHAUSTED',
         ),
-      )
-    }
+    )
   } finally {
     slot.waitsNoMore()
-    spares.leave()
   }
-  if (words[groupAt + Group.spareCount] === 0 && load(words, groupAt + Group.failures) !== failures)
+  if (words[groupAt + Group.spareCount] === 0 && core.turns[group]!.failures !== failures)
     throw fencedError(core, group)
   return false
 }
@@ -73,28 +73,26 @@ export function* waitedForLimit(core: Core, request: Request): Slow<boolean> {
   const groupAt = arena.groupAt(group)
   if (!isFull(core, group)) return false
   const turn = core.turns[group]!
-  const failures = load(words, groupAt + Group.failures)
+  const { failures } = turn
   slot.count(COUNTER.dirtyStalls)
   slot.waits('dirty', group)
-  turn.enter()
   try {
-    kick(core, group)
-    for (;;) {
-      const epoch = turn.epoch()
-      if (!isFull(core, group)) return true
-      if (load(words, groupAt + Group.failures) !== failures) throw fencedError(core, group)
-      core.assertOpen()
-      yield* sleep(words, turn.at, epoch, request.deadline, () =>
+    return yield* turn.until(
+      () => !isFull(core, group) || undefined,
+      () => {
+        if (turn.failures !== failures) throw fencedError(core, group)
+        core.assertOpen()
+        kick(core, group)
+        return request.deadline
+      },
+      () =>
         timedOut(
           `${words[groupAt + Group.dirty]!} blocks are dirty, the most that may be`,
           request.deadline.timeoutMs,
           'ERR_DCACHE_EXHAUSTED',
         ),
-      )
-      kick(core, group)
-    }
+    )
   } finally {
-    turn.leave()
     slot.waitsNoMore()
   }
 }
@@ -113,18 +111,16 @@ export function* waitForLatch(core: Core, request: Request, frame: FrameIndex): 
       `block ${request.block} of '${request.partition.name}' is held by this thread itself; release that guard first`,
     )
   }
-  const word = prepareWait(words, latchAt, alone)
-  if (word === 0) return
-  slot.count(COUNTER.latchStalls)
   slot.waits(request.mode === 'read' ? 'read' : 'modify', frame)
   const startMs = performance.now()
   try {
-    yield* sleep(words, latchAt, word, request.deadline, () =>
+    const waited = yield* waitOut(words, latchAt, alone, request.deadline, () =>
       timedOut(
         `block ${request.block} of '${request.partition.name}' is held ${holderText(core, frame)}`,
         request.deadline.timeoutMs,
       ),
     )
+    if (waited) slot.count(COUNTER.latchStalls)
   } finally {
     slot.count(COUNTER.stallTimeMs, performance.now() - startMs)
     slot.waitsNoMore()

@@ -12,7 +12,7 @@
  */
 import { and, load, notify, store } from '#atomics'
 import { DelayedKick, Fence, Frame, Group, JobResult, JobState, Partition } from '../shared/layout.js'
-import { CLASS_MASK, isAfter, isOwed } from '../shared/stamp.js'
+import { CLASS_MASK, isOwed } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/struct.js'
 import { TRACE } from '../shared/trace.js'
 import { Deadline, runSync } from '../shared/wait.js'
@@ -22,12 +22,6 @@ import { broadcast, failRound, fence, isTooOld, type RoundEvent } from './fence.
 import { dropAsides } from './images.js'
 import type { PlanSpace } from './plan.js'
 import { lockRound, unlockRound } from './rounds.js'
-
-/** Whether the group wants a round now. */
-export function isWanted(core: Core, group: number): boolean {
-  const at = core.arena.groupAt(group)
-  return isAfter(load(core.words, at + Group.want), load(core.words, at + Group.done))
-}
 
 /**
  * Runs one round of a group; yields while writers are at work. The flush worker's thread only, one round of a group at
@@ -157,7 +151,8 @@ function finishRound(
   const { words, arena } = core
   const at = arena.groupAt(group)
   runSync(lockRound(core, group, new Deadline()), core.mayBlock)
-  words[at + Group.done] = words[at + Group.cut]! - 1
+  const cut = words[at + Group.cut]! - 1
+  core.turns[group]!.finish(cut)
   words[at + Group.cut] = 0
   words[at + Group.rounds]!++
   for (const partition of partitions) {
@@ -171,6 +166,6 @@ function finishRound(
     words[at + Group.delayed] = DelayedKick.ASKED
   }
   unlockRound(core, group)
-  if (core.tracer.on) core.tracer.record(TRACE['work.done'], group, 0, words[at + Group.done]!)
+  if (core.tracer.on) core.tracer.record(TRACE['work.done'], group, 0, cut)
   broadcast(core, group)
 }

@@ -11,6 +11,8 @@
  * lost to a death costs a slice.)
  */
 import { add, load, notify, sub, type Words } from '#atomics'
+import type { CacheError } from './errors.js'
+import { type Deadline, sleep, type Slow } from './wait.js'
 
 export class Condition {
   readonly words: Words
@@ -50,10 +52,22 @@ export class Condition {
     add(this.words, this.#epochAt, 1)
     notify(this.words, this.#epochAt)
   }
-}
 
-/** An epoch word without a count of waiters: for signals that are rare, or that nearly always have somebody waiting. */
-export function ring(words: Words, at: number): void {
-  add(words, at, 1)
-  notify(words, at)
+  /**
+   * Waits until `ready` says something; it is asked after every signal and at least once a slice. `look` says when the
+   * wait has to end, and may throw.
+   */
+  *until<T>(ready: () => T | undefined, look: () => Deadline, expired: () => CacheError): Slow<T> {
+    this.enter()
+    try {
+      for (;;) {
+        const epoch = this.epoch()
+        const value = ready()
+        if (value !== undefined) return value
+        yield* sleep(this.words, this.at, epoch, look(), expired)
+      }
+    } finally {
+      this.leave()
+    }
+  }
 }

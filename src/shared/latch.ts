@@ -16,7 +16,9 @@
  * leaves. Pins are journaled by the slots, so that a dead thread's can be counted out.
  */
 import { and, compareExchange, load, notify, sub, type Words } from '#atomics'
+import type { CacheError } from './errors.js'
 import type { SlotIndex } from './struct.js'
+import { type Deadline, sleep, type Slow } from './wait.js'
 
 export const PINS = 0xffff
 const WRITER_SHIFT = 16
@@ -107,4 +109,21 @@ export function prepareWait(words: Words, at: number, alone: boolean): number {
     if (seen === word) return asleep
     word = seen
   }
+}
+
+/**
+ * One slice of a wait for somebody to leave; who calls it tries again. False when nobody was in the way any more.
+ * @throws what `expired` makes, when the deadline is over
+ */
+export function* waitOut(
+  words: Words,
+  at: number,
+  alone: boolean,
+  deadline: Deadline,
+  expired: () => CacheError,
+): Slow<boolean> {
+  const word = prepareWait(words, at, alone)
+  if (word === 0) return false
+  yield* sleep(words, at, word, deadline, expired)
+  return true
 }
