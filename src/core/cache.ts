@@ -28,7 +28,7 @@ import { find, isNamed } from './directory.js'
 import { insertFrame, makeAbsent, takeFrame } from './frames.js'
 import { pinNamed } from './hit.js'
 import { beginChange, type Range } from './images.js'
-import { holdsPin, imageTaken, waitedForLimit, waitForLatch } from './stall.js'
+import { holdsPin, type SpareWait, takeImage, waitedForLimit, waitForLatch, waitForSpare } from './stall.js'
 
 /** One call of acquire, as the slow path needs it. */
 export interface Request {
@@ -85,19 +85,22 @@ export function* acquireSlow(core: Core, request: Request): Slow<FrameIndex> {
       }
     }
     words[arena.frameAt(frame) + Frame.since] = clockMs()
-    const isReady = yield* prepareLatched(core, request, frame)
-    if (!isReady) continue
+    const spareWait = yield* prepareLatched(core, request, frame)
+    if (spareWait !== undefined) {
+      yield* waitForSpare(core, request, spareWait)
+      continue
+    }
     countLookup(core, frame, missedAtMs)
     return frame
   }
 }
 
 /**
- * From the latch to what was asked for: contents, then a pin, or an image and CHANGING. False if it had to let the
- * frame go, to wait for a spare. Whatever it throws, the frame is let go first.
+ * From the latch to what was asked for: contents, then a pin, or an image and CHANGING. Without a spare for the image
+ * the frame is let go, and what to wait for is returned. Whatever it throws, the frame is let go first.
  * @requires the frame's latch
  */
-function* prepareLatched(core: Core, request: Request, frame: FrameIndex): Slow<boolean> {
+function* prepareLatched(core: Core, request: Request, frame: FrameIndex): Slow<SpareWait | undefined> {
   const { words, arena } = core
   const at = arena.frameAt(frame)
   try {
@@ -109,13 +112,17 @@ function* prepareLatched(core: Core, request: Request, frame: FrameIndex): Slow<
       words[request.entry] = (frame << 2) | JOURNAL.HELD
       downgrade(words, at + Frame.latch)
       core.freed.signal()
-      return true
+      return undefined
     }
-    if ((words[at + Frame.state]! & CLASS_MASK) !== 0 && !(yield* imageTaken(core, request, frame)))
-      return false
-    beginChange(core, frame)
-    core.alone.add(frame)
-    return true
+    const spareWait =
+      (words[at + Frame.state]! & CLASS_MASK) === 0 ? undefined : yield* takeImage(core, request, frame)
+    if (spareWait === undefined) {
+      beginChange(core, frame)
+      core.alone.add(frame)
+    } else {
+      leave(core, frame)
+    }
+    return spareWait
   } catch (error) {
     leave(core, frame)
     throw error

@@ -2,7 +2,7 @@
  * Every invariant, by name: `check()` returns those that are broken. It may run beside load: what looks wrong without
  * locks is looked at again with them, and a frame that somebody is in is left to the next check.
  *
- *   F1  a free frame has no name and is on the free list once        F2  the free count is the list's length
+ *   F1  a frame without a name is free, or in the policy             F2  the free count is the list's length
  *   D1  a named frame is in the chain of its name, once              D2  a chain's frames hash to it
  *   P1, P2  the policy's own (lru2.ts)                               P3  a named clean frame is in the policy
  *   W1  a frame is in its group's dirty list if it has an owed image W2  the dirty count is the list's length
@@ -134,7 +134,8 @@ function checkPlace(core: Core, frame: FrameIndex, broken: string[]): void {
         for (let left = arena.geometry.blocks; link !== 0 && link !== frame + 1 && left > 0; left--) {
           link = words[arena.frameAt(link - 1) + Frame.policySlot]!
         }
-        if (link !== frame + 1) broken.push(`F1 frame ${frame}: has no name and is not free`)
+        if (link !== frame + 1 && !core.policy.has(frame))
+          broken.push(`F1 frame ${frame}: has no name, and is neither free nor a victim`)
       })
       return
     }

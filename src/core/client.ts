@@ -4,14 +4,16 @@
 import { show } from '../shared/config.js'
 import { CacheError } from '../shared/errors.js'
 import type { CacheClient, CacheStats, FlushScope, Holder, TraceRecord } from '../shared/interface.js'
+import { Frame } from '../shared/layout.js'
 import { detachSlot } from '../shared/slot.js'
+import type { FrameIndex } from '../shared/struct.js'
 import { readTrace, TRACE } from '../shared/trace.js'
 import { runAsync, runSync } from '../shared/wait.js'
 import { check } from './check.js'
-import type { Core } from './core.js'
+import { blockOf, type Core } from './core.js'
 import { PartitionClient } from './partition.js'
 import { assertBlocks } from './ranges.js'
-import { flush, kick } from './rounds.js'
+import { flush, type FlushTarget, kick } from './rounds.js'
 import { holders, stats } from './stats.js'
 
 export class Client implements CacheClient {
@@ -41,12 +43,11 @@ export class Client implements CacheClient {
   }
 
   async flush(scope?: FlushScope): Promise<void> {
-    const groups = this.#groupsOf(scope)
-    await runAsync(flush(this.core, groups))
+    await runAsync(flush(this.core, this.#targetsOf(scope)))
   }
 
   flushSync(scope?: FlushScope): void {
-    runSync(flush(this.core, this.#groupsOf(scope)), this.core.mayBlock)
+    runSync(flush(this.core, this.#targetsOf(scope)), this.core.mayBlock)
   }
 
   kick(): void {
@@ -89,21 +90,26 @@ export class Client implements CacheClient {
     this.detach()
   }
 
-  /**
-   * The groups whose rounds cover a scope. A round writes the whole cut of its group, which is more than was asked for
-   * and never wrong.
-   */
-  #groupsOf(scope: FlushScope | undefined): number[] {
+  /** A scope as groups and blocks. @throws ERR_DCACHE_UNKNOWN_PARTITION, _OUT_OF_RANGE, _BAD_OPTION */
+  #targetsOf(scope: FlushScope | undefined): FlushTarget[] {
     this.#assertUsable()
+    const { arena, words } = this.core
     if (scope?.partition === undefined) {
       if (scope?.block !== undefined || scope?.count !== undefined) {
         throw new CacheError('ERR_DCACHE_BAD_OPTION', 'a flush of blocks names their partition')
       }
-      return Array.from({ length: this.core.arena.geometry.groups }, (_, group) => group)
+      return Array.from({ length: arena.geometry.groups }, (_, group) => ({ group }))
     }
     const { view } = this.partition(scope.partition)
-    if (scope.block !== undefined) assertBlocks(view, scope.block, scope.count ?? 1)
-    return [view.group]
+    const first = scope.block ?? 0
+    const count = scope.count ?? (scope.block === undefined ? view.blocks : 1)
+    assertBlocks(view, first, count)
+    const covers = (frame: FrameIndex): boolean => {
+      const at = arena.frameAt(frame)
+      const block = blockOf(words, at)
+      return words[at + Frame.partition] === view.index + 1 && block >= first && block < first + count
+    }
+    return [{ group: view.group, covers }]
   }
 
   #assertUsable(): void {

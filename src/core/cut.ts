@@ -8,7 +8,7 @@ import { CLASS_MASK, classOf, epochOf, isAfter, isOwed, nextEpoch, previousEpoch
 import type { FrameIndex } from '../shared/struct.js'
 import { Deadline, runSync } from '../shared/wait.js'
 import { blockOf, type Core } from './core.js'
-import { dropAsides, imageStamps, LIST_END, unlinkDirty } from './images.js'
+import { dirtyFrames, dropAsides, imageStamps, unlinkDirty } from './images.js'
 import { lockRound, unlockRound } from './rounds.js'
 
 /** One block that a round owes: where its image is named, and in which job. */
@@ -71,17 +71,6 @@ function trimAsides(core: Core, group: number, frame: FrameIndex, cut: number): 
     isCovered = true
     return false
   })
-}
-
-/** Frames with owed images. @requires round mutex */
-export function dirtyFrames(core: Core, group: number): FrameIndex[] {
-  const { words, arena } = core
-  const frames: FrameIndex[] = []
-  for (let link = words[arena.groupAt(group) + Group.dirtyHead]!; link !== LIST_END;) {
-    frames.push(link - 1)
-    link = words[arena.frameAt(link - 1) + Frame.dirtyNext]!
-  }
-  return frames
 }
 
 /** The epochs of images whose predecessor on the same block has another class. @requires round mutex */

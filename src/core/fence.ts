@@ -9,8 +9,8 @@ import type { FrameIndex } from '../shared/struct.js'
 import { TRACE } from '../shared/trace.js'
 import { Deadline, runSync } from '../shared/wait.js'
 import type { Core } from './core.js'
-import { classChanges, dirtyFrames } from './cut.js'
-import { imageStamps } from './images.js'
+import { classChanges } from './cut.js'
+import { dirtyFrames, imageStamps } from './images.js'
 import { lockRound, unlockRound } from './rounds.js'
 
 /** What happened to a partition, for the owner's events. */

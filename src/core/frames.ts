@@ -16,6 +16,7 @@ import { Frame, Group, Header } from '../shared/layout.js'
 import { tryLatch, unlatch, wakeAll } from '../shared/latch.js'
 import { ABSENT, CLASS_MASK } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/struct.js'
+import type { Mutex } from '../shared/mutex.js'
 import { COUNTER } from '../shared/slot.js'
 import { TRACE } from '../shared/trace.js'
 import { type Deadline, sleep, type Slow, timedOut } from '../shared/wait.js'
@@ -101,7 +102,7 @@ export function* insertFrame(
 ): Slow<boolean> {
   const head = hashOf(core.arena.geometry.heads, partition, low, high)
   const stripe = stripeOf(core, head)
-  if (!stripe.tryLock(core.slot.index)) yield* stripe.lock(core.slot.index, deadline)
+  yield* lockLatched(core, stripe, frame, deadline)
   const isFirst = findUnderStripe(core, head, partition, low, high) < 0
   if (isFirst) chain(core, frame, head, partition, low, high)
   stripe.unlock()
@@ -115,7 +116,7 @@ export function* insertFrame(
  * @takes policy mutex
  */
 export function* giveBack(core: Core, frame: FrameIndex, deadline: Deadline): Slow<void> {
-  if (!core.policyMutex.tryLock(core.slot.index)) yield* core.policyMutex.lock(core.slot.index, deadline)
+  yield* lockLatched(core, core.policyMutex, frame, deadline)
   core.policy.remove(frame)
   pushFree(core, frame)
   core.policyMutex.unlock()
@@ -195,7 +196,7 @@ function popVictim(core: Core): FrameIndex {
       unlatch(words, at + Frame.latch)
       continue
     }
-    policy.evicted(frame)
+    if (words[at + Frame.partition] !== 0) policy.evicted(frame)
     return frame
   }
   return -1
@@ -222,7 +223,7 @@ function* evict(core: Core, frame: FrameIndex, deadline: Deadline): Slow<void> {
   const { words, slot } = core
   const at = core.arena.frameAt(frame)
   const stripe = stripeOf(core, headOf(core, frame))
-  if (!stripe.tryLock(slot.index)) yield* stripe.lock(slot.index, deadline)
+  yield* lockLatched(core, stripe, frame, deadline)
   if (core.tracer.on)
     core.tracer.record(TRACE['block.evict'], words[at + Frame.partition]! - 1, blockOf(words, at), frame)
   unchain(core, frame)
@@ -231,6 +232,20 @@ function* evict(core: Core, frame: FrameIndex, deadline: Deadline): Slow<void> {
   slot.count(COUNTER.evictions)
   // Who waits for the old block has nothing to wait for here.
   wakeAll(words, at + Frame.latch)
+}
+
+/**
+ * Takes a mutex with a frame in hand. When the wait is given up the frame is let go as it is: with its old name, or
+ * without one but in the policy, it is a victim like any other.
+ */
+function* lockLatched(core: Core, mutex: Mutex, frame: FrameIndex, deadline: Deadline): Slow<void> {
+  if (mutex.tryLock(core.slot.index)) return
+  try {
+    yield* mutex.lock(core.slot.index, deadline)
+  } catch (error) {
+    leave(core, frame)
+    throw error
+  }
 }
 
 /** Starts a round wherever dirty blocks take up frames. */

@@ -194,6 +194,17 @@ export function unlinkDirty(core: Core, group: number, frame: FrameIndex): void 
   words[groupAt + Group.dirty]!--
 }
 
+/** Frames with owed images. @requires round mutex */
+export function dirtyFrames(core: Core, group: number): FrameIndex[] {
+  const { words, arena } = core
+  const frames: FrameIndex[] = []
+  for (let link = words[arena.groupAt(group) + Group.dirtyHead]!; link !== LIST_END;) {
+    frames.push(link - 1)
+    link = words[arena.frameAt(link - 1) + Frame.dirtyNext]!
+  }
+  return frames
+}
+
 /** Ends the dirty list: 0 says that a frame is not in it. */
 export const LIST_END = -1
 

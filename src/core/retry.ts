@@ -17,5 +17,5 @@ export function* retry(core: Core, partition: PartitionView): Slow<void> {
   if (words[fencedAt] === Fence.FENCED) store(words, fencedAt, Fence.RETRYING)
   want(core, partition.group, words[arena.groupAt(partition.group) + Group.epoch]!)
   unlockRound(core, partition.group)
-  yield* flush(core, [partition.group])
+  yield* flush(core, [{ group: partition.group }])
 }

@@ -7,11 +7,13 @@ import type { CacheError } from '../shared/errors.js'
 import { Frame, Group } from '../shared/layout.js'
 import type { Ticket } from '../shared/round.js'
 import { COUNTER } from '../shared/slot.js'
+import { isOwed } from '../shared/stamp.js'
+import type { FrameIndex } from '../shared/struct.js'
 import { Deadline, DEFAULT_TIMEOUT_MS, type Slow, timedOut } from '../shared/wait.js'
 import { ringBell, want } from './bell.js'
 import { type Core, leave } from './core.js'
 import { fencedError } from './failure.js'
-import { settlePending } from './images.js'
+import { dirtyFrames, imageStamps, settlePending } from './images.js'
 
 /** Gets a group's round mutex, waiting for it, and settles what is pending. */
 export function* lockRound(core: Core, group: number, deadline: Deadline): Slow<void> {
@@ -69,30 +71,55 @@ function wantAll(core: Core, group: number): void {
   if (core.words[at + Group.dirty]! > 0) want(core, group, core.words[at + Group.epoch]!)
 }
 
+/** What a flush is about: a group, or some of its blocks. */
+export interface FlushTarget {
+  readonly group: number
+  /** Whether a frame's block is in the scope; undefined: all are. */
+  readonly covers?: (frame: FrameIndex) => boolean
+}
+
 /**
- * Returns when all that was released in these groups before the call is durable. Groups go on side by side.
+ * Returns when all that was released in the scope before the call is durable. Groups go on side by side; threads that
+ * ask at the same moment share a round. A round writes its group's whole cut, which is more than a small scope asked
+ * for: when one fails, a scope of which nothing is owed any more is durable all the same.
  * The deadline is for a device that stands still: it is put off while blocks are being written.
  * @throws ERR_DCACHE_FENCED, ERR_DCACHE_TIMEOUT
  */
-export function* flush(core: Core, groups: readonly number[], timeoutMs = DEFAULT_TIMEOUT_MS): Slow<void> {
+export function* flush(
+  core: Core,
+  targets: readonly FlushTarget[],
+  timeoutMs = DEFAULT_TIMEOUT_MS,
+): Slow<void> {
   core.slot.count(COUNTER.flushes)
-  const tickets: { group: number; ticket: Ticket }[] = []
-  for (const group of groups) {
-    const at = core.arena.groupAt(group)
+  const waits: { target: FlushTarget; ticket: Ticket }[] = []
+  for (const target of targets) {
+    const { group } = target
     yield* lockRound(core, group, new Deadline(timeoutMs))
-    if (core.words[at + Group.dirty]! > 0) {
-      const epoch = core.words[at + Group.epoch]!
+    const epoch = core.words[core.arena.groupAt(group) + Group.epoch]!
+    if (isAnyOwed(core, target, epoch)) {
       want(core, group, epoch)
-      tickets.push({ group, ticket: core.turns[group]!.ticket(epoch) })
+      waits.push({ target, ticket: core.turns[group]!.ticket(epoch) })
     }
     unlockRound(core, group)
   }
   let failure: CacheError | undefined
-  for (const { group, ticket } of tickets) {
-    const outcome = yield* waitForRound(core, group, ticket, timeoutMs)
-    if (outcome === 'failed') failure = fencedError(core, group)
+  for (const { target, ticket } of waits) {
+    if ((yield* waitForRound(core, target.group, ticket, timeoutMs)) === 'done') continue
+    const error = fencedError(core, target.group)
+    yield* lockRound(core, target.group, new Deadline(timeoutMs))
+    if (isAnyOwed(core, target, ticket.number)) failure = error
+    unlockRound(core, target.group)
   }
   if (failure) throw failure
+}
+
+/** Whether an image of the scope, stamped up to `epoch`, is not durable yet. @requires round mutex */
+function isAnyOwed(core: Core, { group, covers }: FlushTarget, epoch: number): boolean {
+  const at = core.arena.groupAt(group)
+  if (covers === undefined && epoch === core.words[at + Group.epoch]) return core.words[at + Group.dirty]! > 0
+  return dirtyFrames(core, group).some(
+    (frame) => (covers?.(frame) ?? true) && imageStamps(core, frame).some((stamp) => isOwed(stamp, epoch)),
+  )
 }
 
 function* waitForRound(

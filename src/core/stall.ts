@@ -7,63 +7,70 @@ import { CacheError } from '../shared/errors.js'
 import { PINS, waitOut, WRITER, writerOf } from '../shared/latch.js'
 import { Frame, Group, GUARDS_MAX, Slot } from '../shared/layout.js'
 import { clockMs, COUNTER, JOURNAL } from '../shared/slot.js'
+import { STALL_BUCKETS, stallBucket } from '../shared/stalls.js'
 import { ABSENT, CLASS_MASK } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/struct.js'
 import { type Slow, timedOut } from '../shared/wait.js'
 import { want } from './bell.js'
 import type { Request } from './cache.js'
-import { type Core, leave } from './core.js'
+import type { Core } from './core.js'
 import { fencedError } from './failure.js'
 import { isFull } from './hit.js'
 import { bindUndo, fillUndo } from './images.js'
 import { kick, lockRound, unlockRound } from './rounds.js'
 
+/** What a change without a spare waits for: read under the mutex under which spares come back. */
+export interface SpareWait {
+  readonly epoch: number
+  readonly failures: number
+}
+
 /**
- * Binds a spare to a dirty block and copies what is about to change. False when there is no spare: the latch was given
- * back, since the round that will free one may need this block, and some time has passed.
+ * Binds a spare to a dirty block and copies what is about to change; undefined when that is done. Without a spare, the
+ * caller gives the latch back before it waits: the round that will free one may need this very block.
  * @requires the frame's latch
+ * @takes round mutex
  */
-export function* imageTaken(core: Core, request: Request, frame: FrameIndex): Slow<boolean> {
-  const { words, arena, slot } = core
+export function* takeImage(core: Core, request: Request, frame: FrameIndex): Slow<SpareWait | undefined> {
+  const { words, arena } = core
   const { group } = request.partition
-  const groupAt = arena.groupAt(group)
-  const spares = core.spares[group]!
   yield* lockRound(core, group, request.deadline)
-  if ((words[arena.frameAt(frame) + Frame.state]! & CLASS_MASK) === 0) {
-    unlockRound(core, group) // became durable meanwhile: no image needed
-    return true
-  }
-  const epoch = spares.epoch()
-  if (bindUndo(core, group, frame, request.range)) {
-    unlockRound(core, group)
-    fillUndo(core, frame)
-    return true
-  }
-  const { failures } = core.turns[group]!
-  const isComing = () => words[groupAt + Group.spareCount]! > 0 || spares.epoch() !== epoch
-  want(core, group, words[groupAt + Group.epoch]!)
+  const isDirty = (words[arena.frameAt(frame) + Frame.state]! & CLASS_MASK) !== 0
+  const isBound = isDirty && bindUndo(core, group, frame, request.range)
+  const spareWait = { epoch: core.spares[group]!.epoch(), failures: core.turns[group]!.failures }
+  if (isDirty && !isBound) want(core, group, words[arena.groupAt(group) + Group.epoch]!)
   unlockRound(core, group)
-  leave(core, frame)
+  if (isDirty && !isBound) return spareWait
+  if (isBound) fillUndo(core, frame)
+  return undefined
+}
+
+/** Waits until a spare came back or a round ended. @throws ERR_DCACHE_FENCED, ERR_DCACHE_EXHAUSTED */
+export function* waitForSpare(core: Core, request: Request, { epoch, failures }: SpareWait): Slow<void> {
+  const { words, arena, slot } = core
+  const { group, name } = request.partition
+  const spares = core.spares[group]!
+  const hasSpare = () => words[arena.groupAt(group) + Group.spareCount]! > 0
   slot.count(COUNTER.spareStalls)
   slot.waits('spare', group)
+  const startMs = performance.now()
   try {
-    // The epoch was read under the mutex under which spares come back: a round that ended since has changed it.
+    // A spare that came back before `until` counted us in is seen by its first look.
     yield* spares.until(
-      () => isComing() || undefined,
+      () => hasSpare() || spares.epoch() !== epoch || undefined,
       () => request.deadline,
       () =>
         timedOut(
-          `no spare frame for an image of block ${request.block} of '${request.partition.name}'`,
+          `no spare frame for an image of block ${request.block} of '${name}'`,
           request.deadline.timeoutMs,
           'ERR_DCACHE_EXHAUSTED',
         ),
     )
   } finally {
     slot.waitsNoMore()
+    countStall(core, startMs)
   }
-  if (words[groupAt + Group.spareCount] === 0 && core.turns[group]!.failures !== failures)
-    throw fencedError(core, group)
-  return false
+  if (!hasSpare() && core.turns[group]!.failures !== failures) throw fencedError(core, group)
 }
 
 /** Where as many blocks are dirty as may be, changing a clean one waits for a round. True if it did: look again. */
@@ -76,6 +83,7 @@ export function* waitedForLimit(core: Core, request: Request): Slow<boolean> {
   const { failures } = turn
   slot.count(COUNTER.dirtyStalls)
   slot.waits('dirty', group)
+  const startMs = performance.now()
   try {
     return yield* turn.until(
       () => !isFull(core, group) || undefined,
@@ -94,6 +102,7 @@ export function* waitedForLimit(core: Core, request: Request): Slow<boolean> {
     )
   } finally {
     slot.waitsNoMore()
+    countStall(core, startMs)
   }
 }
 
@@ -122,9 +131,17 @@ export function* waitForLatch(core: Core, request: Request, frame: FrameIndex): 
     )
     if (waited) slot.count(COUNTER.latchStalls)
   } finally {
-    slot.count(COUNTER.stallTimeMs, performance.now() - startMs)
     slot.waitsNoMore()
+    if (request.mode !== 'read') countStall(core, startMs)
   }
+}
+
+/** A writer waited: for somebody in its block, for a spare, or for the dirty limit. */
+function countStall(core: Core, startMs: number): void {
+  const { arena, slot } = core
+  const ms = performance.now() - startMs
+  slot.count(COUNTER.stallTimeMs, ms)
+  arena.words[arena.stallsAt + slot.index * STALL_BUCKETS + stallBucket(ms)]!++
 }
 
 /** Who is in a frame: for messages. */

@@ -7,6 +7,7 @@ import type { CacheStats, Holder } from '../shared/interface.js'
 import { pinsOf, writerOf } from '../shared/latch.js'
 import { type CounterName, Frame, Group, GUARDS_MAX, Header, Slot, SlotState } from '../shared/layout.js'
 import { clockMs, COUNTER, JOURNAL, WAITS } from '../shared/slot.js'
+import { STALL_BUCKETS, summarizeStalls } from '../shared/stalls.js'
 import { ABSENT, CLASS_MASK } from '../shared/stamp.js'
 import { blockOf, type Core } from './core.js'
 
@@ -54,8 +55,16 @@ export function stats(core: Core): CacheStats {
       mutex: sum('mutexStalls'),
       timeMs: sum('stallTimeMs'),
     },
+    writerStalls: summarizeStalls(stallBuckets(core)),
     threads: liveSlots(core).length,
   }
+}
+
+function stallBuckets({ words, arena }: Core): number[] {
+  const sum = new Array<number>(STALL_BUCKETS).fill(0)
+  for (let i = 0; i < arena.geometry.slots * STALL_BUCKETS; i++)
+    sum[i % STALL_BUCKETS]! += words[arena.stallsAt + i]!
+  return sum
 }
 
 function countFrames(core: Core): CacheStats['blocks'] {

@@ -44,6 +44,7 @@ export class Arena {
   readonly slotsAt: number
   readonly journalsAt: number
   readonly notesAt: number
+  readonly stallsAt: number
   readonly framesAt: number
   readonly sparesAt: number
   readonly headsAt: number
@@ -70,6 +71,7 @@ export class Arena {
     this.slotsAt = layout.slots / 4
     this.journalsAt = layout.journals / 4
     this.notesAt = layout.notes / 4
+    this.stallsAt = layout.stalls / 4
     this.framesAt = layout.frames / 4
     this.sparesAt = layout.spares / 4
     this.headsAt = layout.heads / 4

@@ -267,5 +267,12 @@ export interface CacheStats {
     readonly mutex: number
     readonly timeMs: number
   }
+  /** Waits of writers: for a block that somebody is in (the round's writer among them), a spare, or the dirty limit. */
+  readonly writerStalls: {
+    readonly count: number
+    readonly p50Ms: number
+    readonly p99Ms: number
+    readonly maxMs: number
+  }
   readonly threads: number
 }

@@ -5,6 +5,7 @@
  * `latch` the frame's latch in exclusive mode, `own` a word that one thread writes and others only read.
  */
 import { CacheError } from './errors.js'
+import { STALL_BUCKETS } from './stalls.js'
 import { struct } from './struct.js'
 
 export const MAGIC = 0x64636163
@@ -213,6 +214,7 @@ export type RegionName =
   | 'journals'
   | 'notes'
   | 'counters'
+  | 'stalls'
   | 'frames'
   | 'spares'
   | 'heads'
@@ -235,6 +237,7 @@ const REGIONS: readonly Region[] = [
   { name: 'journals', align: 64, bytes: (g) => g.slots * GUARDS_MAX * 4 },
   { name: 'notes', align: 64, bytes: (g) => g.slots * NOTES_MAX * 4 },
   { name: 'counters', align: 64, bytes: (g) => g.slots * COUNTER_STRIDE * 8 },
+  { name: 'stalls', align: 64, bytes: (g) => g.slots * STALL_BUCKETS * 4 },
   { name: 'frames', align: 64, bytes: (g) => g.blocks * Frame.WORDS * 4 },
   { name: 'spares', align: 64, bytes: (g) => g.spares * Spare.WORDS * 4 },
   { name: 'heads', align: 64, bytes: (g) => g.heads * 4 },

@@ -167,14 +167,14 @@ class Host extends Client implements BlockCache {
 
   async #close(): Promise<void> {
     if (this.#isStopped) return
-    const groups = Array.from({ length: this.core.arena.geometry.groups }, (_, group) => group)
+    const everything = Array.from({ length: this.core.arena.geometry.groups }, (_, group) => ({ group }))
     this.#assertNoGuards()
-    await runAsync(flush(this.core, groups))
+    await runAsync(flush(this.core, everything))
     store(this.core.words, Header.state, EngineState.CLOSING)
     try {
       // Whoever got in since the first look is seen now, and whoever comes later sees CLOSING.
       this.#assertNoGuards()
-      await runAsync(flush(this.core, groups))
+      await runAsync(flush(this.core, everything))
     } catch (error) {
       store(this.core.words, Header.state, EngineState.OPEN)
       throw error
