@@ -109,8 +109,9 @@ function* prepareLatched(core: Core, request: Request, frame: FrameIndex): Slow<
       else yield* readBlock(core, request, frame)
     }
     if (request.mode === 'read') {
-      words[request.entry] = (frame << 2) | JOURNAL.HELD
+      words[request.entry] = (frame << 2) | JOURNAL.TAKING
       downgrade(words, at + Frame.latch)
+      words[request.entry] = (frame << 2) | JOURNAL.HELD
       core.freed.signal()
       return undefined
     }

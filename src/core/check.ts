@@ -4,7 +4,7 @@
  *
  *   F1  a frame without a name is free, or in the policy             F2  the free count is the list's length
  *   D1  a named frame is in the chain of its name, once              D2  a chain's frames hash to it
- *   P1, P2  the policy's own (lru2.ts)                               P3  a named clean frame is in the policy
+ *   P1, P2, P4, P5  the policy's own (lru2.ts, twoq.ts)              P3  a named clean frame is in the policy
  *   W1  a frame is in its group's dirty list if it has an owed image W2  the dirty count is the list's length
  *   W3  a spare has one owner: free list, undo or aside list         W4  images of a frame are ordered by epoch
  *   W5  a stamp is not after the group's epoch                       L1  pins are those of the journals
@@ -12,9 +12,9 @@
  */
 import { load } from '#atomics'
 import { pinsOf, tryLatch, writerOf } from '../shared/latch.js'
-import { Frame, Group, GUARDS_MAX, Header, Slot, SlotState, Spare } from '../shared/layout.js'
+import { Frame, Group, Header, Slot, SlotState, Spare } from '../shared/layout.js'
 import type { Mutex } from '../shared/mutex.js'
-import { JOURNAL } from '../shared/slot.js'
+import { journaledPins } from '../shared/slot.js'
 import { ABSENT, CHANGING, epochOf, isAfter } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/struct.js'
 import { type Core, leave } from './core.js'
@@ -180,7 +180,7 @@ function checkLatch(core: Core, frame: FrameIndex, broken: string[]): void {
   for (let tries = 0; tries < 100; tries++) {
     const word = load(words, latchAt)
     if (pinsOf(word) === 0 && writerOf(word) < 0) return
-    const pins = journaledPins(core, frame)
+    const pins = journaledPins(arena, frame)
     const writer = writerOf(word)
     if (load(words, latchAt) !== word || pins < 0) continue
     if (writer >= 0 && words[arena.slotAt(writer) + Slot.state] !== SlotState.LIVE) {
@@ -192,23 +192,6 @@ function checkLatch(core: Core, frame: FrameIndex, broken: string[]): void {
     }
   }
   if (problem !== '') broken.push(problem)
-}
-
-/** Pins on a frame that the journals know of; -1 while one of them is coming or going. */
-function journaledPins(core: Core, frame: FrameIndex): number {
-  const { words, arena } = core
-  let pins = 0
-  for (let slot = 0; slot < arena.geometry.slots; slot++) {
-    if (words[arena.slotAt(slot) + Slot.state] === SlotState.FREE) continue
-    const start = arena.journalAt(slot)
-    for (let at = start; at < start + GUARDS_MAX; at++) {
-      const entry = words[at]!
-      if (entry >>> 2 !== frame || entry === JOURNAL.FREE) continue
-      if ((entry & 3) === JOURNAL.HELD) pins++
-      else if ((entry & 3) !== JOURNAL.FREE) return -1
-    }
-  }
-  return pins
 }
 
 function checkGroup(core: Core, group: number, broken: string[]): void {

@@ -6,10 +6,10 @@ import { load } from '#atomics'
 import { DelayedKick, Frame, Group } from '../shared/layout.js'
 import { CLASS_MASK, classOf, epochOf, isAfter, isOwed, nextEpoch, previousEpoch } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/struct.js'
-import { Deadline, runSync } from '../shared/wait.js'
 import { blockOf, type Core } from './core.js'
 import { dirtyFrames, dropAsides, imageStamps, unlinkDirty } from './images.js'
-import { lockRound, unlockRound } from './rounds.js'
+import { seizePolicy, seizeRound } from './repair.js'
+import { unlockRound } from './rounds.js'
 
 /** One block that a round owes: where its image is named, and in which job. */
 export interface Owed {
@@ -23,7 +23,7 @@ export interface Owed {
 export function makeCut(core: Core, group: number): Owed[] {
   const { words, arena } = core
   const at = arena.groupAt(group)
-  runSync(lockRound(core, group, new Deadline()), core.mayBlock)
+  seizeRound(core, group)
   const frames = dirtyFrames(core, group)
   const epoch = words[at + Group.epoch]!
   let cut = epoch
@@ -96,9 +96,9 @@ export function unlinkIfClean(core: Core, group: number, frame: FrameIndex): boo
 
 /** Clean frames may be victims again. @takes policy mutex */
 export function readmit(core: Core, frames: readonly FrameIndex[]): void {
-  const { words, arena, policyMutex, policy, slot } = core
+  const { words, arena, policyMutex, policy } = core
   if (frames.length === 0) return
-  runSync(policyMutex.lock(slot.index, new Deadline()), core.mayBlock)
+  seizePolicy(core)
   for (const frame of frames) {
     if (words[arena.frameAt(frame) + Frame.partition] !== 0 && !policy.has(frame)) policy.readmit(frame)
   }

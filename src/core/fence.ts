@@ -7,11 +7,11 @@ import { Fence, Group, Header, Partition } from '../shared/layout.js'
 import { EPOCH_FENCED_MAX, epochDistance, epochOf, isAfter, previousEpoch } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/struct.js'
 import { TRACE } from '../shared/trace.js'
-import { Deadline, runSync } from '../shared/wait.js'
 import type { Core } from './core.js'
 import { classChanges } from './cut.js'
 import { dirtyFrames, imageStamps } from './images.js'
-import { lockRound, unlockRound } from './rounds.js'
+import { seizeRound } from './repair.js'
+import { unlockRound } from './rounds.js'
 
 /** What happened to a partition, for the owner's events. */
 export interface RoundEvent {
@@ -56,7 +56,7 @@ export function fence(
 export function failRound(core: Core, group: number): void {
   const { words, arena } = core
   const at = arena.groupAt(group)
-  runSync(lockRound(core, group, new Deadline()), core.mayBlock)
+  seizeRound(core, group)
   const frames = dirtyFrames(core, group)
   words[at + Group.cut] = 0
   core.turns[group]!.fail()

@@ -4,13 +4,14 @@
  */
 import { load } from '#atomics'
 import { DelayedKick, Group } from '../shared/layout.js'
-import { Deadline, runSync } from '../shared/wait.js'
 import { want } from './bell.js'
 import type { Core } from './core.js'
 import { PlanSpace } from './plan.js'
-import { lockRound, unlockRound } from './rounds.js'
+import { forgetCut, freeOwnMutexes, reapDead } from './reaper.js'
+import { seizeRound } from './repair.js'
+import { unlockRound } from './rounds.js'
 import type { RoundEvent } from './fence.js'
-import { runRound } from './writeback.js'
+import { isIdle, runRound } from './writeback.js'
 
 export class Flusher {
   readonly #core: Core
@@ -19,6 +20,8 @@ export class Flusher {
   readonly #plans: PlanSpace
   readonly #rounds: (Generator<void, void, void> | undefined)[] = []
   readonly #kickAtMs: number[]
+  /** Groups whose last flush worker's cut is forgotten. */
+  readonly #isReady: boolean[]
 
   constructor(core: Core, flushDelayMs: number, report: (event: RoundEvent) => void) {
     this.#core = core
@@ -26,11 +29,15 @@ export class Flusher {
     this.#report = report
     this.#plans = new PlanSpace(core.arena.geometry.blocks)
     this.#kickAtMs = core.rounds.map(() => Infinity)
+    this.#isReady = core.rounds.map(() => false)
+    freeOwnMutexes(core)
   }
 
-  /** Takes every round as far as it goes without waiting. Called after each ring of the bell. */
+  /** Reaps the dead, and takes every round as far as it goes without waiting. Called after each ring of the bell. */
   step(): void {
+    reapDead(this.#core)
     for (let group = 0; group < this.#core.arena.geometry.groups; group++) {
+      if (!this.#becomesReady(group)) continue
       do {
         if (this.#rounds[group] === undefined && this.#core.turns[group]!.isWanted) {
           this.#rounds[group] = runRound(this.#core, group, this.#plans, this.#report)
@@ -48,7 +55,19 @@ export class Flusher {
 
   /** Whether a round is under way. */
   get isBusy(): boolean {
-    return this.#rounds.some((round) => round !== undefined)
+    return this.#rounds.some((round) => round !== undefined) || this.#isReady.includes(false)
+  }
+
+  /** A former flush worker's stage goes on until its writers are idle; then its cut is forgotten. */
+  #becomesReady(group: number): boolean {
+    if (this.#isReady[group] === true) return true
+    const isBusy = this.#core.partitions.some(
+      ({ index, group: of }) => of === group && !isIdle(this.#core, index),
+    )
+    if (isBusy) return false
+    forgetCut(this.#core, group)
+    this.#isReady[group] = true
+    return true
   }
 
   #watchClock(group: number): void {
@@ -61,7 +80,7 @@ export class Flusher {
     }
     const isDue = delayed === DelayedKick.RUNNING && this.#kickAtMs[group]! <= performance.now()
     if (delayed === DelayedKick.RUNNING && !isDue && this.#kickAtMs[group] !== Infinity) return
-    runSync(lockRound(core, group, new Deadline()), core.mayBlock)
+    seizeRound(core, group)
     if (isDue) {
       core.words[at + Group.delayed] = DelayedKick.NONE
       this.#kickAtMs[group] = Infinity

@@ -5,7 +5,7 @@
  * round mutex unless it says otherwise.
  */
 import { and, load, or, store } from '#atomics'
-import { Frame, Group, RELEASED_UNCHANGED, Spare } from '../shared/layout.js'
+import { Frame, Group, Spare } from '../shared/layout.js'
 import {
   CHANGING,
   CLASS_MASK,
@@ -119,29 +119,6 @@ export function closeEpochFor(core: Core, group: number, frame: FrameIndex, writ
   return true
 }
 
-/**
- * Finishes the releases of threads that could not wait for the mutex: a class change among them ends one epoch for all.
- * @requires round mutex
- * @returns the frames settled: the caller unlatches them after it gave the mutex up
- */
-export function settlePending(core: Core, group: number, chainHead: number): FrameIndex[] {
-  const { words, arena } = core
-  const frames: FrameIndex[] = []
-  for (let link = chainHead; link !== 0; link = words[arena.frameAt(link - 1) + Frame.pendingNext]!)
-    frames.push(link - 1)
-  const released = (frame: FrameIndex) => words[arena.frameAt(frame) + Frame.released]!
-  frames.some(
-    (frame) => released(frame) !== RELEASED_UNCHANGED && closeEpochFor(core, group, frame, released(frame)),
-  )
-  for (const frame of frames) {
-    const writeClass = released(frame)
-    words[arena.frameAt(frame) + Frame.released] = 0
-    if (writeClass === RELEASED_UNCHANGED) uncommit(core, group, frame)
-    else commit(core, group, frame, writeClass)
-  }
-  return frames
-}
-
 /** Frees the asides of a frame for which `drop` holds. @requires round mutex */
 export function dropAsides(
   core: Core,
@@ -176,6 +153,12 @@ export function imageStamps(core: Core, frame: FrameIndex): number[] {
   return stamps
 }
 
+/** The spares of a group: they are divided evenly, in order. */
+export function sparesOf(core: Core, group: number): SpareIndex[] {
+  const { spares, groups } = core.arena.geometry
+  return Array.from({ length: spares / groups }, (_, i) => (group * spares) / groups + i)
+}
+
 /** Index of a spare's bytes among the frames. */
 export const spareData = (core: Core, spare: SpareIndex): number => core.arena.geometry.blocks + spare
 
@@ -208,7 +191,7 @@ export function dirtyFrames(core: Core, group: number): FrameIndex[] {
 /** Ends the dirty list: 0 says that a frame is not in it. */
 export const LIST_END = -1
 
-function linkDirty(core: Core, group: number, frame: FrameIndex): void {
+export function linkDirty(core: Core, group: number, frame: FrameIndex): void {
   const { words, arena } = core
   const groupAt = arena.groupAt(group)
   const at = arena.frameAt(frame)
@@ -247,7 +230,7 @@ function completeUndo(core: Core, frame: FrameIndex, spare: SpareIndex): void {
 }
 
 /** A stamped undo becomes the newest aside, another one is free. Never freed when a writer may be reading it. */
-function disposeUndo(core: Core, group: number, frame: FrameIndex): void {
+export function disposeUndo(core: Core, group: number, frame: FrameIndex): void {
   const { words, arena } = core
   const at = arena.frameAt(frame)
   const spare = words[at + Frame.undo]! - 1

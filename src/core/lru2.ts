@@ -19,6 +19,7 @@ export class Lru2 implements Policy {
   readonly #framesAt: number
   readonly #heapAt: number
   readonly #noteAt: number
+  readonly #blocks: number
   #notes = 0
 
   constructor(arena: Arena, slot: ThreadSlot) {
@@ -26,6 +27,7 @@ export class Lru2 implements Policy {
     this.#framesAt = arena.framesAt
     this.#heapAt = arena.heapAt
     this.#noteAt = arena.noteAt(slot.index)
+    this.#blocks = arena.geometry.blocks
   }
 
   note(frame: FrameIndex): void {
@@ -93,6 +95,11 @@ export class Lru2 implements Policy {
 
   size(): number {
     return this.#words[Header.policySize]!
+  }
+
+  reset(): void {
+    for (let frame = 0; frame < this.#blocks; frame++) this.#words[this.#at(frame) + Frame.policySlot] = 0
+    this.#words[Header.policySize] = 0
   }
 
   check(): string[] {

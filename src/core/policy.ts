@@ -10,6 +10,7 @@ import type { Arena } from '../shared/arena.js'
 import type { ThreadSlot } from '../shared/slot.js'
 import type { FrameIndex } from '../shared/struct.js'
 import { Lru2 } from './lru2.js'
+import { TwoQueues } from './twoq.js'
 
 export interface Policy {
   /** Notes a hit. On the hit path: no lock, no allocation; what does not fit is lost. Any thread, no contract. */
@@ -34,6 +35,8 @@ export interface Policy {
   has(frame: FrameIndex): boolean
   /** How many are in. @requires policy mutex */
   size(): number
+  /** Empties it, whatever state it is in: the frames are readmitted after it. @requires policy mutex */
+  reset(): void
   /** Every broken invariant of the policy, by name. @requires policy mutex */
   check(): string[]
 }
@@ -43,6 +46,6 @@ export function policyOf(name: 'lru2' | '2q', arena: Arena, slot: ThreadSlot): P
     case 'lru2':
       return new Lru2(arena, slot)
     case '2q':
-      throw new Error("policy '2q' is refused by config")
+      return new TwoQueues(arena)
   }
 }

@@ -11,7 +11,8 @@ import { Deadline, runSync } from '../shared/wait.js'
 import { TRACE } from '../shared/trace.js'
 import { blockOf, type Core, leave } from './core.js'
 import { applyUndo, closeEpochFor, commit, uncommit } from './images.js'
-import { lockRound, pushPending, tryLockRound, unlockRound } from './rounds.js'
+import { push } from './pending.js'
+import { lockRound, tryLockRound, unlockRound } from './rounds.js'
 
 /**
  * The change is made, with this class (1 + place in writeOrder).
@@ -28,7 +29,7 @@ export function releaseChanged(
   core.alone.delete(frame)
   if (core.tracer.on) traceBlock(core, TRACE['block.dirty'], frame, writeClass)
   if (!lockForRelease(core, group, maySleep)) {
-    pushPending(core, group, frame, writeClass)
+    leaveToOthers(core, group, frame, writeClass)
     return
   }
   closeEpochFor(core, group, frame, writeClass)
@@ -50,7 +51,7 @@ export function releaseUnchanged(core: Core, group: number, frame: FrameIndex, m
     return
   }
   if (!lockForRelease(core, group, maySleep)) {
-    pushPending(core, group, frame, RELEASED_UNCHANGED)
+    leaveToOthers(core, group, frame, RELEASED_UNCHANGED)
     return
   }
   uncommit(core, group, frame)
@@ -73,6 +74,12 @@ export function discardChange(core: Core, group: number, frame: FrameIndex, mayS
   }
   applyUndo(core, frame)
   releaseUnchanged(core, group, frame, maySleep)
+}
+
+/** Who pushes tries the mutex once more: its holder may have looked at the stack for the last time before the push. */
+function leaveToOthers(core: Core, group: number, frame: FrameIndex, released: number): void {
+  push(core, group, frame, released)
+  if (tryLockRound(core, group)) unlockRound(core, group)
 }
 
 function lockForRelease(core: Core, group: number, maySleep: boolean): boolean {

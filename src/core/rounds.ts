@@ -2,18 +2,19 @@
  * Asking for rounds and waiting for them: kick, delayed kick, flush. A round is wanted while `want` is after `done`;
  * the flush worker (writeback.ts) runs it. Everything that a thread may wait for here moves the group's turn condition.
  */
-import { compareExchange, exchange, load } from '#atomics'
+import { load } from '#atomics'
 import type { CacheError } from '../shared/errors.js'
-import { Frame, Group } from '../shared/layout.js'
+import { Group } from '../shared/layout.js'
 import type { Ticket } from '../shared/round.js'
 import { COUNTER } from '../shared/slot.js'
 import { isOwed } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/struct.js'
 import { Deadline, DEFAULT_TIMEOUT_MS, type Slow, timedOut } from '../shared/wait.js'
 import { ringBell, want } from './bell.js'
-import { type Core, leave } from './core.js'
+import type { Core } from './core.js'
 import { fencedError } from './failure.js'
-import { dirtyFrames, imageStamps, settlePending } from './images.js'
+import { dirtyFrames, imageStamps } from './images.js'
+import { settle } from './pending.js'
 
 /** Gets a group's round mutex, waiting for it, and settles what is pending. */
 export function* lockRound(core: Core, group: number, deadline: Deadline): Slow<void> {
@@ -49,13 +50,6 @@ export function unlockRound(core: Core, group: number): void {
     }
     if (load(core.words, core.arena.groupAt(group) + Group.pending) === 0) return
     if (!tryLockRound(core, group)) return
-  }
-}
-
-function settle(core: Core, group: number): void {
-  const pendingAt = core.arena.groupAt(group) + Group.pending
-  while (core.words[pendingAt] !== 0) {
-    for (const frame of settlePending(core, group, exchange(core.words, pendingAt, 0))) leave(core, frame)
   }
 }
 
@@ -149,18 +143,4 @@ function* waitForRound(
   } finally {
     slot.waitsNoMore()
   }
-}
-
-/** Hands a release to whoever has the round mutex. @requires the frame's latch, which is given up by the settler */
-export function pushPending(core: Core, group: number, frame: number, released: number): void {
-  const { words, arena } = core
-  const at = arena.frameAt(frame)
-  words[at + Frame.released] = released
-  const pendingAt = arena.groupAt(group) + Group.pending
-  for (;;) {
-    const head = load(words, pendingAt)
-    words[at + Frame.pendingNext] = head
-    if (compareExchange(words, pendingAt, head, frame + 1) === head) break
-  }
-  if (tryLockRound(core, group)) unlockRound(core, group)
 }

@@ -15,13 +15,13 @@ import { DelayedKick, Fence, Frame, Group, JobResult, JobState, Partition } from
 import { CLASS_MASK, isOwed } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/struct.js'
 import { TRACE } from '../shared/trace.js'
-import { Deadline, runSync } from '../shared/wait.js'
-import type { Core } from './core.js'
+import { blockOf, type Core } from './core.js'
 import { makeCut, type Owed, readmit, unlinkIfClean } from './cut.js'
 import { broadcast, failRound, fence, isTooOld, type RoundEvent } from './fence.js'
 import { dropAsides } from './images.js'
 import type { PlanSpace } from './plan.js'
-import { lockRound, unlockRound } from './rounds.js'
+import { seizeRound } from './repair.js'
+import { unlockRound } from './rounds.js'
 
 /**
  * Runs one round of a group; yields while writers are at work. The flush worker's thread only, one round of a group at
@@ -99,7 +99,7 @@ function askWriters(
 }
 
 /** Whether a partition's writer has nothing to do: its result can be read. */
-const isIdle = (core: Core, partition: number): boolean =>
+export const isIdle = (core: Core, partition: number): boolean =>
   load(core.words, core.arena.partitionAt(partition) + Partition.job) !== JobState.ASKED
 
 /**
@@ -116,10 +116,10 @@ function finishStage(
 ): boolean {
   const { words, arena } = core
   const resultAt = (partition: number) => arena.partitionAt(partition) + Partition.result
-  runSync(lockRound(core, group, new Deadline()), core.mayBlock)
+  seizeRound(core, group)
   const cleaned: FrameIndex[] = []
-  for (const { frame, partition } of owed) {
-    if (words[resultAt(partition)] !== JobResult.OK) continue
+  for (const { frame, partition, block } of owed) {
+    if (words[resultAt(partition)] !== JobResult.OK || !isStillOwed(core, frame, partition, block)) continue
     dropAsides(core, group, frame, (stamp) => (stamp & CLASS_MASK) === 0 || isOwed(stamp, cut))
     if (markClean(core, group, frame, cut)) cleaned.push(frame)
   }
@@ -131,6 +131,22 @@ function finishStage(
   if (failed.length > 0) failRound(core, group)
   broadcast(core, group)
   return failed.length === 0
+}
+
+/**
+ * Whether a frame is still what the plan meant. A block may have been forgotten meanwhile, and its frame may have got one
+ * of another group, whose stamps mean nothing here. A frame in the dirty list keeps its name while we have the mutex, so
+ * the list is looked at first.
+ * @requires round mutex
+ */
+export function isStillOwed(core: Core, frame: FrameIndex, partition: number, block: number): boolean {
+  const { words, arena } = core
+  const at = arena.frameAt(frame)
+  return (
+    load(words, at + Frame.dirtyNext) !== 0 &&
+    words[at + Frame.partition] === partition + 1 &&
+    blockOf(words, at) === block
+  )
 }
 
 /** The frame's own image is durable, if it is within the cut. True if the frame left the dirty list. @requires round mutex */
@@ -150,7 +166,7 @@ function finishRound(
 ): void {
   const { words, arena } = core
   const at = arena.groupAt(group)
-  runSync(lockRound(core, group, new Deadline()), core.mayBlock)
+  seizeRound(core, group)
   const cut = words[at + Group.cut]! - 1
   core.turns[group]!.finish(cut)
   words[at + Group.cut] = 0

@@ -115,7 +115,9 @@ export class Writer {
     const { words, arena } = this.#core
     const at = arena.frameAt(frame)
     const cut = words[this.#groupAt + Group.cut]! - 1
-    if (words[at + Frame.partition] !== this.#partition.index + 1) return { kind: 'nothing' }
+    // In the dirty list first: a frame in it keeps its name while we have the mutex (see isStillOwed).
+    if (load(words, at + Frame.dirtyNext) === 0 || words[at + Frame.partition] !== this.#partition.index + 1)
+      return { kind: 'nothing' }
     const state = load(words, at + Frame.state)
     if (!isOwed(state, cut)) {
       for (

@@ -49,6 +49,7 @@ export class Arena {
   readonly sparesAt: number
   readonly headsAt: number
   readonly heapAt: number
+  readonly ghostsAt: number
   readonly planAt: number
   readonly eventsAt: number
   readonly traceAt: number
@@ -76,6 +77,7 @@ export class Arena {
     this.sparesAt = layout.spares / 4
     this.headsAt = layout.heads / 4
     this.heapAt = layout.heap / 4
+    this.ghostsAt = layout.ghosts / 4
     this.planAt = layout.plan / 4
     this.eventsAt = layout.events / 4
     this.traceAt = layout.trace / 4

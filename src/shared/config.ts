@@ -30,6 +30,8 @@ export interface PartitionConfig {
   readonly group: number
 }
 
+const POLICIES: readonly CacheOptions['policy'][] = ['lru2', '2q']
+
 const UNITS: Readonly<Record<string, number>> = {
   '': 1, B: 1, KB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12, KIB: 2 ** 10, MIB: 2 ** 20, GIB: 2 ** 30, TIB: 2 ** 40,
   K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40,
@@ -59,12 +61,7 @@ export function parseOptions(options: CacheOptions): Config {
   const groups = [...new Set(entries.map(([, partition]) => partition.group ?? ''))]
   const partitions = entries.map(([name, partition]) => parsePartition(name, partition, groups))
   const { policy = 'lru2', threads = 64, flushDelayMs = 5000, dirtyLimit = 2 / 3, traceEntries = 0 } = options
-  if (policy !== 'lru2') {
-    refuse(
-      `policy is ${show(policy)}; this version has 'lru2'`,
-      (policy as string) === '2q' ? 'ERR_DCACHE_UNSUPPORTED' : 'ERR_DCACHE_BAD_OPTION',
-    )
-  }
+  if (!POLICIES.includes(policy)) refuse(`policy is ${show(policy)}; there are ${POLICIES.join(', ')}`)
   const threadsMax = SLOTS_MAX - 2 - partitions.length
   if (!Number.isInteger(threads) || threads < 1 || threads > threadsMax) {
     refuse(`threads is ${show(threads)}; with ${partitions.length} partitions it is 1 to ${threadsMax}`)
@@ -178,6 +175,7 @@ export function geometryOf(config: Config): Geometry {
     heads,
     traceEntries: config.traceEntries,
     classes: config.writeOrder.length,
+    ghosts: config.policy === '2q' ? blocks : 0,
   }
 }
 

@@ -15,7 +15,7 @@
  * writer keeps new readers out (but not a thread that is in already); readers that waited with it compete when it
  * leaves. Pins are journaled by the slots, so that a dead thread's can be counted out.
  */
-import { and, compareExchange, load, notify, sub, type Words } from '#atomics'
+import { and, compareExchange, load, notify, or, sub, type Words } from '#atomics'
 import type { CacheError } from './errors.js'
 import type { SlotIndex } from './struct.js'
 import { type Deadline, sleep, type Slow } from './wait.js'
@@ -86,6 +86,28 @@ export function downgrade(words: Words, at: number): void {
     word = seen
   }
   if ((word & WAITS) !== 0) notify(words, at)
+}
+
+/** The latch goes from one slot to another, with no moment in between. @requires the exclusive latch, of any slot */
+export function handOver(words: Words, at: number, slot: SlotIndex): void {
+  let word = load(words, at)
+  for (;;) {
+    const seen = compareExchange(words, at, word, (word & ~WRITER) | ((slot + 1) << WRITER_SHIFT))
+    if (seen === word) return
+    word = seen
+  }
+}
+
+/** Nobody new gets in, and pins do not change but by those that leave. The reaper's. */
+export function freeze(words: Words, at: number): void {
+  or(words, at, FROZEN)
+}
+
+/** Sets the pins to those that were counted, and lets everybody compete; false if one left meanwhile: count again. */
+export function thaw(words: Words, at: number, word: number, pins: number): boolean {
+  if (compareExchange(words, at, word, (word & ~(PINS | FROZEN | WAITS)) | pins) !== word) return false
+  notify(words, at)
+  return true
 }
 
 /** Wakes who waits here without leaving: the frame they ask for has another name now. */

@@ -36,6 +36,7 @@ export const Header = struct(
   'heads',
   'traceEntries',
   'classes',
+  'ghosts',
   'state', // EngineState; atomic, the owner writes
   'bell', // the flush worker's doorbell: an epoch, anyone adds
   'freed', // epoch: a frame may have become free
@@ -43,8 +44,13 @@ export const Header = struct(
   'policyMutex', // guards the free list, and the policy's words and heap
   'freeHead', // policy
   'freeCount', // policy
-  'policySize', // policy: entries of the heap
-  'policyClock', // policy: ticks of use
+  'policySize', // policy: frames that are in it
+  'policyClock', // policy lru2: ticks of use
+  'fifoOldest', // policy 2q, as all that follows: the loops' heads (loop.ts)
+  'fifoSize',
+  'mainOldest',
+  'ghostOldest',
+  'ghostsUsed', // records that ever had a name
 )
 
 export const EngineState = { OPEN: 1, CLOSING: 2, CLOSED: 3, BROKEN: 4, ORPHANED: 5 } as const
@@ -91,6 +97,7 @@ export const Group = struct(
   'spareFreed', // epoch: a spare came back, or a round ended
   'spareWaiters', // how many wait for one; atomic
   'pending', // stack of frames whose release waits for this mutex (RELEASED); atomic, anyone pushes
+  'settling', // the part of it that the holder of the mutex is finishing: a frame plus one
   'rounds',
   'failedPartition', // of the last failure, as the next three
   'failedClass',
@@ -119,7 +126,7 @@ export const Frame = struct(
   'pendingNext', // link of the group's pending stack
   'policySlot', // place in the policy's structure plus one; of a free frame, the free list's link; policy
   'used', // policy
-  'used2', // policy
+  'used2', // policy; 2q: uses, anyone adds
   'since', // when the exclusive latch was taken, on clockMs; latch holder
 )
 
@@ -132,6 +139,18 @@ export const Spare = struct(
   'next', // free list or aside list; round
   'start', // the bytes of the block that it holds: all, but for the undo of a declared range; latch holder
   'length',
+)
+
+/** A block that policy `2q` gave up; policy. */
+export const Ghost = struct(
+  1,
+  'partition', // its name, as in Frame; 0 none
+  'blockLow',
+  'blockHigh',
+  'newer', // loop of all records, by age
+  'older',
+  'next', // hash chain
+  'head', // the hash head with this record's number
 )
 
 export const Slot = struct(
@@ -194,10 +213,12 @@ export interface Geometry {
   readonly heads: number
   readonly traceEntries: number
   readonly classes: number
+  /** Names that policy `2q` remembers: as many as blocks; 0 with another policy. */
+  readonly ghosts: number
 }
 
 export const GEOMETRY_FIELDS = [
-  'blocks', 'spares', 'frameSize', 'partitions', 'groups', 'slots', 'stripes', 'heads', 'traceEntries', 'classes',
+  'blocks', 'spares', 'frameSize', 'partitions', 'groups', 'slots', 'stripes', 'heads', 'traceEntries', 'classes', 'ghosts',
 ] as const satisfies readonly (keyof Geometry)[] // prettier-ignore
 
 interface Region {
@@ -219,6 +240,7 @@ export type RegionName =
   | 'spares'
   | 'heads'
   | 'heap'
+  | 'ghosts'
   | 'plan'
   | 'events'
   | 'trace'
@@ -242,6 +264,7 @@ const REGIONS: readonly Region[] = [
   { name: 'spares', align: 64, bytes: (g) => g.spares * Spare.WORDS * 4 },
   { name: 'heads', align: 64, bytes: (g) => g.heads * 4 },
   { name: 'heap', align: 64, bytes: (g) => g.blocks * 4 },
+  { name: 'ghosts', align: 64, bytes: (g) => g.ghosts * Ghost.WORDS * 4 },
   { name: 'plan', align: 64, bytes: (g) => g.blocks * 4 },
   { name: 'events', align: 64, bytes: () => (16 + EVENTS_MAX * EVENT_RECORD_WORDS) * 4 },
   {

@@ -75,6 +75,19 @@ export class Mutex {
     if ((exchange(this.words, this.at, 0) & CONTENDED) !== 0) notify(this.words, this.at)
   }
 
+  /**
+   * Takes it from a dead thread; false if that thread no longer has it. What it guards may be half-changed.
+   * @requires that the slot `from` is dead; the reaper's thread
+   */
+  steal(from: SlotIndex, slot: SlotIndex): boolean {
+    const word = load(this.words, this.at)
+    if ((word & HOLDER) - 1 !== from) return false
+    // CONTENDED: somebody may have gone to sleep on the dead holder's word.
+    if (compareExchange(this.words, this.at, word, (slot + 1) | CONTENDED) !== word) return false
+    if (DEBUG) held.push(this)
+    return true
+  }
+
   /** The slot that has it, -1 if nobody. */
   holder(): number {
     return (load(this.words, this.at) & HOLDER) - 1

@@ -15,7 +15,7 @@ import { add, compareExchange, store, sub, type Words } from '#atomics'
 import type { Arena } from './arena.js'
 import { CacheError } from './errors.js'
 import { COUNTERS, type CounterName, GUARDS_MAX, Slot, SlotState } from './layout.js'
-import type { SlotIndex } from './struct.js'
+import type { FrameIndex, SlotIndex } from './struct.js'
 
 export const JOURNAL = { FREE: 0, TAKING: 1, HELD: 2, GIVING: 3 } as const
 
@@ -125,8 +125,37 @@ export function attachSlot(arena: Arena, first: number, end: number, threadId: n
   )
 }
 
+/** The slot of the flush worker, for the thread that has that part now: there is one at a time. */
+export function takeOverSlot(arena: Arena, index: SlotIndex, threadId: number): ThreadSlot {
+  const at = arena.slotAt(index)
+  add(arena.words, at + Slot.incarnation, 1)
+  arena.words[at + Slot.threadId] = threadId
+  store(arena.words, at + Slot.state, SlotState.LIVE)
+  return new ThreadSlot(arena, index)
+}
+
 /** @requires no guards held, nothing waited for */
 export function detachSlot(arena: Arena, slot: ThreadSlot): void {
   slot.close()
   store(arena.words, slot.at + Slot.state, SlotState.FREE)
+}
+
+/**
+ * Pins on a frame that the journals of live slots know of; -1 while one of them is coming or going: look again. The
+ * checker and the reaper count with this.
+ */
+export function journaledPins(arena: Arena, frame: FrameIndex): number {
+  const { words, geometry } = arena
+  let pins = 0
+  for (let slot = 0; slot < geometry.slots; slot++) {
+    if (words[arena.slotAt(slot) + Slot.state] !== SlotState.LIVE) continue
+    const start = arena.journalAt(slot)
+    for (let at = start; at < start + GUARDS_MAX; at++) {
+      const entry = words[at]!
+      if (entry >>> 2 !== frame || (entry & 3) === JOURNAL.FREE) continue
+      if ((entry & 3) !== JOURNAL.HELD) return -1
+      pins++
+    }
+  }
+  return pins
 }

@@ -3,11 +3,13 @@
  * too) and of those it is given, and looks after their slots when they exit. A thread is dead at its 'exit', never
  * earlier: reads that it started land in shared memory until then.
  */
-import { compareExchange, load, store } from '#atomics'
+import { compareExchange, load } from '#atomics'
 import type { Worker } from 'node:worker_threads'
+import { ringBell } from '../core/bell.js'
 import type { Core } from '../core/core.js'
 import type { CacheEvents } from '../shared/interface.js'
 import { Slot, SlotState } from '../shared/layout.js'
+import { FLUSH_SLOT } from './attach.js'
 
 export interface Adoption {
   adopt(worker: Worker): void
@@ -43,19 +45,16 @@ function slotsOf({ words, arena }: Core, threadId: number): number[] {
   })
 }
 
-/** A dead thread that held nothing gives its slot back; one that did keeps it, so that errors can name it. */
+/** Marks the slot and rings: the flush worker does the rest. Its own slot is its successor's. */
 function bury(
-  { words, arena }: Core,
+  core: Core,
   slot: number,
   threadId: number,
   died: (info: CacheEvents['workerDied']) => void,
 ): void {
-  const at = arena.slotAt(slot)
-  if (compareExchange(words, at + Slot.state, SlotState.LIVE, SlotState.DEAD) !== SlotState.LIVE) return
-  if (words[at + Slot.guards] === 0) {
-    store(words, at + Slot.inIo, 0)
-    store(words, at + Slot.waitsFor, 0)
-    store(words, at + Slot.state, SlotState.FREE)
-  }
+  if (slot === FLUSH_SLOT) return
+  const at = core.arena.slotAt(slot) + Slot.state
+  if (compareExchange(core.words, at, SlotState.LIVE, SlotState.DEAD) !== SlotState.LIVE) return
+  ringBell(core)
   died({ threadId, slot })
 }

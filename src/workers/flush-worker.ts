@@ -5,7 +5,7 @@ import { load, wait } from '#atomics'
 import { Flusher } from '../core/flusher.js'
 import { eventsOf } from '../core/format.js'
 import { EngineState, Header } from '../shared/layout.js'
-import { attachSlot } from '../shared/slot.js'
+import { takeOverSlot } from '../shared/slot.js'
 import { SLICE_MS } from '../shared/wait.js'
 import { threadId } from 'node:worker_threads'
 import { coreOf, FLUSH_SLOT, openArena } from './attach.js'
@@ -14,7 +14,7 @@ import { eventRecord } from './events.js'
 
 serveStart(({ handle, flushDelayMs }) => {
   const arena = openArena(handle)
-  const core = coreOf(handle, arena, attachSlot(arena, FLUSH_SLOT, FLUSH_SLOT + 1, threadId), true)
+  const core = coreOf(handle, arena, takeOverSlot(arena, FLUSH_SLOT, threadId), true)
   const events = eventsOf(arena)
   const flusher = new Flusher(core, flushDelayMs!, (event) => events.tryPush(...eventRecord(event)))
   return () => {

@@ -4,16 +4,15 @@
  *   open files -> format memory -> start flush worker and writers -> OPEN
  *   OPEN --close: no guards, flush--> CLOSING --nobody got in meanwhile, flush--> CLOSED -> workers gone -> files closed
  *   OPEN --abandon--> CLOSED, without a flush
- *   OPEN --an engine worker ends--> BROKEN: nothing is written any more, memory can still be read
+ *   OPEN --engine workers keep ending--> BROKEN: nothing is written any more, memory can still be read
  */
-import { load, notify, store } from '#atomics'
+import { load, store } from '#atomics'
 import { EventEmitter } from 'node:events'
 import { randomBytes } from 'node:crypto'
 import { closeSync } from 'node:fs'
 import { threadId, type Worker } from 'node:worker_threads'
 import { Client } from '../core/client.js'
 import { blockOf } from '../core/core.js'
-import { ringBell } from '../core/bell.js'
 import { evictClean } from '../core/forget.js'
 import { eventsOf, formatArena } from '../core/format.js'
 import { imageStamps } from '../core/images.js'
@@ -22,16 +21,7 @@ import { flush } from '../core/rounds.js'
 import { type Config, parseOptions } from '../shared/config.js'
 import { CacheError } from '../shared/errors.js'
 import type { BlockCache, CacheEvents, CacheHandle, CacheOptions, LostBlock } from '../shared/interface.js'
-import {
-  EngineState,
-  Frame,
-  Header,
-  JobState,
-  Partition,
-  Slot,
-  SlotState,
-  VERSION,
-} from '../shared/layout.js'
+import { EngineState, Frame, Header, Slot, SlotState, VERSION } from '../shared/layout.js'
 import { attachSlot } from '../shared/slot.js'
 import { classOf } from '../shared/stamp.js'
 import { TRACE } from '../shared/trace.js'
@@ -39,7 +29,7 @@ import { Deadline, runAsync } from '../shared/wait.js'
 import { adoptWorkers, type Adoption } from './adopt.js'
 import { coreOf, idWords, OWNER_SLOT, registerClient } from './attach.js'
 import type { Claim } from './claim.js'
-import { startWorker } from './control.js'
+import { Crew } from './crew.js'
 import { eventOf, STOP_RECORD } from './events.js'
 import { type OpenFile, openFiles } from './files.js'
 
@@ -53,7 +43,7 @@ export async function openCache(options: CacheOptions): Promise<BlockCache> {
   let host: Host | undefined
   try {
     host = new Host(config, files, claims)
-    await host.start(config)
+    await host.start()
     return host
   } catch (error) {
     if (host) await host.stop()
@@ -73,9 +63,8 @@ class Host extends Client implements BlockCache {
   readonly #files: readonly OpenFile[]
   readonly #claims: readonly Claim[]
   readonly #adoption: Adoption
-  #workers: Worker[] = []
+  readonly #crew: Crew
   #isStopped = false
-  #isBroken = false
   #closing: Promise<void> | undefined
 
   constructor(config: Config, files: readonly OpenFile[], claims: readonly Claim[]) {
@@ -100,26 +89,14 @@ class Host extends Client implements BlockCache {
     this.#files = files
     this.#claims = claims
     this.#adoption = adoptWorkers(this.core, (info) => this.#events.emit('workerDied', info))
+    this.#crew = new Crew(this.core, handle, config.flushDelayMs, () => {
+      this.#breakDown()
+    })
     registerClient(id, this)
   }
 
-  async start({ flushDelayMs, partitions }: Config): Promise<void> {
-    const { handle } = this
-    const start = async (file: string, name: string, more: { flushDelayMs?: number; partition?: number }) => {
-      const worker = await startWorker(new URL(file, import.meta.url), name, { handle, ...more })
-      worker.unref()
-      worker.on('exit', () => {
-        this.#engineWorkerEnded()
-      })
-      worker.on('error', () => undefined)
-      this.#workers.push(worker)
-    }
-    await Promise.all([
-      start('./flush-worker.js', 'flush', { flushDelayMs }),
-      ...partitions.map(({ name }, partition) =>
-        start('./writer-worker.js', `writer of '${name}'`, { partition }),
-      ),
-    ])
+  async start(): Promise<void> {
+    await this.#crew.start()
     void this.#readEvents()
     if (this.core.tracer.on) this.core.tracer.record(TRACE['proc.start'], 0, 0, 0)
   }
@@ -189,28 +166,11 @@ class Host extends Client implements BlockCache {
     if (core.tracer.on) core.tracer.record(TRACE['proc.stop'], 0, 0, 0)
     store(core.words, Header.state, EngineState.CLOSED)
     this.#adoption.end()
-    for (const { index } of core.partitions)
-      await this.#stopWriter(core.arena.partitionAt(index) + Partition.job)
-    ringBell(core)
     eventsOf(core.arena).tryPush(...STOP_RECORD)
-    core.freed.broadcast()
-    for (const turn of [...core.turns, ...core.spares]) turn.broadcast()
-    await Promise.all(this.#workers.map((worker) => new Promise((resolve) => {
-      worker.ref()
-      if (worker.threadId === -1) resolve(undefined)
-      else worker.once('exit', resolve)
-    }))) // prettier-ignore
+    this.#wakeAll()
+    await this.#crew.stop()
     await this.#ioIsOver()
     closeFiles(this.#files, this.#claims)
-  }
-
-  /** A writer finishes the job it is at: its descriptor must not go away under it. */
-  async #stopWriter(jobAt: number): Promise<void> {
-    const { words } = this.core
-    while (load(words, jobAt) === JobState.ASKED && !this.#isBroken)
-      await new Promise((resolve) => setTimeout(resolve, 1))
-    store(words, jobAt, JobState.STOP)
-    notify(words, jobAt)
   }
 
   /** Waits until no thread is inside a system call on the files. */
@@ -253,13 +213,15 @@ class Host extends Client implements BlockCache {
     return lost
   }
 
-  #engineWorkerEnded(): void {
-    const { words, freed, turns, spares } = this.core
-    if (this.#isStopped) return
-    this.#isBroken = true
-    store(words, Header.state, EngineState.BROKEN)
-    freed.broadcast()
-    for (const turn of [...turns, ...spares]) turn.broadcast()
+  /** The engine can't go on: who waits for it is told at once. */
+  #breakDown(): void {
+    store(this.core.words, Header.state, EngineState.BROKEN)
+    this.#wakeAll()
+  }
+
+  #wakeAll(): void {
+    const { freed, turns, spares } = this.core
+    for (const condition of [freed, ...turns, ...spares]) condition.broadcast()
   }
 
   /** Tells listeners what the flush worker found, as long as the engine is open; the process need not stay for it. */

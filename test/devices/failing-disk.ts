@@ -2,7 +2,7 @@
 // fails with EIO while a switch file exists, and is slow all the time. argv: the disk, the switch. Prints `ok`.
 
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { openCache } from 'dcache'
+import { type CacheError, openCache } from 'dcache'
 import * as assert from 'uvu/assert'
 
 const BLOCK = 4096
@@ -23,10 +23,10 @@ await cache.flush()
 
 writeFileSync(fault, '')
 await change(2, 'directory')
-let failure: (NodeJS.ErrnoException & { cause?: NodeJS.ErrnoException }) | undefined
-await cache.flush().catch((error: unknown) => (failure = error as NodeJS.ErrnoException))
+let failure: CacheError | undefined
+await cache.flush().catch((error: unknown) => (failure = error as CacheError))
 assert.is(failure?.code, 'ERR_DCACHE_FENCED')
-assert.is(failure?.cause?.code, 'EIO')
+assert.is((failure?.cause as NodeJS.ErrnoException).code, 'EIO')
 assert.match(failure?.message ?? '', "'directory'")
 assert.is(cache.stats().dirty, blocks)
 const target = new Uint8Array(BLOCK)

@@ -4,7 +4,7 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { openCache } from 'dcache'
+import { type CacheError, openCache } from 'dcache'
 import * as assert from 'uvu/assert'
 
 const BLOCK = 4096
@@ -29,13 +29,11 @@ const byteOf = (block: number) => (block % 250) + 1
 for (let block = 0; block < BLOCKS; block++)
   await full.write(new Uint8Array(BLOCK).fill(byteOf(block)), block * BLOCK)
 
-async function failureOf(
-  work: Promise<unknown>,
-): Promise<NodeJS.ErrnoException & { cause?: NodeJS.ErrnoException }> {
+async function failureOf(work: Promise<unknown>): Promise<CacheError> {
   try {
     await work
   } catch (error) {
-    return error as NodeJS.ErrnoException
+    return error as CacheError
   }
   throw new Error('nothing failed')
 }
@@ -47,7 +45,7 @@ for (const work of [
 ]) {
   const error = await failureOf(work())
   assert.is(error.code, 'ERR_DCACHE_FENCED')
-  assert.is(error.cause?.code, 'ENOSPC')
+  assert.is((error.cause as NodeJS.ErrnoException).code, 'ENOSPC')
   assert.match(error.message, "'full'")
   assert.match(error.message, "'data'")
 }

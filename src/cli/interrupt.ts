@@ -1,0 +1,26 @@
+/**
+ * Ctrl-C for a command: the first asks for an orderly end through an AbortSignal, the second leaves at once.
+ */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+export const EXIT_INTERRUPTED = 130
+
+export interface Interrupt extends Disposable {
+  readonly signal: AbortSignal
+}
+
+/** Until it is disposed of. `asked` runs at the first signal. */
+export function catchInterrupts(asked: () => void): Interrupt {
+  const controller = new AbortController()
+  const listener = () => {
+    if (controller.signal.aborted) process.exit(EXIT_INTERRUPTED)
+    controller.abort()
+    asked()
+  }
+  for (const name of SIGNALS) process.on(name, listener)
+  return {
+    signal: controller.signal,
+    [Symbol.dispose]() {
+      for (const name of SIGNALS) process.off(name, listener)
+    },
+  }
+}

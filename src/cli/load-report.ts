@@ -1,0 +1,198 @@
+/**
+ * What a load found, once as the object that --json prints and once as text for people.
+ */
+import Table from 'cli-table3'
+import type { RecordableHistogram } from 'node:perf_hooks'
+import type { CacheStats } from '../index.js'
+import type { LoadCounts } from '../workers/load-board.js'
+import type { LoadFile, Mismatch } from '../workers/load-truth.js'
+import type { LoadOutcome } from '../workers/load.js'
+import { MISMATCHES_MAX, type Verification } from '../workers/load-verify.js'
+import { count, hitRatio, percent } from './load-progress.js'
+import { type LoadSettings, patternText } from './load-settings.js'
+
+/** Microseconds in the cache's calls. */
+export interface Latency {
+  readonly count: number
+  readonly p50: number
+  readonly p99: number
+  readonly p999: number
+  readonly max: number
+}
+
+/** The object that --json prints. */
+export interface LoadReport {
+  /** Nothing was wrong: exit code 0, or 130 when it was interrupted. */
+  readonly ok: boolean
+  readonly interrupted: boolean
+  readonly settings: {
+    readonly threads: number
+    readonly reads: number
+    readonly pattern: string
+    readonly trace: string | null
+    readonly memory: string
+    readonly policy: string
+    readonly seed: number
+  }
+  readonly partitions: readonly LoadFile[]
+  /** How long the threads ran. */
+  readonly seconds: number
+  /** Reads and writes. */
+  readonly accesses: number
+  readonly accessesPerSecond: number
+  readonly reads: number
+  /** Discards included. */
+  readonly writes: number
+  readonly discards: number
+  /** 0 to 1, without the second looks that the load takes at some blocks. */
+  readonly hitRatio: number
+  /** Given to readers, and changed by writers. */
+  readonly bytesRead: number
+  readonly bytesWritten: number
+  readonly latencyUs: { readonly read: Latency; readonly write: Latency }
+  /** The cache's own statistics, after the last flush. */
+  readonly stats: CacheStats
+  /** Reads without a guard that could not be compared: their block was changed meanwhile. */
+  readonly unchecked: number
+  /** Blocks that were wrong when a thread looked. */
+  readonly mismatchesSeen: number
+  /** Blocks of the files that were compared after close, and those that were wrong; null: it came to neither. */
+  readonly verifiedBlocks: number | null
+  readonly mismatchedBlocks: number | null
+  /** The first of both. */
+  readonly mismatches: readonly Mismatch[]
+  /** What check() said before close. */
+  readonly brokenInvariants: readonly string[]
+  /** What ended threads, or the last flush, too early. */
+  readonly errors: readonly { readonly code: string | null; readonly message: string }[]
+}
+
+export interface Findings {
+  readonly settings: LoadSettings
+  readonly isInterrupted: boolean
+  readonly files: readonly LoadFile[]
+  readonly outcome: LoadOutcome
+  readonly counts: LoadCounts
+  readonly stats: CacheStats
+  readonly broken: readonly string[]
+  readonly verification: Verification | undefined
+  readonly errors: readonly Error[]
+}
+
+export function reportOf(findings: Findings): LoadReport {
+  const { settings, outcome, counts, stats, broken, verification, errors } = findings
+  const accesses = counts.reads + counts.writes
+  return {
+    ok:
+      verification?.mismatched === 0 && counts.mismatched === 0 && broken.length === 0 && errors.length === 0,
+    interrupted: findings.isInterrupted,
+    settings: {
+      threads: settings.threads,
+      reads: settings.reads,
+      pattern: settings.trace === undefined ? patternText(settings.pattern) : 'trace',
+      trace: settings.trace ?? null,
+      memory: settings.memory,
+      policy: settings.policy,
+      seed: settings.seed,
+    },
+    partitions: findings.files,
+    seconds: outcome.seconds,
+    accesses,
+    accessesPerSecond: accesses / Math.max(outcome.seconds, 1e-9),
+    reads: counts.reads,
+    writes: counts.writes,
+    discards: counts.discards,
+    hitRatio: hitRatio(undefined, { stats, counts }),
+    bytesRead: counts.bytesRead,
+    bytesWritten: counts.bytesWritten,
+    latencyUs: { read: latencyOf(outcome.readTimes), write: latencyOf(outcome.writeTimes) },
+    stats,
+    unchecked: counts.unchecked,
+    mismatchesSeen: counts.mismatched,
+    verifiedBlocks: verification?.blocks ?? null,
+    mismatchedBlocks: verification?.mismatched ?? null,
+    mismatches: [...outcome.mismatches, ...(verification?.mismatches ?? [])].slice(0, MISMATCHES_MAX),
+    brokenInvariants: broken,
+    errors: errors.map((error) => ({
+      code: (error as NodeJS.ErrnoException).code ?? null,
+      message: error.message,
+    })),
+  }
+}
+
+function latencyOf(times: RecordableHistogram): Latency {
+  const us = (nanoseconds: number) => (times.count === 0 ? 0 : nanoseconds / 1000)
+  return {
+    count: times.count,
+    p50: us(times.percentile(50)),
+    p99: us(times.percentile(99)),
+    p999: us(times.percentile(99.9)),
+    max: us(times.max),
+  }
+}
+
+/** The figures, for people. */
+export function tableOf(report: LoadReport): string {
+  const figures = new Table({ colAligns: ['left', 'right'], style: { head: [], border: [] } })
+  const { stats } = report
+  figures.push(
+    ['time', `${report.seconds.toFixed(2)} s`],
+    ['accesses', `${count(report.accesses)}  (${count(report.accessesPerSecond)}/s)`],
+    ['reads', count(report.reads)],
+    ['writes', `${count(report.writes)}  (${count(report.discards)} discarded)`],
+    ['hit ratio', percent(report.hitRatio).trim()],
+    ['read by clients', bytes(report.bytesRead)],
+    ['written by clients', bytes(report.bytesWritten)],
+    ['read from disk', `${bytes(stats.diskReadBytes)}  (${count(stats.diskReads)} calls)`],
+    ['written to disk', `${bytes(stats.diskWriteBytes)}  (${count(stats.diskWrites)} calls)`],
+    ['rounds', `${count(stats.rounds)}  (${count(stats.failedRounds)} failed)`],
+    ['evictions', count(stats.evictions)],
+  )
+  const latency = new Table({
+    head: ['latency, us', 'p50', 'p99', 'p99.9', 'max'],
+    colAligns: ['left', 'right', 'right', 'right', 'right'],
+    style: { head: [], border: [] },
+  })
+  for (const [name, { p50, p99, p999, max }] of Object.entries(report.latencyUs))
+    latency.push([name, ...[p50, p99, p999, max].map((value) => value.toFixed(1))])
+  return `${figures.toString()}\n${latency.toString()}`
+}
+
+/** The verdict: what is wrong line by line, and at last how many blocks were verified. */
+export function verdictOf(report: LoadReport): string[] {
+  const wrong = report.mismatchesSeen + (report.mismatchedBlocks ?? 0)
+  const lines = report.mismatches.map(mismatchText)
+  if (wrong > lines.length) lines.push(`... and ${count(wrong - lines.length)} more`)
+  for (const broken of report.brokenInvariants) lines.push(`check(): ${broken}`)
+  lines.push(
+    report.verifiedBlocks === null
+      ? 'The files were NOT verified.'
+      : `${count(report.verifiedBlocks)} blocks of ${report.partitions.length} file(s) verified after close: ` +
+          (report.mismatchedBlocks === 0
+            ? 'all as they must be.'
+            : `${count(report.mismatchedBlocks!)} WRONG.`),
+  )
+  return lines
+}
+
+function mismatchText({ foundBy, partition, block, expected, found }: Mismatch): string {
+  const time = (atMs: number) => new Date(atMs).toISOString().slice(11, 23)
+  const checksum = (crc: number) => `checksum ${crc.toString(16).padStart(8, '0')}`
+  const must =
+    expected.version === 0
+      ? 'as before the load'
+      : `version ${expected.version} of thread ${expected.thread} at ${time(expected.atMs)}`
+  const { stamp } = found
+  const is =
+    stamp === undefined
+      ? 'no stamp'
+      : `stamp of ${stamp.ofPartition}, block ${stamp.block}: version ${stamp.version} of thread ${stamp.thread} at ${time(stamp.atMs)}`
+  return (
+    `WRONG ${partition}, block ${block}: expected ${must}, ${checksum(expected.crc)}; ` +
+    `found ${is}, ${checksum(found.crc)}; by ${foundBy}`
+  )
+}
+
+function bytes(value: number): string {
+  return value < 2 ** 30 ? `${(value / 2 ** 20).toFixed(1)} MiB` : `${(value / 2 ** 30).toFixed(2)} GiB`
+}

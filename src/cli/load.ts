@@ -1,0 +1,195 @@
+/**
+ * `dcache load`: opens a cache on this thread, drives it from a pool of worker threads, and proves the result: every
+ * read is compared with a table of what was written, and at the end every block of the files.
+ */
+import { Command, Option } from 'commander'
+import { type BlockCache, CacheError, openCache } from '../index.js'
+import { Board } from '../workers/load-board.js'
+import { HOT_BLOCKS, HOT_SHARE } from '../workers/load-pattern.js'
+import type { LoadFile, Truth } from '../workers/load-truth.js'
+import { learn, type Verification, verify } from '../workers/load-verify.js'
+import { runLoad } from '../workers/load.js'
+import { catchInterrupts, EXIT_INTERRUPTED } from './interrupt.js'
+import { type LoadFiles, useFiles } from './load-files.js'
+import { count, showProgress } from './load-progress.js'
+import { type Findings, reportOf, tableOf, verdictOf } from './load-report.js'
+import * as settings from './load-settings.js'
+import { type LoadSettings } from './load-settings.js'
+
+const EXIT_FAILED = 1
+const EXIT_USAGE = 2
+/** The words that count accesses have 32 bits. */
+const OPS_MAX = 2 ** 31 - 1
+
+export function loadCommand(): Command {
+  return new Command('load')
+    .description(
+      'Drive a cache from several threads and prove that every block is what was written.\n\n' +
+        'A partition that is named is REALLY CHANGED: the load writes stamps into its blocks. Without one, the load\n' +
+        'uses a copy of the running Node executable and a fresh file, in a temporary folder that it removes.',
+    )
+    .addOption(
+      new Option(
+        '--partition <path[:blocksize]>',
+        `a file or device to work on, which is changed; the number after the last colon is the block size ` +
+          `(default ${settings.BLOCK_SIZE}); repeatable`,
+      )
+        .argParser(settings.parsePartition)
+        .default([], 'files in a temporary folder'),
+    )
+    .option('--threads <count>', 'worker threads', settings.whole(1, 1000), 4)
+    .option(
+      '--seconds <seconds>',
+      `how long (default: ${settings.SECONDS}; no limit with --ops or --trace)`,
+      settings.number(0, 1e6, false),
+    )
+    .option('--ops <count>', 'how many accesses, of all threads together', settings.whole(1, OPS_MAX))
+    .option('--reads <share>', 'share of the accesses that only read', settings.number(0, 1), 0.8)
+    .addOption(
+      new Option(
+        '--pattern <name>',
+        `which blocks: uniform; zipf:EXPONENT; scan (each thread through everything); hot (${HOT_SHARE * 100} % ` +
+          `of the accesses to ${HOT_BLOCKS} blocks)`,
+      )
+        .argParser(settings.parsePattern)
+        .default({ kind: 'zipf', exponent: 0.99 }, 'zipf:0.99'),
+    )
+    .option(
+      '--trace <file>',
+      'in place of a pattern, a gzip file of little-endian 32-bit block numbers, one an access, modulo all blocks of ' +
+        'the partitions; each thread takes the next one when it is free; once through it, or again and again with ' +
+        "--seconds or --ops; with --reads 1 the hit ratio is the policy's on this trace",
+    ) // prettier-ignore
+    .option('--memory <size>', 'memory of the cache', '64MiB')
+    .addOption(new Option('--policy <name>', 'victim choice').choices(['lru2', '2q']).default('lru2'))
+    .option('--seed <number>', 'of all random numbers', settings.whole(0, 2 ** 32 - 1), 1)
+    .option('--json', 'print one JSON object on stdout, and the progress on stderr', false)
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 all is right, 1 something is wrong, 2 it could not begin, 130 interrupted (the rest is right).\n' +
+        'Ctrl-C ends the load, and what was done is flushed and verified; a second Ctrl-C leaves at once.',
+    )
+    .action(async (options: LoadSettings) => {
+      process.exitCode = await load(options)
+    })
+}
+
+/** Runs the command; says its exit code. */
+async function load(options: LoadSettings): Promise<number> {
+  let stop = () => {}
+  using interrupt = catchInterrupts(() => {
+    process.stderr.write('\nStopping; what was done is verified. Once more to leave at once.\n')
+    stop()
+  })
+  const { signal } = interrupt
+  let cache: BlockCache | undefined
+  let truth: Truth
+  let trace: Uint32Array<SharedArrayBuffer> | undefined
+  let disposeFiles = () => {}
+  try {
+    try {
+      trace = options.trace === undefined ? undefined : await settings.readTrace(options.trace)
+      const files = await useFiles(options.partition, options.seed, signal)
+      disposeFiles = () => files[Symbol.dispose]()
+      const { memory, policy, threads } = options
+      cache = await openCache({ memory, policy, threads, partitions: files.partitions })
+      say(options, introduction(options, files, cache))
+      truth = await learn(loadFiles(files, cache), signal)
+      signal.throwIfAborted()
+    } catch (error) {
+      await cache?.close()
+      if (signal.aborted) return EXIT_INTERRUPTED
+      complain(error)
+      return EXIT_USAGE
+    }
+    const board = Board.create(options.threads)
+    stop = () => board.stop()
+    const findings = await drive(options, cache, truth, trace, board)
+    return conclude({ ...findings, isInterrupted: signal.aborted })
+  } finally {
+    disposeFiles()
+  }
+}
+
+/** From the start of the threads to the last look at the files. */
+async function drive(
+  options: LoadSettings,
+  cache: BlockCache,
+  truth: Truth,
+  trace: Uint32Array<SharedArrayBuffer> | undefined,
+  board: Board,
+): Promise<Omit<Findings, 'isInterrupted'>> {
+  const { files } = truth.memory
+  const { pattern, reads, seed } = options
+  const isEndless = options.seconds === undefined && options.ops === undefined
+  const plan = { pattern, reads, seed, trace, ops: options.ops ?? (isEndless ? trace?.length : undefined) }
+  const seconds = options.seconds ?? (plan.ops === undefined ? settings.SECONDS : undefined)
+  const progress = showProgress(options.json ? process.stderr : process.stdout, () => ({
+    stats: cache.stats(),
+    counts: board.sums(),
+  }))
+  const outcome = await runLoad({ handle: cache.handle, truth, plan, board, seconds }).finally(() =>
+    progress[Symbol.dispose](),
+  )
+  const errors = [...outcome.errors]
+  let broken: string[] = []
+  let verification: Verification | undefined
+  try {
+    await cache.flush()
+    broken = cache.check()
+    await cache.close()
+    verification = await verify(files, truth)
+  } catch (error) {
+    errors.push(error as Error)
+    await cache.abandon()
+  }
+  const [counts, stats] = [board.sums(), cache.stats()]
+  return { settings: options, files, outcome, counts, stats, broken, verification, errors }
+}
+
+function conclude(findings: Findings): number {
+  const report = reportOf(findings)
+  for (const error of findings.errors) complain(error)
+  if (findings.settings.json) {
+    process.stdout.write(`${JSON.stringify(report)}\n`)
+    if (!report.ok) for (const line of verdictOf(report)) process.stderr.write(`${line}\n`)
+  } else {
+    process.stdout.write(`${tableOf(report)}\n${verdictOf(report).join('\n')}\n`)
+  }
+  if (!report.ok) return EXIT_FAILED
+  return report.interrupted ? EXIT_INTERRUPTED : 0
+}
+
+function introduction(options: LoadSettings, { partitions, areNamed }: LoadFiles, cache: BlockCache): string {
+  const names = Object.entries(partitions).map(([name, { blockSize }]) => {
+    const { blocks } = cache.partition(name)
+    return `${name} (${count(blocks)} blocks of ${blockSize} bytes)`
+  })
+  const pattern = options.trace ?? settings.patternText(options.pattern)
+  return (
+    (areNamed ? 'The load changes the blocks of ' : 'The load works in a temporary folder on ') +
+    `${names.join(' and ')}.\n` +
+    `${options.threads} thread(s), ${options.memory} of memory, ${options.policy}, ${pattern}, ` +
+    `${options.reads * 100} % reads, seed ${options.seed}`
+  )
+}
+
+function loadFiles({ partitions }: LoadFiles, cache: BlockCache): LoadFile[] {
+  return Object.entries(partitions).map(([name, { path, blockSize }]) => ({
+    name,
+    path,
+    blockSize,
+    blocks: cache.partition(name).blocks,
+  }))
+}
+
+function say({ json }: LoadSettings, text: string): void {
+  ;(json ? process.stderr : process.stdout).write(`${text}\n`)
+}
+
+/** Our own errors, and the system's, say all in their message; of any other the stack is wanted. */
+function complain(error: unknown): void {
+  const { code, message, stack } = error as NodeJS.ErrnoException
+  const isExpected = error instanceof CacheError || code !== undefined || (error as Error).cause !== undefined
+  process.stderr.write(`dcache: ${isExpected ? message + (code === undefined ? '' : ` (${code})`) : stack}\n`)
+}

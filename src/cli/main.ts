@@ -1,0 +1,29 @@
+#!/usr/bin/env node
+/**
+ * The command line: `dcache COMMAND`. Each command is a file of its own; this one knows only their names, and what the
+ * exit codes mean: 0 done, 1 failed, 2 called wrongly, 130 interrupted.
+ */
+import { Command, CommanderError } from 'commander'
+import { readFileSync } from 'node:fs'
+import { loadCommand } from './load.js'
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string
+}
+
+// Who reads our output may have enough of it, as `head` does.
+process.stdout.on('error', () => process.exit(1))
+
+const program = new Command('dcache')
+  .description('A disk block cache that all threads of a process share.')
+  .version(version)
+  .exitOverride()
+program.addCommand(loadCommand().copyInheritedSettings(program))
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error
+  // commander has printed what is wrong, or the help that was asked for.
+  process.exitCode = error.exitCode === 0 ? 0 : 2
+}

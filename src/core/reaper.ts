@@ -1,0 +1,163 @@
+/**
+ * The reaper: what a dead thread leaves behind is put right, by the flush worker alone. It may itself be interrupted and
+ * run again: every step leaves a state from which all steps can be taken again.
+ *
+ *   1  mutexes of all dead slots: stolen, and what they guard is rebuilt (repair.ts)
+ *   2  frames latched by a dead slot: a change under way is undone, a load under way is forgotten; unlatched
+ *   3  pins of its journal: counted out by those of the living, never subtracted
+ *   4  the slot is free
+ */
+import { load, store, wait } from '#atomics'
+import { freeze, thaw, writerOf } from '../shared/latch.js'
+import { Frame, Group, GUARDS_MAX, Slot, SlotState } from '../shared/layout.js'
+import { JOURNAL, journaledPins } from '../shared/slot.js'
+import { ABSENT, CHANGING } from '../shared/stamp.js'
+import type { FrameIndex, SlotIndex } from '../shared/struct.js'
+import { type Core, leave } from './core.js'
+import { applyUndo, closeEpochFor, disposeUndo, uncommit } from './images.js'
+import { settleOne } from './pending.js'
+import type { Mutex } from '../shared/mutex.js'
+import { isDead, repairPolicy, repairRound, repairStripe, seize, seizePolicy, seizeRound } from './repair.js'
+import { unlockRound } from './rounds.js'
+
+/** How long a thread between two stores of its journal is given before it is looked at again. */
+const UNSETTLED_MS = 1
+
+/** Reaps every dead slot; which. The flush worker's thread only. @takes every mutex, one after the other */
+export function reapDead(core: Core): SlotIndex[] {
+  const dead = deadSlots(core)
+  if (dead.length === 0) return dead
+  freeMutexes(core)
+  for (let frame = 0; frame < core.arena.geometry.blocks; frame++) {
+    const writer = writerOf(load(core.words, core.arena.frameAt(frame) + Frame.latch))
+    if (writer >= 0 && dead.includes(writer)) undoFrame(core, frame)
+  }
+  for (const slot of dead) {
+    reapPins(core, slot)
+    freeSlot(core, slot)
+  }
+  return dead
+}
+
+function deadSlots(core: Core): SlotIndex[] {
+  return Array.from({ length: core.arena.geometry.slots }, (_, slot) => slot).filter((slot) =>
+    isDead(core, slot),
+  )
+}
+
+/**
+ * A new flush worker has the slot of the one before it: what that one held when it died is taken over and put right.
+ * @requires the flush worker's thread, before it takes any mutex
+ */
+export function freeOwnMutexes(core: Core): void {
+  const { index } = core.slot
+  const isTaken = (mutex: Mutex) => mutex.holder() === index && mutex.steal(index, index)
+  if (isTaken(core.policyMutex)) {
+    repairPolicy(core)
+    core.policyMutex.unlock()
+  }
+  core.rounds.forEach((mutex, group) => {
+    if (!isTaken(mutex)) return
+    repairRound(core, group)
+    unlockRound(core, group)
+  })
+  core.stripes.forEach((stripe, i) => {
+    if (!isTaken(stripe)) return
+    repairStripe(core, i)
+    stripe.unlock()
+  })
+}
+
+/** Only a mutex that a dead slot has is waited for; the others are none of the reaper's business. */
+function freeMutexes(core: Core): void {
+  const isDeads = (holder: SlotIndex) => holder >= 0 && isDead(core, holder)
+  core.stripes.forEach((stripe, i) => {
+    if (!isDeads(stripe.holder())) return
+    seize(core, stripe, () => {
+      repairStripe(core, i)
+    })
+    stripe.unlock()
+  })
+  if (isDeads(core.policyMutex.holder())) {
+    seizePolicy(core)
+    core.policyMutex.unlock()
+  }
+  core.rounds.forEach((mutex, group) => {
+    if (!isDeads(mutex.holder())) return
+    seizeRound(core, group)
+    unlockRound(core, group)
+  })
+}
+
+/**
+ * A frame that a dead thread had alone. A release that it had left to others happened; a change it had not released did
+ * not; contents it was reading are not there.
+ * @takes round mutex
+ */
+function undoFrame(core: Core, frame: FrameIndex): void {
+  const { words, arena, partitions } = core
+  const at = arena.frameAt(frame)
+  const partition = partitions[words[at + Frame.partition]! - 1]
+  if (partition === undefined) {
+    leave(core, frame)
+    return
+  }
+  seizeRound(core, partition.group)
+  if (isDead(core, writerOf(load(words, at + Frame.latch)))) {
+    const released = words[at + Frame.released]!
+    if (released !== 0) {
+      if (released > 0) closeEpochFor(core, partition.group, frame, released)
+      settleOne(core, partition.group, frame)
+    } else if ((load(words, at + Frame.state) & CHANGING) === 0) {
+      if (words[at + Frame.undo] !== 0) disposeUndo(core, partition.group, frame)
+    } else if (words[at + Frame.undo] === 0) {
+      store(words, at + Frame.state, ABSENT)
+    } else {
+      applyUndo(core, frame)
+      uncommit(core, partition.group, frame)
+    }
+    unlockRound(core, partition.group)
+    leave(core, frame)
+  } else {
+    unlockRound(core, partition.group)
+  }
+}
+
+/** Counts the pins of a dead slot out. */
+function reapPins(core: Core, slot: SlotIndex): void {
+  const { words, arena } = core
+  const start = arena.journalAt(slot)
+  for (let at = start; at < start + GUARDS_MAX; at++) {
+    const entry = words[at]!
+    if ((entry & 3) === JOURNAL.FREE) continue
+    const latchAt = arena.frameAt(entry >>> 2) + Frame.latch
+    freeze(words, latchAt)
+    for (;;) {
+      const word = load(words, latchAt)
+      const pins = journaledPins(arena, entry >>> 2)
+      if (pins < 0) wait(words, latchAt, word, UNSETTLED_MS)
+      else if (thaw(words, latchAt, word, pins)) break
+    }
+    words[at] = JOURNAL.FREE
+  }
+  core.freed.signal()
+}
+
+function freeSlot(core: Core, slot: SlotIndex): void {
+  const { words, arena } = core
+  const at = arena.slotAt(slot)
+  words[at + Slot.guards] = 0
+  store(words, at + Slot.inIo, 0)
+  store(words, at + Slot.waitsFor, 0)
+  store(words, at + Slot.state, SlotState.FREE)
+}
+
+/**
+ * The cut that a former flush worker was writing is forgotten. The images stay owed, and the next round makes a new cut.
+ * @requires that no writer is at work for the group
+ */
+export function forgetCut(core: Core, group: number): void {
+  seizeRound(core, group)
+  store(core.words, core.arena.groupAt(group) + Group.cut, 0)
+  unlockRound(core, group)
+}

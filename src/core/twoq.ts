@@ -1,0 +1,176 @@
+/**
+ * Policy `2q` (after 2Q, Johnson and Shasha, VLDB 1994): a block has to come back after it was given up, to be kept.
+ *
+ *   absent --insert, no ghost--> FIFO --victim, oldest first--> absent, its name a ghost
+ *   absent --insert, a ghost---> MAIN --victim, a CLOCK-------> absent
+ *
+ * The FIFO gives victims while it has more than a tenth of the blocks; uses of a block in it count for nothing, so that
+ * a burst of them is one use. MAIN is a CLOCK: each block has a counter from 0 to 3, a use adds one, the hand takes one
+ * away and goes on, and gives up the block that has none. There are as many ghosts as blocks, the newest ones.
+ *
+ * A use is one plain store into a word of the block's frame, by any thread, without a lock: two at once may count as
+ * one. Nothing here is a time, so nothing can overflow.
+ *
+ * In the frame: policySlot and used are its links (loop.ts), used2 its uses. The heap region has a word for each frame
+ * that says in which part it is, or was before it was taken out dirty or held.
+ */
+import type { Words } from '#atomics'
+import type { Arena } from '../shared/arena.js'
+import { Frame, Header } from '../shared/layout.js'
+import type { FrameIndex } from '../shared/struct.js'
+import { Ghosts } from './ghosts.js'
+import { Loop } from './loop.js'
+import type { Policy } from './policy.js'
+
+const PART = { FIFO: 0, MAIN: 1 } as const
+const USES_MAX = 3
+
+export class TwoQueues implements Policy {
+  readonly notesDue = false
+  readonly #words: Words
+  readonly #framesAt: number
+  readonly #usesAt: number
+  readonly #partsAt: number
+  readonly #blocks: number
+  readonly #fifoMax: number
+  readonly #fifo: Loop
+  readonly #main: Loop
+  readonly #ghosts: Ghosts
+
+  constructor(arena: Arena) {
+    this.#words = arena.words
+    this.#framesAt = arena.framesAt
+    this.#usesAt = arena.framesAt + Frame.used2
+    this.#partsAt = arena.heapAt
+    this.#blocks = arena.geometry.blocks
+    this.#fifoMax = Math.floor(arena.geometry.blocks / 10)
+    const loop = (headAt: number) =>
+      new Loop(arena.words, {
+        headAt,
+        itemsAt: arena.framesAt,
+        stride: Frame.WORDS,
+        newer: Frame.policySlot,
+        older: Frame.used,
+      })
+    this.#fifo = loop(Header.fifoOldest)
+    this.#main = loop(Header.mainOldest)
+    this.#ghosts = new Ghosts(arena)
+  }
+
+  note(frame: FrameIndex): void {
+    const at = this.#usesAt + frame * Frame.WORDS
+    const uses = this.#words[at]!
+    if (uses < USES_MAX) this.#words[at] = uses + 1
+  }
+
+  drain(): void {
+    // A use is in its frame already.
+  }
+
+  insert(frame: FrameIndex, partition: number, block: number): void {
+    const isBack = this.#ghosts.take(partition, block | 0, Math.floor(block / 2 ** 32))
+    this.#words[this.#partsAt + frame] = isBack ? PART.MAIN : PART.FIFO
+    this.#words[this.#usesAt + frame * Frame.WORDS] = 0
+    this.#loopOf(frame).addNewest(frame)
+    this.#count(frame, 1)
+  }
+
+  victim(): FrameIndex {
+    if (this.size() === 0) return -1
+    const isFifo = this.#words[Header.fifoSize]! > this.#fifoMax || this.#main.oldest() < 0
+    const frame = isFifo ? this.#fifo.oldest() : this.#unused()
+    this.remove(frame)
+    return frame
+  }
+
+  renew(frame: FrameIndex): void {
+    this.note(frame)
+    this.#loopOf(frame).addNewest(frame)
+    this.#count(frame, 1)
+  }
+
+  evicted(frame: FrameIndex): void {
+    if (this.#words[this.#partsAt + frame] !== PART.FIFO) return
+    const at = this.#framesAt + frame * Frame.WORDS
+    this.#ghosts.add(
+      this.#words[at + Frame.partition]! - 1,
+      this.#words[at + Frame.blockLow]!,
+      this.#words[at + Frame.blockHigh]!,
+    )
+  }
+
+  /** It was taken out as the oldest: there it comes back. */
+  readmit(frame: FrameIndex): void {
+    this.#loopOf(frame).addOldest(frame)
+    this.#count(frame, 1)
+  }
+
+  remove(frame: FrameIndex): void {
+    this.#loopOf(frame).remove(frame)
+    this.#count(frame, -1)
+  }
+
+  has(frame: FrameIndex): boolean {
+    return this.#fifo.isLinked(frame)
+  }
+
+  size(): number {
+    return this.#words[Header.policySize]!
+  }
+
+  /** The ghosts are forgotten: their chains may be torn. */
+  reset(): void {
+    for (const head of [Header.fifoOldest, Header.mainOldest, Header.fifoSize, Header.policySize]) {
+      this.#words[head] = 0
+    }
+    for (let frame = 0; frame < this.#blocks; frame++) {
+      this.#words[this.#framesAt + frame * Frame.WORDS + Frame.policySlot] = 0
+    }
+    this.#ghosts.reset()
+  }
+
+  /** P1 each part's list has its own frames, once; P2 the sizes are theirs; P4, P5 the ghosts' own. */
+  check(): string[] {
+    const broken: string[] = []
+    const sizes = [this.#fifo, this.#main].map((loop, part) => {
+      const frames = new Set(loop.items(this.#blocks))
+      for (const frame of frames) {
+        const says = this.#words[this.#partsAt + frame]!
+        if (says !== part) broken.push(`P1 frame ${frame}: says part ${says}, is in part ${part}`)
+        if (!this.has(frame)) broken.push(`P1 frame ${frame}: torn out of part ${part}`)
+      }
+      return frames.size
+    })
+    const [fifo, main] = sizes as [number, number]
+    if (fifo !== this.#words[Header.fifoSize])
+      broken.push(`P2 ${fifo} frames are in the FIFO, the count says ${this.#words[Header.fifoSize]!}`)
+    if (fifo + main !== this.size())
+      broken.push(`P2 ${fifo + main} frames are in the policy, the count says ${this.size()}`)
+    return [...broken, ...this.#ghosts.check()]
+  }
+
+  #loopOf(frame: FrameIndex): Loop {
+    return this.#words[this.#partsAt + frame] === PART.FIFO ? this.#fifo : this.#main
+  }
+
+  #count(frame: FrameIndex, change: 1 | -1): void {
+    this.#words[Header.policySize]! += change
+    if (this.#words[this.#partsAt + frame] === PART.FIFO) this.#words[Header.fifoSize]! += change
+  }
+
+  /**
+   * Moves the hand to a block of MAIN without uses. Others may add uses as fast as the hand takes them away: after as
+   * many steps as take away all that there were, the block under the hand is given up anyway.
+   */
+  #unused(): FrameIndex {
+    const mainSize = this.size() - this.#words[Header.fifoSize]!
+    for (let steps = USES_MAX * mainSize; steps > 0; steps--) {
+      const frame = this.#main.oldest()
+      const at = this.#usesAt + frame * Frame.WORDS
+      if (this.#words[at] === 0) break
+      this.#words[at]! -= 1
+      this.#main.turn()
+    }
+    return this.#main.oldest()
+  }
+}

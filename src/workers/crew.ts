@@ -1,0 +1,135 @@
+/**
+ * The engine's own threads: one flush worker, one writer for each partition. They are started together, replaced when
+ * one ends by itself, and stopped together.
+ *
+ *   flush worker   its successor takes over the slot, repairs what was half-changed, and makes a new cut
+ *   writer         its slot is reaped first; its successor finds the job still asked for, and does all of it again
+ */
+import { load, notify, store } from '#atomics'
+import type { Worker } from 'node:worker_threads'
+import { ringBell } from '../core/bell.js'
+import type { Core } from '../core/core.js'
+import type { CacheHandle } from '../shared/interface.js'
+import { JobState, Partition, Slot, SlotState } from '../shared/layout.js'
+import { writerSlot } from './attach.js'
+import { startWorker } from './control.js'
+
+/** So many replacements within a second mean that it is no accident. */
+const DEATHS_MAX = 5
+const DEATHS_MS = 1000
+
+export class Crew {
+  readonly #core: Core
+  readonly #handle: CacheHandle
+  readonly #flushDelayMs: number
+  readonly #gaveUp: (cause: unknown) => void
+  readonly #workers = new Set<Worker>()
+  readonly #deathsAtMs: number[] = []
+  #isStopping = false
+  #isBroken = false
+
+  /** `gaveUp` is called when the engine can't go on: nothing is written any more. */
+  constructor(core: Core, handle: CacheHandle, flushDelayMs: number, gaveUp: (cause: unknown) => void) {
+    this.#core = core
+    this.#handle = handle
+    this.#flushDelayMs = flushDelayMs
+    this.#gaveUp = gaveUp
+  }
+
+  /** Resolves when all are ready. @throws ERR_DCACHE_WORKER_DIED */
+  async start(): Promise<void> {
+    await Promise.all([
+      this.#startFlush(),
+      ...this.#core.partitions.map(({ index }) => this.#startWriter(index)),
+    ])
+  }
+
+  /** Lets each finish the write that it is at, and waits until all are gone. */
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    for (const { index } of this.#core.partitions) await this.#stopWriter(index)
+    ringBell(this.#core)
+    await Promise.all([...this.#workers].map(ended))
+  }
+
+  #startFlush(): Promise<void> {
+    const start = { handle: this.#handle, flushDelayMs: this.#flushDelayMs }
+    return this.#start('./flush-worker.js', 'flush', start, () => this.#startFlush())
+  }
+
+  #startWriter(partition: number): Promise<void> {
+    const name = `writer of '${this.#core.partitions[partition]!.name}'`
+    return this.#start('./writer-worker.js', name, { handle: this.#handle, partition }, async () => {
+      await this.#slotIsFree(writerSlot(partition))
+      await this.#startWriter(partition)
+    })
+  }
+
+  async #start(
+    file: string,
+    name: string,
+    start: Parameters<typeof startWorker>[2],
+    again: () => Promise<void>,
+  ): Promise<void> {
+    const worker = await startWorker(new URL(file, import.meta.url), name, start)
+    worker.unref()
+    let cause: unknown
+    worker.on('error', (error) => (cause = error))
+    this.#workers.add(worker)
+    worker.once('exit', () => {
+      this.#workers.delete(worker)
+      if (!this.#isStopping) this.#replace(again, cause)
+    })
+  }
+
+  #replace(again: () => Promise<void>, cause: unknown): void {
+    this.#deathsAtMs.push(performance.now())
+    const first = this.#deathsAtMs.at(-DEATHS_MAX)
+    if (first !== undefined && performance.now() - first < DEATHS_MS) {
+      this.#giveUp(cause)
+      return
+    }
+    again().catch((error: unknown) => {
+      this.#giveUp(error)
+    })
+  }
+
+  #giveUp(cause: unknown): void {
+    if (this.#isBroken || this.#isStopping) return
+    this.#isBroken = true
+    this.#gaveUp(cause)
+  }
+
+  /** Until the flush worker has reaped it. */
+  async #slotIsFree(slot: number): Promise<void> {
+    const at = this.#core.arena.slotAt(slot) + Slot.state
+    while (load(this.#core.words, at) !== SlotState.FREE && !this.#isStopping && !this.#isBroken)
+      await pause()
+  }
+
+  /** A writer finishes the job it is at: its descriptor must not go away under it. */
+  async #stopWriter(partition: number): Promise<void> {
+    const { words, arena } = this.#core
+    const jobAt = arena.partitionAt(partition) + Partition.job
+    const isAtWork = () => load(words, jobAt) === JobState.ASKED && this.#isManned(partition)
+    while (isAtWork()) await pause()
+    store(words, jobAt, JobState.STOP)
+    notify(words, jobAt)
+  }
+
+  #isManned(partition: number): boolean {
+    return (
+      load(this.#core.words, this.#core.arena.slotAt(writerSlot(partition)) + Slot.state) === SlotState.LIVE
+    )
+  }
+}
+
+const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1))
+
+const ended = (worker: Worker): Promise<void> =>
+  new Promise((resolve) => {
+    worker.ref()
+    worker.once('exit', () => {
+      resolve()
+    })
+  })

@@ -1,0 +1,93 @@
+/**
+ * The board: the shared memory between the host of a load and its threads while they run. The threads never look at
+ * their event loops then, so the start, the stop and the progress are words here.
+ */
+import { add, load, notify, store, wait, type Words } from '#atomics'
+
+const READY = 0
+const STARTED = 1
+const STOPPED = 2
+const TAKEN = 3
+const WORDS = 16
+
+/** What each thread counts; only the thread itself writes its own. */
+const COUNTERS = [
+  'reads',
+  'writes',
+  /** Of the writes: begun and given back. */
+  'discards',
+  /** Of the writes: released unchanged, since a byte-range write of another thread was under way. */
+  'gaveWay',
+  /** Reads without a guard whose block was changed meanwhile: nothing to compare with. */
+  'unchecked',
+  /** Lookups beyond one an access, of blocks that were just looked up. */
+  'repeated',
+  'bytesRead',
+  'bytesWritten',
+  'mismatched',
+] as const
+
+export type LoadCounter = (typeof COUNTERS)[number]
+export type LoadCounts = Record<LoadCounter, number>
+
+export class Board {
+  readonly buffer: SharedArrayBuffer
+  readonly threads: number
+  readonly #words: Words
+  readonly #counts: Float64Array
+
+  constructor(buffer: SharedArrayBuffer) {
+    this.buffer = buffer
+    this.#words = new Int32Array(buffer, 0, WORDS)
+    this.#counts = new Float64Array(buffer, WORDS * 4)
+    this.threads = this.#counts.length / COUNTERS.length
+  }
+
+  static create(threads: number): Board {
+    return new Board(new SharedArrayBuffer(WORDS * 4 + threads * COUNTERS.length * 8))
+  }
+
+  /** In a thread: says that it is ready, and sleeps until the start. False if the stop came first. */
+  awaitStart(): boolean {
+    add(this.#words, READY, 1)
+    // In slices, though `stop` wakes it too: a thread must never outlive its host's interest.
+    while (load(this.#words, STARTED) === 0 && !this.isStopped) wait(this.#words, STARTED, 0, 250)
+    return !this.isStopped
+  }
+
+  get ready(): number {
+    return load(this.#words, READY)
+  }
+
+  start(): void {
+    store(this.#words, STARTED, 1)
+    notify(this.#words, STARTED)
+  }
+
+  stop(): void {
+    store(this.#words, STOPPED, 1)
+    notify(this.#words, STARTED)
+  }
+
+  get isStopped(): boolean {
+    return load(this.#words, STOPPED) !== 0
+  }
+
+  /** The number of the next access, among all threads. */
+  take(): number {
+    return add(this.#words, TAKEN, 1) >>> 0
+  }
+
+  count(thread: number, counter: LoadCounter, by: number): void {
+    this.#counts[thread * COUNTERS.length + COUNTERS.indexOf(counter)]! += by
+  }
+
+  /** Over all threads. */
+  sums(): LoadCounts {
+    const sums = Object.fromEntries(COUNTERS.map((counter) => [counter, 0])) as LoadCounts
+    for (let thread = 0; thread < this.threads; thread++)
+      for (const [i, counter] of COUNTERS.entries())
+        sums[counter] += this.#counts[thread * COUNTERS.length + i]!
+    return sums
+  }
+}
