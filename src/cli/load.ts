@@ -3,7 +3,7 @@
  * read is compared with a table of what was written, and at the end every block of the files.
  */
 import { Command, Option } from 'commander'
-import { type BlockCache, CacheError, openCache } from '../index.js'
+import { type BlockCache, openCache } from '../index.js'
 import { Board } from '../workers/load-board.js'
 import { HOT_BLOCKS, HOT_SHARE } from '../workers/load-pattern.js'
 import type { LoadFile, Truth } from '../workers/load-truth.js'
@@ -187,9 +187,10 @@ function say({ json }: LoadSettings, text: string): void {
   ;(json ? process.stderr : process.stdout).write(`${text}\n`)
 }
 
-/** Our own errors, and the system's, say all in their message; of any other the stack is wanted. */
+/** Of a mistake in the program itself the stack is wanted; all others say what is wrong in their message. */
 function complain(error: unknown): void {
   const { code, message, stack } = error as NodeJS.ErrnoException
-  const isExpected = error instanceof CacheError || code !== undefined || (error as Error).cause !== undefined
-  process.stderr.write(`dcache: ${isExpected ? message + (code === undefined ? '' : ` (${code})`) : stack}\n`)
+  const isMistake = [TypeError, RangeError, ReferenceError].some((kind) => error instanceof kind)
+  const text = isMistake ? stack : `${message}${code === undefined ? '' : ` (${code})`}`
+  process.stderr.write(`dcache: ${text ?? message}\n`)
 }

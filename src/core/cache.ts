@@ -24,11 +24,11 @@ import type { FrameIndex } from '../shared/struct.js'
 import { TRACE } from '../shared/trace.js'
 import type { Deadline, Slow } from '../shared/wait.js'
 import { type Core, leave, type PartitionView } from './core.js'
-import { find, isNamed } from './directory.js'
+import { find, findSurely, isNamed } from './directory.js'
 import { insertFrame, makeAbsent, takeFrame } from './frames.js'
 import { pinNamed } from './hit.js'
 import { beginChange, type Range } from './images.js'
-import { holdsPin, type SpareWait, takeImage, waitedForLimit, waitForLatch, waitForSpare } from './stall.js'
+import { holdsPin, type ImageWait, takeImage, waitedForLimit, waitForLatch, waitForImage } from './stall.js'
 
 /** One call of acquire, as the slow path needs it. */
 export interface Request {
@@ -57,6 +57,7 @@ export function* acquireSlow(core: Core, request: Request): Slow<FrameIndex> {
   for (;;) {
     core.assertOpen()
     let frame = find(core, partition.index, low, high)
+    if (frame < 0) frame = yield* findSurely(core, partition.index, low, high, deadline)
     const stateAt = frame < 0 ? -1 : arena.frameAt(frame) + Frame.state
     if (mode !== 'read' && (stateAt < 0 || (words[stateAt]! & CLASS_MASK) === 0)) {
       if (yield* waitedForLimit(core, request)) continue
@@ -85,9 +86,9 @@ export function* acquireSlow(core: Core, request: Request): Slow<FrameIndex> {
       }
     }
     words[arena.frameAt(frame) + Frame.since] = clockMs()
-    const spareWait = yield* prepareLatched(core, request, frame)
-    if (spareWait !== undefined) {
-      yield* waitForSpare(core, request, spareWait)
+    const imageWait = yield* prepareLatched(core, request, frame)
+    if (imageWait !== undefined) {
+      yield* waitForImage(core, request, imageWait)
       continue
     }
     countLookup(core, frame, missedAtMs)
@@ -96,11 +97,11 @@ export function* acquireSlow(core: Core, request: Request): Slow<FrameIndex> {
 }
 
 /**
- * From the latch to what was asked for: contents, then a pin, or an image and CHANGING. Without a spare for the image
- * the frame is let go, and what to wait for is returned. Whatever it throws, the frame is let go first.
+ * From the latch to what was asked for: contents, then a pin, or an image and CHANGING. Where the image can't be had
+ * now the frame is let go, and what to wait for is returned. Whatever it throws, the frame is let go first.
  * @requires the frame's latch
  */
-function* prepareLatched(core: Core, request: Request, frame: FrameIndex): Slow<SpareWait | undefined> {
+function* prepareLatched(core: Core, request: Request, frame: FrameIndex): Slow<ImageWait | undefined> {
   const { words, arena } = core
   const at = arena.frameAt(frame)
   try {
@@ -115,15 +116,15 @@ function* prepareLatched(core: Core, request: Request, frame: FrameIndex): Slow<
       core.freed.signal()
       return undefined
     }
-    const spareWait =
+    const imageWait =
       (words[at + Frame.state]! & CLASS_MASK) === 0 ? undefined : yield* takeImage(core, request, frame)
-    if (spareWait === undefined) {
+    if (imageWait === undefined) {
       beginChange(core, frame)
       core.alone.add(frame)
     } else {
       leave(core, frame)
     }
-    return spareWait
+    return imageWait
   } catch (error) {
     leave(core, frame)
     throw error

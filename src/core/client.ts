@@ -19,10 +19,13 @@ import { holders, stats } from './stats.js'
 export class Client implements CacheClient {
   protected readonly core: Core
   readonly #partitions: ReadonlyMap<string, PartitionClient>
+  readonly #detached: () => void
   #isDetached = false
 
-  constructor(core: Core) {
+  /** `detached` is called when the thread has given its slot back. */
+  constructor(core: Core, detached: () => void = () => undefined) {
     this.core = core
+    this.#detached = detached
     this.#partitions = new Map(core.partitions.map((view) => [view.name, new PartitionClient(core, view)]))
     if (core.tracer.on) core.tracer.record(TRACE['proc.attach'], 0, 0, core.slot.index)
   }
@@ -84,6 +87,7 @@ export class Client implements CacheClient {
     if (tracer.on) tracer.record(TRACE['proc.detach'], 0, 0, slot.index)
     this.#isDetached = true
     detachSlot(arena, slot)
+    this.#detached()
   }
 
   [Symbol.dispose](): void {

@@ -99,6 +99,7 @@ export class Core {
         want: at + Group.want,
         done: at + Group.done,
         failures: at + Group.failures,
+        failedTo: at + Group.failedTo,
         turn: at + Group.turn,
         turnWaiters: at + Group.turnWaiters,
       })

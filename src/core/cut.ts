@@ -4,11 +4,11 @@
  */
 import { load } from '#atomics'
 import { DelayedKick, Frame, Group } from '../shared/layout.js'
-import { CLASS_MASK, classOf, epochOf, isAfter, isOwed, nextEpoch, previousEpoch } from '../shared/stamp.js'
+import { classOf, epochOf, isAfter, isOwed, nextEpoch, previousEpoch } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/struct.js'
 import { blockOf, type Core } from './core.js'
-import { dirtyFrames, dropAsides, imageStamps, unlinkDirty } from './images.js'
-import { seizePolicy, seizeRound } from './repair.js'
+import { dirtyFrames, dropAsides, imageStamps } from './images.js'
+import { seizeRound } from './repair.js'
 import { unlockRound } from './rounds.js'
 
 /** One block that a round owes: where its image is named, and in which job. */
@@ -19,8 +19,16 @@ export interface Owed {
   readonly block: number
 }
 
+export interface Cut {
+  /** Images stamped up to here are written. */
+  readonly number: number
+  /** The newest stamp there was: what a failure of this round speaks for. */
+  readonly spokeFor: number
+  readonly owed: readonly Owed[]
+}
+
 /** The cut, and what it owes, sorted by class, partition and block. @takes round mutex */
-export function makeCut(core: Core, group: number): Owed[] {
+export function makeCut(core: Core, group: number): Cut {
   const { words, arena } = core
   const at = arena.groupAt(group)
   seizeRound(core, group)
@@ -36,10 +44,8 @@ export function makeCut(core: Core, group: number): Owed[] {
   if (isAfter(cut, words[at + Group.bound]!)) words[at + Group.bound] = cut
   words[at + Group.delayed] = DelayedKick.NONE
   const owed: Owed[] = []
-  const forgotten: FrameIndex[] = []
   for (const frame of frames) {
     trimAsides(core, group, frame, cut)
-    if (unlinkIfClean(core, group, frame)) forgotten.push(frame)
     const stamp = owedStamp(core, frame, cut)
     if (stamp === 0) continue
     const frameAt = arena.frameAt(frame)
@@ -52,8 +58,8 @@ export function makeCut(core: Core, group: number): Owed[] {
   }
   words[at + Group.cut] = cut + 1
   unlockRound(core, group)
-  readmit(core, forgotten)
-  return owed.sort((a, b) => a.writeClass - b.writeClass || a.partition - b.partition || a.block - b.block)
+  owed.sort((a, b) => a.writeClass - b.writeClass || a.partition - b.partition || a.block - b.block)
+  return { number: cut, spokeFor: epoch, owed }
 }
 
 /** The stamp of the newest image within the cut, 0 if nothing is owed. @requires round mutex */
@@ -65,7 +71,6 @@ function owedStamp(core: Core, frame: FrameIndex, cut: number): number {
 function trimAsides(core: Core, group: number, frame: FrameIndex, cut: number): void {
   let isCovered = isOwed(load(core.words, core.arena.frameAt(frame) + Frame.state), cut)
   dropAsides(core, group, frame, (stamp) => {
-    if ((stamp & CLASS_MASK) === 0) return true
     if (!isOwed(stamp, cut)) return false
     if (isCovered) return true
     isCovered = true
@@ -82,25 +87,4 @@ export function* classChanges(core: Core, frames: readonly FrameIndex[]): Genera
       if (classOf(stamps[i]!) !== classOf(stamps[i - 1]!)) yield epochOf(stamps[i - 1]!)
     }
   }
-}
-
-/** Takes a frame that owes nothing out of the dirty list; true if it was in. @requires round mutex */
-export function unlinkIfClean(core: Core, group: number, frame: FrameIndex): boolean {
-  const { words, arena } = core
-  const at = arena.frameAt(frame)
-  if ((load(words, at + Frame.state) & CLASS_MASK) !== 0 || words[at + Frame.aside] !== 0) return false
-  if (words[at + Frame.dirtyNext] === 0) return false
-  unlinkDirty(core, group, frame)
-  return true
-}
-
-/** Clean frames may be victims again. @takes policy mutex */
-export function readmit(core: Core, frames: readonly FrameIndex[]): void {
-  const { words, arena, policyMutex, policy } = core
-  if (frames.length === 0) return
-  seizePolicy(core)
-  for (const frame of frames) {
-    if (words[arena.frameAt(frame) + Frame.partition] !== 0 && !policy.has(frame)) policy.readmit(frame)
-  }
-  policyMutex.unlock()
 }

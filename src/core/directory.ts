@@ -9,17 +9,18 @@
 import { store } from '#atomics'
 import { Frame } from '../shared/layout.js'
 import type { FrameIndex } from '../shared/struct.js'
+import type { Deadline, Slow } from '../shared/wait.js'
 import type { Core } from './core.js'
 
 /** Steps of a walk without the stripe. */
 export const WALK_MAX = 64
 
-/** Place of a block's head among the heads. */
+/** Place of a block's head among the heads: the finalizer of MurmurHash3 (Appleby), so that strides spread too. */
 export function hashOf(heads: number, partition: number, low: number, high: number): number {
-  let h = low ^ Math.imul(high + 1, 0x85ebca6b) ^ Math.imul(partition + 1, 0xc2b2ae35)
-  h = Math.imul(h, 0x9e3779b1)
-  h ^= h >>> 15
-  return h & (heads - 1)
+  let h = low ^ Math.imul(high + 1, 0x9e3779b1) ^ Math.imul(partition + 1, 0x27d4eb2f)
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
+  return (h ^ (h >>> 16)) & (heads - 1)
 }
 
 /** Whether a frame holds this block. Certain only with a pin, the latch or the stripe. */
@@ -42,6 +43,22 @@ export function find(core: Core, partition: number, low: number, high: number): 
     link = words[at + Frame.next]!
   }
   return -1
+}
+
+/** The frame that holds the block, -1 if none does, at a moment of the call. @takes a stripe */
+export function* findSurely(
+  core: Core,
+  partition: number,
+  low: number,
+  high: number,
+  deadline: Deadline,
+): Slow<FrameIndex> {
+  const head = hashOf(core.arena.geometry.heads, partition, low, high)
+  const stripe = stripeOf(core, head)
+  if (!stripe.tryLock(core.slot.index)) yield* stripe.lock(core.slot.index, deadline)
+  const frame = findUnderStripe(core, head, partition, low, high)
+  stripe.unlock()
+  return frame
 }
 
 /** The frame that holds the block, -1 if none does. @requires the stripe of `head` */

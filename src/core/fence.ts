@@ -3,7 +3,7 @@
  * every partition of the group. Images stay owed; the next round makes a new cut.
  */
 import { store } from '#atomics'
-import { Fence, Group, Header, Partition } from '../shared/layout.js'
+import { Fence, Group, Partition } from '../shared/layout.js'
 import { EPOCH_FENCED_MAX, epochDistance, epochOf, isAfter, previousEpoch } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/struct.js'
 import { TRACE } from '../shared/trace.js'
@@ -52,20 +52,20 @@ export function fence(
   })
 }
 
-/** The failed round forgets its cut, not its images. @takes round mutex */
-export function failRound(core: Core, group: number): void {
+/**
+ * The failed round forgets its cut, not its images. `spokeFor`: the newest stamp there was when it began.
+ * @requires round mutex; broadcast after it is given up
+ */
+export function failRound(core: Core, group: number, spokeFor: number): void {
   const { words, arena } = core
   const at = arena.groupAt(group)
-  seizeRound(core, group)
   const frames = dirtyFrames(core, group)
   words[at + Group.cut] = 0
-  core.turns[group]!.fail()
+  core.turns[group]!.fail(spokeFor)
   words[at + Group.bound] = lastClosed(core, frames, words[at + Group.epoch]!)
   words[at + Group.rounds]!++
-  unlockRound(core, group)
   if (core.tracer.on)
     core.tracer.record(TRACE['work.failed'], group, frames.length, core.turns[group]!.failures)
-  broadcast(core, group)
 }
 
 /** The epoch up to which images are kept when no cut is active: before the last class change, else before all there are. */
@@ -77,16 +77,22 @@ function lastClosed(core: Core, frames: readonly FrameIndex[], epoch: number): n
   return bound
 }
 
-/** A fence so old that epochs could wrap past its images: no new cut until it is lifted. */
-export function isTooOld(core: Core, group: number): boolean {
+/** A fence so old that epochs could wrap past its images makes no new cut: the round fails. True if it did. */
+export function failsForAge(core: Core, group: number): boolean {
   const at = core.arena.groupAt(group)
+  const epoch = core.words[at + Group.epoch]!
   if (core.words[at + Group.fences] === 0) return false
-  return epochDistance(core.words[at + Group.epoch]!, core.words[at + Group.fencedAt]!) > EPOCH_FENCED_MAX
+  if (epochDistance(epoch, core.words[at + Group.fencedAt]!) <= EPOCH_FENCED_MAX) return false
+  seizeRound(core, group)
+  failRound(core, group, core.words[at + Group.epoch]!)
+  unlockRound(core, group)
+  broadcast(core, group)
+  return true
 }
 
 /** Wakes everyone who waits for this group's rounds, spares or frames. */
 export function broadcast(core: Core, group: number): void {
   core.turns[group]!.broadcast()
   core.spares[group]!.broadcast()
-  if (core.words[Header.freedWaiters] !== 0) core.freed.broadcast()
+  core.freed.signal()
 }

@@ -2,17 +2,21 @@
  * Dropping blocks: `forget` for blocks that no longer matter, dirty or not, and `evictClean` for all that can be had
  * from the disk again. Neither waits: a block that somebody is in stays as it is.
  */
-import { load, store } from '#atomics'
+import { store } from '#atomics'
 import { tryLatch } from '../shared/latch.js'
-import { Frame, Group, Spare } from '../shared/layout.js'
-import { ABSENT, CLASS_MASK } from '../shared/stamp.js'
+import { Frame, Group } from '../shared/layout.js'
+import type { Mutex } from '../shared/mutex.js'
+import { ABSENT, isOwed } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/struct.js'
-import { type Core, leave, type PartitionView } from './core.js'
-import { find, isNamed } from './directory.js'
+import { Deadline, runSync } from '../shared/wait.js'
+import { blockOf, type Core, leave, type PartitionView } from './core.js'
+import { find } from './directory.js'
 import { freeFrame, isClean } from './frames.js'
-import { dropAsides, unlinkDirty } from './images.js'
-import { tryLockRound, unlockRound } from './rounds.js'
 import { highOf, lowOf } from './hit.js'
+import { dropAsides, imageStamps, unlinkDirty } from './images.js'
+import { catchUp, unlockRound } from './rounds.js'
+
+const SOON_MS = 20
 
 /** Forgets every clean block that nobody is in; how many. Any thread. @takes stripes, policy mutex */
 export function evictClean(core: Core): number {
@@ -47,19 +51,15 @@ function forgetFrame(
   const { words, slot } = core
   const at = core.arena.frameAt(frame)
   const isOneOf = () => {
-    const block = (words[at + Frame.blockLow]! >>> 0) + words[at + Frame.blockHigh]! * 2 ** 32
-    return (
-      block >= first &&
-      block < first + count &&
-      isNamed(core, at, partition.index, lowOf(block), highOf(block))
-    )
+    const block = blockOf(words, at)
+    return words[at + Frame.partition] === partition.index + 1 && block >= first && block < first + count
   }
   if (!isOneOf() || !tryLatch(words, at + Frame.latch, slot.index)) return
   // The policy's mutex first, by rank: a block that the search for victims found dirty has to come back to it.
-  if (isOneOf() && core.policyMutex.tryLock(slot.index)) {
-    if (tryLockRound(core, partition.group)) {
-      dropImages(core, partition.group, frame)
-      store(words, at + Frame.state, ABSENT)
+  if (isOneOf() && lockSoon(core, core.policyMutex)) {
+    if (lockSoon(core, core.rounds[partition.group]!)) {
+      catchUp(core, partition.group)
+      dropContents(core, partition.group, frame)
       unlockRound(core, partition.group)
       if (isClean(core, at) && !core.policy.has(frame)) core.policy.readmit(frame)
     }
@@ -69,17 +69,30 @@ function forgetFrame(
 }
 
 /**
- * Nothing of the frame is owed any more. An aside that a writer may be reading stays in its list, unowed, until the
- * round is over; the frame is not evicted before that.
+ * A thread that may block waits for the mutex; the others try for longer than a section lasts: it is held that long only
+ * while its holder has lost its processor.
+ */
+function lockSoon(core: Core, mutex: Mutex): boolean {
+  if (core.mayBlock) {
+    runSync(mutex.lock(core.slot.index, new Deadline()), true)
+    return true
+  }
+  for (const deadline = new Deadline(SOON_MS); deadline.leftMs() > 0;)
+    if (mutex.tryLock(core.slot.index)) return true
+  return false
+}
+
+/**
+ * Nothing of the frame is owed any more; but what a round is writing is left to it: a writer may be reading these very
+ * images.
  * @requires round mutex, the frame's latch, not CHANGING
  */
-function dropImages(core: Core, group: number, frame: FrameIndex): void {
+function dropContents(core: Core, group: number, frame: FrameIndex): void {
   const { words, arena } = core
   const at = arena.frameAt(frame)
-  if (words[arena.groupAt(group) + Group.cut] === 0) dropAsides(core, group, frame, () => true)
-  for (let link = words[at + Frame.aside]!; link !== 0; link = words[arena.spareAt(link - 1) + Spare.next]!) {
-    words[arena.spareAt(link - 1) + Spare.stamp] = 0
-  }
-  store(words, at + Frame.state, load(words, at + Frame.state) & ~CLASS_MASK)
-  if (words[at + Frame.aside] === 0 && words[at + Frame.dirtyNext] !== 0) unlinkDirty(core, group, frame)
+  const cut = words[arena.groupAt(group) + Group.cut]! - 1
+  if (cut >= 0 && imageStamps(core, frame).some((stamp) => isOwed(stamp, cut))) return
+  dropAsides(core, group, frame, () => true)
+  store(words, at + Frame.state, ABSENT)
+  if (words[at + Frame.dirtyNext] !== 0) unlinkDirty(core, group, frame)
 }

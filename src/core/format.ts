@@ -5,7 +5,6 @@
 import { store } from '#atomics'
 import { Arena } from '../shared/arena.js'
 import type { Config } from '../shared/config.js'
-import { geometryOf } from '../shared/config.js'
 import {
   EngineState,
   EVENT_RECORD_WORDS,
@@ -15,14 +14,21 @@ import {
   Header,
   Partition,
   Spare,
+  type Geometry,
 } from '../shared/layout.js'
 import { Ring } from '../shared/ring.js'
 import { ABSENT } from '../shared/stamp.js'
 import { LIST_END } from './images.js'
 
 /** `blocks`: how many blocks each partition has, in the order of the config. @throws ERR_DCACHE_MEMORY */
-export function formatArena(config: Config, blocks: readonly number[], idLow: number, idHigh: number): Arena {
-  const arena = Arena.create(geometryOf(config), idLow, idHigh)
+export function formatArena(
+  config: Config,
+  geometry: Geometry,
+  blocks: readonly number[],
+  idLow: number,
+  idHigh: number,
+): Arena {
+  const arena = Arena.create(geometry, idLow, idHigh)
   formatPartitions(arena, config, blocks)
   formatGroups(arena, config)
   formatFrames(arena)

@@ -42,30 +42,21 @@ export function* takeFrame(
   deadline: Deadline,
 ): Slow<FrameIndex> {
   const { policyMutex, slot, freed } = core
-  let waited = false
+  const failures = core.turns.map((turn) => turn.failures)
+  let isWaiting = false
   try {
     for (;;) {
-      // The epoch is read before the look: what becomes free in between changes it.
-      const epoch = freed.epoch()
+      const epoch = isWaiting ? freed.enter() : 0
       if (!policyMutex.tryLock(slot.index)) yield* policyMutex.lock(slot.index, deadline)
-      let frame: FrameIndex
-      try {
-        core.policy.drain()
-        frame = popFree(core)
-        if (frame < 0) frame = popVictim(core)
-        if (frame < 0 && readmitStray(core)) frame = popVictim(core)
-        if (frame >= 0) core.policy.insert(frame, partition, block)
-      } finally {
-        policyMutex.unlock()
-      }
+      const frame = chooseFrame(core, partition, block)
+      policyMutex.unlock()
       if (frame >= 0) {
         if (core.words[core.arena.frameAt(frame) + Frame.partition] !== 0) yield* evict(core, frame, deadline)
         return frame
       }
-      kickDirty(core)
-      if (!waited) {
-        waited = true
-        freed.enter()
+      kickDirty(core, failures)
+      if (!isWaiting) {
+        isWaiting = true
         slot.count(COUNTER.frameStalls)
         slot.waits('frame', 0)
         continue // look again, now that signals reach this thread
@@ -80,11 +71,18 @@ export function* takeFrame(
       core.assertOpen()
     }
   } finally {
-    if (waited) {
-      freed.leave()
-      slot.waitsNoMore()
-    }
+    if (isWaiting) slot.waitsNoMore()
   }
+}
+
+/** A latched frame in the policy under its next name, -1 if there is none now. @requires policy mutex */
+function chooseFrame(core: Core, partition: number, block: number): FrameIndex {
+  core.policy.drain()
+  let frame = popFree(core)
+  if (frame < 0) frame = popVictim(core)
+  if (frame < 0 && readmitStray(core)) frame = popVictim(core)
+  if (frame >= 0) core.policy.insert(frame, partition, block)
+  return frame
 }
 
 /**
@@ -248,11 +246,12 @@ function* lockLatched(core: Core, mutex: Mutex, frame: FrameIndex, deadline: Dea
   }
 }
 
-/** Starts a round wherever dirty blocks take up frames. */
-function kickDirty(core: Core): void {
-  for (let group = 0; group < core.arena.geometry.groups; group++) {
-    if (load(core.words, core.arena.groupAt(group) + Group.dirty) > 0) kick(core, group)
-  }
+/** Starts a round wherever dirty blocks take up frames, but not again where one failed since `failures`. */
+function kickDirty(core: Core, failures: readonly number[]): void {
+  core.turns.forEach((turn, group) => {
+    const isDirty = load(core.words, core.arena.groupAt(group) + Group.dirty) > 0
+    if (isDirty && turn.failures === failures[group]) kick(core, group)
+  })
 }
 
 /** Drops a block's contents: its frame keeps the name only. @requires the frame's latch, clean */

@@ -6,6 +6,7 @@ import { CacheError } from '../shared/errors.js'
 import { show } from '../shared/config.js'
 import type { BlockGuard, Mode } from '../shared/interface.js'
 import type { FrameIndex } from '../shared/struct.js'
+import { TRACE } from '../shared/trace.js'
 import { unpinFrame } from './hit.js'
 import type { Core } from './core.js'
 import type { PartitionClient } from './partition.js'
@@ -77,6 +78,9 @@ export class Guard implements BlockGuard {
 
   release(): void {
     this.#end('it was released')
+    const { tracer } = this.#core
+    if (tracer.on)
+      tracer.record(TRACE['block.release'], this.partition.view.index, this.block, this.#writeClass)
     if (this.mode === 'read') unpinFrame(this.#core, this.#frame, this.#entry)
     else if (this.#writeClass === 0)
       releaseUnchanged(this.#core, this.partition.view.group, this.#frame, this.#maySleep)

@@ -12,6 +12,7 @@ import {
   classOf,
   epochOf,
   isAfter,
+  isOwed,
   nextEpoch,
   previousEpoch,
   stampOf,
@@ -81,7 +82,7 @@ export function commit(core: Core, group: number, frame: FrameIndex, writeClass:
   const { words, arena } = core
   const at = arena.frameAt(frame)
   const groupAt = arena.groupAt(group)
-  stampUndo(core, group, frame)
+  stampUndo(core, frame, (stamp) => isOwed(stamp, words[groupAt + Group.bound]!))
   store(words, at + Frame.state, stampOf(words[groupAt + Group.epoch]!, writeClass))
   disposeUndo(core, group, frame)
   if (words[at + Frame.dirtyNext] === 0) {
@@ -97,7 +98,9 @@ export function commit(core: Core, group: number, frame: FrameIndex, writeClass:
  * @requires round mutex, the frame's latch, CHANGING, the frame's bytes as they were
  */
 export function uncommit(core: Core, group: number, frame: FrameIndex): void {
-  stampUndo(core, group, frame)
+  // The frame keeps its image: the undo is needed only while a writer may be reading it.
+  const cut = core.words[core.arena.groupAt(group) + Group.cut]! - 1
+  stampUndo(core, frame, (stamp) => cut >= 0 && isOwed(stamp, cut))
   and(core.words, core.arena.frameAt(frame) + Frame.state, ~CHANGING)
   disposeUndo(core, group, frame)
 }
@@ -203,17 +206,15 @@ export function linkDirty(core: Core, group: number, frame: FrameIndex): void {
   words[groupAt + Group.dirty]!++
 }
 
-/** The undo's stamp: that of the frame, if an image of that stamp has to be kept; else 0. */
-function stampUndo(core: Core, group: number, frame: FrameIndex): void {
+/** The undo's stamp: that of the frame, if it is an image that has to be kept; else 0. */
+function stampUndo(core: Core, frame: FrameIndex, isKept: (stamp: number) => boolean): void {
   const { words, arena } = core
   const at = arena.frameAt(frame)
   const spare = words[at + Frame.undo]! - 1
   if (spare < 0) return
-  const old = load(words, at + Frame.state)
-  const isKept =
-    (old & CLASS_MASK) !== 0 && !isAfter(epochOf(old), words[arena.groupAt(group) + Group.bound]!)
-  if (isKept) completeUndo(core, frame, spare)
-  words[arena.spareAt(spare) + Spare.stamp] = isKept ? old & ~CHANGING : 0
+  const stamp = load(words, at + Frame.state) & ~CHANGING
+  if (isKept(stamp)) completeUndo(core, frame, spare)
+  words[arena.spareAt(spare) + Spare.stamp] = isKept(stamp) ? stamp : 0
 }
 
 /** Makes the undo of a declared range a whole image: the other bytes are in the frame, unchanged. */
@@ -222,7 +223,7 @@ function completeUndo(core: Core, frame: FrameIndex, spare: SpareIndex): void {
   const at = arena.spareAt(spare)
   const start = words[at + Spare.start]!
   const end = start + words[at + Spare.length]!
-  const size = arena.geometry.frameSize
+  const size = core.partitions[words[arena.frameAt(frame) + Frame.partition]! - 1]!.blockSize
   if (start > 0) copyRange(core, frame, spareData(core, spare), 0, start)
   if (end < size) copyRange(core, frame, spareData(core, spare), end, size - end)
   words[at + Spare.start] = 0

@@ -86,6 +86,7 @@ export class PartitionClient implements Partition {
     assertBlocks(this.view, block, count)
     this.#assertWritable()
     this.#core.assertOpen()
+    this.#core.slot.assertAttached()
     forget(this.#core, this.view, block, count)
   }
 
@@ -159,15 +160,18 @@ export class PartitionClient implements Partition {
   }
 
   *#read(target: Uint8Array, position: number, wait: WaitOptions | undefined, isSync: boolean): Slow<void> {
-    assertBytes(this.view, position, target.length)
+    assertBytes(this.view, target, position)
     const deadline = deadlineOf(wait)
     for (const { block, start, length, at } of pieces(this.blockSize, position, target.length)) {
       const guard =
         this.#hit(block, 'read', undefined, isSync) ??
         (yield* this.#slow(block, 'read', undefined, isSync, deadline))
-      const from = guard.offset + start
-      target.set(guard.bytes.subarray(from, from + length), at)
-      guard.release()
+      try {
+        const from = guard.offset + start
+        target.set(guard.bytes.subarray(from, from + length), at)
+      } finally {
+        guard.release()
+      }
     }
   }
 
@@ -178,7 +182,7 @@ export class PartitionClient implements Partition {
     wait: WaitOptions | undefined,
     isSync: boolean,
   ): Slow<void> {
-    assertBytes(this.view, position, source.length)
+    assertBytes(this.view, source, position)
     this.#assertWritable()
     classNumber(this.#core, writeClass)
     const deadline = deadlineOf(wait)
@@ -187,8 +191,13 @@ export class PartitionClient implements Partition {
       const range = mode === 'modify' ? { start, length } : undefined
       const guard =
         this.#hit(block, mode, range, isSync) ?? (yield* this.#slow(block, mode, range, isSync, deadline))
-      guard.bytes.set(source.subarray(at, at + length), guard.offset + start)
-      guard.markDirty(writeClass)
+      try {
+        guard.bytes.set(source.subarray(at, at + length), guard.offset + start)
+        guard.markDirty(writeClass)
+      } catch (error) {
+        guard.discard() // the caller's buffer went away meanwhile
+        throw error
+      }
       guard.release()
     }
   }

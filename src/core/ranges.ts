@@ -26,13 +26,16 @@ export function* pieces(blockSize: number, position: number, length: number): Ge
   }
 }
 
-/** @throws ERR_DCACHE_OUT_OF_RANGE */
-export function assertBytes(partition: PartitionView, position: number, length: number): void {
+/** @throws ERR_DCACHE_OUT_OF_RANGE, ERR_DCACHE_BAD_OPTION */
+export function assertBytes(partition: PartitionView, bytes: Uint8Array, position: number): void {
   const end = partition.blocks * partition.blockSize
-  if (!Number.isSafeInteger(position) || position < 0 || position + length > end) {
+  if (!((bytes as unknown) instanceof Uint8Array)) {
+    throw new CacheError('ERR_DCACHE_BAD_OPTION', `the bytes are ${show(bytes)}; they are a Uint8Array`)
+  }
+  if (!Number.isSafeInteger(position) || position < 0 || position + bytes.length > end) {
     throw new CacheError(
       'ERR_DCACHE_OUT_OF_RANGE',
-      `${length} bytes at ${show(position)} are not in partition '${partition.name}', which has ${end} bytes`,
+      `${bytes.length} bytes at ${show(position)} are not in partition '${partition.name}', which has ${end} bytes`,
     )
   }
 }

@@ -147,6 +147,7 @@ function freeSlot(core: Core, slot: SlotIndex): void {
   const { words, arena } = core
   const at = arena.slotAt(slot)
   words[at + Slot.guards] = 0
+  words[at + Slot.threadId] = 0
   store(words, at + Slot.inIo, 0)
   store(words, at + Slot.waitsFor, 0)
   store(words, at + Slot.state, SlotState.FREE)

@@ -85,8 +85,12 @@ function leaveToOthers(core: Core, group: number, frame: FrameIndex, released: n
 function lockForRelease(core: Core, group: number, maySleep: boolean): boolean {
   if (tryLockRound(core, group)) return true
   if (!maySleep) return false
-  runSync(lockRound(core, group, new Deadline()), core.mayBlock)
-  return true
+  try {
+    runSync(lockRound(core, group, new Deadline()), core.mayBlock)
+    return true
+  } catch {
+    return false // too long: it is left to whoever has the mutex
+  }
 }
 
 function traceBlock(core: Core, point: number, frame: FrameIndex, value: number): void {

@@ -13,7 +13,8 @@ import { chain, headOf } from './directory.js'
 import { pushFree } from './frames.js'
 import type { Mutex } from '../shared/mutex.js'
 import { disposeUndo, linkDirty, LIST_END, sparesOf } from './images.js'
-import { settle, settleChain } from './pending.js'
+import { settleChain } from './pending.js'
+import { catchUp } from './rounds.js'
 
 export const isDead = (core: Core, slot: SlotIndex): boolean =>
   load(core.words, core.arena.slotAt(slot) + Slot.state) === SlotState.DEAD
@@ -40,7 +41,7 @@ export function seizeRound(core: Core, group: number): void {
   seize(core, core.rounds[group]!, () => {
     repairRound(core, group)
   })
-  settle(core, group)
+  catchUp(core, group)
 }
 
 /** The flush worker's way to the policy mutex. @takes policy mutex */

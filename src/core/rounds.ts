@@ -2,7 +2,7 @@
  * Asking for rounds and waiting for them: kick, delayed kick, flush. A round is wanted while `want` is after `done`;
  * the flush worker (writeback.ts) runs it. Everything that a thread may wait for here moves the group's turn condition.
  */
-import { load } from '#atomics'
+import { load, store } from '#atomics'
 import type { CacheError } from '../shared/errors.js'
 import { Group } from '../shared/layout.js'
 import type { Ticket } from '../shared/round.js'
@@ -16,26 +16,36 @@ import { fencedError } from './failure.js'
 import { dirtyFrames, imageStamps } from './images.js'
 import { settle } from './pending.js'
 
-/** Gets a group's round mutex, waiting for it, and settles what is pending. */
+/** Gets a group's round mutex, waiting for it, and does what was left for whoever has it. */
 export function* lockRound(core: Core, group: number, deadline: Deadline): Slow<void> {
   const mutex = core.rounds[group]!
   if (!mutex.tryLock(core.slot.index)) {
     core.slot.count(COUNTER.mutexStalls)
     yield* mutex.lock(core.slot.index, deadline)
   }
-  settle(core, group)
+  catchUp(core, group)
 }
 
 /** The same without waiting; false when somebody has it. */
 export function tryLockRound(core: Core, group: number): boolean {
   if (!core.rounds[group]!.tryLock(core.slot.index)) return false
-  settle(core, group)
+  catchUp(core, group)
   return true
 }
 
+/** Releases and kicks of threads that could not wait. @requires round mutex */
+export function catchUp(core: Core, group: number): void {
+  const { words } = core
+  const at = core.arena.groupAt(group)
+  settle(core, group)
+  if (words[at + Group.kicked] === 0) return
+  store(words, at + Group.kicked, 0)
+  if (words[at + Group.dirty]! > 0) want(core, group, words[at + Group.epoch]!)
+}
+
 /**
- * Gives the round mutex up. A thread that could not wait for it may have pushed its release meanwhile: who pushes
- * tries the mutex afterwards, and who unlocks looks at the stack afterwards, so one of the two settles it.
+ * Gives the round mutex up. A thread that could not wait for it may have left a release or a kick meanwhile: who leaves
+ * one tries the mutex afterwards, and who unlocks looks afterwards, so one of the two does it.
  */
 export function unlockRound(core: Core, group: number): void {
   for (;;) {
@@ -48,21 +58,16 @@ export function unlockRound(core: Core, group: number): void {
       core.sparesFreed = false
       core.spares[group]!.signal()
     }
-    if (load(core.words, core.arena.groupAt(group) + Group.pending) === 0) return
+    const at = core.arena.groupAt(group)
+    if (load(core.words, at + Group.pending) === 0 && load(core.words, at + Group.kicked) === 0) return
     if (!tryLockRound(core, group)) return
   }
 }
 
-/** Starts a round of what is dirty now, unless the mutex is busy: then somebody else is at work here already. */
+/** Starts a round of what is dirty now. Whoever has the mutex looks after it, if somebody has. */
 export function kick(core: Core, group: number): void {
-  if (!tryLockRound(core, group)) return
-  wantAll(core, group)
-  unlockRound(core, group)
-}
-
-function wantAll(core: Core, group: number): void {
-  const at = core.arena.groupAt(group)
-  if (core.words[at + Group.dirty]! > 0) want(core, group, core.words[at + Group.epoch]!)
+  store(core.words, core.arena.groupAt(group) + Group.kicked, 1)
+  if (tryLockRound(core, group)) unlockRound(core, group)
 }
 
 /** What a flush is about: a group, or some of its blocks. */
@@ -101,7 +106,8 @@ export function* flush(
     if ((yield* waitForRound(core, target.group, ticket, timeoutMs)) === 'done') continue
     const error = fencedError(core, target.group)
     yield* lockRound(core, target.group, new Deadline(timeoutMs))
-    if (isAnyOwed(core, target, ticket.number)) failure = error
+    // By any stamp: what the ticket stood for may have been changed again since, and is owed with that change.
+    if (isAnyOwed(core, target, core.words[core.arena.groupAt(target.group) + Group.epoch]!)) failure = error
     unlockRound(core, target.group)
   }
   if (failure) throw failure

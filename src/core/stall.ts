@@ -14,10 +14,11 @@ import { type Slow, timedOut } from '../shared/wait.js'
 import { want } from './bell.js'
 import type { Request } from './cache.js'
 import type { Core } from './core.js'
+import { isNamed } from './directory.js'
 import { fencedError } from './failure.js'
 import { isFull } from './hit.js'
 import { bindUndo, fillUndo } from './images.js'
-import { kick, lockRound, unlockRound } from './rounds.js'
+import { kick, lockRound, tryLockRound, unlockRound } from './rounds.js'
 
 /** What a change without a spare waits for: read under the mutex under which spares come back. */
 export interface SpareWait {
@@ -27,17 +28,19 @@ export interface SpareWait {
 
 /**
  * Binds a spare to a dirty block and copies what is about to change; undefined when that is done. Without a spare, the
- * caller gives the latch back before it waits: the round that will free one may need this very block.
+ * caller gives the latch back before it waits: the round that will free one may need this very block. The same for the
+ * mutex where the thread awaits: its event loop may be busy long after the mutex is free, and a writer would wait for it.
  * @requires the frame's latch
  * @takes round mutex
  */
-export function* takeImage(core: Core, request: Request, frame: FrameIndex): Slow<SpareWait | undefined> {
+export function* takeImage(core: Core, request: Request, frame: FrameIndex): Slow<ImageWait | undefined> {
   const { words, arena } = core
   const { group } = request.partition
-  yield* lockRound(core, group, request.deadline)
+  if (request.isSync) yield* lockRound(core, group, request.deadline)
+  else if (!tryLockRound(core, group)) return 'mutex'
   const isDirty = (words[arena.frameAt(frame) + Frame.state]! & CLASS_MASK) !== 0
   const isBound = isDirty && bindUndo(core, group, frame, request.range)
-  const spareWait = { epoch: core.spares[group]!.epoch(), failures: core.turns[group]!.failures }
+  const spareWait = { epoch: load(words, core.spares[group]!.at), failures: core.turns[group]!.failures }
   if (isDirty && !isBound) want(core, group, words[arena.groupAt(group) + Group.epoch]!)
   unlockRound(core, group)
   if (isDirty && !isBound) return spareWait
@@ -45,8 +48,20 @@ export function* takeImage(core: Core, request: Request, frame: FrameIndex): Slo
   return undefined
 }
 
-/** Waits until a spare came back or a round ended. @throws ERR_DCACHE_FENCED, ERR_DCACHE_EXHAUSTED */
-export function* waitForSpare(core: Core, request: Request, { epoch, failures }: SpareWait): Slow<void> {
+export type ImageWait = SpareWait | 'mutex'
+
+/** Waits for what an image was not to be had for. @throws ERR_DCACHE_FENCED, ERR_DCACHE_EXHAUSTED */
+export function* waitForImage(core: Core, request: Request, wait: ImageWait): Slow<void> {
+  if (wait !== 'mutex') {
+    yield* waitForSpare(core, request, wait)
+    return
+  }
+  yield* lockRound(core, request.partition.group, request.deadline)
+  unlockRound(core, request.partition.group)
+}
+
+/** Until a spare came back or a round ended. */
+function* waitForSpare(core: Core, request: Request, { epoch, failures }: SpareWait): Slow<void> {
   const { words, arena, slot } = core
   const { group, name } = request.partition
   const spares = core.spares[group]!
@@ -57,7 +72,7 @@ export function* waitForSpare(core: Core, request: Request, { epoch, failures }:
   try {
     // A spare that came back before `until` counted us in is seen by its first look.
     yield* spares.until(
-      () => hasSpare() || spares.epoch() !== epoch || undefined,
+      () => hasSpare() || load(words, spares.at) !== epoch || undefined,
       () => request.deadline,
       () =>
         timedOut(
@@ -123,11 +138,17 @@ export function* waitForLatch(core: Core, request: Request, frame: FrameIndex): 
   slot.waits(request.mode === 'read' ? 'read' : 'modify', frame)
   const startMs = performance.now()
   try {
-    const waited = yield* waitOut(words, latchAt, alone, request.deadline, () =>
-      timedOut(
-        `block ${request.block} of '${request.partition.name}' is held ${holderText(core, frame)}`,
-        request.deadline.timeoutMs,
-      ),
+    const waited = yield* waitOut(
+      words,
+      latchAt,
+      alone,
+      request.deadline,
+      () => isNamed(core, arena.frameAt(frame), request.partition.index, request.low, request.high),
+      () =>
+        timedOut(
+          `block ${request.block} of '${request.partition.name}' is held ${holderText(core, frame)}`,
+          request.deadline.timeoutMs,
+        ),
     )
     if (waited) slot.count(COUNTER.latchStalls)
   } finally {

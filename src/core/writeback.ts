@@ -10,17 +10,17 @@
  * A round is a generator that yields while it waits for writers, so that one flush worker runs the rounds of all groups
  * side by side.
  */
-import { and, load, notify, store } from '#atomics'
+import { and, compareExchange, load, notify, store } from '#atomics'
 import { DelayedKick, Fence, Frame, Group, JobResult, JobState, Partition } from '../shared/layout.js'
 import { CLASS_MASK, isOwed } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/struct.js'
 import { TRACE } from '../shared/trace.js'
-import { blockOf, type Core } from './core.js'
-import { makeCut, type Owed, readmit, unlinkIfClean } from './cut.js'
-import { broadcast, failRound, fence, isTooOld, type RoundEvent } from './fence.js'
-import { dropAsides } from './images.js'
+import type { Core } from './core.js'
+import { type Cut, makeCut, type Owed } from './cut.js'
+import { broadcast, failRound, failsForAge, fence, type RoundEvent } from './fence.js'
+import { dropAsides, unlinkDirty } from './images.js'
 import type { PlanSpace } from './plan.js'
-import { seizeRound } from './repair.js'
+import { seizePolicy, seizeRound } from './repair.js'
 import { unlockRound } from './rounds.js'
 
 /**
@@ -35,17 +35,10 @@ export function* runRound(
   report: (event: RoundEvent) => void,
 ): Generator<void, void, void> {
   const { words } = core
-  const at = core.arena.groupAt(group)
-  const partitions = core.partitions
-    .filter((partition) => partition.group === group)
-    .map((partition) => partition.index)
-  if (isTooOld(core, group)) {
-    failRound(core, group)
-    return
-  }
-  const owed = makeCut(core, group)
-  const cut = words[at + Group.cut]! - 1
-  if (core.tracer.on) core.tracer.record(TRACE['work.cut'], group, owed.length, cut)
+  if (failsForAge(core, group)) return
+  const cut = makeCut(core, group)
+  const { owed } = cut
+  if (core.tracer.on) core.tracer.record(TRACE['work.cut'], group, owed.length, cut.number)
   let plan = plans.take(owed.length)
   while (plan < 0) {
     yield
@@ -58,44 +51,50 @@ export function* runRound(
       let end = start
       while (owed[end]?.writeClass === writeClass) end++
       if (core.tracer.on) core.tracer.record(TRACE['work.stage'], group, end - start, writeClass)
-      askWriters(core, owed, start, end, plan, writeClass)
-      while (!partitions.every((partition) => isIdle(core, partition))) yield
-      if (!finishStage(core, group, cut, owed.slice(start, end), partitions, report)) return
+      const stage = { owed: owed.slice(start, end), plan: plan + start, writeClass }
+      const asked = askWriters(core, stage)
+      while (!asked.every((partition) => isIdle(core, partition))) yield
+      if (!finishStage(core, group, cut, stage, asked, report)) return
       start = end
     }
   } finally {
     plans.give(plan, owed.length)
   }
-  finishRound(core, group, partitions, report)
+  finishRound(core, group, cut, report)
 }
 
-/** Gives each partition its part of a stage; a fenced one fails without being asked. */
-function askWriters(
-  core: Core,
-  owed: readonly Owed[],
-  start: number,
-  end: number,
-  plan: number,
-  writeClass: number,
-): void {
+/** The blocks of one class. */
+interface Stage {
+  readonly owed: readonly Owed[]
+  /** Where they stand in the plan. */
+  readonly plan: number
+  readonly writeClass: number
+}
+
+/** Gives each partition its part of a stage; which. A fenced one fails without being asked, as one that stops. */
+function askWriters(core: Core, { owed, plan, writeClass }: Stage): number[] {
   const { words, arena } = core
-  for (let first = start; first < end;) {
+  const asked: number[] = []
+  for (let first = 0; first < owed.length;) {
     const { partition } = owed[first]!
     let next = first
-    while (next < end && owed[next]!.partition === partition) next++
+    while (next < owed.length && owed[next]!.partition === partition) next++
     const at = arena.partitionAt(partition)
     words[at + Partition.jobStart] = plan + first
     words[at + Partition.jobCount] = next - first
     words[at + Partition.jobClass] = writeClass
-    if (load(words, at + Partition.fenced) === Fence.FENCED) {
-      words[at + Partition.result] = JobResult.FAILED
-    } else {
-      words[at + Partition.result] = JobResult.NONE
-      store(words, at + Partition.job, JobState.ASKED)
+    words[at + Partition.result] = JobResult.NONE
+    asked.push(partition)
+    const isFenced = load(words, at + Partition.fenced) === Fence.FENCED
+    if (
+      !isFenced &&
+      compareExchange(words, at + Partition.job, JobState.IDLE, JobState.ASKED) === JobState.IDLE
+    ) {
       notify(words, at + Partition.job)
     }
     first = next
   }
+  return asked
 }
 
 /** Whether a partition's writer has nothing to do: its result can be read. */
@@ -103,50 +102,34 @@ export const isIdle = (core: Core, partition: number): boolean =>
   load(core.words, core.arena.partitionAt(partition) + Partition.job) !== JobState.ASKED
 
 /**
- * What was written and fsynced becomes clean, now; if anything failed, its partition is fenced and the round ends.
- * True if the round goes on.
+ * What was written and fsynced becomes clean, now; whoever did not say that all went well has failed: its partition is
+ * fenced and the round ends. True if the round goes on.
  */
 function finishStage(
   core: Core,
   group: number,
-  cut: number,
-  owed: readonly Owed[],
-  partitions: readonly number[],
+  cut: Cut,
+  { owed }: Stage,
+  asked: readonly number[],
   report: (event: RoundEvent) => void,
 ): boolean {
   const { words, arena } = core
-  const resultAt = (partition: number) => arena.partitionAt(partition) + Partition.result
+  const isWell = (partition: number) =>
+    words[arena.partitionAt(partition) + Partition.result] === JobResult.OK
+  const failed = asked.filter((partition) => !isWell(partition))
   seizeRound(core, group)
   const cleaned: FrameIndex[] = []
-  for (const { frame, partition, block } of owed) {
-    if (words[resultAt(partition)] !== JobResult.OK || !isStillOwed(core, frame, partition, block)) continue
-    dropAsides(core, group, frame, (stamp) => (stamp & CLASS_MASK) === 0 || isOwed(stamp, cut))
-    if (markClean(core, group, frame, cut)) cleaned.push(frame)
+  for (const { frame, partition } of owed) {
+    if (!isWell(partition)) continue
+    dropAsides(core, group, frame, (stamp) => isOwed(stamp, cut.number))
+    if (markClean(core, group, frame, cut.number)) cleaned.push(frame)
   }
-  const failed = partitions.filter((partition) => words[resultAt(partition)] === JobResult.FAILED)
-  for (const partition of partitions) words[resultAt(partition)] = JobResult.NONE
   for (const partition of failed) fence(core, group, partition, report)
+  if (failed.length > 0) failRound(core, group, cut.spokeFor)
   unlockRound(core, group)
   readmit(core, cleaned)
-  if (failed.length > 0) failRound(core, group)
   broadcast(core, group)
   return failed.length === 0
-}
-
-/**
- * Whether a frame is still what the plan meant. A block may have been forgotten meanwhile, and its frame may have got one
- * of another group, whose stamps mean nothing here. A frame in the dirty list keeps its name while we have the mutex, so
- * the list is looked at first.
- * @requires round mutex
- */
-export function isStillOwed(core: Core, frame: FrameIndex, partition: number, block: number): boolean {
-  const { words, arena } = core
-  const at = arena.frameAt(frame)
-  return (
-    load(words, at + Frame.dirtyNext) !== 0 &&
-    words[at + Frame.partition] === partition + 1 &&
-    blockOf(words, at) === block
-  )
 }
 
 /** The frame's own image is durable, if it is within the cut. True if the frame left the dirty list. @requires round mutex */
@@ -154,24 +137,32 @@ function markClean(core: Core, group: number, frame: FrameIndex, cut: number): b
   const stateAt = core.arena.frameAt(frame) + Frame.state
   // Read-modify-write: whoever has the latch may set CHANGING beside us.
   if (isOwed(load(core.words, stateAt), cut)) and(core.words, stateAt, ~CLASS_MASK)
-  return unlinkIfClean(core, group, frame)
+  const isClean = (load(core.words, stateAt) & CLASS_MASK) === 0
+  if (isClean) unlinkDirty(core, group, frame)
+  return isClean
+}
+
+/** Clean frames may be victims again. @takes policy mutex */
+function readmit(core: Core, frames: readonly FrameIndex[]): void {
+  const { words, arena, policyMutex, policy } = core
+  if (frames.length === 0) return
+  seizePolicy(core)
+  for (const frame of frames) {
+    if (words[arena.frameAt(frame) + Frame.partition] !== 0 && !policy.has(frame)) policy.readmit(frame)
+  }
+  policyMutex.unlock()
 }
 
 /** Everything of the cut is durable. @takes round mutex */
-function finishRound(
-  core: Core,
-  group: number,
-  partitions: readonly number[],
-  report: (event: RoundEvent) => void,
-): void {
+function finishRound(core: Core, group: number, cut: Cut, report: (event: RoundEvent) => void): void {
   const { words, arena } = core
   const at = arena.groupAt(group)
   seizeRound(core, group)
-  const cut = words[at + Group.cut]! - 1
-  core.turns[group]!.finish(cut)
+  core.turns[group]!.finish(cut.number)
   words[at + Group.cut] = 0
   words[at + Group.rounds]!++
-  for (const partition of partitions) {
+  for (const { index: partition, group: of } of core.partitions) {
+    if (of !== group) continue
     const fencedAt = arena.partitionAt(partition) + Partition.fenced
     if (words[fencedAt] !== Fence.RETRYING) continue
     store(words, fencedAt, Fence.OPEN)
@@ -182,6 +173,6 @@ function finishRound(
     words[at + Group.delayed] = DelayedKick.ASKED
   }
   unlockRound(core, group)
-  if (core.tracer.on) core.tracer.record(TRACE['work.done'], group, 0, cut)
+  if (core.tracer.on) core.tracer.record(TRACE['work.done'], group, 0, cut.number)
   broadcast(core, group)
 }

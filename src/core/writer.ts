@@ -9,7 +9,7 @@
  *
  * It never waits for a client. Nothing becomes clean here: that is the flush worker's, after the fsync.
  */
-import { add, load, store } from '#atomics'
+import { add, compareExchange, load } from '#atomics'
 import { tryPinPastWaiters } from '../shared/latch.js'
 import { Frame, Group, JobResult, JobState, Partition, Spare } from '../shared/layout.js'
 import { COUNTER, JOURNAL } from '../shared/slot.js'
@@ -69,7 +69,8 @@ export class Writer {
       words[this.#at + Partition.syscall] = syscall
       words[this.#at + Partition.result] = JobResult.FAILED
     }
-    store(words, this.#at + Partition.job, JobState.IDLE)
+    // STOP may stand there by now, and stays.
+    compareExchange(words, this.#at + Partition.job, JobState.ASKED, JobState.IDLE)
     ringBell(this.#core)
   }
 
@@ -81,6 +82,7 @@ export class Writer {
       const busy: FrameIndex[] = []
       for (const frame of left) if (!(yield* this.#write(frame))) busy.push(frame)
       if (busy.length === left.length) {
+        this.#core.assertRunning()
         const latchAt = arena.frameAt(busy[0]!) + Frame.latch
         yield { kind: 'wait', words, at: latchAt, value: load(words, latchAt), timeoutMs: BUSY_MS }
       }
@@ -115,9 +117,6 @@ export class Writer {
     const { words, arena } = this.#core
     const at = arena.frameAt(frame)
     const cut = words[this.#groupAt + Group.cut]! - 1
-    // In the dirty list first: a frame in it keeps its name while we have the mutex (see isStillOwed).
-    if (load(words, at + Frame.dirtyNext) === 0 || words[at + Frame.partition] !== this.#partition.index + 1)
-      return { kind: 'nothing' }
     const state = load(words, at + Frame.state)
     if (!isOwed(state, cut)) {
       for (

@@ -1,16 +1,14 @@
 /**
- * Condition: an epoch word, and beside it the number of those who wait, so that a signal nobody waits for costs
- * one load.
+ * Condition: an epoch word, and beside it a flag that somebody waits, so that a signal nobody waits for costs one load.
  *
  *   epoch     counts signals; who waits sleeps on the value it read before it looked at what it waits for
- *   waiters   how many are between `enter` and `leave`
+ *   waiters   1: somebody may be asleep, or about to look once more; whoever signals clears it
  *
- * No wakeup is lost: the waiter counts itself in before it reads the epoch and looks; whoever changes what it looks at
- * does so before it reads `waiters`. Either the signaller sees the waiter and changes the epoch, or the waiter, who
- * looked later, sees the change. (The counting is an atomic read-modify-write on both sides or next to one; a signal
- * lost to a death costs a slice.)
+ * No wakeup is lost: the waiter sets the flag before it reads the epoch and looks; whoever changes what it looks at does so
+ * before it reads the flag. Either the signaller sees the flag and changes the epoch, or the waiter, who looked later,
+ * sees the change. A flag and not a count: a waiter that dies leaves nothing behind but one signal too many.
  */
-import { add, load, notify, sub, type Words } from '#atomics'
+import { add, load, notify, store, type Words } from '#atomics'
 import type { CacheError } from './errors.js'
 import { type Deadline, sleep, type Slow } from './wait.js'
 
@@ -29,17 +27,9 @@ export class Condition {
     return this.#epochAt
   }
 
-  /** Counts the caller in. From here on every signal changes the epoch. */
-  enter(): void {
-    add(this.words, this.#waitersAt, 1)
-  }
-
-  leave(): void {
-    sub(this.words, this.#waitersAt, 1)
-  }
-
-  /** Read after `enter` and before the look at what is waited for. */
-  epoch(): number {
+  /** Says that the caller is about to look: the next signal after it changes the epoch, which is returned. */
+  enter(): number {
+    store(this.words, this.#waitersAt, 1)
     return load(this.words, this.#epochAt)
   }
 
@@ -49,6 +39,7 @@ export class Condition {
   }
 
   broadcast(): void {
+    store(this.words, this.#waitersAt, 0)
     add(this.words, this.#epochAt, 1)
     notify(this.words, this.#epochAt)
   }
@@ -58,16 +49,11 @@ export class Condition {
    * wait has to end, and may throw.
    */
   *until<T>(ready: () => T | undefined, look: () => Deadline, expired: () => CacheError): Slow<T> {
-    this.enter()
-    try {
-      for (;;) {
-        const epoch = this.epoch()
-        const value = ready()
-        if (value !== undefined) return value
-        yield* sleep(this.words, this.at, epoch, look(), expired)
-      }
-    } finally {
-      this.leave()
+    for (;;) {
+      const epoch = this.enter()
+      const value = ready()
+      if (value !== undefined) return value
+      yield* sleep(this.words, this.at, epoch, look(), expired)
     }
   }
 }

@@ -58,7 +58,7 @@ export function parseOptions(options: CacheOptions): Config {
   if (entries.length === 0 || entries.length > PARTITIONS_MAX) {
     refuse(`partitions has ${entries.length} entries; 1 to ${PARTITIONS_MAX} are possible`)
   }
-  const groups = [...new Set(entries.map(([, partition]) => partition.group ?? ''))]
+  const groups = [...new Set(entries.map(([, partition]) => groupOf(partition)))]
   const partitions = entries.map(([name, partition]) => parsePartition(name, partition, groups))
   const { policy = 'lru2', threads = 64, flushDelayMs = 5000, dirtyLimit = 2 / 3, traceEntries = 0 } = options
   if (!POLICIES.includes(policy)) refuse(`policy is ${show(policy)}; there are ${POLICIES.join(', ')}`)
@@ -95,8 +95,10 @@ export function parseOptions(options: CacheOptions): Config {
 }
 
 function parsePartition(name: string, options: PartitionOptions, groups: readonly string[]): PartitionConfig {
-  const { path, blockSize, size, offset, readOnly = false, direct = false, group = '' } = options
   const what = `partition '${name}'`
+  if (typeof options !== 'object' || (options as unknown) === null)
+    refuse(`${what} is ${show(options)}; it is an object`)
+  const { path, blockSize, size, offset, readOnly = false, direct = false } = options
   if (typeof path !== 'string' || path === '')
     refuse(`${what}: path is ${show(path)}; it is the name of a file or block device`)
   if (
@@ -125,9 +127,12 @@ function parsePartition(name: string, options: PartitionOptions, groups: readonl
     size: sizeBytes,
     offset: offsetBytes,
     readOnly,
-    group: groups.indexOf(group),
+    group: groups.indexOf(groupOf(options)),
   }
 }
+
+/** The name of a partition's group; of a partition that is none, which is refused later, the default. */
+const groupOf = (options: PartitionOptions | null | undefined): string => options?.group ?? ''
 
 function parseWriteOrder(writeOrder: readonly string[]): readonly string[] {
   const isList = Array.isArray as (value: unknown) => boolean

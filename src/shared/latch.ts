@@ -135,6 +135,8 @@ export function prepareWait(words: Words, at: number, alone: boolean): number {
 
 /**
  * One slice of a wait for somebody to leave; who calls it tries again. False when nobody was in the way any more.
+ * `still` is asked once the bit is set: whether this is the frame to wait for. Who gives up takes the bits away with it:
+ * others must not queue behind a writer that is gone; those that still wait set them again.
  * @throws what `expired` makes, when the deadline is over
  */
 export function* waitOut(
@@ -142,10 +144,16 @@ export function* waitOut(
   at: number,
   alone: boolean,
   deadline: Deadline,
+  still: () => boolean,
   expired: () => CacheError,
 ): Slow<boolean> {
   const word = prepareWait(words, at, alone)
-  if (word === 0) return false
-  yield* sleep(words, at, word, deadline, expired)
+  if (word === 0 || !still()) return false
+  try {
+    yield* sleep(words, at, word, deadline, expired)
+  } catch (error) {
+    wakeAll(words, at)
+    throw error
+  }
   return true
 }

@@ -40,7 +40,7 @@ export const Header = struct(
   'state', // EngineState; atomic, the owner writes
   'bell', // the flush worker's doorbell: an epoch, anyone adds
   'freed', // epoch: a frame may have become free
-  'freedWaiters', // how many wait for it; atomic
+  'freedWaiters', // somebody waits for it; atomic
   'policyMutex', // guards the free list, and the policy's words and heap
   'freeHead', // policy
   'freeCount', // policy
@@ -63,18 +63,17 @@ export const Partition = struct(
   'blocksLow',
   'blocksHigh',
   'fenced', // round: Fence
-  'job', // JobState; the flush worker asks, the writer worker answers: an epoch-free handshake of two threads
+  'job', // JobState; atomic: the flush worker asks, the writer answers, the owner stops
   'jobStart', // first place in the plan; written before `job` by the flush worker, as the next two
   'jobCount',
   'jobClass',
   'result', // JobResult; written by the writer before `job`, as the errno
   'errno',
   'syscall', // 0 pwrite, 1 fsync
-  'failedAt', // the block's frame, for the message; -1 none
 )
 
 export const Fence = { OPEN: 0, FENCED: 1, RETRYING: 2 } as const
-export const JobState = { IDLE: 0, ASKED: 1, STOP: 2, STOPPED: 3 } as const
+export const JobState = { IDLE: 0, ASKED: 1, STOP: 2 } as const
 export const JobResult = { NONE: 0, OK: 1, FAILED: 2 } as const
 
 export const Group = struct(
@@ -86,8 +85,10 @@ export const Group = struct(
   'want', // rounds are wanted until `done` is there
   'done', // everything stamped up to here is durable
   'failures', // how many rounds failed
+  'failedTo', // the last of them spoke for everything stamped up to here
+  'kicked', // a kick waits for this mutex; atomic, anyone sets
   'turn', // epoch: `done`, `failures`, a fence or the dirty count moved
-  'turnWaiters', // how many wait for it; atomic
+  'turnWaiters', // somebody waits for it; atomic
   'delayed', // DelayedKick
   'dirty', // frames with an owed image: the length of the dirty list
   'dirtyHead', // the dirty list: frame plus one
@@ -95,7 +96,7 @@ export const Group = struct(
   'spareHead',
   'spareCount',
   'spareFreed', // epoch: a spare came back, or a round ended
-  'spareWaiters', // how many wait for one; atomic
+  'spareWaiters', // somebody waits for one; atomic
   'pending', // stack of frames whose release waits for this mutex (RELEASED); atomic, anyone pushes
   'settling', // the part of it that the holder of the mutex is finishing: a frame plus one
   'rounds',
@@ -163,8 +164,6 @@ export const Slot = struct(
   'waitsFor', // WaitKind
   'waitsAt', // frame, group or slot of what it waits for
   'waitsSince', // ms since the engine opened
-  'waitsMode',
-  'notes', // how many are noted
 )
 
 export const SlotState = { FREE: 0, LIVE: 1, DEAD: 2 } as const

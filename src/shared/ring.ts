@@ -67,6 +67,11 @@ export class Ring {
     }
   }
 
+  /** Whether there is nothing to pop at this moment. */
+  get isEmpty(): boolean {
+    return load(this.#words, this.#at + TAIL) === load(this.#words, this.#at + HEAD)
+  }
+
   /** The oldest record, as soon as there is one. The epoch is read before the look: a push in between changes it. */
   *pop(deadline: Deadline): Slow<number[]> {
     for (;;) {

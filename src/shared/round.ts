@@ -1,17 +1,19 @@
 /**
- * Numbered rounds of work that others ask for and wait for. Three words beside a condition:
+ * Numbered rounds of work that others ask for and wait for. Words beside a condition:
  *
  *   want       work is asked for up to this number
  *   done       everything up to this number is finished
  *   failures   how often a round ended without
+ *   failedTo   the last of these spoke for everything up to this number
  *
  *   IDLE    want = done           nothing is asked for
  *   WANTED  want is after done    the worker runs rounds, each up to a number of its choice, until done is there:
  *             --finish(number)--> done = number: IDLE, or WANTED if it fell short of want
- *             --fail()----------> failures + 1, want = done: IDLE, and everyone who waits is told
+ *             --fail(number)----> who asked for up to that number is told; WANTED still if somebody asked for more: a
+ *                                 round that failed before one asked says nothing of what one asked for
  *
  * Who waits keeps the number it asked for and the failures it saw then, both read under the lock that guards the
- * words: a round that began earlier does not count unless it went as far. Numbers wrap, see stamp.ts.
+ * words. Numbers wrap, see stamp.ts.
  */
 import { load, type Words } from '#atomics'
 import { Condition } from './condition.js'
@@ -24,6 +26,7 @@ export interface RoundWords {
   readonly want: number
   readonly done: number
   readonly failures: number
+  readonly failedTo: number
   readonly turn: number
   readonly turnWaiters: number
 }
@@ -68,16 +71,18 @@ export class Round extends Condition {
     this.words[this.#at.done] = number
   }
 
-  /** A round failed: what was asked for is given up. @requires the lock of the words; broadcast after it is given up */
-  fail(): void {
-    this.words[this.#at.want] = this.words[this.#at.done]!
+  /** A round failed that spoke for everything up to `number`. @requires the lock of the words; broadcast after it */
+  fail(number: number): void {
+    this.words[this.#at.failedTo] = number
+    if (!isAfter(this.words[this.#at.want]!, number)) this.words[this.#at.want] = this.words[this.#at.done]!
     this.words[this.#at.failures]!++
   }
 
   /** What became of a ticket; undefined while it is open. */
   outcome({ number, failures }: Ticket): 'done' | 'failed' | undefined {
     if (!isAfter(number, load(this.words, this.#at.done))) return 'done'
-    return this.failures === failures ? undefined : 'failed'
+    const isTold = this.failures !== failures && !isAfter(number, load(this.words, this.#at.failedTo))
+    return isTold ? 'failed' : undefined
   }
 
   /** Waits for the outcome. `look` is called at every turn: it may throw, or say how long to be patient from now. */

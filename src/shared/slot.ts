@@ -56,7 +56,7 @@ export class ThreadSlot {
   /** A free journal entry. @throws ERR_DCACHE_GUARDS */
   takeEntry(): number {
     if (this.#free === 0) {
-      if (this.#isClosed) throw new CacheError('ERR_DCACHE_CLOSED', 'this thread is detached from the cache')
+      this.assertAttached()
       throw new CacheError(
         'ERR_DCACHE_GUARDS',
         `this thread holds ${GUARDS_MAX} guards, the most it may; release some`,
@@ -74,6 +74,11 @@ export class ThreadSlot {
 
   get guards(): number {
     return this.#isClosed ? 0 : GUARDS_MAX - this.#free
+  }
+
+  /** @throws ERR_DCACHE_CLOSED */
+  assertAttached(): void {
+    if (this.#isClosed) throw new CacheError('ERR_DCACHE_CLOSED', 'this thread is detached from the cache')
   }
 
   /** No more guards for this thread: it is detached. @requires no guards */
@@ -137,6 +142,7 @@ export function takeOverSlot(arena: Arena, index: SlotIndex, threadId: number): 
 /** @requires no guards held, nothing waited for */
 export function detachSlot(arena: Arena, slot: ThreadSlot): void {
   slot.close()
+  arena.words[slot.at + Slot.threadId] = 0 // the end of this thread is not that of the slot's next
   store(arena.words, slot.at + Slot.state, SlotState.FREE)
 }
 

@@ -9,7 +9,7 @@ import { ringBell } from '../core/bell.js'
 import type { Core } from '../core/core.js'
 import type { CacheEvents } from '../shared/interface.js'
 import { Slot, SlotState } from '../shared/layout.js'
-import { FLUSH_SLOT } from './attach.js'
+import { firstClientSlot, FLUSH_SLOT } from './attach.js'
 
 export interface Adoption {
   adopt(worker: Worker): void
@@ -17,23 +17,29 @@ export interface Adoption {
   end(): void
 }
 
+// One listener on the process, however many caches are open.
+const adoptions = new Set<(worker: Worker) => void>()
+const adoptByAll = (worker: Worker): void => {
+  for (const adopt of adoptions) adopt(worker)
+}
+
 export function adoptWorkers(core: Core, died: (info: CacheEvents['workerDied']) => void): Adoption {
   const adopted = new WeakSet<Worker>()
-  let isEnded = false
   const adopt = (worker: Worker) => {
     if (adopted.has(worker)) return
     adopted.add(worker)
     const { threadId } = worker // -1 once it has ended
     worker.once('exit', () => {
-      if (!isEnded) for (const slot of slotsOf(core, threadId)) bury(core, slot, threadId, died)
+      if (adoptions.has(adopt)) for (const slot of slotsOf(core, threadId)) bury(core, slot, threadId, died)
     })
   }
-  process.on('worker', adopt)
+  if (adoptions.size === 0) process.on('worker', adoptByAll)
+  adoptions.add(adopt)
   return {
     adopt,
     end: () => {
-      isEnded = true
-      process.off('worker', adopt)
+      adoptions.delete(adopt)
+      if (adoptions.size === 0) process.off('worker', adoptByAll)
     },
   }
 }
@@ -56,5 +62,5 @@ function bury(
   const at = core.arena.slotAt(slot) + Slot.state
   if (compareExchange(core.words, at, SlotState.LIVE, SlotState.DEAD) !== SlotState.LIVE) return
   ringBell(core)
-  died({ threadId, slot })
+  if (slot >= firstClientSlot(core.arena.geometry.partitions)) died({ threadId, slot })
 }

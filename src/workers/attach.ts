@@ -36,13 +36,18 @@ export const firstClientSlot = (partitions: number): number => 2 + partitions
  */
 export function attachCache(handle: CacheHandle, options: AttachOptions = {}): CacheClient {
   const arena = openArena(handle)
+  if (load(arena.words, Header.state) !== EngineState.OPEN) {
+    clients.delete(handle.id)
+    throw new CacheError('ERR_DCACHE_CLOSED', `the cache ${handle.id} is closed`)
+  }
   const known = clients.get(handle.id)
   if (known && !known.isDetached) return known
-  if (load(arena.words, Header.state) !== EngineState.OPEN)
-    throw new CacheError('ERR_DCACHE_CLOSED', `the cache ${handle.id} is closed`)
   const { slots, partitions } = arena.geometry
   const slot = attachSlot(arena, firstClientSlot(partitions), slots, threadId)
-  const client = new Client(coreOf(handle, arena, slot, options.mayBlock ?? true))
+  const core = coreOf(handle, arena, slot, options.mayBlock ?? true)
+  const client = new Client(core, () => {
+    forgetClient(handle.id)
+  })
   registerClient(handle.id, client)
   return client
 }
@@ -50,6 +55,11 @@ export function attachCache(handle: CacheHandle, options: AttachOptions = {}): C
 /** The owner's client is what its thread gets when it attaches. */
 export function registerClient(id: string, client: Client): void {
   clients.set(id, client)
+}
+
+/** Its buffer may be collected. */
+export function forgetClient(id: string): void {
+  clients.delete(id)
 }
 
 export function coreOf(handle: CacheHandle, arena: Arena, slot: ThreadSlot, mayBlock: boolean): Core {

@@ -26,7 +26,9 @@ export async function claimFile(key: string, what: string): Promise<Claim> {
               `${what} is open for writing already, here or in another process`,
               { cause },
             )
-          : cause,
+          : new CacheError('ERR_DCACHE_BAD_FILE', `${what}: its claim could not be made: ${cause.message}`, {
+              cause,
+            }),
       )
     })
     server.listen({ path: `\0dcache-${key}` }, resolve)

@@ -54,7 +54,12 @@ export async function startWorker(file: URL, name: string, start: WorkerStart): 
   })
   died.catch(() => undefined)
   const remote = Comlink.wrap<EngineWorker>(nodeEndpoint(worker))
-  await Promise.race([remote.start(start), died])
+  try {
+    await Promise.race([remote.start(start), died])
+  } catch (error) {
+    await worker.terminate()
+    throw CacheError.from(error)
+  }
   worker.removeAllListeners('message')
   return worker
 }

@@ -38,10 +38,10 @@ export class Crew {
 
   /** Resolves when all are ready. @throws ERR_DCACHE_WORKER_DIED */
   async start(): Promise<void> {
-    await Promise.all([
-      this.#startFlush(),
-      ...this.#core.partitions.map(({ index }) => this.#startWriter(index)),
-    ])
+    // All of them, also when one fails: stop() has to see every one that did start.
+    const starts = [this.#startFlush(), ...this.#core.partitions.map(({ index }) => this.#startWriter(index))]
+    const failed = (await Promise.allSettled(starts)).find((start) => start.status === 'rejected')
+    if (failed) throw failed.reason
   }
 
   /** Lets each finish the write that it is at, and waits until all are gone. */

@@ -2,76 +2,109 @@
  * The files of the partitions: opened once, by the owner, checked, and guarded against a second writer. Everybody uses
  * these descriptors: one opened by a worker would die with it, and its number would soon be a foreign file's.
  */
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, type Stats } from 'node:fs'
-import { type PartitionConfig } from '../shared/config.js'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  rmSync,
+  type Stats,
+} from 'node:fs'
+import { dirname } from 'node:path'
+import type { PartitionConfig } from '../shared/config.js'
 import { CacheError } from '../shared/errors.js'
 import { claimFile, type Claim } from './claim.js'
 
 export interface OpenFile {
+  readonly partition: PartitionConfig
   readonly fd: number
   /** Where the partition begins, bytes. */
   readonly offset: number
   readonly blocks: number
+  /** How many bytes the file has to be extended to; undefined: it is long enough. */
+  readonly extendTo: number | undefined
+  /** The file was not there before. */
+  readonly isNew: boolean
 }
 
 /**
- * Opens all, or none. On failure every descriptor and claim is given back, and no file was changed.
+ * Opens all, or none. On failure every descriptor and claim is given back, and no file was changed. Files are extended
+ * later (`extendFiles`), when nothing else can be refused.
  * @throws ERR_DCACHE_BAD_FILE, ERR_DCACHE_READ_ONLY, ERR_DCACHE_IN_USE
  */
 export async function openFiles(
   partitions: readonly PartitionConfig[],
 ): Promise<{ files: OpenFile[]; claims: Claim[] }> {
-  const opened: { partition: PartitionConfig; fd: number; stats: Stats }[] = []
+  const opened: Opened[] = []
   const claims: Claim[] = []
   try {
-    for (const partition of partitions) {
-      const fd = openOne(partition)
-      opened.push({ partition, fd, stats: fstatSync(fd) })
-    }
-    const sizes = opened.map(({ partition, fd, stats }) => sizeOf(partition, fd, stats))
-    assertDisjoint(
-      opened.map(({ partition, stats }, i) => ({
-        partition,
-        file: fileKey(stats),
-        start: partition.offset,
-        end: partition.offset + sizes[i]!,
-      })),
+    for (const partition of partitions) opened.push(openOne(partition))
+    const files = opened.map(measure)
+    assertDisjoint(files.map((file, i) => extentOf(file, opened[i]!.key)))
+    const writable = new Map(
+      opened.filter(({ partition }) => !partition.readOnly).map(({ partition, key }) => [key, partition]),
     )
-    const writable = new Set(
-      opened.filter(({ partition }) => !partition.readOnly).map(({ stats }) => fileKey(stats)),
-    )
-    for (const key of writable) {
-      const { partition } = opened.find(({ stats }) => fileKey(stats) === key)!
-      claims.push(await claimFile(key, `partition '${partition.name}': ${partition.path}`))
-    }
-    opened.forEach(({ partition, fd, stats }, i) => {
-      if (stats.isFile() && partition.size !== undefined && stats.size < partition.offset + sizes[i]!)
-        ftruncateSync(fd, partition.offset + sizes[i]!)
-    })
-    return {
-      files: opened.map(({ partition, fd }, i) => ({
-        fd,
-        offset: partition.offset,
-        blocks: sizes[i]! / partition.blockSize,
-      })),
-      claims,
-    }
+    for (const [key, { name, path }] of writable)
+      claims.push(await claimFile(key, `partition '${name}': ${path}`))
+    return { files, claims }
   } catch (error) {
     for (const { fd } of opened) closeSync(fd)
     for (const claim of claims) claim.release()
+    removeCreated(opened)
     throw error
   }
 }
 
-function openOne(partition: PartitionConfig): number {
-  const { path, name, readOnly, size } = partition
-  const flags = readOnly ? constants.O_RDONLY : constants.O_RDWR
+/** Makes the files as long as their partitions say, and their names durable. @throws ERR_DCACHE_BAD_FILE */
+export function extendFiles(files: readonly OpenFile[]): void {
+  for (const { partition, fd, extendTo, isNew } of files) {
+    withCause(partition, () => {
+      if (extendTo !== undefined) ftruncateSync(fd, extendTo)
+      if (extendTo !== undefined) fsyncSync(fd)
+      if (isNew) syncFolder(dirname(partition.path))
+    })
+  }
+}
+
+/** Removes the files that opening created, when it fails after all. */
+export function removeCreated(files: readonly { partition: PartitionConfig; isNew: boolean }[]): void {
+  for (const { partition, isNew } of files) if (isNew) rmSync(partition.path, { force: true })
+}
+
+interface Opened {
+  readonly partition: PartitionConfig
+  readonly fd: number
+  readonly stats: Stats
+  readonly isNew: boolean
+  /** The file's identity: by device and inode, not by name. */
+  readonly key: string
+}
+
+function openOne(partition: PartitionConfig): Opened {
+  const { path, readOnly, size } = partition
+  // O_NONBLOCK: a pipe is to be refused, not waited for.
+  const flags = (readOnly ? constants.O_RDONLY : constants.O_RDWR) | constants.O_NONBLOCK
+  const mayCreate = size !== undefined && !readOnly
+  return withCause(partition, () => {
+    const isNew = mayCreate && !existsSync(path)
+    const fd = openSync(path, isNew ? flags | constants.O_CREAT | constants.O_EXCL : flags, 0o666)
+    const stats = fstatSync(fd)
+    const key = stats.isBlockDevice() ? `device-${stats.rdev}` : `${stats.dev}-${stats.ino}`
+    return { partition, fd, stats, isNew, key }
+  })
+}
+
+/** Runs calls on a partition's file; the system's error becomes the cause of one that names the partition. */
+function withCause<T>(partition: PartitionConfig, calls: () => T): T {
   try {
-    return openSync(path, flags)
+    return calls()
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException
-    if (code === 'ENOENT' && size !== undefined && !readOnly)
-      return openSync(path, flags | constants.O_CREAT, 0o666)
+    const { name, path, readOnly } = partition
     if (code === 'EACCES' || code === 'EROFS' || code === 'EPERM') {
       const hint = readOnly
         ? 'it may not be read'
@@ -82,6 +115,33 @@ function openOne(partition: PartitionConfig): number {
       code === 'ENOENT' ? 'there is no such file; give a size to create it' : (cause as Error).message
     throw new CacheError('ERR_DCACHE_BAD_FILE', `partition '${name}': ${path}: ${hint}`, { cause })
   }
+}
+
+function measure({ partition, fd, stats, isNew }: Opened): OpenFile {
+  const bytes = sizeOf(partition, fd, stats)
+  const end = partition.offset + bytes
+  return {
+    partition,
+    fd,
+    offset: partition.offset,
+    blocks: bytes / partition.blockSize,
+    extendTo: stats.isFile() && stats.size < end ? end : undefined,
+    isNew,
+  }
+}
+
+const extentOf = ({ partition, offset, blocks }: OpenFile, file: string): Extent => ({
+  partition,
+  file,
+  start: offset,
+  end: offset + blocks * partition.blockSize,
+})
+
+/** A new name is in its folder, and lost with it unless that is synced too. */
+function syncFolder(path: string): void {
+  const fd = openSync(path, constants.O_RDONLY)
+  fsyncSync(fd)
+  closeSync(fd)
 }
 
 /** Bytes of the partition within its file. */
@@ -121,9 +181,6 @@ function deviceSize(fd: number): number {
   }
   return readable
 }
-
-const fileKey = (stats: Stats): string =>
-  `${stats.isBlockDevice() ? 'device' : stats.dev}-${stats.isBlockDevice() ? stats.rdev : stats.ino}`
 
 interface Extent {
   readonly partition: PartitionConfig

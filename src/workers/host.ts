@@ -4,9 +4,9 @@
  *   open files -> format memory -> start flush worker and writers -> OPEN
  *   OPEN --close: no guards, flush--> CLOSING --nobody got in meanwhile, flush--> CLOSED -> workers gone -> files closed
  *   OPEN --abandon--> CLOSED, without a flush
- *   OPEN --engine workers keep ending--> BROKEN: nothing is written any more, memory can still be read
+ *   OPEN --engine workers keep ending--> BROKEN: nothing is written any more; abandon says what is lost
  */
-import { load, store } from '#atomics'
+import { compareExchange, load, store } from '#atomics'
 import { EventEmitter } from 'node:events'
 import { randomBytes } from 'node:crypto'
 import { closeSync } from 'node:fs'
@@ -17,21 +17,21 @@ import { evictClean } from '../core/forget.js'
 import { eventsOf, formatArena } from '../core/format.js'
 import { imageStamps } from '../core/images.js'
 import { retry } from '../core/retry.js'
-import { flush } from '../core/rounds.js'
-import { type Config, parseOptions } from '../shared/config.js'
+import { flush, tryLockRound, unlockRound } from '../core/rounds.js'
+import { type Config, geometryOf, parseOptions } from '../shared/config.js'
 import { CacheError } from '../shared/errors.js'
 import type { BlockCache, CacheEvents, CacheHandle, CacheOptions, LostBlock } from '../shared/interface.js'
-import { EngineState, Frame, Header, Slot, SlotState, VERSION } from '../shared/layout.js'
+import { EngineState, Frame, type Geometry, Header, Slot, SlotState, VERSION } from '../shared/layout.js'
 import { attachSlot } from '../shared/slot.js'
 import { classOf } from '../shared/stamp.js'
 import { TRACE } from '../shared/trace.js'
 import { Deadline, runAsync } from '../shared/wait.js'
 import { adoptWorkers, type Adoption } from './adopt.js'
-import { coreOf, idWords, OWNER_SLOT, registerClient } from './attach.js'
+import { coreOf, firstClientSlot, forgetClient, idWords, OWNER_SLOT, registerClient } from './attach.js'
 import type { Claim } from './claim.js'
 import { Crew } from './crew.js'
 import { eventOf, STOP_RECORD } from './events.js'
-import { type OpenFile, openFiles } from './files.js'
+import { extendFiles, type OpenFile, openFiles, removeCreated } from './files.js'
 
 /**
  * Opens a cache; the calling thread owns it. Nothing is left behind when it fails.
@@ -39,15 +39,18 @@ import { type OpenFile, openFiles } from './files.js'
  */
 export async function openCache(options: CacheOptions): Promise<BlockCache> {
   const config = parseOptions(options)
+  const geometry = geometryOf(config)
   const { files, claims } = await openFiles(config.partitions)
   let host: Host | undefined
   try {
-    host = new Host(config, files, claims)
+    host = new Host(config, geometry, files, claims)
+    extendFiles(files)
     await host.start()
     return host
   } catch (error) {
     if (host) await host.stop()
     else closeFiles(files, claims)
+    removeCreated(files)
     throw error
   }
 }
@@ -64,13 +67,13 @@ class Host extends Client implements BlockCache {
   readonly #claims: readonly Claim[]
   readonly #adoption: Adoption
   readonly #crew: Crew
-  #isStopped = false
+  #stopping: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
-  constructor(config: Config, files: readonly OpenFile[], claims: readonly Claim[]) {
+  constructor(config: Config, geometry: Geometry, files: readonly OpenFile[], claims: readonly Claim[]) {
     const id = randomBytes(8).toString('hex')
     const { low, high } = idWords(id)
-    const arena = formatArena(config, files.map((file) => file.blocks), low, high) // prettier-ignore
+    const arena = formatArena(config, geometry, files.map((file) => file.blocks), low, high) // prettier-ignore
     const handle: CacheHandle = {
       dcache: VERSION,
       id,
@@ -133,8 +136,11 @@ class Host extends Client implements BlockCache {
   }
 
   async abandon(): Promise<LostBlock[]> {
-    if (this.#isStopped) return []
     await this.stop()
+    // Releases that were left to others are changes too.
+    for (let group = 0; group < this.core.arena.geometry.groups; group++) {
+      if (tryLockRound(this.core, group)) unlockRound(this.core, group)
+    }
     return this.#lostBlocks()
   }
 
@@ -142,35 +148,52 @@ class Host extends Client implements BlockCache {
     await this.close()
   }
 
+  /** The owner's thread is attached as long as the cache is open. */
+  override detach(): void {
+    throw new CacheError(
+      'ERR_DCACHE_BAD_OPTION',
+      'the owner of a cache closes it: await close(), or `await using`',
+    )
+  }
+
   async #close(): Promise<void> {
-    if (this.#isStopped) return
+    if (this.#stopping !== undefined) return this.#stopping
     const everything = Array.from({ length: this.core.arena.geometry.groups }, (_, group) => ({ group }))
     this.#assertNoGuards()
     await runAsync(flush(this.core, everything))
-    store(this.core.words, Header.state, EngineState.CLOSING)
+    const { words } = this.core
+    if (compareExchange(words, Header.state, EngineState.OPEN, EngineState.CLOSING) !== EngineState.OPEN) {
+      if (load(words, Header.state) === EngineState.CLOSED) return this.stop()
+      throw this.core.notOpen()
+    }
     try {
       // Whoever got in since the first look is seen now, and whoever comes later sees CLOSING.
       this.#assertNoGuards()
       await runAsync(flush(this.core, everything))
     } catch (error) {
-      store(this.core.words, Header.state, EngineState.OPEN)
+      compareExchange(words, Header.state, EngineState.CLOSING, EngineState.OPEN)
       throw error
     }
     await this.stop()
   }
 
-  /** Stops the workers, waits for calls into the system, closes the files. Also of an engine that started half-way. */
-  async stop(): Promise<void> {
-    this.#isStopped = true
+  /** Stops the workers, waits for calls into the system, closes the files; once. Also of an engine that started half-way. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  async #stop(): Promise<void> {
     const { core } = this
     if (core.tracer.on) core.tracer.record(TRACE['proc.stop'], 0, 0, 0)
     store(core.words, Header.state, EngineState.CLOSED)
-    this.#adoption.end()
     eventsOf(core.arena).tryPush(...STOP_RECORD)
     this.#wakeAll()
     await this.#crew.stop()
     await this.#ioIsOver()
+    this.#adoption.end()
     closeFiles(this.#files, this.#claims)
+    forgetClient(this.handle.id)
   }
 
   /** Waits until no thread is inside a system call on the files. */
@@ -188,7 +211,7 @@ class Host extends Client implements BlockCache {
     const { words, arena } = this.core
     for (let slot = 0; slot < arena.geometry.slots; slot++) {
       const at = arena.slotAt(slot)
-      const isWriter = slot > OWNER_SLOT && slot < 2 + arena.geometry.partitions
+      const isWriter = slot > OWNER_SLOT && slot < firstClientSlot(arena.geometry.partitions)
       if (isWriter || words[at + Slot.state] !== SlotState.LIVE || words[at + Slot.guards] === 0) continue
       throw new CacheError(
         'ERR_DCACHE_GUARDS_HELD',
@@ -215,7 +238,10 @@ class Host extends Client implements BlockCache {
 
   /** The engine can't go on: who waits for it is told at once. */
   #breakDown(): void {
-    store(this.core.words, Header.state, EngineState.BROKEN)
+    const { words } = this.core
+    if (compareExchange(words, Header.state, EngineState.OPEN, EngineState.BROKEN) !== EngineState.OPEN) {
+      compareExchange(words, Header.state, EngineState.CLOSING, EngineState.BROKEN)
+    }
     this.#wakeAll()
   }
 
@@ -227,7 +253,7 @@ class Host extends Client implements BlockCache {
   /** Tells listeners what the flush worker found, as long as the engine is open; the process need not stay for it. */
   async #readEvents(): Promise<void> {
     const events = eventsOf(this.core.arena)
-    for (;;) {
+    while (this.#stopping === undefined || !events.isEmpty) {
       const record = await runAsync(events.pop(new Deadline(Infinity)), undefined, true)
       const event = eventOf(this.core, record)
       if (event === undefined) return
