@@ -228,7 +228,7 @@ function checkGroup(core: Core, group: number, broken: string[]): void {
   }) // prettier-ignore
 }
 
-/** What is left when nobody is in anywhere: for tests, and for close. */
+/** What is left when nobody is in anywhere: for tests. */
 export function checkQuiet(core: Core): string[] {
   const broken = check(core)
   for (let frame = 0; frame < core.arena.geometry.blocks; frame++) {

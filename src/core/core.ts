@@ -129,17 +129,7 @@ export class Core {
   }
 
   notOpen(): CacheError {
-    switch (load(this.words, Header.state)) {
-      case EngineState.BROKEN:
-        return new CacheError(
-          'ERR_DCACHE_WORKER_DIED',
-          'a worker of the engine ended; nothing is written any more',
-        )
-      case EngineState.ORPHANED:
-        return new CacheError('ERR_DCACHE_ORPHANED', 'the thread that owned the cache ended')
-      default:
-        return new CacheError('ERR_DCACHE_CLOSED', 'the cache is closed')
-    }
+    return notOpenError(this.words)
   }
 
   /** `block 12 of 'data'` for the block that a frame holds; for messages. */
@@ -148,6 +138,21 @@ export class Core {
     const partition = this.words[at + Frame.partition]! - 1
     const name = this.partitions[partition]?.name
     return name === undefined ? `frame ${frame}` : `block ${blockOf(this.words, at)} of '${name}'`
+  }
+}
+
+/** Why an engine is not open. */
+export function notOpenError(words: Words): CacheError {
+  switch (load(words, Header.state)) {
+    case EngineState.BROKEN:
+      return new CacheError(
+        'ERR_DCACHE_WORKER_DIED',
+        'the workers of the engine keep ending; nothing is written any more',
+      )
+    case EngineState.ORPHANED:
+      return new CacheError('ERR_DCACHE_ORPHANED', 'the thread that owned the cache ended')
+    default:
+      return new CacheError('ERR_DCACHE_CLOSED', 'the cache is closed')
   }
 }
 

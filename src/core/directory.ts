@@ -90,6 +90,7 @@ export function chain(
   low: number,
   high: number,
 ): void {
+  stripeOf(core, head).assertHeld(core.slot.index)
   const { words, arena } = core
   const at = arena.frameAt(frame)
   words[at + Frame.blockLow] = low
@@ -104,6 +105,7 @@ export function chain(
  * @requires the stripe of its head; the frame's latch
  */
 export function unchain(core: Core, frame: FrameIndex): void {
+  stripeOf(core, headOf(core, frame)).assertHeld(core.slot.index)
   const { words, arena } = core
   const at = arena.frameAt(frame)
   let linkAt = arena.headsAt + headOf(core, frame)

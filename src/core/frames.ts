@@ -154,6 +154,7 @@ export function freeFrame(core: Core, frame: FrameIndex): boolean {
 
 /** @requires policy mutex; the frame's latch; no name */
 export function pushFree(core: Core, frame: FrameIndex): void {
+  core.policyMutex.assertHeld(core.slot.index)
   const { words } = core
   words[core.arena.frameAt(frame) + Frame.policySlot] = words[Header.freeHead]!
   words[Header.freeHead] = frame + 1
@@ -162,6 +163,7 @@ export function pushFree(core: Core, frame: FrameIndex): void {
 
 /** A free frame, latched; -1 if there is none. @requires policy mutex */
 function popFree(core: Core): FrameIndex {
+  core.policyMutex.assertHeld(core.slot.index)
   const { words, arena, slot } = core
   const link = words[Header.freeHead]!
   if (link === 0) return -1
@@ -181,6 +183,7 @@ function popFree(core: Core): FrameIndex {
  * @requires policy mutex
  */
 function popVictim(core: Core): FrameIndex {
+  core.policyMutex.assertHeld(core.slot.index)
   const { words, arena, slot, policy } = core
   for (let left = policy.size(); left > 0; left--) {
     const frame = policy.victim()

@@ -32,6 +32,7 @@ export interface Range {
  * @requires round mutex, the frame's latch
  */
 export function bindUndo(core: Core, group: number, frame: FrameIndex, range: Range): boolean {
+  core.rounds[group]!.assertHeld(core.slot.index)
   const { words, arena } = core
   const groupAt = arena.groupAt(group)
   const spare = words[groupAt + Group.spareHead]! - 1
@@ -79,6 +80,7 @@ export function applyUndo(core: Core, frame: FrameIndex): void {
  * @requires round mutex, the frame's latch, CHANGING
  */
 export function commit(core: Core, group: number, frame: FrameIndex, writeClass: number): void {
+  core.rounds[group]!.assertHeld(core.slot.index)
   const { words, arena } = core
   const at = arena.frameAt(frame)
   const groupAt = arena.groupAt(group)
@@ -98,6 +100,7 @@ export function commit(core: Core, group: number, frame: FrameIndex, writeClass:
  * @requires round mutex, the frame's latch, CHANGING, the frame's bytes as they were
  */
 export function uncommit(core: Core, group: number, frame: FrameIndex): void {
+  core.rounds[group]!.assertHeld(core.slot.index)
   // The frame keeps its image: the undo is needed only while a writer may be reading it.
   const cut = core.words[core.arena.groupAt(group) + Group.cut]! - 1
   stampUndo(core, frame, (stamp) => cut >= 0 && isOwed(stamp, cut))
@@ -129,6 +132,7 @@ export function dropAsides(
   frame: FrameIndex,
   drop: (stamp: number) => boolean,
 ): void {
+  core.rounds[group]!.assertHeld(core.slot.index)
   const { words, arena } = core
   let linkAt = arena.frameAt(frame) + Frame.aside
   for (let link = words[linkAt]!; link !== 0; link = words[linkAt]!) {
@@ -167,6 +171,7 @@ export const spareData = (core: Core, spare: SpareIndex): number => core.arena.g
 
 /** Takes a frame whose images are all durable, or forgotten, out of the dirty list. @requires round mutex */
 export function unlinkDirty(core: Core, group: number, frame: FrameIndex): void {
+  core.rounds[group]!.assertHeld(core.slot.index)
   const { words, arena } = core
   const groupAt = arena.groupAt(group)
   const at = arena.frameAt(frame)
@@ -195,6 +200,7 @@ export function dirtyFrames(core: Core, group: number): FrameIndex[] {
 export const LIST_END = -1
 
 export function linkDirty(core: Core, group: number, frame: FrameIndex): void {
+  core.rounds[group]!.assertHeld(core.slot.index)
   const { words, arena } = core
   const groupAt = arena.groupAt(group)
   const at = arena.frameAt(frame)

@@ -4,7 +4,7 @@
  */
 import { load } from '#atomics'
 import { CacheError } from '../shared/errors.js'
-import { PINS, waitOut, WRITER, writerOf } from '../shared/latch.js'
+import { waitOut, WRITER, writerOf } from '../shared/latch.js'
 import { Frame, Group, GUARDS_MAX, Slot } from '../shared/layout.js'
 import { clockMs, COUNTER, JOURNAL } from '../shared/slot.js'
 import { STALL_BUCKETS, stallBucket } from '../shared/stalls.js'
@@ -153,16 +153,16 @@ export function* waitForLatch(core: Core, request: Request, frame: FrameIndex): 
     if (waited) slot.count(COUNTER.latchStalls)
   } finally {
     slot.waitsNoMore()
-    if (request.mode !== 'read') countStall(core, startMs)
+    countStall(core, startMs, request.mode !== 'read')
   }
 }
 
-/** A writer waited: for somebody in its block, for a spare, or for the dirty limit. */
-function countStall(core: Core, startMs: number): void {
+/** Somebody waited: for who is in a block, for a spare, or for the dirty limit. Writers' waits make the histogram. */
+function countStall(core: Core, startMs: number, isWriter = true): void {
   const { arena, slot } = core
   const ms = performance.now() - startMs
   slot.count(COUNTER.stallTimeMs, ms)
-  arena.words[arena.stallsAt + slot.index * STALL_BUCKETS + stallBucket(ms)]!++
+  if (isWriter) arena.words[arena.stallsAt + slot.index * STALL_BUCKETS + stallBucket(ms)]!++
 }
 
 /** Who is in a frame: for messages. */
@@ -170,9 +170,22 @@ function holderText(core: Core, frame: FrameIndex): string {
   const { words, arena } = core
   const word = load(words, arena.frameAt(frame) + Frame.latch)
   const writer = writerOf(word)
-  if ((word & WRITER) === 0) return `to read by ${word & PINS} guard(s)`
+  if ((word & WRITER) === 0) return `to read by ${readersText(core, frame)}`
   const heldMs = (clockMs() - words[arena.frameAt(frame) + Frame.since]!) | 0
   return `alone by thread ${words[arena.slotAt(writer) + Slot.threadId]!} (slot ${writer}) for ${heldMs} ms`
+}
+
+/** The threads whose journals have a pin on the frame. */
+function readersText({ words, arena }: Core, frame: FrameIndex): string {
+  const held = (frame << 2) | JOURNAL.HELD
+  const readers: string[] = []
+  for (let slot = 0; slot < arena.geometry.slots; slot++) {
+    const start = arena.journalAt(slot)
+    const count = words.subarray(start, start + GUARDS_MAX).filter((entry) => entry === held).length
+    if (count > 0)
+      readers.push(`thread ${words[arena.slotAt(slot) + Slot.threadId]!} (slot ${slot}, ${count} guards)`)
+  }
+  return readers.join(', ')
 }
 
 /** Whether a guard of this thread has a pin on the frame. Slow paths only. */

@@ -28,5 +28,5 @@ export const waitAsync: (
   { async: false; value: 'not-equal' | 'timed-out' } | { async: true; value: Promise<'ok' | 'timed-out'> } =
   Atomics.waitAsync
 
-/** Wakes everyone who sleeps on the word: blocked and awaiting threads may be mixed there (DESIGN: epoch words). */
+/** Wakes everyone who sleeps on the word: blocked and awaiting threads may be mixed there. */
 export const notify: (words: Words, at: number) => number = Atomics.notify

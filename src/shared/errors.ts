@@ -33,7 +33,8 @@ export const CODES = {
   ERR_DCACHE_READ_FAILED: 'the system could not read the block; nothing was cached, try again',
   ERR_DCACHE_FENCED:
     'a write or fsync failed; the data is still dirty in memory: repair, then retry(partition)',
-  ERR_DCACHE_WORKER_DIED: 'a worker of the engine ended; what was not flushed is still in memory',
+  ERR_DCACHE_WORKER_DIED:
+    'workers of the engine keep ending: nothing is written any more; abandon() lists what is lost',
   ERR_DCACHE_ORPHANED: 'the thread that owned the cache ended; open it again',
 } as const
 

@@ -195,7 +195,7 @@ export interface Holder {
   readonly threadId: number
   readonly alive: boolean
   readonly what: 'holds' | 'waits'
-  /** read, modify: a block; frame, dirty, spare, flush, lock: what a thread waits for beside blocks. */
+  /** read, modify: a block; frame, dirty, spare, flush: what a thread waits for beside blocks. */
   readonly mode: 'read' | 'modify' | 'frame' | 'dirty' | 'spare' | 'flush'
   readonly partition: string | undefined
   readonly block: number | undefined

@@ -22,7 +22,7 @@ const CONTENDED = 0x100
 const HOLDER = 0xff
 const SPINS = 200
 
-/** DCACHE_DEBUG=1 asserts the locking contracts (`@requires`, `@takes`, the order of ranks) at run time. */
+/** DCACHE_DEBUG=1 asserts the locking contracts at run time: the order of ranks, and who holds what. */
 export const DEBUG = process.env['DCACHE_DEBUG'] === '1'
 let held: Mutex[] = []
 

@@ -5,7 +5,7 @@
 import { load } from '#atomics'
 import { threadId } from 'node:worker_threads'
 import { Client } from '../core/client.js'
-import { Core } from '../core/core.js'
+import { Core, notOpenError } from '../core/core.js'
 import { FileDevice } from '../core/file-device.js'
 import { Arena } from '../shared/arena.js'
 import { show } from '../shared/config.js'
@@ -38,7 +38,7 @@ export function attachCache(handle: CacheHandle, options: AttachOptions = {}): C
   const arena = openArena(handle)
   if (load(arena.words, Header.state) !== EngineState.OPEN) {
     clients.delete(handle.id)
-    throw new CacheError('ERR_DCACHE_CLOSED', `the cache ${handle.id} is closed`)
+    throw notOpenError(arena.words)
   }
   const known = clients.get(handle.id)
   if (known && !known.isDetached) return known

@@ -14,9 +14,9 @@ import { JobState, Partition, Slot, SlotState } from '../shared/layout.js'
 import { writerSlot } from './attach.js'
 import { startWorker } from './control.js'
 
-/** So many replacements within a second mean that it is no accident. */
-const DEATHS_MAX = 5
-const DEATHS_MS = 1000
+/** So many replacements in so short a time mean that it is no accident. */
+const DEATHS_MAX = 20
+const DEATHS_MS = 2000
 
 export class Crew {
   readonly #core: Core
@@ -85,12 +85,13 @@ export class Crew {
   #replace(again: () => Promise<void>, cause: unknown): void {
     this.#deathsAtMs.push(performance.now())
     const first = this.#deathsAtMs.at(-DEATHS_MAX)
+    if (this.#isStopping) return
     if (first !== undefined && performance.now() - first < DEATHS_MS) {
       this.#giveUp(cause)
       return
     }
     again().catch((error: unknown) => {
-      this.#giveUp(error)
+      this.#replace(again, error) // it ended before it was ready
     })
   }
 
