@@ -1,0 +1,178 @@
+// The whole core in one thread: clients, the flusher and the writers on one arena, over devices in memory. Nothing
+// runs unless the test lets it: `step` moves the flusher and the writers, and where a client's Sync call would sleep
+// they are moved instead. So every run is the same again, and a sleep that nobody would end is an error at once.
+
+import { finishLoading, setSleeper } from './inline-sleep.js'
+import { wait } from '#dist/shared/atomics.js'
+import { checkQuiet } from '#dist/core/check.js'
+import { Client } from '#dist/core/client.js'
+import { Core } from '#dist/core/core.js'
+import { Flusher } from '#dist/core/flusher.js'
+import { evictClean } from '#dist/core/forget.js'
+import { formatArena } from '#dist/core/format.js'
+import { retry } from '#dist/core/retry.js'
+import type { RoundEvent } from '#dist/core/fence.js'
+import { Writer } from '#dist/core/writer.js'
+import type { Arena } from '#dist/shared/arena.js'
+import { geometryOf, parseOptions } from '#dist/shared/config.js'
+import type { CacheOptions } from '#dist/shared/interface.js'
+import { attachSlot } from '#dist/shared/slot.js'
+import { runSync } from '#dist/shared/wait.js'
+import { FLUSH_SLOT, firstClientSlot, writerSlot } from '#dist/workers/attach.js'
+import type { MemoryDevice } from './memory-device.js'
+import { memoryFor } from './memory-size.js'
+
+finishLoading(wait)
+
+export interface InlinePartition {
+  readonly device: MemoryDevice
+  /** Bytes. */
+  readonly blockSize: number
+  readonly group?: string
+  readonly readOnly?: boolean
+}
+
+export interface InlineOptions extends Omit<CacheOptions, 'partitions' | 'memory'> {
+  /** How many blocks the cache holds. */
+  readonly blocks: number
+  readonly partitions: Readonly<Record<string, InlinePartition>>
+}
+
+/** A client sleeps, and neither the flusher nor a writer can do anything about it. */
+export class StuckError extends Error {
+  override readonly name = 'StuckError'
+}
+
+export class InlineEngine {
+  readonly arena: Arena
+  /** The first client; its Sync calls wait by moving the flusher and the writers. */
+  readonly client: Client
+  readonly core: Core
+  readonly flusher: Flusher
+  readonly writers: readonly Writer[]
+  /** What the flusher would tell the owner. */
+  readonly events: RoundEvent[] = []
+  readonly #partitions: readonly (readonly [string, InlinePartition])[]
+  readonly #writeOrder: readonly string[]
+  readonly #policy: 'lru2' | '2q'
+  #isStepping = false
+
+  constructor({ blocks, partitions, ...rest }: InlineOptions) {
+    this.#partitions = Object.entries(partitions)
+    const config = parseOptions({
+      threads: 4,
+      // A round begins when the test wants it, not after a time.
+      flushDelayMs: 2 ** 31 - 1,
+      ...rest,
+      memory: memoryFor(blocks, Object.values(partitions)),
+      partitions: Object.fromEntries(
+        this.#partitions.map(([name, { blockSize, group, readOnly = false }]) => [
+          name,
+          { path: name, blockSize, readOnly, ...(group === undefined ? {} : { group }) },
+        ]),
+      ),
+    })
+    this.#writeOrder = config.writeOrder
+    this.#policy = config.policy
+    const sizes = this.#partitions.map(([, { device, blockSize }]) => device.sizeBytes / blockSize)
+    this.arena = formatArena(config, geometryOf(config), sizes, 0, 0)
+    setSleeper(this.arena.buffer, (words, at, value) => {
+      this.#moveOthers(words, at, value)
+    })
+    this.flusher = new Flusher(this.#coreIn(FLUSH_SLOT), config.flushDelayMs, (event) => {
+      this.events.push(event)
+    })
+    this.writers = sizes.map((_, index) => new Writer(this.#coreIn(writerSlot(index)), index))
+    this.core = this.#coreIn(firstClientSlot(sizes.length))
+    this.client = new Client(this.core)
+  }
+
+  /** Another client, as another thread would have it. */
+  attach(): Client {
+    const first = firstClientSlot(this.#partitions.length)
+    return new Client(this.#coreIn(first, this.arena.geometry.slots))
+  }
+
+  /** Takes the flusher as far as it goes without waiting. */
+  stepFlusher(): void {
+    this.#stepping(() => {
+      this.flusher.step()
+    })
+  }
+
+  /** A writer does its job; false if it has none. */
+  stepWriter(partition: number): boolean {
+    const writer = this.writers[partition]!
+    if (!writer.isAsked) return false
+    this.#stepping(() => {
+      writer.runJob()
+    })
+    return true
+  }
+
+  /** The flusher, then each writer that has something to do. True if anything moved. */
+  step(): boolean {
+    const before = this.#progress()
+    this.stepFlusher()
+    this.writers.forEach((_, partition) => this.stepWriter(partition))
+    return this.#progress() !== before
+  }
+
+  /** Steps until nothing moves any more. */
+  settle(): void {
+    while (this.step()) if (!this.flusher.isBusy && !this.writers.some((writer) => writer.isAsked)) return
+  }
+
+  evictClean(): number {
+    return evictClean(this.core)
+  }
+
+  /** @throws ERR_DCACHE_FENCED */
+  retry(partition: string): void {
+    runSync(retry(this.core, this.client.partition(partition).view), true)
+  }
+
+  /** Every broken invariant when nobody is in anywhere. */
+  checkQuiet(): string[] {
+    return checkQuiet(this.core)
+  }
+
+  #coreIn(slot: number, end = slot + 1): Core {
+    return new Core(this.arena, attachSlot(this.arena, slot, end, slot), {
+      names: this.#partitions.map(([name]) => name),
+      writeOrder: this.#writeOrder,
+      policy: this.#policy,
+      devices: this.#partitions.map(([, { device }]) => device),
+      mayBlock: true,
+    })
+  }
+
+  #stepping(step: () => void): void {
+    if (this.#isStepping) throw new StuckError('a worker is to move while another one is at work')
+    this.#isStepping = true
+    try {
+      step()
+    } finally {
+      this.#isStepping = false
+    }
+  }
+
+  /** In place of a sleep. @throws StuckError when the sleep would never end */
+  #moveOthers(words: Int32Array<SharedArrayBuffer>, at: number, value: number): void {
+    const where = `word ${at} (value ${value}) of the arena`
+    if (this.#isStepping) throw new StuckError(`a worker, or a client called by one, would sleep on ${where}`)
+    if (!this.step() && words[at] === value)
+      throw new StuckError(`a client sleeps on ${where}; nothing moves any more: ${this.#describe()}`)
+  }
+
+  /** All words of groups and partitions: whatever the flusher and the writers do shows there. */
+  #progress(): string {
+    const { words, arena } = this.core
+    return words.subarray(arena.partitionAt(0), arena.stripeAt(0)).join()
+  }
+
+  #describe(): string {
+    const holders = this.client.holders().map((holder) => JSON.stringify(holder))
+    return [`dirty ${this.client.stats().dirty}`, ...holders].join('; ')
+  }
+}

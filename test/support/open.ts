@@ -1,0 +1,263 @@
+// A real engine on temporary files, for tests: opened with files that have known contents, checked when the test is
+// over, closed whatever happens. Also what tests need around it: expected refusals, threads that use the cache, and
+// gates at which threads wait for each other.
+
+import { openSync, closeSync, writeSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import {
+  type BlockCache,
+  type CacheClient,
+  CacheError,
+  type CacheErrorCode,
+  type CacheHandle,
+  type CacheOptions,
+  openCache,
+  type Partition,
+  type PartitionOptions,
+} from 'dcache'
+import type { Arena } from '#dist/shared/arena.js'
+import { openArena } from '#dist/workers/attach.js'
+import * as assert from 'uvu/assert'
+import { tempFolder } from './temp.js'
+
+/** How long a test waits for what must come. Generous: the machine may be busy. */
+export const PATIENCE_MS = 60_000
+
+export interface FileOptions extends Omit<PartitionOptions, 'path' | 'blockSize'> {
+  /** Default 512. */
+  blockSize?: number
+  /** How many blocks its file has. Default 64. */
+  blocks?: number
+}
+
+export interface OpenOptions extends Omit<CacheOptions, 'memory' | 'partitions'> {
+  /** How many blocks the cache can hold; the spares come on top. Default 16. */
+  cached?: number
+  memory?: number | string
+  /** Default: one partition, `data`. */
+  partitions?: Record<string, FileOptions>
+}
+
+export interface Bench {
+  readonly cache: BlockCache
+  /** The first partition. */
+  readonly data: Partition
+  /** The shared words. */
+  readonly arena: Arena
+  /** Where the partitions' files are. */
+  readonly paths: Readonly<Record<string, string>>
+  /** What the disk has of a block. */
+  readonly onDisk: (block: number, partition?: string) => Uint8Array
+}
+
+/** The bytes of memory in which the engine keeps so many blocks, with the spares they need. */
+export function memoryFor(cached: number, blockSize = 512, groups = 1): number {
+  let frames = cached
+  while (frames - groups * Math.max(2, Math.floor(frames / 16 / groups)) < cached) frames++
+  return frames * blockSize
+}
+
+/** What a file has as the contents of a block: no two blocks have the same. */
+export function blockBytes(block: number, blockSize = 512, file = 0): Uint8Array {
+  const bytes = new Uint8Array(blockSize).fill(1 + ((block * 7 + file * 101) % 250))
+  new DataView(bytes.buffer).setUint32(0, block + file * 1_000_000)
+  return bytes
+}
+
+export function writeBlocks(path: string, blocks: number, blockSize = 512, file = 0): void {
+  const fd = openSync(path, 'w')
+  for (let block = 0; block < blocks; block++) writeSync(fd, blockBytes(block, blockSize, file))
+  closeSync(fd)
+}
+
+/** A copy of bytes, out of shared memory: comparable, and not to change any more. */
+export const copyOf = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes)
+
+/**
+ * Runs a test with a cache that has known files. Afterwards nobody may hold anything, the checker has to find nothing,
+ * and the cache is closed.
+ */
+export async function withCache(
+  options: OpenOptions,
+  body: (bench: Bench) => Promise<void> | void,
+): Promise<void> {
+  const { cached = 16, memory, partitions = { data: {} }, ...rest } = options
+  using folder = tempFolder()
+  const paths: Record<string, string> = {}
+  const opened: Record<string, PartitionOptions> = {}
+  Object.entries(partitions).forEach(([name, { blocks = 64, blockSize = 512, ...more }], i) => {
+    const path = join(folder.path, name)
+    writeBlocks(path, blocks, blockSize, i)
+    paths[name] = path
+    opened[name] = { path, blockSize, ...more }
+  })
+  const frameSize = Math.max(...Object.values(opened).map(({ blockSize }) => blockSize))
+  const groups = new Set(Object.values(opened).map(({ group }) => group)).size
+  const cache = await openCache({
+    memory: memory ?? memoryFor(cached, frameSize, groups),
+    partitions: opened,
+    ...rest,
+  })
+  const names = Object.keys(opened)
+  const bench: Bench = {
+    cache,
+    data: cache.partition(names[0]!),
+    arena: openArena(cache.handle),
+    paths,
+    onDisk(block, name = names[0]!) {
+      const { blockSize, offset = 0 } = opened[name]!
+      const start = Number(offset) + block * blockSize
+      return new Uint8Array(readFileSync(paths[name]!).subarray(start, start + blockSize))
+    },
+  }
+  let isWell = false
+  try {
+    await body(bench)
+    assertSound(cache)
+    isWell = true
+  } finally {
+    // After a failure guards may be held: closing would be refused, and hide what went wrong.
+    if (isWell) await cache.close()
+    else await cache.abandon()
+  }
+}
+
+/** Every invariant holds, and nobody is in anywhere. */
+export function assertSound(cache: BlockCache): void {
+  assert.equal(cache.check(), [])
+  assert.equal(
+    cache.holders().filter(({ what }) => what === 'holds'),
+    [],
+  )
+  assert.is(cache.stats().blocks.held, 0, 'frames are still latched or pinned')
+}
+
+/** The error that a call fails with: a CacheError of this code, with all these texts in its message. */
+export async function refusal(
+  code: CacheErrorCode,
+  call: () => unknown,
+  ...texts: (string | number)[]
+): Promise<CacheError> {
+  let result: unknown
+  try {
+    result = await call()
+  } catch (error) {
+    return assertRefusal(code, error, ...texts)
+  }
+  await (result as AsyncDisposable | undefined)?.[Symbol.asyncDispose]?.()
+  throw new Error(`nothing was refused; ${code} was expected`)
+}
+
+/** The same for a call that has to fail before it returns. */
+export function refusalNow(
+  code: CacheErrorCode,
+  call: () => unknown,
+  ...texts: (string | number)[]
+): CacheError {
+  try {
+    call()
+  } catch (error) {
+    return assertRefusal(code, error, ...texts)
+  }
+  throw new Error(`nothing was refused; ${code} was expected`)
+}
+
+export function assertRefusal(
+  code: CacheErrorCode,
+  error: unknown,
+  ...texts: (string | number)[]
+): CacheError {
+  if (!(error instanceof CacheError)) throw new Error(`not a CacheError: ${String(error)}`, { cause: error })
+  assert.is(error.code, code, `${error.code}: ${error.message}`)
+  for (const text of texts) {
+    assert.ok(error.message.includes(String(text)), `'${text}' is not in: ${error.message}`)
+  }
+  return error
+}
+
+/** Waits until it is so; fails after a long time. */
+export async function until(what: string, isSo: () => boolean): Promise<void> {
+  const endMs = performance.now() + PATIENCE_MS
+  while (!isSo()) {
+    if (performance.now() > endMs) throw new Error(`never came: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+}
+
+/** Points at which threads wait for each other. */
+export class Gates {
+  readonly words = new Int32Array(new SharedArrayBuffer(256))
+
+  open(gate: number): void {
+    Atomics.store(this.words, gate, 1)
+    Atomics.notify(this.words, gate)
+  }
+
+  async opened(gate: number): Promise<void> {
+    await until(`gate ${gate}`, () => Atomics.load(this.words, gate) !== 0)
+  }
+}
+
+/** What the body of a thread has; it may use nothing else but globals, since its text is sent to the thread. */
+export interface ThreadContext<A> {
+  readonly client: CacheClient
+  readonly args: A
+  /** Opens a gate. */
+  readonly open: (gate: number) => void
+  /** Sleeps until a gate is open. */
+  readonly pass: (gate: number) => void
+  /** Milliseconds for waits. */
+  readonly patienceMs: number
+}
+
+export interface Thread<T> {
+  readonly worker: Worker
+  readonly result: Promise<T>
+}
+
+/**
+ * Runs a function in a worker thread that has attached. Its CacheErrors arrive as CacheErrors. A thread stays attached
+ * until it ends, unless it detaches itself.
+ */
+export function startThread<A, T>(
+  handle: CacheHandle,
+  args: A,
+  body: (context: ThreadContext<A>) => T | Promise<T>,
+  { gates = new Gates(), mayBlock = true }: { gates?: Gates; mayBlock?: boolean } = {},
+): Thread<T> {
+  const worker = new Worker(new URL('./open-thread.js', import.meta.url), {
+    workerData: {
+      handle,
+      args,
+      text: body.toString(),
+      gates: gates.words,
+      mayBlock,
+      patienceMs: PATIENCE_MS,
+    },
+  })
+  const result = new Promise<T>((resolve, reject) => {
+    let answer: { result: T } | { error: unknown } | undefined
+    worker.once('message', (message: { result: T } | { error: unknown }) => (answer = message))
+    worker.once('error', reject)
+    // Only once it has ended: then its slot has been looked after.
+    worker.once('exit', (exitCode) => {
+      if (answer === undefined) reject(new Error(`the thread ended with ${exitCode}, without an answer`))
+      else if ('error' in answer) reject(CacheError.from(answer.error))
+      else resolve(answer.result)
+    })
+  })
+  // Who does not look at it is not interested in how it failed, a terminated one's for instance.
+  result.catch(() => undefined)
+  return { worker, result }
+}
+
+/** The same, awaited. */
+export function inThread<A, T>(
+  handle: CacheHandle,
+  args: A,
+  body: (context: ThreadContext<A>) => T | Promise<T>,
+  options?: { gates?: Gates; mayBlock?: boolean },
+): Promise<T> {
+  return startThread(handle, args, body, options).result
+}

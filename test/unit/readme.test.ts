@@ -1,0 +1,204 @@
+// README.md and ARCHITECTURE.md against the code: programs that run as pasted, and lists that are complete.
+
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import * as layout from '#dist/shared/layout.js'
+import { RANK } from '#dist/shared/mutex.js'
+import { CODES } from 'dcache'
+import { transformSync } from 'esbuild'
+import { suite, test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { projectRoot, readSources } from '../support/project.js'
+import {
+  codeBlocks,
+  evaluate,
+  files,
+  headings,
+  quoted,
+  sessions,
+  tableAfter,
+} from '../support/readme-snippets.js'
+import { tempFolder, type TempFolder } from '../support/temp.js'
+
+const readme = readFileSync(join(projectRoot, 'README.md'), 'utf8')
+const architecture = readFileSync(join(projectRoot, 'ARCHITECTURE.md'), 'utf8')
+const sources = readSources()
+const commandLine = join(projectRoot, 'dist/cli/main.js')
+
+/** A folder as a user has it: dcache and piscina installed, and the README's files saved. */
+function userFolder(): TempFolder {
+  const folder = tempFolder()
+  const install = (name: string, from: string) => {
+    mkdirSync(dirname(join(folder.path, 'node_modules', name)), { recursive: true })
+    symlinkSync(from, join(folder.path, 'node_modules', name))
+  }
+  install('dcache', projectRoot)
+  for (const name of ['piscina', '@types/node']) install(name, join(projectRoot, 'node_modules', name))
+  folder.write('package.json', '{ "type": "module" }')
+  for (const [name, text] of files(readme)) folder.write(name, text)
+  return folder
+}
+
+/** Runs node to its end in the folder; a failure of it is the test's. */
+function node(folder: TempFolder, ...options: string[]): string {
+  const run = spawnSync(process.execPath, options, {
+    cwd: folder.path,
+    encoding: 'utf8',
+    timeout: 120_000,
+    killSignal: 'SIGKILL',
+  })
+  if (run.error) throw run.error
+  assert.is(run.status, 0, `node ${options.join(' ')}\n${run.stdout}${run.stderr}`)
+  return run.stdout
+}
+
+const programs = suite('programs of the README')
+
+programs('every file is run, or used by one that is', () => {
+  const all = files(readme)
+  const used = [...all.values()].flatMap((text) =>
+    [...text.matchAll(/'(\S+\.mjs)'/g)].map(([, name]) => name!),
+  )
+  const run = sessions(readme).map(({ file }) => file)
+  assert.ok(run.length >= 3)
+  for (const name of all.keys())
+    if (name.endsWith('.mjs')) assert.ok(run.includes(name) || used.includes(name), name)
+})
+
+for (const { file, output } of sessions(readme)) {
+  programs(`${file} runs as pasted`, () => {
+    using folder = userFolder()
+    assert.is(node(folder, file), output)
+  })
+}
+
+programs('the TypeScript compiles, and runs where it is lowered', () => {
+  using folder = userFolder()
+  const names = [...files(readme).keys()].filter((name) => name.endsWith('.ts'))
+  assert.ok(names.length > 0)
+  const compilerOptions = {
+    target: 'es2022',
+    module: 'nodenext',
+    lib: ['ES2024', 'ESNext.Disposable'],
+    types: ['node'],
+    strict: true,
+    noEmit: true,
+  }
+  folder.write('tsconfig.json', JSON.stringify({ compilerOptions, files: names }))
+  node(folder, join(projectRoot, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.json')
+  for (const name of names) {
+    const { code } = transformSync(files(readme).get(name)!, {
+      loader: 'ts',
+      target: 'node20',
+      format: 'esm',
+    })
+    folder.write(`${name}.mjs`, code)
+    node(folder, `${name}.mjs`)
+  }
+})
+
+programs('the other JavaScript is well formed', () => {
+  using folder = userFolder()
+  codeBlocks(readme)
+    .filter(({ language }) => language === 'js')
+    .forEach(({ text }, i) => node(folder, '--check', folder.write(`snippet-${i}.mjs`, text)))
+})
+
+test('every error code has its heading, in order', () => {
+  assert.equal(
+    headings(readme, 4).filter((text) => text.startsWith('ERR_')),
+    Object.keys(CODES),
+  )
+})
+
+test('links within the files lead somewhere', () => {
+  for (const text of [readme, architecture]) {
+    const anchors = [1, 2, 3, 4]
+      .flatMap((level) => headings(text, level))
+      .map((heading) => heading.toLowerCase().replaceAll(/[^\w\- ]/g, '').replaceAll(' ', '-')) // prettier-ignore
+    for (const [, anchor] of text.matchAll(/\]\(#([^)]+)\)/g)) assert.ok(anchors.includes(anchor!), anchor)
+    for (const [, path] of text.matchAll(/\]\((?!#|https:)([^)]+)\)/g))
+      assert.ok(existsSync(join(projectRoot, path!)), path)
+  }
+})
+
+test('the limits are those of the code', () => {
+  const limits = new Map(tableAfter(readme, 'Platforms and limits').map(([what, limit]) => [what, limit!]))
+  const begins = (what: string, limit: number) =>
+    assert.match(limits.get(what) ?? '', new RegExp(`^${limit}\\b`), what)
+  begins('partitions', layout.PARTITIONS_MAX)
+  begins('write classes', layout.CLASSES_MAX)
+  begins('attached threads', layout.SLOTS_MAX - 2)
+  begins('guards a thread may hold', layout.GUARDS_MAX)
+})
+
+if (existsSync(commandLine)) {
+  test('the options of dcache load are those of its help', () => {
+    using folder = tempFolder()
+    const help = node(folder, commandLine, 'load', '--help')
+    const options = [...help.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)].map(([, option]) => option!)
+    assert.ok(options.length > 1)
+    const described = tableAfter(readme, 'Command line').map(([option]) => /--[\w-]+/.exec(option!)?.[0])
+    assert.equal(described.sort(), options.filter((option) => option !== '--help').sort())
+  })
+}
+
+/** Two engines that differ in every measure. */
+const geometries: readonly layout.Geometry[] = [
+  { blocks: 90, spares: 7, frameSize: 512, partitions: 1, groups: 1, slots: 4, stripes: 8, heads: 128, traceEntries: 16, classes: 3, ghosts: 90 },
+  { blocks: 5001, spares: 333, frameSize: 65536, partitions: 5, groups: 3, slots: 71, stripes: 64, heads: 8192, traceEntries: 1024, classes: 7, ghosts: 0 },
+] // prettier-ignore
+
+test('the regions are those of the memory map, with its sizes and alignments', () => {
+  for (const geometry of geometries) {
+    const { dataStart, totalBytes, ...offsets } = layout.layoutOf(geometry)
+    const described: Record<string, number> = {}
+    let end = 0
+    for (const [name, align, bytes] of tableAfter(architecture, 'Memory')) {
+      const start = Math.ceil(end / Number(align)) * Number(align)
+      described[quoted(name!)[0]!] = start
+      end = start + evaluate(quoted(bytes!)[0]!, { ...geometry })
+    }
+    assert.equal(Object.keys(described), Object.keys(offsets))
+    assert.equal(described, offsets)
+    assert.is(end, totalBytes)
+    assert.is(described['data'], dataStart)
+  }
+})
+
+test('the words of every record are described', () => {
+  const { Header, Partition, Group, Frame, Spare, Ghost, Slot } = layout
+  for (const [name, record] of Object.entries({ Header, Partition, Group, Frame, Spare, Ghost, Slot })) {
+    const described = tableAfter(architecture, `Words of \`${name}\``).flatMap(([words]) => quoted(words!))
+    const { WORDS: _size, ...words } = record
+    assert.equal(described.sort(), Object.keys(words).sort(), name)
+  }
+})
+
+test('the locks have the ranks of the code', () => {
+  const described = tableAfter(architecture, 'Locks').map(([name, rank]) => [quoted(name!)[0], Number(rank)])
+  assert.equal(Object.fromEntries(described), RANK)
+})
+
+test('the invariants are those that check can name', () => {
+  const named = [...sources]
+    .filter(([path]) => path.startsWith('core/'))
+    .flatMap(([, text]) => [...text.matchAll(/['"`]([A-Z]\d+) /g)].map(([, name]) => name!))
+  const described = tableAfter(architecture, 'Invariants').map(([name]) => name!)
+  assert.ok(described.length > 10)
+  assert.equal(described.sort(), [...new Set(named)].sort())
+})
+
+test('the files and functions that ARCHITECTURE names are there', () => {
+  const code = [...sources.values()].join('\n')
+  for (const name of quoted(architecture.replaceAll(/^```[\s\S]*?^```$/gm, ''))) {
+    if (/^(src\/)?(shared|core|workers|cli)\/[\w-]+\.ts$/.test(name))
+      assert.ok(sources.has(name.replace('src/', '')), name)
+    else if (/^#?[a-z]+[A-Z]\w*$/.test(name))
+      assert.ok(new RegExp(`\\b${name.replace('#', '')}\\b`).test(code), name)
+  }
+})
+
+programs.run()
+test.run()

@@ -1,0 +1,166 @@
+// What the ancestor's checkdcache and findblock are for, and where dcache has it: `check` finds each kind of damage and
+// names it. The words of an engine of its own are damaged on purpose; then the damage is undone, and check finds nothing.
+
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { hashOf } from '#dist/core/directory.js'
+import { CHANGING, stampOf } from '#dist/shared/stamp.js'
+import { DelayedKick, Frame, Group, Header, Spare } from '#dist/shared/layout.js'
+import { type Bench, until, withCache } from '../support/open.js'
+
+const check = suite('checkdcache: every invariant, by name')
+
+/** Blocks 0-3 are clean, 4 and 5 dirty with classes of their own, frames 6-11 free. */
+async function damaged(name: string, damage: (bench: Bench, frames: number[]) => void): Promise<void> {
+  await withCache({ cached: 12, flushDelayMs: 1e9 }, async (bench) => {
+    const { cache, data, arena } = bench
+    for (let block = 0; block < 4; block++) (await data.acquire(block, 'read')).release()
+    await data.write(new Uint8Array(512).fill(4), 4 * 512)
+    await data.write(new Uint8Array(512).fill(5), 5 * 512, 'directory')
+    const frames = Array.from({ length: 6 }, (_, block) => {
+      for (let frame = 0; frame < arena.geometry.blocks; frame++) {
+        const at = arena.frameAt(frame)
+        if (arena.words[at + Frame.partition] === 1 && arena.words[at + Frame.blockLow] === block)
+          return frame
+      }
+      throw new Error(`block ${block} is not cached`)
+    })
+    assert.equal(cache.check(), [])
+    // The engine's workers sleep by now: whatever changes is the damage.
+    await until(
+      'the delayed kick',
+      () => arena.words[arena.groupAt(0) + Group.delayed] === DelayedKick.RUNNING,
+    )
+    const before = arena.words.slice()
+    damage(bench, frames)
+    const changed = [...before.keys()].filter((at) => arena.words[at] !== before[at])
+    const broken = cache.check()
+    assert.ok(
+      broken.some((line) => line.startsWith(`${name} `)),
+      `${name} is not among: ${broken.join('; ') || 'nothing'}`,
+    )
+    for (const at of changed) arena.words[at] = before[at]!
+    assert.equal(cache.check(), [])
+    await cache.flush()
+  })
+}
+
+/** Sets a word of a frame. */
+const frameWord =
+  (block: number, field: number, value: (bench: Bench, frames: number[], old: number) => number) =>
+  (bench: Bench, frames: number[]): void => {
+    const at = bench.arena.frameAt(frames[block]!) + field
+    bench.arena.words[at] = value(bench, frames, bench.arena.words[at]!)
+  }
+
+/** A block that hashes to another chain than block 0. */
+function otherChain(heads: number): number {
+  let block = 1
+  while (hashOf(heads, 0, block, 0) === hashOf(heads, 0, 0, 0)) block++
+  return block
+}
+
+/** Sets a word by its index. */
+const word =
+  (index: (bench: Bench) => number, value: (old: number) => number) =>
+  (bench: Bench): void => {
+    const at = index(bench)
+    bench.arena.words[at] = value(bench.arena.words[at]!)
+  }
+
+const DAMAGES: readonly [string, string, Parameters<typeof damaged>[1]][] = [
+  ['F1', 'a free frame has a name', ({ arena }) => {
+    arena.words[arena.frameAt(arena.words[Header.freeHead]! - 1) + Frame.partition] = 1
+  }],
+  ['F1', 'the free list is a cycle', ({ arena }) => {
+    const link = arena.words[Header.freeHead]!
+    arena.words[arena.frameAt(link - 1) + Frame.policySlot] = link
+  }],
+  ['F1', 'a frame is in no list', ({ arena }) => {
+    arena.words[Header.freeHead] = arena.words[arena.frameAt(arena.words[Header.freeHead]! - 1) + Frame.policySlot]!
+    arena.words[Header.freeCount]!--
+  }],
+  ['F2', 'the free count is wrong', word(() => Header.freeCount, (old) => old + 1)],
+  ['D1', 'a named frame is in no chain', ({ arena }, frames) => {
+    const { words, geometry } = arena
+    for (let head = 0; head < geometry.heads; head++) {
+      const at = arena.headsAt + head
+      if (words[at] === frames[0]! + 1) words[at] = words[arena.frameAt(frames[0]!) + Frame.next]!
+    }
+    for (let frame = 0; frame < geometry.blocks; frame++) {
+      const at = arena.frameAt(frame) + Frame.next
+      if (words[at] === frames[0]! + 1) words[at] = words[arena.frameAt(frames[0]!) + Frame.next]!
+    }
+  }],
+  ['D1', 'a chain is a cycle', frameWord(0, Frame.next, (_, frames) => frames[0]! + 1)],
+  ['D1', 'two frames have one name', ({ arena }, frames) => {
+    const [a, b] = [arena.frameAt(frames[0]!), arena.frameAt(frames[1]!)]
+    arena.words[b + Frame.blockLow] = arena.words[a + Frame.blockLow]!
+  }],
+  ['D2', 'a frame is in another’s chain', frameWord(0, Frame.blockLow, ({ arena }) => otherChain(arena.geometry.heads))],
+  ['D2', 'a frame in a chain has no name', frameWord(0, Frame.partition, () => 0)],
+  ['P1', 'a frame says another place in the heap', frameWord(2, Frame.policySlot, (_, __, old) => old + 1)],
+  ['P2', 'a frame is older than its parent', ({ arena }) => {
+    const [top, below] = [arena.words[arena.heapAt]!, arena.words[arena.heapAt + 1]!]
+    arena.words[arena.frameAt(top) + Frame.used2] = arena.words[arena.frameAt(below) + Frame.used2]! + 1
+  }],
+  ['P3', 'a clean block is no victim', ({ arena }) => {
+    const { words } = arena
+    // The last of the heap leaves it, and nobody knows it any more.
+    const size = words[Header.policySize]!
+    for (let last = size - 1; last >= 0; last--) {
+      const frame = words[arena.heapAt + last]!
+      if (words[arena.frameAt(frame) + Frame.dirtyNext] !== 0) continue
+      const moved = words[arena.heapAt + size - 1]!
+      words[arena.heapAt + last] = moved
+      words[arena.frameAt(moved) + Frame.policySlot] = last + 1
+      words[arena.frameAt(frame) + Frame.policySlot] = 0
+      words[Header.policySize] = size - 1
+      break
+    }
+  }],
+  ['W1', 'a dirty block is not in the list', frameWord(0, Frame.state, () => stampOf(1, 1))],
+  ['W1', 'a clean block is in the list', frameWord(4, Frame.state, () => 0)],
+  ['W2', 'the dirty count is wrong', word(({ arena }) => arena.groupAt(0) + Group.dirty, (old) => old + 1)],
+  ['W3', 'a spare has no owner', word(({ arena }) => arena.groupAt(0) + Group.spareHead, () => 0)],
+  ['W3', 'a spare has two owners', frameWord(4, Frame.undo, ({ arena }) => arena.words[arena.groupAt(0) + Group.spareHead]!)],
+  ['W4', 'an older image has a newer stamp', ({ arena }, frames) => {
+    const { words } = arena
+    const groupAt = arena.groupAt(0)
+    const spare = words[groupAt + Group.spareHead]! - 1
+    words[groupAt + Group.epoch] = 100
+    words[groupAt + Group.spareHead] = words[arena.spareAt(spare) + Spare.next]!
+    words[arena.spareAt(spare) + Spare.next] = 0
+    words[arena.spareAt(spare) + Spare.stamp] = stampOf(50, 1)
+    words[arena.frameAt(frames[4]!) + Frame.aside] = spare + 1
+  }],
+  ['W5', 'a stamp is after the epoch', frameWord(4, Frame.state, () => stampOf(1000, 1))],
+  ['L1', 'a pin that is in no journal', frameWord(0, Frame.latch, () => 1)],
+  ['L1', 'a journal’s pin that is not there', ({ arena }, frames) => {
+    arena.words[arena.journalAt(0) + 200] = (frames[0]! << 2) | 2
+    arena.words[arena.frameAt(frames[0]!) + Frame.latch] = 2
+  }],
+  ['L2', 'a latch of a slot that nobody has', frameWord(0, Frame.latch, () => 51 << 16)],
+] // prettier-ignore
+
+for (const [name, what, damage] of DAMAGES) check(`${name}: ${what}`, () => damaged(name, damage))
+
+check('finds nothing while guards of all kinds are held', () =>
+  withCache({ cached: 12, flushDelayMs: 1e9 }, async ({ cache, data, arena }) => {
+    await data.write(new Uint8Array(512).fill(4), 4 * 512)
+    const guards = [
+      await data.acquire(0, 'read'),
+      await data.acquire(0, 'read'),
+      await data.acquire(1, 'modify'),
+      await data.acquire(2, 'overwrite'),
+      await data.acquire(4, 'modify'),
+    ]
+    assert.is.not(arena.words[arena.frameAt(0) + Frame.state]! & CHANGING, 0)
+    assert.equal(cache.check(), [])
+    for (const guard of guards) guard.release()
+    assert.equal(cache.check(), [])
+    await cache.flush()
+  }),
+)
+
+check.run()
