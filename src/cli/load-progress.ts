@@ -9,7 +9,7 @@ const TERMINAL_MS = 250
 const PLAIN_MS = 2000
 const ERASE_LINE = '\r\x1b[K'
 
-/** One moment of a load. */
+/** One moment of a running load. */
 export interface Moment {
   readonly stats: CacheStats
   readonly counts: LoadCounts

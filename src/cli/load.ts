@@ -124,12 +124,15 @@ async function drive(
   const isEndless = options.seconds === undefined && options.ops === undefined
   const plan = { pattern, reads, seed, trace, ops: options.ops ?? (isEndless ? trace?.length : undefined) }
   const seconds = options.seconds ?? (plan.ops === undefined ? settings.SECONDS : undefined)
-  const progress = showProgress(options.json ? process.stderr : process.stdout, () => ({
-    stats: cache.stats(),
-    counts: board.sums(),
-  }))
-  const outcome = await runLoad({ handle: cache.handle, truth, plan, board, seconds }).finally(() =>
-    progress[Symbol.dispose](),
+  let progress: Disposable | undefined
+  const onStart = () => {
+    progress = showProgress(options.json ? process.stderr : process.stdout, () => ({
+      stats: cache.stats(),
+      counts: board.sums(),
+    }))
+  }
+  const outcome = await runLoad({ handle: cache.handle, truth, plan, board, seconds, onStart }).finally(() =>
+    progress?.[Symbol.dispose](),
   )
   const errors = [...outcome.errors]
   let broken: string[] = []

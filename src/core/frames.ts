@@ -13,7 +13,7 @@
  */
 import { load, or, store } from '#atomics'
 import { Frame, Group, Header } from '../shared/layout.js'
-import { tryLatch, unlatch, wakeAll } from '../shared/latch.js'
+import { tryLatch, wakeAll } from '../shared/latch.js'
 import { ABSENT, CLASS_MASK } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/struct.js'
 import type { Mutex } from '../shared/mutex.js'
@@ -184,23 +184,28 @@ function popFree(core: Core): FrameIndex {
  */
 function popVictim(core: Core): FrameIndex {
   core.policyMutex.assertHeld(core.slot.index)
-  const { words, arena, slot, policy } = core
-  for (let left = policy.size(); left > 0; left--) {
-    const frame = policy.victim()
-    const at = arena.frameAt(frame)
-    if (!isClean(core, at)) continue
-    if (!tryLatch(words, at + Frame.latch, slot.index)) {
-      policy.renew(frame)
-      continue
-    }
-    if (!isClean(core, at)) {
-      unlatch(words, at + Frame.latch)
-      continue
-    }
-    if (words[at + Frame.partition] !== 0) policy.evicted(frame)
-    return frame
+  const { policy } = core
+  // They come back when the search is over, or it would meet the same ones again and never the others.
+  const held: FrameIndex[] = []
+  let frame = policy.victim()
+  while (frame >= 0 && !latchVictim(core, frame, held)) frame = policy.victim()
+  for (const other of held) policy.renew(other)
+  if (frame >= 0 && core.words[core.arena.frameAt(frame) + Frame.partition] !== 0) policy.evicted(frame)
+  return frame
+}
+
+/** Gets in alone, if the frame is clean and nobody is in; held ones are noted. */
+function latchVictim(core: Core, frame: FrameIndex, held: FrameIndex[]): boolean {
+  const { words, slot } = core
+  const at = core.arena.frameAt(frame)
+  if (!isClean(core, at)) return false
+  if (!tryLatch(words, at + Frame.latch, slot.index)) {
+    held.push(frame)
+    return false
   }
-  return -1
+  if (isClean(core, at)) return true
+  leave(core, frame)
+  return false
 }
 
 /**

@@ -67,6 +67,12 @@ export class Board {
   stop(): void {
     store(this.#words, STOPPED, 1)
     notify(this.#words, STARTED)
+    notify(this.#words, STOPPED)
+  }
+
+  /** Sleeps, at most until the stop. */
+  doze(milliseconds: number): void {
+    wait(this.#words, STOPPED, 0, milliseconds)
   }
 
   get isStopped(): boolean {

@@ -22,6 +22,8 @@ export interface LoadContext {
   /** Whether an access may reach into the next block: not where a trace says what is accessed. */
   readonly mayCross: boolean
   count(counter: LoadCounter, by?: number): void
+  /** Sleeps, at most until the stop. */
+  doze(milliseconds: number): void
   wrong(target: Target, bytes: Uint8Array, how: string): void
 }
 

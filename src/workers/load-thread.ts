@@ -80,6 +80,10 @@ export class LoadThread implements LoadContext {
     this.#board.count(this.thread, counter, by)
   }
 
+  doze(milliseconds: number): void {
+    this.#board.doze(milliseconds)
+  }
+
   wrong({ index, block }: Target, bytes: Uint8Array, how: string): void {
     this.count('mismatched')
     if (this.mismatches.length < MISMATCHES_MAX)

@@ -11,6 +11,9 @@ const BLOCK_MAX = 65536
 const CLASSES = ['data', 'directory', 'trailer'] as const
 /** One write in so many has a class that its block's changes do not have otherwise. */
 const OTHER_CLASS = 64
+/** One discard in so many is slow, so that a round finds its block half-changed. */
+const SLOW_DISCARD = 128
+const SLOW_MS = 20
 
 /** A byte range within a block, and the place of the stamp in it, from the block's start. */
 interface Change {
@@ -70,6 +73,7 @@ export class Writer {
     this.#withGuard(target, mode, change, (guard) => {
       guard.data.set(this.#someNoise(Math.ceil(change.length / 2)), change.start)
       if (random.below(2) === 0) guard.markDirty(this.#classOf(block))
+      if (random.below(SLOW_DISCARD) === 0) this.#context.doze(random.below(SLOW_MS) + 1)
       guard.discard()
     })
     this.#context.count('discards')

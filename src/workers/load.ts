@@ -20,6 +20,8 @@ export interface LoadOptions {
   readonly board: Board
   /** From the common start on; undefined: until the plan is done or the board says stop. */
   readonly seconds: number | undefined
+  /** Called at the common start. */
+  readonly onStart?: () => void
 }
 
 export interface LoadOutcome {
@@ -37,7 +39,8 @@ export interface LoadOutcome {
 const READY_POLL_MS = 2
 
 /** Runs to the end; never rejects for what a thread does. */
-export async function runLoad({ handle, truth, plan, board, seconds }: LoadOptions): Promise<LoadOutcome> {
+export async function runLoad(options: LoadOptions): Promise<LoadOutcome> {
+  const { handle, truth, plan, board, seconds } = options
   const { threads } = board
   const outcome = {
     readTimes: createHistogram(),
@@ -76,6 +79,7 @@ export async function runLoad({ handle, truth, plan, board, seconds }: LoadOptio
       await new Promise((resolve) => setTimeout(resolve, READY_POLL_MS))
     const startMs = performance.now()
     board.start()
+    options.onStart?.()
     if (seconds !== undefined) timer = setTimeout(() => board.stop(), seconds * 1000)
     await all
     return { ...outcome, seconds: (performance.now() - startMs) / 1000 }
