@@ -1,0 +1,23 @@
+// The core in one thread against a model of it: random commands, with the flusher and the writers moved at random
+// moments, with other threads' accesses in the middle of writes, and with devices that fail. Every image that a device
+// is given is checked: it was released once, and everything that the order of classes wants before it is durable.
+
+import { InlineDriver } from './inline-driver.js' // before anything of the engine
+import fc from 'fast-check'
+import { test } from 'uvu'
+import { type Command, inlineCommands, type Setup, setups } from './commands.js'
+import { Interpreter } from './interpreter.js'
+import { report } from './report.js'
+
+const runs = Number(process.env['DCACHE_MODEL_RUNS'] ?? 1000)
+
+async function run(setup: Setup, commands: readonly Command[]): Promise<void> {
+  await new Interpreter(new InlineDriver(setup)).run(commands)
+}
+
+test(`${runs} random runs of the core`, async () => {
+  const commands = fc.array(inlineCommands, { maxLength: 100, size: 'max' })
+  await report(fc.asyncProperty(setups, commands, run), runs)
+})
+
+test.run()

@@ -1,0 +1,30 @@
+// The real engine against the model: the same commands through asynchronous calls, with worker threads and files. After
+// every flush, and after the engine was closed, the files are what the model says.
+
+import fc from 'fast-check'
+import { test } from 'uvu'
+import { type Command, engineCommands, type Setup, setups } from './commands.js'
+import { Interpreter } from './interpreter.js'
+import { RealDriver } from './real-driver.js'
+import { report } from './report.js'
+
+const runs = Number(process.env['DCACHE_MODEL_RUNS'] ?? 25)
+
+async function run(setup: Setup, commands: readonly Command[]): Promise<void> {
+  await using driver = await RealDriver.open(setup)
+  const interpreter = new Interpreter(driver)
+  try {
+    await interpreter.run(commands)
+    await driver.close()
+    driver.history.reopened((partition, block) => driver.durable(partition, block))
+  } finally {
+    interpreter.letGo()
+  }
+}
+
+test(`${runs} random runs of an engine with workers`, async () => {
+  const commands = fc.array(engineCommands, { maxLength: 100, size: 'max' })
+  await report(fc.asyncProperty(setups, commands, run), runs, true)
+})
+
+test.run()

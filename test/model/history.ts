@@ -1,0 +1,220 @@
+// What a cache may show and what may be on its devices: the model that stands beside it. Every block has the versions
+// that were released, in their order over all blocks; the newest is what a reader sees. A device may hold any version
+// that is not older than the durable one, if the promise of order allows it.
+
+/** The contents of a block from one release to the next. */
+interface Version {
+  readonly bytes: Uint8Array
+  /** Place of the release among all releases. */
+  readonly order: number
+  /** Place in writeOrder; -1 for what the block had before the first release. */
+  readonly writeClass: number
+  /** Somebody forgot the block since: nothing depends on this version any more. */
+  isForgotten: boolean
+}
+
+class BlockHistory {
+  /** Oldest first; the first one is at most as new as the durable one. */
+  versions: Version[]
+  /** Index of the newest version that is durable for certain. */
+  durable = 0
+  /** Index of the version that was written last. */
+  written = 0
+  /** It was forgotten, and nobody has looked since: its contents are one of the versions. */
+  isUncertain = false
+
+  constructor(bytes: Uint8Array) {
+    this.versions = [{ bytes, order: 0, writeClass: -1, isForgotten: false }]
+  }
+
+  get newest(): Version {
+    return this.versions.at(-1)!
+  }
+
+  /** Whether the newest version has to be in the cache, the device not being sure to have it. */
+  get isOwed(): boolean {
+    return this.durable < this.versions.length - 1 && !this.newest.isForgotten && !this.isUncertain
+  }
+
+  /** Drops what no device will show again. */
+  prune(): void {
+    if (this.isUncertain) return
+    this.versions = this.versions.slice(this.durable)
+    this.written = Math.max(0, this.written - this.durable)
+    this.durable = 0
+  }
+}
+
+export interface HistoryPartition {
+  readonly name: string
+  readonly blockSize: number
+  readonly blocks: number
+  readonly group: number
+}
+
+export const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0
+
+/** A short form of a block's contents, for messages. */
+const brief = (bytes: Uint8Array): string => `${Buffer.from(bytes.subarray(0, 8)).toString('hex')}...`
+
+export class History {
+  readonly #partitions: readonly HistoryPartition[]
+  readonly #blocks: readonly BlockHistory[][]
+  readonly #disk: ((partition: number, block: number) => Uint8Array) | undefined
+  #order = 0
+
+  /** `disk`: what a read of the device would give now, where a test can tell. */
+  constructor(
+    partitions: readonly HistoryPartition[],
+    disk?: (partition: number, block: number) => Uint8Array,
+  ) {
+    this.#partitions = partitions
+    this.#disk = disk
+    this.#blocks = partitions.map(({ blockSize, blocks }) =>
+      Array.from({ length: blocks }, () => new BlockHistory(new Uint8Array(blockSize))),
+    )
+  }
+
+  /** What a reader of the block sees; undefined when that is uncertain. */
+  current(partition: number, block: number): Uint8Array | undefined {
+    const history = this.#at(partition, block)
+    return history.isUncertain ? undefined : history.newest.bytes
+  }
+
+  /** Whether the newest version is in the cache only, for certain: it takes a device that the test can see. */
+  isOwed(partition: number, block: number): boolean {
+    return this.#disk !== undefined && this.#at(partition, block).isOwed
+  }
+
+  /** Somebody looked at the block's contents. @throws if they cannot be */
+  observe(partition: number, block: number, bytes: Uint8Array): void {
+    const history = this.#at(partition, block)
+    if (!history.isUncertain) {
+      this.#assert(same(bytes, history.newest.bytes), partition, block, () => `shows ${brief(bytes)}, not ${brief(history.newest.bytes)}`) // prettier-ignore
+      return
+    }
+    const onDisk = this.#disk?.(partition, block)
+    const possible = onDisk
+      ? [history.newest.bytes, onDisk]
+      : history.versions.map((version) => version.bytes)
+    this.#assert(possible.some((one) => same(one, bytes)), partition, block, () => `shows ${brief(bytes)} after it was forgotten; possible are ${possible.map(brief).join(', ')}`) // prettier-ignore
+    this.#settle(history, bytes)
+  }
+
+  /** A change was released. */
+  release(partition: number, block: number, bytes: Uint8Array, writeClass: number): void {
+    const history = this.#at(partition, block)
+    history.isUncertain = false
+    history.versions.push({ bytes: bytes.slice(), order: ++this.#order, writeClass, isForgotten: false })
+  }
+
+  /** The block no longer matters: it is what the cache or the device has. */
+  forget(partition: number, block: number): void {
+    const history = this.#at(partition, block)
+    history.isUncertain = true
+    for (const version of history.versions) version.isForgotten = true
+  }
+
+  /** The device is about to take this image. @throws if it may not have it, or not yet */
+  write(partition: number, block: number, bytes: Uint8Array): void {
+    const history = this.#at(partition, block)
+    const matches = history.versions.flatMap((version, i) => (same(version.bytes, bytes) ? [i] : []))
+    const possible = matches.filter((i) => i >= history.durable || history.versions[i]!.isForgotten)
+    this.#assert(possible.length > 0, partition, block, () => matches.length > 0 ? `is written as it was before its durable contents` : `is written as ${brief(bytes)}, which was never released`) // prettier-ignore
+    // Where two versions are alike, the one that asks less counts.
+    const image = history.versions[possible[0]!]!
+    for (const version of history.versions.slice(history.durable + 1, possible[0]! + 1)) {
+      // What was forgotten before this image is not in it.
+      if (version.isForgotten === image.isForgotten) this.#assertOrder(partition, block, version)
+    }
+    history.written = possible.at(-1)!
+  }
+
+  /** What was written to this partition is durable now. */
+  sync(partition: number): void {
+    for (const history of this.#blocks[partition]!) {
+      history.durable = history.written
+      history.prune()
+    }
+  }
+
+  /** A sync failed: what was written since the last good one may be lost. */
+  lost(partition: number): void {
+    for (const history of this.#blocks[partition]!) history.written = history.durable
+  }
+
+  /** The place of the last release. */
+  get order(): number {
+    return this.#order
+  }
+
+  /**
+   * All that was released up to `order` (in one partition) is durable: so says the engine, and `durable` is what the
+   * device kept. @throws if it is not
+   */
+  flushed(durable: (partition: number, block: number) => Uint8Array, order: number, only?: number): void {
+    this.#each((partition, block, history) => {
+      if (only !== undefined && partition !== only) return
+      const kept = durable(partition, block)
+      // A sync in the flush may have dropped all that is older.
+      const target = Math.max(
+        0,
+        history.versions.findLastIndex((version) => version.order <= order),
+      )
+      const isOwed = !history.isUncertain && !history.versions[target]!.isForgotten
+      const found = history.versions.findLastIndex(
+        (version, i) => (!isOwed || i >= target) && same(version.bytes, kept),
+      )
+      this.#assert(found >= 0, partition, block, () => `is durable as ${brief(kept)} after a flush, not as ${brief(history.versions[target]!.bytes)}`) // prettier-ignore
+      if (!isOwed) return
+      history.durable = Math.max(history.durable, found)
+      history.written = Math.max(history.written, found)
+      history.prune()
+    })
+  }
+
+  /** The cache begins anew: every block is what the device has. */
+  reopened(disk: (partition: number, block: number) => Uint8Array): void {
+    this.#each((partition, block, history) => {
+      this.observe(partition, block, disk(partition, block))
+      history.versions = [history.newest]
+      history.newest.isForgotten = false
+      history.durable = history.written = 0
+    })
+  }
+
+  #at(partition: number, block: number): BlockHistory {
+    return this.#blocks[partition]![block]!
+  }
+
+  #each(visit: (partition: number, block: number, history: BlockHistory) => void): void {
+    this.#blocks.forEach((blocks, partition) => {
+      blocks.forEach((history, block) => {
+        visit(partition, block, history)
+      })
+    })
+  }
+
+  /** From here on the block has these contents, which nobody owes to anybody. */
+  #settle(history: BlockHistory, bytes: Uint8Array): void {
+    history.isUncertain = false
+    history.versions.push({ bytes: bytes.slice(), order: ++this.#order, writeClass: -1, isForgotten: true })
+  }
+
+  /** Every earlier change of an earlier class in the group is durable. */
+  #assertOrder(partition: number, block: number, version: Version): void {
+    const { group } = this.#partitions[partition]!
+    this.#each((otherPartition, otherBlock, other) => {
+      if (this.#partitions[otherPartition]!.group !== group) return
+      for (const earlier of other.versions.slice(other.durable + 1)) {
+        const isBefore = earlier.order < version.order && earlier.writeClass < version.writeClass
+        if (!isBefore || earlier.isForgotten || earlier.writeClass < 0) continue
+        this.#assert(false, partition, block, () => `is written with change ${version.order} of class ${version.writeClass}, before block ${otherBlock} of '${this.#partitions[otherPartition]!.name}' is durable with change ${earlier.order} of class ${earlier.writeClass}`) // prettier-ignore
+      }
+    })
+  }
+
+  #assert(holds: boolean, partition: number, block: number, what: () => string): void {
+    if (!holds) throw new Error(`block ${block} of '${this.#partitions[partition]!.name}' ${what()}`)
+  }
+}

@@ -1,0 +1,131 @@
+// @deadline 150
+// Four threads and the owner's own tasks on a cache that is much smaller than its partitions: every record that anybody
+// reads is compared with a shared table, check() runs beside the load, and at the end the files are compared as well.
+// DCACHE_STRESS_SECONDS says how long (30).
+
+import { closeSync, openSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import type { BlockCache } from 'dcache'
+import { withEngine, type EngineFiles } from '../support/engine.js'
+import { PARTITIONS, Truth, useOf, versionOf, writeRecord } from './records.js'
+import type { StressReport, StressWorkerData } from './stress-worker.js'
+import { asyncCalls, Traffic } from './traffic.js'
+
+const seconds = Number(process.env['DCACHE_STRESS_SECONDS'] ?? 30)
+const seed = Number(process.env['DCACHE_STRESS_SEED'] ?? Date.now() % 1e9)
+const WORKERS = 4
+/** Tasks that take turns on the owner's event loop. */
+const TASKS = 3
+const CHECK_EVERY_MS = 100
+
+/** A partition full of records of version 0. */
+function firstContents(partition: number): Uint8Array {
+  const { blockSize, blocks } = PARTITIONS[partition]!
+  const bytes = new Uint8Array(blockSize * blocks)
+  for (let record = 0; record < 2 * blocks; record++) {
+    const start = (record * blockSize) / 2
+    writeRecord(bytes.subarray(start, start + blockSize / 2), partition, record, 0, record)
+  }
+  return bytes
+}
+
+function startWorker(data: StressWorkerData, add: (counts: Record<string, number>) => void): Promise<void> {
+  const worker = new Worker(new URL('./stress-worker.js', import.meta.url), { workerData: data })
+  return new Promise((resolve, reject) => {
+    worker.on('message', ({ counts }: StressReport) => {
+      add(counts)
+    })
+    worker.once('error', reject)
+    worker.once('exit', (code) => {
+      if (code === 0) resolve()
+      else reject(new Error(`a worker ended with code ${code}`))
+    })
+  })
+}
+
+/** check() beside the load, until it is over. */
+async function watch(cache: BlockCache, truth: Truth): Promise<number> {
+  for (let checks = 1; ; checks++) {
+    assert.equal(cache.check(), [])
+    if (truth.isOver) return checks
+    await sleep(CHECK_EVERY_MS)
+  }
+}
+
+async function makeTraffic(traffic: Traffic, truth: Truth): Promise<void> {
+  while (!truth.isOver) {
+    await traffic.step()
+    // A hit is answered at once: the event loop has to get its turn.
+    await sleep(1)
+  }
+}
+
+function verifyFiles(files: EngineFiles, truth: Truth): void {
+  PARTITIONS.forEach(({ name, blockSize, blocks }, partition) => {
+    const bytes = files.contents(name)
+    for (let record = 0; record < 2 * blocks; record++) {
+      const start = (record * blockSize) / 2
+      const version = versionOf(bytes.subarray(start, start + blockSize / 2), partition, record)
+      const where = `record ${record & 1} of block ${record >> 1} of '${name}' in the file`
+      const newest = truth.high(partition, record)
+      if (useOf(record >> 1) === 'forgotten') assert.ok(version >= 0 && version <= newest, where)
+      else assert.is(version, newest, where)
+    }
+  })
+}
+
+test(`${seconds} s of load from ${WORKERS} threads and the owner`, async () => {
+  const truth = new Truth()
+  const counts: Record<string, number> = {}
+  const add = (more: Record<string, number>) => {
+    for (const [what, count] of Object.entries(more)) counts[what] = (counts[what] ?? 0) + count
+  }
+  const partitions = Object.fromEntries(
+    PARTITIONS.map(({ name, ...sizes }, i) => [name, { ...sizes, contents: firstContents(i) }]),
+  )
+  await withEngine(
+    { blocks: 32, partitions, flushDelayMs: 50 },
+    async (cache, files) => {
+      const descriptors = PARTITIONS.map(({ name }) => openSync(files.path(name), 'r'))
+      const timer = setTimeout(() => {
+        truth.end()
+      }, seconds * 1000)
+      const common = { truth, files: descriptors, threads: WORKERS + TASKS }
+      try {
+        const workers = Array.from({ length: WORKERS }, (_, index) =>
+          startWorker(
+            { ...common, truth: truth.buffer, handle: cache.handle, index, seed: seed + index },
+            add,
+          ),
+        )
+        const calls = asyncCalls(cache)
+        const tasks = Array.from({ length: TASKS }, async (_, i) => {
+          const index = WORKERS + i
+          const traffic = new Traffic({ ...common, client: cache, calls, index, seed: seed + index })
+          await makeTraffic(traffic, truth)
+          add(traffic.counts)
+        })
+        const all = [...workers, ...tasks, watch(cache, truth)]
+        for (const one of all) one.catch(() => truth.end()) // prettier-ignore
+        const results = await Promise.allSettled(all)
+        const failed = results.find((result) => result.status === 'rejected')
+        if (failed) throw failed.reason
+        const total = Object.values(counts).reduce((sum, count) => sum + count, 0)
+        console.log(`# seed ${seed}: ${total} steps, ${cache.stats().rounds} rounds`)
+        console.log(`# ${Object.entries(counts).map(([what, count]) => `${what} ${count}`).join(', ')}`) // prettier-ignore
+      } finally {
+        clearTimeout(timer)
+        truth.end()
+        for (const descriptor of descriptors) closeSync(descriptor)
+      }
+    },
+    (files) => {
+      verifyFiles(files, truth)
+    },
+  )
+})
+
+test.run()
