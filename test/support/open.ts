@@ -194,12 +194,21 @@ export class Gates {
     Atomics.notify(this.words, gate)
   }
 
+  /** Blocks the calling thread. */
+  sleepUntilOpened(gate: number): void {
+    if (Atomics.wait(this.words, gate, 0, PATIENCE_MS) === 'timed-out')
+      throw new Error(`gate ${gate} stayed shut`)
+  }
+
   async opened(gate: number): Promise<void> {
     await until(`gate ${gate}`, () => Atomics.load(this.words, gate) !== 0)
   }
 }
 
-/** What the body of a thread has; it may use nothing else but globals, since its text is sent to the thread. */
+/**
+ * What the body of a thread has; it may use nothing else but globals, and no `using`, since its
+ * text is sent to the thread.
+ */
 export interface ThreadContext<A> {
   readonly client: CacheClient
   readonly args: A
@@ -243,8 +252,10 @@ export function startThread<A, T>(
     // Only once it has ended: then its slot has been looked after.
     worker.once('exit', (exitCode) => {
       if (answer === undefined) reject(new Error(`the thread ended with ${exitCode}, without an answer`))
-      else if ('error' in answer) reject(CacheError.from(answer.error))
-      else resolve(answer.result)
+      else if ('error' in answer) {
+        const error = CacheError.from(answer.error)
+        reject(error instanceof Error ? error : new Error(String(error)))
+      } else resolve(answer.result)
     })
   })
   // Who does not look at it is not interested in how it failed, a terminated one's for instance.

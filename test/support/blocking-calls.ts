@@ -1,0 +1,38 @@
+// Watches a thread for calls that block it: Atomics.wait, and every synchronous function of node:fs. To be imported before
+// dcache, which keeps Atomics.wait as a constant: an import that stands first is evaluated first.
+
+import fs from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
+
+/** The blocking calls that were made while watched: the function, and from where. */
+const calls: string[] = []
+let isWatching = false
+
+type AnyFunction = (...args: unknown[]) => unknown
+
+function watch(owner: Record<string, unknown>, name: string): void {
+  const original = owner[name] as AnyFunction
+  owner[name] = (...args: unknown[]) => {
+    if (isWatching) calls.push(`${name} ${String(new Error('here').stack?.split('\n')[2]?.trim())}`)
+    return original(...args)
+  }
+}
+
+watch(Atomics as unknown as Record<string, unknown>, 'wait')
+const functions = fs as unknown as Record<string, unknown>
+for (const name of Object.keys(functions)) {
+  if (name.endsWith('Sync') && typeof functions[name] === 'function') watch(functions, name)
+}
+syncBuiltinESMExports()
+
+/** What blocked the calling thread while the work was done. */
+export async function blockingCallsDuring(work: () => Promise<void>): Promise<string[]> {
+  calls.length = 0
+  isWatching = true
+  try {
+    await work()
+  } finally {
+    isWatching = false
+  }
+  return [...calls]
+}
