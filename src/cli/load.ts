@@ -25,7 +25,7 @@ export function loadCommand(): Command {
   return new Command('load')
     .description(
       'Drive a cache from several threads and prove that every block is what was written.\n\n' +
-        'A partition that is named is REALLY CHANGED: the load writes stamps into its blocks. Without one, the load\n' +
+        'A partition that is named is REALLY CHANGED: the load writes stamps into its blocks. Without one, the load ' +
         'uses a copy of the running Node executable and a fresh file, in a temporary folder that it removes.',
     )
     .addOption(

@@ -15,36 +15,20 @@
  */
 import { store } from '#atomics'
 import { CacheError } from '../shared/errors.js'
-import type { Mode } from '../shared/interface.js'
 import { downgrade, tryLatch } from '../shared/latch.js'
 import { Frame } from '../shared/layout.js'
 import { clockMs, COUNTER, JOURNAL } from '../shared/slot.js'
 import { ABSENT, CLASS_MASK } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/struct.js'
 import { TRACE } from '../shared/trace.js'
-import type { Deadline, Slow } from '../shared/wait.js'
-import { type Core, leave, type PartitionView } from './core.js'
+import type { Slow } from '../shared/wait.js'
+import { type Core, leave } from './core.js'
 import { find, findSurely, isNamed } from './directory.js'
 import { insertFrame, makeAbsent, takeFrame } from './frames.js'
 import { pinNamed } from './hit.js'
-import { beginChange, type Range } from './images.js'
+import { beginChange } from './images.js'
+import type { Request } from './request.js'
 import { holdsPin, type ImageWait, takeImage, waitedForLimit, waitForLatch, waitForImage } from './stall.js'
-
-/** One call of acquire, as the slow path needs it. */
-export interface Request {
-  readonly partition: PartitionView
-  readonly block: number
-  readonly low: number
-  readonly high: number
-  readonly mode: Mode
-  /** The bytes that a change may touch. */
-  readonly range: Range
-  /** The journal entry that the pin will have. */
-  readonly entry: number
-  readonly deadline: Deadline
-  /** Whether the calling thread sleeps meanwhile: then a block that it holds itself can't become free. */
-  readonly isSync: boolean
-}
 
 /**
  * The block's frame: pinned for `read`, else latched and CHANGING.

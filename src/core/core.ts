@@ -14,7 +14,8 @@ import { unlatch } from '../shared/latch.js'
 import type { FrameIndex } from '../shared/struct.js'
 import { Tracer } from '../shared/trace.js'
 import type { Device } from './device.js'
-import { type Policy, policyOf } from './policy.js'
+import { policyOf } from './policies.js'
+import type { Policy } from './policy.js'
 
 /** What is fixed of a partition, and its device as this thread sees it. */
 export interface PartitionView {

@@ -7,6 +7,7 @@
  * again under the stripe before anything follows from that.
  */
 import { store } from '#atomics'
+import { hashOf } from '../shared/hash.js'
 import { Frame } from '../shared/layout.js'
 import type { FrameIndex } from '../shared/struct.js'
 import type { Deadline, Slow } from '../shared/wait.js'
@@ -14,14 +15,6 @@ import type { Core } from './core.js'
 
 /** Steps of a walk without the stripe. */
 export const WALK_MAX = 64
-
-/** Place of a block's head among the heads: the finalizer of MurmurHash3 (Appleby), so that strides spread too. */
-export function hashOf(heads: number, partition: number, low: number, high: number): number {
-  let h = low ^ Math.imul(high + 1, 0x9e3779b1) ^ Math.imul(partition + 1, 0x27d4eb2f)
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
-  return (h ^ (h >>> 16)) & (heads - 1)
-}
 
 /** Whether a frame holds this block. Certain only with a pin, the latch or the stripe. */
 export function isNamed(core: Core, frameAt: number, partition: number, low: number, high: number): boolean {

@@ -74,8 +74,12 @@ function forgetFrame(
  */
 function lockSoon(core: Core, mutex: Mutex): boolean {
   if (core.mayBlock) {
-    runSync(mutex.lock(core.slot.index, new Deadline()), true)
-    return true
+    try {
+      runSync(mutex.lock(core.slot.index, new Deadline()), true)
+      return true
+    } catch {
+      return false // too long: the block stays as it is
+    }
   }
   for (const deadline = new Deadline(SOON_MS); deadline.leftMs() > 0;)
     if (mutex.tryLock(core.slot.index)) return true

@@ -21,7 +21,8 @@ import { COUNTER } from '../shared/slot.js'
 import { TRACE } from '../shared/trace.js'
 import { type Deadline, sleep, type Slow, timedOut } from '../shared/wait.js'
 import { blockOf, type Core, leave } from './core.js'
-import { chain, findUnderStripe, hashOf, headOf, stripeOf, unchain } from './directory.js'
+import { hashOf } from '../shared/hash.js'
+import { chain, findUnderStripe, headOf, stripeOf, unchain } from './directory.js'
 import { kick } from './rounds.js'
 
 /** Whether a frame owes nothing to the disk. Certain only with its latch. */

@@ -12,7 +12,8 @@
 import type { Words } from '#atomics'
 import type { Arena } from '../shared/arena.js'
 import { Ghost, Header } from '../shared/layout.js'
-import { hashOf } from './directory.js'
+import { hashOf } from '../shared/hash.js'
+
 import { Loop } from './loop.js'
 
 export class Ghosts {

@@ -10,7 +10,7 @@ import { clockMs, JOURNAL } from '../shared/slot.js'
 import { ABSENT, CLASS_MASK } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/struct.js'
 import { type Core, leave, type PartitionView } from './core.js'
-import { find, hashOf, isNamed, WALK_MAX } from './directory.js'
+import { find, isNamed } from './directory.js'
 import { beginChange, bindUndo, fillUndo, type Range } from './images.js'
 import { tryLockRound, unlockRound } from './rounds.js'
 
@@ -23,16 +23,8 @@ export const highOf = (block: number): number => (block < 4294967296 ? 0 : (bloc
  * Any thread; takes no lock, never waits.
  */
 export function pinHit(core: Core, partition: number, low: number, high: number, entry: number): FrameIndex {
-  const { words, arena } = core
-  let link = words[arena.headsAt + hashOf(arena.geometry.heads, partition, low, high)]!
-  for (let steps = WALK_MAX; link !== 0 && steps > 0; steps--) {
-    const at = arena.framesAt + (link - 1) * Frame.WORDS
-    if (isNamed(core, at, partition, low, high)) {
-      return pinNamed(core, link - 1, partition, low, high, entry, false) ? link - 1 : -1
-    }
-    link = words[at + Frame.next]!
-  }
-  return -1
+  const frame = find(core, partition, low, high)
+  return frame >= 0 && pinNamed(core, frame, partition, low, high, entry, false) ? frame : -1
 }
 
 /** Pins a frame that seemed to hold the block; false if it is not to be had so, or holds something else by now. */

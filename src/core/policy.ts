@@ -6,11 +6,7 @@
  * In the policy are the frames that hold a block, but for those that the search found dirty: write-back readmits them
  * when they are clean. A frame that somebody holds stays in, as just used.
  */
-import type { Arena } from '../shared/arena.js'
-import type { ThreadSlot } from '../shared/slot.js'
 import type { FrameIndex } from '../shared/struct.js'
-import { Lru2 } from './lru2.js'
-import { TwoQueues } from './twoq.js'
 
 export interface Policy {
   /** Notes a hit. On the hit path: no lock, no allocation; what does not fit is lost. Any thread, no contract. */
@@ -39,13 +35,4 @@ export interface Policy {
   reset(): void
   /** Every broken invariant of the policy, by name. @requires policy mutex */
   check(): string[]
-}
-
-export function policyOf(name: 'lru2' | '2q', arena: Arena, slot: ThreadSlot): Policy {
-  switch (name) {
-    case 'lru2':
-      return new Lru2(arena, slot)
-    case '2q':
-      return new TwoQueues(arena)
-  }
 }

@@ -66,6 +66,10 @@ export function freeOwnMutexes(core: Core): void {
     repairStripe(core, i)
     stripe.unlock()
   })
+  // Releases that it had settled, and not unlatched yet.
+  for (let frame = 0; frame < core.arena.geometry.blocks; frame++) {
+    if (writerOf(load(core.words, core.arena.frameAt(frame) + Frame.latch)) === index) leave(core, frame)
+  }
 }
 
 /** Only a mutex that a dead slot has is waited for; the others are none of the reaper's business. */

@@ -69,7 +69,10 @@ export interface HandlePartition {
 /** What the thread that opened the cache has. Its calls are for that thread only. */
 export interface BlockCache extends CacheClient, AsyncDisposable {
   readonly handle: CacheHandle
-  /** When that worker ends, its slot is given back. Workers started after openCache are adopted by themselves. */
+  /**
+   * When that worker ends, what it held is recovered and its slot is free. Workers that the owner's thread starts after
+   * openCache are adopted by themselves.
+   */
   adopt(worker: Worker): void
   on<E extends keyof CacheEvents>(event: E, listener: (info: CacheEvents[E]) => void): this
   off<E extends keyof CacheEvents>(event: E, listener: (info: CacheEvents[E]) => void): this
@@ -114,7 +117,7 @@ export interface CacheClient extends Disposable {
   stats(): CacheStats
   /** The newest trace records, oldest first; [] when tracing is off. */
   trace(): TraceRecord[]
-  /** Gives this thread's slot back. @throws ERR_DCACHE_GUARDS_HELD */
+  /** Gives this thread's slot back; the owner closes instead. @throws ERR_DCACHE_GUARDS_HELD, ERR_DCACHE_BAD_OPTION */
   detach(): void
 }
 

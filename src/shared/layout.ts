@@ -162,8 +162,8 @@ export const Slot = struct(
   'guards', // how many guards it holds
   'inIo', // calls into the system that may touch the files or the frames; atomic
   'waitsFor', // WaitKind
-  'waitsAt', // frame, group or slot of what it waits for
-  'waitsSince', // ms since the engine opened
+  'waitsAt', // frame or group of what it waits for
+  'waitsSince', // on clockMs
 )
 
 export const SlotState = { FREE: 0, LIVE: 1, DEAD: 2 } as const

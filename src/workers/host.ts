@@ -17,7 +17,7 @@ import { evictClean } from '../core/forget.js'
 import { eventsOf, formatArena } from '../core/format.js'
 import { imageStamps } from '../core/images.js'
 import { retry } from '../core/retry.js'
-import { flush, tryLockRound, unlockRound } from '../core/rounds.js'
+import { flush, lockRound, unlockRound } from '../core/rounds.js'
 import { type Config, geometryOf, parseOptions } from '../shared/config.js'
 import { CacheError } from '../shared/errors.js'
 import type { BlockCache, CacheEvents, CacheHandle, CacheOptions, LostBlock } from '../shared/interface.js'
@@ -139,7 +139,8 @@ class Host extends Client implements BlockCache {
     await this.stop()
     // Releases that were left to others are changes too.
     for (let group = 0; group < this.core.arena.geometry.groups; group++) {
-      if (tryLockRound(this.core, group)) unlockRound(this.core, group)
+      await runAsync(lockRound(this.core, group, new Deadline()))
+      unlockRound(this.core, group)
     }
     return this.#lostBlocks()
   }

@@ -1,4 +1,4 @@
-// @deadline 240
+// @deadline 360
 // `dcache load` as a user runs it: a child process, its exit code, what it prints, what it leaves behind.
 
 import { spawn } from 'node:child_process'
@@ -201,7 +201,7 @@ if (existsSync(join(traces, 'oltp.u32.gz'))) {
     const { accesses, hitRatio } = assertRight(run)
     assert.is(accesses, 20_000)
     console.log(
-      `# oltp, its first 20,000 accesses on 2,048 blocks, 4 MiB: hit ratio ${(hitRatio * 100).toFixed(1)} %`,
+      `\n# oltp, its first 20,000 accesses on 2,048 blocks, 4 MiB: hit ratio ${(hitRatio * 100).toFixed(1)} %`,
     )
   })
 } else {

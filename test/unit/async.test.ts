@@ -9,6 +9,7 @@ import { readSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { BlockCache, Partition } from 'dcache'
+import { Group } from '#dist/shared/layout.js'
 import { COUNTED, mixedLoad } from '../support/async-load.js'
 import { inThread, until, withCache } from '../support/open.js'
 
@@ -62,6 +63,29 @@ test('every kind of wait, on the owner’s thread', () =>
     assert.equal(await blockingCallsDuring(() => everyWait(cache, data)), [])
     const { waits } = cache.stats()
     for (const kind of ['latch', 'frame', 'spare', 'dirtyLimit'] as const) assert.is.not(waits[kind], 0, kind)
+  }))
+
+test('a release never waits for the round’s lock: whoever has it next finishes the release', () =>
+  withCache({ flushDelayMs: 1e9 }, async ({ cache, data, arena, onDisk }) => {
+    await data.write(new Uint8Array(512).fill(4), 0)
+    const changed = [await data.acquire(0, 'modify'), await data.acquire(1, 'modify')]
+    const unchanged = await data.acquire(2, 'overwrite')
+    const mutexAt = arena.groupAt(0) + Group.mutex
+    await until('the lock', () => Atomics.compareExchange(arena.words, mutexAt, 0, 200) === 0)
+    const calls = await blockingCallsDuring(async () => {
+      for (const guard of changed) {
+        guard.data.fill(6)
+        guard.markDirty('trailer')
+        guard.release()
+      }
+      unchanged.release()
+      assert.is(data.tryAcquire(0, 'read'), undefined, 'not yet released for others')
+    })
+    Atomics.store(arena.words, mutexAt, 0)
+    assert.equal(calls, [])
+    await cache.flush()
+    assert.is(onDisk(0)[100], 6)
+    assert.is(onDisk(1)[100], 6)
   }))
 
 /** Counts in blocks with Sync calls, as the mixed load does; how many changes. */

@@ -1,7 +1,7 @@
 // README.md and ARCHITECTURE.md against the code: programs that run as pasted, and lists that are complete.
 
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import * as layout from '#dist/shared/layout.js'
 import { RANK } from '#dist/shared/mutex.js'
@@ -133,6 +133,29 @@ test('the limits are those of the code', () => {
   begins('guards a thread may hold', layout.GUARDS_MAX)
 })
 
+/** Two engines that differ in every measure. */
+const geometries: readonly layout.Geometry[] = [
+  { blocks: 90, spares: 7, frameSize: 512, partitions: 1, groups: 1, slots: 4, stripes: 8, heads: 128, traceEntries: 16, classes: 3, ghosts: 90 },
+  { blocks: 5001, spares: 333, frameSize: 65536, partitions: 5, groups: 3, slots: 71, stripes: 64, heads: 8192, traceEntries: 1024, classes: 7, ghosts: 0 },
+] // prettier-ignore
+
+test('the bytes that README gives for a block, a spare and a slot are those of the memory map', () => {
+  const geometry = geometries[1]!
+  const bytesOf = (more: Partial<layout.Geometry>) => {
+    const [a, b] = [layout.layoutOf(geometry), layout.layoutOf({ ...geometry, ...more })]
+    return b.dataStart - a.dataStart
+  }
+  const said =
+    /about (\d+) bytes for each block, (\d+) for each spare,\s+(\d+) KiB for each thread slot/.exec(readme)
+  const [block, spare, slot] = said?.slice(1).map(Number) ?? []
+  const many = 2 ** 14
+  const near = (value: number, wanted: number) => Math.abs(value - wanted) <= wanted / 10
+  const ofBlocks = bytesOf({ blocks: geometry.blocks + many, heads: geometry.heads + many })
+  assert.ok(near(ofBlocks / many, block!), `${ofBlocks / many} bytes for each block`)
+  assert.ok(near(bytesOf({ spares: geometry.spares + many }) / many, spare!))
+  assert.ok(near(bytesOf({ slots: geometry.slots + 128 }) / 128 / 1024, slot!))
+})
+
 if (existsSync(commandLine)) {
   test('the options of dcache load are those of its help', () => {
     using folder = tempFolder()
@@ -144,11 +167,13 @@ if (existsSync(commandLine)) {
   })
 }
 
-/** Two engines that differ in every measure. */
-const geometries: readonly layout.Geometry[] = [
-  { blocks: 90, spares: 7, frameSize: 512, partitions: 1, groups: 1, slots: 4, stripes: 8, heads: 128, traceEntries: 16, classes: 3, ghosts: 90 },
-  { blocks: 5001, spares: 333, frameSize: 65536, partitions: 5, groups: 3, slots: 71, stripes: 64, heads: 8192, traceEntries: 1024, classes: 7, ghosts: 0 },
-] // prettier-ignore
+test('README says of every folder of tests what it shows', () => {
+  const described = tableAfter(readme, 'Tests').map(([folder]) => quoted(folder!)[0])
+  const names = readdirSync(join(projectRoot, 'test'), { recursive: true, encoding: 'utf8' })
+  const suites = names.filter((name) => name.endsWith('.test.ts')).map((name) => dirname(name))
+  assert.ok(suites.includes('unit'))
+  for (const folder of suites) assert.ok(described.includes(folder), folder)
+})
 
 test('the regions are those of the memory map, with its sizes and alignments', () => {
   for (const geometry of geometries) {

@@ -4,7 +4,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Arena } from '#dist/shared/arena.js'
-import { hashOf } from '#dist/core/directory.js'
+import { hashOf } from '#dist/shared/hash.js'
 import { CHANGING, stampOf } from '#dist/shared/stamp.js'
 import { Frame, Group, Header, Spare } from '#dist/shared/layout.js'
 import { type Bench, withCache } from '../support/open.js'

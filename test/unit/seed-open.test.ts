@@ -5,7 +5,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openCache } from 'dcache'
 import { Frame, Group } from '#dist/shared/layout.js'
-import { hashOf } from '#dist/core/directory.js'
+import { hashOf } from '#dist/shared/hash.js'
 import { blockBytes, copyOf, memoryFor, refusal, withCache, writeBlocks } from '../support/open.js'
 import { tempFolder } from '../support/temp.js'
 

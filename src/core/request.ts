@@ -1,0 +1,22 @@
+/**
+ * What the slow paths know of a call of acquire.
+ */
+import type { Mode } from '../shared/interface.js'
+import type { Deadline } from '../shared/wait.js'
+import type { PartitionView } from './core.js'
+import type { Range } from './images.js'
+
+export interface Request {
+  readonly partition: PartitionView
+  readonly block: number
+  readonly low: number
+  readonly high: number
+  readonly mode: Mode
+  /** The bytes that a change may touch. */
+  readonly range: Range
+  /** The journal entry that the pin will have. */
+  readonly entry: number
+  readonly deadline: Deadline
+  /** Whether the calling thread sleeps meanwhile: then a block that it holds itself can't become free. */
+  readonly isSync: boolean
+}

@@ -1,0 +1,73 @@
+// Replays a trace of block numbers through a victim policy alone, as a cache of clean blocks would drive it.
+
+import { policyOf } from '#dist/core/policies.js'
+import type { Policy } from '#dist/core/policy.js'
+import { Arena } from '#dist/shared/arena.js'
+import { Frame, type Geometry } from '#dist/shared/layout.js'
+import { attachSlot } from '#dist/shared/slot.js'
+
+export type PolicyName = 'lru2' | '2q'
+
+/** Memory of so many blocks, and no more than a policy needs. */
+export function policyArena(policy: PolicyName, blocks: number): Arena {
+  const geometry: Geometry = {
+    blocks,
+    spares: 0,
+    frameSize: 512,
+    partitions: 1,
+    groups: 1,
+    slots: 1,
+    stripes: 1,
+    heads: 1,
+    traceEntries: 0,
+    classes: 1,
+    ghosts: policy === '2q' ? blocks : 0,
+  }
+  return Arena.create(geometry, 1, 2)
+}
+
+export const policyIn = (arena: Arena, policy: PolicyName): Policy =>
+  policyOf(policy, arena, attachSlot(arena, 0, 1, 0))
+
+/** Gives a frame its block's name, as the directory does. */
+export function nameFrame(arena: Arena, frame: number, partition: number, block: number): void {
+  const at = arena.frameAt(frame)
+  arena.words[at + Frame.partition] = partition + 1
+  arena.words[at + Frame.blockLow] = block | 0
+  arena.words[at + Frame.blockHigh] = Math.floor(block / 2 ** 32)
+}
+
+/** How many of the accesses are hits in a cache of so many blocks. @throws when the policy's check finds anything */
+export function hitsOf(trace: Uint32Array, blocks: number, name: PolicyName): number {
+  const arena = policyArena(name, blocks)
+  const policy = policyIn(arena, name)
+  const frames = new Map<number, number>()
+  const held = new Uint32Array(blocks)
+  let free = blocks
+  let hits = 0
+  for (let i = 0; i < trace.length; i++) {
+    const block = trace[i]!
+    const found = frames.get(block)
+    if (found !== undefined) {
+      hits++
+      policy.note(found)
+      if (policy.notesDue) policy.drain()
+      continue
+    }
+    policy.drain()
+    let frame = free - 1
+    if (free > 0) free--
+    else {
+      frame = policy.victim()
+      policy.evicted(frame)
+      frames.delete(held[frame]!)
+    }
+    policy.insert(frame, 0, block)
+    nameFrame(arena, frame, 0, block)
+    held[frame] = block
+    frames.set(block, frame)
+  }
+  const broken = policy.check()
+  if (broken.length > 0) throw new Error(broken.join('\n'))
+  return hits
+}

@@ -1,0 +1,42 @@
+// A cache's memory and one thread's view of it, without files, workers or an owner: for tests of the parts.
+
+import { Core } from '#dist/core/core.js'
+import type { Device } from '#dist/core/device.js'
+import { formatArena } from '#dist/core/format.js'
+import { Arena } from '#dist/shared/arena.js'
+import { geometryOf, parseOptions } from '#dist/shared/config.js'
+import type { CacheOptions } from '#dist/shared/interface.js'
+import { attachSlot } from '#dist/shared/slot.js'
+
+const WRITE_ORDER = ['data', 'directory', 'trailer']
+
+/** Options that hold; a test changes what it is about. */
+export function options(more: Partial<CacheOptions> = {}): CacheOptions {
+  return { memory: 64 * 512, partitions: { a: { path: 'a', blockSize: 512 } }, ...more }
+}
+
+/** Freshly formatted memory; every partition has `blocks` blocks. */
+export function smallArena(more: Partial<CacheOptions> = {}, blocks = 1000): Arena {
+  const config = parseOptions(options(more))
+  const counts = config.partitions.map(() => blocks)
+  return formatArena(config, geometryOf(config), counts, 1, 2)
+}
+
+/** The same buffer, as another thread sees it. */
+export const openSmall = (buffer: SharedArrayBuffer): Arena => Arena.open(buffer, 1, 2)
+
+/** A thread's core in a slot of its own; its partitions are named a, b, c ... and no device is ever asked. */
+export function smallCore(arena: Arena, policy: 'lru2' | '2q' = 'lru2', mayBlock = true): Core {
+  const { partitions, slots } = arena.geometry
+  const refuse = (): never => {
+    throw new Error('no device here')
+  }
+  const device: Device = { readSync: refuse, read: refuse, writeSync: refuse, syncSync: refuse }
+  return new Core(arena, attachSlot(arena, 0, slots, 0), {
+    names: Array.from({ length: partitions }, (_, i) => String.fromCharCode(97 + i)),
+    writeOrder: WRITE_ORDER,
+    policy,
+    devices: Array.from({ length: partitions }, () => device),
+    mayBlock,
+  })
+}

@@ -1,0 +1,99 @@
+// The condition: a signal that nobody waits for costs nothing, and none that somebody waits for is lost.
+
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { Condition } from '#dist/shared/condition.js'
+import { CacheError } from '#dist/shared/errors.js'
+import { Deadline, runAsync, runSync, timedOut } from '#dist/shared/wait.js'
+import { inThreads } from '../support/threads.js'
+import { EPOCH, SLEEPS, TOKENS, WAITERS } from './workers/condition.js'
+
+const bodies = import.meta.resolve('./workers/condition.js')
+
+function fresh() {
+  const buffer = new SharedArrayBuffer(256)
+  const words = new Int32Array(buffer)
+  return { buffer, words, condition: new Condition(words, EPOCH, WAITERS) }
+}
+
+test('a signal changes the epoch when somebody is about to look', () => {
+  const { words, condition } = fresh()
+  condition.signal()
+  assert.is(words[EPOCH], 0, 'nobody waits')
+  assert.is(condition.enter(), 0)
+  assert.is(condition.enter(), 0)
+  condition.signal()
+  assert.is(words[EPOCH], 1)
+  condition.signal()
+  assert.is(words[EPOCH], 1, 'all who were about to look know already')
+  assert.is(condition.enter(), 1)
+  condition.signal()
+  assert.is(words[EPOCH], 2)
+  condition.broadcast()
+  assert.is(words[EPOCH], 3, 'a broadcast does not ask')
+})
+
+test('a signal wakes all who sleep', async () => {
+  const { words, condition } = fresh()
+  const asleep = [1, 2].map(() => Atomics.waitAsync(words, condition.at, condition.enter(), 60_000))
+  condition.signal()
+  for (const sleeper of asleep) assert.is(await sleeper.value, 'ok')
+})
+
+test('a wait ends with what is ready, or as it is told', async () => {
+  const { words, condition } = fresh()
+  const late = () => timedOut('the thing', 0)
+  const soon = () => new Deadline(10)
+  assert.is(
+    runSync(
+      condition.until(() => 0, soon, late),
+      false,
+    ),
+    0,
+    'no wait when it is ready, whatever it is',
+  )
+  assert.throws(
+    () =>
+      runSync(
+        condition.until(() => undefined, soon, late),
+        false,
+      ),
+    (error: unknown) => error instanceof CacheError && error.code === 'ERR_DCACHE_WOULD_BLOCK',
+  )
+  let looks = 0
+  const stop = () => {
+    if (++looks === 2) throw new Error('told to')
+    return new Deadline()
+  }
+  const told = runAsync(condition.until(() => undefined, stop, late)).catch((error: unknown) => error)
+  condition.signal()
+  assert.is(((await told) as Error).message, 'told to')
+  const waiting = runAsync(
+    condition.until(
+      () => (words[TOKENS] === 0 ? undefined : words[TOKENS]),
+      () => new Deadline(),
+      late,
+    ),
+  )
+  words[TOKENS] = 5
+  condition.signal()
+  assert.is(await waiting, 5)
+})
+
+test('no signal is lost between threads', async () => {
+  const { buffer, words } = fresh()
+  const each = 20_000
+  await inThreads(bodies, 'tokens', { threads: 6, buffer, args: { each } })
+  assert.is(words[TOKENS], 0)
+  assert.ok(words[SLEEPS]! > 0, 'somebody slept')
+  console.log(`\n# ${words[SLEEPS]!} sleeps for ${3 * each} tokens`)
+})
+
+test('the one signal that counts is not lost among others', async () => {
+  const { buffer, words } = fresh()
+  await inThreads(bodies, 'bursts', { threads: 2, buffer, args: { each: 12_000 } })
+  assert.is(words[TOKENS], 0)
+  console.log(`\n# ${words[SLEEPS]!} sleeps for 12000 tokens`)
+})
+
+test.run()

@@ -1,0 +1,200 @@
+// Options: sizes as people write them, defaults, and a refusal with the value in it for everything that cannot work.
+
+import { suite, test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { geometryOf, parseOptions, parseSize, show } from '#dist/shared/config.js'
+import { CacheError, type CacheErrorCode } from '#dist/shared/errors.js'
+import { options } from '../support/small-core.js'
+
+const sizes = suite('sizes')
+
+sizes('numbers and strings', () => {
+  const cases: [number | string, number][] = [
+    [0, 0], [4096, 4096], ['4096', 4096], [' 12 ', 12], ['7 B', 7], ['1k', 1024], ['1K', 1024], ['1KiB', 1024],
+    ['1kb', 1000], ['64MiB', 64 * 2 ** 20], ['64 mib', 64 * 2 ** 20], ['1.5GiB', 1.5 * 2 ** 30], ['2MB', 2e6],
+    ['1.5 GB', 1.5e9], ['3g', 3 * 2 ** 30], ['1TiB', 2 ** 40], ['1TB', 1e12], ['0.5KiB', 512], [2 ** 53 - 1, 2 ** 53 - 1],
+  ] // prettier-ignore
+  for (const [text, bytes] of cases) assert.is(parseSize(text, 'memory'), bytes, String(text))
+})
+
+sizes('what is none', () => {
+  const wrong = ['', 'MiB', '12 parsecs', '1e3', '-5', '1,5MiB', '0x10', '1.3', '0.3KiB', '1 2', '9007199254740993', '1PiB',
+    -1, 1.5, NaN, Infinity, 2 ** 53, undefined, null, {}, [], true, 10n ** 20n] // prettier-ignore
+  for (const value of wrong) {
+    refuses(() => parseSize(value as string, 'memory'), 'ERR_DCACHE_BAD_OPTION', 'memory', show(value))
+  }
+})
+
+/** An action throws this code, and its message has these texts. */
+function refuses(action: () => unknown, code: CacheErrorCode, ...texts: string[]): void {
+  try {
+    action()
+  } catch (error) {
+    if (!(error instanceof CacheError)) throw error
+    const { message } = error
+    assert.is(error.code, code, message)
+    for (const text of texts) assert.ok(message.includes(text), `${message} | should have: ${text}`)
+    return
+  }
+  assert.unreachable(`accepted: ${texts.join(', ')}`)
+}
+
+const parse = (more: object) => () => parseOptions({ ...options(), ...more })
+const parsePartition = (more: object) =>
+  parse({ partitions: { log: { path: 'f', blockSize: 4096, ...more } } })
+const BAD = 'ERR_DCACHE_BAD_OPTION'
+
+test('defaults', () => {
+  const config = parseOptions({ memory: '1MiB', partitions: { a: { path: 'f', blockSize: 512 } } })
+  assert.equal(config, {
+    memoryBytes: 2 ** 20,
+    frameSize: 512,
+    partitions: [
+      { name: 'a', path: 'f', blockSize: 512, size: undefined, offset: 0, readOnly: false, group: 0 },
+    ],
+    groups: [''],
+    writeOrder: ['data', 'directory', 'trailer'],
+    policy: 'lru2',
+    threads: 64,
+    flushDelayMs: 5000,
+    dirtyLimit: 2 / 3,
+    traceEntries: 0,
+  })
+})
+
+test('everything given', () => {
+  const writeOrder = ['x', 'y']
+  const config = parseOptions({
+    memory: 2 ** 20,
+    partitions: {
+      a: { path: 'f', blockSize: 512, size: '1KiB', offset: '4KiB', readOnly: true, group: 'g' },
+      b: { path: 'h', blockSize: 65536 },
+      c: { path: 'i', blockSize: 1024, group: 'g', direct: false },
+    },
+    writeOrder,
+    policy: '2q',
+    threads: 3,
+    flushDelayMs: 0,
+    dirtyLimit: 1,
+    traceEntries: 8,
+  })
+  assert.is(config.frameSize, 65536)
+  assert.equal(config.groups, ['g', ''])
+  assert.equal(
+    config.partitions.map(({ group }) => group),
+    [0, 1, 0],
+  )
+  assert.equal(config.partitions[0], {
+    name: 'a',
+    path: 'f',
+    blockSize: 512,
+    size: 1024,
+    offset: 4096,
+    readOnly: true,
+    group: 0,
+  })
+  assert.is(config.policy, '2q')
+  assert.equal([config.threads, config.flushDelayMs, config.dirtyLimit, config.traceEntries], [3, 0, 1, 8])
+  writeOrder.push('z')
+  assert.equal(config.writeOrder, ['x', 'y'], 'a copy')
+})
+
+test('no object', () => {
+  for (const value of [undefined, null, 5, 'x']) refuses(() => parseOptions(value as never), BAD, show(value))
+  for (const partitions of [undefined, null, 5])
+    refuses(parse({ partitions }), BAD, 'partitions', show(partitions))
+})
+
+test('how many partitions', () => {
+  refuses(parse({ partitions: {} }), BAD, '0 entries')
+  const many = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`p${i}`, { path: 'f', blockSize: 512 }])) // prettier-ignore
+  refuses(parse({ partitions: many(65) }), BAD, '65 entries')
+  assert.is(parse({ partitions: many(64) })().partitions.length, 64)
+})
+
+test('policy', () => {
+  for (const policy of ['lru', 'LRU2', '', null, 2, {}])
+    refuses(parse({ policy }), BAD, 'policy', show(policy))
+})
+
+test('threads', () => {
+  for (const threads of [0, -1, 1.5, 252, '4', null, NaN])
+    refuses(parse({ threads }), BAD, 'threads', show(threads))
+  assert.is(parse({ threads: 251 })().threads, 251)
+})
+
+test('flushDelayMs', () => {
+  for (const flushDelayMs of [-1, 0.5, 2 ** 31, NaN, Infinity, '5'])
+    refuses(parse({ flushDelayMs }), BAD, 'flushDelayMs', show(flushDelayMs))
+})
+
+test('dirtyLimit', () => {
+  for (const dirtyLimit of [0, -0.1, 1.1, NaN, '0.5', null])
+    refuses(parse({ dirtyLimit }), BAD, 'dirtyLimit', show(dirtyLimit))
+})
+
+test('traceEntries', () => {
+  for (const traceEntries of [-1, 3, 1.5, 2 ** 21, NaN, '8'])
+    refuses(parse({ traceEntries }), BAD, 'traceEntries', show(traceEntries))
+})
+
+test('writeOrder', () => {
+  const eight = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
+  for (const writeOrder of [[], eight, ['a', 'a'], ['a', ''], ['a', 3], 'data', 7, {}])
+    refuses(parse({ writeOrder }), BAD, 'writeOrder', show(writeOrder))
+  assert.equal(parse({ writeOrder: eight.slice(1) })().writeOrder, eight.slice(1))
+})
+
+test("a partition's path and block size", () => {
+  for (const path of [undefined, '', 5]) refuses(parsePartition({ path }), BAD, "'log'", 'path', show(path))
+  for (const blockSize of [undefined, 0, 256, 511, 513, 3000, 131072, 512.5, '512', NaN])
+    refuses(parsePartition({ blockSize }), 'ERR_DCACHE_BAD_BLOCK_SIZE', "'log'", 'blockSize', show(blockSize))
+})
+
+test('a partition that is no object', () => {
+  for (const partition of [undefined, null, 5, 'file'])
+    refuses(parse({ partitions: { log: partition } }), BAD, "'log'")
+})
+
+test("a partition's size and offset", () => {
+  for (const size of [0, 4095, 5000, '1KB', 'big', -4096, null])
+    refuses(parsePartition({ size }), BAD, "'log'", 'size')
+  for (const offset of [1, 512, '1KB', -4096, 'x', null])
+    refuses(parsePartition({ offset }), BAD, "'log'", 'offset')
+  assert.is(parsePartition({ offset: 0, size: 4096 })().partitions[0]!.size, 4096)
+})
+
+test('direct I/O is known and not there', () => {
+  refuses(parsePartition({ direct: true }), 'ERR_DCACHE_UNSUPPORTED', "'log'", 'direct')
+})
+
+test('memory', () => {
+  refuses(parse({ memory: undefined }), BAD, 'memory')
+  refuses(() => geometryOf(parse({ memory: 0 })()), 'ERR_DCACHE_MEMORY')
+  refuses(() => geometryOf(parse({ memory: 3 * 512 })()), 'ERR_DCACHE_MEMORY', '1536', '2048')
+  refuses(() => geometryOf(parse({ memory: '1TiB' })()), 'ERR_DCACHE_MEMORY', '2^29')
+  const { blocks, spares } = geometryOf(parse({ memory: 4 * 512 })())
+  assert.equal([blocks, spares], [2, 2], 'the least')
+})
+
+test('how the memory is divided', () => {
+  const partitions = { a: { path: 'a', blockSize: 8192 }, b: { path: 'b', blockSize: 512, group: 'b' } }
+  const g = geometryOf(parse({ memory: '64MiB', partitions, threads: 10 })())
+  assert.is(g.frameSize, 8192)
+  assert.is(g.blocks + g.spares, 8192)
+  assert.is(g.spares, 512)
+  assert.is(g.spares % g.groups, 0)
+  assert.is(g.slots, 2 + 2 + 10)
+  assert.ok(g.heads >= g.blocks && g.heads < 2 * g.blocks)
+  for (const power of [g.heads, g.stripes]) assert.is(power & (power - 1), 0)
+  assert.ok(g.stripes <= g.heads)
+})
+
+test('a value is shown as it would be written, and not at any length', () => {
+  assert.is(show('x'), "'x'")
+  assert.is(show({ a: 1 }), '{ a: 1 }')
+  assert.is(show('y'.repeat(200)).length, 80)
+})
+
+sizes.run()
+test.run()

@@ -1,0 +1,168 @@
+// The memory map: regions in their places, little beside the frames, and a buffer that is not ours is refused.
+
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { Arena } from '#dist/shared/arena.js'
+import { geometryOf, parseOptions } from '#dist/shared/config.js'
+import { CacheError } from '#dist/shared/errors.js'
+import type { CacheOptions } from '#dist/shared/interface.js'
+import {
+  Frame,
+  type Geometry,
+  GEOMETRY_FIELDS,
+  Ghost,
+  Group,
+  Header,
+  type Layout,
+  layoutOf,
+  Partition,
+  Slot,
+  Spare,
+} from '#dist/shared/layout.js'
+import { openSmall, options, smallArena } from '../support/small-core.js'
+
+const geometry = (more: Partial<CacheOptions> = {}): Geometry => geometryOf(parseOptions(options(more)))
+const isCode = (code: string) => (error: unknown) => error instanceof CacheError && error.code === code
+
+/** The regions by name, and the sizes that they need at least, from the geometry alone. */
+function needs(g: Geometry): Record<string, number> {
+  const words = (count: number, each: number): number => count * each * 4
+  return {
+    header: words(1, Header.WORDS),
+    partitions: words(g.partitions, Partition.WORDS),
+    groups: words(g.groups, Group.WORDS),
+    stripes: words(g.stripes, 16),
+    slots: words(g.slots, Slot.WORDS),
+    journals: words(g.slots, 256),
+    notes: words(g.slots, 64),
+    counters: g.slots * 17 * 8,
+    stalls: words(g.slots, 128),
+    frames: words(g.blocks, Frame.WORDS),
+    spares: words(g.spares, Spare.WORDS),
+    heads: words(g.heads, 1),
+    heap: words(g.blocks, 1),
+    ghosts: words(g.ghosts, Ghost.WORDS),
+    plan: words(g.blocks, 1),
+    events: words(16 + 64 * 8, 1),
+    trace: g.traceEntries === 0 ? 0 : words(16 + g.traceEntries * 8, 1),
+    data: (g.blocks + g.spares) * g.frameSize,
+  }
+}
+
+test('regions are aligned, in order, large enough, and do not overlap', () => {
+  const cases = [
+    {},
+    { policy: '2q', threads: 1 },
+    { memory: '3MiB', traceEntries: 64, threads: 7, writeOrder: ['only'] },
+    {
+      memory: '10MiB',
+      partitions: { a: { path: 'a', blockSize: 512 }, b: { path: 'b', blockSize: 65536, group: 'x' } },
+    },
+    { memory: '77MiB', policy: '2q', partitions: { a: { path: 'a', blockSize: 8192 } } },
+  ] as const satisfies Partial<CacheOptions>[]
+  for (const more of cases) {
+    const g = geometry(more)
+    const layout: Layout = layoutOf(g)
+    let end = 0
+    for (const [name, bytes] of Object.entries(needs(g))) {
+      const start = layout[name as keyof Layout]
+      assert.is(start % (name === 'data' ? 4096 : 64), 0, `${name} at ${start}`)
+      assert.ok(start >= end, `${name} begins at ${start}, the one before it ends at ${end}`)
+      end = start + bytes
+    }
+    assert.is(layout.totalBytes, end)
+    assert.is(layout.dataStart, layout.data)
+    const names = Object.keys(layout).filter((name) => name !== 'dataStart' && name !== 'totalBytes')
+    assert.equal(names, Object.keys(needs(g)), 'the test knows every region')
+  }
+})
+
+test('at most 2 % is not frames, with 8 KiB blocks and 64 threads, from 64 MiB up', () => {
+  // Hash heads are a power of two: their share is largest where the blocks have just passed one.
+  const sizes = [64, 65, 70, 100, 128, 137, 140, 256, 274, 1024, 1100, 4096, 10_000, 16_384, 65_536]
+  for (const policy of ['lru2', '2q'] as const) {
+    let most = 0
+    for (const mib of sizes) {
+      const partitions = { a: { path: 'a', blockSize: 8192 }, b: { path: 'b', blockSize: 512, group: 'b' } }
+      const g = geometry({ memory: `${mib}MiB`, partitions, policy, threads: 64 })
+      const { dataStart, totalBytes } = layoutOf(g)
+      assert.is((g.blocks + g.spares) * g.frameSize, mib * 2 ** 20)
+      most = Math.max(most, dataStart / totalBytes)
+    }
+    assert.ok(most <= 0.02, `${policy}: ${most}`)
+    console.log(`\n# ${policy}: at most ${(100 * most).toFixed(2)} % of the buffer is not frames`)
+  }
+})
+
+test('ghosts take room with the policy that has them only', () => {
+  assert.is(geometry().ghosts, 0)
+  const g = geometry({ policy: '2q' })
+  assert.is(g.ghosts, g.blocks)
+})
+
+test('more words than one typed array can address are refused', () => {
+  const g = { ...geometry(), blocks: 2 ** 26, heads: 2 ** 26, spares: 2 ** 22, frameSize: 512 }
+  assert.throws(() => layoutOf(g), isCode('ERR_DCACHE_MEMORY'))
+})
+
+test('who opens the buffer computes the same map', () => {
+  const partitions = { a: { path: 'a', blockSize: 512 }, b: { path: 'b', blockSize: 4096, group: 'x' } }
+  for (const policy of ['lru2', '2q'] as const) {
+    const made = smallArena({ memory: '1MiB', partitions, policy, threads: 9, traceEntries: 16 })
+    const opened = openSmall(made.buffer)
+    assert.equal(opened.geometry, made.geometry)
+    assert.equal(opened.layout, made.layout)
+    assert.is(opened.words.length, made.words.length)
+    assert.equal(Object.keys(made.geometry).sort(), [...GEOMETRY_FIELDS].sort())
+  }
+})
+
+test('frames and spares have bytes of their own', () => {
+  const { buffer, geometry: g, ...made } = smallArena()
+  const arena = openSmall(buffer)
+  assert.is(made.layout.totalBytes, buffer.byteLength)
+  const count = g.blocks + g.spares
+  for (let i = 0; i < count; i++) arena.view(i, g.frameSize).fill(i + 1)
+  for (let i = 0; i < count; i++) {
+    const offset = arena.offset(i)
+    const bytes = arena.segment(i).subarray(offset, offset + g.frameSize)
+    assert.ok(bytes.length === g.frameSize && bytes.every((byte) => byte === i + 1))
+  }
+  assert.ok(arena.words.subarray(arena.framesAt).every((word, i) => word === made.words[made.framesAt + i]))
+})
+
+test('a buffer that is not ours is refused', () => {
+  const open =
+    (change: (words: Int32Array) => void, low = 1, high = 2) =>
+    () => {
+      const { buffer } = smallArena()
+      change(new Int32Array(buffer))
+      Arena.open(buffer, low, high)
+    }
+  open(() => undefined)()
+  const foreign = isCode('ERR_DCACHE_BAD_HANDLE')
+  assert.throws(() => Arena.open(new SharedArrayBuffer(16), 1, 2), foreign)
+  assert.throws(() => Arena.open(new SharedArrayBuffer(65_536), 1, 2), foreign)
+  assert.throws(
+    open((words) => (words[Header.magic] = 1)),
+    foreign,
+  )
+  assert.throws(
+    open((words) => words[Header.version]!++),
+    isCode('ERR_DCACHE_VERSION'),
+  )
+  assert.throws(
+    open(() => undefined, 2, 2),
+    foreign,
+  )
+  assert.throws(
+    open(() => undefined, 1, 3),
+    foreign,
+  )
+  assert.throws(
+    open((words) => words[Header.blocks]!++),
+    foreign,
+  )
+})
+
+test.run()

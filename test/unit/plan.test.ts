@@ -1,0 +1,70 @@
+// Room in the plan region: pieces never overlap, what is given back is found again, a full region says so.
+
+import fc from 'fast-check'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { PlanSpace } from '#dist/core/plan.js'
+
+test('pieces are taken from the start, and gaps are used again', () => {
+  const space = new PlanSpace(100)
+  assert.equal([space.take(40), space.take(30), space.take(30)], [0, 40, 70])
+  assert.is(space.take(1), -1)
+  space.give(40, 30)
+  assert.is(space.take(31), -1, 'not in one piece')
+  assert.equal([space.take(10), space.take(20)], [40, 50])
+  space.give(0, 40)
+  space.give(40, 10)
+  assert.is(space.take(50), 0, 'two gaps beside each other are one')
+})
+
+test('nothing takes no room, and the whole region can be had', () => {
+  const space = new PlanSpace(10)
+  assert.is(space.take(0), 0)
+  assert.is(space.take(10), 0)
+  assert.is(space.take(1), -1)
+  space.give(0, 10)
+  space.give(0, 0)
+  assert.is(space.take(11), -1)
+  assert.is(space.take(10), 0)
+})
+
+test('random takes and gives, against a map of the places', () => {
+  const command = fc.record({ take: fc.boolean(), number: fc.nat(30) })
+  fc.assert(
+    fc.property(fc.array(command, { maxLength: 200 }), (commands) => {
+      const space = new PlanSpace(64)
+      const places: (object | undefined)[] = Array.from({ length: 64 })
+      const taken: { start: number; count: number }[] = []
+      for (const { take, number } of commands) {
+        if (take) {
+          const start = space.take(number)
+          // The first gap that is long enough: with nothing to take, the first gap of any length.
+          const fits = (at: number): boolean =>
+            at + number <= 64 && places.slice(at, at + number).every((place) => place === undefined)
+          if (start < 0) {
+            assert.not.ok(
+              places.some((_, at) => fits(at)),
+              'refused, and there is room',
+            )
+            continue
+          }
+          assert.ok(fits(start), `${number} at ${start} are not free`)
+          const piece = { start, count: number }
+          taken.push(piece)
+          places.fill(piece, start, start + number)
+        } else if (taken.length > 0) {
+          const [{ start, count }] = taken.splice(number % taken.length, 1) as [
+            { start: number; count: number },
+          ]
+          space.give(start, count)
+          places.fill(undefined, start, start + count)
+        }
+      }
+      for (const { start, count } of taken) space.give(start, count)
+      assert.is(space.take(64), 0)
+    }),
+    { numRuns: 300 },
+  )
+})
+
+test.run()

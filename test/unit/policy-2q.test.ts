@@ -1,0 +1,256 @@
+// Policy `2q` step by step: the FIFO, the ghosts, the CLOCK, and what its check finds.
+
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { openCache } from 'dcache'
+import { Frame, Ghost, Header } from '#dist/shared/layout.js'
+import { nameFrame, policyArena, policyIn } from '../support/replay.js'
+import { tempFolder } from '../support/temp.js'
+import { inThreads } from '../support/threads.js'
+
+const bodies = import.meta.resolve('./workers/policy.js')
+
+/** A policy with room for 20 blocks, two of them in the FIFO, and a cache that it serves. */
+function fresh(blocks = 20) {
+  const arena = policyArena('2q', blocks)
+  const policy = policyIn(arena, '2q')
+  const frames = new Map<string, number>()
+  let free = 0
+  /** One access: 'hit', 'new', or 'back' when it was a ghost. */
+  const use = (block: number, partition = 0): 'hit' | 'new' | 'back' => {
+    const name = `${partition} ${block}`
+    const found = frames.get(name)
+    if (found !== undefined) {
+      policy.note(found)
+      return 'hit'
+    }
+    let frame = free
+    if (frame < blocks) free++
+    else {
+      frame = policy.victim()
+      policy.evicted(frame)
+      for (const [old, holder] of frames) if (holder === frame) frames.delete(old)
+    }
+    policy.insert(frame, partition, block)
+    nameFrame(arena, frame, partition, block)
+    frames.set(name, frame)
+    return arena.words[arena.heapAt + frame] === 1 ? 'back' : 'new'
+  }
+  const has = (block: number, partition = 0): boolean => frames.has(`${partition} ${block}`)
+  const fill = (first: number, count: number): void => {
+    for (let block = first; block < first + count; block++) use(block)
+  }
+  return { arena, policy, frames, use, has, fill }
+}
+
+test('new blocks leave in their order, however often they were used', () => {
+  const { policy, use, has, fill } = fresh()
+  fill(0, 20)
+  for (let i = 0; i < 100; i++) use(0)
+  use(20)
+  assert.not.ok(has(0))
+  assert.ok(has(1))
+  assert.equal(policy.check(), [])
+})
+
+test('a block that comes back soon is kept, past any scan', () => {
+  const { policy, use, has, fill } = fresh()
+  fill(0, 25)
+  assert.equal([use(0), use(1)], ['back', 'back'])
+  fill(100, 200)
+  assert.ok(has(0) && has(1))
+  assert.equal(policy.check(), [])
+})
+
+test('there are as many ghosts as blocks, the newest', () => {
+  const { policy, use, fill } = fresh()
+  fill(0, 40)
+  // 0 to 19 have left; now 20 leaves as well, and there is no room for 0.
+  assert.is(use(1), 'back')
+  assert.is(use(0), 'new')
+  assert.equal(policy.check(), [])
+})
+
+test('a ghost is good for one return', () => {
+  const { policy, arena, frames, use, fill } = fresh()
+  fill(0, 21)
+  assert.is(use(0), 'back')
+  const frame = frames.get('0 0')!
+  policy.remove(frame)
+  policy.evicted(frame)
+  policy.insert(frame, 0, 0)
+  assert.is(arena.words[arena.heapAt + frame], 0, 'what leaves the main part leaves no ghost')
+  assert.equal(policy.check(), [])
+})
+
+test('names are told apart by partition and by all bits of the block', () => {
+  const { use, fill } = fresh()
+  use(5, 1)
+  use(2 ** 32 + 5)
+  use(2 ** 45 + 5)
+  fill(100, 21)
+  assert.is(use(5), 'new')
+  assert.is(use(5, 2), 'new')
+  assert.is(use(2 ** 33 + 5), 'new')
+  assert.equal([use(5, 1), use(2 ** 32 + 5), use(2 ** 45 + 5)], ['back', 'back', 'back'])
+})
+
+/** A policy whose main part has the blocks 0 to 17, without uses, and whose FIFO has two others. */
+function withMain() {
+  const cache = fresh()
+  cache.fill(0, 38)
+  for (let block = 0; block < 18; block++) assert.is(cache.use(block), 'back')
+  assert.is(cache.arena.words[Header.fifoSize], 2)
+  return cache
+}
+
+/** The blocks that a policy gives up in a row, when its FIFO has no more than its share. */
+function victims({ arena, policy }: ReturnType<typeof fresh>, count: number): number[] {
+  return Array.from({ length: count }, () => {
+    const frame = policy.victim()
+    return arena.words[arena.frameAt(frame) + Frame.blockLow]!
+  })
+}
+
+test('the hand passes a block once for each use, and for three at most', () => {
+  const cache = withMain()
+  cache.use(0)
+  for (let i = 0; i < 3; i++) cache.use(1)
+  for (let i = 0; i < 50; i++) cache.use(2)
+  // Round 1 gives up 3 to 17; then 0 has no use left, and after three rounds 1 goes before 2.
+  const blocks = victims(cache, 18)
+  assert.equal(blocks, [3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 0, 1, 2])
+  assert.is(cache.policy.size(), 2)
+  assert.equal(cache.policy.check(), [])
+})
+
+test('a victim that is dirty stays out, and comes back as the next one', () => {
+  const { policy, arena } = withMain()
+  const first = policy.victim()
+  assert.not.ok(policy.has(first))
+  const second = policy.victim()
+  policy.note(first)
+  assert.is(policy.size(), 18)
+  policy.readmit(second)
+  policy.readmit(first)
+  assert.ok(policy.has(first) && policy.has(second))
+  assert.is(arena.words[arena.heapAt + first], 1, 'in the part where it was')
+  assert.is(policy.victim(), second, 'the use that was noted meanwhile counts')
+  assert.equal(policy.check(), [])
+})
+
+test('a victim that somebody holds counts as just used', () => {
+  for (const cache of [fresh(), withMain()]) {
+    cache.fill(1000, 1) // the first of them has one block only
+    cache.fill(2000, 19)
+    const { policy } = cache
+    const size = policy.size()
+    const held = policy.victim()
+    policy.renew(held)
+    assert.is(policy.size(), size)
+    let steps = 1
+    while (policy.victim() !== held) steps++
+    assert.ok(steps > 10, `it was the next but ${steps}`)
+    assert.equal(policy.check(), [])
+  }
+})
+
+test('all can be taken out, and then there is no victim', () => {
+  const { policy } = withMain()
+  const out = new Set(Array.from({ length: 20 }, () => policy.victim()))
+  assert.is(out.size, 20)
+  assert.equal([policy.victim(), policy.size()], [-1, 0])
+  assert.equal(policy.check(), [])
+  for (const frame of out) policy.readmit(frame)
+  assert.is(policy.size(), 20)
+  assert.equal(policy.check(), [])
+})
+
+test('the least cache works', () => {
+  for (const blocks of [1, 2, 3, 11]) {
+    const { policy, use } = fresh(blocks)
+    for (let i = 0; i < 500; i++) use((Math.imul(i, 0x9e3779b1) >>> 16) % 7)
+    assert.is(policy.size(), Math.min(blocks, 7))
+    assert.equal(policy.check(), [])
+  }
+})
+
+test('uses that other threads note at the same time break nothing', async () => {
+  const { buffer } = policyArena('2q', 100)
+  const [broken] = await inThreads<string[]>(bodies, 'noteAndEvict', {
+    threads: 3,
+    buffer,
+    args: { turns: 300_000 },
+  })
+  assert.equal(broken, [])
+})
+
+test('the check names what is broken', () => {
+  const at = (arena: { frameAt: (frame: number) => number }, field: keyof typeof Frame) =>
+    arena.frameAt(4) + Frame[field]
+  const damages: [string, (cache: ReturnType<typeof fresh>) => void][] = [
+    ['P1', ({ arena }) => (arena.words[arena.heapAt + 4]! ^= 1)],
+    ['P1', ({ arena }) => (arena.words[at(arena, 'used')] = 9)],
+    ['P2', ({ arena }) => (arena.words[at(arena, 'policySlot')] = 0)],
+    ['P2', ({ arena }) => arena.words[Header.policySize]!++],
+    ['P2', ({ arena }) => arena.words[Header.fifoSize]!--],
+    ['P4', ({ arena }) => arena.words[Header.ghostsUsed]!--],
+    ['P4', ({ arena }) => (arena.words[arena.ghostsAt + 3 * Ghost.WORDS + Ghost.older] = 9)],
+    [
+      'P5',
+      ({ arena }) =>
+        arena.words[
+          arena.ghostsAt + (arena.words[Header.ghostOldest]! - 1) * Ghost.WORDS + Ghost.blockLow
+        ]!++,
+    ],
+    ['P5', ({ arena }) => (arena.words[arena.ghostsAt + 19 * Ghost.WORDS + Ghost.partition] = 0)],
+  ]
+  for (const [name, damage] of damages) {
+    const cache = fresh()
+    cache.fill(0, 60)
+    assert.equal(cache.policy.check(), [])
+    damage(cache)
+    const broken = cache.policy.check()
+    assert.ok(
+      broken.some((text) => text.startsWith(name)),
+      `${name}: ${broken.join('; ')} after ${String(damage)}`,
+    )
+  }
+})
+
+test('a cache with this policy: contents, invariants, and hits that a scan does not take away', async () => {
+  using folder = tempFolder()
+  const partitions = { a: { path: folder.write('a', ''), blockSize: 512, size: 512 * 4000 } }
+  const cache = await openCache({ memory: 512 * 128, policy: '2q', partitions, flushDelayMs: 50 })
+  try {
+    const partition = cache.partition('a')
+    const expected = new Map<number, number>()
+    let seed = 5
+    for (let i = 0; i < 20_000; i++) {
+      seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0
+      const block = i % 2 === 0 ? (seed >>> 8) % 60 : 60 + ((i >> 1) % 3900)
+      const isChanged = i % 5 === 0
+      using guard = await partition.acquire(block, isChanged ? 'modify' : 'read')
+      assert.is(guard.data[7], expected.get(block) ?? 0, `block ${block}`)
+      if (isChanged) {
+        expected.set(block, i & 255)
+        guard.data[7] = i & 255
+        guard.markDirty()
+      }
+    }
+    const { hits, misses } = cache.stats()
+    assert.ok(hits / (hits + misses) > 0.45, `${hits} hits, ${misses} misses`)
+    await cache.flush()
+    assert.equal(cache.check(), [])
+    cache.evictClean()
+    for (const [block, value] of expected) {
+      using guard = await partition.acquire(block, 'read')
+      assert.is(guard.data[7], value)
+    }
+    assert.equal(cache.check(), [])
+  } finally {
+    await cache.close()
+  }
+})
+
+test.run()

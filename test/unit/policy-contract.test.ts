@@ -1,0 +1,98 @@
+// What both victim policies promise to the search for frames, whatever is asked of them in whatever order.
+
+import fc from 'fast-check'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { Frame, Header } from '#dist/shared/layout.js'
+import { nameFrame, policyArena, policyIn, type PolicyName } from '../support/replay.js'
+
+const BLOCKS = 24
+
+for (const name of ['lru2', '2q'] as const satisfies PolicyName[]) {
+  test(`${name}: any order of calls leaves it sound, with the frames in that were put in`, () => {
+    const call = fc.tuple(
+      fc.constantFrom('miss', 'miss', 'miss', 'hit', 'hit', 'dirty', 'held', 'clean', 'free', 'drain'),
+      fc.nat(999),
+    )
+    fc.assert(
+      fc.property(fc.array(call, { maxLength: 400 }), (calls) => {
+        const arena = policyArena(name, BLOCKS)
+        const policy = policyIn(arena, name)
+        // A clock that wraps on the way.
+        arena.words[Header.policyClock] = -100
+        for (let frame = 0; frame < BLOCKS; frame++) arena.words[arena.frameAt(frame) + Frame.used2] = -100
+        const free = Array.from({ length: BLOCKS }, (_, frame) => frame)
+        const inside = new Set<number>()
+        const dirty = new Set<number>()
+        const takeVictim = (): number => {
+          const frame = policy.victim()
+          assert.is(frame >= 0, inside.size > 0)
+          if (frame < 0) return -1
+          assert.ok(inside.delete(frame), 'a victim was in')
+          assert.not.ok(policy.has(frame))
+          return frame
+        }
+        const any = (frames: Set<number>, number: number): number | undefined =>
+          [...frames][number % frames.size]
+        for (const [what, number] of calls) {
+          switch (what) {
+            case 'miss': {
+              const isNew = free.length > 0
+              const frame = free.pop() ?? takeVictim()
+              if (frame < 0) break
+              if (!isNew) policy.evicted(frame)
+              policy.insert(frame, 0, number % 60)
+              nameFrame(arena, frame, 0, number % 60)
+              inside.add(frame)
+              break
+            }
+            case 'hit': {
+              const frame = any(new Set([...inside, ...dirty]), number)
+              if (frame !== undefined) policy.note(frame)
+              if (policy.notesDue) policy.drain()
+              break
+            }
+            case 'dirty': {
+              const frame = takeVictim()
+              if (frame >= 0) dirty.add(frame)
+              break
+            }
+            case 'held': {
+              const frame = takeVictim()
+              if (frame < 0) break
+              policy.renew(frame)
+              inside.add(frame)
+              break
+            }
+            case 'clean': {
+              const frame = any(dirty, number)
+              if (frame === undefined) break
+              dirty.delete(frame)
+              policy.readmit(frame)
+              inside.add(frame)
+              break
+            }
+            case 'free': {
+              const frame = any(inside, number)
+              if (frame === undefined) break
+              policy.remove(frame)
+              inside.delete(frame)
+              free.push(frame)
+              break
+            }
+            case 'drain':
+              policy.drain()
+          }
+          assert.is(policy.size(), inside.size)
+          for (let frame = 0; frame < BLOCKS; frame++) {
+            if (!free.includes(frame)) assert.is(policy.has(frame), inside.has(frame), `frame ${frame}`)
+          }
+          assert.equal(policy.check(), [])
+        }
+      }),
+      { numRuns: 200 },
+    )
+  })
+}
+
+test.run()

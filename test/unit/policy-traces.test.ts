@@ -1,0 +1,96 @@
+// Hit ratios of the victim policies: on a synthetic trace always, and on recorded ones where they are at hand, in
+// ../shared/traces beside the project.
+
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { projectRoot } from '../support/project.js'
+import { hitsOf, type PolicyName } from '../support/replay.js'
+
+const folder = join(projectRoot, '../shared/traces')
+
+/** Cache sizes, in blocks, and the hits of `2q` as another, independent implementation counts them. */
+const traces: Record<string, { sizes: number[]; twoQueues: number[] }> = {
+  oltp: { sizes: [1000, 2000, 5000, 10000, 20000], twoQueues: [373514, 429268, 509919, 571146, 623134] },
+  p2: { sizes: [600, 1200, 3000, 6000, 12000], twoQueues: [345868, 447156, 660918, 865226, 1065878] },
+  w106: { sizes: [700, 1400, 3500, 7000, 14000], twoQueues: [2031395, 2158507, 2261220, 2311699, 2399519] },
+  sprite: { sizes: [70, 140, 350, 700, 1400], twoQueues: [28006, 49017, 89207, 114453, 121965] },
+  gli: { sizes: [125, 250, 500, 1000], twoQueues: [55, 65, 965, 2105] },
+}
+/** The ancestor's hits, its overflow mended: [trace, blocks, hits]. */
+const ancestor: [string, number, number][] = [
+  ['oltp', 1000, 298_834],
+  ['oltp', 5000, 491_268],
+  ['p2', 3000, 579_296],
+  ['sprite', 350, 86_437],
+  ['w106', 3500, 2_186_470],
+  ['gli', 1000, 681],
+]
+
+const fileOf = (name: string): string => join(folder, `${name}.u32.gz`)
+
+function readTrace(name: string): Uint32Array {
+  const { buffer, byteOffset, byteLength } = gunzipSync(readFileSync(fileOf(name)))
+  return new Uint32Array(buffer.slice(byteOffset, byteOffset + byteLength))
+}
+
+/** The same hits to a tenth of a point: ties are broken as the heap happens to lie. */
+function isSame(hits: number, known: number, accesses: number): void {
+  const points = (100 * (hits - known)) / accesses
+  assert.ok(Math.abs(points) <= 0.1, `${hits} hits, ${known} are known: ${points.toFixed(2)} points`)
+}
+
+/** Half of the accesses to a few hot blocks, the hotter the lower; a third in a scan; the rest in a loop. */
+function synthetic(): Uint32Array {
+  let seed = 7
+  const random = (): number => {
+    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0
+    return seed / 2 ** 32
+  }
+  let scan = 0
+  let loop = 0
+  return Uint32Array.from({ length: 60_000 }, () => {
+    const kind = random()
+    if (kind < 1 / 2) return Math.floor(300 * random() ** 3)
+    if (kind < 5 / 6) return 10_000 + scan++
+    return 1000 + (loop++ % 150)
+  })
+}
+
+test('a synthetic trace', () => {
+  const trace = synthetic()
+  const known: [PolicyName, number, number][] = [
+    ['lru2', 100, 12_166],
+    ['lru2', 300, 19_311],
+    ['2q', 100, 19_128],
+    ['2q', 300, 30_344],
+  ]
+  for (const [policy, blocks, hits] of known) isSame(hitsOf(trace, blocks, policy), hits, trace.length)
+})
+
+if (existsSync(fileOf('oltp'))) {
+  test('lru2 hits what the ancestor hits', () => {
+    for (const [name, blocks, known] of ancestor) {
+      const trace = readTrace(name)
+      isSame(hitsOf(trace, blocks, 'lru2'), known, trace.length)
+    }
+  })
+
+  test('2q hits what it is known to, in the mean 52 % at least', () => {
+    const ratios = Object.entries(traces).map(([name, { sizes, twoQueues }]) => {
+      const trace = readTrace(name)
+      const hits = sizes.map((blocks) => hitsOf(trace, blocks, '2q'))
+      hits.forEach((count, i) => isSame(count, twoQueues[i]!, trace.length))
+      return (100 * hits.reduce((a, b) => a + b)) / hits.length / trace.length
+    })
+    const mean = ratios.reduce((a, b) => a + b) / ratios.length
+    console.log(`\n# recorded traces, 2q: ${mean.toFixed(1)} % hits in the mean`)
+    assert.ok(mean >= 52, `${mean} %`)
+  })
+} else {
+  console.log(`# left out: recorded traces, there are none in ../shared/traces`)
+}
+
+test.run()

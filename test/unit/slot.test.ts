@@ -1,0 +1,155 @@
+// Thread slots: taking and giving them, the journal of pins, and what others see of a thread.
+
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { CacheError } from '#dist/shared/errors.js'
+import { COUNTERS, GUARDS_MAX, Slot, SlotState } from '#dist/shared/layout.js'
+import {
+  attachSlot,
+  clockMs,
+  COUNTER,
+  detachSlot,
+  JOURNAL,
+  journaledPins,
+  takeOverSlot,
+  WAITS,
+} from '#dist/shared/slot.js'
+import { smallArena } from '../support/small-core.js'
+import { inThreads } from '../support/threads.js'
+import type { Attached } from './workers/slot.js'
+
+const bodies = import.meta.resolve('./workers/slot.js')
+const isCode = (code: string) => (error: unknown) => error instanceof CacheError && error.code === code
+
+test('a slot is taken, carries its thread, and is free again', () => {
+  const arena = smallArena()
+  const slot = attachSlot(arena, 3, 9, 77)
+  assert.is(slot.index, 3)
+  assert.is(arena.words[slot.at + Slot.state], SlotState.LIVE)
+  assert.is(arena.words[slot.at + Slot.threadId], 77)
+  const incarnation = arena.words[slot.at + Slot.incarnation]!
+  assert.is(attachSlot(arena, 3, 9, 78).index, 4)
+  detachSlot(arena, slot)
+  assert.is(arena.words[slot.at + Slot.state], SlotState.FREE)
+  assert.is(arena.words[slot.at + Slot.threadId], 0, 'the end of the thread is not that of the next')
+  const again = attachSlot(arena, 3, 9, 79)
+  assert.is(again.index, 3)
+  assert.is(arena.words[slot.at + Slot.incarnation], incarnation + 1)
+})
+
+test('when all are taken, the next is refused', () => {
+  const arena = smallArena()
+  for (let i = 2; i < 5; i++) assert.is(attachSlot(arena, 2, 5, i).index, i)
+  assert.throws(() => attachSlot(arena, 2, 5, 9), isCode('ERR_DCACHE_THREADS'))
+  arena.words[arena.slotAt(3) + Slot.state] = SlotState.DEAD
+  assert.throws(() => attachSlot(arena, 2, 5, 9), isCode('ERR_DCACHE_THREADS'), 'a dead one is not free yet')
+})
+
+test('the journal has as many entries as guards may be held, each its own', () => {
+  const arena = smallArena()
+  const slot = attachSlot(arena, 2, 5, 1)
+  const entries = Array.from({ length: GUARDS_MAX }, () => slot.takeEntry())
+  assert.is(new Set(entries).size, GUARDS_MAX)
+  assert.ok(entries.every((entry) => entry >= slot.journalAt && entry < slot.journalAt + GUARDS_MAX))
+  assert.is(slot.guards, GUARDS_MAX)
+  assert.is(arena.words[slot.at + Slot.guards], GUARDS_MAX)
+  assert.throws(() => slot.takeEntry(), isCode('ERR_DCACHE_GUARDS'))
+  arena.words[entries[9]!] = (5 << 2) | JOURNAL.HELD
+  slot.giveEntry(entries[9]!)
+  assert.is(arena.words[entries[9]!], JOURNAL.FREE)
+  assert.is(arena.words[slot.at + Slot.guards], GUARDS_MAX - 1)
+  assert.is(slot.takeEntry(), entries[9])
+  for (const entry of entries) slot.giveEntry(entry)
+  assert.is(slot.guards, 0)
+  assert.is(arena.words[slot.at + Slot.guards], 0)
+})
+
+test('pins are counted from the journals of live slots', () => {
+  const arena = smallArena()
+  const [a, b] = [attachSlot(arena, 2, 5, 1), attachSlot(arena, 2, 5, 2)]
+  const entries = [a.takeEntry(), a.takeEntry(), b.takeEntry()]
+  const write = (i: number, frame: number, state: number) => (arena.words[entries[i]!] = (frame << 2) | state)
+  for (const i of [0, 1, 2]) write(i, 6, JOURNAL.HELD)
+  assert.equal([journaledPins(arena, 6), journaledPins(arena, 0), journaledPins(arena, 7)], [3, 0, 0])
+  write(1, 7, JOURNAL.HELD)
+  assert.equal([journaledPins(arena, 6), journaledPins(arena, 7)], [2, 1])
+  for (const unsettled of [JOURNAL.TAKING, JOURNAL.GIVING]) {
+    write(0, 6, unsettled)
+    assert.is(journaledPins(arena, 6), -1, 'look again')
+  }
+  arena.words[a.at + Slot.state] = SlotState.DEAD
+  assert.equal([journaledPins(arena, 6), journaledPins(arena, 7)], [1, 0], 'the dead do not count')
+})
+
+test('one slot can be taken over, whoever had it', () => {
+  const arena = smallArena()
+  const slot = attachSlot(arena, 1, 2, 1)
+  arena.words[slot.at + Slot.state] = SlotState.DEAD
+  const incarnation = arena.words[slot.at + Slot.incarnation]!
+  const next = takeOverSlot(arena, 1, 9)
+  assert.is(next.index, 1)
+  assert.equal([arena.words[slot.at + Slot.state], arena.words[slot.at + Slot.threadId]], [SlotState.LIVE, 9])
+  assert.is(arena.words[slot.at + Slot.incarnation], incarnation + 1)
+})
+
+test('a detached thread gets no entry', () => {
+  const arena = smallArena()
+  const slot = attachSlot(arena, 2, 5, 1)
+  detachSlot(arena, slot)
+  assert.throws(() => slot.takeEntry(), isCode('ERR_DCACHE_CLOSED'))
+  assert.is(slot.guards, 0)
+})
+
+test('what it waits for can be seen', () => {
+  const arena = smallArena()
+  const slot = attachSlot(arena, 2, 5, 1)
+  const before = clockMs()
+  slot.waits('spare', 4)
+  assert.is(WAITS[arena.words[slot.at + Slot.waitsFor]!], 'spare')
+  assert.is(arena.words[slot.at + Slot.waitsAt], 4)
+  assert.ok(((arena.words[slot.at + Slot.waitsSince]! - before) | 0) >= 0)
+  slot.waitsNoMore()
+  assert.is(arena.words[slot.at + Slot.waitsFor], 0)
+})
+
+test('calls into the system are counted in and out', () => {
+  const arena = smallArena()
+  const slot = attachSlot(arena, 2, 5, 1)
+  slot.enterIo()
+  slot.enterIo()
+  slot.leaveIo()
+  assert.is(arena.words[slot.at + Slot.inIo], 1)
+})
+
+test('each slot counts for itself', () => {
+  const arena = smallArena()
+  const [a, b] = [attachSlot(arena, 2, 5, 1), attachSlot(arena, 2, 5, 2)]
+  COUNTERS.forEach((name, i) => {
+    a.count(COUNTER[name], i + 1)
+    b.count(COUNTER[name])
+  })
+  COUNTERS.forEach((name, i) => {
+    assert.is(arena.counters[a.countersAt + COUNTER[name]], i + 1)
+    assert.is(arena.counters[b.countersAt + COUNTER[name]], 1)
+  })
+  assert.is(
+    arena.counters.reduce((sum, n) => sum + n),
+    (17 * 18) / 2 + 17,
+  )
+})
+
+test('threads that attach at once get different slots', async () => {
+  const arena = smallArena({ threads: 12 })
+  const attached = await inThreads<Attached[]>(bodies, 'attach', {
+    threads: 4,
+    buffer: arena.buffer,
+    args: { times: 2000 },
+  })
+  const slots = attached.map((list) => list.at(-1)!.slot)
+  assert.is(new Set(slots).size, 4, 'those that were kept')
+  // No incarnation of a slot was had twice.
+  const all = attached.flat().map(({ slot, incarnation }) => `${slot} ${incarnation}`)
+  assert.is(new Set(all).size, all.length)
+})
+
+test.run()

@@ -1,0 +1,45 @@
+// The histogram of waits: every wait in a bucket that is right within a fifth, and percentiles of them.
+
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { STALL_BUCKETS, stallBucket, summarizeStalls } from '#dist/shared/stalls.js'
+
+function summary(waitsMs: readonly number[]) {
+  const buckets = Array.from({ length: STALL_BUCKETS }, () => 0)
+  for (const ms of waitsMs) buckets[stallBucket(ms)]!++
+  return summarizeStalls(buckets)
+}
+
+test('no waits', () => {
+  assert.equal(summary([]), { count: 0, p50Ms: 0, p99Ms: 0, maxMs: 0 })
+})
+
+test('one wait of any length is told within a fifth, and never as shorter', () => {
+  for (let ms = 0.001; ms < 1e6; ms *= 1.1) {
+    const { count, p50Ms, p99Ms, maxMs } = summary([ms])
+    assert.is(count, 1)
+    assert.equal([p50Ms, p99Ms], [maxMs, maxMs])
+    assert.ok(maxMs >= ms * 0.9999 && maxMs <= ms * 1.2, `${ms} ms is told as ${maxMs}`)
+  }
+})
+
+test('waits that are too short or too long to tell have a bucket too', () => {
+  assert.equal([0, 1e-9, 0.0005].map(stallBucket), [0, 0, 0])
+  assert.equal([1e9, Infinity].map(stallBucket), [STALL_BUCKETS - 1, STALL_BUCKETS - 1])
+})
+
+test('percentiles', () => {
+  const isAbout = (told: number, ms: number): void =>
+    assert.ok(told >= ms && told <= ms * 1.2, `${told} for ${ms}`)
+  const { count, p50Ms, p99Ms, maxMs } = summary(Array.from({ length: 1000 }, (_, i) => i + 1))
+  assert.is(count, 1000)
+  isAbout(p50Ms, 500)
+  isAbout(p99Ms, 990)
+  isAbout(maxMs, 1000)
+  const rare = summary([...Array<number>(99).fill(1), 5000])
+  isAbout(rare.p50Ms, 1)
+  isAbout(rare.p99Ms, 1)
+  isAbout(rare.maxMs, 5000)
+})
+
+test.run()

@@ -1,0 +1,71 @@
+// Stamps: class and epoch in one word, and epochs that are compared across the end of their 27 bits.
+
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  ABSENT,
+  CHANGING,
+  CLASS_MASK,
+  classOf,
+  EPOCH_FENCED_MAX,
+  EPOCH_MASK,
+  epochDistance,
+  epochOf,
+  isAfter,
+  isOwed,
+  nextEpoch,
+  previousEpoch,
+  stampOf,
+} from '#dist/shared/stamp.js'
+
+const END = 2 ** 27
+const around = [0, 1, 2, 2 ** 25, 2 ** 26 - 1, 2 ** 26, 2 ** 26 + 1, END - 2, END - 1]
+
+test('a stamp carries its epoch and its class, and leaves the flags alone', () => {
+  for (const epoch of around) {
+    for (let writeClass = 0; writeClass <= 7; writeClass++) {
+      const stamp = stampOf(epoch, writeClass)
+      assert.is(stamp, stamp | 0, 'one 32-bit word')
+      assert.is(stamp & (ABSENT | CHANGING), 0)
+      const flagged = stamp | ABSENT | CHANGING
+      assert.equal([epochOf(flagged), classOf(flagged)], [epoch, writeClass])
+      assert.is((flagged & CLASS_MASK) !== 0, writeClass !== 0)
+    }
+  }
+})
+
+test('epochs go round', () => {
+  assert.is(EPOCH_MASK, END - 1)
+  assert.is(nextEpoch(END - 1), 0)
+  assert.is(previousEpoch(0), END - 1)
+  for (const epoch of around) assert.is(previousEpoch(nextEpoch(epoch)), epoch)
+})
+
+test('distances are right across the end, up to half the range', () => {
+  for (const epoch of around) {
+    for (const distance of [0, 1, 2, 1000, 2 ** 25, 2 ** 26 - 1]) {
+      const later = (epoch + distance) % END
+      assert.is(epochDistance(later, epoch), distance)
+      assert.is(epochDistance(epoch, later), 0 - distance)
+      assert.is(isAfter(later, epoch), distance > 0)
+      assert.is(isAfter(epoch, later), false)
+    }
+  }
+})
+
+test('the oldest fence that is let live is well within that', () => {
+  assert.ok(EPOCH_FENCED_MAX < 2 ** 26)
+  assert.ok(isAfter((END - 5 + EPOCH_FENCED_MAX) % END, END - 5))
+})
+
+test('an image is owed when it is dirty and within the cut', () => {
+  for (const cut of around) {
+    assert.ok(isOwed(stampOf(cut, 1), cut))
+    assert.ok(isOwed(stampOf(previousEpoch(cut), 7), cut))
+    assert.not.ok(isOwed(stampOf(nextEpoch(cut), 1), cut))
+    assert.not.ok(isOwed(stampOf(cut, 0), cut), 'clean')
+    assert.ok(isOwed(stampOf(cut, 2) | CHANGING, cut))
+  }
+})
+
+test.run()

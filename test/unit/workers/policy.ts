@@ -1,0 +1,39 @@
+// What the threads of policy-2q.test.ts do: note uses of all frames, while the first one goes on evicting.
+
+import { load } from '#atomics'
+import { TwoQueues } from '#dist/core/twoq.js'
+import { Arena } from '#dist/shared/arena.js'
+import { Frame } from '#dist/shared/layout.js'
+import { nameFrame } from '../../support/replay.js'
+import type { Thread } from '../../support/threads.js'
+
+/** What is wrong when all is over. */
+export function noteAndEvict({ buffer, index, args }: Thread<{ turns: number }>): string[] {
+  const arena = Arena.open(buffer, 1, 2)
+  const policy = new TwoQueues(arena)
+  const { blocks } = arena.geometry
+  // The plan region is nobody's here.
+  const endAt = arena.planAt
+  if (index > 0) {
+    for (let i = index; load(arena.words, endAt) === 0; i++) policy.note(i % blocks)
+    return []
+  }
+  const broken: string[] = []
+  for (let i = 0; i < args.turns; i++) {
+    let frame = i
+    if (i >= blocks) {
+      frame = policy.victim()
+      policy.evicted(frame)
+    }
+    const block = (i * 7) % (3 * blocks)
+    policy.insert(frame, 0, block)
+    nameFrame(arena, frame, 0, block)
+  }
+  Atomics.store(arena.words, endAt, 1)
+  broken.push(...policy.check())
+  for (let frame = 0; frame < blocks; frame++) {
+    const uses = arena.words[arena.frameAt(frame) + Frame.used2]!
+    if (uses < 0 || uses > 3) broken.push(`frame ${frame} has ${uses} uses`)
+  }
+  return broken
+}

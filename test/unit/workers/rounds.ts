@@ -1,0 +1,28 @@
+// What the threads of rounds.test.ts do: leave releases and kicks to whoever has the round mutex.
+
+import { push } from '#dist/core/pending.js'
+import { kick, tryLockRound, unlockRound } from '#dist/core/rounds.js'
+import { tryLatch } from '#dist/shared/latch.js'
+import { Frame, RELEASED_UNCHANGED } from '#dist/shared/layout.js'
+import { openSmall, smallCore } from '../../support/small-core.js'
+import type { Thread } from '../../support/threads.js'
+
+/** The first thread kicks, the others release frames; nobody ever waits. */
+export function releasers({ buffer, index, args }: Thread<{ each: number; frames: number }>): void {
+  const core = smallCore(openSmall(buffer), 'lru2', false)
+  const { words, arena } = core
+  let random = index + 1
+  for (let i = 0; i < args.each; i++) {
+    random = (Math.imul(random, 1103515245) + 12345) >>> 0
+    if (index === 0) {
+      kick(core, 0)
+      continue
+    }
+    const frame = (random >>> 16) % args.frames
+    // Whoever settles a release unlatches the frame: until then nobody gets in again.
+    if (!tryLatch(words, arena.frameAt(frame) + Frame.latch, core.slot.index)) continue
+    words[arena.frameAt(frame) + Frame.since]!++
+    push(core, 0, frame, RELEASED_UNCHANGED)
+    if (tryLockRound(core, 0)) unlockRound(core, 0)
+  }
+}
