@@ -147,6 +147,7 @@ export function tableOf(report: LoadReport): string {
     ['written to disk', `${bytes(stats.diskWriteBytes)}  (${count(stats.diskWrites)} calls)`],
     ['rounds', `${count(stats.rounds)}  (${count(stats.failedRounds)} failed)`],
     ['evictions', count(stats.evictions)],
+    ["writers' stalls", stallsText(stats.writerStalls)],
   )
   const latency = new Table({
     head: ['latency, us', 'p50', 'p99', 'p99.9', 'max'],
@@ -191,6 +192,11 @@ function mismatchText({ foundBy, partition, block, expected, found }: Mismatch):
     `WRONG ${partition}, block ${block}: expected ${must}, ${checksum(expected.crc)}; ` +
     `found ${is}, ${checksum(found.crc)}; by ${foundBy}`
   )
+}
+
+function stallsText(stalls: CacheStats['writerStalls']): string {
+  const ms = [stalls.p50Ms, stalls.p99Ms, stalls.maxMs].map((value) => value.toFixed(2))
+  return `${count(stalls.count)}  (p50 ${ms[0]!}, p99 ${ms[1]!}, max ${ms[2]!} ms)`
 }
 
 function bytes(value: number): string {
