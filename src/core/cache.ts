@@ -1,7 +1,8 @@
 /**
  * The cache: getting a block and giving it back, with the whole control flow in one place.
  *
- * A hit (hit.ts) never comes in here. Everything else is one generator, `acquireSlow`, written once for threads that block and threads that await:
+ * A hit (hit.ts) never comes in here. Everything else is one generator, `acquireSlow`, written once for threads that
+ * block and threads that await:
  *
  *   look --not found--> take a frame, name it, latched ----------------------------.
  *    |  --found, to read, has its contents--> pin ---------------------> done      |
@@ -25,7 +26,7 @@ import type { Slow } from '../shared/wait.js'
 import { type Core, leave } from './core.js'
 import { find, findSurely, isNamed } from './directory.js'
 import { insertFrame, makeAbsent, takeFrame } from './frames.js'
-import { pinNamed } from './hit.js'
+import { isFull, pinNamed } from './hit.js'
 import { beginChange } from './images.js'
 import type { Request } from './request.js'
 import { holdsPin, type ImageWait, takeImage, waitedForLimit, waitForLatch, waitForImage } from './stall.js'
@@ -100,8 +101,10 @@ function* prepareLatched(core: Core, request: Request, frame: FrameIndex): Slow<
       core.freed.signal()
       return undefined
     }
-    const imageWait =
-      (words[at + Frame.state]! & CLASS_MASK) === 0 ? undefined : yield* takeImage(core, request, frame)
+    const isClean = (words[at + Frame.state]! & CLASS_MASK) === 0
+    // Looked at again: others may have come as far while this one read its block.
+    const isOverLimit = isClean && isFull(core, request.partition.group)
+    const imageWait = isOverLimit ? 'limit' : isClean ? undefined : yield* takeImage(core, request, frame)
     if (imageWait === undefined) {
       beginChange(core, frame)
       core.alone.add(frame)

@@ -29,11 +29,11 @@ const TRY_MS = 2000
 /** Any thread; takes each lock in turn, never two of a kind, and never sleeps. */
 export function check(core: Core): string[] {
   const broken: string[] = []
-  checkFreeListAndPolicy(core, broken)
+  const free = checkFreeListAndPolicy(core, broken)
   checkChains(core, broken)
   for (let frame = 0; frame < core.arena.geometry.blocks; frame++) {
     checkLatch(core, frame, broken)
-    if (looksMisplaced(core, frame)) checkPlace(core, frame, broken)
+    if (looksMisplaced(core, frame, free)) checkPlace(core, frame, broken)
   }
   for (let group = 0; group < core.arena.geometry.groups; group++) checkGroup(core, group, broken)
   return broken
@@ -63,8 +63,10 @@ function withMutex(core: Core, mutex: Mutex, broken: string[], section: () => vo
   locked(mutex.name, () => mutex.tryLock(core.slot.index), () => mutex.unlock(), broken, section) // prettier-ignore
 }
 
-function checkFreeListAndPolicy(core: Core, broken: string[]): void {
+/** Which frames were on the free list: what is not free any more is looked at again. */
+function checkFreeListAndPolicy(core: Core, broken: string[]): Uint8Array {
   const { words, arena } = core
+  const free = new Uint8Array(arena.geometry.blocks)
   withMutex(core, core.policyMutex, broken, () => {
     let length = 0
     for (
@@ -74,6 +76,7 @@ function checkFreeListAndPolicy(core: Core, broken: string[]): void {
     ) {
       if (words[arena.frameAt(link - 1) + Frame.partition] !== 0)
         broken.push(`F1 frame ${link - 1}: free, but has a name`)
+      free[link - 1] = 1
       if (++length > arena.geometry.blocks) {
         broken.push('F1 the free list is a cycle')
         return
@@ -83,6 +86,7 @@ function checkFreeListAndPolicy(core: Core, broken: string[]): void {
       broken.push(`F2 ${length} frames are free, the count says ${words[Header.freeCount]!}`)
     broken.push(...core.policy.check())
   })
+  return free
 }
 
 function checkChains(core: Core, broken: string[]): void {
@@ -112,10 +116,10 @@ function checkChains(core: Core, broken: string[]): void {
 }
 
 /** A look without locks; what it finds is looked at again with the latch. */
-function looksMisplaced(core: Core, frame: FrameIndex): boolean {
+function looksMisplaced(core: Core, frame: FrameIndex, free: Uint8Array): boolean {
   const at = core.arena.frameAt(frame)
   const { words } = core
-  if (words[at + Frame.partition] === 0) return true
+  if (words[at + Frame.partition] === 0) return free[frame] === 0
   return (
     words[core.arena.headsAt + headOf(core, frame)] !== frame + 1 ||
     (isClean(core, at) && !core.policy.has(frame))

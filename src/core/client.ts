@@ -4,7 +4,7 @@
 import { show } from '../shared/config.js'
 import { CacheError } from '../shared/errors.js'
 import type { CacheClient, CacheStats, FlushScope, Holder, TraceRecord } from '../shared/interface.js'
-import { Frame } from '../shared/layout.js'
+import { Frame, Slot } from '../shared/layout.js'
 import { detachSlot } from '../shared/slot.js'
 import type { FrameIndex } from '../shared/struct.js'
 import { readTrace, TRACE } from '../shared/trace.js'
@@ -15,6 +15,7 @@ import { PartitionClient } from './partition.js'
 import { assertBlocks } from './ranges.js'
 import { flush, type FlushTarget, kick } from './rounds.js'
 import { holders, stats } from './stats.js'
+import { markOrphaned } from './watch.js'
 
 export class Client implements CacheClient {
   protected readonly core: Core
@@ -88,6 +89,12 @@ export class Client implements CacheClient {
     this.#isDetached = true
     detachSlot(arena, slot)
     this.#detached()
+  }
+
+  /** A thread ended: the cache is an orphan if it was its owner. Its slot is the first. */
+  ownerEnded(threadId: number): void {
+    const { words, arena } = this.core
+    if (words[arena.slotAt(0) + Slot.threadId] === threadId) markOrphaned(this.core)
   }
 
   [Symbol.dispose](): void {

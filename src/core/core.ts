@@ -142,6 +142,11 @@ export class Core {
   }
 }
 
+/** Wakes everyone who waits for something of the engine: its state has changed. */
+export function wakeAll({ freed, turns, spares }: Core): void {
+  for (const condition of [freed, ...turns, ...spares]) condition.broadcast()
+}
+
 /** Why an engine is not open. */
 export function notOpenError(words: Words): CacheError {
   switch (load(words, Header.state)) {

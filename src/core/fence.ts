@@ -3,7 +3,7 @@
  * every partition of the group. Images stay owed; the next round makes a new cut.
  */
 import { store } from '#atomics'
-import { Fence, Group, Partition } from '../shared/layout.js'
+import { Fence, Group, JobResult, Partition } from '../shared/layout.js'
 import { EPOCH_FENCED_MAX, epochDistance, epochOf, isAfter, previousEpoch } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/struct.js'
 import { TRACE } from '../shared/trace.js'
@@ -33,6 +33,8 @@ export function fence(
   const at = arena.partitionAt(partition)
   const groupAt = arena.groupAt(group)
   const was = words[at + Partition.fenced]!
+  // Lifted while a round went on that had found it fenced, and asked nothing of its writer: the retry is still to come.
+  if (was === Fence.RETRYING && words[at + Partition.result] === JobResult.NONE) return
   words[groupAt + Group.failedPartition] = partition
   words[groupAt + Group.failedClass] = words[at + Partition.jobClass]!
   words[groupAt + Group.failedErrno] = words[at + Partition.errno]!
@@ -68,13 +70,14 @@ export function failRound(core: Core, group: number, spokeFor: number): void {
     core.tracer.record(TRACE['work.failed'], group, frames.length, core.turns[group]!.failures)
 }
 
-/** The epoch up to which images are kept when no cut is active: before the last class change, else before all there are. */
+/**
+ * The epoch up to which images are kept when no cut is active. With a class change pending, everything before the present
+ * epoch: the next cut ends before that change, and owes each block's image of that time. Without one, nothing.
+ */
 function lastClosed(core: Core, frames: readonly FrameIndex[], epoch: number): number {
-  const oldest = frames.flatMap((frame) => imageStamps(core, frame)).map(epochOf)
-  let bound = previousEpoch(oldest.reduce((a, b) => (isAfter(a, b) ? b : a), epoch))
-  for (const newer of classChanges(core, frames))
-    if (isAfter(previousEpoch(newer), bound)) bound = previousEpoch(newer)
-  return bound
+  if (classChanges(core, frames).next().done !== true) return previousEpoch(epoch)
+  const epochs = frames.flatMap((frame) => imageStamps(core, frame)).map(epochOf)
+  return previousEpoch(epochs.reduce((oldest, other) => (isAfter(oldest, other) ? other : oldest), epoch))
 }
 
 /** A fence so old that epochs could wrap past its images makes no new cut: the round fails. True if it did. */

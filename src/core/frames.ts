@@ -24,6 +24,7 @@ import { blockOf, type Core, leave } from './core.js'
 import { hashOf } from '../shared/hash.js'
 import { chain, findUnderStripe, headOf, stripeOf, unchain } from './directory.js'
 import { kick } from './rounds.js'
+import { Watch } from './watch.js'
 
 /** Whether a frame owes nothing to the disk. Certain only with its latch. */
 export function isClean(core: Core, frameAt: number): boolean {
@@ -44,6 +45,7 @@ export function* takeFrame(
 ): Slow<FrameIndex> {
   const { policyMutex, slot, freed } = core
   const failures = core.turns.map((turn) => turn.failures)
+  const watch = new Watch(core)
   let isWaiting = false
   try {
     for (;;) {
@@ -70,6 +72,7 @@ export function* takeFrame(
         ),
       )
       core.assertOpen()
+      watch.look()
     }
   } finally {
     if (isWaiting) slot.waitsNoMore()

@@ -95,6 +95,7 @@ export class PartitionClient implements Partition {
     const core = this.#core
     if (!(block >= 0 && block < this.blocks && Number.isInteger(block))) assertBlock(this.view, block)
     if (mode !== 'read') this.#assertChange(mode)
+    if (options?.timeoutMs !== undefined) assertTimeout(options.timeoutMs)
     const range = options === undefined ? this.#whole : this.#rangeOf(mode, options)
     const entry = core.slot.takeEntry()
     const [low, high] = [lowOf(block), highOf(block)]
@@ -241,14 +242,17 @@ export class PartitionClient implements Partition {
 
 /** @throws ERR_DCACHE_BAD_OPTION */
 function deadlineOf(wait: WaitOptions | undefined): Deadline {
-  const timeoutMs = wait?.timeoutMs
-  if (timeoutMs !== undefined && !(timeoutMs >= 0)) {
-    throw new CacheError(
-      'ERR_DCACHE_BAD_OPTION',
-      `timeoutMs is ${show(timeoutMs)}; it is a number of milliseconds from 0`,
-    )
-  }
-  return new Deadline(timeoutMs)
+  if (wait?.timeoutMs !== undefined) assertTimeout(wait.timeoutMs)
+  return new Deadline(wait?.timeoutMs)
+}
+
+/** @throws ERR_DCACHE_BAD_OPTION */
+function assertTimeout(timeoutMs: unknown): void {
+  if (typeof timeoutMs === 'number' && timeoutMs >= 0) return
+  throw new CacheError(
+    'ERR_DCACHE_BAD_OPTION',
+    `timeoutMs is ${show(timeoutMs)}; it is a number of milliseconds from 0`,
+  )
 }
 
 function throwIfAborted(wait: WaitOptions | undefined): void {

@@ -15,6 +15,7 @@ import type { Core } from './core.js'
 import { fencedError } from './failure.js'
 import { dirtyFrames, imageStamps } from './images.js'
 import { settle } from './pending.js'
+import { Watch } from './watch.js'
 
 /** Gets a group's round mutex, waiting for it, and does what was left for whoever has it. */
 export function* lockRound(core: Core, group: number, deadline: Deadline): Slow<void> {
@@ -130,15 +131,15 @@ function* waitForRound(
 ): Slow<'done' | 'failed'> {
   const { words, slot } = core
   const writtenAt = core.arena.groupAt(group) + Group.written
+  const watch = new Watch(core)
   let deadline = new Deadline(timeoutMs)
   let written = load(words, writtenAt)
   const look = () => {
-    core.assertRunning()
+    watch.look()
     if (load(words, writtenAt) !== written) {
       written = load(words, writtenAt)
       deadline = new Deadline(timeoutMs)
     }
-    ringBell(core) // a wakeup may have died with its sender
     return deadline
   }
   slot.waits('flush', group)

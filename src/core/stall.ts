@@ -19,6 +19,7 @@ import { fencedError } from './failure.js'
 import { isFull } from './hit.js'
 import { bindUndo, fillUndo } from './images.js'
 import { kick, lockRound, tryLockRound, unlockRound } from './rounds.js'
+import { Watch } from './watch.js'
 
 /** What a change without a spare waits for: read under the mutex under which spares come back. */
 export interface SpareWait {
@@ -48,10 +49,12 @@ export function* takeImage(core: Core, request: Request, frame: FrameIndex): Slo
   return undefined
 }
 
-export type ImageWait = SpareWait | 'mutex'
+/** What keeps a latched block from being changed; 'limit' is waited for at the next look. */
+export type ImageWait = SpareWait | 'mutex' | 'limit'
 
 /** Waits for what an image was not to be had for. @throws ERR_DCACHE_FENCED, ERR_DCACHE_EXHAUSTED */
 export function* waitForImage(core: Core, request: Request, wait: ImageWait): Slow<void> {
+  if (wait === 'limit') return
   if (wait !== 'mutex') {
     yield* waitForSpare(core, request, wait)
     return
@@ -66,6 +69,7 @@ function* waitForSpare(core: Core, request: Request, { epoch, failures }: SpareW
   const { group, name } = request.partition
   const spares = core.spares[group]!
   const hasSpare = () => words[arena.groupAt(group) + Group.spareCount]! > 0
+  const watch = new Watch(core)
   slot.count(COUNTER.spareStalls)
   slot.waits('spare', group)
   const startMs = performance.now()
@@ -73,7 +77,10 @@ function* waitForSpare(core: Core, request: Request, { epoch, failures }: SpareW
     // A spare that came back before `until` counted us in is seen by its first look.
     yield* spares.until(
       () => hasSpare() || load(words, spares.at) !== epoch || undefined,
-      () => request.deadline,
+      () => {
+        watch.look()
+        return request.deadline
+      },
       () =>
         timedOut(
           `no spare frame for an image of block ${request.block} of '${name}'`,
@@ -96,6 +103,7 @@ export function* waitedForLimit(core: Core, request: Request): Slow<boolean> {
   if (!isFull(core, group)) return false
   const turn = core.turns[group]!
   const { failures } = turn
+  const watch = new Watch(core)
   slot.count(COUNTER.dirtyStalls)
   slot.waits('dirty', group)
   const startMs = performance.now()
@@ -104,7 +112,7 @@ export function* waitedForLimit(core: Core, request: Request): Slow<boolean> {
       () => !isFull(core, group) || undefined,
       () => {
         if (turn.failures !== failures) throw fencedError(core, group)
-        core.assertOpen()
+        watch.look()
         kick(core, group)
         return request.deadline
       },

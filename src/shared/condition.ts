@@ -4,9 +4,11 @@
  *   epoch     counts signals; who waits sleeps on the value it read before it looked at what it waits for
  *   waiters   1: somebody may be asleep, or about to look once more; whoever signals clears it
  *
- * No wakeup is lost: the waiter sets the flag before it reads the epoch and looks; whoever changes what it looks at does so
- * before it reads the flag. Either the signaller sees the flag and changes the epoch, or the waiter, who looked later,
- * sees the change. A flag and not a count: a waiter that dies leaves nothing behind but one signal too many.
+ * No wakeup is lost. The waiter reads the epoch, then sets the flag, then looks; who signals changes what is looked at, then
+ * reads the flag; a broadcast clears the flag, then changes the epoch. A signaller that sees no flag came before it was
+ * set, and its change is seen by the look; or the flag was cleared by a broadcast that changes the epoch after it was
+ * read. (The other way round, the epoch read after the flag is set, a broadcast fits in between: the waiter would sleep
+ * on the new epoch with its flag cleared.) A flag and not a count: a waiter that dies leaves one signal too many.
  */
 import { add, load, notify, store, type Words } from '#atomics'
 import type { CacheError } from './errors.js'
@@ -29,8 +31,9 @@ export class Condition {
 
   /** Says that the caller is about to look: the next signal after it changes the epoch, which is returned. */
   enter(): number {
+    const epoch = load(this.words, this.#epochAt)
     store(this.words, this.#waitersAt, 1)
-    return load(this.words, this.#epochAt)
+    return epoch
   }
 
   /** For everyone, from any thread; a plain load when nobody waits. */

@@ -99,6 +99,8 @@ function parsePartition(name: string, options: PartitionOptions, groups: readonl
   if (typeof options !== 'object' || (options as unknown) === null)
     refuse(`${what} is ${show(options)}; it is an object`)
   const { path, blockSize, size, offset, readOnly = false, direct = false } = options
+  if (typeof readOnly !== 'boolean') refuse(`${what}: readOnly is ${show(readOnly)}; it is true or false`)
+  if (typeof groupOf(options) !== 'string') refuse(`${what}: group is ${show(options.group)}; it is a name`)
   if (typeof path !== 'string' || path === '')
     refuse(`${what}: path is ${show(path)}; it is the name of a file or block device`)
   if (

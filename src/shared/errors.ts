@@ -76,7 +76,7 @@ export class CacheError extends Error {
   static from(thing: unknown): unknown {
     if (thing instanceof CacheError || typeof thing !== 'object' || thing === null) return thing
     const { code, message, cause } = thing as Partial<CacheErrorJson>
-    if (typeof code !== 'string' || !(code in CODES)) return thing
+    if (typeof code !== 'string' || !Object.hasOwn(CODES, code)) return thing
     const options =
       cause === undefined ? undefined : { cause: Object.assign(new Error(cause.message), cause) }
     return new CacheError(code, message ?? '', options)

@@ -39,6 +39,7 @@ export const Header = struct(
   'ghosts',
   'state', // EngineState; atomic, the owner writes
   'bell', // the flush worker's doorbell: an epoch, anyone adds
+  'heartbeat', // the last ring that the flush worker answered; own
   'freed', // epoch: a frame may have become free
   'freedWaiters', // somebody waits for it; atomic
   'policyMutex', // guards the free list, and the policy's words and heap

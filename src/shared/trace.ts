@@ -3,9 +3,9 @@
  * (no entries) it costs a test of a constant. A record may be overwritten while it is read; its sequence tells.
  *
  *   ring     next sequence number, 16 words, then the records
- *   record   sequence + 1 (written last; 0 while being written), point, slot, partition, block, value, time
+ *   record   sequence + 1 (written last; WRITING before that), point, slot, partition, block, value, time
  */
-import { add, load, store } from '#atomics'
+import { add, compareExchange, load, store } from '#atomics'
 import type { Arena } from './arena.js'
 import type { TraceRecord } from './interface.js'
 import { TRACE_WORDS } from './layout.js'
@@ -34,6 +34,7 @@ export const TRACE = Object.freeze(Object.fromEntries(TRACE_POINTS.map((name, i)
 >
 
 const RECORDS = 16
+const WRITING = -1
 
 export class Tracer {
   readonly on: boolean
@@ -51,7 +52,10 @@ export class Tracer {
     const { words, traceAt, geometry } = this.#arena
     const sequence = add(words, traceAt, 1)
     const at = traceAt + RECORDS + (sequence & (geometry.traceEntries - 1)) * TRACE_WORDS
-    store(words, at, 0)
+    const mark = load(words, at)
+    // Overtaken by a whole lap, or it is one: the place belongs to another writer, and this record is lost.
+    if (mark === WRITING || ((mark - sequence) | 0) > 0 || compareExchange(words, at, mark, WRITING) !== mark)
+      return
     words[at + 1] = point
     words[at + 2] = this.#slot
     words[at + 3] = partition

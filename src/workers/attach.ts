@@ -3,7 +3,7 @@
  * magic, version, id and geometry.
  */
 import { load } from '#atomics'
-import { threadId } from 'node:worker_threads'
+import { threadId, type Worker } from 'node:worker_threads'
 import { Client } from '../core/client.js'
 import { Core, notOpenError } from '../core/core.js'
 import { FileDevice } from '../core/file-device.js'
@@ -51,6 +51,15 @@ export function attachCache(handle: CacheHandle, options: AttachOptions = {}): C
   registerClient(handle.id, client)
   return client
 }
+
+// A thread that created a cache's owner hears of its end, and tells everyone at once; where no such thread is attached,
+// those who wait find out (core/watch.ts). Listens from the import on: the owner is usually older than the cache.
+process.on('worker', (worker: Worker) => {
+  const { threadId: ownerId } = worker // -1 once it has ended
+  worker.once('exit', () => {
+    for (const client of clients.values()) client.ownerEnded(ownerId)
+  })
+})
 
 /** The owner's client is what its thread gets when it attaches. */
 export function registerClient(id: string, client: Client): void {

@@ -61,12 +61,21 @@ export async function openFiles(
 
 /** Makes the files as long as their partitions say, and their names durable. @throws ERR_DCACHE_BAD_FILE */
 export function extendFiles(files: readonly OpenFile[]): void {
-  for (const { partition, fd, extendTo, isNew } of files) {
-    withCause(partition, () => {
-      if (extendTo !== undefined) ftruncateSync(fd, extendTo)
-      if (extendTo !== undefined) fsyncSync(fd)
-      if (isNew) syncFolder(dirname(partition.path))
-    })
+  const extended: { fd: number; size: number }[] = []
+  try {
+    for (const { partition, fd, extendTo, isNew } of files) {
+      withCause(partition, () => {
+        if (extendTo !== undefined) {
+          extended.push({ fd, size: fstatSync(fd).size })
+          ftruncateSync(fd, extendTo)
+          fsyncSync(fd)
+        }
+        if (isNew) syncFolder(dirname(partition.path))
+      })
+    }
+  } catch (error) {
+    for (const { fd, size } of extended.reverse()) ftruncateSync(fd, size)
+    throw error
   }
 }
 
@@ -145,13 +154,17 @@ function syncFolder(path: string): void {
 }
 
 /** Bytes of the partition within its file. */
-function sizeOf({ name, path, blockSize, size, offset }: PartitionConfig, fd: number, stats: Stats): number {
+function sizeOf(
+  { name, path, blockSize, size, offset, readOnly }: PartitionConfig,
+  fd: number,
+  stats: Stats,
+): number {
   const bad = (why: string) => new CacheError('ERR_DCACHE_BAD_FILE', `partition '${name}': ${path}: ${why}`)
   if (!stats.isFile() && !stats.isBlockDevice()) throw bad('it is neither a file nor a block device')
   const fileSize = stats.isFile() ? stats.size : deviceSize(fd)
   if (size !== undefined) {
-    if (stats.isBlockDevice() && offset + size > fileSize)
-      throw bad(`the device has ${fileSize} bytes, ${offset + size} are asked for`)
+    if ((readOnly || stats.isBlockDevice()) && offset + size > fileSize)
+      throw bad(`it has ${fileSize} bytes, ${offset + size} are asked for`)
     return size
   }
   const rest = fileSize - offset

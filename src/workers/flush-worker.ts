@@ -1,7 +1,7 @@
 /**
  * The flush worker's thread: runs rounds whenever the bell rings or a delayed kick is due, until the engine closes.
  */
-import { load, wait } from '#atomics'
+import { load, store, wait } from '#atomics'
 import { Flusher } from '../core/flusher.js'
 import { eventsOf } from '../core/format.js'
 import { EngineState, Header } from '../shared/layout.js'
@@ -20,6 +20,7 @@ serveStart(({ handle, flushDelayMs }) => {
   return () => {
     for (;;) {
       const bell = load(core.words, Header.bell)
+      store(core.words, Header.heartbeat, bell)
       const state = load(core.words, Header.state)
       if (state !== EngineState.OPEN && state !== EngineState.CLOSING) return
       flusher.step()

@@ -12,7 +12,7 @@ import { randomBytes } from 'node:crypto'
 import { closeSync } from 'node:fs'
 import { threadId, type Worker } from 'node:worker_threads'
 import { Client } from '../core/client.js'
-import { blockOf } from '../core/core.js'
+import { blockOf, wakeAll } from '../core/core.js'
 import { evictClean } from '../core/forget.js'
 import { eventsOf, formatArena } from '../core/format.js'
 import { imageStamps } from '../core/images.js'
@@ -119,6 +119,7 @@ class Host extends Client implements BlockCache {
   }
 
   async retry(partition: string): Promise<void> {
+    this.core.assertRunning()
     const { view } = this.partition(partition)
     await runAsync(retry(this.core, view))
   }
@@ -189,7 +190,7 @@ class Host extends Client implements BlockCache {
     if (core.tracer.on) core.tracer.record(TRACE['proc.stop'], 0, 0, 0)
     store(core.words, Header.state, EngineState.CLOSED)
     eventsOf(core.arena).tryPush(...STOP_RECORD)
-    this.#wakeAll()
+    wakeAll(this.core)
     await this.#crew.stop()
     await this.#ioIsOver()
     this.#adoption.end()
@@ -243,12 +244,7 @@ class Host extends Client implements BlockCache {
     if (compareExchange(words, Header.state, EngineState.OPEN, EngineState.BROKEN) !== EngineState.OPEN) {
       compareExchange(words, Header.state, EngineState.CLOSING, EngineState.BROKEN)
     }
-    this.#wakeAll()
-  }
-
-  #wakeAll(): void {
-    const { freed, turns, spares } = this.core
-    for (const condition of [freed, ...turns, ...spares]) condition.broadcast()
+    wakeAll(this.core)
   }
 
   /** Tells listeners what the flush worker found, as long as the engine is open; the process need not stay for it. */

@@ -7,6 +7,7 @@ import fc from 'fast-check'
 import { test } from 'uvu'
 import { type Command, inlineCommands, type Setup, setups } from './commands.js'
 import { Interpreter } from './interpreter.js'
+import { regressions } from './regressions.js'
 import { report } from './report.js'
 
 const runs = Number(process.env['DCACHE_MODEL_RUNS'] ?? 1000)
@@ -14,6 +15,8 @@ const runs = Number(process.env['DCACHE_MODEL_RUNS'] ?? 1000)
 async function run(setup: Setup, commands: readonly Command[]): Promise<void> {
   await new Interpreter(new InlineDriver(setup)).run(commands)
 }
+
+for (const { name, setup, commands } of regressions) test(name, () => run(setup, commands))
 
 test(`${runs} random runs of the core`, async () => {
   const commands = fc.array(inlineCommands, { maxLength: 100, size: 'max' })

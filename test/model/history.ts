@@ -2,6 +2,8 @@
 // that were released, in their order over all blocks; the newest is what a reader sees. A device may hold any version
 // that is not older than the durable one, if the promise of order allows it.
 
+import { createHash } from 'node:crypto'
+
 /** The contents of a block from one release to the next. */
 interface Version {
   readonly bytes: Uint8Array
@@ -54,8 +56,11 @@ export interface HistoryPartition {
 
 export const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0
 
-/** A short form of a block's contents, for messages. */
-const brief = (bytes: Uint8Array): string => `${Buffer.from(bytes.subarray(0, 8)).toString('hex')}...`
+/** A short form of a block's contents, for messages: how it begins, and a digest of all of it. */
+function brief(bytes: Uint8Array): string {
+  const start = Buffer.from(bytes.subarray(0, 4)).toString('hex')
+  return `${start}...(${createHash('sha1').update(bytes).digest('hex').slice(0, 6)})`
+}
 
 export class History {
   readonly #partitions: readonly HistoryPartition[]

@@ -16,7 +16,8 @@ export async function report<T>(
     ...(seed === undefined ? {} : { seed: Number(seed) }),
     ...(path === undefined ? {} : { path }),
   })
-  console.log(`# ${result.numRuns} runs, seed ${result.seed}`)
+  // On a line of its own: the dots of the tests before stand on this one.
+  console.log(`\n# ${result.numRuns} runs, seed ${result.seed}`)
   if (!result.failed) return
   console.log(
     `# DCACHE_MODEL_SEED=${result.seed} DCACHE_MODEL_PATH=${result.counterexamplePath ?? ''} repeats the failure`,

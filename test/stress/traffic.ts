@@ -209,7 +209,13 @@ export class Traffic {
     this.#count('flush')
     const { truth, calls, files } = this.#options
     const { blockSize } = PARTITIONS[partition]!
-    const low = [2 * block, 2 * block + 1].map((record) => truth.low(partition, record))
+    const records = [2 * block, 2 * block + 1]
+    let low = records.map((record) => truth.low(partition, record))
+    if (useOf(block) === 'guarded') {
+      // A writer confirms its version before it releases: only what a guard sees was released.
+      using _guard = await calls.acquire(partition, block, 'read')
+      low = records.map((record) => truth.high(partition, record))
+    }
     await calls.flush()
     if (useOf(block) === 'forgotten') return
     low.forEach((version, half) => {

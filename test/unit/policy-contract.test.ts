@@ -93,6 +93,43 @@ for (const name of ['lru2', '2q'] as const satisfies PolicyName[]) {
       { numRuns: 200 },
     )
   })
+
+  test(`${name}: whatever a death left of it, it can be emptied and filled again`, () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(), { minLength: 1, maxLength: 30 }), (damages) => {
+        const arena = policyArena(name, BLOCKS)
+        const policy = policyIn(arena, name)
+        for (let i = 0; i < 3 * BLOCKS; i++) {
+          const frame = i < BLOCKS ? i : policy.victim()
+          if (i >= BLOCKS) policy.evicted(frame)
+          policy.insert(frame, 0, (7 * i) % 40)
+          nameFrame(arena, frame, 0, (7 * i) % 40)
+        }
+        const links = [Frame.policySlot, Frame.used, Frame.used2]
+        const places = [
+          ...Array.from({ length: BLOCKS }, (_, frame) =>
+            links.map((link) => arena.frameAt(frame) + link),
+          ).flat(),
+          ...Array.from({ length: arena.planAt - arena.ghostsAt }, (_, i) => arena.ghostsAt + i),
+          Header.policySize,
+          Header.fifoSize,
+          Header.fifoOldest,
+          Header.mainOldest,
+          Header.ghostOldest,
+          Header.ghostsUsed,
+        ]
+        for (const damage of damages) arena.words[places[damage % places.length]!] = damage % (BLOCKS + 1)
+        policy.reset()
+        assert.equal([policy.size(), policy.victim(), policy.check()], [0, -1, []])
+        for (let frame = 0; frame < BLOCKS; frame++) {
+          assert.not.ok(policy.has(frame))
+          policy.readmit(frame)
+        }
+        assert.equal([policy.size(), policy.check()], [BLOCKS, []])
+        assert.is(new Set(Array.from({ length: BLOCKS }, () => policy.victim())).size, BLOCKS)
+      }),
+    )
+  })
 }
 
 test.run()

@@ -4,7 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { CacheError } from '#dist/shared/errors.js'
 import { Ring } from '#dist/shared/ring.js'
-import { Deadline, runAsync, runSync } from '#dist/shared/wait.js'
+import { Deadline, runAsync, runSync, type Step } from '#dist/shared/wait.js'
 import { inThreads } from '../support/threads.js'
 import type { RingWork } from './workers/ring.js'
 
@@ -66,6 +66,15 @@ test('who waits for a record gets it, or a deadline', async () => {
     () => assert.unreachable(),
     (error: unknown) => assert.ok(isLate(error)),
   )
+  const looking = ring.pop(new Deadline())
+  const step = looking.next().value as Step
+  assert.ok(step.kind === 'wait' && step.words[step.at] === step.value)
+  ring.tryPush(6)
+  assert.ok(
+    step.words[step.at] !== step.value,
+    'what comes between the look and the sleep is not slept through',
+  )
+  assert.equal(looking.next(), { done: true, value: [6] })
   const popped = runAsync(ring.pop(new Deadline()))
   ring.tryPush(7)
   assert.equal(await popped, [7])

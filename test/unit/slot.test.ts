@@ -143,7 +143,7 @@ test('threads that attach at once get different slots', async () => {
   const attached = await inThreads<Attached[]>(bodies, 'attach', {
     threads: 4,
     buffer: arena.buffer,
-    args: { times: 2000 },
+    args: { times: 20_000 },
   })
   const slots = attached.map((list) => list.at(-1)!.slot)
   assert.is(new Set(slots).size, 4, 'those that were kept')

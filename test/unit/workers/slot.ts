@@ -16,7 +16,9 @@ export function attach({ buffer, index, args }: Thread<{ times: number }>): Atta
   const had: Attached[] = []
   for (let i = 1; i <= args.times; i++) {
     const slot = attachSlot(arena, 2, 8, index)
-    if (arena.words[slot.at + Slot.threadId] !== index) throw new Error('somebody else has this slot')
+    for (let look = 0; look < 20; look++) {
+      if (arena.words[slot.at + Slot.threadId] !== index) throw new Error('somebody else has this slot')
+    }
     had.push({ slot: slot.index, incarnation: arena.words[slot.at + Slot.incarnation]! })
     if (i < args.times) detachSlot(arena, slot)
   }

@@ -1,0 +1,267 @@
+/**
+ * A client of a run: it changes, discards, holds, flushes and reads blocks at random, and writes down in the log what it
+ * released and what a flush has promised. What it reads must be the newest version.
+ */
+import type { Client } from '#dist/core/client.js'
+import type { Core } from '#dist/core/core.js'
+import type { BlockGuard, WaitOptions } from '#dist/shared/interface.js'
+import type { Engine } from './engine.js'
+import { CrashLog, KIND } from './log.js'
+import { Random } from './random.js'
+import { WRITE_ORDER } from './scenario.js'
+import { fillSector, scribble, SECTOR, sectorVersions } from './sectors.js'
+import { coreIn, type Setup, writerSlot } from './setup.js'
+
+/** Records that must stay free in the log for everybody's last steps. */
+const LOG_RESERVE = 2000
+/** How long a client that holds a block waits for a second one. */
+const SECOND_MS = 300
+
+interface Block {
+  readonly partition: number
+  readonly block: number
+}
+
+/** Runs a client to its end; what it found wrong. */
+export function runClient(engine: Engine, setup: Setup, index: number): string[] {
+  const first = writerSlot(setup.disks.length) + index
+  const core = coreIn(engine, setup, first, first + 1)
+  const client = new engine.Client(core)
+  const actor = new Actor(engine, core, client, setup, index)
+  actor.run()
+  client.detach()
+  return actor.errors
+}
+
+export class Actor {
+  readonly errors: string[] = []
+  readonly #engine: Engine
+  readonly #core: Core
+  readonly #client: Client
+  readonly #setup: Setup
+  readonly #log: CrashLog
+  readonly #random: Random
+  readonly #versions: Int32Array
+  readonly #firstBlock: number[] = []
+  readonly #patience: WaitOptions
+  readonly #sleep = new Int32Array(new SharedArrayBuffer(4))
+
+  constructor(engine: Engine, core: Core, client: Client, setup: Setup, index: number) {
+    this.#engine = engine
+    this.#core = core
+    this.#client = client
+    this.#setup = setup
+    this.#log = new CrashLog(setup.log, core.slot.index)
+    this.#random = new Random(setup.scenario.seed * 31 + index)
+    this.#versions = new Int32Array(setup.versions)
+    this.#patience = { timeoutMs: setup.scenario.patienceMs }
+    let next = 0
+    for (const disk of setup.disks) {
+      this.#firstBlock.push(next)
+      next += disk.blocks
+    }
+  }
+
+  run(): void {
+    const { operations } = this.#setup.scenario
+    for (let i = 0; i < operations && this.#log.left > LOG_RESERVE && this.errors.length === 0; i++) {
+      this.#try(() => this.#step())
+    }
+  }
+
+  /** Makes everything durable, whatever it takes: the end of a run. */
+  finish(): void {
+    for (let attempt = 0; attempt < 200; attempt++) if (this.flush(-1)) return
+    this.errors.push('200 retries did not lift the fences')
+  }
+
+  /** Flushes a disk, -1 all; true if it went well. */
+  flush(partition: number): boolean {
+    const value = this.#log.append(KIND.FLUSH, { partition })
+    try {
+      this.#client.flushSync(partition < 0 ? {} : { partition: this.#setup.scenario.disks[partition]!.name })
+    } catch (error) {
+      if (!isFenced(error)) throw error
+      this.#log.append(KIND.REJECTED, { partition, value })
+      this.#retry()
+      return false
+    }
+    this.#log.append(KIND.ACK, { partition, value })
+    return true
+  }
+
+  #step(): void {
+    const dice = this.#random.next()
+    if (dice < 0.5) this.#change()
+    else if (dice < 0.6) this.#discard()
+    else if (dice < 0.66) this.#changeTwo()
+    else if (dice < 0.9) this.#read()
+    else if (dice < 0.93) this.#client.kick()
+    else if (dice < 0.95) this.#engine.evictClean(this.#core)
+    else this.flush(this.#random.chance(0.6) ? -1 : this.#random.below(this.#setup.disks.length))
+  }
+
+  /** Runs a step; a fence is met by a retry, anything else that is thrown is wrong. */
+  #try(step: () => void): void {
+    try {
+      step()
+    } catch (error) {
+      if (isFenced(error)) this.#retry()
+      else this.errors.push((error as Error).stack ?? String(error))
+    }
+  }
+
+  #retry(): void {
+    const { Fence, Partition, retry, runSync } = this.#engine
+    if (this.#random.chance(0.5)) this.#pause(2)
+    for (const view of this.#core.partitions) {
+      const fencedAt = this.#core.arena.partitionAt(view.index) + Partition.fenced
+      if (Atomics.load(this.#core.words, fencedAt) !== Fence.FENCED) continue
+      try {
+        runSync(retry(this.#core, view), true)
+      } catch (error) {
+        if (!isFenced(error)) throw error
+      }
+    }
+  }
+
+  #pick(): Block {
+    const partition = this.#random.below(this.#setup.disks.length)
+    const { blocks } = this.#setup.disks[partition]!
+    // Half of the work is on a few blocks, so that dirty ones are met again.
+    const block = this.#random.chance(0.5) ? this.#random.below(3) : this.#random.below(blocks)
+    return { partition, block }
+  }
+
+  #change(): void {
+    const target = this.#pick()
+    const guard = this.#acquire(target)
+    if (guard === undefined) return
+    const { held, sectors } = guard
+    const wasHeld = this.#random.chance(this.#setup.scenario.holds)
+    if (wasHeld) this.#hold()
+    this.#commit(held, target, sectors)
+  }
+
+  /** Two blocks at once, the second after the first; both are released at the end. */
+  #changeTwo(): void {
+    const [a, b] = [this.#pick(), this.#pick()]
+    if (a.partition > b.partition || (a.partition === b.partition && a.block >= b.block)) return
+    const first = this.#partition(a).acquireSync(a.block, 'modify', this.#patience)
+    this.#expect(first.data, a)
+    let second: BlockGuard | undefined
+    try {
+      second = this.#partition(b).acquireSync(b.block, 'modify', { timeoutMs: SECOND_MS })
+    } catch (error) {
+      first.release()
+      if (!isLate(error)) throw error
+      return
+    }
+    this.#expect(second.data, b)
+    this.#scribble(first.data)
+    if (this.#random.chance(0.2)) this.#hold()
+    this.#commit(first, a, this.#all(a))
+    this.#commit(second, b, this.#all(b))
+  }
+
+  /** Bytes that nobody may ever see: not the next reader, not the disk. */
+  #discard(): void {
+    const target = this.#pick()
+    const taken = this.#acquire(target)
+    if (taken === undefined) return
+    for (const sector of taken.sectors) scribble(taken.held.data, sector, this.#random.below(2 ** 30))
+    if (this.#random.chance(0.2)) this.#hold()
+    taken.held.discard()
+  }
+
+  #read(): void {
+    const target = this.#pick()
+    const guard = this.#partition(target).acquireSync(target.block, 'read', this.#patience)
+    this.#expect(guard.data, target)
+    if (this.#random.chance(0.02)) this.#pause(1)
+    guard.release()
+  }
+
+  /** In one of all the ways to get a block to change it, and the sectors that may be changed then. */
+  #acquire(target: Block): { held: BlockGuard; sectors: readonly number[] } | undefined {
+    const partition = this.#partition(target)
+    const all = this.#all(target)
+    const dice = this.#random.next()
+    if (dice < 0.25) {
+      const sector = this.#random.pick(all)
+      const range = { start: sector * SECTOR, length: SECTOR, ...this.#patience }
+      return { held: partition.acquireSync(target.block, 'modify', range), sectors: [sector] }
+    }
+    if (dice < 0.4)
+      return { held: partition.acquireSync(target.block, 'overwrite', this.#patience), sectors: all }
+    if (dice < 0.5) {
+      const held = partition.tryAcquire(target.block, 'modify')
+      return held && { held, sectors: all }
+    }
+    const held = partition.acquireSync(target.block, 'modify', this.#patience)
+    this.#expect(held.data, target)
+    if (this.#random.chance(0.1)) {
+      // A look at a block that ends without a change.
+      held.release()
+      return undefined
+    }
+    return { held, sectors: this.#random.chance(0.5) ? all : [this.#random.pick(all)] }
+  }
+
+  #commit(guard: BlockGuard, { partition, block }: Block, sectors: readonly number[]): void {
+    const at = this.#firstBlock[partition]! + block
+    const version = this.#versions[at]! + 1
+    for (const sector of sectors) fillSector(guard.data, partition, block, sector, version)
+    const writeClass = this.#classOf(block)
+    guard.markDirty(WRITE_ORDER[writeClass - 1])
+    const mask = sectors.reduce((bits, sector) => bits | (1 << sector), 0)
+    this.#versions[at] = version
+    this.#log.append(KIND.RELEASE, { partition, block, value: version, extra: writeClass, mask })
+    guard.release()
+    this.#log.append(KIND.RELEASED, { partition, block, value: version })
+  }
+
+  /** 1 + place of the class: mostly the block's own. */
+  #classOf(block: number): number {
+    const isOther = this.#random.chance(this.#setup.scenario.classChanges)
+    return 1 + (isOther ? this.#random.below(WRITE_ORDER.length) : block % WRITE_ORDER.length)
+  }
+
+  /** Keeps what it holds for a while; now and then a whole flush long. */
+  #hold(): void {
+    if (this.#random.chance(0.3)) this.flush(-1)
+    else this.#pause(2)
+  }
+
+  #expect(data: Uint8Array, { partition, block }: Block): void {
+    const newest = this.#versions[this.#firstBlock[partition]! + block]!
+    const found = Math.max(...sectorVersions(data, partition, block))
+    const isWhole = sectorVersions(data, partition, block).every((version) => version >= 0)
+    if (isWhole && found === newest) return
+    this.errors.push(
+      `block ${block} of disk${partition} was read with version ${found}, the newest is ${newest}`,
+    )
+  }
+
+  #scribble(data: Uint8Array): void {
+    for (let sector = 0; sector < data.length / SECTOR; sector++)
+      scribble(data, sector, this.#random.below(2 ** 30))
+  }
+
+  #partition({ partition }: Block): ReturnType<Client['partition']> {
+    return this.#client.partition(this.#setup.scenario.disks[partition]!.name)
+  }
+
+  #all({ partition }: Block): number[] {
+    return Array.from({ length: this.#setup.disks[partition]!.blockSize / SECTOR }, (_, sector) => sector)
+  }
+
+  #pause(maxMs: number): void {
+    Atomics.wait(this.#sleep, 0, 0, this.#random.next() * maxMs)
+  }
+}
+
+const codeOf = (error: unknown): unknown => (error as { code?: unknown }).code
+const isFenced = (error: unknown): boolean => codeOf(error) === 'ERR_DCACHE_FENCED'
+const isLate = (error: unknown): boolean =>
+  isFenced(error) || codeOf(error) === 'ERR_DCACHE_TIMEOUT' || codeOf(error) === 'ERR_DCACHE_EXHAUSTED'

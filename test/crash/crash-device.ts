@@ -1,0 +1,213 @@
+/**
+ * A disk that can crash, behind the device port. Its contents are shared by the devices of all threads; everything that
+ * is done to it stands in the log, from which images.ts makes every disk that a crash could leave.
+ *
+ * Like a file on Linux it has a cache of its own: a write is seen by reads at once and is durable after a good sync. A
+ * sync that fails drops the marks: what was written since the last good one may be on disk or not, a later sync does
+ * not change that, and a read may find what was there before.
+ */
+import type { Device } from '#dist/core/device.js'
+import { CrashLog, KIND } from './log.js'
+import { Random } from './random.js'
+import { SECTOR, sectorVersions } from './sectors.js'
+
+/** What all threads need to know of a disk; can be cloned. */
+export interface Disk {
+  readonly partition: number
+  readonly blockSize: number
+  readonly blocks: number
+  readonly log: SharedArrayBuffer
+  /** What reads see. */
+  readonly contents: SharedArrayBuffer
+  /** What was there at the last good sync. */
+  readonly durable: SharedArrayBuffer
+  /** A byte for each block that was written since. */
+  readonly marks: SharedArrayBuffer
+  readonly control: SharedArrayBuffer
+  /** Share of the calls that take a while, so that other threads come between. */
+  readonly pauses: number
+  readonly seed: number
+}
+
+/** Words of the control buffer. */
+const CONTROL = { writes: 0, syncs: 1, writeFault: 2, syncFault: 6, short: 10, WORDS: 12 } as const
+const FAULT = { errno: 0, first: 1, count: 2, period: 3 } as const
+
+/** Which calls fail: `count` of them from number `first` on, and again after every `period` calls. */
+export interface Fault {
+  readonly errno: number
+  readonly first: number
+  readonly count: number
+  readonly period?: number
+}
+
+export const EIO = -5
+export const ENOSPC = -28
+
+export function createDisk(options: {
+  readonly partition: number
+  readonly blockSize: number
+  readonly blocks: number
+  readonly log: SharedArrayBuffer
+  readonly pauses: number
+  readonly seed: number
+}): Disk {
+  const bytes = options.blockSize * options.blocks
+  return {
+    ...options,
+    contents: new SharedArrayBuffer(bytes),
+    durable: new SharedArrayBuffer(bytes),
+    marks: new SharedArrayBuffer(options.blocks),
+    control: new SharedArrayBuffer(CONTROL.WORDS * 4),
+  }
+}
+
+/** The one who pulls the plugs: how a test makes a disk fail. */
+export class DiskControl {
+  readonly #words: Int32Array
+
+  constructor(disk: Disk) {
+    this.#words = new Int32Array(disk.control)
+  }
+
+  get writes(): number {
+    return Atomics.load(this.#words, CONTROL.writes)
+  }
+
+  get syncs(): number {
+    return Atomics.load(this.#words, CONTROL.syncs)
+  }
+
+  failWrites(fault: Fault): void {
+    this.#set(CONTROL.writeFault, fault)
+  }
+
+  failSyncs(fault: Fault): void {
+    this.#set(CONTROL.syncFault, fault)
+  }
+
+  /** From now on every call, or none. */
+  failWritesFromNow(errno: number): void {
+    this.failWrites({ errno, first: 0, count: 2 ** 30 })
+  }
+
+  failSyncsFromNow(errno: number): void {
+    this.failSyncs({ errno, first: 0, count: 2 ** 30 })
+  }
+
+  /** A write goes to the disk in pieces of one sector. */
+  shortWrites(on: boolean): void {
+    Atomics.store(this.#words, CONTROL.short, on ? 1 : 0)
+  }
+
+  repair(): void {
+    Atomics.store(this.#words, CONTROL.writeFault + FAULT.count, 0)
+    Atomics.store(this.#words, CONTROL.syncFault + FAULT.count, 0)
+  }
+
+  #set(at: number, { errno, first, count, period = 0 }: Fault): void {
+    this.#words[at + FAULT.errno] = errno
+    this.#words[at + FAULT.first] = first
+    this.#words[at + FAULT.period] = period
+    Atomics.store(this.#words, at + FAULT.count, count)
+  }
+}
+
+export class CrashDevice implements Device {
+  readonly #disk: Disk
+  readonly #log: CrashLog
+  readonly #random: Random
+  readonly #contents: Uint8Array
+  readonly #durable: Uint8Array
+  readonly #marks: Uint8Array
+  readonly #control: Int32Array
+  readonly #sleep = new Int32Array(new SharedArrayBuffer(4))
+
+  /** `thread`: who uses this device. */
+  constructor(disk: Disk, thread: number) {
+    this.#disk = disk
+    this.#log = new CrashLog(disk.log, thread)
+    this.#random = new Random(disk.seed + disk.partition * 101 + thread)
+    this.#contents = new Uint8Array(disk.contents)
+    this.#durable = new Uint8Array(disk.durable)
+    this.#marks = new Uint8Array(disk.marks)
+    this.#control = new Int32Array(disk.control)
+  }
+
+  readSync(target: Uint8Array, position: number): void {
+    this.#pause()
+    target.set(this.#contents.subarray(position, position + target.length))
+  }
+
+  async read(target: Uint8Array, position: number): Promise<void> {
+    await new Promise(setImmediate)
+    this.readSync(target, position)
+  }
+
+  writeSync(source: Uint8Array, position: number): void {
+    const { partition, blockSize } = this.#disk
+    const block = position / blockSize
+    const errno = this.#faultOf(CONTROL.writeFault, CONTROL.writes)
+    const sectors = sectorVersions(source, partition, block)
+    const isShort = errno === 0 && Atomics.load(this.#control, CONTROL.short) === 1
+    // A short write's first piece is a write that was cut short; the port's caller sees only the whole.
+    if (isShort) this.#log.append(KIND.WRITE_FAILED, { partition, block, sectors })
+    this.#log.append(errno === 0 ? KIND.WRITE : KIND.WRITE_FAILED, {
+      partition,
+      block,
+      sectors,
+      extra: errno,
+    })
+    this.#pause()
+    const length = errno === 0 ? source.length : SECTOR * this.#random.below(source.length / SECTOR + 1)
+    this.#contents.set(source.subarray(0, length), position)
+    const after = sectorVersions(source, partition, block)
+    if (after.some((version, i) => version !== sectors[i])) {
+      this.#log.append(KIND.UNSTABLE, { partition, block, sectors: after })
+    }
+    if (errno !== 0) throw systemError(errno, 'write')
+    this.#marks[block] = 1
+  }
+
+  syncSync(): void {
+    const { partition } = this.#disk
+    const errno = this.#faultOf(CONTROL.syncFault, CONTROL.syncs)
+    const value = this.#log.append(KIND.SYNC_BEGIN, { partition })
+    this.#pause()
+    for (let block = 0; block < this.#marks.length; block++) {
+      if (this.#marks[block] === 0) continue
+      this.#marks[block] = 0
+      if (errno === 0) this.#copy(block, this.#contents, this.#durable)
+      // The page lost its mark; where memory was short it is gone, and the next read finds the old one.
+      else if (this.#random.chance(0.5)) this.#copy(block, this.#durable, this.#contents)
+    }
+    this.#log.append(errno === 0 ? KIND.SYNC_OK : KIND.SYNC_FAILED, { partition, value, extra: errno })
+    if (errno !== 0) throw systemError(errno, 'fsync')
+  }
+
+  #copy(block: number, from: Uint8Array, to: Uint8Array): void {
+    const { blockSize } = this.#disk
+    to.set(from.subarray(block * blockSize, (block + 1) * blockSize), block * blockSize)
+  }
+
+  /** Counts a call; its errno, 0 if it is to go well. */
+  #faultOf(at: number, counter: number): number {
+    const number = Atomics.add(this.#control, counter, 1)
+    const count = Atomics.load(this.#control, at + FAULT.count)
+    const first = this.#control[at + FAULT.first]!
+    const period = this.#control[at + FAULT.period]!
+    if (count === 0 || number < first) return 0
+    const place = period === 0 ? number - first : (number - first) % period
+    return place < count ? this.#control[at + FAULT.errno]! : 0
+  }
+
+  #pause(): void {
+    if (!this.#random.chance(this.#disk.pauses)) return
+    Atomics.wait(this.#sleep, 0, 0, this.#random.next() * 0.6)
+  }
+}
+
+function systemError(errno: number, syscall: string): NodeJS.ErrnoException {
+  const code = errno === ENOSPC ? 'ENOSPC' : 'EIO'
+  return Object.assign(new Error(`${code}, ${syscall}`), { code, errno, syscall })
+}

@@ -1,0 +1,223 @@
+/**
+ * Walks a log, and at each point where a crash would find other disks than before makes the images that it could leave:
+ * what is durable, and any choice of the other writes, whole or torn between sectors. Small choices are made in full;
+ * of large ones those that matter most (each write alone, all but one) and random others.
+ */
+import { History } from './history.js'
+import { type Breach, type Image, Judge } from './judge.js'
+import { KIND, type LogRecord } from './log.js'
+import { Random } from './random.js'
+import type { Scenario } from './scenario.js'
+
+/** A write that may be on disk or not. */
+export interface PendingWrite {
+  readonly seq: number
+  readonly partition: number
+  readonly block: number
+  readonly firstSector: number
+  readonly versions: readonly number[]
+  /** A sync failed after it, or it failed itself: no later sync makes it durable. */
+  isUndecided: boolean
+}
+
+/** A pending write that the crash left on disk, and which of its sectors. */
+export interface Survivor {
+  readonly write: PendingWrite
+  readonly mask: number
+}
+
+/** A crash that breaks a promise. */
+export interface Finding {
+  readonly kind: Breach['kind'] | 'unreleased' | 'unstable'
+  /** The last record before the crash. */
+  readonly seq: number
+  readonly survivors: readonly Survivor[]
+  readonly breach: Breach | undefined
+  /** The write that is wrong by itself. */
+  readonly record: LogRecord | undefined
+}
+
+export interface WalkOptions {
+  /** Random choices at each point, beside the ones that are always tried. */
+  readonly samples: number
+  /** Up to so many pending writes, every choice is tried. */
+  readonly completeUpTo: number
+  /** Collects the images seen, by hash. */
+  readonly seen: Set<number>
+}
+
+const wholeMask = (write: PendingWrite): number => (1 << write.versions.length) - 1
+
+export class CrashWalk {
+  readonly history: History
+  readonly #judge: Judge
+  readonly #records: readonly LogRecord[]
+  readonly #options: WalkOptions
+  readonly #random: Random
+  readonly #salt: number
+  readonly #durable: Image
+  readonly #image: Image
+  #pending: PendingWrite[] = []
+  /** Images judged, the same one at another point counted again. */
+  judged = 0
+
+  constructor(scenario: Scenario, records: readonly LogRecord[], options: WalkOptions) {
+    this.history = new History(scenario, records)
+    this.#judge = new Judge(this.history)
+    this.#records = records
+    this.#options = options
+    this.#random = new Random(scenario.seed ^ 0x77)
+    this.#salt = scenario.seed
+    this.#durable = new Int32Array(this.history.sectors)
+    this.#image = new Int32Array(this.history.sectors)
+  }
+
+  /** The first crash that breaks a promise. */
+  run(): Finding | undefined {
+    for (const record of this.#records) {
+      const finding = this.#step(record)
+      if (finding) return finding
+    }
+    return undefined
+  }
+
+  #step(record: LogRecord): Finding | undefined {
+    switch (record.kind) {
+      case KIND.WRITE:
+      case KIND.WRITE_FAILED: {
+        if (!this.#isReleased(record)) return this.#wrong('unreleased', record)
+        this.#write(record)
+        break
+      }
+      case KIND.UNSTABLE:
+        return this.#wrong('unstable', record)
+      case KIND.SYNC_OK:
+        this.#sync(record)
+        break
+      case KIND.SYNC_FAILED:
+        for (const write of this.#pending) if (write.partition === record.partition) write.isUndecided = true
+        break
+      case KIND.ACK:
+        this.#judge.acknowledge(record.partition, record.value)
+        break
+      default:
+        return undefined
+    }
+    return this.#crash(record.seq)
+  }
+
+  #wrong(kind: 'unreleased' | 'unstable', record: LogRecord): Finding {
+    return { kind, seq: record.seq, survivors: [], breach: undefined, record }
+  }
+
+  /** Whether a write has the bytes of one release, no more and no less. */
+  #isReleased({ seq, partition, block, sectors }: LogRecord): boolean {
+    const history = this.history.block(partition, block)
+    const version = Math.max(...sectors)
+    if (
+      sectors.some((sector, i) => version > history.changes.length || sector !== history.sectorAt(version, i))
+    ) {
+      return false
+    }
+    return version === 0 || history.changes[version - 1]!.begin < seq
+  }
+
+  #write({ seq, kind, partition, block, sectors }: LogRecord): void {
+    const { firstSector } = this.history.block(partition, block)
+    const isUndecided = kind === KIND.WRITE_FAILED
+    this.#pending.push({ seq, partition, block, firstSector, versions: sectors, isUndecided })
+  }
+
+  /** What was written before the sync began, and has lost no mark, is durable, in place of all that was there before. */
+  #sync({ partition, value }: LogRecord): void {
+    const synced = this.#pending.filter(
+      (write) => write.partition === partition && !write.isUndecided && write.seq < value,
+    )
+    for (const { firstSector, versions } of synced) this.#durable.set(versions, firstSector)
+    this.#pending = this.#pending.filter(
+      (write) => !synced.some((other) => other.firstSector === write.firstSector && other.seq >= write.seq),
+    )
+  }
+
+  #crash(seq: number): Finding | undefined {
+    for (const survivors of this.#choices()) {
+      const breach = this.#judgeChoice(survivors)
+      if (breach)
+        return {
+          kind: breach.kind,
+          seq,
+          survivors: this.#least(survivors, breach),
+          breach,
+          record: undefined,
+        }
+    }
+    return undefined
+  }
+
+  #judgeChoice(survivors: readonly Survivor[]): Breach | undefined {
+    this.#apply(survivors)
+    this.#options.seen.add(this.#hash())
+    this.judged++
+    return this.#judge.breach(this.#image)
+  }
+
+  *#choices(): Generator<readonly Survivor[]> {
+    const pending = this.#pending
+    const all = pending.map((write) => ({ write, mask: wholeMask(write) }))
+    yield []
+    if (pending.length === 0) return
+    yield all
+    if (pending.length <= this.#options.completeUpTo) {
+      for (let choice = 1; choice < 2 ** pending.length - 1; choice++) {
+        yield all.filter((_, i) => (choice & (1 << i)) !== 0)
+      }
+    } else {
+      for (const survivor of all) yield [survivor]
+      for (const survivor of all) yield all.filter((other) => other !== survivor)
+    }
+    for (const { write } of all) yield [{ write, mask: this.#tear(write) }]
+    for (let i = 0; i < this.#options.samples; i++) {
+      const share = this.#random.next()
+      yield pending
+        .filter(() => this.#random.chance(share))
+        .map((write) => ({ write, mask: this.#random.chance(0.5) ? this.#tear(write) : wholeMask(write) }))
+    }
+  }
+
+  #tear(write: PendingWrite): number {
+    return 1 + this.#random.below(wholeMask(write))
+  }
+
+  #apply(survivors: readonly Survivor[]): void {
+    this.#image.set(this.#durable)
+    for (const { write, mask } of survivors) {
+      for (let sector = 0; sector < write.versions.length; sector++) {
+        if ((mask & (1 << sector)) !== 0) this.#image[write.firstSector + sector] = write.versions[sector]!
+      }
+    }
+  }
+
+  /** 52 bits of the image and the run it belongs to. */
+  #hash(): number {
+    let [a, b] = [this.#salt, ~this.#salt]
+    for (let i = 0; i < this.#image.length; i++) {
+      a = Math.imul(a ^ this.#image[i]!, 0x01000193) ^ (a >>> 15)
+      b = Math.imul(b + this.#image[i]!, 0x85ebca6b) ^ (b >>> 13)
+    }
+    return (a >>> 0) * 2 ** 20 + (b >>> 12)
+  }
+
+  /** The same breach with as few writes, and as few sectors of them, as it takes. */
+  #least(survivors: readonly Survivor[], breach: Breach): readonly Survivor[] {
+    const isSame = (choice: readonly Survivor[]) => {
+      this.#apply(choice)
+      return this.#judge.breach(this.#image)?.kind === breach.kind
+    }
+    let least = [...survivors]
+    for (const survivor of survivors) {
+      const fewer = least.filter((other) => other !== survivor)
+      if (isSame(fewer)) least = fewer
+    }
+    return least
+  }
+}

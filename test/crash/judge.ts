@@ -1,0 +1,101 @@
+/**
+ * Judges one disk image: is there anything on it whose precondition is missing, and is there everything that a flush
+ * acknowledged? An image is the version of every sector.
+ */
+import type { BlockHistory, History } from './history.js'
+import { WRITE_ORDER } from './scenario.js'
+
+export type Image = Int32Array
+
+/** What an image breaks. */
+export interface Breach {
+  readonly kind: 'order' | 'acknowledged'
+  /** The block that is too old, and the version that it should have at least. */
+  readonly missing: BlockHistory
+  readonly version: number
+  /** The block that is too new, and the class of its change; none when a flush had promised the missing one. */
+  readonly present: BlockHistory | undefined
+  readonly presentClass: number
+}
+
+export class Judge {
+  readonly #history: History
+  readonly #groups: number
+  readonly #disks: number
+  /** For each disk, where the newest acknowledged flush began; -1 none. */
+  readonly acknowledged: Float64Array
+
+  constructor(history: History) {
+    this.#history = history
+    this.#groups = Math.max(...history.blocks.map((block) => block.group)) + 1
+    this.#disks = Math.max(...history.blocks.map((block) => block.partition)) + 1
+    this.acknowledged = new Float64Array(this.#disks).fill(-1)
+  }
+
+  /** A flush of a disk, -1 all, succeeded: what was released before it began is promised. */
+  acknowledge(partition: number, flushSeq: number): void {
+    for (let disk = 0; disk < this.#disks; disk++) {
+      if (partition < 0 || disk === partition) {
+        this.acknowledged[disk] = Math.max(this.acknowledged[disk]!, flushSeq)
+      }
+    }
+  }
+
+  breach(image: Image): Breach | undefined {
+    for (const missing of this.#history.blocks) {
+      const promised = this.acknowledged[missing.partition]!
+      const version = promised < 0 ? 0 : missing.newestBefore(promised)
+      if (holds(image, missing, version)) continue
+      return { kind: 'acknowledged', missing, version, present: undefined, presentClass: 0 }
+    }
+    for (let group = 0; group < this.#groups; group++) {
+      for (let writeClass = 2; writeClass <= WRITE_ORDER.length; writeClass++) {
+        const breach = this.#orderBreach(image, group, writeClass)
+        if (breach) return breach
+      }
+    }
+    return undefined
+  }
+
+  /** Whether a change of this class is there without one of an earlier class that was released before it began. */
+  #orderBreach(image: Image, group: number, writeClass: number): Breach | undefined {
+    const { blocks } = this.#history
+    let latest = -1
+    let present: BlockHistory | undefined
+    for (const block of blocks) {
+      if (block.group !== group) continue
+      const begin = block.lastBegin(newest(image, block), writeClass)
+      if (begin > latest) {
+        latest = begin
+        present = block
+      }
+    }
+    if (latest < 0) return undefined
+    for (const block of blocks) {
+      if (block.group !== group) continue
+      const version = block.releasedBefore(latest, writeClass)
+      if (!holds(image, block, version)) {
+        return { kind: 'order', missing: block, version, present, presentClass: writeClass }
+      }
+    }
+    return undefined
+  }
+}
+
+/** The version of the newest change of which the image has a part. */
+export function newest(image: Image, block: BlockHistory): number {
+  let version = 0
+  for (let sector = 0; sector < block.sectors; sector++) {
+    version = Math.max(version, image[block.firstSector + sector]!)
+  }
+  return version
+}
+
+/** Whether the image has all that the block was at this version, or newer. */
+function holds(image: Image, block: BlockHistory, version: number): boolean {
+  if (version === 0) return true
+  for (let sector = 0; sector < block.sectors; sector++) {
+    if (image[block.firstSector + sector]! < block.sectorAt(version, sector)) return false
+  }
+  return true
+}

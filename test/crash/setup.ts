@@ -1,0 +1,75 @@
+/**
+ * A run's shared memory, and a thread's way into it: the arena of a fresh cache over crash disks, without files. The
+ * same steps as workers/host.ts and attach.ts, whose place this takes.
+ */
+import type { Core } from '#dist/core/core.js'
+import { CrashDevice, createDisk, type Disk, DiskControl } from './crash-device.js'
+import type { Engine } from './engine.js'
+import { CrashLog } from './log.js'
+import { type Scenario, WRITE_ORDER } from './scenario.js'
+
+/** Slots as in workers/attach.ts. */
+export const OWNER_SLOT = 0
+export const FLUSH_SLOT = 1
+export const writerSlot = (partition: number): number => 2 + partition
+
+export interface Setup {
+  readonly scenario: Scenario
+  readonly buffer: SharedArrayBuffer
+  readonly disks: readonly Disk[]
+  readonly log: SharedArrayBuffer
+  /** The newest version of each block, all disks one after the other; who has the block's latch changes it. */
+  readonly versions: SharedArrayBuffer
+}
+
+const ID = 7
+const LOG_RECORDS = 60_000
+
+export function createSetup(engine: Engine, scenario: Scenario): Setup {
+  const log = CrashLog.create(LOG_RECORDS)
+  const { disks: plans } = scenario
+  const disks = plans.map(({ blockSize, blocks }, partition) =>
+    createDisk({ partition, blockSize, blocks, log, pauses: scenario.pauses, seed: scenario.seed }),
+  )
+  plans.forEach(({ writeFault, syncFault }, partition) => {
+    const control = new DiskControl(disks[partition]!)
+    if (writeFault) control.failWrites(writeFault)
+    if (syncFault) control.failSyncs(syncFault)
+    control.shortWrites(scenario.seed % 4 === 0)
+  })
+  const frameSize = Math.max(...plans.map((plan) => plan.blockSize))
+  const config = engine.parseOptions({
+    memory: scenario.frames * frameSize,
+    partitions: Object.fromEntries(
+      plans.map(({ name, blockSize, group }) => [name, { path: name, blockSize, group }]),
+    ),
+    writeOrder: WRITE_ORDER,
+    policy: scenario.policy,
+    threads: scenario.clients + 1,
+    dirtyLimit: scenario.dirtyLimit,
+    flushDelayMs: scenario.flushDelayMs,
+  })
+  const blocks = plans.map((plan) => plan.blocks)
+  const arena = engine.formatArena(config, engine.geometryOf(config), blocks, ID, ID)
+  const allBlocks = blocks.reduce((a, b) => a + b, 0)
+  return { scenario, buffer: arena.buffer, disks, log, versions: new SharedArrayBuffer(allBlocks * 4) }
+}
+
+/** The calling thread's context: it takes one of the slots `first .. end-1`. */
+export function coreIn(engine: Engine, setup: Setup, first: number, end: number): Core {
+  const arena = engine.Arena.open(setup.buffer, ID, ID)
+  const slot = engine.attachSlot(arena, first, end, first)
+  return new engine.Core(arena, slot, {
+    names: setup.scenario.disks.map((disk) => disk.name),
+    writeOrder: WRITE_ORDER,
+    policy: setup.scenario.policy,
+    devices: setup.disks.map((disk) => new CrashDevice(disk, slot.index)),
+    mayBlock: true,
+  })
+}
+
+/** The numbers of the disks' groups, as the engine gives them. */
+export function groupsOf(scenario: Scenario): number[] {
+  const names = [...new Set(scenario.disks.map((disk) => disk.group))]
+  return scenario.disks.map((disk) => names.indexOf(disk.group))
+}

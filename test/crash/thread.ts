@@ -1,0 +1,74 @@
+/**
+ * The threads of a run: one entry for all roles. A thread lives through many runs; each is one message with its part in
+ * it, answered by one message when the part is over.
+ */
+import { parentPort, workerData } from 'node:worker_threads'
+import { runClient } from './client-role.js'
+import { type Engine, loadEngine } from './engine.js'
+import { CrashLog, KIND } from './log.js'
+import { coreIn, FLUSH_SLOT, type Setup, writerSlot } from './setup.js'
+
+export type Role =
+  | { readonly kind: 'flusher' }
+  | { readonly kind: 'writer'; readonly partition: number }
+  | { readonly kind: 'client'; readonly index: number }
+
+export interface Part {
+  readonly role: Role
+  readonly setup: Setup
+}
+
+/** What a thread says: that it is there, or how its part went. */
+export interface Answer {
+  readonly errors: readonly string[]
+}
+
+const engine = await loadEngine((workerData as { dist: string }).dist)
+
+/** As workers/flush-worker.ts. */
+function runFlusher({ Flusher, Header, EngineState }: Engine, setup: Setup): void {
+  const core = coreIn(engine, setup, FLUSH_SLOT, FLUSH_SLOT + 1)
+  const log = new CrashLog(setup.log, FLUSH_SLOT)
+  const flusher = new Flusher(core, setup.scenario.flushDelayMs, ({ kind, partition, writeClass, errno }) => {
+    log.append(kind === 'fenced' ? KIND.FENCED : KIND.RESTORED, {
+      partition,
+      value: writeClass,
+      extra: errno,
+    })
+  })
+  while (Atomics.load(core.words, Header.state) === EngineState.OPEN) {
+    const bell = Atomics.load(core.words, Header.bell)
+    flusher.step()
+    Atomics.wait(core.words, Header.bell, bell, flusher.isBusy ? 250 : Math.min(250, flusher.idleMs()))
+  }
+}
+
+/** As workers/writer-worker.ts. */
+function runWriter({ Writer, Partition, JobState }: Engine, setup: Setup, partition: number): void {
+  const slot = writerSlot(partition)
+  const core = coreIn(engine, setup, slot, slot + 1)
+  const writer = new Writer(core, partition)
+  const jobAt = core.arena.partitionAt(partition) + Partition.job
+  while (Atomics.load(core.words, jobAt) !== JobState.STOP) {
+    if (writer.isAsked) writer.runJob()
+    Atomics.wait(core.words, jobAt, JobState.IDLE, 250)
+  }
+}
+
+function play({ role, setup }: Part): string[] {
+  if (role.kind === 'client') return runClient(engine, setup, role.index)
+  if (role.kind === 'flusher') runFlusher(engine, setup)
+  else runWriter(engine, setup, role.partition)
+  return []
+}
+
+parentPort!.on('message', (part: Part) => {
+  let errors: string[]
+  try {
+    errors = play(part)
+  } catch (error) {
+    errors = [`${part.role.kind}: ${(error as Error).stack ?? String(error)}`]
+  }
+  parentPort!.postMessage({ errors } satisfies Answer)
+})
+parentPort!.postMessage({ errors: [] } satisfies Answer)

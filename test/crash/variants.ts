@@ -1,0 +1,232 @@
+/**
+ * Mistakes that the explorer must find: each is put into a copy of the compiled engine by replacing a text that occurs
+ * exactly once. Some are the ancestor's, some are holes of earlier designs of the protocol. A text that is not found any
+ * more is a variant that has rotted: mend it, it is worth as much as a test.
+ */
+
+export interface Edit {
+  /** Within dist/. */
+  readonly file: string
+  readonly find: string
+  readonly replace: string
+}
+
+export interface Variant {
+  readonly name: string
+  readonly edits: readonly Edit[]
+}
+
+/** Keeps a thread for a moment where the mistake leaves a gap of a few instructions. */
+const PAUSE = 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 0.3);'
+
+const inWriter = (find: string, replace: string): Edit => ({ file: 'core/writer.js', find, replace })
+const inImages = (find: string, replace: string): Edit => ({ file: 'core/images.js', find, replace })
+
+const importIn = (file: string, names: string, from: string): Edit => ({
+  file,
+  find: 'export {',
+  replace: `import ${names} from "${from}";\nexport {`,
+})
+
+export const VARIANTS: readonly Variant[] = [
+  {
+    // The ancestor's order is not a snapshot: what a block holds when its turn comes is written.
+    name: 'no-cut',
+    edits: [inWriter('if (!isOwed(state, cut)) {', 'if (!isOwed(state, cut + 1e6)) {')],
+  },
+  {
+    name: 'cut-does-not-keep-its-images',
+    edits: [
+      {
+        file: 'core/cut.js',
+        find: 'if (isAfter(cut, words[at + Group.bound])) words[at + Group.bound] = cut;',
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'clean-before-fsync',
+    edits: [
+      inWriter(
+        'add(core.words, this.#groupAt + Group.written, 1);',
+        `add(core.words, this.#groupAt + Group.written, 1);
+    yield* lockRound(core, group, new Deadline());
+    const stateAt = core.arena.frameAt(frame) + Frame.state;
+    const cut = core.words[this.#groupAt + Group.cut] - 1;
+    if (isOwed(load(core.words, stateAt), cut)) {
+      and(core.words, stateAt, ~CLASS_MASK);
+      if (core.words[core.arena.frameAt(frame) + Frame.aside] === 0) unlinkDirty(core, group, frame);
+    }
+    unlockRound(core, group);`,
+      ),
+      importIn('core/writer.js', '{ and }', '#atomics'),
+      inWriter(
+        'import { ringBell } from "./bell.js";',
+        'import { ringBell } from "./bell.js";\nimport { CLASS_MASK } from "../shared/stamp.js";\nimport { unlinkDirty } from "./images.js";',
+      ),
+    ],
+  },
+  {
+    // The ancestor logs a failed fsync and goes on.
+    name: 'fsync-failure-ignored',
+    edits: [
+      inWriter(
+        'words[this.#at + Partition.result] = JobResult.FAILED;',
+        'words[this.#at + Partition.result] = syscall === 1 ? JobResult.OK : JobResult.FAILED;',
+      ),
+    ],
+  },
+  {
+    // The ancestor forgets a block whose write failed.
+    name: 'write-failure-ignored',
+    edits: [
+      inWriter(
+        'device.writeSync(source.bytes, block * blockSize);',
+        'try { device.writeSync(source.bytes, block * blockSize); } catch {}',
+      ),
+    ],
+  },
+  {
+    // The ancestor asks a written block for its partition when the block may long be another one.
+    name: 'fsync-of-the-wrong-partition',
+    edits: [
+      inWriter(
+        'this.#partition.device.syncSync();',
+        'this.#core.partitions[(this.#partition.index + 1) % this.#core.partitions.length].device.syncSync();',
+      ),
+    ],
+  },
+  {
+    name: 'no-fsync-between-classes',
+    edits: [
+      inWriter(
+        'this.#partition.device.syncSync();',
+        'if (words[this.#at + Partition.jobClass] === 3) this.#partition.device.syncSync();',
+      ),
+    ],
+  },
+  {
+    name: 'classes-without-a-barrier',
+    edits: [{ file: 'core/cut.js', find: 'writeClass: classOf(stamp),', replace: 'writeClass: 1,' }],
+  },
+  {
+    name: 'cut-spans-a-class-change',
+    edits: [inImages('if (!differs || !isAfter', 'if (differs || !isAfter')],
+  },
+  {
+    name: 'fsynced-again-after-a-failure',
+    edits: [
+      {
+        file: 'core/writeback.js',
+        find: 'if (!isWell(partition)) continue;',
+        replace:
+          'if (!isWell(partition) && words[arena.partitionAt(partition) + Partition.syscall] === 0) continue;',
+      },
+    ],
+  },
+  {
+    name: 'later-classes-go-on-after-a-failure',
+    edits: [
+      {
+        file: 'core/writeback.js',
+        find: 'if (!finishStage(core, group, cut, stage, asked, report)) return;',
+        replace: `const went = finishStage(core, group, cut, stage, asked, report);
+      if (!went) words[core.arena.groupAt(group) + Group.cut] = cut.number + 1;`,
+      },
+    ],
+  },
+  {
+    name: 'asides-only-for-the-active-cut',
+    edits: [
+      inImages(
+        'isOwed(stamp, words[groupAt + Group.bound])',
+        'words[groupAt + Group.cut] !== 0 && isOwed(stamp, words[groupAt + Group.cut] - 1)',
+      ),
+    ],
+  },
+  {
+    name: 'failed-round-drops-asides',
+    edits: [
+      {
+        file: 'core/fence.js',
+        find: 'words[at + Group.cut] = 0;',
+        replace:
+          'words[at + Group.cut] = 0;\n  for (const frame of frames) dropAsides(core, group, frame, () => true);',
+      },
+      importIn('core/fence.js', '{ dropAsides }', './images.js'),
+    ],
+  },
+  {
+    name: 'one-aside-a-block',
+    edits: [
+      inImages(
+        'words[spareAt + Spare.next] = words[at + Frame.aside];',
+        'dropAsides(core, group, frame, () => true);\n    words[spareAt + Spare.next] = 0;',
+      ),
+    ],
+  },
+  {
+    name: 'discard-frees-what-a-writer-reads',
+    edits: [
+      inImages(
+        'stampUndo(core, frame, (stamp) => cut >= 0 && isOwed(stamp, cut));',
+        'stampUndo(core, frame, (stamp) => cut >= 0 && isOwed(stamp, cut) && false);',
+      ),
+    ],
+  },
+  {
+    name: 'aside-freed-when-written',
+    edits: [
+      inWriter(
+        'add(core.words, this.#groupAt + Group.written, 1);',
+        `add(core.words, this.#groupAt + Group.written, 1);
+    yield* lockRound(core, group, new Deadline());
+    const cut = core.words[this.#groupAt + Group.cut] - 1;
+    dropAsides(core, group, frame, (stamp) => isOwed(stamp, cut));
+    unlockRound(core, group);`,
+      ),
+      importIn('core/writer.js', '{ dropAsides }', './images.js'),
+    ],
+  },
+  {
+    name: 'undo-because-latched',
+    edits: [
+      inWriter('if ((state & CHANGING) !== 0) return', 'if (words[at + Frame.undo] !== 0) return'),
+      inImages('function fillUndo(core, frame) {', `function fillUndo(core, frame) {\n  ${PAUSE}`),
+    ],
+  },
+  {
+    name: 'changing-is-overlooked',
+    edits: [
+      inWriter(
+        'return { kind: "kept", bytes: this.#undoBytes(frame) };',
+        'return { kind: "kept", bytes: this.#core.view(this.#partition, frame) };',
+      ),
+    ],
+  },
+  {
+    name: 'state-stored-beside-the-round',
+    edits: [
+      inImages(
+        'or(core.words, core.arena.frameAt(frame) + Frame.state, CHANGING);',
+        `const state = core.words[core.arena.frameAt(frame) + Frame.state];
+  ${PAUSE}
+  core.words[core.arena.frameAt(frame) + Frame.state] = state | CHANGING;`,
+      ),
+    ],
+  },
+  {
+    name: 'image-of-the-declared-range-only',
+    edits: [inImages('if (isKept(stamp)) completeUndo(core, frame, spare);', '')],
+  },
+  {
+    name: 'flush-of-an-earlier-epoch',
+    edits: [
+      {
+        file: 'core/rounds.js',
+        find: 'ticket: core.turns[group].ticket(epoch)',
+        replace: 'ticket: core.turns[group].ticket(epoch - 1)',
+      },
+    ],
+  },
+]

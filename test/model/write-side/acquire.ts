@@ -1,0 +1,168 @@
+/**
+ * Acquiring a block to change it, as in src/core/cache.ts and stall.ts: latch, an undo if the block is dirty, CHANGING,
+ * then the change itself, half by half.
+ */
+import { bindUndo, freeSpareOf, want } from './images.js'
+import { Block, Client, Group, Spare, spareAt, type State, WHOLE } from './state.js'
+import type { Turn } from './turn.js'
+
+/** Steps of `acquire`. */
+const Acquire = {
+  LATCH: 0,
+  NEEDS_UNDO: 1,
+  COPY: 2,
+  COPY_SECOND: 3,
+  BEGIN: 4,
+  CHANGE: 5,
+  CHANGE_SECOND: 6,
+  WAIT_FOR_SPARE: 7,
+  STORE_BEGIN: 8,
+  BIND: 9,
+} as const
+
+export function acquire(t: Turn): void {
+  const { half } = t.operation
+  switch (t.step) {
+    case Acquire.LATCH:
+      latch(t)
+      return
+    case Acquire.NEEDS_UNDO:
+      takeUndo(t)
+      return
+    case Acquire.BIND:
+      t.move('binds its undo', Acquire.COPY, (s) => {
+        bindUndo(s, t.block, s[t.at + Client.target]!, half)
+        s[t.at + Client.target] = 0
+      })
+      return
+    case Acquire.COPY:
+      t.move('copies the first half to its undo', Acquire.COPY_SECOND, (s) => copy(t, s, 0))
+      return
+    case Acquire.COPY_SECOND:
+      t.move('copies the second half to its undo', Acquire.BEGIN, (s) => copy(t, s, 1))
+      return
+    case Acquire.BEGIN:
+      if (t.m.mistake === 'plainStoreOfState') {
+        t.move('reads the state word', Acquire.STORE_BEGIN, (s) => {
+          s[t.at + Client.target] = s[t.frame + Block.epoch]!
+          s[t.at + Client.failures] = s[t.frame + Block.class]!
+        })
+      } else {
+        t.move('sets CHANGING', Acquire.CHANGE, (s) => {
+          s[t.frame + Block.changing] = 1
+        })
+      }
+      return
+    case Acquire.STORE_BEGIN:
+      t.move('stores the state word with CHANGING', Acquire.CHANGE, (s) => {
+        s[t.frame + Block.epoch] = s[t.at + Client.target]!
+        s[t.frame + Block.class] = s[t.at + Client.failures]!
+        s[t.frame + Block.changing] = 1
+      })
+      return
+    case Acquire.CHANGE:
+      if (!t.operation.changes) t.pass('changes nothing')
+      else if (half === 1) change(t, 1)
+      else change(t, 0)
+      return
+    case Acquire.CHANGE_SECOND:
+      change(t, 1)
+      return
+    default:
+      waitForSpare(t)
+  }
+}
+
+function latch(t: Turn): void {
+  const now = t.now
+  if (now[t.frame + Block.latch] !== 0 || now[t.frame + Block.pins] !== 0) return
+  const isDirty = now[t.frame + Block.class] !== 0
+  t.move('latches', isDirty ? Acquire.NEEDS_UNDO : Acquire.CHANGE, (s) => {
+    s[t.frame + Block.latch] = t.actor
+    if (s[t.frame + Block.absent] === 1) {
+      s[t.frame + Block.absent] = 0
+      s[t.frame + Block.half] = s[t.frame + Block.cached]!
+      s[t.frame + Block.half2] = s[t.frame + Block.cached2]!
+    }
+    if (!isDirty) s[t.frame + Block.changing] = 1
+  })
+}
+
+/** A spare becomes the undo in the section that takes it off the free list; without one the latch is given back. */
+function takeUndo(t: Turn): void {
+  if (t.now[Group.mutex] !== 0) return
+  const m = t.m
+  const isBoundOutside = m.mistake === 'sparePoppedOutsideTheMutex'
+  // The slow path looks again and needs no undo by now; the path for hits takes one all the same.
+  if (t.now[t.frame + Block.class] === 0) t.section('finds the block clean', [], [t.go(Acquire.BEGIN)])
+  // Settling may free a spare, but a section that needs one looks after that.
+  const hasSpare = freeSpareOf(m, t.now) !== 0 || t.now[Group.pending] !== 0
+  if (!hasSpare) {
+    t.section(
+      'finds no spare, gives the latch back',
+      [
+        (_m, s) => {
+          want(s, s[Group.epoch]!)
+          s[t.at + Client.target] = s[Group.epoch]!
+          s[t.at + Client.failures] = s[Group.failures]!
+        },
+      ],
+      [
+        (_m, s) => {
+          if (m.mistake !== 'waitsForSpareLatched') s[t.frame + Block.latch] = 0
+        },
+        t.go(Acquire.WAIT_FOR_SPARE),
+      ],
+    )
+    return
+  }
+  t.section(
+    'takes a spare as undo',
+    [
+      (_m, s) => {
+        const spare = freeSpareOf(m, s)
+        if (spare === 0) return
+        s[spareAt(spare) + Spare.free] = 0
+        if (isBoundOutside) s[t.at + Client.target] = spare
+        else bindUndo(s, t.block, spare, t.operation.half)
+      },
+    ],
+    [
+      (_m, s) => {
+        const isTaken = isBoundOutside || s[t.frame + Block.undo] !== 0
+        const step = isTaken ? (isBoundOutside ? Acquire.BIND : Acquire.COPY) : Acquire.NEEDS_UNDO
+        s[t.at + Client.step] = step
+      },
+    ],
+  )
+}
+
+function copy(t: Turn, s: State, half: number): void {
+  const spare = spareAt(s[t.frame + Block.undo]!)
+  const range = s[spare + Spare.range]!
+  if (range === WHOLE || range === 1 + half) s[spare + Spare.half + half] = s[t.frame + Block.half + half]!
+}
+
+function change(t: Turn, half: number): void {
+  const hasMore = half === 0 && t.operation.half < 0
+  const s = t.m.begin()
+  s[t.frame + Block.half + half] = s[t.frame + Block.committed]! + 1
+  if (hasMore) s[t.at + Client.step] = Acquire.CHANGE_SECOND
+  else t.advance(s)
+  t.end(`changes half ${half}`)
+}
+
+function waitForSpare(t: Turn): void {
+  const now = t.now
+  const hasSpare = freeSpareOf(t.m, now) !== 0
+  const hasFailed = now[Group.failures] !== now[t.at + Client.failures]
+  const isLatched = t.m.mistake === 'waitsForSpareLatched'
+  if (!hasSpare && hasFailed) {
+    const s = t.m.begin()
+    if (isLatched) s[t.frame + Block.latch] = 0
+    t.advance(s)
+    t.end('is told of the fence')
+  } else if (hasSpare || now[t.frame + Block.class] === 0 || now[Group.done]! >= now[t.at + Client.target]!) {
+    t.move('tries again', isLatched ? Acquire.NEEDS_UNDO : Acquire.LATCH)
+  }
+}

@@ -1,0 +1,33 @@
+/**
+ * Forget, as in src/core/forget.ts: a block that does not matter any more is dropped, dirty or not.
+ */
+import { forgetVersions } from './history.js'
+import { dropAsides, type Effect, owedClass } from './images.js'
+import { Block, Group } from './state.js'
+import type { Turn } from './turn.js'
+
+/** Neither waits nor fails: a block that somebody is in stays as it is. */
+export function forget(t: Turn): void {
+  const now = t.now
+  const isBusy = now[t.frame + Block.latch] !== 0 || now[t.frame + Block.pins] !== 0
+  if (isBusy || now[Group.mutex] !== 0) {
+    t.pass('finds the block busy, forgets nothing')
+    return
+  }
+  const drop: Effect = (m, s) => {
+    // What a round is writing is left to it.
+    if (owedClass(s, t.block, s[Group.cut]!) !== 0 && m.mistake !== 'forgetFreesAsides') return
+    dropAsides(s, t.block, () => true)
+    s[t.frame + Block.class] = 0
+    s[t.frame + Block.epoch] = 0
+    s[t.frame + Block.absent] = 1
+    s[t.frame + Block.half] = 0
+    s[t.frame + Block.half2] = 0
+    s[t.frame + Block.listed] = 0
+    forgetVersions(m, s, t.block)
+  }
+  const latch: Effect = (_m, s) => {
+    s[t.frame + Block.latch] = t.actor
+  }
+  t.section('forgets', [latch, drop], [t.unlatch(), t.next()])
+}

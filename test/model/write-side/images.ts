@@ -1,0 +1,221 @@
+/**
+ * Images of blocks, as in src/core/images.ts: undo and asides, their stamps, what a cut owes. Everything here happens
+ * under the round mutex. Each function is one effect that a death may follow.
+ */
+import type { Model } from './model.js'
+import { commitVersion, isCounted } from './history.js'
+import { Block, blockAt, Group, RELEASED_UNCHANGED, Spare, spareAt, type State, WHOLE } from './state.js'
+
+/** A spare that nobody has, 0 if there is none. */
+export function freeSpareOf(m: Model, s: State): number {
+  for (let spare = 1; spare <= m.spares; spare++) if (s[spareAt(spare) + Spare.free] === 1) return spare
+  return 0
+}
+
+export function freeSpare(s: State, spare: number): void {
+  const at = spareAt(spare)
+  s.fill(0, at, at + Spare.size)
+  s[at + Spare.free] = 1
+}
+
+/** A spare becomes the block's undo. `half` -1: of the whole block. */
+export function bindUndo(s: State, block: number, spare: number, half: number): void {
+  const at = spareAt(spare)
+  s.fill(0, at, at + Spare.size)
+  s[at + Spare.range] = half < 0 ? WHOLE : 1 + half
+  s[blockAt(block) + Block.undo] = spare
+}
+
+export function isInAsides(s: State, block: number, spare: number): boolean {
+  for (let link = s[blockAt(block) + Block.aside]!; link !== 0; link = s[spareAt(link) + Spare.next]!)
+    if (link === spare) return true
+  return false
+}
+
+/** Whether the block's own image is owed within the cut. */
+export function ownsWithin(s: State, block: number, cut: number): boolean {
+  const at = blockAt(block)
+  return s[at + Block.class] !== 0 && s[at + Block.epoch]! <= cut
+}
+
+/** The newest aside within the cut, 0 if there is none. */
+export function asideWithin(s: State, block: number, cut: number): number {
+  for (let link = s[blockAt(block) + Block.aside]!; link !== 0; link = s[spareAt(link) + Spare.next]!)
+    if (s[spareAt(link) + Spare.epoch]! <= cut) return link
+  return 0
+}
+
+/** The class of the newest image within the cut, 0 if nothing is owed. */
+export function owedClass(s: State, block: number, cut: number): number {
+  if (ownsWithin(s, block, cut)) return s[blockAt(block) + Block.class]!
+  const aside = asideWithin(s, block, cut)
+  return aside === 0 ? 0 : s[spareAt(aside) + Spare.class]!
+}
+
+/** Frees the asides for which `drop` holds. */
+export function dropAsides(s: State, block: number, drop: (spare: number) => boolean): void {
+  let linkAt = blockAt(block) + Block.aside
+  for (let link = s[linkAt]!; link !== 0; link = s[linkAt]!) {
+    if (drop(link)) {
+      s[linkAt] = s[spareAt(link) + Spare.next]!
+      freeSpare(s, link)
+    } else {
+      linkAt = spareAt(link) + Spare.next
+    }
+  }
+}
+
+/** Calls `found` with the epoch of each image whose predecessor on the same block has another class. */
+export function eachClassChange(m: Model, s: State, found: (epoch: number) => void): void {
+  for (let block = 0; block < m.blocks; block++) {
+    const at = blockAt(block)
+    let epoch = s[at + Block.epoch]!
+    let writeClass = s[at + Block.class]!
+    for (let link = s[at + Block.aside]!; link !== 0; link = s[spareAt(link) + Spare.next]!) {
+      const older = s[spareAt(link) + Spare.class]!
+      if (writeClass !== 0 && older !== writeClass) found(epoch)
+      writeClass = older
+      epoch = s[spareAt(link) + Spare.epoch]!
+    }
+  }
+}
+
+/** Whether a release with this class has to close the epoch. */
+export function closesEpoch(s: State, block: number, writeClass: number): boolean {
+  const at = blockAt(block)
+  const old = s[at + Block.class]!
+  return old !== 0 && old !== writeClass && s[at + Block.epoch]! > s[Group.bound]!
+}
+
+export function want(s: State, epoch: number): void {
+  if (epoch > s[Group.want]!) s[Group.want] = epoch
+}
+
+/** The undo gets the stamp of its frame if that image has to be kept; a declared range is completed then. */
+export function stampUndo(m: Model, s: State, block: number, isDiscard: boolean): void {
+  const at = blockAt(block)
+  const spare = s[at + Block.undo]!
+  if (spare === 0) return
+  const isKept = s[at + Block.class] !== 0 && mustBeKept(m, s, at, isDiscard)
+  if (isKept && m.mistake !== 'declaredRangeNotCompleted') completeUndo(s, block, spare)
+  s[spareAt(spare) + Spare.epoch] = isKept ? s[at + Block.epoch]! : 0
+  s[spareAt(spare) + Spare.class] = isKept ? s[at + Block.class]! : 0
+}
+
+function mustBeKept(m: Model, s: State, at: number, isDiscard: boolean): boolean {
+  const epoch = s[at + Block.epoch]!
+  if (m.mistake === 'asideOnlyIfUnwritten' && s[at + Block.wasWritten] === 1) return false
+  if (m.mistake === 'asideOnlyForTheActiveCut') return epoch <= s[Group.cut]!
+  if (m.mistake === 'oneAsideABlock' && s[at + Block.aside] !== 0) return false
+  if (m.mistake === 'discardFreesItsUndo' && isDiscard) return false
+  // A frame that keeps its image needs the undo only while a writer may be reading it.
+  return epoch <= s[isDiscard ? Group.cut : Group.bound]!
+}
+
+function completeUndo(s: State, block: number, spare: number): void {
+  const range = s[spareAt(spare) + Spare.range]!
+  if (range === WHOLE) return
+  const other = 2 - range
+  s[spareAt(spare) + Spare.half + other] = s[blockAt(block) + Block.half + other]!
+  s[spareAt(spare) + Spare.range] = WHOLE
+}
+
+/** The one store with which a change becomes real. */
+export function storeStamp(s: State, block: number, writeClass: number): void {
+  const at = blockAt(block)
+  s[at + Block.epoch] = s[Group.epoch]!
+  s[at + Block.class] = writeClass
+  s[at + Block.changing] = 0
+  s[at + Block.absent] = 0
+  s[at + Block.wasWritten] = 0
+}
+
+/** A stamped undo becomes the newest aside. Again after a death it does nothing. */
+export function pushStampedUndo(s: State, block: number): void {
+  const spare = s[blockAt(block) + Block.undo]!
+  if (spare === 0 || s[spareAt(spare) + Spare.class] === 0 || isInAsides(s, block, spare)) return
+  s[spareAt(spare) + Spare.next] = s[blockAt(block) + Block.aside]!
+  s[blockAt(block) + Block.aside] = spare
+}
+
+/** The frame has no undo any more; one that is no aside is free. */
+export function clearUndo(s: State, block: number): void {
+  const spare = s[blockAt(block) + Block.undo]!
+  s[blockAt(block) + Block.undo] = 0
+  if (spare !== 0 && s[spareAt(spare) + Spare.class] === 0) freeSpare(s, spare)
+}
+
+/** Puts one half of the undo back in the frame, if it holds that half. */
+export function applyUndo(s: State, block: number, half: number): void {
+  const spare = s[blockAt(block) + Block.undo]!
+  const range = s[spareAt(spare) + Spare.range]!
+  if (range === WHOLE || range === 1 + half)
+    s[blockAt(block) + Block.half + half] = s[spareAt(spare) + Spare.half + half]!
+}
+
+/** One effect of a section: a death may come after it. */
+export type Effect = (m: Model, s: State, block: number, writeClass: number) => void
+
+/** Of two effects the first notes whether an epoch is being closed. One section runs at a time. */
+let isClosing = false
+
+const closeFirst = (m: Model, s: State, isNeeded: boolean): void => {
+  isClosing = isNeeded
+  if (!isClosing) return
+  if (m.mistake === 'boundBeforeEpoch') s[Group.bound] = s[Group.epoch]!
+  else s[Group.epoch]!++
+}
+const closeSecond = (m: Model, s: State): void => {
+  if (!isClosing) return
+  if (m.mistake === 'boundBeforeEpoch') s[Group.epoch]!++
+  else s[Group.bound] = s[Group.epoch]! - 1
+  want(s, s[Group.bound]!)
+}
+
+const disposal: readonly Effect[] = [
+  (_m, s, block) => pushStampedUndo(s, block),
+  (_m, s, block) => clearUndo(s, block),
+]
+const link: Effect = (_m, s, block) => {
+  s[blockAt(block) + Block.listed] = 1
+}
+const stampForCommit: Effect = (m, s, block) => stampUndo(m, s, block, false)
+const storeCommit: Effect = (m, s, block, writeClass) => {
+  // A release that was left to others counted when it was left.
+  if (!isCounted(s, block)) commitVersion(m, s, block, writeClass)
+  storeStamp(s, block, writeClass)
+}
+
+/** A change becomes real. */
+export const commitEffects = (m: Model): readonly Effect[] =>
+  m.mistake === 'undoDisposedBeforeCommit'
+    ? [stampForCommit, ...disposal, storeCommit, link]
+    : [stampForCommit, storeCommit, ...disposal, link]
+
+/** A release with a mark: another class on a dirty block ends the epoch first. */
+export const releaseEffects = (m: Model): readonly Effect[] => [
+  (_m, s, block, writeClass) => closeFirst(m, s, closesEpoch(s, block, writeClass)),
+  (_m, s) => closeSecond(m, s),
+  ...commitEffects(m),
+]
+
+/** A change that was not, or was undone. */
+export const uncommitEffects: readonly Effect[] = [
+  (m, s, block) => stampUndo(m, s, block, true),
+  (_m, s, block) => {
+    s[blockAt(block) + Block.changing] = 0
+  },
+  ...disposal,
+]
+
+/** One epoch is closed for all of these releases, if any of them needs it. */
+export const closeEffects = (blocks: readonly number[]): readonly Effect[] => [
+  (m, s) => {
+    const needed = blocks.some((block) => {
+      const released = s[blockAt(block) + Block.released]!
+      return released !== 0 && released !== RELEASED_UNCHANGED && closesEpoch(s, block, released)
+    })
+    closeFirst(m, s, needed)
+  },
+  closeSecond,
+]

@@ -1,0 +1,138 @@
+/**
+ * What has to hold in every state, and in those where nothing can happen any more. Every crash image is looked at: a
+ * half may be on disk in any version that was written since the last fsync, or as it was before.
+ */
+import type { Model } from './model.js'
+import { isInAsides } from './images.js'
+import { areWritersIdle } from './round.js'
+import {
+  Block,
+  blockAt,
+  Client,
+  clientAt,
+  CLIENTS,
+  contentOf,
+  Group,
+  Life,
+  needOf,
+  Phase,
+  Round,
+  Spare,
+  spareAt,
+  type State,
+  VERSIONS,
+} from './state.js'
+
+/** Place of the lowest bit. */
+const LOWEST = Array.from({ length: 1 << VERSIONS }, (_, bits) => (bits === 0 ? 0 : Math.log2(bits & -bits)))
+
+/** The oldest that a half may be after a crash. */
+const oldest = (s: State, block: number, half: number): number =>
+  LOWEST[s[blockAt(block) + Block.possible + half]!]!
+
+/** Reports to the model what is wrong with its next state. */
+export function checkState(m: Model): void {
+  const s = m.next
+  for (let block = 0; block < m.blocks; block++) {
+    checkDurability(m, s, block)
+    checkOrder(m, s, block)
+    checkFrame(m, s, block)
+  }
+  if (s[Group.mutex] !== 0) return
+  checkSpares(m, s)
+  for (let block = 0; block < m.blocks; block++) checkLists(m, s, block)
+  if (s[Group.cut] !== 0 && s[Group.bound]! < s[Group.cut]!) m.fail('BOUND it is before the cut')
+}
+
+/** Nothing that a flush answered for may be missing. */
+function checkDurability(m: Model, s: State, block: number): void {
+  const version = s[blockAt(block) + Block.acknowledged]!
+  for (let half = 0; half < 2; half++)
+    if (oldest(s, block, half) < s[contentOf(block, version, half)]!)
+      m.fail(`DURABILITY half ${half} of block ${block} may be lost, a flush answered for version ${version}`)
+}
+
+/** No change on disk without those that happened before it and have an earlier class. */
+function checkOrder(m: Model, s: State, block: number): void {
+  const at = blockAt(block)
+  const versions = s[at + Block.possible]! | s[at + Block.possible2]!
+  for (let version = 1; version <= s[at + Block.committed]!; version++) {
+    if (((versions >> version) & 1) === 0) continue
+    for (let other = 0; other < m.blocks; other++) {
+      const need = s[needOf(block, version, other)]!
+      if (need === 0) continue
+      for (let half = 0; half < 2; half++)
+        if (oldest(s, other, half) < s[contentOf(other, need, half)]!)
+          m.fail(
+            `ORDER version ${version} of block ${block} may be on disk without version ${need} of block ${other}`,
+          )
+    }
+  }
+}
+
+/** A clean block's disk holds its newest version, and so does the frame of a block that nobody changes. */
+function checkFrame(m: Model, s: State, block: number): void {
+  const at = blockAt(block)
+  if (s[at + Block.forgotten] === 1) return
+  const newest = s[at + Block.committed]!
+  const isClean = s[at + Block.class] === 0 && s[at + Block.released] === 0
+  const isStill = s[at + Block.absent] === 0 && s[at + Block.changing] === 0
+  for (let half = 0; half < 2; half++) {
+    const content = s[contentOf(block, newest, half)]!
+    if (isClean && s[at + Block.possible + half] !== 1 << content)
+      m.fail(`CLEAN block ${block} is clean, half ${half} on disk may not be version ${newest}`)
+    if (isStill && s[at + Block.half + half] !== content)
+      m.fail(`CONTENT half ${half} of block ${block} is not what was released last`)
+  }
+}
+
+/** Each spare is free, the undo of one block, or in one list of asides. */
+function checkSpares(m: Model, s: State): void {
+  for (let spare = 1; spare <= m.spares; spare++) {
+    let owners = s[spareAt(spare) + Spare.free]!
+    for (let block = 0; block < m.blocks; block++) {
+      if (s[blockAt(block) + Block.undo] === spare) owners++
+      if (isInAsides(s, block, spare)) owners++
+    }
+    if (owners !== 1) m.fail(`SPARE ${spare} has ${owners} owners`)
+  }
+}
+
+/** Who owes is in the dirty list, who owes nothing is not; images are ordered by their stamps. */
+function checkLists(m: Model, s: State, block: number): void {
+  const at = blockAt(block)
+  const owes = s[at + Block.class] !== 0 || s[at + Block.aside] !== 0
+  if (owes !== (s[at + Block.listed] === 1))
+    m.fail(
+      `LIST block ${block} ${owes ? 'owes an image and is not in the dirty list' : 'is in the dirty list'}`,
+    )
+  let newer = s[at + Block.class] === 0 ? s[Group.epoch]! : s[at + Block.epoch]!
+  if (newer > s[Group.epoch]!) m.fail(`STAMP block ${block} is stamped after the epoch`)
+  for (let link = s[at + Block.aside]!; link !== 0; link = s[spareAt(link) + Spare.next]!) {
+    if (s[spareAt(link) + Spare.class] === 0) m.fail(`STAMP an aside of block ${block} has none`)
+    if (s[spareAt(link) + Spare.epoch]! > newer)
+      m.fail(`STAMP an aside of block ${block} is newer than the next`)
+    newer = s[spareAt(link) + Spare.epoch]!
+  }
+}
+
+/** Reports what is left over in a state without a next one. */
+export function checkEnd(m: Model): void {
+  const s = m.now
+  for (let client = 0; client < CLIENTS; client++) {
+    const at = clientAt(client)
+    if (s[at + Client.life] === Life.DEAD) m.fail(`STUCK client ${client + 1} is dead and never reaped`)
+    const isDone = s[at + Client.operation]! >= m.scenario.scripts[client]!.length
+    if (s[at + Client.life] === Life.LIVE && !isDone)
+      m.fail(`STUCK client ${client + 1} waits forever in operation ${s[at + Client.operation]!}`)
+  }
+  if (s[Group.mutex] !== 0) m.fail('STUCK the mutex is held forever')
+  if (s[Round.phase] !== Phase.IDLE) m.fail('STUCK the round never ends')
+  if (!areWritersIdle(s)) m.fail('STUCK a writer never ends')
+  for (let block = 0; block < m.blocks; block++) {
+    const at = blockAt(block)
+    if (s[at + Block.latch] !== 0 || s[at + Block.pins] !== 0)
+      m.fail(`LEFT block ${block} is latched forever`)
+    if (s[at + Block.undo] !== 0) m.fail(`LEFT block ${block} has an undo forever`)
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * What the actors of the model share: the scenario, the state before a step and the state after it. An actor takes a
+ * step with `begin`, changes to the state it returns, and `end`, which says what happened.
+ */
+import type { Mistake } from './mistakes.js'
+import type { Scenario } from './scenarios.js'
+import {
+  blockAt,
+  Budget,
+  Block,
+  clientAt,
+  Client,
+  CLIENTS,
+  ENVIRONMENT,
+  FLUSH_WORKER,
+  Group,
+  Job,
+  Life,
+  PARTITIONS,
+  Phase,
+  Round,
+  Spare,
+  spareAt,
+  type State,
+  stateSize,
+  Writer,
+  writerAt,
+  WRITERS,
+} from './state.js'
+
+export class Model {
+  readonly scenario: Scenario
+  readonly blocks: number
+  readonly spares: number
+  readonly mistake: Mistake | 'none'
+  /** The state whose steps are looked for. */
+  readonly now: State
+  /** The state after the step. */
+  readonly next: State
+  /** What is wrong with `next`, if anything is. */
+  problem: string | undefined
+  readonly #reached: (actor: number, what: string, block: number) => void
+
+  constructor(
+    scenario: Scenario,
+    mistake: Mistake | 'none',
+    reached: (actor: number, what: string, block: number) => void,
+  ) {
+    this.scenario = scenario
+    this.blocks = scenario.partitionOf.length
+    this.spares = scenario.spares
+    this.mistake = mistake
+    this.now = new Uint8Array(stateSize(this.blocks))
+    this.next = new Uint8Array(stateSize(this.blocks))
+    this.#reached = reached
+    this.#start(this.now)
+  }
+
+  /** A copy of the state, to be changed. */
+  begin(): State {
+    this.next.set(this.now)
+    return this.next
+  }
+
+  /** The step is done; `block` -1 when it is about none. */
+  end(actor: number, what: string, block = -1): void {
+    this.#reached(actor, what, block)
+  }
+
+  /** Says what is wrong; the first time counts. */
+  fail(problem: string): void {
+    this.problem ??= problem
+  }
+
+  /** How often this actor may still die. */
+  deathsLeft(actor: number): number {
+    return actor === ENVIRONMENT ? 0 : this.now[deathBudgetOf(actor)]!
+  }
+
+  /** The actor is gone, whatever it holds. */
+  die(s: State, actor: number): void {
+    s[deathBudgetOf(actor)]!--
+    if (actor <= CLIENTS) s[clientAt(actor - 1) + Client.life] = Life.DEAD
+    else if (actor === FLUSH_WORKER) s[Round.phase] = Phase.DEAD
+    else s[writerAt(actor - WRITERS) + Writer.job] = Job.DEAD
+  }
+
+  #start(s: State): void {
+    const { budget } = this.scenario
+    s[Group.epoch] = 1
+    for (let spare = 1; spare <= this.spares; spare++) s[spareAt(spare) + Spare.free] = 1
+    for (let block = 0; block < this.blocks; block++) {
+      s[blockAt(block) + Block.possible] = 1
+      s[blockAt(block) + Block.possible2] = 1
+    }
+    s[Budget.clientDeaths] = budget.clientDeaths ?? 0
+    s[Budget.flushWorkerDeaths] = budget.flushWorkerDeaths ?? 0
+    s[Budget.writerDeaths] = budget.writerDeaths ?? 0
+    s[Budget.failedWrites] = budget.failedWrites ?? 0
+    s[Budget.failedSyncs] = budget.failedSyncs ?? 0
+    s[Budget.retries] = (budget.failedWrites ?? 0) + (budget.failedSyncs ?? 0)
+    s[Budget.evictions] = budget.evictions ?? 0
+    s[Budget.kicks] = budget.kicks ?? 0
+  }
+}
+
+function deathBudgetOf(actor: number): number {
+  if (actor <= CLIENTS) return Budget.clientDeaths
+  return actor === FLUSH_WORKER ? Budget.flushWorkerDeaths : Budget.writerDeaths
+}
+
+/** For traces. */
+export function nameOf(actor: number): string {
+  if (actor <= CLIENTS) return `client ${actor}`
+  if (actor === FLUSH_WORKER) return 'flush worker'
+  if (actor < WRITERS + PARTITIONS) return `writer ${actor - WRITERS}`
+  return actor === ENVIRONMENT ? 'environment' : 'somebody'
+}

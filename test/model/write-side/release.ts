@@ -1,0 +1,67 @@
+/**
+ * Giving a block back, as in src/core/release.ts: with a change, as it was, or put back; at once or left to others.
+ */
+import { commitVersion } from './history.js'
+import { applyUndo, type Effect, uncommitEffects } from './images.js'
+import { Block, Group, RELEASED_UNCHANGED } from './state.js'
+import type { Turn } from './turn.js'
+
+/** With or without a wait for the mutex. */
+export function release(t: Turn, effects: readonly Effect[], released: number): void {
+  const { isPatient } = t.operation
+  const isChange = released !== RELEASED_UNCHANGED
+  if (t.step === 1) {
+    const s = t.m.begin()
+    if (isChange) commitVersion(t.m, s, t.block, released)
+    s[t.frame + Block.pendingNext] = s[Group.pending]!
+    s[Group.pending] = t.block + 1
+    t.advance(s)
+    t.end('leaves its release to others')
+    return
+  }
+  if (!isChange && t.now[t.frame + Block.undo] === 0) {
+    const s = t.m.begin()
+    s[t.frame + Block.changing] = 0
+    s[t.frame + Block.latch] = 0
+    t.advance(s)
+    t.end('gives the block back unchanged')
+    return
+  }
+  // Somebody may have the mutex for a moment, even where this model shows it free.
+  if (!isPatient && t.step === 0) {
+    t.move('notes its release in the frame', 1, (s) => {
+      s[t.frame + Block.released] = released
+    })
+  }
+  if (t.now[Group.mutex] === 0) {
+    const leavesPending = t.m.mistake === 'releaseLeavesPending'
+    t.section(isChange ? 'releases' : 'gives back', effects, [t.unlatch(), t.next()], leavesPending)
+  }
+}
+
+/** Puts the bytes back, half by half, then gives back unchanged. */
+export function discard(t: Turn): void {
+  const hasUndo = t.now[t.frame + Block.undo] !== 0
+  if (!hasUndo) {
+    const s = t.m.begin()
+    s[t.frame + Block.absent] = 1
+    s[t.frame + Block.changing] = 0
+    s[t.frame + Block.half] = 0
+    s[t.frame + Block.half2] = 0
+    s[t.frame + Block.epoch] = 0
+    s[t.frame + Block.latch] = 0
+    t.advance(s)
+    t.end('discards a clean block')
+  } else if (t.step === 0) {
+    t.move('puts the first half back', 2, (s) => applyUndo(s, t.block, 0))
+  } else if (t.step === 2) {
+    t.move('puts the second half back', 3, (s) => applyUndo(s, t.block, 1))
+  } else if (t.step === 3 && !t.operation.isPatient) {
+    t.move('notes its discard in the frame', 1, (s) => {
+      s[t.frame + Block.released] = RELEASED_UNCHANGED
+    })
+    release(t, uncommitEffects, RELEASED_UNCHANGED)
+  } else {
+    release(t, uncommitEffects, RELEASED_UNCHANGED)
+  }
+}

@@ -1,0 +1,230 @@
+/**
+ * The flush worker, as in src/core/writeback.ts, cut.ts and fence.ts: cut, stages class by class, marking clean, and what
+ * a failure does. A new one waits for the writers of its predecessor, then makes a cut of its own.
+ */
+import { dropAsides, eachClassChange, type Effect, owedClass, ownsWithin } from './images.js'
+import type { Model } from './model.js'
+import { getsMutex, runSection } from './section.js'
+import {
+  Block,
+  blockAt,
+  FLUSH_WORKER,
+  Group,
+  Job,
+  PARTITIONS,
+  Phase,
+  Result,
+  Round,
+  Spare,
+  spareAt,
+  type State,
+  Writer,
+  writerAt,
+} from './state.js'
+
+export function flushWorkerSteps(m: Model): void {
+  const phase = m.now[Round.phase]!
+  if (phase === Phase.DEAD) return
+  if (phase !== Phase.IDLE && m.deathsLeft(FLUSH_WORKER) > 0) {
+    const s = m.begin()
+    m.die(s, FLUSH_WORKER)
+    m.end(FLUSH_WORKER, 'dies between two sections')
+  }
+  if (!getsMutex(m, FLUSH_WORKER) || !areWritersIdle(m.now)) return
+  if (phase === Phase.IDLE) {
+    if (m.now[Group.want]! > m.now[Group.done]!) cut(m)
+  } else if (phase === Phase.WRITING) finishStage(m)
+  else if (phase === Phase.NEW) forgetCut(m)
+  else finishRound(m)
+}
+
+export function areWritersIdle(s: State): boolean {
+  for (let partition = 0; partition < PARTITIONS; partition++)
+    if (s[writerAt(partition) + Writer.job] !== Job.IDLE) return false
+  return true
+}
+
+/** The cut of a former flush worker, whose writers are idle by now, is forgotten; its images stay owed. */
+function forgetCut(m: Model): void {
+  const forget: Effect = (_m, s) => {
+    s[Group.cut] = 0
+  }
+  const what = 'forgets the cut of its predecessor'
+  runSection(m, FLUSH_WORKER, { what, block: -1, body: [forget], after: [endRound] })
+}
+
+/** The instant whose state the round writes. */
+function cut(m: Model): void {
+  // Words that only the section knows.
+  let chosen = 0
+  const choose: Effect = (_m, s) => {
+    chosen = s[Group.epoch]!
+    if (m.mistake === 'cutSpansClassChange') return
+    eachClassChange(m, s, (epoch) => {
+      chosen = Math.min(chosen, epoch - 1)
+    })
+  }
+  const closeEpoch: Effect = (_m, s) => {
+    choose(m, s, -1, 0)
+    s[Round.spokeFor] = s[Group.epoch]!
+    if (chosen === s[Group.epoch]) s[Group.epoch]!++
+    if (chosen <= s[Group.done]!)
+      m.fail(`PROGRESS a cut at ${chosen}, where ${s[Group.done]!} is done already`)
+  }
+  const raiseBound: Effect = (_m, s) => {
+    s[Group.bound] = Math.max(s[Group.bound]!, chosen)
+  }
+  const trim: Effect = (_m, s) => {
+    for (let block = 0; block < m.blocks; block++) {
+      trimAsides(s, block, chosen)
+      s[blockAt(block) + Block.wasWritten] = 0
+    }
+  }
+  const storeCut: Effect = (_m, s) => {
+    s[Group.cut] = chosen
+  }
+  const plan: Effect = (_m, s) => {
+    const within = s[Group.cut]!
+    for (let block = 0; block < m.blocks; block++) {
+      const isListed = s[blockAt(block) + Block.listed] === 1
+      s[blockAt(block) + Block.planned] = isListed ? owedClass(s, block, within) : 0
+    }
+    if (m.mistake === 'stagesAtOnce') {
+      for (let block = 0; block < m.blocks; block++)
+        if (s[blockAt(block) + Block.planned] !== 0) s[blockAt(block) + Block.planned] = 1
+    }
+  }
+  const leavesPending = m.mistake === 'cutLeavesPending'
+  const after = [startStage]
+  const body = [closeEpoch, raiseBound, trim, storeCut, plan]
+  runSection(m, FLUSH_WORKER, { what: 'cuts', block: -1, body, after, leavesPending })
+}
+
+/** Of each block only the newest image within the cut stays. */
+function trimAsides(s: State, block: number, within: number): void {
+  let isCovered = ownsWithin(s, block, within)
+  dropAsides(s, block, (spare) => {
+    if (s[spareAt(spare) + Spare.epoch]! > within) return false
+    if (isCovered) return true
+    isCovered = true
+    return false
+  })
+}
+
+/** Asks the writers for the blocks of the next class; a fenced partition fails unasked. */
+const startStage: Effect = (m, s) => {
+  let stage = 0
+  for (let block = 0; block < m.blocks; block++) {
+    const planned = s[blockAt(block) + Block.planned]!
+    if (planned !== 0 && (stage === 0 || planned < stage)) stage = planned
+  }
+  s[Round.stage] = stage
+  s[Round.phase] = stage === 0 ? Phase.FINISHING : Phase.WRITING
+  for (let partition = 0; partition < PARTITIONS; partition++) {
+    let blocks = 0
+    for (let block = 0; block < m.blocks; block++)
+      if (
+        stage !== 0 &&
+        m.scenario.partitionOf[block] === partition &&
+        s[blockAt(block) + Block.planned] === stage
+      )
+        blocks |= 1 << block
+    const at = writerAt(partition)
+    s.fill(0, at, at + Writer.size)
+    if (blocks === 0) continue
+    if (((s[Group.fenced]! >> partition) & 1) === 1) {
+      s[at + Writer.result] = Result.FAILED
+    } else {
+      s[at + Writer.blocks] = blocks
+      s[at + Writer.left] = blocks
+      s[at + Writer.job] = Job.PICK
+    }
+  }
+}
+
+/** What is durable becomes clean. Who did not say that all went well has failed: it is fenced, and the round ends. */
+function finishStage(m: Model): void {
+  const body: Effect[] = []
+  let failed = 0
+  for (let block = 0; block < m.blocks; block++) {
+    if (m.now[blockAt(block) + Block.planned] !== m.now[Round.stage]) continue
+    const partition = m.scenario.partitionOf[block]!
+    if (m.now[writerAt(partition) + Writer.result] !== Result.OK) failed |= 1 << partition
+    else
+      body.push((_m, s) => {
+        markClean(m, s, block)
+      })
+  }
+  if (failed === 0) {
+    runSection(m, FLUSH_WORKER, { what: 'marks clean', block: -1, body, after: [nextStage] })
+    return
+  }
+  const fence: Effect = (_m, s) => {
+    s[Group.fenced]! |= failed
+  }
+  body.push(fence, ...failRound)
+  runSection(m, FLUSH_WORKER, { what: 'marks clean, fences', block: -1, body, after: [endRound] })
+}
+
+const nextStage: Effect = (m, s) => {
+  for (let block = 0; block < m.blocks; block++)
+    if (s[blockAt(block) + Block.planned] === s[Round.stage]) s[blockAt(block) + Block.planned] = 0
+  startStage(m, s, -1, 0)
+}
+
+function markClean(m: Model, s: State, block: number): void {
+  const at = blockAt(block)
+  const within = s[Group.cut]!
+  dropAsides(s, block, (spare) => s[spareAt(spare) + Spare.epoch]! <= within)
+  if (ownsWithin(s, block, within) || m.mistake === 'cleanWhateverTheStamp') s[at + Block.class] = 0
+  if (s[at + Block.class] === 0) s[at + Block.listed] = 0
+}
+
+/** The cut is forgotten, the images are not. Who asked for more than the round spoke for is not told. */
+const failRound: readonly Effect[] = [
+  (_m, s) => {
+    s[Group.cut] = 0
+  },
+  (_m, s) => {
+    s[Group.failedTo] = s[Round.spokeFor]!
+    if (s[Group.want]! <= s[Round.spokeFor]!) s[Group.want] = s[Group.done]!
+    s[Group.failures]!++
+  },
+  (m, s) => {
+    if (m.mistake === 'failedRoundDropsAsides') {
+      for (let block = 0; block < m.blocks; block++)
+        if (s[blockAt(block) + Block.class] !== 0) dropAsides(s, block, () => true)
+    }
+    const isByLastChange = m.mistake === 'failedRoundBoundsByLastChange'
+    let bound = 0
+    // What a later, vanished class change has closed stays closed as long as there is any.
+    eachClassChange(m, s, (epoch) => {
+      bound = isByLastChange ? Math.max(bound, epoch - 1) : s[Group.epoch]! - 1
+    })
+    s[Group.bound] = bound
+  },
+]
+
+function finishRound(m: Model): void {
+  const body: Effect[] = [
+    (_m, s) => {
+      for (let block = 0; block < m.blocks; block++)
+        if (owedClass(s, block, s[Group.cut]!) !== 0)
+          m.fail(`OWED block ${block} is owed when its round is done`)
+      s[Group.done] = s[Group.cut]!
+    },
+    (_m, s) => {
+      s[Group.cut] = 0
+    },
+  ]
+  runSection(m, FLUSH_WORKER, { what: 'ends the round', block: -1, body, after: [endRound] })
+}
+
+const endRound: Effect = (m, s) => {
+  s[Round.phase] = Phase.IDLE
+  s[Round.stage] = 0
+  s[Round.spokeFor] = 0
+  for (let block = 0; block < m.blocks; block++) s[blockAt(block) + Block.planned] = 0
+  for (let partition = 0; partition < PARTITIONS; partition++)
+    s.fill(0, writerAt(partition), writerAt(partition) + Writer.size)
+}

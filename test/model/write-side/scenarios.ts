@@ -1,0 +1,256 @@
+/**
+ * What is explored: small programs of two clients, and how often what may go wrong in a run.
+ */
+
+export interface Operation {
+  readonly kind: 'acquire' | 'release' | 'discard' | 'unchanged' | 'flush' | 'forget'
+  /** -1: none. */
+  readonly block: number
+  /** Of a release: 1 is written first. */
+  readonly writeClass: number
+  /** Of an acquire: the half that it declares to change, -1 the whole block. */
+  readonly half: number
+  /** Of an acquire: whether anything is changed. */
+  readonly changes: boolean
+  /** Of what gives a block back: whether its thread may wait for the mutex. */
+  readonly isPatient: boolean
+}
+
+/** How often each thing may happen in one run. Every failure may be retried once. The flush worker is the reaper as well. */
+export interface Limits {
+  readonly clientDeaths?: number
+  readonly flushWorkerDeaths?: number
+  readonly writerDeaths?: number
+  readonly failedWrites?: number
+  readonly failedSyncs?: number
+  readonly evictions?: number
+  readonly kicks?: number
+}
+
+export interface Scenario {
+  readonly name: string
+  /** One entry a block: its partition. */
+  readonly partitionOf: readonly number[]
+  readonly spares: number
+  /** One a client. */
+  readonly scripts: readonly (readonly Operation[])[]
+  readonly budget: Limits
+}
+
+const operation = (kind: Operation['kind'], rest: Partial<Operation> = {}): Operation => ({
+  kind,
+  block: -1,
+  writeClass: 0,
+  half: -1,
+  changes: true,
+  isPatient: true,
+  ...rest,
+})
+
+export const hold = (block: number): Operation => operation('acquire', { block })
+export const give = (block: number, writeClass: number): Operation =>
+  operation('release', { block, writeClass })
+export const change = (block: number, writeClass: number): Operation[] => [
+  hold(block),
+  give(block, writeClass),
+]
+/** Only one half of the block is declared, and changed. */
+export const changeHalf = (block: number, half: number, writeClass: number): Operation[] => [
+  operation('acquire', { block, half }),
+  give(block, writeClass),
+]
+/** By a thread that may not wait for the mutex. */
+export const changeAsync = (block: number, writeClass: number): Operation[] => [
+  hold(block),
+  operation('release', { block, writeClass, isPatient: false }),
+]
+export const discard = (block: number): Operation[] => [hold(block), operation('discard', { block })]
+const discardAsync = (block: number): Operation[] => [
+  hold(block),
+  operation('discard', { block, isPatient: false }),
+]
+export const discardHalf = (block: number, half: number): Operation[] => [
+  operation('acquire', { block, half }),
+  operation('discard', { block }),
+]
+/** Acquired and given back without a mark. */
+export const look = (block: number): Operation[] => [
+  operation('acquire', { block, changes: false }),
+  operation('unchanged', { block }),
+]
+export const forget = (block: number): Operation => operation('forget', { block })
+export const flush = operation('flush')
+
+/** The programs; two blocks in two partitions unless it says otherwise. */
+const programs = {
+  /** The second block depends on the first. */
+  dependency: {
+    partitionOf: [0, 1],
+    spares: 2,
+    scripts: [
+      [...change(0, 1), ...change(1, 2), flush],
+      [...change(0, 1), ...change(1, 2)],
+    ],
+  },
+  /** A block is changed while a flush of it is under way. */
+  held: {
+    partitionOf: [0, 1],
+    spares: 2,
+    scripts: [
+      [...change(0, 1), hold(0), flush, give(0, 1), flush],
+      [...change(0, 1), ...change(1, 2)],
+    ],
+  },
+  /** A block changes its class while it is dirty. */
+  classChange: {
+    partitionOf: [0, 1],
+    spares: 2,
+    scripts: [
+      [...change(0, 1), ...change(1, 2), flush],
+      [...change(0, 2), ...change(0, 1), flush],
+    ],
+  },
+  /** And back again: several images of one block are owed. */
+  chain: {
+    partitionOf: [0, 1],
+    spares: 3,
+    scripts: [[...change(0, 1), ...change(0, 2), ...change(0, 1), ...change(1, 2), flush], [flush]],
+  },
+  /** Three images of a block with another class each, and a change that depends on the second. */
+  threeImages: {
+    partitionOf: [0, 1],
+    spares: 3,
+    scripts: [[...change(0, 1), ...change(0, 2), ...change(1, 3), ...change(0, 3), flush], [flush]],
+  },
+  /** A class change closes an epoch and is forgotten, while an earlier one is pending. */
+  vanishedChange: {
+    partitionOf: [0, 1, 0],
+    spares: 3,
+    scripts: [
+      [...change(0, 2), ...change(0, 1), ...change(1, 2), ...change(0, 1), flush],
+      [...change(2, 1), ...change(2, 2), forget(2), flush],
+    ],
+  },
+  /** Three classes, three blocks. */
+  three: {
+    partitionOf: [0, 1, 0],
+    spares: 2,
+    scripts: [
+      [...change(0, 1), ...change(1, 2), ...change(2, 3)],
+      [...change(0, 1), ...change(1, 2), flush],
+    ],
+  },
+  discarded: {
+    partitionOf: [0, 1],
+    spares: 2,
+    scripts: [
+      [...change(0, 1), ...discard(0), ...change(1, 2), flush],
+      [...change(0, 1), flush],
+    ],
+  },
+  /** One spare for two changes of one thread. */
+  nested: {
+    partitionOf: [0, 1],
+    spares: 1,
+    scripts: [
+      [...change(0, 1), ...change(1, 2), hold(0), hold(1), give(1, 2), give(0, 1), flush],
+      change(0, 1),
+    ],
+  },
+  unchanged: {
+    partitionOf: [0, 1],
+    spares: 1,
+    scripts: [
+      [...change(0, 1), ...look(0), ...change(1, 2), flush],
+      [...look(0), ...change(0, 2)],
+    ],
+  },
+  /** Halves of one block, declared. */
+  declared: {
+    partitionOf: [0, 1],
+    spares: 2,
+    scripts: [
+      [...change(0, 1), ...changeHalf(0, 0, 1), ...changeHalf(0, 1, 2), flush],
+      [...changeHalf(0, 1, 1), ...discardHalf(0, 0), ...change(1, 2)],
+    ],
+  },
+  /** Releases that are left to others. */
+  left: {
+    partitionOf: [0, 1],
+    spares: 2,
+    scripts: [
+      [...changeAsync(0, 1), ...changeAsync(1, 2), flush],
+      [...change(0, 1), ...change(1, 2)],
+    ],
+  },
+  leftMixed: {
+    partitionOf: [0, 1],
+    spares: 2,
+    scripts: [
+      [...changeAsync(0, 1), ...change(1, 2), ...changeAsync(0, 2)],
+      [...change(0, 1), ...discardAsync(0), flush],
+    ],
+  },
+  /** A release that is left to others changes the class, the next one depends on it. */
+  leftBefore: {
+    partitionOf: [0, 1],
+    spares: 2,
+    scripts: [[...changeAsync(0, 1), ...change(1, 2), flush], change(0, 2)],
+  },
+  leftClassChange: {
+    partitionOf: [0, 1],
+    spares: 2,
+    scripts: [
+      [...changeAsync(0, 2), ...changeAsync(1, 1), ...changeAsync(0, 1), ...changeAsync(1, 2), flush],
+      [...change(0, 1)],
+    ],
+  },
+  /** A block is forgotten while a round writes it, and used again. */
+  forgotten: {
+    partitionOf: [0, 1],
+    spares: 2,
+    scripts: [
+      [...change(0, 1), ...change(1, 2), flush],
+      [...change(0, 1), forget(0), ...change(0, 2), forget(1), flush],
+    ],
+  },
+} as const
+
+export type Program = keyof typeof programs
+
+export function scenario(program: Program, budget: Limits): Scenario {
+  const limits = Object.entries(budget).map(([name, times]) => `${name} ${times as number}`)
+  return { name: [program, ...limits].join(', '), budget, ...programs[program] }
+}
+
+/** Every program, with each of these limits. */
+const grid = (names: readonly Program[], budgets: readonly Limits[]): Scenario[] =>
+  names.flatMap((program) => budgets.map((budget) => scenario(program, budget)))
+
+const all = Object.keys(programs) as Program[]
+
+/** One thing goes wrong; explored to the end. */
+export const small = grid(
+  all.filter((program) => program !== 'vanishedChange'),
+  [
+    { kicks: 1 },
+    { failedSyncs: 1 },
+    { failedWrites: 1 },
+    { clientDeaths: 1 },
+    { writerDeaths: 1 },
+    { flushWorkerDeaths: 1 },
+  ],
+)
+
+/** Several things go wrong. */
+export const large = grid(all, [
+  { failedSyncs: 1, kicks: 1 },
+  { failedWrites: 1, evictions: 2, kicks: 1 },
+  { clientDeaths: 1, kicks: 1 },
+  { clientDeaths: 1, failedSyncs: 1 },
+  { clientDeaths: 1, flushWorkerDeaths: 1 },
+  { clientDeaths: 2 },
+  { flushWorkerDeaths: 1, writerDeaths: 1 },
+  { flushWorkerDeaths: 1, failedSyncs: 1 },
+  { writerDeaths: 1, failedSyncs: 1 },
+])

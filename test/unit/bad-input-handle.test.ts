@@ -1,0 +1,214 @@
+// Handles that are not what they should be, threads that come when there is no slot left, and closing or detaching
+// while guards are held: refused by name, and the cache stays usable.
+
+import { inspect } from 'node:util'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { attachCache, type CacheHandle, openCache } from 'dcache'
+import { Header } from '#dist/shared/layout.js'
+import {
+  assertSound,
+  blockBytes,
+  copyOf,
+  Gates,
+  inThread,
+  memoryFor,
+  refusal,
+  refusalNow,
+  startThread,
+  until,
+  withCache,
+  writeBlocks,
+} from '../support/open.js'
+import { tempFolder } from '../support/temp.js'
+
+const handles = suite('handles')
+
+for (const thing of [undefined, null, 5, 'handle', {}, [], { buffer: new SharedArrayBuffer(4096) }]) {
+  handles(`no handle at all: ${inspect(thing)}`, async () => {
+    refusalNow('ERR_DCACHE_BAD_HANDLE', () => attachCache(thing as CacheHandle))
+  })
+}
+
+handles('another version’s', () =>
+  withCache({}, ({ cache, arena }) => {
+    const { handle } = cache
+    refusalNow('ERR_DCACHE_VERSION', () => attachCache({ ...handle, dcache: 99 }), 99)
+    const version = arena.words[Header.version]!
+    arena.words[Header.version] = 77
+    refusalNow('ERR_DCACHE_VERSION', () => attachCache(handle), 77)
+    arena.words[Header.version] = version
+    assert.is(attachCache(handle), cache)
+  }),
+)
+
+handles('with a foreign buffer', () =>
+  withCache({}, ({ cache, arena }) => {
+    const { handle } = cache
+    for (const size of [0, 16, 4096, handle.buffer.byteLength]) {
+      const buffer = new SharedArrayBuffer(size)
+      refusalNow('ERR_DCACHE_BAD_HANDLE', () => attachCache({ ...handle, buffer }))
+    }
+    const buffer = new ArrayBuffer(handle.buffer.byteLength) as unknown as SharedArrayBuffer
+    refusalNow('ERR_DCACHE_BAD_HANDLE', () => attachCache({ ...handle, buffer }))
+    const short = new SharedArrayBuffer(65536)
+    new Int32Array(short).set(arena.words.subarray(0, 16384))
+    refusalNow('ERR_DCACHE_BAD_HANDLE', () => attachCache({ ...handle, buffer: short }), 65536)
+  }),
+)
+
+handles('with another cache’s id, or its partitions', () =>
+  withCache({}, ({ cache }) =>
+    withCache({ partitions: { a: {}, b: {} } }, ({ cache: other }) => {
+      refusalNow('ERR_DCACHE_BAD_HANDLE', () => attachCache({ ...cache.handle, id: other.handle.id }))
+      refusalNow('ERR_DCACHE_BAD_HANDLE', () => attachCache({ ...cache.handle, id: 'zz' }))
+      const { partitions } = other.handle
+      refusalNow('ERR_DCACHE_BAD_HANDLE', () => attachCache({ ...cache.handle, partitions }), 2, 1)
+    }),
+  ),
+)
+
+handles('of a cache that was closed, here and in a thread', async () => {
+  using folder = tempFolder()
+  const path = `${folder.path}/data`
+  writeBlocks(path, 4)
+  const options = { memory: memoryFor(4), partitions: { data: { path, blockSize: 512 } } }
+  const cache = await openCache(options)
+  const { handle } = cache
+  const partition = cache.partition('data')
+  ;(await partition.acquire(0, 'read')).release()
+  await cache.close()
+  refusalNow('ERR_DCACHE_CLOSED', () => attachCache(handle))
+  await refusal('ERR_DCACHE_CLOSED', () => inThread(handle, 0, () => undefined))
+  // And all that was there before.
+  await refusal('ERR_DCACHE_CLOSED', () => partition.acquire(0, 'read'))
+  await refusal('ERR_DCACHE_CLOSED', () => partition.acquire(1, 'read'))
+  await refusal('ERR_DCACHE_CLOSED', () => partition.read(new Uint8Array(4), 0))
+  await refusal('ERR_DCACHE_CLOSED', () => partition.write(new Uint8Array(4), 0))
+  refusalNow('ERR_DCACHE_CLOSED', () => partition.tryAcquire(0, 'read'))
+  refusalNow('ERR_DCACHE_CLOSED', () => partition.acquireSync(0, 'modify'))
+  refusalNow('ERR_DCACHE_CLOSED', () => partition.forget(0, 1))
+  await refusal('ERR_DCACHE_CLOSED', () => cache.flush())
+  await refusal('ERR_DCACHE_CLOSED', () => cache.retry('data'))
+  refusalNow('ERR_DCACHE_CLOSED', () => cache.kick())
+  refusalNow('ERR_DCACHE_CLOSED', () => cache.check())
+  refusalNow('ERR_DCACHE_CLOSED', () => cache.evictClean())
+  await cache.close()
+  await using again = await openCache(options)
+  assert.equal(again.check(), [])
+})
+
+handles('more threads than slots; one that leaves makes room', () =>
+  withCache({ threads: 2 }, async ({ cache }) => {
+    const gates = new Gates()
+    const threads = [1, 2].map((gate) =>
+      startThread(
+        cache.handle,
+        gate,
+        ({ args, open, pass }) => {
+          open(args)
+          pass(10 + args)
+        },
+        { gates },
+      ),
+    )
+    await Promise.all([gates.opened(1), gates.opened(2)])
+    await refusal('ERR_DCACHE_THREADS', () => inThread(cache.handle, 0, () => undefined), 2)
+    gates.open(11)
+    await threads[0]!.result
+    await inThread(cache.handle, 0, ({ client }) => client.partition('data').acquireSync(1, 'read').release())
+    gates.open(12)
+    await threads[1]!.result
+  }),
+)
+
+handles.run()
+
+const leaving = suite('leaving with guards held')
+
+leaving('close is refused while the owner holds a guard, or a thread does', () =>
+  withCache({}, async ({ cache, data }) => {
+    for (const mode of ['read', 'modify'] as const) {
+      const guard = await data.acquire(3, mode)
+      await refusal('ERR_DCACHE_GUARDS_HELD', () => cache.close(), 1)
+      guard.release()
+      const gates = new Gates()
+      const thread = startThread(
+        cache.handle,
+        mode,
+        ({ client, args, open, pass }) => {
+          const held = client.partition('data').acquireSync(3, args)
+          open(0)
+          pass(1)
+          const answer = held.data[3]
+          held.release()
+          return answer
+        },
+        { gates },
+      )
+      await gates.opened(0)
+      await refusal('ERR_DCACHE_GUARDS_HELD', () => cache.close(), thread.worker.threadId)
+      // It stays usable, for the owner and for the thread.
+      {
+        using other = await data.acquire(4, 'read')
+        assert.equal(copyOf(other.data), blockBytes(4))
+      }
+      gates.open(1)
+      assert.is(await thread.result, 3)
+      assertSound(cache)
+    }
+  }),
+)
+
+leaving('detach is refused while guards are held', () =>
+  withCache({}, async ({ cache }) => {
+    const code = await inThread(cache.handle, 0, ({ client }) => {
+      const guard = client.partition('data').acquireSync(3, 'modify')
+      try {
+        client.detach()
+        return 'nothing was refused'
+      } catch (error) {
+        guard.release()
+        client.partition('data').acquireSync(3, 'modify').release()
+        return (error as { code: string }).code
+      }
+    })
+    assert.is(code, 'ERR_DCACHE_GUARDS_HELD')
+    await until('the slot', () => cache.stats().threads === 3)
+  }),
+)
+
+leaving('a detached client is of no use any more', () =>
+  withCache({}, async ({ cache }) => {
+    const codes = await inThread(cache.handle, 0, async ({ client }) => {
+      const partition = client.partition('data')
+      partition.acquireSync(1, 'read').release()
+      client.detach()
+      client.detach()
+      const uses: (() => unknown)[] = [
+        () => partition.acquireSync(1, 'read'),
+        () => partition.acquireSync(2, 'modify'),
+        () => partition.tryAcquire(1, 'read'),
+        () => partition.acquire(1, 'read'),
+        () => partition.forget(1, 1),
+        () => client.flush(),
+        () => client.flushSync(),
+        () => client.kick(),
+        () => client.check(),
+      ]
+      const found: string[] = []
+      for (const use of uses) {
+        try {
+          await use()
+          found.push(`nothing was refused: ${use.toString()}`)
+        } catch (error) {
+          found.push((error as { code: string }).code)
+        }
+      }
+      return found
+    })
+    assert.equal([...new Set(codes)], ['ERR_DCACHE_CLOSED'], codes.join(', '))
+  }),
+)
+
+leaving.run()

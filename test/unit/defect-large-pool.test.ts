@@ -1,0 +1,101 @@
+// Defect 7 of the ancestor: near 4 GiB a 32-bit product overflowed, 1 MiB was allocated, and the first read corrupted
+// memory. Here a pool past 4 GiB works, or is refused by name. The memory is only touched where blocks are: the free
+// list is turned around, so that the blocks at the far end are used first.
+
+import { closeSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { type BlockCache, CacheError, openCache } from 'dcache'
+import type { Arena } from '#dist/shared/arena.js'
+import { Frame, Header } from '#dist/shared/layout.js'
+import { openArena } from '#dist/workers/attach.js'
+import { assertSound, inThread } from '../support/open.js'
+import { tempFolder } from '../support/temp.js'
+
+const BLOCK = 65536
+const GIB = 2 ** 30
+
+/** The last frame becomes the first to be used. */
+function turnFreeListAround(arena: Arena): void {
+  const { words, geometry } = arena
+  let link = 0
+  for (let frame = 0; frame < geometry.blocks; frame++) {
+    words[arena.frameAt(frame) + Frame.policySlot] = link
+    link = frame + 1
+  }
+  words[Header.freeHead] = link
+}
+
+/** A block's contents: its number, all over. */
+const contents = (block: number, salt: number): Buffer => Buffer.alloc(BLOCK, `${block} ${salt} `)
+
+async function openLarge(path: string, memory: number): Promise<BlockCache | undefined> {
+  try {
+    return await openCache({ memory, partitions: { data: { path, blockSize: BLOCK } }, flushDelayMs: 1e9 })
+  } catch (error) {
+    // Some machines do not give as much; then it is said, and nothing is damaged.
+    assert.instance(error, CacheError)
+    assert.is((error as CacheError).code, 'ERR_DCACHE_MEMORY')
+    console.log(`# ${memory / GIB} GiB: refused`)
+    return undefined
+  }
+}
+
+for (const memory of [4 * GIB - BLOCK, 4 * GIB, 4 * GIB + 16 * BLOCK, 5 * GIB]) {
+  test(`a pool of ${(memory / GIB).toFixed(4)} GiB`, async () => {
+    using folder = tempFolder()
+    const path = join(folder.path, 'data')
+    const fd = openSync(path, 'w+')
+    ftruncateSync(fd, 6 * GIB)
+    // Blocks on both sides of 2 GiB and 4 GiB of the file, too.
+    const blocks = [0, 1, 2 ** 15 - 1, 2 ** 15, 2 ** 16 - 1, 2 ** 16, 2 ** 16 + 1, 6 * 2 ** 14 - 1]
+    for (const block of blocks) writeSync(fd, contents(block, 0), 0, BLOCK, block * BLOCK)
+    const cache = await openLarge(path, memory)
+    try {
+      if (cache === undefined) return
+      const arena = openArena(cache.handle)
+      const { size, spares } = cache.stats()
+      assert.is((size + spares.total) * BLOCK, memory)
+      assert.ok(cache.handle.buffer.byteLength >= memory)
+      turnFreeListAround(arena)
+      const data = cache.partition('data')
+      for (const block of blocks) {
+        using guard = await data.acquire(block, 'modify')
+        assert.ok(Buffer.compare(guard.data, contents(block, 0)) === 0, `block ${block}, read`)
+        const at = guard.data.byteOffset - arena.layout.data
+        assert.ok(at >= (size - blocks.length) * BLOCK, 'at the far end')
+        guard.data.set(contents(block, 1))
+        guard.markDirty()
+      }
+      // Images of dirty blocks are in the spares, which come last of all.
+      {
+        const guard = await data.acquire(1, 'modify')
+        guard.data.set(contents(1, 2))
+        guard.discard()
+      }
+      await inThread(cache.handle, blocks, ({ client, args }) => {
+        const partition = client.partition('data')
+        for (const block of args) {
+          const guard = partition.acquireSync(block, 'read')
+          const text = `${block} 1 `
+          for (let i = 0; i < text.length; i++)
+            if (guard.data[i] !== text.charCodeAt(i)) throw new Error(`block ${block} in a thread`)
+          guard.release()
+        }
+      })
+      await cache.flush()
+      for (const block of blocks) {
+        const bytes = Buffer.alloc(BLOCK)
+        readSync(fd, bytes, 0, BLOCK, block * BLOCK)
+        assert.ok(bytes.equals(contents(block, 1)), `block ${block}, written`)
+      }
+      assertSound(cache)
+    } finally {
+      closeSync(fd)
+      await cache?.close()
+    }
+  })
+}
+
+test.run()
