@@ -26,6 +26,9 @@ import { chain, findUnderStripe, headOf, stripeOf, unchain } from './directory.j
 import { kick } from './rounds.js'
 import { Watch } from './watch.js'
 
+/** How often a free frame that somebody is just leaving is tried, before a victim is looked for. */
+const SPINS = 100
+
 /** Whether a frame owes nothing to the disk. Certain only with its latch. */
 export function isClean(core: Core, frameAt: number): boolean {
   const { words } = core
@@ -173,7 +176,7 @@ function popFree(core: Core): FrameIndex {
   if (link === 0) return -1
   const at = arena.frameAt(link - 1)
   // A reader whose walk was led astray may have its pin here for a moment.
-  for (let spin = 0; !tryLatch(words, at + Frame.latch, slot.index); spin++) if (spin === 10_000) return -1
+  for (let spin = 0; !tryLatch(words, at + Frame.latch, slot.index); spin++) if (spin === SPINS) return -1
   words[Header.freeHead] = words[at + Frame.policySlot]!
   words[at + Frame.policySlot] = 0
   words[Header.freeCount]!--
