@@ -9,7 +9,8 @@ import { CHANGING, CLASS_MASK } from '../shared/stamp.js'
 import type { FrameIndex, SlotIndex } from '../shared/struct.js'
 import { SLICE_MS } from '../shared/wait.js'
 import type { Core } from './core.js'
-import { chain, headOf } from './directory.js'
+import { hashOf } from '../shared/hash.js'
+import { chain, isNamed } from './directory.js'
 import { pushFree } from './frames.js'
 import type { Mutex } from '../shared/mutex.js'
 import { disposeUndo, linkDirty, LIST_END, sparesOf } from './images.js'
@@ -61,8 +62,6 @@ export function repairPolicy(core: Core): void {
   policy.reset()
   words[Header.freeHead] = 0
   words[Header.freeCount] = 0
-  for (let frame = 0; frame < arena.geometry.blocks; frame++)
-    words[arena.frameAt(frame) + Frame.policySlot] = 0
   for (let frame = arena.geometry.blocks - 1; frame >= 0; frame--) {
     const at = arena.frameAt(frame)
     const writer = writerOf(load(words, at + Frame.latch))
@@ -72,21 +71,31 @@ export function repairPolicy(core: Core): void {
   }
 }
 
-/** The chains of one stripe, from the frames' names. @requires the stripe */
+/**
+ * The chains of one stripe, from the frames' names. Names that belong to this stripe change under it only; the others
+ * may be changing beside us, so a name counts when it was read twice alike.
+ * @requires the stripe
+ */
 export function repairStripe(core: Core, stripe: number): void {
-  const { words, arena } = core
+  const { arena } = core
   const { heads, stripes, blocks } = arena.geometry
-  for (let head = stripe; head < heads; head += stripes) store(words, arena.headsAt + head, 0)
+  for (let head = stripe; head < heads; head += stripes) store(core.words, arena.headsAt + head, 0)
   for (let frame = 0; frame < blocks; frame++) {
-    const at = arena.frameAt(frame)
-    const [partition, low, high] = [
-      words[at + Frame.partition]! - 1,
-      words[at + Frame.blockLow]!,
-      words[at + Frame.blockHigh]!,
-    ]
-    if (partition < 0) continue
-    const head = headOf(core, frame)
-    if ((head & (stripes - 1)) === stripe) chain(core, frame, head, partition, low, high)
+    const name = nameOf(core, frame)
+    if (name.partition < 0) continue
+    const head = hashOf(heads, name.partition, name.low, name.high)
+    if ((head & (stripes - 1)) === stripe) chain(core, frame, head, name.partition, name.low, name.high)
+  }
+}
+
+function nameOf(core: Core, frame: FrameIndex): { partition: number; low: number; high: number } {
+  const { words } = core
+  const at = core.arena.frameAt(frame)
+  for (;;) {
+    const partition = load(words, at + Frame.partition) - 1
+    const low = load(words, at + Frame.blockLow)
+    const high = load(words, at + Frame.blockHigh)
+    if (partition < 0 || isNamed(core, at, partition, low, high)) return { partition, low, high }
   }
 }
 

@@ -1,19 +1,23 @@
 /**
  * A watch on the flush worker, for those who wait for what only it can bring. It notes each ring of its bell that it
  * answers; when it stays silent through many slices there is nobody any more who would replace it: the owner's thread is
- * gone, and its workers with it. Counted in looks, not in time: a process that was stopped for a while is not an orphan.
+ * gone, and its workers with it. Counted in slices and not in time: a process that was stopped for a while is no orphan.
  */
 import { compareExchange, load } from '#atomics'
 import { EngineState, Header } from '../shared/layout.js'
+import { SLICE_MS } from '../shared/wait.js'
 import { ringBell } from './bell.js'
 import { type Core, wakeAll } from './core.js'
 
-/** Looks without an answer; one each slice, so that a replacement has some seconds to start. */
-const SILENT_MAX = 20
+/** Rings without an answer, one a slice at most: a replacement has some seconds to start, on a busy machine too. */
+const SILENT_MAX = 40
+/** Sleeps may end a little before their time. */
+const EARLY_MS = 20
 
 export class Watch {
   readonly #core: Core
   #bell: number | undefined
+  #rungAtMs = 0
   #silent = 0
 
   constructor(core: Core) {
@@ -21,20 +25,27 @@ export class Watch {
   }
 
   /**
-   * At every turn of a wait: rings again, since a wakeup may have died with its sender, and throws when the engine does
-   * not run any more.
+   * At every turn of a wait: throws when the engine does not run any more. Once a slice it rings again, since a wakeup
+   * may have died with its sender; other turns of a wait are others' signals, and say nothing of the flush worker.
    * @throws ERR_DCACHE_ORPHANED, ERR_DCACHE_CLOSED, ERR_DCACHE_WORKER_DIED
    */
   look(): void {
-    const { words } = this.#core
-    if (this.#bell !== undefined) {
-      const isAnswered = ((load(words, Header.heartbeat) - this.#bell) | 0) >= 0
+    const nowMs = performance.now()
+    if (this.#bell === undefined) {
+      this.#note(nowMs)
+    } else if (nowMs - this.#rungAtMs >= SLICE_MS - EARLY_MS) {
+      const isAnswered = ((load(this.#core.words, Header.heartbeat) - this.#bell) | 0) >= 0
       this.#silent = isAnswered ? 0 : this.#silent + 1
       if (this.#silent > SILENT_MAX) markOrphaned(this.#core)
       ringBell(this.#core)
+      this.#note(nowMs)
     }
-    this.#bell = load(words, Header.bell)
     this.#core.assertRunning()
+  }
+
+  #note(nowMs: number): void {
+    this.#bell = load(this.#core.words, Header.bell)
+    this.#rungAtMs = nowMs
   }
 }
 
