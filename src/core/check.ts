@@ -11,7 +11,7 @@
  *   L2  an exclusive latch is a live slot's
  */
 import { load } from '#atomics'
-import { pinsOf, tryLatch, writerOf } from '../shared/latch.js'
+import { FROZEN, pinsOf, tryLatch, writerOf } from '../shared/latch.js'
 import { Frame, Group, Header, Slot, SlotState, Spare } from '../shared/layout.js'
 import type { Mutex } from '../shared/mutex.js'
 import { journaledPins } from '../shared/slot.js'
@@ -238,7 +238,7 @@ export function checkQuiet(core: Core): string[] {
   for (let frame = 0; frame < core.arena.geometry.blocks; frame++) {
     const at = core.arena.frameAt(frame)
     const word = load(core.words, at + Frame.latch)
-    if (pinsOf(word) !== 0 || writerOf(word) >= 0)
+    if (pinsOf(word) !== 0 || writerOf(word) >= 0 || (word & FROZEN) !== 0)
       broken.push(`Q1 ${core.describe(frame)}: somebody is still in`)
     if ((core.words[at + Frame.state]! & CHANGING) !== 0)
       broken.push(`Q2 ${core.describe(frame)}: still CHANGING`)

@@ -2,8 +2,8 @@
  * The flush worker's loop, without its thread: runs the rounds that are wanted, and the clocks of delayed kicks. An idle
  * clean cache runs no rounds: the clock of a group starts with its first dirty block, and ends with a round.
  */
-import { load } from '#atomics'
-import { DelayedKick, Group } from '../shared/layout.js'
+import { load, notify } from '#atomics'
+import { DelayedKick, Group, Partition } from '../shared/layout.js'
 import { want } from './bell.js'
 import type { Core } from './core.js'
 import { PlanSpace } from './plan.js'
@@ -31,6 +31,8 @@ export class Flusher {
     this.#kickAtMs = core.rounds.map(() => Infinity)
     this.#isReady = core.rounds.map(() => false)
     freeOwnMutexes(core)
+    // What the one before asked a writer for may never have been said.
+    for (const { index } of core.partitions) notify(core.words, core.arena.partitionAt(index) + Partition.job)
   }
 
   /** Reaps the dead, and takes every round as far as it goes without waiting. Called after each ring of the bell. */

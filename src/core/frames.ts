@@ -148,8 +148,8 @@ export function freeFrame(core: Core, frame: FrameIndex): boolean {
     if (core.policyMutex.tryLock(slot.index)) {
       counted = (words[at + Frame.state]! & ABSENT) === 0
       if (core.policy.has(frame)) core.policy.remove(frame)
-      unchain(core, frame)
       or(words, at + Frame.state, ABSENT)
+      unchain(core, frame)
       pushFree(core, frame)
       core.policyMutex.unlock()
     }
@@ -239,9 +239,10 @@ function* evict(core: Core, frame: FrameIndex, deadline: Deadline): Slow<void> {
   yield* lockLatched(core, stripe, frame, deadline)
   if (core.tracer.on)
     core.tracer.record(TRACE['block.evict'], words[at + Frame.partition]! - 1, blockOf(words, at), frame)
+  // First: a frame without a name must never seem to have its next block's contents.
+  or(words, at + Frame.state, ABSENT)
   unchain(core, frame)
   stripe.unlock()
-  or(words, at + Frame.state, ABSENT)
   slot.count(COUNTER.evictions)
   // Who waits for the old block has nothing to wait for here.
   wakeAll(words, at + Frame.latch)

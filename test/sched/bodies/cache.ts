@@ -1,0 +1,153 @@
+// The cache under many hands: hits, misses, evictions and changes of the same few blocks.
+
+import type { MakeBody } from '../body.js'
+import { between, Tiny, type TinyOptions } from './tiny.js'
+import { crew, reapers } from './workers.js'
+import type { Client } from '#dist/core/client.js'
+import type { Core } from '#dist/core/core.js'
+import type { Partition } from '#dist/shared/interface.js'
+
+interface Hand {
+  readonly core: Core
+  readonly client: Client
+  readonly data: Partition
+}
+type Act = (tiny: Tiny, hand: Hand, index: number) => void
+
+/** Reads a block and sees that it is the right one, and whole. */
+const read =
+  (block: number): Act =>
+  (tiny, { data }) => {
+    const guard = data.acquireSync(block, 'read')
+    tiny.check(tiny.words(guard), block)
+    guard.release()
+  }
+
+/** Changes a block and says so. */
+const change =
+  (block: number, writeClass?: string): Act =>
+  (tiny, { data }, index) => {
+    const guard = data.acquireSync(block, 'modify')
+    const count = tiny.bump(tiny.words(guard), block)
+    guard.markDirty(writeClass)
+    guard.release()
+    if (block === 0) tiny.changed(index, count)
+  }
+
+/** Changes a block and takes the change back. */
+const discard =
+  (block: number): Act =>
+  (tiny, { data }) => {
+    const guard = data.acquireSync(block, 'modify')
+    tiny.bump(tiny.words(guard), block)
+    guard.discard()
+  }
+
+/** Gets two blocks at a time, and so all frames there are. */
+const readBoth =
+  (a: number, b: number): Act =>
+  (tiny, { data }) => {
+    const first = data.acquireSync(a, 'read')
+    const second = data.acquireSync(b, 'read')
+    tiny.check(tiny.words(first), a)
+    tiny.check(tiny.words(second), b)
+    second.release()
+    first.release()
+  }
+
+/** Only if nothing has to be waited for; its release does not wait either. */
+const tryChange =
+  (block: number): Act =>
+  (tiny, { data }, index) => {
+    const guard = data.tryAcquire(block, 'modify')
+    if (guard === undefined) return
+    const count = tiny.bump(tiny.words(guard), block)
+    guard.markDirty()
+    guard.release()
+    if (block === 0) tiny.changed(index, count)
+  }
+
+const evictAll: Act = (tiny, { core }) => {
+  tiny.engine.forget.evictClean(core)
+}
+
+/** What was released before the flush is durable after it. */
+const flush =
+  (block: number): Act =>
+  (tiny, { client }, index) => {
+    client.flushSync()
+    if (tiny.durableCount(block) < tiny.lastOf(index))
+      throw new Error(`durable after the flush: ${tiny.durableCount(block)} of ${tiny.lastOf(index)} changes`)
+  }
+
+const all =
+  (...acts: readonly Act[]): Act =>
+  (...hand) => {
+    for (const act of acts) act(...hand)
+  }
+
+/** A body in which each client does one thing. All changes are of block 0. */
+const body =
+  (
+    options: Omit<TinyOptions, 'clients'>,
+    acts: readonly Act[],
+    { withEngine = false, readsMax = Infinity }: { withEngine?: boolean; readsMax?: number } = {},
+  ): MakeBody =>
+  (engine, memory) => {
+    const tiny = new Tiny(engine, { ...options, clients: acts.length }, memory)
+    const roles = tiny.roles(
+      acts.map((act) => (hand, i) => {
+        act(tiny, hand, i)
+      }),
+    )
+    return tiny.body([...roles, ...(withEngine ? crew(tiny) : reapers(tiny))], (count, died) => {
+      const reads = tiny.readsOf(0)
+      const changes = acts.reduce((sum, _, i) => sum + tiny.changesOf(i), 0)
+      const dead = died.filter((name) => name.startsWith('client')).length
+      return [
+        ...(died.length === 0 && reads > readsMax ? [`block 0 was read ${reads} times`] : []),
+        ...between('block 0', count(0), changes, changes + dead),
+      ]
+    })
+  }
+
+export const bodies: Readonly<Record<string, MakeBody>> = {
+  /** Two ask for the same absent block: it is read once. */
+  insert: body({ frames: 2 }, [read(0), read(0)], { readsMax: 1 }),
+  insertThree: body({ frames: 3 }, [read(0), read(0), read(0)]),
+  /** Two take free frames for blocks of their own. */
+  free: body({ frames: 2 }, [read(0), read(1)]),
+  /** The same, one of them to change it. */
+  insertChange: body({ frames: 2 }, [change(0), read(0)], { readsMax: 1 }),
+  /** A lookup beside the eviction of its block. */
+  evict: body({ frames: 2, cached: 2 }, [read(0), read(2)]),
+  evictAll: body({ frames: 2, cached: 2 }, [all(read(0), read(1)), evictAll]),
+  evictTwice: body({ frames: 2, cached: 2 }, [read(0), read(2), read(3)]),
+  evict2q: body({ frames: 2, cached: 2, policy: '2q' }, [read(0), read(2)]),
+  /** Hit, hit, change: every mode of the latch. */
+  latch: body({ frames: 2, cached: 1 }, [read(0), read(0), change(0)]),
+  writers: body({ frames: 2, cached: 1 }, [change(0), change(0)]),
+  /** A dirty block changed again: its image has to outlive whoever changes it. */
+  rewrite: body({ frames: 2, cached: 1 }, [all(change(0), change(0)), read(0)]),
+  /** The same with another class: both images are owed. */
+  reclass: body({ frames: 2, cached: 1 }, [all(change(0, 'directory'), change(0, 'data')), read(0)]),
+  discard: body({ frames: 2, cached: 1 }, [all(change(0), discard(0)), read(0)]),
+  /** Both need both frames, or wait for one. */
+  frames: body({ frames: 2, cached: 2 }, [readBoth(0, 1), read(2)]),
+  /** Releases that may not wait, beside those that have the mutex. */
+  pending: body({ frames: 2, cached: 2 }, [all(tryChange(0), tryChange(0)), all(change(1), change(1))]),
+  pendingTwo: body({ frames: 3, cached: 2 }, [all(change(0), tryChange(0)), tryChange(0), change(0)]),
+  /** Changes beside rounds. */
+  round: body({ frames: 2, cached: 1 }, [all(change(0), flush(0))], { withEngine: true }),
+  roundTwo: body({ frames: 2, cached: 1 }, [all(change(0), flush(0)), change(0)], { withEngine: true }),
+  roundFlushes: body({ frames: 2, cached: 1 }, [all(change(0), flush(0)), all(change(0), flush(0))], {
+    withEngine: true,
+  }),
+  classes: body({ frames: 2, cached: 1 }, [all(change(0, 'directory'), change(0, 'data'), flush(0))], {
+    withEngine: true,
+  }),
+  roundPending: body({ frames: 2, cached: 1 }, [all(change(0), flush(0)), tryChange(0)], {
+    withEngine: true,
+  }),
+  roundDiscard: body({ frames: 2, cached: 1 }, [all(change(0), flush(0)), discard(0)], { withEngine: true }),
+}

@@ -1,0 +1,288 @@
+// The primitives of src/shared alone, on a few words: what each promises about wakeups and about who is in.
+
+import { add, load, notify, point, type Words } from '../atomics.js'
+import type { Body, Context, MakeBody, Role } from '../body.js'
+import type { Engine } from '../engine.js'
+import type { CacheError } from '#dist/shared/errors.js'
+import type { Deadline, Slow } from '#dist/shared/wait.js'
+
+interface Kit {
+  readonly engine: Engine
+  readonly words: Words
+  readonly run: <T>(path: Slow<T>) => T
+  readonly deadline: () => Deadline
+}
+
+type Run = (kit: Kit, context: Context, index: number) => void
+
+const expired = (): CacheError => {
+  throw new Error('a deadline was over')
+}
+
+/** A body on 64 words: `broken` looks at them at the end. */
+const onWords =
+  (
+    names: Readonly<Record<string, number>>,
+    runs: readonly Run[],
+    broken: (words: Words) => string[],
+    setUp: (kit: Kit) => void = () => undefined,
+  ): MakeBody =>
+  (engine, memory): Body => {
+    const buffer = memory?.[0] ?? new SharedArrayBuffer(1024)
+    const words: Words = new Int32Array(buffer)
+    const kit: Kit = {
+      engine,
+      words,
+      run: (path) => engine.wait.runSync(path, true),
+      deadline: () => new engine.wait.Deadline(),
+    }
+    if (memory === undefined) setUp(kit)
+    const roles: Role[] = runs.map((run, i) => ({
+      name: `thread ${i}`,
+      run: (context) => {
+        run(kit, context, i)
+      },
+    }))
+    const nameOf = (at: number) => Object.keys(names).find((name) => names[name] === at) ?? `word ${at}`
+    return { memory: [buffer], roles, verify: () => broken(words), nameOf }
+  }
+
+const mustBe = (words: Words, at: number, what: string, value: number): string[] =>
+  words[at] === value ? [] : [`${what} is ${words[at]!}, not ${value}`]
+
+const fail = (text: string): never => {
+  throw new Error(text)
+}
+
+// --- the latch
+
+const LATCH = { latch: 0, readers: 1, writers: 2, loaded: 3, loads: 4 } as const
+
+/** In beside others: nobody may be in alone. */
+const pinned = (words: Words) => {
+  words[LATCH.readers]!++
+  if (words[LATCH.writers] !== 0) fail('a reader is in beside a writer')
+  point(words)
+  words[LATCH.readers]!--
+}
+
+const alone = (words: Words) => {
+  words[LATCH.writers]!++
+  if (words[LATCH.writers] !== 1 || words[LATCH.readers] !== 0) fail('a writer is not alone')
+  point(words)
+  words[LATCH.writers]!--
+}
+
+const always = () => true
+
+const reader: Run = ({ engine: { latch }, words, run, deadline }) => {
+  while (!latch.tryPin(words, LATCH.latch))
+    run(latch.waitOut(words, LATCH.latch, false, deadline(), always, expired))
+  pinned(words)
+  latch.unpin(words, LATCH.latch)
+}
+
+const writer: Run = ({ engine: { latch }, words, run, deadline }, _, slot) => {
+  while (!latch.tryLatch(words, LATCH.latch, slot))
+    run(latch.waitOut(words, LATCH.latch, true, deadline(), always, expired))
+  alone(words)
+  latch.unlatch(words, LATCH.latch)
+}
+
+/** Reads what the first of them has to load: alone, then with a pin. */
+const loader: Run = ({ engine: { latch }, words, run, deadline }, _, slot) => {
+  for (;;) {
+    const isLoaded = words[LATCH.loaded] === 1
+    if (isLoaded && latch.tryPin(words, LATCH.latch)) break
+    if (!isLoaded && latch.tryLatch(words, LATCH.latch, slot)) {
+      if (words[LATCH.loaded] === 0) {
+        alone(words)
+        words[LATCH.loads]!++
+        words[LATCH.loaded] = 1
+      }
+      latch.downgrade(words, LATCH.latch)
+      break
+    }
+    run(latch.waitOut(words, LATCH.latch, !isLoaded, deadline(), always, expired))
+  }
+  pinned(words)
+  latch.unpin(words, LATCH.latch)
+}
+
+/** A reader that comes in, and gives its place to the waiters by another name. */
+const handsOver: Run = ({ engine: { latch }, words, run, deadline }, _, slot) => {
+  while (!latch.tryLatch(words, LATCH.latch, slot))
+    run(latch.waitOut(words, LATCH.latch, true, deadline(), always, expired))
+  latch.handOver(words, LATCH.latch, slot + 1)
+  alone(words)
+  latch.unlatch(words, LATCH.latch)
+}
+
+const isFree = (words: Words) => {
+  const left = words[LATCH.latch]! & 0x1ffffff
+  return left === 0 ? [] : [`the latch is 0x${words[LATCH.latch]!.toString(16)} at the end`]
+}
+const isLoadedOnce = (words: Words) => [
+  ...isFree(words),
+  ...mustBe(words, LATCH.loads, 'the number of loads', 1),
+]
+
+// --- the condition
+
+const CONDITION = { epoch: 0, waiters: 1, changes: 2 } as const
+
+const waitsFor =
+  (changes: number): Run =>
+  ({ engine, words, run, deadline }) => {
+    const condition = new engine.condition.Condition(words, CONDITION.epoch, CONDITION.waiters)
+    run(
+      condition.until(
+        () => load(words, CONDITION.changes) >= changes || undefined,
+        () => deadline(),
+        expired,
+      ),
+    )
+  }
+
+const signals: Run = ({ engine, words }) => {
+  const condition = new engine.condition.Condition(words, CONDITION.epoch, CONDITION.waiters)
+  add(words, CONDITION.changes, 1)
+  condition.signal()
+}
+
+// --- rounds
+
+const ROUND = { want: 0, done: 1, failures: 2, failedTo: 3, turn: 4, turnWaiters: 5, mutex: 6, bell: 7, epoch: 8, delayed: 9 } // prettier-ignore
+
+const roundOf = ({ engine, words }: Kit) => ({
+  round: new engine.round.Round(words, ROUND),
+  mutex: new engine.mutex.Mutex(words, ROUND.mutex, engine.mutex.RANK.round, 'round'),
+})
+
+const ring = (words: Words) => {
+  add(words, ROUND.bell, 1)
+  notify(words, ROUND.bell)
+}
+
+/** Asks for a round and waits for it; a kick only asks. A delayed kick leaves it to the worker when. */
+const asks =
+  (how: 'waits' | 'kicks' | 'delayed'): Run =>
+  (kit, _, slot) => {
+    const { words, run, deadline } = kit
+    const { round, mutex } = roundOf(kit)
+    run(mutex.lock(slot, deadline()))
+    const number = words[ROUND.epoch]!
+    const ticket = round.ticket(number)
+    const isFirst = how === 'delayed' ? false : round.ask(number)
+    if (how === 'delayed') words[ROUND.delayed] = 1
+    mutex.unlock()
+    if (isFirst || how === 'delayed') ring(words)
+    if (how === 'kicks') return
+    const outcome = run(round.settled(ticket, deadline, expired))
+    const isDone = outcome === 'done' && load(words, ROUND.done) >= number
+    const isFailed = outcome === 'failed' && load(words, ROUND.failures) > 0
+    if (!isDone && !isFailed) fail(`told ${outcome}, done is ${words[ROUND.done]!}`)
+  }
+
+/** Runs rounds until nobody is left who could ask; the first `failures` of them fail. */
+const worker =
+  (failures: number): Run =>
+  (kit, context, slot) => {
+    const { words, run, deadline } = kit
+    const { round, mutex } = roundOf(kit)
+    let left = failures
+    for (;;) {
+      const bell = load(words, ROUND.bell)
+      while (round.isWanted || words[ROUND.delayed] === 1) {
+        run(mutex.lock(slot, deadline()))
+        words[ROUND.delayed] = 0
+        const cut = words[ROUND.epoch]!
+        words[ROUND.epoch]!++
+        mutex.unlock()
+        point(words)
+        run(mutex.lock(slot, deadline()))
+        if (left-- > 0) round.fail(cut)
+        else round.finish(cut)
+        mutex.unlock()
+        round.broadcast()
+      }
+      if (!context.serve(ROUND.bell, bell)) return
+    }
+  }
+
+const startsAtOne = ({ words }: Kit) => {
+  words[ROUND.epoch] = 1
+}
+const nothingWanted = (words: Words) =>
+  words[ROUND.want]! > words[ROUND.done]! ? [`wanted ${words[ROUND.want]!}, done ${words[ROUND.done]!}`] : []
+
+// --- the ring
+
+const RING = { tail: 0, head: 1, pushed: 2 } as const
+const POPPED = 128
+const REFUSED = 200
+
+const ringOf = ({ engine, words }: Kit, capacity = 4) => new engine.ring.Ring(words, 0, capacity, 4)
+
+/** Pushes numbered records: 16 * thread + 1, + 2, ... */
+const pushes =
+  (count: number, capacity = 4): Run =>
+  (kit, _, thread) => {
+    const records = ringOf(kit, capacity)
+    for (let i = 1; i <= count; i++) if (!records.tryPush(16 * thread + i, i, -i)) add(kit.words, REFUSED, 1)
+  }
+
+const pops =
+  (count: number): Run =>
+  (kit) => {
+    const { words, run, deadline } = kit
+    const records = ringOf(kit)
+    for (let i = 0; i < count; i++) {
+      const [id = 0, a = 0, b = 0] = run(records.pop(deadline()))
+      if ((id & 15) !== a || a + b !== 0) fail(`a torn record: ${id}, ${a}, ${b}`)
+      words[POPPED + 1 + words[POPPED]!] = id
+      words[POPPED]!++
+    }
+  }
+
+/** Each record once; of one popper, those of one pusher in their order. */
+const ringIsRight = (ids: readonly number[]) => (words: Words): string[] => {
+  const popped = [...words.subarray(POPPED + 1, POPPED + 1 + words[POPPED]!)]
+  const isOrdered = ids.length < 4 || popped.every((id, i) => !popped.slice(0, i).some((other) => other >> 4 === id >> 4 && other > id))
+  const isWhole = [...popped].sort((a, b) => a - b).join() === ids.join()
+  return isWhole && isOrdered ? [] : [`popped ${popped.join()}`]
+} // prettier-ignore
+
+const emptyRing = (kit: Kit) => {
+  ringOf(kit).init()
+}
+
+/** What was not refused is in the ring. */
+const fullRing = (kit: Kit) => (): string[] => {
+  const records = ringOf(kit, 2)
+  let count = 0
+  while (records.tryPop() !== undefined) count++
+  const refused = kit.words[REFUSED]!
+  return count + refused === 4 && count >= 2 ? [] : [`${count} in the ring, ${refused} refused`]
+} // prettier-ignore
+
+export const bodies: Readonly<Record<string, MakeBody>> = {
+  latchModes: onWords(LATCH, [reader, reader, writer], isFree),
+  latchWriters: onWords(LATCH, [writer, writer, reader], isFree),
+  latchUpgrade: onWords(LATCH, [loader, loader, loader], isLoadedOnce),
+  latchUpgradeWriter: onWords(LATCH, [loader, loader, writer], isLoadedOnce),
+  latchHandOver: onWords(LATCH, [handsOver, writer, reader], isFree),
+  condition: onWords(CONDITION, [waitsFor(1), waitsFor(1), signals], () => []),
+  conditionTwo: onWords(CONDITION, [waitsFor(1), waitsFor(2), signals, signals], () => []),
+  roundWait: onWords(ROUND, [asks('waits'), asks('waits'), worker(0)], nothingWanted, startsAtOne),
+  roundFails: onWords(ROUND, [asks('waits'), asks('waits'), worker(1)], nothingWanted, startsAtOne),
+  roundKick: onWords(ROUND, [asks('kicks'), asks('waits'), worker(0)], nothingWanted, startsAtOne),
+  roundDelayed: onWords(ROUND, [asks('delayed'), asks('waits'), worker(0)], nothingWanted, startsAtOne),
+  ring: onWords(RING, [pushes(2), pushes(2), pops(4)], ringIsRight([1, 2, 17, 18]), emptyRing),
+  ringPoppers: onWords(RING, [pushes(2), pops(1), pops(1)], ringIsRight([1, 2]), emptyRing),
+  ringFull: (engine, memory) => {
+    const body = onWords(RING, [pushes(2, 2), pushes(2, 2)], () => [], (kit) => ringOf(kit, 2).init())(engine, memory) // prettier-ignore
+    const words: Words = new Int32Array(body.memory[0]!)
+    return { ...body, verify: fullRing({ engine, words } as Kit) }
+  },
+}

@@ -1,0 +1,250 @@
+// A whole core over a few blocks, for the bodies: an arena, a device in shared memory, clients, and what has to be true
+// at the end.
+//
+// Every block begins with its number, and has a counter at two places: who changes it changes both, with a point
+// between, so that whoever sees a change half-way sees them differ.
+
+import { point } from '../atomics.js'
+import type { Body, Role } from '../body.js'
+import type { Engine } from '../engine.js'
+import { wordNames } from './word-names.js'
+import type { CacheOptions, Partition } from '#dist/shared/interface.js'
+import type { Client } from '#dist/core/client.js'
+import type { Core } from '#dist/core/core.js'
+import type { Device } from '#dist/core/device.js'
+import type { Arena } from '#dist/shared/arena.js'
+
+export const BLOCK = 512
+const NUMBER = 0
+const COUNT = 1
+const COUNT_AGAIN = BLOCK / 4 - 1
+
+/** Slots as in src/workers/attach.ts: one partition, so one writer. */
+export const OWNER_SLOT = 0
+export const FLUSH_SLOT = 1
+export const WRITER_SLOT = 2
+export const CLIENT_SLOT = 3
+
+/** Places in the notes of a body, after the number of reads of each block. */
+export const Note = { changes: 32, last: 48, buried: 64 } as const
+
+export interface TinyOptions extends Pick<CacheOptions, 'policy' | 'dirtyLimit'> {
+  readonly frames: number
+  readonly clients: number
+  /** Blocks of the partition. */
+  readonly blocks?: number
+  /** How many of them are in the cache at first: the lowest is the next victim. */
+  readonly cached?: number
+}
+
+export class Tiny {
+  readonly memory: readonly SharedArrayBuffer[]
+  readonly arena: Arena
+  readonly engine: Engine
+  readonly options: TinyOptions
+  /** The device as Int32: what was written, and what is durable. */
+  readonly written: Int32Array<SharedArrayBuffer>
+  readonly durable: Int32Array<SharedArrayBuffer>
+  /** What the body counts, see Note. */
+  readonly notes: Int32Array<SharedArrayBuffer>
+
+  constructor(engine: Engine, options: TinyOptions, memory?: readonly SharedArrayBuffer[]) {
+    const { frames, clients, blocks = 4, cached = 0, policy = 'lru2', dirtyLimit = 1 } = options
+    this.engine = engine
+    this.options = options
+    const config = engine.config.parseOptions({
+      memory: (frames + 2) * BLOCK,
+      partitions: { data: { path: 'none', blockSize: BLOCK } },
+      threads: clients,
+      policy,
+      dirtyLimit,
+    })
+    if (memory === undefined) {
+      this.arena = engine.format.formatArena(config, engine.config.geometryOf(config), [blocks], 0, 0)
+      this.memory = [this.arena.buffer, ...[blocks, blocks, 1].map((n) => new SharedArrayBuffer(n * BLOCK))]
+    } else {
+      this.arena = engine.arena.Arena.open(memory[0]!, 0, 0)
+      this.memory = memory
+    }
+    this.written = new Int32Array(this.memory[1]!)
+    this.durable = new Int32Array(this.memory[2]!)
+    this.notes = new Int32Array(this.memory[3]!)
+    if (memory !== undefined) return
+    for (let block = 0; block < blocks; block++) this.written[(block * BLOCK) / 4 + NUMBER] = block
+    this.durable.set(this.written)
+    const { slots } = this.arena.geometry
+    for (let slot = 0; slot < slots; slot++) engine.slot.attachSlot(this.arena, slot, slot + 1, slot + 1)
+    const { data } = this.client(OWNER_SLOT)
+    for (let block = 0; block < cached; block++) data.acquireSync(block, 'read').release()
+    this.notes.fill(0)
+  }
+
+  core(slot: number): Core {
+    const { core, slot: slots } = this.engine
+    return new core.Core(this.arena, new slots.ThreadSlot(this.arena, slot), {
+      names: ['data'],
+      writeOrder: ['data', 'directory'],
+      policy: this.options.policy ?? 'lru2',
+      devices: [this.#device()],
+      mayBlock: true,
+    })
+  }
+
+  client(slot: number): { core: Core; client: Client; data: Partition } {
+    const core = this.core(slot)
+    const client = new this.engine.client.Client(core)
+    return { core, client, data: client.partition('data') }
+  }
+
+  #device(): Device {
+    const { written, durable, notes, arena } = this
+    const bytes = new Uint8Array(written.buffer)
+    const readSync = (target: Uint8Array, position: number) => {
+      point(arena.words, 1)
+      notes[position / BLOCK]!++
+      target.set(bytes.subarray(position, position + target.length))
+    }
+    return {
+      readSync,
+      read: async (target, position) => readSync(target, position),
+      writeSync: (source, position) => {
+        point(arena.words, 2)
+        bytes.set(source, position)
+      },
+      syncSync: () => {
+        point(arena.words, 3)
+        durable.set(written)
+      },
+    }
+  }
+
+  /** Words whose value decides nothing in these bodies. */
+  dull(): number[] {
+    const { arena } = this
+    const { Slot, Frame } = this.engine.layout
+    const { slots } = arena.geometry
+    const words: number[] = []
+    for (let slot = 0; slot < slots; slot++) {
+      const at = arena.slotAt(slot)
+      words.push(at + Slot.inIo, at + Slot.guards, at + Slot.incarnation, at + Slot.threadId)
+      words.push(at + Slot.waitsFor, at + Slot.waitsAt, at + Slot.waitsSince)
+    }
+    for (let frame = 0; frame < arena.geometry.blocks; frame++) words.push(arena.frameAt(frame) + Frame.since)
+    for (let at = arena.notesAt; at < arena.layout.counters / 4; at++) words.push(at)
+    for (let at = arena.stallsAt; at < arena.framesAt; at++) words.push(at)
+    return words
+  }
+
+  /** Reads a block's count and sees that it is whole. @throws when it is not */
+  check(words: Int32Array, block: number): number {
+    const [number, count, again] = [words[NUMBER]!, words[COUNT]!, words[COUNT_AGAIN]!]
+    if (number !== block) throw new Error(`asked for block ${block}, got ${number}`)
+    if (count !== again) throw new Error(`block ${block} is half-changed: ${count} and ${again}`)
+    return count
+  }
+
+  /** Changes a block as every body does: its new count. */
+  bump(words: Int32Array, block: number): number {
+    const count = this.check(words, block) + 1
+    words[COUNT] = count
+    point(this.arena.words, 4)
+    words[COUNT_AGAIN] = count
+    return count
+  }
+
+  /** The count of a block as a crash would leave it. */
+  durableCount(block: number): number {
+    return this.check(this.durable.subarray((block * BLOCK) / 4, ((block + 1) * BLOCK) / 4), block)
+  }
+
+  /** Notes that a client has made a change of block 0, and what it counted. */
+  changed(client: number, count: number): void {
+    this.notes[Note.changes + client]!++
+    this.notes[Note.last + client] = count
+  }
+
+  changesOf(client: number): number {
+    return this.notes[Note.changes + client]!
+  }
+
+  /** What a client counted at its last change. */
+  lastOf(client: number): number {
+    return this.notes[Note.last + client]!
+  }
+
+  readsOf(block: number): number {
+    return this.notes[block]!
+  }
+
+  roles(clients: readonly ((client: ReturnType<Tiny['client']>, index: number) => void)[]): Role[] {
+    return clients.map((run, i) => ({
+      name: `client ${i}`,
+      isMortal: true,
+      run: () => {
+        run(this.client(CLIENT_SLOT + i), i)
+      },
+    }))
+  }
+
+  /** A body of it: every invariant has to hold at the end, and no dead thread's slot may be left. */
+  body(
+    roles: readonly Role[],
+    verify: (read: (block: number) => number, died: readonly string[]) => string[],
+  ): Body {
+    const { arena, engine } = this
+    const { Slot, SlotState } = engine.layout
+    let owner: ReturnType<Tiny['client']> | undefined
+    return {
+      memory: this.memory,
+      roles,
+      dull: this.dull(),
+      nameOf: wordNames(engine, arena),
+      verify: (died) => {
+        owner ??= this.client(OWNER_SLOT)
+        const { core, data } = owner
+        const broken = [...this.#left(), ...engine.check.checkQuiet(core)]
+        for (const name of died) {
+          const slot = CLIENT_SLOT + Number(name.split(' ')[1])
+          if (name.startsWith('client') && arena.words[arena.slotAt(slot) + Slot.state] !== SlotState.FREE)
+            broken.push(`the slot of ${name} is not free`)
+        }
+        if (broken.length > 0) return broken
+        const read = (block: number) => {
+          const guard = data.acquireSync(block, 'read', { timeoutMs: 10 })
+          try {
+            return this.check(new Int32Array(arena.buffer, guard.data.byteOffset, BLOCK / 4), block)
+          } finally {
+            guard.release()
+          }
+        }
+        try {
+          return verify(read, died)
+        } catch (error) {
+          return [String(error)]
+        }
+      },
+    }
+  }
+
+  /** What the checker would put right by taking the mutex. */
+  #left(): string[] {
+    const { arena } = this
+    const { words } = arena
+    const { Group } = this.engine.layout
+    const at = arena.groupAt(0)
+    return [
+      ...(words[at + Group.pending] === 0 ? [] : ['a release is left to others, and nobody does it']),
+      ...(words[at + Group.kicked] === 0 ? [] : ['a kick is left to others, and nobody does it']),
+    ]
+  }
+
+  /** A guard's bytes as words. */
+  words(guard: { data: Uint8Array }): Int32Array<SharedArrayBuffer> {
+    return new Int32Array(this.arena.buffer, guard.data.byteOffset, BLOCK / 4)
+  }
+}
+
+/** What a block's count may be: what the living did, and for each of the dead one more or not. */
+export function between(what: string, count: number, least: number, most: number): string[] {
+  return count >= least && count <= most ? [] : [`${what}: counted ${count}, not ${least} to ${most}`]
+}

@@ -1,0 +1,42 @@
+// Names of an arena's words, for printed schedules.
+
+import type { Engine } from '../engine.js'
+import type { Arena } from '#dist/shared/arena.js'
+
+export function wordNames({ layout }: Engine, arena: Arena): (at: number) => string {
+  const { Frame, Group, Header, Partition, Slot, Spare, GUARDS_MAX, STRIPE_WORDS } = layout
+  const { geometry } = arena
+  const fields = (what: string, start: number, struct: Readonly<Record<string, number>>, count: number) => {
+    const size = struct['WORDS']!
+    const names = Object.keys(struct).filter((name) => name !== 'WORDS')
+    return (at: number): string | undefined => {
+      if (at < start || at >= start + size * count) return undefined
+      const i = Math.floor((at - start) / size)
+      return `${what}${count > 1 ? ` ${i}` : ''}.${names.find((name) => struct[name] === (at - start) % size) ?? '?'}`
+    }
+  }
+  const items = (what: string, start: number, size: number, count: number) => (at: number) =>
+    at >= start && at < start + size * count
+      ? `${what} ${Math.floor((at - start) / size)}[${(at - start) % size}]`
+      : undefined
+  const regions = [
+    fields('header', 0, Header, 1),
+    fields('partition', arena.partitionsAt, Partition, geometry.partitions),
+    fields('group', arena.groupsAt, Group, geometry.groups),
+    items('stripe', arena.stripesAt, STRIPE_WORDS, geometry.stripes),
+    fields('slot', arena.slotsAt, Slot, geometry.slots),
+    items('journal', arena.journalsAt, GUARDS_MAX, geometry.slots),
+    fields('frame', arena.framesAt, Frame, geometry.blocks),
+    fields('spare', arena.sparesAt, Spare, geometry.spares),
+    items('head', arena.headsAt, 1, geometry.heads),
+    items('heap', arena.heapAt, 1, geometry.blocks),
+    items('plan', arena.planAt, 1, geometry.blocks),
+  ]
+  return (at) => {
+    for (const nameOf of regions) {
+      const name = nameOf(at)
+      if (name !== undefined) return name
+    }
+    return `word ${at}`
+  }
+}

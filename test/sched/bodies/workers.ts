@@ -1,0 +1,132 @@
+// The engine's own threads over a tiny arena, and who comes in their place after a death, as in src/workers/: the loops of
+// flush-worker.ts and writer-worker.ts, what adopt.ts does when a thread has ended, and what crew.ts does to replace one.
+
+import { load, wait } from '../atomics.js'
+import type { Context, Role } from '../body.js'
+import { CLIENT_SLOT, FLUSH_SLOT, Note, OWNER_SLOT, type Tiny, WRITER_SLOT } from './tiny.js'
+import type { Core } from '#dist/core/core.js'
+
+/** The flush worker as nothing but the reaper of clients; mortal itself: then its successor repairs and reaps. */
+export function reapers(tiny: Tiny): Role[] {
+  const reapUntilTheEnd = (core: Core, context: Context) => {
+    for (;;) {
+      const seen = context.dead.length
+      bury(tiny, context)
+      tiny.engine.reaper.reapDead(core)
+      if (!context.serveDeaths(seen)) return
+    }
+  }
+  return [
+    {
+      name: 'reaper',
+      isMortal: true,
+      startsOnDeath: true,
+      run: (context) => {
+        reapUntilTheEnd(tiny.core(FLUSH_SLOT), context)
+      },
+    },
+    {
+      name: 'successor',
+      startsOnDeath: true,
+      run: (context) => {
+        if (!context.serveDeathOf('reaper')) return
+        const core = takeOver(tiny)
+        tiny.engine.reaper.freeOwnMutexes(core)
+        reapUntilTheEnd(core, context)
+      },
+    },
+  ]
+}
+
+/** Flush worker and writer, both mortal; the owner's part after deaths; and who replaces the two. */
+export function crew(tiny: Tiny): Role[] {
+  const { Slot, SlotState } = tiny.engine.layout
+  const { words } = tiny.arena
+  return [
+    {
+      name: 'flusher',
+      isMortal: true,
+      run: (context) => {
+        runFlusher(tiny, context, tiny.core(FLUSH_SLOT))
+      },
+    },
+    {
+      name: 'writer',
+      isMortal: true,
+      run: (context) => {
+        runWriter(tiny, context)
+      },
+    },
+    {
+      name: 'owner',
+      startsOnDeath: true,
+      run: (context) => {
+        const core = tiny.core(OWNER_SLOT)
+        for (;;) {
+          const seen = context.dead.length
+          bury(tiny, context)
+          tiny.engine.bell.ringBell(core)
+          if (!context.serveDeaths(seen)) return
+        }
+      },
+    },
+    {
+      name: 'second flusher',
+      startsOnDeath: true,
+      run: (context) => {
+        if (context.serveDeathOf('flusher')) runFlusher(tiny, context, takeOver(tiny))
+      },
+    },
+    {
+      name: 'second writer',
+      startsOnDeath: true,
+      run: (context) => {
+        if (!context.serveDeathOf('writer')) return
+        // Not before the first one's slot is reaped.
+        const stateAt = tiny.arena.slotAt(WRITER_SLOT) + Slot.state
+        for (let state = words[stateAt]!; state !== SlotState.FREE; state = words[stateAt]!)
+          wait(words, stateAt, state, 1)
+        words[stateAt] = SlotState.LIVE
+        runWriter(tiny, context)
+      },
+    },
+  ]
+}
+
+function takeOver(tiny: Tiny): Core {
+  tiny.engine.slot.takeOverSlot(tiny.arena, FLUSH_SLOT, FLUSH_SLOT + 1)
+  return tiny.core(FLUSH_SLOT)
+}
+
+function runFlusher({ engine }: Tiny, context: Context, core: Core): void {
+  const { Header } = engine.layout
+  // A delayed kick is never due: what is flushed, a body asks for.
+  const flusher = new engine.flusher.Flusher(core, 2 ** 31 - 1, () => undefined)
+  for (;;) {
+    const bell = load(core.words, Header.bell)
+    flusher.step()
+    if (!context.serve(Header.bell, bell)) return
+  }
+}
+
+function runWriter(tiny: Tiny, context: Context): void {
+  const { JobState, Partition } = tiny.engine.layout
+  const writer = new tiny.engine.writer.Writer(tiny.core(WRITER_SLOT), 0)
+  const jobAt = tiny.arena.partitionAt(0) + Partition.job
+  for (;;) {
+    if (writer.isAsked) writer.runJob()
+    if (!context.serve(jobAt, JobState.IDLE)) return
+  }
+}
+
+/** The slots of the dead are marked. Not a part of what is explored, so without points. */
+function bury({ engine, arena, notes }: Tiny, context: Context): void {
+  const { Slot, SlotState } = engine.layout
+  for (const name of context.dead) {
+    const slot = name === 'writer' ? WRITER_SLOT : CLIENT_SLOT + Number(name.split(' ')[1])
+    // The flush worker's own slot is its successor's.
+    if (Number.isNaN(slot) || notes[Note.buried + slot] === 1) continue
+    notes[Note.buried + slot] = 1
+    arena.words[arena.slotAt(slot) + Slot.state] = SlotState.DEAD
+  }
+}

@@ -1,0 +1,18 @@
+// @deadline 3600
+// The bodies of cache.test.ts with more preemptions, and plain stores as points. The largest are cut off.
+
+import { suite } from 'uvu'
+import { mustHold } from './child.js'
+
+const cache = suite('cache, long')
+
+const BODIES = ['insert', 'insertThree', 'insertChange', 'free', 'evict', 'evict2q', 'evictAll', 'evictTwice', 'latch', 'writers', 'rewrite', 'reclass', 'discard', 'frames', 'pending', 'pendingTwo', 'round', 'roundTwo', 'classes', 'roundPending', 'roundDiscard', 'roundFlushes'] // prettier-ignore
+
+for (const name of BODIES) {
+  cache(`${name} is coherent in every schedule`, async () => {
+    await mustHold({ body: `cache.${name}`, preemptions: 3, detours: 1, max: 100_000 })
+    await mustHold({ body: `cache.${name}`, preemptions: 2, variant: 'stores', max: 100_000 })
+  })
+}
+
+cache.run()

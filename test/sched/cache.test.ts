@@ -1,0 +1,40 @@
+// The cache, by the public calls of real clients on real threads: lookups beside evictions, inserts beside inserts, changes
+// beside rounds, releases that may not wait. At the end of every schedule check() has to be [].
+
+import { suite } from 'uvu'
+import { mustHold, type Run } from './child.js'
+
+const cache = suite('cache')
+
+const RUNS: readonly Run[] = [
+  { body: 'cache.insert', preemptions: 2 },
+  { body: 'cache.insertThree', preemptions: 1 },
+  { body: 'cache.insertChange', preemptions: 2 },
+  { body: 'cache.free', preemptions: 2 },
+  { body: 'cache.evict', preemptions: 2, variant: 'stores' },
+  { body: 'cache.evict2q', preemptions: 2 },
+  { body: 'cache.evictAll', preemptions: 2 },
+  { body: 'cache.evictTwice', preemptions: 1 },
+  { body: 'cache.latch', preemptions: 2 },
+  { body: 'cache.writers', preemptions: 2, variant: 'stores' },
+  { body: 'cache.rewrite', preemptions: 2 },
+  { body: 'cache.reclass', preemptions: 2 },
+  { body: 'cache.discard', preemptions: 2 },
+  { body: 'cache.frames', preemptions: 2 },
+  { body: 'cache.pending', preemptions: 2 },
+  { body: 'cache.pendingTwo', preemptions: 1 },
+  { body: 'cache.round', preemptions: 1, detours: 1 },
+  { body: 'cache.roundTwo', preemptions: 1, detours: 0 },
+  { body: 'cache.roundPending', preemptions: 1, detours: 0 },
+  { body: 'cache.roundDiscard', preemptions: 1, detours: 0 },
+  { body: 'cache.roundFlushes', preemptions: 1, detours: 0 },
+  { body: 'cache.classes', preemptions: 1, detours: 0 },
+]
+
+for (const run of RUNS) {
+  cache(`${run.body} is coherent in every schedule`, async () => {
+    await mustHold(run)
+  })
+}
+
+cache.run()

@@ -1,0 +1,90 @@
+// The compiled engine from any folder: dist/ itself, or a copy of it that was changed (variants.ts).
+
+import type { Body, MakeBody } from './body.js'
+import type * as bellModule from '#dist/core/bell.js'
+import type * as checkModule from '#dist/core/check.js'
+import type * as clientModule from '#dist/core/client.js'
+import type * as coreModule from '#dist/core/core.js'
+import type * as flusherModule from '#dist/core/flusher.js'
+import type * as forgetModule from '#dist/core/forget.js'
+import type * as formatModule from '#dist/core/format.js'
+import type * as reaperModule from '#dist/core/reaper.js'
+import type * as releaseModule from '#dist/core/release.js'
+import type * as roundsModule from '#dist/core/rounds.js'
+import type * as writerModule from '#dist/core/writer.js'
+import type * as arenaModule from '#dist/shared/arena.js'
+import type * as conditionModule from '#dist/shared/condition.js'
+import type * as configModule from '#dist/shared/config.js'
+import type * as latchModule from '#dist/shared/latch.js'
+import type * as layoutModule from '#dist/shared/layout.js'
+import type * as mutexModule from '#dist/shared/mutex.js'
+import type * as ringModule from '#dist/shared/ring.js'
+import type * as roundModule from '#dist/shared/round.js'
+import type * as slotModule from '#dist/shared/slot.js'
+import type * as stampModule from '#dist/shared/stamp.js'
+import type * as waitModule from '#dist/shared/wait.js'
+
+export interface Engine {
+  readonly bell: typeof bellModule
+  readonly arena: typeof arenaModule
+  readonly condition: typeof conditionModule
+  readonly config: typeof configModule
+  readonly latch: typeof latchModule
+  readonly layout: typeof layoutModule
+  readonly mutex: typeof mutexModule
+  readonly ring: typeof ringModule
+  readonly round: typeof roundModule
+  readonly slot: typeof slotModule
+  readonly stamp: typeof stampModule
+  readonly wait: typeof waitModule
+  readonly check: typeof checkModule
+  readonly client: typeof clientModule
+  readonly core: typeof coreModule
+  readonly flusher: typeof flusherModule
+  readonly forget: typeof forgetModule
+  readonly format: typeof formatModule
+  readonly reaper: typeof reaperModule
+  readonly release: typeof releaseModule
+  readonly rounds: typeof roundsModule
+  readonly writer: typeof writerModule
+}
+
+const SHARED = ['arena', 'condition', 'config', 'latch', 'layout', 'mutex', 'ring', 'round', 'slot', 'stamp', 'wait'] // prettier-ignore
+const CORE = [
+  'bell',
+  'check',
+  'client',
+  'core',
+  'flusher',
+  'forget',
+  'format',
+  'reaper',
+  'release',
+  'rounds',
+  'writer',
+]
+
+async function loadEngine(dist: string): Promise<Engine> {
+  const load = async (folder: string, name: string) =>
+    [name, (await import(new URL(`${folder}/${name}.js`, dist).href)) as unknown] as const
+  const modules = [
+    ...(await Promise.all(SHARED.map((name) => load('shared', name)))),
+    ...(await Promise.all(CORE.map((name) => load('core', name)))),
+  ]
+  return Object.fromEntries(modules) as unknown as Engine
+}
+
+/** A body by its module and name, over the engine in a folder (a URL that ends with a slash). */
+export async function loadBody(
+  name: string,
+  dist: string,
+  memory?: readonly SharedArrayBuffer[],
+): Promise<Body> {
+  const [file = '', key = ''] = name.split('.')
+  const { bodies } = (await import(`./bodies/${file}.js`)) as {
+    bodies: Readonly<Record<string, MakeBody>>
+  }
+  const make = bodies[key]
+  if (make === undefined) throw new Error(`no body ${name}; there are ${Object.keys(bodies).join(', ')}`)
+  return make(await loadEngine(dist), memory)
+}

@@ -1,0 +1,238 @@
+// The explorer: runs a body under every schedule within a bound on preemptions and deaths, depth first. Each schedule
+// begins with the memory as it was at first; its threads are real ones, used again for the next. Nobody ready while
+// somebody sleeps is a deadlock. A schedule that fails can be run again from its text.
+
+import { Worker } from 'node:worker_threads'
+import { OPS } from './atomics.js'
+import { loadBody } from './engine.js'
+import { formatPicks, logText, parsePicks } from './report.js'
+import type { ThreadData } from './thread.js'
+import { At, CONTROL_BYTES, DECISIONS_MAX, Outcome, State, THREADS_MAX, Turns } from './turns.js'
+import type { Words } from '#atomics'
+import type { Body } from './body.js'
+
+export interface ExploreOptions {
+  /** Module and name, as in 'mutex.increment'. */
+  readonly body: string
+  /** The folder of the compiled code. */
+  readonly dist: string
+  /** How often a thread that could go on may be held up. */
+  readonly preemptions: number
+  /** How often somebody else than the next in turn may go on after a thread that can't; no bound without it. */
+  readonly detours?: number
+  readonly deaths?: number
+  /** How often in one schedule those asleep may look again though nobody woke them. */
+  readonly slices?: number
+  /** Only this schedule. */
+  readonly replay?: string
+  /** No more schedules than these. */
+  readonly schedulesMax?: number
+}
+
+export interface Failure {
+  readonly kind: 'deadlock' | 'error' | 'broken' | 'diverged' | 'endless' | 'stuck'
+  readonly text: string
+  /** For `replay`. */
+  readonly schedule: string
+  /** Step by step. */
+  readonly log: string
+}
+
+export interface Explored {
+  readonly schedules: number
+  readonly steps: number
+  /** The longest schedule. */
+  readonly decisionsMax: number
+  /** Schedules in which somebody went on only because a slice was over, by the wakeup that a death had kept back. */
+  readonly slices: Readonly<Record<string, number>>
+  readonly isComplete: boolean
+  readonly failure: Failure | undefined
+}
+
+/** A thread that keeps the turn for so long is in an endless loop. */
+const STUCK_MS = 60_000
+
+const KINDS = {
+  [Outcome.DEADLOCK]: 'deadlock',
+  [Outcome.ERROR]: 'error',
+  [Outcome.DIVERGED]: 'diverged',
+  [Outcome.ENDLESS]: 'endless',
+} as const
+
+export async function explore(options: ExploreOptions): Promise<Explored> {
+  const explorer = new Explorer(options, await loadBody(options.body, options.dist))
+  try {
+    return explorer.run()
+  } finally {
+    await explorer.end()
+  }
+}
+
+class Explorer {
+  readonly #options: ExploreOptions
+  readonly #body: Body
+  readonly #control: Words = new Int32Array(new SharedArrayBuffer(CONTROL_BYTES))
+  readonly #turns: Turns
+  readonly #words: Words
+  readonly #images: readonly Uint8Array[]
+  readonly #workers: readonly Worker[]
+  readonly #slices: Record<string, number> = {}
+  #picks: number[] = []
+  #counts: number[] = []
+  #schedules = 0
+  #steps = 0
+  #decisionsMax = 0
+
+  constructor(options: ExploreOptions, body: Body) {
+    const count = body.roles.length
+    if (count > THREADS_MAX) throw new Error(`${count} threads, ${THREADS_MAX} are the most`)
+    this.#options = options
+    this.#body = body
+    this.#turns = new Turns(this.#control, count, count)
+    this.#words = new Int32Array(body.memory[0]!)
+    this.#images = body.memory.map((buffer) => new Uint8Array(buffer).slice())
+    if (options.replay !== undefined) this.#picks = parsePicks(options.replay)
+    this.#workers = body.roles.map((_, me) => {
+      const { memory } = body
+      const workerData: ThreadData = {
+        body: options.body,
+        dist: options.dist,
+        control: this.#control.buffer,
+        memory,
+        me,
+      }
+      return new Worker(new URL('thread.js', import.meta.url), { workerData })
+    })
+  }
+
+  run(): Explored {
+    const { replay, schedulesMax = Infinity } = this.#options
+    for (;;) {
+      const failure = this.#runOne()
+      if (failure !== undefined) return this.#explored(false, failure)
+      if (replay !== undefined) return this.#explored(false, undefined)
+      if (!this.#advance()) return this.#explored(true, undefined)
+      if (this.#schedules >= schedulesMax) return this.#explored(false, undefined)
+    }
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.terminate()))
+  }
+
+  /** The log of the last schedule. */
+  get log(): string {
+    return logText(this.#control, this.#body)
+  }
+
+  #explored(isComplete: boolean, failure: Failure | undefined): Explored {
+    return {
+      schedules: this.#schedules,
+      steps: this.#steps,
+      decisionsMax: this.#decisionsMax,
+      slices: this.#slices,
+      isComplete,
+      failure,
+    }
+  }
+
+  #runOne(): Failure | undefined {
+    const control = this.#control
+    this.#reset()
+    this.#turns.give(this.#turns.first(this.#words))
+    if (!this.#turns.awaitTurn(STUCK_MS))
+      return this.#failure('stuck', 'a thread does not give its turn away')
+    this.#schedules++
+    this.#steps += control[At.steps]!
+    const decisions = control[At.decisions]!
+    this.#decisionsMax = Math.max(this.#decisionsMax, decisions)
+    const taken = control.slice(At.taken, At.taken + decisions)
+    // The same picks have to lead to the same choices: else something beside the schedule decides.
+    const isSame = this.#counts.every((count, i) => taken[i] !== undefined && taken[i] >>> 16 === count)
+    this.#counts = Array.from(taken, (word) => word >>> 16)
+    this.#picks = Array.from(taken, (word) => word & 0xffff)
+    const outcome = control[At.outcome]!
+    if (outcome !== Outcome.FINISHED) {
+      const failure = this.#failure(KINDS[outcome as keyof typeof KINDS], this.#textOf(outcome))
+      this.#abort()
+      return failure
+    }
+    if (!isSame) return this.#failure('diverged', 'the same picks led to other choices')
+    if (control[At.slicesUsed]! > 0) {
+      const name = this.#sliceText()
+      this.#slices[name] = (this.#slices[name] ?? 0) + 1
+    }
+    const died = this.#body.roles.filter((_, i) => this.#turns.stateOf(i) === State.DEAD)
+    const broken = this.#body.verify(died.map(({ name }) => name))
+    return broken.length > 0 ? this.#failure('broken', broken.join('\n')) : undefined
+  }
+
+  #reset(): void {
+    const { preemptions, detours = 2 ** 30, deaths = 0, slices = 0 } = this.#options
+    const control = this.#control
+    this.#images.forEach((image, i) => new Uint8Array(this.#body.memory[i]!).set(image))
+    control.fill(0, 0, At.picks)
+    control[At.preemptions] = preemptions
+    control[At.detours] = detours
+    control[At.deaths] = deaths
+    control[At.deathsAtFirst] = deaths
+    control[At.slices] = slices
+    if (this.#picks.length > DECISIONS_MAX) throw new Error('a schedule with too many decisions')
+    control.set(this.#picks, At.picks)
+    control[At.prefix] = this.#picks.length
+    this.#body.roles.forEach(({ startsOnDeath = false }, i) => {
+      this.#turns.setState(i, startsOnDeath ? State.SERVING : State.READY, -1, 0)
+    })
+  }
+
+  /** To the next schedule: the last decision that has another possibility takes it. False when there is none. */
+  #advance(): boolean {
+    let last = this.#picks.length - 1
+    while (last >= 0 && this.#picks[last]! + 1 >= this.#counts[last]!) last--
+    if (last < 0) return false
+    this.#picks = [...this.#picks.slice(0, last), this.#picks[last]! + 1]
+    this.#counts = this.#counts.slice(0, last + 1)
+    return true
+  }
+
+  /** Lets every thread that is not through leave its body. */
+  #abort(): void {
+    this.#control[At.isAborting] = 1
+    this.#body.roles.forEach((_, thread) => {
+      if (this.#turns.stateOf(thread) >= State.DONE) return
+      this.#turns.give(thread)
+      this.#turns.awaitTurn(STUCK_MS)
+    })
+  }
+
+  /** What a dead thread did not do any more, and what was slept on until a slice was over; without numbers. */
+  #sliceText(): string {
+    const control = this.#control
+    const { nameOf = String } = this.#body
+    const plain = (at: number) => nameOf(at).replace(/ \d+|\[\d+\]/g, '')
+    const death =
+      control[At.died] === 0
+        ? 'nobody died'
+        : `no ${OPS[control[At.deathOp]!]!} of ${plain(control[At.deathAt]!)}`
+    return `${death}: ${plain(control[At.sliceWord]!)}`
+  }
+
+  #textOf(outcome: number): string {
+    const control = this.#control
+    const { roles, nameOf = String } = this.#body
+    if (outcome === Outcome.DEADLOCK) {
+      const asleep = roles.flatMap(({ name }, i) => {
+        const { at, value } = this.#turns.waitOf(i)
+        return this.#turns.stateOf(i) === State.SLEEPING ? [`${name} sleeps on ${nameOf(at)} = 0x${value.toString(16)}, which is 0x${this.#words[at]!.toString(16)}`] : []
+      }) // prettier-ignore
+      return `nobody is ready: ${asleep.join('; ')}`
+    }
+    if (outcome === Outcome.ENDLESS) return 'the threads go on for ever'
+    const text = new Uint8Array(control.buffer, At.text * 4, control[At.textLength]).slice()
+    return `${roles[control[At.outcomeThread]!]?.name ?? 'the explorer'}: ${new TextDecoder().decode(text)}`
+  }
+
+  #failure(kind: Failure['kind'], text: string): Failure {
+    return { kind, text, schedule: formatPicks(this.#picks), log: this.log }
+  }
+}

@@ -1,0 +1,41 @@
+// The explorer finds what it is for: each of these mistakes, put into a copy of the compiled code, fails its body.
+
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { exploreInChild } from './child.js'
+import { MISTAKES } from './mistakes.js'
+import { unexplainedSlices } from './slices.js'
+
+const mistakes = suite('mistakes')
+
+for (const [name, mistake] of Object.entries(MISTAKES)) {
+  mistakes(`found: ${mistake.what}`, async () => {
+    const { body, preemptions, detours = 9, deaths = 0, needsStores = false } = mistake
+    const variant = needsStores ? `stores+${name}` : name
+    const found = await exploreInChild({
+      body,
+      preemptions,
+      detours,
+      deaths,
+      slices: deaths === 0 ? 0 : 9,
+      variant,
+    })
+    const unexplained = unexplainedSlices(found.slices)
+    assert.ok(
+      found.failure !== undefined || unexplained.length > 0,
+      `${name} was not found in ${found.schedules} schedules`,
+    )
+    console.log(`\n# ${name}: ${found.failure?.kind ?? unexplained[0]!}, schedule ${found.schedules}`)
+  })
+}
+
+mistakes('a printed schedule fails in the same way when it is run again', async () => {
+  const run = { body: 'mutex.two', preemptions: 1, variant: 'mutex-no-notify' }
+  const first = await exploreInChild(run)
+  assert.is(first.failure?.kind, 'deadlock')
+  const again = await exploreInChild({ ...run, replay: first.failure?.schedule ?? '' })
+  assert.is(again.schedules, 1)
+  assert.equal(again.failure, first.failure)
+})
+
+mistakes.run()

@@ -1,0 +1,211 @@
+// Mistakes that the explorer has to find: each is a change of the compiled code, with the body that shows it and the
+// bounds within which it does.
+
+export interface Edit {
+  readonly file: string
+  /** Must be there exactly once. */
+  readonly from: string
+  readonly to: string
+}
+
+export interface Mistake {
+  readonly what: string
+  readonly body: string
+  readonly preemptions: number
+  readonly detours?: number
+  readonly deaths?: number
+  /** Whether plain stores have to be places to die. */
+  readonly needsStores?: boolean
+  readonly edits: readonly Edit[]
+}
+
+const NO_POLICY_LOCK: readonly Edit[] = [
+  {
+    file: 'core/frames.js',
+    from: 'if (!policyMutex.tryLock(slot.index)) yield* policyMutex.lock(slot.index, deadline);\n      const frame = chooseFrame(core, partition, block);\n      policyMutex.unlock();',
+    to: 'const frame = chooseFrame(core, partition, block);',
+  },
+]
+
+export const MISTAKES: Readonly<Record<string, Mistake>> = {
+  'mutex-no-notify': {
+    what: 'unlock does not wake: a lost wakeup',
+    body: 'mutex.two',
+    preemptions: 1,
+    edits: [
+      {
+        file: 'shared/mutex.js',
+        from: 'if ((exchange(this.words, this.at, 0) & CONTENDED) !== 0) notify(this.words, this.at);',
+        to: 'exchange(this.words, this.at, 0);',
+      },
+    ],
+  },
+  'mutex-lock-by-load': {
+    what: 'the mutex is taken by a load and a store',
+    body: 'mutex.two',
+    preemptions: 2,
+    edits: [
+      {
+        file: 'shared/mutex.js',
+        from: 'if (this.words[this.at] === 0 && compareExchange(this.words, this.at, 0, slot + 1) === 0) {',
+        to: 'if (load(this.words, this.at) === 0 && (exchange(this.words, this.at, slot + 1), true)) {',
+      },
+    ],
+  },
+  'condition-looks-first': {
+    what: 'a wait looks before it says so: the signal in between is lost',
+    body: 'primitives.condition',
+    preemptions: 1,
+    edits: [
+      {
+        file: 'shared/condition.js',
+        from: 'const epoch = this.enter();\n      const value = ready();',
+        to: 'const value = ready();\n      const epoch = this.enter();',
+      },
+    ],
+  },
+  'downgrade-no-notify': {
+    what: 'from alone to a pin without waking',
+    body: 'primitives.latchUpgrade',
+    preemptions: 1,
+    edits: [
+      {
+        file: 'shared/latch.js',
+        from: 'if (seen === word) break;\n    word = seen;\n  }\n  if ((word & WAITS) !== 0) notify(words, at);',
+        to: 'if (seen === word) break;\n    word = seen;\n  }',
+      },
+    ],
+  },
+  'no-identity': {
+    what: 'the name is not looked at again after the pin',
+    body: 'cache.evict',
+    preemptions: 1,
+    edits: [
+      {
+        file: 'core/hit.js',
+        from: 'if (isNamed(core, at, partition, low, high) && (words[at + Frame.state] & ABSENT) === 0) return true;',
+        to: 'return true;',
+      },
+    ],
+  },
+  'no-second-look': {
+    what: 'a block is hung in without another look',
+    body: 'cache.insert',
+    preemptions: 1,
+    edits: [
+      {
+        file: 'core/frames.js',
+        from: 'const isFirst = findUnderStripe(core, head, partition, low, high) < 0;',
+        to: 'const isFirst = true;',
+      },
+    ],
+  },
+  'free-list-race': {
+    what: 'a frame is taken without the policy mutex',
+    body: 'cache.free',
+    preemptions: 1,
+    edits: NO_POLICY_LOCK,
+  },
+  'pending-not-looked-after': {
+    what: 'who unlocks a round mutex does not look what was left meanwhile',
+    body: 'cache.pending',
+    preemptions: 1,
+    edits: [
+      {
+        file: 'core/rounds.js',
+        from: 'if (load(core.words, at + Group.pending) === 0 && load(core.words, at + Group.kicked) === 0) return;',
+        to: 'if (at > 0) return;',
+      },
+    ],
+  },
+  'clean-beyond-cut': {
+    what: 'the round makes a frame clean that was changed after its cut',
+    body: 'cache.roundFlushes',
+    preemptions: 1,
+    detours: 1,
+    edits: [
+      {
+        file: 'core/writeback.js',
+        from: 'if (isOwed(load(core.words, stateAt), cut)) and(core.words, stateAt, ~CLASS_MASK);',
+        to: 'and(core.words, stateAt, ~CLASS_MASK);',
+      },
+    ],
+  },
+  'condition-flag-first': {
+    what: 'a wait says so before it reads the epoch: a signal in between takes the flag away',
+    body: 'primitives.conditionTwo',
+    preemptions: 2,
+    edits: [
+      {
+        file: 'shared/condition.js',
+        from: 'const epoch = load(this.words, this.#epochAt);\n    store(this.words, this.#waitersAt, 1);\n    return epoch;',
+        to: 'store(this.words, this.#waitersAt, 1);\n    return load(this.words, this.#epochAt);',
+      },
+    ],
+  },
+  'journal-late': {
+    what: 'a pin is journaled after it is taken: a death in between leaves it for ever',
+    body: 'cache.latch',
+    preemptions: 0,
+    deaths: 1,
+    needsStores: true,
+    edits: [
+      {
+        file: 'core/hit.js',
+        from: 'words[entry] = frame << 2 | JOURNAL.TAKING;',
+        to: '',
+      },
+    ],
+  },
+  'reap-forgets-early': {
+    what: 'the reaper clears a journal entry before the pins are counted out, and dies in between',
+    body: 'cache.latch',
+    preemptions: 0,
+    deaths: 2,
+    needsStores: true,
+    edits: [
+      { file: 'core/reaper.js', from: '    words[at] = JOURNAL.FREE;\n', to: '' },
+      {
+        file: 'core/reaper.js',
+        from: '    freeze(words, latchAt);\n',
+        to: '    words[at] = JOURNAL.FREE;\n    freeze(words, latchAt);\n',
+      },
+    ],
+  },
+  'reap-no-wake': {
+    what: 'the reaper thaws without waking',
+    body: 'cache.latch',
+    preemptions: 0,
+    deaths: 1,
+    edits: [
+      {
+        file: 'shared/latch.js',
+        from: 'word & ~(PINS | FROZEN | WAITS) | pins) !== word) return false;\n  notify(words, at);',
+        to: 'word & ~(PINS | FROZEN | WAITS) | pins) !== word) return false;',
+      },
+    ],
+  },
+  'undo-before-commit': {
+    what: 'the image of before is given away before the change is made: a death in between loses it',
+    body: 'cache.rewrite',
+    preemptions: 0,
+    deaths: 1,
+    needsStores: true,
+    edits: [
+      {
+        file: 'core/images.js',
+        from: '  store(words, at + Frame.state, stampOf(words[groupAt + Group.epoch], writeClass));\n  disposeUndo(core, group, frame);',
+        to: '  disposeUndo(core, group, frame);\n  store(words, at + Frame.state, stampOf(words[groupAt + Group.epoch], writeClass));',
+      },
+    ],
+  },
+  'settling-not-anchored': {
+    what: 'releases taken off the stack are kept by their settler alone, who dies',
+    body: 'cache.pending',
+    preemptions: 1,
+    detours: 1,
+    deaths: 1,
+    needsStores: true,
+    edits: [{ file: 'core/pending.js', from: '    words[at + Group.settling] = head;\n', to: '' }],
+  },
+}

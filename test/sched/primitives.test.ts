@@ -1,0 +1,33 @@
+// Mutex, latch, condition, round and ring: every schedule within a bound on preemptions, on real threads.
+
+import { suite } from 'uvu'
+import { mustHold } from './child.js'
+
+const primitives = suite('primitives')
+
+const BODIES: readonly (readonly [string, number])[] = [
+  ['mutex.two', 3],
+  ['mutex.three', 2],
+  ['primitives.latchModes', 2],
+  ['primitives.latchWriters', 2],
+  ['primitives.latchUpgrade', 2],
+  ['primitives.latchUpgradeWriter', 2],
+  ['primitives.latchHandOver', 2],
+  ['primitives.condition', 3],
+  ['primitives.conditionTwo', 2],
+  ['primitives.roundWait', 1],
+  ['primitives.roundFails', 1],
+  ['primitives.roundKick', 2],
+  ['primitives.roundDelayed', 1],
+  ['primitives.ring', 2],
+  ['primitives.ringPoppers', 2],
+  ['primitives.ringFull', 3],
+]
+
+for (const [body, preemptions] of BODIES) {
+  primitives(`${body}: nobody is in beside a writer, no wakeup is lost`, async () => {
+    await mustHold({ body, preemptions })
+  })
+}
+
+primitives.run()

@@ -1,0 +1,83 @@
+// A driven thread: runs its role of a body again and again, each time when the explorer gives it the turn.
+
+import { workerData } from 'node:worker_threads'
+import { drive, type Driver } from './atomics.js'
+import { type Body, Context, type Role } from './body.js'
+import { loadBody } from './engine.js'
+import { At, Outcome, State, Turns } from './turns.js'
+import type { Words } from '#atomics'
+
+export interface ThreadData {
+  readonly body: string
+  readonly dist: string
+  readonly control: SharedArrayBuffer
+  readonly memory: readonly SharedArrayBuffer[]
+  readonly me: number
+}
+
+const data = workerData as ThreadData
+const body = await loadBody(data.body, data.dist, data.memory)
+const role = body.roles[data.me]!
+const words: Words = new Int32Array(data.memory[0]!)
+const turns = new Turns(new Int32Array(data.control), data.me, body.roles.length)
+const driver = driverOf(body, role)
+
+for (;;) {
+  turns.awaitTurn()
+  turns.begin()
+  runOnce()
+}
+
+function runOnce(): void {
+  let state: number = State.DONE
+  drive(driver.driver)
+  try {
+    const hasBegun = !role.startsOnDeath || turns.control[At.isEnding] === 0
+    if (hasBegun && turns.control[At.isAborting] === 0) role.run(new Context(turns, body.roles, words))
+  } catch (error) {
+    if (!turns.isDead && turns.control[At.isAborting] === 0)
+      turns.stop(Outcome.ERROR, error instanceof Error ? (error.stack ?? error.message) : String(error))
+  }
+  drive(undefined)
+  if (turns.isDead) {
+    driver.restore()
+    state = State.DEAD
+  }
+  try {
+    turns.finish(words, state)
+  } catch {
+    // The schedule was given up while it looked for who is next.
+    turns.give(body.roles.length)
+  }
+}
+
+/** The driver of this thread; `restore` takes back what it did to the memory after it died. */
+function driverOf({ memory, dull = [] }: Body, { isMortal = false }: Role) {
+  const isDull = new Set(dull)
+  const images = memory.map((buffer) => new Uint8Array(buffer.byteLength))
+  const keep = () => images.forEach((image, i) => image.set(new Uint8Array(memory[i]!)))
+  const restore = () => images.forEach((image, i) => new Uint8Array(memory[i]!).set(image))
+  const assertOurs = (of: Words) => {
+    if (of.buffer !== memory[0]) throw new Error('a driven thread uses words of a foreign buffer')
+  }
+  const here: Driver = {
+    point: (op, of, at, value) => {
+      assertOurs(of)
+      if (isDull.has(at)) turns.assertRunning()
+      else turns.point(op, words, at, value, isMortal, keep)
+    },
+    wait: (of, at, value, timeoutMs) => {
+      assertOurs(of)
+      turns.point('wait', words, at, value, isMortal, keep)
+      return turns.sleep(words, at, value, timeoutMs)
+    },
+    notify: (of, at) => {
+      assertOurs(of)
+      turns.assertRunning()
+      // With nobody asleep it changes nothing, and is no point.
+      if (turns.isSleptOn(at)) turns.point('notify', words, at, 0, isMortal, keep)
+      return turns.wake(at)
+    },
+  }
+  return { driver: here, restore }
+}

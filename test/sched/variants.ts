@@ -1,0 +1,66 @@
+// Copies of the compiled code with something changed in them: a seeded mistake that the explorer has to find, or a point
+// before every plain store to the shared words. Each is a package of its own below build/variants/, so that its `#atomics` is
+// the scheduler's as well.
+
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { MISTAKES } from './mistakes.js'
+import { withPlainPoints } from './plain-points.js'
+
+const root = fileURLToPath(new URL('../../../', import.meta.url))
+
+export interface Variant {
+  /** The folder of the code, as a URL that ends with a slash. */
+  readonly dist: string
+  remove(): void
+}
+
+/**
+ * The code to explore: '' is dist/ itself, 'stores' has points before plain stores, and a mistake's name has that
+ * mistake; 'stores+NAME' has both.
+ */
+export function prepareVariant(name: string): Variant {
+  if (name === '') return { dist: pathToFileURL(join(root, 'dist/')).href, remove: () => undefined }
+  const parts = name.split('+')
+  // With the process's number: two runs at the same time must not meet.
+  const folder = join(root, 'build', 'variants', `${name}.${process.pid}`)
+  rmSync(folder, { recursive: true, force: true })
+  for (const part of ['shared', 'core'])
+    cpSync(join(root, 'dist', part), join(folder, 'dist', part), {
+      recursive: true,
+      filter: (path) => !path.endsWith('.d.ts'),
+    })
+  for (const part of parts) if (part !== 'stores') applyMistake(folder, part)
+  if (parts.includes('stores')) withPlainPoints(join(folder, 'dist'))
+  writeFileSync(
+    join(folder, 'package.json'),
+    JSON.stringify({ type: 'module', imports: { '#atomics': './atomics.js' } }),
+  )
+  const atomics = pathToFileURL(join(root, 'build/test/sched/atomics.js')).href
+  mkdirSync(dirname(folder), { recursive: true })
+  writeFileSync(join(folder, 'atomics.js'), `export * from '${atomics}'\n`)
+  return {
+    dist: pathToFileURL(join(folder, 'dist/')).href,
+    remove: () => {
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Each text to be replaced must be there exactly once, or the mistake is no longer the one that was meant. */
+function applyMistake(folder: string, name: string): void {
+  const mistake = MISTAKES[name]
+  if (mistake === undefined)
+    throw new Error(`no mistake ${name}; there are ${Object.keys(MISTAKES).join(', ')}`)
+  for (const { file, from, to } of mistake.edits) {
+    const path = join(folder, 'dist', file)
+    const text = readFileSync(path, 'utf8')
+    const times = text.split(from).length - 1
+    if (times !== 1) throw new Error(`mistake ${name}: its text is ${times} times in ${file}`)
+    writeFileSync(
+      path,
+      text.replace(from, () => to),
+    )
+  }
+}
