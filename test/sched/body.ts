@@ -2,7 +2,7 @@
 
 import type { Engine } from './engine.js'
 import type { Turns } from './turns.js'
-import { DEATHS, State } from './turns.js'
+import { DEATHS, State } from './control.js'
 import type { Words } from '#atomics'
 
 export interface Role {

@@ -2,7 +2,7 @@
 
 import { OPS } from './atomics.js'
 import type { Body } from './body.js'
-import { At } from './turns.js'
+import { At } from './control.js'
 import type { Words } from '#atomics'
 
 /** Picks as `0x12 1 0x3 2`: runs of the same pick are counted, plain picks at the end are left away. */

@@ -4,7 +4,8 @@ import { workerData } from 'node:worker_threads'
 import { drive, type Driver } from './atomics.js'
 import { type Body, Context, type Role } from './body.js'
 import { loadBody } from './engine.js'
-import { At, Outcome, State, Turns } from './turns.js'
+import { At, Outcome, State } from './control.js'
+import { Turns } from './turns.js'
 import type { Words } from '#atomics'
 
 export interface ThreadData {

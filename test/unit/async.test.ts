@@ -127,7 +127,7 @@ function show(name: string, histogram: IntervalHistogram): void {
   histogram.disable()
   const ms = (nanoseconds: number) => (nanoseconds / 1e6).toFixed(1)
   const [p50, p99, max] = [histogram.percentile(50), histogram.percentile(99), histogram.max].map(ms)
-  console.log(`# event loop, a 5 ms timer came after, ms: ${name}: p50 ${p50!}, p99 ${p99!}, max ${max!}`)
+  console.log(`\n# event loop, a 5 ms timer came after, ms: ${name}: p50 ${p50!}, p99 ${p99!}, max ${max!}`)
 }
 
 test('a mixed load, on the owner’s thread and in a worker that may not block', () =>
