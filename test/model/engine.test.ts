@@ -6,6 +6,7 @@ import { test } from 'uvu'
 import { type Command, engineCommands, type Setup, setups } from './commands.js'
 import { Interpreter } from './interpreter.js'
 import { RealDriver } from './real-driver.js'
+import { engineRegressions } from './regressions.js'
 import { report } from './report.js'
 
 const runs = Number(process.env['DCACHE_MODEL_RUNS'] ?? 25)
@@ -21,6 +22,8 @@ async function run(setup: Setup, commands: readonly Command[]): Promise<void> {
     interpreter.letGo()
   }
 }
+
+for (const { name, setup, commands } of engineRegressions) test(name, () => run(setup, commands))
 
 test(`${runs} random runs of an engine with workers`, async () => {
   const commands = fc.array(engineCommands, { maxLength: 100, size: 'max' })

@@ -56,6 +56,9 @@ export interface HistoryPartition {
 
 export const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0
 
+/** A copy: `slice` of a Buffer, such as a file gives, is a view of the same bytes. */
+const copyOf = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes)
+
 /** A short form of a block's contents, for messages: how it begins, and a digest of all of it. */
 function brief(bytes: Uint8Array): string {
   const start = Buffer.from(bytes.subarray(0, 4)).toString('hex')
@@ -110,7 +113,7 @@ export class History {
   release(partition: number, block: number, bytes: Uint8Array, writeClass: number): void {
     const history = this.#at(partition, block)
     history.isUncertain = false
-    history.versions.push({ bytes: bytes.slice(), order: ++this.#order, writeClass, isForgotten: false })
+    history.versions.push({ bytes: copyOf(bytes), order: ++this.#order, writeClass, isForgotten: false })
   }
 
   /** The block no longer matters: it is what the cache or the device has. */
@@ -203,7 +206,7 @@ export class History {
   /** From here on the block has these contents, which nobody owes to anybody. */
   #settle(history: BlockHistory, bytes: Uint8Array): void {
     history.isUncertain = false
-    history.versions.push({ bytes: bytes.slice(), order: ++this.#order, writeClass: -1, isForgotten: true })
+    history.versions.push({ bytes: copyOf(bytes), order: ++this.#order, writeClass: -1, isForgotten: true })
   }
 
   /** Every earlier change of an earlier class in the group is durable. */

@@ -88,3 +88,17 @@ export const regressions: readonly Regression[] = [
     ],
   },
 ]
+
+/** The same for the engine with workers. */
+export const engineRegressions: readonly Regression[] = [
+  {
+    name: 'what a file showed on reopening is another version than what is written next',
+    setup,
+    commands: [
+      { op: 'forget', partition: 1, block: 0, count: 1 },
+      { op: 'reopen' },
+      write(1, 0, 1),
+      { op: 'forget', partition: 1, block: 0, count: 1 },
+    ],
+  },
+]
