@@ -96,7 +96,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
   },
   'copy-no-latch': {
     what: 'a copy does not see that somebody is in alone',
-    body: 'cache.copyEvict',
+    body: 'cache.copyChange',
     preemptions: 2,
     edits: [
       {
