@@ -61,7 +61,7 @@ export function loadCommand(): Command {
         "--seconds or --ops; with --reads 1 the hit ratio is the policy's on this trace",
     ) // prettier-ignore
     .option('--memory <size>', 'memory of the cache', '64MiB')
-    .addOption(new Option('--policy <name>', 'victim choice').choices(['lru2', '2q']).default('lru2'))
+    .addOption(new Option('--policy <name>', 'victim choice').choices(['lru2', '2q']).default('2q'))
     .option('--seed <number>', 'of all random numbers', settings.whole(0, 2 ** 32 - 1), 1)
     .option('--json', 'print one JSON object on stdout, and the progress on stderr', false)
     .addHelpText(

@@ -16,14 +16,14 @@
  */
 import { store } from '#atomics'
 import { CacheError } from '../shared/errors.js'
-import { downgrade, tryLatch } from '../shared/latch.js'
+import { downgrade } from '../shared/latch.js'
 import { Frame } from '../shared/layout.js'
 import { clockMs, COUNTER, JOURNAL } from '../shared/slot.js'
 import { ABSENT, CLASS_MASK } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/struct.js'
 import { TRACE } from '../shared/trace.js'
 import type { Slow } from '../shared/wait.js'
-import { type Core, leave } from './core.js'
+import { type Core, enter, leave } from './core.js'
 import { find, findSurely, isNamed } from './directory.js'
 import { insertFrame, makeAbsent, takeFrame } from './frames.js'
 import { isFull, pinNamed } from './hit.js'
@@ -36,13 +36,13 @@ import { holdsPin, type ImageWait, takeImage, waitedForLimit, waitForLatch, wait
  * @throws ERR_DCACHE_READ_FAILED, _TIMEOUT, _EXHAUSTED, _FENCED, _DEADLOCK, _CLOSED; nothing is held then
  */
 export function* acquireSlow(core: Core, request: Request): Slow<FrameIndex> {
-  const { words, arena, slot } = core
-  const { partition, low, high, mode, entry, deadline } = request
+  const { words, arena } = core
+  const { place, low, mode, entry, deadline } = request
   let missedAtMs = -1
   for (;;) {
     core.assertOpen()
-    let frame = find(core, partition.index, low, high)
-    if (frame < 0) frame = yield* findSurely(core, partition.index, low, high, deadline)
+    let frame = find(core, place, low)
+    if (frame < 0) frame = yield* findSurely(core, place, low, deadline)
     const stateAt = frame < 0 ? -1 : arena.frameAt(frame) + Frame.state
     if (mode !== 'read' && (stateAt < 0 || (words[stateAt]! & CLASS_MASK) === 0)) {
       if (yield* waitedForLimit(core, request)) continue
@@ -50,22 +50,22 @@ export function* acquireSlow(core: Core, request: Request): Slow<FrameIndex> {
     if (frame < 0 || (words[stateAt]! & ABSENT) !== 0)
       missedAtMs = missedAtMs < 0 ? performance.now() : missedAtMs
     if (frame < 0) {
-      frame = yield* takeFrame(core, partition.index, request.block, deadline)
-      if (!(yield* insertFrame(core, frame, partition.index, low, high, deadline))) continue
+      frame = yield* takeFrame(core, place, low, deadline)
+      if (!(yield* insertFrame(core, frame, place, low, deadline))) continue
     } else {
       if (mode === 'read' && (words[stateAt]! & ABSENT) === 0) {
-        if (pinNamed(core, frame, partition.index, low, high, entry, holdsPin(core, frame))) {
+        if (pinNamed(core, frame, place, low, entry, holdsPin(core, frame))) {
           countLookup(core, frame, missedAtMs)
           return frame
         }
         yield* waitForLatch(core, request, frame)
         continue
       }
-      if (!tryLatch(words, arena.frameAt(frame) + Frame.latch, slot.index)) {
+      if (!enter(core, frame)) {
         yield* waitForLatch(core, request, frame)
         continue
       }
-      if (!isNamed(core, arena.frameAt(frame), partition.index, low, high)) {
+      if (!isNamed(core, arena.frameAt(frame), place, low)) {
         leave(core, frame)
         continue
       }

@@ -11,13 +11,13 @@
  *   L2  an exclusive latch is a live slot's
  */
 import { load } from '#atomics'
-import { FROZEN, pinsOf, tryLatch, writerOf } from '../shared/latch.js'
+import { FROZEN, pinsOf, writerOf } from '../shared/latch.js'
 import { Frame, Group, Header, Slot, SlotState, Spare } from '../shared/layout.js'
 import type { Mutex } from '../shared/mutex.js'
 import { journaledPins } from '../shared/slot.js'
 import { ABSENT, CHANGING, epochOf, isAfter } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/struct.js'
-import { type Core, leave } from './core.js'
+import { type Core, enter, leave, partitionOf } from './core.js'
 import { findUnderStripe, headOf, stripeOf } from './directory.js'
 import { isClean } from './frames.js'
 import { imageStamps, LIST_END } from './images.js'
@@ -74,7 +74,7 @@ function checkFreeListAndPolicy(core: Core, broken: string[]): Uint8Array {
       link !== 0;
       link = words[arena.frameAt(link - 1) + Frame.policySlot]!
     ) {
-      if (words[arena.frameAt(link - 1) + Frame.partition] !== 0)
+      if (words[arena.frameAt(link - 1) + Frame.place] !== 0)
         broken.push(`F1 frame ${link - 1}: free, but has a name`)
       free[link - 1] = 1
       if (++length > arena.geometry.blocks) {
@@ -101,7 +101,7 @@ function checkChains(core: Core, broken: string[]): void {
           link !== 0;
           link = words[arena.frameAt(link - 1) + Frame.next]!
         ) {
-          if (words[arena.frameAt(link - 1) + Frame.partition] === 0)
+          if (words[arena.frameAt(link - 1) + Frame.place] === 0)
             broken.push(`D2 frame ${link - 1}: in chain ${head} without a name`)
           else if (headOf(core, link - 1) !== head)
             broken.push(`D2 frame ${link - 1}: in chain ${head}, hashes to ${headOf(core, link - 1)}`)
@@ -119,7 +119,7 @@ function checkChains(core: Core, broken: string[]): void {
 function looksMisplaced(core: Core, frame: FrameIndex, free: Uint8Array): boolean {
   const at = core.arena.frameAt(frame)
   const { words } = core
-  if (words[at + Frame.partition] === 0) return free[frame] === 0
+  if (words[at + Frame.place] === 0) return free[frame] === 0
   return (
     words[core.arena.headsAt + headOf(core, frame)] !== frame + 1 ||
     (isClean(core, at) && !core.policy.has(frame))
@@ -128,11 +128,11 @@ function looksMisplaced(core: Core, frame: FrameIndex, free: Uint8Array): boolea
 
 /** Where a frame nobody is in belongs, and whether it is there. */
 function checkPlace(core: Core, frame: FrameIndex, broken: string[]): void {
-  const { words, arena, slot, policyMutex } = core
+  const { words, arena, policyMutex } = core
   const at = arena.frameAt(frame)
-  if (!tryLatch(words, at + Frame.latch, slot.index)) return
+  if (!enter(core, frame)) return
   try {
-    if (words[at + Frame.partition] === 0) {
+    if (words[at + Frame.place] === 0) {
       withMutex(core, policyMutex, broken, () => {
         let link = words[Header.freeHead]!
         for (let left = arena.geometry.blocks; link !== 0 && link !== frame + 1 && left > 0; left--) {
@@ -145,12 +145,7 @@ function checkPlace(core: Core, frame: FrameIndex, broken: string[]): void {
     }
     const head = headOf(core, frame)
     withMutex(core, stripeOf(core, head), broken, () => {
-      const [partition, low, high] = [
-        words[at + Frame.partition]! - 1,
-        words[at + Frame.blockLow]!,
-        words[at + Frame.blockHigh]!,
-      ]
-      const found = findUnderStripe(core, head, partition, low, high)
+      const found = findUnderStripe(core, head, words[at + Frame.place]!, words[at + Frame.blockLow]!)
       if (found !== frame)
         broken.push(
           `D1 ${core.describe(frame)}: its chain has ${found < 0 ? 'no frame' : `frame ${found}`} for it, not frame ${frame}`,
@@ -172,7 +167,7 @@ function isStray(core: Core, frame: FrameIndex): boolean {
   const { words, arena, partitions } = core
   const at = arena.frameAt(frame)
   if (!isClean(core, at) || (load(words, at + Frame.state) & ABSENT) !== 0) return false
-  const { group } = partitions[words[at + Frame.partition]! - 1]!
+  const { group } = partitions[partitionOf(words, at)]!
   return load(words, arena.groupAt(group) + Group.cut) === 0 && !core.policy.has(frame)
 }
 
@@ -216,7 +211,7 @@ function checkGroup(core: Core, group: number, broken: string[]): void {
     for (let link = words[at + Group.spareHead]!; link !== 0 && !owners.has(link - 1); link = words[arena.spareAt(link - 1) + Spare.next]!) own(link, 'the free list')
     for (let frame = 0; frame < arena.geometry.blocks; frame++) {
       const frameAt = arena.frameAt(frame)
-      if (words[frameAt + Frame.partition] === 0 || core.partitions[words[frameAt + Frame.partition]! - 1]!.group !== group) continue
+      if (words[frameAt + Frame.place] === 0 || core.partitions[partitionOf(words, frameAt)]!.group !== group) continue
       const stamps = imageStamps(core, frame)
       if (stamps.length > 0 && !listed.has(frame)) broken.push(`W1 ${core.describe(frame)}: owes an image, is not in the dirty list`)
       if (stamps.length === 0 && words[frameAt + Frame.aside] === 0 && listed.has(frame)) broken.push(`W1 ${core.describe(frame)}: owes nothing, is in the dirty list`)

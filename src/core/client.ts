@@ -4,13 +4,13 @@
 import { show } from '../shared/config.js'
 import { CacheError } from '../shared/errors.js'
 import type { CacheClient, CacheStats, FlushScope, Holder, TraceRecord } from '../shared/interface.js'
-import { Frame, Slot } from '../shared/layout.js'
+import { Slot } from '../shared/layout.js'
 import { detachSlot } from '../shared/slot.js'
 import type { FrameIndex } from '../shared/struct.js'
 import { readTrace, TRACE } from '../shared/trace.js'
 import { runAsync, runSync } from '../shared/wait.js'
 import { check } from './check.js'
-import { blockOf, type Core } from './core.js'
+import { blockOf, type Core, partitionOf } from './core.js'
 import { PartitionClient } from './partition.js'
 import { assertBlocks } from './ranges.js'
 import { flush, type FlushTarget, kick } from './rounds.js'
@@ -118,7 +118,7 @@ export class Client implements CacheClient {
     const covers = (frame: FrameIndex): boolean => {
       const at = arena.frameAt(frame)
       const block = blockOf(words, at)
-      return words[at + Frame.partition] === view.index + 1 && block >= first && block < first + count
+      return partitionOf(words, at) === view.index && block >= first && block < first + count
     }
     return [{ group: view.group, covers }]
   }

@@ -7,10 +7,11 @@ import type { Arena } from '../shared/arena.js'
 import { Condition } from '../shared/condition.js'
 import { CacheError } from '../shared/errors.js'
 import { EngineState, Frame, Group, Header, Partition } from '../shared/layout.js'
+import { blockIn, partitionIn } from '../shared/name.js'
 import { Mutex, RANK } from '../shared/mutex.js'
 import { Round } from '../shared/round.js'
 import type { ThreadSlot } from '../shared/slot.js'
-import { unlatch } from '../shared/latch.js'
+import { tryLatch, unlatch } from '../shared/latch.js'
 import type { FrameIndex } from '../shared/struct.js'
 import { Tracer } from '../shared/trace.js'
 import type { Device } from './device.js'
@@ -42,6 +43,10 @@ export interface CoreOptions {
 export class Core {
   readonly arena: Arena
   readonly words: Words
+  /** Of the arena, for the hit path. */
+  readonly framesAt: number
+  readonly headsAt: number
+  readonly heads: number
   readonly slot: ThreadSlot
   readonly mayBlock: boolean
   readonly writeOrder: readonly string[]
@@ -68,6 +73,9 @@ export class Core {
     const { words, geometry } = arena
     this.arena = arena
     this.words = words
+    this.framesAt = arena.framesAt
+    this.headsAt = arena.headsAt
+    this.heads = geometry.heads
     this.slot = slot
     this.mayBlock = options.mayBlock
     this.writeOrder = options.writeOrder
@@ -81,7 +89,8 @@ export class Core {
         blocks: (words[at + Partition.blocksLow]! >>> 0) + words[at + Partition.blocksHigh]! * 2 ** 32,
         readOnly: words[at + Partition.readOnly] === 1,
         device: options.devices[index]!,
-        views: [],
+        // As long as it can get: one that grows at random places becomes a hash table.
+        views: new Array<Uint8Array<SharedArrayBuffer> | undefined>(geometry.blocks),
       }
     })
     this.policyMutex = new Mutex(words, Header.policyMutex, RANK.policy, 'policy')
@@ -136,8 +145,7 @@ export class Core {
   /** `block 12 of 'data'` for the block that a frame holds; for messages. */
   describe(frame: FrameIndex): string {
     const at = this.arena.frameAt(frame)
-    const partition = this.words[at + Frame.partition]! - 1
-    const name = this.partitions[partition]?.name
+    const name = this.partitions[partitionOf(this.words, at)]?.name
     return name === undefined ? `frame ${frame}` : `block ${blockOf(this.words, at)} of '${name}'`
   }
 }
@@ -162,9 +170,24 @@ export function notOpenError(words: Words): CacheError {
   }
 }
 
-/** The block number in a frame's identity. */
+/** The block number in a frame's name. */
 export const blockOf = (words: Words, frameAt: number): number =>
-  (words[frameAt + Frame.blockLow]! >>> 0) + words[frameAt + Frame.blockHigh]! * 2 ** 32
+  blockIn(words[frameAt + Frame.place]!, words[frameAt + Frame.blockLow]!)
+
+/** The partition in a frame's name, -1 if it has none. */
+export const partitionOf = (words: Words, frameAt: number): number =>
+  partitionIn(words[frameAt + Frame.place]!)
+
+/**
+ * Gets the exclusive latch, if nobody is in. The version moves before anything of the frame can: who copies without a
+ * pin sees one or the other.
+ */
+export function enter({ words, framesAt, slot }: Core, frame: FrameIndex): boolean {
+  const at = framesAt + frame * Frame.WORDS
+  if (!tryLatch(words, at + Frame.latch, slot.index)) return false
+  words[at + Frame.version]!++
+  return true
+}
 
 /** Gives the exclusive latch up, and tells those who wait for a frame. @requires the frame's latch */
 export function leave(core: Core, frame: FrameIndex): void {

@@ -6,7 +6,7 @@ import { load } from '#atomics'
 import { DelayedKick, Frame, Group } from '../shared/layout.js'
 import { classOf, epochOf, isAfter, isOwed, nextEpoch, previousEpoch } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/struct.js'
-import { blockOf, type Core } from './core.js'
+import { blockOf, type Core, partitionOf } from './core.js'
 import { dirtyFrames, dropAsides, imageStamps } from './images.js'
 import { seizeRound } from './repair.js'
 import { unlockRound } from './rounds.js'
@@ -52,7 +52,7 @@ export function makeCut(core: Core, group: number): Cut {
     owed.push({
       frame,
       writeClass: classOf(stamp),
-      partition: words[frameAt + Frame.partition]! - 1,
+      partition: partitionOf(words, frameAt),
       block: blockOf(words, frameAt),
     })
   }

@@ -3,16 +3,15 @@
  * from the disk again. Neither waits: a block that somebody is in stays as it is.
  */
 import { store } from '#atomics'
-import { tryLatch } from '../shared/latch.js'
 import { Frame, Group } from '../shared/layout.js'
+import { lowOf, placeOf } from '../shared/name.js'
 import type { Mutex } from '../shared/mutex.js'
 import { ABSENT, isOwed } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/struct.js'
 import { Deadline, runSync } from '../shared/wait.js'
-import { blockOf, type Core, leave, type PartitionView } from './core.js'
+import { blockOf, type Core, enter, leave, partitionOf, type PartitionView } from './core.js'
 import { find } from './directory.js'
 import { freeFrame, isClean } from './frames.js'
-import { highOf, lowOf } from './hit.js'
 import { dropAsides, imageStamps, unlinkDirty } from './images.js'
 import { catchUp, unlockRound } from './rounds.js'
 
@@ -31,7 +30,7 @@ export function forget(core: Core, partition: PartitionView, block: number, coun
   const { blocks } = core.arena.geometry
   if (count <= blocks) {
     for (let i = block; i < block + count; i++)
-      forgetFrame(core, partition, find(core, partition.index, lowOf(i), highOf(i)), block, count)
+      forgetFrame(core, partition, find(core, placeOf(partition.index, i), lowOf(i)), block, count)
   } else {
     for (let frame = 0; frame < blocks; frame++) forgetFrame(core, partition, frame, block, count)
   }
@@ -48,13 +47,13 @@ function forgetFrame(
   count: number,
 ): void {
   if (frame < 0) return
-  const { words, slot } = core
+  const { words } = core
   const at = core.arena.frameAt(frame)
   const isOneOf = () => {
     const block = blockOf(words, at)
-    return words[at + Frame.partition] === partition.index + 1 && block >= first && block < first + count
+    return partitionOf(words, at) === partition.index && block >= first && block < first + count
   }
-  if (!isOneOf() || !tryLatch(words, at + Frame.latch, slot.index)) return
+  if (!isOneOf() || !enter(core, frame)) return
   // The policy's mutex first, by rank: a block that the search for victims found dirty has to come back to it.
   if (isOneOf() && lockSoon(core, core.policyMutex)) {
     if (lockSoon(core, core.rounds[partition.group]!)) {

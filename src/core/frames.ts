@@ -13,14 +13,14 @@
  */
 import { load, or, store } from '#atomics'
 import { Frame, Group, Header } from '../shared/layout.js'
-import { tryLatch, wakeAll } from '../shared/latch.js'
+import { wakeAll } from '../shared/latch.js'
 import { ABSENT, CLASS_MASK } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/struct.js'
 import type { Mutex } from '../shared/mutex.js'
 import { COUNTER } from '../shared/slot.js'
 import { TRACE } from '../shared/trace.js'
 import { type Deadline, sleep, type Slow, timedOut } from '../shared/wait.js'
-import { blockOf, type Core, leave } from './core.js'
+import { blockOf, type Core, enter, leave, partitionOf } from './core.js'
 import { hashOf } from '../shared/hash.js'
 import { chain, findUnderStripe, headOf, stripeOf, unchain } from './directory.js'
 import { kick } from './rounds.js'
@@ -40,12 +40,7 @@ export function isClean(core: Core, frameAt: number): boolean {
  * @takes policy mutex, a stripe
  * @throws ERR_DCACHE_EXHAUSTED when every frame is held or dirty until the deadline
  */
-export function* takeFrame(
-  core: Core,
-  partition: number,
-  block: number,
-  deadline: Deadline,
-): Slow<FrameIndex> {
+export function* takeFrame(core: Core, place: number, low: number, deadline: Deadline): Slow<FrameIndex> {
   const { policyMutex, slot, freed } = core
   const failures = core.turns.map((turn) => turn.failures)
   const watch = new Watch(core)
@@ -54,10 +49,10 @@ export function* takeFrame(
     for (;;) {
       const epoch = isWaiting ? freed.enter() : 0
       if (!policyMutex.tryLock(slot.index)) yield* policyMutex.lock(slot.index, deadline)
-      const frame = chooseFrame(core, partition, block)
+      const frame = chooseFrame(core, place, low)
       policyMutex.unlock()
       if (frame >= 0) {
-        if (core.words[core.arena.frameAt(frame) + Frame.partition] !== 0) yield* evict(core, frame, deadline)
+        if (core.words[core.arena.frameAt(frame) + Frame.place] !== 0) yield* evict(core, frame, deadline)
         return frame
       }
       kickDirty(core, failures)
@@ -83,12 +78,12 @@ export function* takeFrame(
 }
 
 /** A latched frame in the policy under its next name, -1 if there is none now. @requires policy mutex */
-function chooseFrame(core: Core, partition: number, block: number): FrameIndex {
+function chooseFrame(core: Core, place: number, low: number): FrameIndex {
   core.policy.drain()
   let frame = popFree(core)
   if (frame < 0) frame = popVictim(core)
   if (frame < 0 && readmitStray(core)) frame = popVictim(core)
-  if (frame >= 0) core.policy.insert(frame, partition, block)
+  if (frame >= 0) core.policy.insert(frame, place, low)
   return frame
 }
 
@@ -100,16 +95,15 @@ function chooseFrame(core: Core, partition: number, block: number): FrameIndex {
 export function* insertFrame(
   core: Core,
   frame: FrameIndex,
-  partition: number,
+  place: number,
   low: number,
-  high: number,
   deadline: Deadline,
 ): Slow<boolean> {
-  const head = hashOf(core.arena.geometry.heads, partition, low, high)
+  const head = hashOf(core.arena.geometry.heads, place, low)
   const stripe = stripeOf(core, head)
   yield* lockLatched(core, stripe, frame, deadline)
-  const isFirst = findUnderStripe(core, head, partition, low, high) < 0
-  if (isFirst) chain(core, frame, head, partition, low, high)
+  const isFirst = findUnderStripe(core, head, place, low) < 0
+  if (isFirst) chain(core, frame, head, place, low)
   stripe.unlock()
   if (!isFirst) yield* giveBack(core, frame, deadline)
   return isFirst
@@ -135,14 +129,9 @@ export function* giveBack(core: Core, frame: FrameIndex, deadline: Deadline): Sl
 export function freeFrame(core: Core, frame: FrameIndex): boolean {
   const { words, slot, arena } = core
   const at = arena.frameAt(frame)
-  if (
-    words[at + Frame.partition] === 0 ||
-    !isClean(core, at) ||
-    !tryLatch(words, at + Frame.latch, slot.index)
-  )
-    return false
+  if (words[at + Frame.place] === 0 || !isClean(core, at) || !enter(core, frame)) return false
   let counted = false
-  const named = words[at + Frame.partition] !== 0 && isClean(core, at)
+  const named = words[at + Frame.place] !== 0 && isClean(core, at)
   const stripe = named ? stripeOf(core, headOf(core, frame)) : undefined
   if (stripe?.tryLock(slot.index)) {
     if (core.policyMutex.tryLock(slot.index)) {
@@ -171,12 +160,12 @@ export function pushFree(core: Core, frame: FrameIndex): void {
 /** A free frame, latched; -1 if there is none. @requires policy mutex */
 function popFree(core: Core): FrameIndex {
   core.policyMutex.assertHeld(core.slot.index)
-  const { words, arena, slot } = core
+  const { words, arena } = core
   const link = words[Header.freeHead]!
   if (link === 0) return -1
   const at = arena.frameAt(link - 1)
   // A reader whose walk was led astray may have its pin here for a moment.
-  for (let spin = 0; !tryLatch(words, at + Frame.latch, slot.index); spin++) if (spin === SPINS) return -1
+  for (let spin = 0; !enter(core, link - 1); spin++) if (spin === SPINS) return -1
   words[Header.freeHead] = words[at + Frame.policySlot]!
   words[at + Frame.policySlot] = 0
   words[Header.freeCount]!--
@@ -197,16 +186,15 @@ function popVictim(core: Core): FrameIndex {
   let frame = policy.victim()
   while (frame >= 0 && !latchVictim(core, frame, held)) frame = policy.victim()
   for (const other of held) policy.renew(other)
-  if (frame >= 0 && core.words[core.arena.frameAt(frame) + Frame.partition] !== 0) policy.evicted(frame)
+  if (frame >= 0 && core.words[core.arena.frameAt(frame) + Frame.place] !== 0) policy.evicted(frame)
   return frame
 }
 
 /** Gets in alone, if the frame is clean and nobody is in; held ones are noted. */
 function latchVictim(core: Core, frame: FrameIndex, held: FrameIndex[]): boolean {
-  const { words, slot } = core
   const at = core.arena.frameAt(frame)
   if (!isClean(core, at)) return false
-  if (!tryLatch(words, at + Frame.latch, slot.index)) {
+  if (!enter(core, frame)) {
     held.push(frame)
     return false
   }
@@ -224,7 +212,7 @@ function readmitStray(core: Core): boolean {
   let found = false
   for (let frame = 0; frame < arena.geometry.blocks; frame++) {
     const at = arena.frameAt(frame)
-    if (words[at + Frame.partition] === 0 || !isClean(core, at) || policy.has(frame)) continue
+    if (words[at + Frame.place] === 0 || !isClean(core, at) || policy.has(frame)) continue
     policy.readmit(frame)
     found = true
   }
@@ -238,7 +226,7 @@ function* evict(core: Core, frame: FrameIndex, deadline: Deadline): Slow<void> {
   const stripe = stripeOf(core, headOf(core, frame))
   yield* lockLatched(core, stripe, frame, deadline)
   if (core.tracer.on)
-    core.tracer.record(TRACE['block.evict'], words[at + Frame.partition]! - 1, blockOf(words, at), frame)
+    core.tracer.record(TRACE['block.evict'], partitionOf(words, at), blockOf(words, at), frame)
   // First: a frame without a name must never seem to have its next block's contents.
   or(words, at + Frame.state, ABSENT)
   unchain(core, frame)

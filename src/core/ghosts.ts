@@ -13,7 +13,6 @@ import type { Words } from '#atomics'
 import type { Arena } from '../shared/arena.js'
 import { Ghost, Header } from '../shared/layout.js'
 import { hashOf } from '../shared/hash.js'
-
 import { Loop } from './loop.js'
 
 export class Ghosts {
@@ -36,36 +35,34 @@ export class Ghosts {
   }
 
   /** Notes a name as the newest. */
-  add(partition: number, low: number, high: number): void {
+  add(place: number, low: number): void {
     const words = this.#words
-    this.take(partition, low, high)
+    this.take(place, low)
     let ghost = words[Header.ghostsUsed]!
     if (ghost < this.#capacity) {
       words[Header.ghostsUsed] = ghost + 1
       this.#order.addNewest(ghost)
     } else {
       ghost = this.#order.oldest()
-      if (words[this.#at(ghost) + Ghost.partition] !== 0) this.#unchain(ghost)
+      if (words[this.#at(ghost) + Ghost.place] !== 0) this.#unchain(ghost)
       this.#order.turn()
     }
     const at = this.#at(ghost)
-    words[at + Ghost.partition] = partition + 1
+    words[at + Ghost.place] = place
     words[at + Ghost.blockLow] = low
-    words[at + Ghost.blockHigh] = high
-    const headAt = this.#headAt(partition, low, high)
+    const headAt = this.#headAt(place, low)
     words[at + Ghost.next] = words[headAt]!
     words[headAt] = ghost + 1
   }
 
   /** Takes a name out; false if it is not there. */
-  take(partition: number, low: number, high: number): boolean {
+  take(place: number, low: number): boolean {
     const words = this.#words
-    let ghost = words[this.#headAt(partition, low, high)]! - 1
-    while (ghost >= 0 && !this.#isNamed(ghost, partition, low, high))
-      ghost = words[this.#at(ghost) + Ghost.next]! - 1
+    let ghost = words[this.#headAt(place, low)]! - 1
+    while (ghost >= 0 && !this.#isNamed(ghost, place, low)) ghost = words[this.#at(ghost) + Ghost.next]! - 1
     if (ghost < 0) return false
     this.#unchain(ghost)
-    words[this.#at(ghost) + Ghost.partition] = 0
+    words[this.#at(ghost) + Ghost.place] = 0
     this.#order.remove(ghost)
     this.#order.addOldest(ghost)
     return true
@@ -88,7 +85,7 @@ export class Ghosts {
     for (const ghost of inOrder) {
       if (ghost >= used || !this.#order.isLinked(ghost))
         broken.push(`P4 ghost ${ghost}: torn out of the order`)
-      if (words[this.#at(ghost) + Ghost.partition] !== 0) names++
+      if (words[this.#at(ghost) + Ghost.place] !== 0) names++
     }
     if (inOrder.size !== used) broken.push(`P4 ${inOrder.size} ghosts are in order, ${used} in use`)
     const chained = new Set<number>()
@@ -115,27 +112,19 @@ export class Ghosts {
     return this.#ghostsAt + ghost * Ghost.WORDS
   }
 
-  #headAt(partition: number, low: number, high: number): number {
-    const hash = hashOf(2 ** 32, partition, low, high) >>> 0
+  #headAt(place: number, low: number): number {
+    const hash = hashOf(2 ** 32, place, low) >>> 0
     return this.#at(hash % this.#capacity) + Ghost.head
   }
 
   #headAtOf(ghost: number): number {
     const at = this.#at(ghost)
-    return this.#headAt(
-      this.#words[at + Ghost.partition]! - 1,
-      this.#words[at + Ghost.blockLow]!,
-      this.#words[at + Ghost.blockHigh]!,
-    )
+    return this.#headAt(this.#words[at + Ghost.place]!, this.#words[at + Ghost.blockLow]!)
   }
 
-  #isNamed(ghost: number, partition: number, low: number, high: number): boolean {
+  #isNamed(ghost: number, place: number, low: number): boolean {
     const at = this.#at(ghost)
-    return (
-      this.#words[at + Ghost.blockLow] === low &&
-      this.#words[at + Ghost.partition] === partition + 1 &&
-      this.#words[at + Ghost.blockHigh] === high
-    )
+    return this.#words[at + Ghost.blockLow] === low && this.#words[at + Ghost.place] === place
   }
 
   /** Takes a named record out of its chain. */

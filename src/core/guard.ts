@@ -1,6 +1,7 @@
 /**
  * A guard: one pinned and latched block, good for one release. Guards are never pooled: a late release of an old one
- * must not hit the next holder.
+ * must not hit the next holder. One is made for every access: it is as small as can be, and has no private methods,
+ * each of which would cost it a field.
  */
 import { CacheError } from '../shared/errors.js'
 import { show } from '../shared/config.js'
@@ -12,102 +13,93 @@ import type { Core } from './core.js'
 import type { PartitionClient } from './partition.js'
 import { discardChange, releaseChanged, releaseUnchanged } from './release.js'
 
+/** How a guard was acquired: its mode, and SYNC where its thread may sleep for it. */
+export const HOW = { read: 0, modify: 1, overwrite: 2 } as const satisfies Record<Mode, number>
+export const SYNC = 4
+const MODE = 3
+
 export class Guard implements BlockGuard {
   readonly partition: PartitionClient
   readonly block: number
-  readonly mode: Mode
-  readonly #core: Core
-  readonly #frame: FrameIndex
+  /** -1 when it was given back. */
+  #frame: FrameIndex
   readonly #entry: number
-  /** Whether its thread may sleep for it: it came from a Sync call. */
-  readonly #isSync: boolean
+  readonly #how: number
   /** 1 + place of the class in writeOrder; 0 not marked. */
-  #writeClass = 0
-  #isReleased = false
+  #writeClass: number
 
-  constructor(
-    partition: PartitionClient,
-    core: Core,
-    block: number,
-    mode: Mode,
-    frame: FrameIndex,
-    entry: number,
-    isSync: boolean,
-  ) {
+  constructor(partition: PartitionClient, block: number, frame: FrameIndex, entry: number, how: number) {
     this.partition = partition
     this.block = block
-    this.mode = mode
-    this.#core = core
     this.#frame = frame
     this.#entry = entry
-    this.#isSync = isSync
+    this.#how = how
+    this.#writeClass = 0
   }
 
   get data(): Uint8Array {
-    if (this.#isReleased) throw this.#late('its data was asked for')
-    return this.#core.view(this.partition.view, this.#frame)
+    const { partition } = this
+    if (this.#frame < 0) throw late(this, 'its data was asked for')
+    return partition.core.view(partition.view, this.#frame)
   }
 
   get bytes(): Uint8Array {
-    if (this.#isReleased) throw this.#late('its bytes were asked for')
-    return this.#core.arena.segment(this.#frame)
+    if (this.#frame < 0) throw late(this, 'its bytes were asked for')
+    return this.partition.core.arena.segment(this.#frame)
   }
 
   get offset(): number {
-    if (this.#isReleased) throw this.#late('its offset was asked for')
-    return this.#core.arena.offset(this.#frame)
+    if (this.#frame < 0) throw late(this, 'its offset was asked for')
+    return this.partition.core.arena.offset(this.#frame)
   }
 
   markDirty(writeClass?: string): void {
-    if (this.#isReleased) throw this.#late('it was marked dirty')
-    if (this.mode === 'read') {
+    if (this.#frame < 0) throw late(this, 'it was marked dirty')
+    const { partition, block } = this
+    if ((this.#how & MODE) === HOW.read) {
       throw new CacheError(
         'ERR_DCACHE_GUARD_MODE',
-        `block ${this.block} of '${this.partition.name}' was acquired to read: markDirty needs modify or overwrite`,
+        `block ${block} of '${partition.name}' was acquired to read: markDirty needs modify or overwrite`,
       )
     }
-    this.#writeClass = classNumber(this.#core, writeClass)
+    this.#writeClass = classNumber(partition.core, writeClass)
   }
 
   discard(): void {
-    this.#end('it was discarded')
-    if (this.mode === 'read') unpinFrame(this.#core, this.#frame, this.#entry)
-    else discardChange(this.#core, this.partition.view.group, this.#frame, this.#maySleep)
-    this.#core.slot.giveEntry(this.#entry)
+    const frame = this.#frame
+    if (frame < 0) throw late(this, 'it was discarded')
+    this.#frame = -1
+    const { core, view } = this.partition
+    if ((this.#how & MODE) === HOW.read) unpinFrame(core, frame, this.#entry)
+    else discardChange(core, view.group, frame, maySleep(core, this.#how))
+    core.slot.giveEntry(this.#entry)
   }
 
   release(): void {
-    this.#end('it was released')
-    const { tracer } = this.#core
-    if (tracer.on)
-      tracer.record(TRACE['block.release'], this.partition.view.index, this.block, this.#writeClass)
-    if (this.mode === 'read') unpinFrame(this.#core, this.#frame, this.#entry)
-    else if (this.#writeClass === 0)
-      releaseUnchanged(this.#core, this.partition.view.group, this.#frame, this.#maySleep)
-    else releaseChanged(this.#core, this.partition.view.group, this.#frame, this.#writeClass, this.#maySleep)
-    this.#core.slot.giveEntry(this.#entry)
+    const frame = this.#frame
+    if (frame < 0) throw late(this, 'it was released')
+    this.#frame = -1
+    const { core, view } = this.partition
+    if (core.tracer.on) core.tracer.record(TRACE['block.release'], view.index, this.block, this.#writeClass)
+    if ((this.#how & MODE) === HOW.read) unpinFrame(core, frame, this.#entry)
+    else if (this.#writeClass === 0) releaseUnchanged(core, view.group, frame, maySleep(core, this.#how))
+    else releaseChanged(core, view.group, frame, this.#writeClass, maySleep(core, this.#how))
+    core.slot.giveEntry(this.#entry)
   }
 
   /** For `using`: releases, unless that was done already. */
   [Symbol.dispose](): void {
-    if (!this.#isReleased) this.release()
+    if (this.#frame >= 0) this.release()
   }
+}
 
-  get #maySleep(): boolean {
-    return this.#isSync && this.#core.mayBlock
-  }
+const maySleep = (core: Core, how: number): boolean => (how & SYNC) !== 0 && core.mayBlock
 
-  #end(what: string): void {
-    if (this.#isReleased) throw this.#late(what)
-    this.#isReleased = true
-  }
-
-  #late(what: string): CacheError {
-    return new CacheError(
-      'ERR_DCACHE_GUARD_RELEASED',
-      `the guard of block ${this.block} of '${this.partition.name}' was released before ${what}`,
-    )
-  }
+function late({ partition, block }: Guard, what: string): CacheError {
+  return new CacheError(
+    'ERR_DCACHE_GUARD_RELEASED',
+    `the guard of block ${block} of '${partition.name}' was released before ${what}`,
+  )
 }
 
 /** 1 + place in writeOrder; the first class when none is named. @throws ERR_DCACHE_UNKNOWN_CLASS */

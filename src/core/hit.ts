@@ -4,57 +4,52 @@
  * name again. What is not simply there is left to the slow path (cache.ts).
  */
 import { load } from '#atomics'
-import { tryLatch, tryPin, tryPinPastWaiters, unpin } from '../shared/latch.js'
+import { tryPin, tryPinPastWaiters, unpin } from '../shared/latch.js'
 import { Frame, Group, Header } from '../shared/layout.js'
 import { clockMs, JOURNAL } from '../shared/slot.js'
 import { ABSENT, CLASS_MASK } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/struct.js'
-import { type Core, leave, type PartitionView } from './core.js'
+import { type Core, enter, leave } from './core.js'
 import { find, isNamed } from './directory.js'
 import { beginChange, bindUndo, fillUndo, type Range } from './images.js'
 import { tryLockRound, unlockRound } from './rounds.js'
-
-/** A block number in two words. */
-export const lowOf = (block: number): number => block | 0
-export const highOf = (block: number): number => (block < 4294967296 ? 0 : (block / 4294967296) | 0)
 
 /**
  * A hit to read: the frame that holds the block, pinned and journaled in `entry`; -1 if it is not simply there.
  * Any thread; takes no lock, never waits.
  */
-export function pinHit(core: Core, partition: number, low: number, high: number, entry: number): FrameIndex {
-  const frame = find(core, partition, low, high)
-  return frame >= 0 && pinNamed(core, frame, partition, low, high, entry, false) ? frame : -1
+export function pinHit(core: Core, place: number, low: number, entry: number): FrameIndex {
+  const frame = find(core, place, low)
+  return frame >= 0 && pinNamed(core, frame, place, low, entry, false) ? frame : -1
 }
 
 /** Pins a frame that seemed to hold the block; false if it is not to be had so, or holds something else by now. */
 export function pinNamed(
   core: Core,
   frame: FrameIndex,
-  partition: number,
+  place: number,
   low: number,
-  high: number,
   entry: number,
   pastWaiters: boolean,
 ): boolean {
   const { words } = core
-  const at = core.arena.framesAt + frame * Frame.WORDS
+  const at = core.framesAt + frame * Frame.WORDS
   words[entry] = (frame << 2) | JOURNAL.TAKING
   if (!(pastWaiters ? tryPinPastWaiters(words, at + Frame.latch) : tryPin(words, at + Frame.latch))) {
     words[entry] = JOURNAL.FREE
     return false
   }
   words[entry] = (frame << 2) | JOURNAL.HELD
-  if (isNamed(core, at, partition, low, high) && (words[at + Frame.state]! & ABSENT) === 0) return true
+  if (isNamed(core, at, place, low) && (words[at + Frame.state]! & ABSENT) === 0) return true
   unpinFrame(core, frame, entry)
   return false
 }
 
-/** Gives a pin back; the journal entry stays taken. Any thread; no lock. @requires the pin */
+/** Gives a pin back; the journal entry is FREE again, and still its thread's. Any thread; no lock. @requires the pin */
 export function unpinFrame(core: Core, frame: FrameIndex, entry: number): void {
   const { words } = core
   words[entry] = (frame << 2) | JOURNAL.GIVING
-  unpin(words, core.arena.framesAt + frame * Frame.WORDS + Frame.latch)
+  unpin(words, core.framesAt + frame * Frame.WORDS + Frame.latch)
   words[entry] = JOURNAL.FREE
   if (words[Header.freedWaiters] !== 0) core.freed.broadcast()
 }
@@ -64,25 +59,16 @@ export function unpinFrame(core: Core, frame: FrameIndex, entry: number): void {
  * for; -1 otherwise. Any thread; never waits.
  * @takes round mutex, if the block is dirty
  */
-export function latchHit(
-  core: Core,
-  partition: PartitionView,
-  low: number,
-  high: number,
-  range: Range,
-): FrameIndex {
-  const { words, arena, slot } = core
-  const frame = find(core, partition.index, low, high)
-  if (frame < 0) return -1
-  const at = arena.frameAt(frame)
-  if (!tryLatch(words, at + Frame.latch, slot.index)) return -1
+export function latchHit(core: Core, group: number, place: number, low: number, range: Range): FrameIndex {
+  const { words } = core
+  const frame = find(core, place, low)
+  if (frame < 0 || !enter(core, frame)) return -1
+  const at = core.framesAt + frame * Frame.WORDS
   const state = words[at + Frame.state]!
-  const isThere = isNamed(core, at, partition.index, low, high) && (state & ABSENT) === 0
+  const isThere = isNamed(core, at, place, low) && (state & ABSENT) === 0
   if (
     !isThere ||
-    !((state & CLASS_MASK) === 0
-      ? !isFull(core, partition.group)
-      : tryImage(core, partition.group, frame, range))
+    !((state & CLASS_MASK) === 0 ? !isFull(core, group) : tryImage(core, group, frame, range))
   ) {
     leave(core, frame)
     return -1

@@ -19,7 +19,7 @@ import {
 } from '../shared/stamp.js'
 import type { FrameIndex, SpareIndex } from '../shared/struct.js'
 import { armDelayedKick, want } from './bell.js'
-import type { Core } from './core.js'
+import { type Core, partitionOf } from './core.js'
 
 /** Bytes of a block that a change may touch. */
 export interface Range {
@@ -229,7 +229,7 @@ function completeUndo(core: Core, frame: FrameIndex, spare: SpareIndex): void {
   const at = arena.spareAt(spare)
   const start = words[at + Spare.start]!
   const end = start + words[at + Spare.length]!
-  const size = core.partitions[words[arena.frameAt(frame) + Frame.partition]! - 1]!.blockSize
+  const size = core.partitions[partitionOf(words, arena.frameAt(frame))]!.blockSize
   if (start > 0) copyRange(core, frame, spareData(core, spare), 0, start)
   if (end < size) copyRange(core, frame, spareData(core, spare), end, size - end)
   words[at + Spare.start] = 0

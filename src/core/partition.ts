@@ -6,15 +6,17 @@ import { show } from '../shared/config.js'
 import { CacheError } from '../shared/errors.js'
 import type { AcquireOptions, Mode, Partition, WaitOptions } from '../shared/interface.js'
 import { EngineState, Header } from '../shared/layout.js'
+import { lowOf, placeOf } from '../shared/name.js'
 import { COUNTER } from '../shared/slot.js'
 import type { FrameIndex } from '../shared/struct.js'
 import { TRACE } from '../shared/trace.js'
 import { Deadline, runAsync, runSync, type Slow } from '../shared/wait.js'
 import { acquireSlow } from './cache.js'
-import { highOf, latchHit, lowOf, pinHit } from './hit.js'
+import { latchHit, pinHit } from './hit.js'
 import type { Core, PartitionView } from './core.js'
 import { forget } from './forget.js'
-import { classNumber, Guard } from './guard.js'
+import { copyHit } from './copy.js'
+import { classNumber, Guard, HOW, SYNC } from './guard.js'
 import type { Range } from './images.js'
 import { assertBlock, assertBlocks, assertBytes, pieces } from './ranges.js'
 
@@ -25,56 +27,61 @@ export class PartitionClient implements Partition {
   readonly blockSize: number
   readonly blocks: number
   readonly readOnly: boolean
-  /** For the guards of this partition; not part of the interface. */
+  /** These two are for the guards of this partition; not part of the interface. */
+  readonly core: Core
   readonly view: PartitionView
-  readonly #core: Core
   readonly #whole: Range
+  /** Of the names of blocks below 2^32. */
+  readonly #place: number
 
   constructor(core: Core, view: PartitionView) {
-    this.#core = core
+    this.core = core
     this.view = view
     this.name = view.name
     this.blockSize = view.blockSize
     this.blocks = view.blocks
     this.readOnly = view.readOnly
     this.#whole = { start: 0, length: view.blockSize }
+    this.#place = placeOf(view.index, 0)
   }
 
   acquireSync(block: number, mode: Mode, options?: AcquireOptions): Guard {
     return (
-      this.#hit(block, mode, options, true) ??
-      runSync(this.#slow(block, mode, options, true), this.#core.mayBlock)
+      this.#hit(block, mode, options, SYNC) ??
+      runSync(this.#slow(block, mode, options, SYNC), this.core.mayBlock)
     )
   }
 
   async acquire(block: number, mode: Mode, options?: AcquireOptions): Promise<Guard> {
     throwIfAborted(options)
     return (
-      this.#hit(block, mode, options, false) ??
-      (await runAsync(this.#slow(block, mode, options, false), options?.signal))
+      this.#hit(block, mode, options, 0) ??
+      (await runAsync(this.#slow(block, mode, options, 0), options?.signal))
     )
   }
 
   tryAcquire(block: number, mode: Mode): Guard | undefined {
-    return this.#hit(block, mode, undefined, false)
+    return this.#hit(block, mode, undefined, 0)
   }
 
   readSync(target: Uint8Array, position: number, wait?: WaitOptions): void {
-    runSync(this.#read(target, position, wait, true), this.#core.mayBlock)
+    if (this.#copyOne(target, position, wait)) return
+    runSync(this.#read(target, position, wait, SYNC), this.core.mayBlock)
   }
 
   async read(target: Uint8Array, position: number, wait?: WaitOptions): Promise<void> {
     throwIfAborted(wait)
-    await runAsync(this.#read(target, position, wait, false), wait?.signal)
+    if (this.#copyOne(target, position, wait)) return
+    await runAsync(this.#read(target, position, wait, 0), wait?.signal)
   }
 
   writeSync(source: Uint8Array, position: number, writeClass?: string, wait?: WaitOptions): void {
-    runSync(this.#write(source, position, writeClass, wait, true), this.#core.mayBlock)
+    runSync(this.#write(source, position, writeClass, wait, SYNC), this.core.mayBlock)
   }
 
   async write(source: Uint8Array, position: number, writeClass?: string, wait?: WaitOptions): Promise<void> {
     throwIfAborted(wait)
-    await runAsync(this.#write(source, position, writeClass, wait, false), wait?.signal)
+    await runAsync(this.#write(source, position, writeClass, wait, 0), wait?.signal)
   }
 
   /** A hint, which this version checks and does not follow. */
@@ -85,24 +92,27 @@ export class PartitionClient implements Partition {
   forget(block: number, count: number): void {
     assertBlocks(this.view, block, count)
     this.#assertWritable()
-    this.#core.assertOpen()
-    this.#core.slot.assertAttached()
-    forget(this.#core, this.view, block, count)
+    this.core.assertOpen()
+    this.core.slot.assertAttached()
+    forget(this.core, this.view, block, count)
   }
 
   /** The guard, if nothing has to be waited for. */
-  #hit(block: number, mode: Mode, options: AcquireOptions | undefined, isSync: boolean): Guard | undefined {
-    const core = this.#core
+  #hit(block: number, mode: Mode, options: AcquireOptions | undefined, sync: number): Guard | undefined {
+    const { core } = this
     if (!(block >= 0 && block < this.blocks && Number.isInteger(block))) assertBlock(this.view, block)
+    let range = this.#whole
     if (mode !== 'read') this.#assertChange(mode)
-    if (options?.timeoutMs !== undefined) assertTimeout(options.timeoutMs)
-    const range = options === undefined ? this.#whole : this.#rangeOf(mode, options)
+    if (options !== undefined) {
+      if (options.timeoutMs !== undefined) assertTimeout(options.timeoutMs)
+      range = this.#rangeOf(mode, options)
+    }
     const entry = core.slot.takeEntry()
-    const [low, high] = [lowOf(block), highOf(block)]
+    const place = block < 2 ** 32 ? this.#place : placeOf(this.view.index, block)
     const frame =
       mode === 'read'
-        ? pinHit(core, this.view.index, low, high, entry)
-        : latchHit(core, this.view, low, high, range)
+        ? pinHit(core, place, block | 0, entry)
+        : latchHit(core, this.view.group, place, block | 0, range)
     if (frame < 0) {
       core.slot.giveEntry(entry)
       return undefined
@@ -110,63 +120,90 @@ export class PartitionClient implements Partition {
     core.slot.count(COUNTER.hits)
     core.policy.note(frame)
     if (core.policy.notesDue) this.#drain()
-    return this.#guard(block, mode, frame, entry, isSync)
+    return this.#guard(block, mode, frame, entry, sync)
   }
 
   *#slow(
     block: number,
     mode: Mode,
     options: AcquireOptions | undefined,
-    isSync: boolean,
+    sync: number,
     deadline = deadlineOf(options),
   ): Slow<Guard> {
-    const core = this.#core
+    const { core } = this
     core.assertOpen()
     const range = options === undefined ? this.#whole : this.#rangeOf(mode, options)
     const entry = core.slot.takeEntry()
     let frame: FrameIndex
     try {
-      const [low, high] = [lowOf(block), highOf(block)]
       frame = yield* acquireSlow(core, {
         partition: this.view,
         block,
-        low,
-        high,
+        place: placeOf(this.view.index, block),
+        low: lowOf(block),
         mode,
         range,
         entry,
         deadline,
-        isSync,
+        isSync: sync !== 0,
       })
     } catch (error) {
       core.slot.giveEntry(entry)
       throw error
     }
-    return this.#guard(block, mode, frame, entry, isSync)
+    return this.#guard(block, mode, frame, entry, sync)
   }
 
   /** The last look: a cache that began to close after the latch was taken must not have another holder. */
-  #guard(block: number, mode: Mode, frame: FrameIndex, entry: number, isSync: boolean): Guard {
-    const core = this.#core
-    const guard = new Guard(this, core, block, mode, frame, entry, isSync)
+  #guard(block: number, mode: Mode, frame: FrameIndex, entry: number, sync: number): Guard {
+    const { core } = this
+    const guard = new Guard(this, block, frame, entry, HOW[mode] | sync)
     if (core.words[Header.state] !== EngineState.OPEN) {
       guard.release()
       throw core.notOpen()
     }
-    if (mode !== 'overwrite') core.slot.count(COUNTER.reads)
-    if (mode !== 'read') core.slot.count(COUNTER.writes)
+    if (mode !== 'read') {
+      core.slot.count(COUNTER.writes)
+      if (mode === 'overwrite') core.slot.count(COUNTER.overwrites)
+    }
     if (core.tracer.on)
       core.tracer.record(TRACE['block.acquire'], this.view.index, block, MODES.indexOf(mode))
     return guard
   }
 
-  *#read(target: Uint8Array, position: number, wait: WaitOptions | undefined, isSync: boolean): Slow<void> {
+  /** Reads a range that lies in one block without a latch, if that can be; else nothing was read. */
+  #copyOne(target: Uint8Array, position: number, wait: WaitOptions | undefined): boolean {
+    const { core, view, blockSize } = this
+    assertBytes(view, target, position)
+    if (wait?.timeoutMs !== undefined) assertTimeout(wait.timeoutMs)
+    const block = Math.floor(position / blockSize)
+    const start = position - block * blockSize
+    if (start + target.length > blockSize || block >= this.blocks) return false
+    core.slot.assertAttached()
+    core.assertOpen()
+    if (
+      !copyHit(
+        core,
+        placeOf(view.index, block),
+        lowOf(block),
+        { start, length: target.length, at: 0 },
+        target,
+      )
+    )
+      return false
+    if (core.policy.notesDue) this.#drain()
+    return true
+  }
+
+  *#read(target: Uint8Array, position: number, wait: WaitOptions | undefined, sync: number): Slow<void> {
     assertBytes(this.view, target, position)
     const deadline = deadlineOf(wait)
-    for (const { block, start, length, at } of pieces(this.blockSize, position, target.length)) {
+    for (const piece of pieces(this.blockSize, position, target.length)) {
+      const { block, start, length, at } = piece
+      if (copyHit(this.core, placeOf(this.view.index, block), lowOf(block), piece, target)) continue
       const guard =
-        this.#hit(block, 'read', undefined, isSync) ??
-        (yield* this.#slow(block, 'read', undefined, isSync, deadline))
+        this.#hit(block, 'read', undefined, sync) ??
+        (yield* this.#slow(block, 'read', undefined, sync, deadline))
       try {
         const from = guard.offset + start
         target.set(guard.bytes.subarray(from, from + length), at)
@@ -181,17 +218,17 @@ export class PartitionClient implements Partition {
     position: number,
     writeClass: string | undefined,
     wait: WaitOptions | undefined,
-    isSync: boolean,
+    sync: number,
   ): Slow<void> {
     assertBytes(this.view, source, position)
     this.#assertWritable()
-    classNumber(this.#core, writeClass)
+    classNumber(this.core, writeClass)
     const deadline = deadlineOf(wait)
     for (const { block, start, length, at } of pieces(this.blockSize, position, source.length)) {
       const mode = length === this.blockSize ? 'overwrite' : 'modify'
       const range = mode === 'modify' ? { start, length } : undefined
       const guard =
-        this.#hit(block, mode, range, isSync) ?? (yield* this.#slow(block, mode, range, isSync, deadline))
+        this.#hit(block, mode, range, sync) ?? (yield* this.#slow(block, mode, range, sync, deadline))
       try {
         guard.bytes.set(source.subarray(at, at + length), guard.offset + start)
         guard.markDirty(writeClass)
@@ -233,7 +270,7 @@ export class PartitionClient implements Partition {
 
   /** Hands this thread's notes of hits to the policy, unless somebody is busy there. */
   #drain(): void {
-    const { policyMutex, policy, slot } = this.#core
+    const { policyMutex, policy, slot } = this.core
     if (!policyMutex.tryLock(slot.index)) return
     policy.drain()
     policyMutex.unlock()

@@ -15,8 +15,8 @@ export interface Policy {
   readonly notesDue: boolean
   /** Hands this thread's notes in. @requires policy mutex */
   drain(): void
-  /** A frame gets a new block. @requires policy mutex, the frame is not in the policy */
-  insert(frame: FrameIndex, partition: number, block: number): void
+  /** A frame gets a new block, whose name is given (name.ts). @requires policy mutex, the frame is not in the policy */
+  insert(frame: FrameIndex, place: number, low: number): void
   /** Takes the best victim out; -1 when none is left. @requires policy mutex */
   victim(): FrameIndex
   /** Counts a victim that somebody holds as just used, and takes it back. @requires policy mutex */

@@ -13,7 +13,7 @@ import { Frame, Group, GUARDS_MAX, Slot, SlotState } from '../shared/layout.js'
 import { JOURNAL, journaledPins } from '../shared/slot.js'
 import { ABSENT, CHANGING } from '../shared/stamp.js'
 import type { FrameIndex, SlotIndex } from '../shared/struct.js'
-import { type Core, leave } from './core.js'
+import { type Core, leave, partitionOf } from './core.js'
 import { applyUndo, closeEpochFor, disposeUndo, uncommit } from './images.js'
 import { settleOne } from './pending.js'
 import type { Mutex } from '../shared/mutex.js'
@@ -101,7 +101,7 @@ function freeMutexes(core: Core): void {
 function undoFrame(core: Core, frame: FrameIndex): void {
   const { words, arena, partitions } = core
   const at = arena.frameAt(frame)
-  const partition = partitions[words[at + Frame.partition]! - 1]
+  const partition = partitions[partitionOf(words, at)]
   if (partition === undefined) {
     leave(core, frame)
     return

@@ -9,7 +9,7 @@ import { ABSENT, CHANGING } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/struct.js'
 import { Deadline, runSync } from '../shared/wait.js'
 import { TRACE } from '../shared/trace.js'
-import { blockOf, type Core, leave } from './core.js'
+import { blockOf, type Core, leave, partitionOf } from './core.js'
 import { applyUndo, closeEpochFor, commit, uncommit } from './images.js'
 import { push } from './pending.js'
 import { lockRound, tryLockRound, unlockRound } from './rounds.js'
@@ -95,5 +95,5 @@ function lockForRelease(core: Core, group: number, maySleep: boolean): boolean {
 
 function traceBlock(core: Core, point: number, frame: FrameIndex, value: number): void {
   const at = core.arena.frameAt(frame)
-  core.tracer.record(point, core.words[at + Frame.partition]! - 1, blockOf(core.words, at), value)
+  core.tracer.record(point, partitionOf(core.words, at), blockOf(core.words, at), value)
 }

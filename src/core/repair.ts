@@ -8,7 +8,7 @@ import { Fence, Frame, Group, Header, Partition, Slot, SlotState, Spare } from '
 import { CHANGING, CLASS_MASK } from '../shared/stamp.js'
 import type { FrameIndex, SlotIndex } from '../shared/struct.js'
 import { SLICE_MS } from '../shared/wait.js'
-import type { Core } from './core.js'
+import { type Core, partitionOf } from './core.js'
 import { hashOf } from '../shared/hash.js'
 import { chain, isNamed } from './directory.js'
 import { pushFree } from './frames.js'
@@ -66,7 +66,7 @@ export function repairPolicy(core: Core): void {
     const at = arena.frameAt(frame)
     const writer = writerOf(load(words, at + Frame.latch))
     const isMoving = writer >= 0 && !isDead(core, writer)
-    if (words[at + Frame.partition] === 0 && !isMoving) pushFree(core, frame)
+    if (words[at + Frame.place] === 0 && !isMoving) pushFree(core, frame)
     else policy.readmit(frame)
   }
 }
@@ -82,20 +82,19 @@ export function repairStripe(core: Core, stripe: number): void {
   for (let head = stripe; head < heads; head += stripes) store(core.words, arena.headsAt + head, 0)
   for (let frame = 0; frame < blocks; frame++) {
     const name = nameOf(core, frame)
-    if (name.partition < 0) continue
-    const head = hashOf(heads, name.partition, name.low, name.high)
-    if ((head & (stripes - 1)) === stripe) chain(core, frame, head, name.partition, name.low, name.high)
+    if (name.place === 0) continue
+    const head = hashOf(heads, name.place, name.low)
+    if ((head & (stripes - 1)) === stripe) chain(core, frame, head, name.place, name.low)
   }
 }
 
-function nameOf(core: Core, frame: FrameIndex): { partition: number; low: number; high: number } {
+function nameOf(core: Core, frame: FrameIndex): { place: number; low: number } {
   const { words } = core
   const at = core.arena.frameAt(frame)
   for (;;) {
-    const partition = load(words, at + Frame.partition) - 1
+    const place = load(words, at + Frame.place)
     const low = load(words, at + Frame.blockLow)
-    const high = load(words, at + Frame.blockHigh)
-    if (partition < 0 || isNamed(core, at, partition, low, high)) return { partition, low, high }
+    if (place === 0 || isNamed(core, at, place, low)) return { place, low }
   }
 }
 
@@ -131,7 +130,7 @@ export function repairRound(core: Core, group: number): void {
 export function framesOf(core: Core, group: number): FrameIndex[] {
   const { words, arena, partitions } = core
   return Array.from({ length: arena.geometry.blocks }, (_, frame) => frame).filter((frame) => {
-    const partition = partitions[words[arena.frameAt(frame) + Frame.partition]! - 1]
+    const partition = partitions[partitionOf(words, arena.frameAt(frame))]
     return partition?.group === group
   })
 }

@@ -9,8 +9,9 @@ import type { Range } from './images.js'
 export interface Request {
   readonly partition: PartitionView
   readonly block: number
+  /** The block's name: name.ts. */
+  readonly place: number
   readonly low: number
-  readonly high: number
   readonly mode: Mode
   /** The bytes that a change may touch. */
   readonly range: Range

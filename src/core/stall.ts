@@ -151,7 +151,7 @@ export function* waitForLatch(core: Core, request: Request, frame: FrameIndex): 
       latchAt,
       alone,
       request.deadline,
-      () => isNamed(core, arena.frameAt(frame), request.partition.index, request.low, request.high),
+      () => isNamed(core, arena.frameAt(frame), request.place, request.low),
       () =>
         timedOut(
           `block ${request.block} of '${request.partition.name}' is held ${holderText(core, frame)}`,

@@ -9,7 +9,7 @@ import { type CounterName, Frame, Group, GUARDS_MAX, Header, Slot, SlotState } f
 import { clockMs, COUNTER, JOURNAL, WAITS } from '../shared/slot.js'
 import { STALL_BUCKETS, summarizeStalls } from '../shared/stalls.js'
 import { ABSENT, CLASS_MASK } from '../shared/stamp.js'
-import { blockOf, type Core } from './core.js'
+import { blockOf, type Core, partitionOf } from './core.js'
 
 /** Any thread. */
 export function stats(core: Core): CacheStats {
@@ -30,7 +30,7 @@ export function stats(core: Core): CacheStats {
     lookups: sum('hits') + sum('misses'),
     hits: sum('hits'),
     misses: sum('misses'),
-    reads: sum('reads'),
+    reads: sum('hits') + sum('misses') - sum('overwrites'),
     writes: sum('writes'),
     size: geometry.blocks,
     dirty: groups(Group.dirty),
@@ -74,7 +74,7 @@ function countFrames(core: Core): CacheStats['blocks'] {
     const at = arena.frameAt(frame)
     const latch = words[at + Frame.latch]!
     if (pinsOf(latch) > 0 || writerOf(latch) >= 0) blocks.held++
-    if (words[at + Frame.partition] === 0) continue
+    if (words[at + Frame.place] === 0) continue
     const state = words[at + Frame.state]!
     if ((state & CLASS_MASK) !== 0) blocks.dirty++
     else if ((state & ABSENT) !== 0) blocks.absent++
@@ -98,7 +98,7 @@ export function holders(core: Core): Holder[] {
   const add = (slot: number, frame: number, rest: Pick<Holder, 'what' | 'mode' | 'sinceMs'>) => {
     const slotAt = arena.slotAt(slot)
     const frameAt = frame < 0 ? -1 : arena.frameAt(frame)
-    const partition = frameAt < 0 ? undefined : core.partitions[words[frameAt + Frame.partition]! - 1]
+    const partition = frameAt < 0 ? undefined : core.partitions[partitionOf(words, frameAt)]
     found.push({
       slot,
       threadId: words[slotAt + Slot.threadId]!,

@@ -67,8 +67,8 @@ export class TwoQueues implements Policy {
     // A use is in its frame already.
   }
 
-  insert(frame: FrameIndex, partition: number, block: number): void {
-    const isBack = this.#ghosts.take(partition, block | 0, Math.floor(block / 2 ** 32))
+  insert(frame: FrameIndex, place: number, low: number): void {
+    const isBack = this.#ghosts.take(place, low)
     this.#words[this.#partsAt + frame] = isBack ? PART.MAIN : PART.FIFO
     this.#words[this.#usesAt + frame * Frame.WORDS] = 0
     this.#loopOf(frame).addNewest(frame)
@@ -92,11 +92,7 @@ export class TwoQueues implements Policy {
   evicted(frame: FrameIndex): void {
     if (this.#words[this.#partsAt + frame] !== PART.FIFO) return
     const at = this.#framesAt + frame * Frame.WORDS
-    this.#ghosts.add(
-      this.#words[at + Frame.partition]! - 1,
-      this.#words[at + Frame.blockLow]!,
-      this.#words[at + Frame.blockHigh]!,
-    )
+    this.#ghosts.add(this.#words[at + Frame.place]!, this.#words[at + Frame.blockLow]!)
   }
 
   /** It was taken out as the oldest: there it comes back. */

@@ -148,7 +148,7 @@ function readmit(core: Core, frames: readonly FrameIndex[]): void {
   if (frames.length === 0) return
   seizePolicy(core)
   for (const frame of frames) {
-    if (words[arena.frameAt(frame) + Frame.partition] !== 0 && !policy.has(frame)) policy.readmit(frame)
+    if (words[arena.frameAt(frame) + Frame.place] !== 0 && !policy.has(frame)) policy.readmit(frame)
   }
   policyMutex.unlock()
 }

@@ -4,6 +4,7 @@
  * typed array may not pass 4 GiB on Node 20.
  */
 import type { Words } from '#atomics'
+import { baseOf, bufferBytes, newBuffer } from './buffer.js'
 import { CacheError } from './errors.js'
 import {
   COUNTER_STRIDE,
@@ -34,6 +35,7 @@ export class Arena {
   readonly words: Words
   readonly counters: Float64Array<SharedArrayBuffer>
   readonly #segments: Uint8Array<SharedArrayBuffer>[] = []
+  readonly #dataAt: number
   readonly #segmentShift: number
   readonly #segmentMask: number
 
@@ -58,13 +60,16 @@ export class Arena {
     this.buffer = buffer
     this.geometry = geometry
     this.layout = layout
-    this.words = new Int32Array(buffer, 0, layout.dataStart / 4)
-    this.counters = new Float64Array(buffer, layout.counters, geometry.slots * COUNTER_STRIDE)
+    const base = baseOf(buffer.byteLength)
+    this.#dataAt = base + layout.data
+    this.words = new Int32Array(buffer, base, layout.dataStart / 4)
+    this.counters = new Float64Array(buffer, base + layout.counters, geometry.slots * COUNTER_STRIDE)
     const segmentFrames = SEGMENT_BYTES / geometry.frameSize
     this.#segmentShift = Math.log2(segmentFrames)
     this.#segmentMask = segmentFrames - 1
-    for (let start = layout.data; start < layout.totalBytes; start += SEGMENT_BYTES) {
-      this.#segments.push(new Uint8Array(buffer, start, Math.min(SEGMENT_BYTES, layout.totalBytes - start)))
+    const end = base + layout.totalBytes
+    for (let start = this.#dataAt; start < end; start += SEGMENT_BYTES) {
+      this.#segments.push(new Uint8Array(buffer, start, Math.min(SEGMENT_BYTES, end - start)))
     }
     this.partitionsAt = layout.partitions / 4
     this.groupsAt = layout.groups / 4
@@ -89,16 +94,7 @@ export class Arena {
    */
   static create(geometry: Geometry, idLow: number, idHigh: number): Arena {
     const layout = layoutOf(geometry)
-    let buffer: SharedArrayBuffer
-    try {
-      buffer = new SharedArrayBuffer(layout.totalBytes)
-    } catch (cause) {
-      throw new CacheError(
-        'ERR_DCACHE_MEMORY',
-        `the system does not give a shared buffer of ${layout.totalBytes} bytes`,
-        { cause },
-      )
-    }
+    const buffer = newBuffer(layout.totalBytes)
     const arena = new Arena(buffer, geometry, layout)
     const words = arena.words
     for (const field of GEOMETRY_FIELDS) words[Header[field]] = geometry[field]
@@ -117,7 +113,7 @@ export class Arena {
     const foreign = (why: string) =>
       new CacheError('ERR_DCACHE_BAD_HANDLE', `not the buffer of a dcache: ${why}`)
     if (buffer.byteLength < Header.WORDS * 4) throw foreign(`it has ${buffer.byteLength} bytes`)
-    const header = new Int32Array(buffer, 0, Header.WORDS)
+    const header = new Int32Array(buffer, baseOf(buffer.byteLength), Header.WORDS)
     if (header[Header.magic] !== MAGIC)
       throw foreign(`its magic is 0x${(header[Header.magic]! >>> 0).toString(16)}`)
     const version = header[Header.version]!
@@ -133,8 +129,8 @@ export class Arena {
       GEOMETRY_FIELDS.map((f) => [f, header[Header[f]]]),
     ) as unknown as Geometry
     const layout = layoutOf(geometry)
-    if (layout.totalBytes !== buffer.byteLength) {
-      throw foreign(`its geometry needs ${layout.totalBytes} bytes, it has ${buffer.byteLength}`)
+    if (bufferBytes(layout.totalBytes) !== buffer.byteLength) {
+      throw foreign(`its geometry needs ${bufferBytes(layout.totalBytes)} bytes, it has ${buffer.byteLength}`)
     }
     return new Arena(buffer, geometry, layout)
   }
@@ -178,6 +174,6 @@ export class Arena {
   }
   /** A fresh view of the first `length` bytes of a frame. */
   view(index: number, length: number): Uint8Array<SharedArrayBuffer> {
-    return new Uint8Array(this.buffer, this.layout.data + index * this.geometry.frameSize, length)
+    return new Uint8Array(this.buffer, this.#dataAt + index * this.geometry.frameSize, length)
   }
 }

@@ -60,7 +60,7 @@ export function parseOptions(options: CacheOptions): Config {
   }
   const groups = [...new Set(entries.map(([, partition]) => groupOf(partition)))]
   const partitions = entries.map(([name, partition]) => parsePartition(name, partition, groups))
-  const { policy = 'lru2', threads = 64, flushDelayMs = 5000, dirtyLimit = 2 / 3, traceEntries = 0 } = options
+  const { policy = '2q', threads = 64, flushDelayMs = 5000, dirtyLimit = 2 / 3, traceEntries = 0 } = options
   if (!POLICIES.includes(policy)) refuse(`policy is ${show(policy)}; there are ${POLICIES.join(', ')}`)
   const threadsMax = SLOTS_MAX - 2 - partitions.length
   if (!Number.isInteger(threads) || threads < 1 || threads > threadsMax) {

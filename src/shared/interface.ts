@@ -16,7 +16,7 @@ export interface CacheOptions {
   partitions: Record<string, PartitionOptions>
   /** Write classes, the first written first; at most 7. Default ['data', 'directory', 'trailer']. */
   writeOrder?: readonly string[]
-  /** Victim choice. Default 'lru2'. */
+  /** Victim choice. Default '2q'. */
   policy?: 'lru2' | '2q'
   /** Slots for attached threads, the owner's not counted. Default 64. */
   threads?: number

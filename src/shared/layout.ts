@@ -117,9 +117,9 @@ export const Frame = struct(
   'latch', // see latch.ts; atomic
   'state', // stamp, CHANGING, ABSENT: see stamp.ts; atomic, `round` for the stamp
   'next', // hash chain; stripe, read without it
-  'partition', // identity, plus one, 0 = none; changes under latch and stripe; read by who holds a pin
-  'blockLow', // identity
-  'blockHigh', // identity
+  'place', // the block's name (name.ts), 0 = none; changes under latch and stripe; read by who holds a pin
+  'blockLow', // of the name too
+  'version', // counts exclusive latches: who copies without a pin looks at it before and after; latch
   'undo', // spare plus one; latch holder under round
   'aside', // list of spares, newest first; round
   'dirtyNext', // dirty list, both ways; round
@@ -146,9 +146,8 @@ export const Spare = struct(
 /** A block that policy `2q` gave up; policy. */
 export const Ghost = struct(
   1,
-  'partition', // its name, as in Frame; 0 none
+  'place', // its name, as in Frame; 0 none
   'blockLow',
-  'blockHigh',
   'newer', // loop of all records, by age
   'older',
   'next', // hash chain
@@ -173,7 +172,7 @@ export const SlotState = { FREE: 0, LIVE: 1, DEAD: 2 } as const
 export const COUNTERS = [
   'hits',
   'misses',
-  'reads',
+  'overwrites',
   'writes',
   'lookupTimeMs',
   'frameStalls',

@@ -66,8 +66,8 @@ export class ThreadSlot {
     return this.#freeEntries[this.#free]!
   }
 
+  /** @requires that the entry is FREE */
   giveEntry(entry: number): void {
-    this.#words[entry] = JOURNAL.FREE
     this.#freeEntries[this.#free++] = entry
     this.#words[this.at + Slot.guards] = GUARDS_MAX - this.#free
   }

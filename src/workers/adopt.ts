@@ -17,10 +17,23 @@ export interface Adoption {
   end(): void
 }
 
-// One listener on the process, however many caches are open.
+// One listener on the process, and one on each worker, however many caches are open.
 const adoptions = new Set<(worker: Worker) => void>()
 const adoptByAll = (worker: Worker): void => {
   for (const adopt of adoptions) adopt(worker)
+}
+const endings = new WeakMap<Worker, (() => void)[]>()
+function atExit(worker: Worker, ending: () => void): void {
+  const known = endings.get(worker)
+  if (known !== undefined) {
+    known.push(ending)
+    return
+  }
+  const all = [ending]
+  endings.set(worker, all)
+  worker.once('exit', () => {
+    for (const one of all) one()
+  })
 }
 
 export function adoptWorkers(core: Core, died: (info: CacheEvents['workerDied']) => void): Adoption {
@@ -29,7 +42,7 @@ export function adoptWorkers(core: Core, died: (info: CacheEvents['workerDied'])
     if (adopted.has(worker)) return
     adopted.add(worker)
     const { threadId } = worker // -1 once it has ended
-    worker.once('exit', () => {
+    atExit(worker, () => {
       if (adoptions.has(adopt)) for (const slot of slotsOf(core, threadId)) bury(core, slot, threadId, died)
     })
   }

@@ -12,7 +12,7 @@ import { randomBytes } from 'node:crypto'
 import { closeSync } from 'node:fs'
 import { threadId, type Worker } from 'node:worker_threads'
 import { Client } from '../core/client.js'
-import { blockOf, wakeAll } from '../core/core.js'
+import { blockOf, partitionOf, wakeAll } from '../core/core.js'
 import { evictClean } from '../core/forget.js'
 import { eventsOf, formatArena } from '../core/format.js'
 import { imageStamps } from '../core/images.js'
@@ -227,10 +227,10 @@ class Host extends Client implements BlockCache {
     const lost: LostBlock[] = []
     for (let frame = 0; frame < arena.geometry.blocks; frame++) {
       const at = arena.frameAt(frame)
-      const [newest] = words[at + Frame.partition] === 0 ? [] : imageStamps(this.core, frame)
+      const [newest] = words[at + Frame.place] === 0 ? [] : imageStamps(this.core, frame)
       if (newest === undefined) continue
       lost.push({
-        partition: partitions[words[at + Frame.partition]! - 1]!.name,
+        partition: partitions[partitionOf(words, at)]!.name,
         block: blockOf(words, at),
         writeClass: writeOrder[classOf(newest) - 1]!,
       })

@@ -17,6 +17,8 @@ const RUNS: readonly Run[] = [
   { body: 'cache.evictTwice', preemptions: 1 },
   { body: 'cache.latch', preemptions: 2 },
   { body: 'cache.writers', preemptions: 2, variant: 'stores' },
+  { body: 'cache.copyChange', preemptions: 2, variant: 'stores' },
+  { body: 'cache.copyEvict', preemptions: 2, variant: 'stores' },
   { body: 'cache.rewrite', preemptions: 2 },
   { body: 'cache.reclass', preemptions: 2 },
   { body: 'cache.discard', preemptions: 2 },

@@ -13,6 +13,7 @@ const RUNS: readonly Omit<Run, 'slices'>[] = [
   { body: 'cache.insert', preemptions: 1, deaths: 1, detours: 1 },
   { body: 'cache.evict', preemptions: 1, deaths: 1, detours: 1 },
   { body: 'cache.latch', preemptions: 1, deaths: 1, detours: 0 },
+  { body: 'cache.copyChange', preemptions: 1, deaths: 1, detours: 0 },
   { body: 'cache.writers', preemptions: 1, deaths: 1, detours: 1 },
   { body: 'cache.frames', preemptions: 1, deaths: 1, detours: 0 },
   { body: 'cache.pending', preemptions: 1, deaths: 1, detours: 0 },

@@ -22,8 +22,8 @@ export interface Mistake {
 const NO_POLICY_LOCK: readonly Edit[] = [
   {
     file: 'core/frames.js',
-    from: 'if (!policyMutex.tryLock(slot.index)) yield* policyMutex.lock(slot.index, deadline);\n      const frame = chooseFrame(core, partition, block);\n      policyMutex.unlock();',
-    to: 'const frame = chooseFrame(core, partition, block);',
+    from: 'if (!policyMutex.tryLock(slot.index)) yield* policyMutex.lock(slot.index, deadline);\n      const frame = chooseFrame(core, place, low);\n      policyMutex.unlock();',
+    to: 'const frame = chooseFrame(core, place, low);',
   },
 ]
 
@@ -83,8 +83,26 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/hit.js',
-        from: 'if (isNamed(core, at, partition, low, high) && (words[at + Frame.state] & ABSENT) === 0) return true;',
+        from: 'if (isNamed(core, at, place, low) && (words[at + Frame.state] & ABSENT) === 0) return true;',
         to: 'return true;',
+      },
+    ],
+  },
+  'copy-no-version': {
+    what: 'a copy does not see that somebody came and went meanwhile',
+    body: 'cache.copyChange',
+    preemptions: 2,
+    edits: [{ file: 'core/copy.js', from: ' || load(words, at + Frame.version) !== version', to: '' }],
+  },
+  'copy-no-latch': {
+    what: 'a copy does not see that somebody is in alone',
+    body: 'cache.copyChange',
+    preemptions: 2,
+    edits: [
+      {
+        file: 'core/copy.js',
+        from: 'if ((load(words, at + Frame.latch) & (WRITER | FROZEN)) !== 0) return false;',
+        to: '',
       },
     ],
   },
@@ -95,7 +113,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/frames.js',
-        from: 'const isFirst = findUnderStripe(core, head, partition, low, high) < 0;',
+        from: 'const isFirst = findUnderStripe(core, head, place, low) < 0;',
         to: 'const isFirst = true;',
       },
     ],

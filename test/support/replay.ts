@@ -1,5 +1,6 @@
 // Replays a trace of block numbers through a victim policy alone, as a cache of clean blocks would drive it.
 
+import { lowOf, placeOf } from '#dist/shared/name.js'
 import { policyOf } from '#dist/core/policies.js'
 import type { Policy } from '#dist/core/policy.js'
 import { Arena } from '#dist/shared/arena.js'
@@ -32,9 +33,8 @@ export const policyIn = (arena: Arena, policy: PolicyName): Policy =>
 /** Gives a frame its block's name, as the directory does. */
 export function nameFrame(arena: Arena, frame: number, partition: number, block: number): void {
   const at = arena.frameAt(frame)
-  arena.words[at + Frame.partition] = partition + 1
-  arena.words[at + Frame.blockLow] = block | 0
-  arena.words[at + Frame.blockHigh] = Math.floor(block / 2 ** 32)
+  arena.words[at + Frame.place] = placeOf(partition, block)
+  arena.words[at + Frame.blockLow] = lowOf(block)
 }
 
 /** How many of the accesses are hits in a cache of so many blocks. @throws when the policy's check finds anything */
@@ -62,7 +62,7 @@ export function hitsOf(trace: Uint32Array, blocks: number, name: PolicyName): nu
       policy.evicted(frame)
       frames.delete(held[frame]!)
     }
-    policy.insert(frame, 0, block)
+    policy.insert(frame, placeOf(0, block), lowOf(block))
     nameFrame(arena, frame, 0, block)
     held[frame] = block
     frames.set(block, frame)

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { hashOf } from '#dist/shared/hash.js'
+import { lowOf, placeOf } from '#dist/shared/name.js'
 import { chain, find, findUnderStripe, headOf, unchain, WALK_MAX } from '#dist/core/directory.js'
 import { Frame } from '#dist/shared/layout.js'
 import { smallArena, smallCore } from '../support/small-core.js'
@@ -38,7 +39,7 @@ test('chains stay short at every size and for every order of block numbers', () 
       const lengths = new Uint16Array(blocks)
       for (let i = 0; i < blocks; i++) {
         const [partition, block] = blockOf(i)
-        const head = hashOf(blocks, partition, block | 0, Math.floor(block / 2 ** 32))
+        const head = hashOf(blocks, placeOf(partition, block), lowOf(block))
         assert.ok(head >= 0 && head < blocks)
         lengths[head]!++
       }
@@ -76,20 +77,20 @@ test('what is hung in is found, what is taken out is not', () => {
       const frames = new Map<string, number>()
       const free = Array.from({ length: blocks }, (_, frame) => frame)
       for (const [partition, block] of names) {
-        const [low, high] = [block | 0, Math.floor(block / 2 ** 32)]
-        const head = hashOf(heads, partition, low, high)
+        const [place, low] = [placeOf(partition, block), lowOf(block)]
+        const head = hashOf(heads, place, low)
         const name = `${partition} ${block}`
         const known = frames.get(name)
-        assert.is(find(core, partition, low, high), known ?? -1, name)
-        assert.is(findUnderStripe(core, head, partition, low, high), known ?? -1, name)
+        assert.is(find(core, place, low), known ?? -1, name)
+        assert.is(findUnderStripe(core, head, place, low), known ?? -1, name)
         if (known === undefined) {
           const frame = free.pop()!
-          chain(core, frame, head, partition, low, high)
+          chain(core, frame, head, place, low)
           frames.set(name, frame)
           assert.is(headOf(core, frame), head)
         } else {
           unchain(core, known)
-          assert.is(core.words[core.arena.frameAt(known) + Frame.partition], 0)
+          assert.is(core.words[core.arena.frameAt(known) + Frame.place], 0)
           frames.delete(name)
           free.push(known)
         }
@@ -101,12 +102,12 @@ test('what is hung in is found, what is taken out is not', () => {
 
 test('a walk without the stripe is bounded', () => {
   const core = smallCore(smallArena())
-  const head = hashOf(core.arena.geometry.heads, 0, 7, 0)
+  const head = hashOf(core.arena.geometry.heads, placeOf(0, 7), 7)
   // A chain that leads round in circles, as a walk may see it while frames move.
   core.words[core.arena.headsAt + head] = 1
   core.words[core.arena.frameAt(0) + Frame.next] = 2
   core.words[core.arena.frameAt(1) + Frame.next] = 1
-  assert.is(find(core, 0, 7, 0), -1)
+  assert.is(find(core, placeOf(0, 7), 7), -1)
 })
 
 test.run()

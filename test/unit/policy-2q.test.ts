@@ -3,6 +3,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openCache } from 'dcache'
+import { lowOf, placeOf } from '#dist/shared/name.js'
 import { Frame, Ghost, Header } from '#dist/shared/layout.js'
 import { nameFrame, policyArena, policyIn } from '../support/replay.js'
 import { tempFolder } from '../support/temp.js'
@@ -31,7 +32,7 @@ function fresh(blocks = 20) {
       policy.evicted(frame)
       for (const [old, holder] of frames) if (holder === frame) frames.delete(old)
     }
-    policy.insert(frame, partition, block)
+    policy.insert(frame, placeOf(partition, block), lowOf(block))
     nameFrame(arena, frame, partition, block)
     frames.set(name, frame)
     return arena.words[arena.heapAt + frame] === 1 ? 'back' : 'new'
@@ -78,7 +79,7 @@ test('a ghost is good for one return', () => {
   const frame = frames.get('0 0')!
   policy.remove(frame)
   policy.evicted(frame)
-  policy.insert(frame, 0, 0)
+  policy.insert(frame, placeOf(0, 0), 0)
   assert.is(arena.words[arena.heapAt + frame], 0, 'what leaves the main part leaves no ghost')
   assert.equal(policy.check(), [])
 })
@@ -203,7 +204,7 @@ test('the check names what is broken', () => {
           arena.ghostsAt + (arena.words[Header.ghostOldest]! - 1) * Ghost.WORDS + Ghost.blockLow
         ]!++,
     ],
-    ['P5', ({ arena }) => (arena.words[arena.ghostsAt + 19 * Ghost.WORDS + Ghost.partition] = 0)],
+    ['P5', ({ arena }) => (arena.words[arena.ghostsAt + 19 * Ghost.WORDS + Ghost.place] = 0)],
   ]
   for (const [name, damage] of damages) {
     const cache = fresh()

@@ -189,7 +189,7 @@ test('a flush rings again when a slice of its wait is over', () => {
 /** Leaves the release of a frame on the stack. */
 function leaveRelease(core: Core, frame: number): void {
   const at = core.arena.frameAt(frame)
-  core.words[at + Frame.partition] = 1
+  core.words[at + Frame.place] = 1
   tryLatch(core.words, at + Frame.latch, core.slot.index)
   push(core, 0, frame, RELEASED_UNCHANGED)
 }
@@ -215,7 +215,7 @@ test('no release and no kick is left to nobody', async () => {
   const { arena, get, set } = fresh()
   const frames = 8
   set(0, 'dirty', 1)
-  for (let frame = 0; frame < frames; frame++) arena.words[arena.frameAt(frame) + Frame.partition] = 1
+  for (let frame = 0; frame < frames; frame++) arena.words[arena.frameAt(frame) + Frame.place] = 1
   await inThreads(bodies, 'releasers', { threads: 4, buffer: arena.buffer, args: { each: 50_000, frames } })
   assert.equal([get(0, 'pending'), get(0, 'kicked'), get(0, 'mutex'), get(0, 'want')], [0, 0, 0, 1])
   for (let frame = 0; frame < frames; frame++) {

@@ -3,6 +3,7 @@
 
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { placeOf } from '#dist/shared/name.js'
 import type { Arena } from '#dist/shared/arena.js'
 import { hashOf } from '#dist/shared/hash.js'
 import { CHANGING, stampOf } from '#dist/shared/stamp.js'
@@ -21,8 +22,7 @@ async function damaged(name: string, damage: (bench: Bench, frames: number[]) =>
     const frames = Array.from({ length: 6 }, (_, block) => {
       for (let frame = 0; frame < arena.geometry.blocks; frame++) {
         const at = arena.frameAt(frame)
-        if (arena.words[at + Frame.partition] === 1 && arena.words[at + Frame.blockLow] === block)
-          return frame
+        if (arena.words[at + Frame.place] === 1 && arena.words[at + Frame.blockLow] === block) return frame
       }
       throw new Error(`block ${block} is not cached`)
     })
@@ -60,7 +60,7 @@ const frameWord =
 /** A block that hashes to another chain than block 0. */
 function otherChain(heads: number): number {
   let block = 1
-  while (hashOf(heads, 0, block, 0) === hashOf(heads, 0, 0, 0)) block++
+  while (hashOf(heads, placeOf(0, block), block) === hashOf(heads, placeOf(0, 0), 0)) block++
   return block
 }
 
@@ -74,7 +74,7 @@ const word =
 
 const DAMAGES: readonly [string, string, Parameters<typeof damaged>[1]][] = [
   ['F1', 'a free frame has a name', ({ arena }) => {
-    arena.words[arena.frameAt(arena.words[Header.freeHead]! - 1) + Frame.partition] = 1
+    arena.words[arena.frameAt(arena.words[Header.freeHead]! - 1) + Frame.place] = 1
   }],
   ['F1', 'the free list is a cycle', ({ arena }) => {
     const link = arena.words[Header.freeHead]!
@@ -102,7 +102,7 @@ const DAMAGES: readonly [string, string, Parameters<typeof damaged>[1]][] = [
     arena.words[b + Frame.blockLow] = arena.words[a + Frame.blockLow]!
   }],
   ['D2', 'a frame is in another’s chain', frameWord(0, Frame.blockLow, ({ arena }) => otherChain(arena.geometry.heads))],
-  ['D2', 'a frame in a chain has no name', frameWord(0, Frame.partition, () => 0)],
+  ['D2', 'a frame in a chain has no name', frameWord(0, Frame.place, () => 0)],
   ['P1', 'a frame says another place in the heap', frameWord(2, Frame.policySlot, (_, __, old) => old + 1)],
   ['P2', 'a frame is older than its parent', ({ arena }) => {
     const [top, below] = [arena.words[arena.heapAt]!, arena.words[arena.heapAt + 1]!]

@@ -4,6 +4,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openCache } from 'dcache'
+import { placeOf } from '#dist/shared/name.js'
 import { Frame, Group } from '#dist/shared/layout.js'
 import { hashOf } from '#dist/shared/hash.js'
 import { blockBytes, copyOf, memoryFor, refusal, withCache, writeBlocks } from '../support/open.js'
@@ -161,7 +162,7 @@ directory('blocks of one chain are told apart, also while the chain changes', ()
     // As many blocks as possible that hash to one head: one chain holds the whole cache.
     const { heads } = arena.geometry
     const chain = Array.from({ length: 4096 }, (_, block) => block).filter(
-      (block) => hashOf(heads, 0, block, 0) === 0,
+      (block) => hashOf(heads, placeOf(0, block), block) === 0,
     )
     assert.ok(chain.length > 100, `${chain.length} blocks in the chain`)
     for (let i = 0; i < 1000; i++) {

@@ -1,7 +1,7 @@
 // The cache under many hands: hits, misses, evictions and changes of the same few blocks.
 
 import type { MakeBody } from '../body.js'
-import { between, Tiny, type TinyOptions } from './tiny.js'
+import { between, BLOCK, Tiny, type TinyOptions } from './tiny.js'
 import { crew, reapers } from './workers.js'
 import type { Client } from '#dist/core/client.js'
 import type { Core } from '#dist/core/core.js'
@@ -41,6 +41,15 @@ const discard =
     const guard = data.acquireSync(block, 'modify')
     tiny.bump(tiny.words(guard), block)
     guard.discard()
+  }
+
+/** Copies a block, without a latch where that can be. */
+const copy =
+  (block: number): Act =>
+  (tiny, { data }) => {
+    const target = tiny.target()
+    data.readSync(target, block * BLOCK)
+    tiny.check(new Int32Array(target.buffer), block)
   }
 
 /** Gets two blocks at a time, and so all frames there are. */
@@ -127,6 +136,9 @@ export const bodies: Readonly<Record<string, MakeBody>> = {
   /** Hit, hit, change: every mode of the latch. */
   latch: body({ frames: 2, cached: 1 }, [read(0), read(0), change(0)]),
   writers: body({ frames: 2, cached: 1 }, [change(0), change(0)]),
+  /** A copy without a latch beside a change, and beside the eviction of its block. */
+  copyChange: body({ frames: 2, cached: 1 }, [copy(0), change(0)]),
+  copyEvict: body({ frames: 2, cached: 2 }, [copy(0), read(2)]),
   /** A dirty block changed again: its image has to outlive whoever changes it. */
   rewrite: body({ frames: 2, cached: 1 }, [all(change(0), change(0)), read(0)]),
   /** The same with another class: both images are owed. */

@@ -238,6 +238,22 @@ export class Tiny {
     ]
   }
 
+  /** Where a block can be copied to; the copy is made in two halves, with a point between. */
+  target(): Uint8Array<ArrayBuffer> {
+    const { words } = this.arena
+    const set = (target: Uint8Array, source: ArrayLike<number>) => {
+      const bytes = source as Uint8Array
+      Uint8Array.prototype.set.call(target, bytes.subarray(0, BLOCK / 2), 0)
+      point(words, 5)
+      Uint8Array.prototype.set.call(target, bytes.subarray(BLOCK / 2), BLOCK / 2)
+    }
+    const target = new Uint8Array(BLOCK)
+    target.set = (source) => {
+      set(target, source)
+    }
+    return target
+  }
+
   /** A guard's bytes as words. */
   words(guard: { data: Uint8Array }): Int32Array<SharedArrayBuffer> {
     return new Int32Array(this.arena.buffer, guard.data.byteOffset, BLOCK / 4)

@@ -1,6 +1,7 @@
 // What the threads of policy-2q.test.ts do: note uses of all frames, while the first one goes on evicting.
 
 import { load } from '#atomics'
+import { placeOf } from '#dist/shared/name.js'
 import { TwoQueues } from '#dist/core/twoq.js'
 import { Arena } from '#dist/shared/arena.js'
 import { Frame } from '#dist/shared/layout.js'
@@ -26,7 +27,7 @@ export function noteAndEvict({ buffer, index, args }: Thread<{ turns: number }>)
       policy.evicted(frame)
     }
     const block = (i * 7) % (3 * blocks)
-    policy.insert(frame, 0, block)
+    policy.insert(frame, placeOf(0, block), block)
     nameFrame(arena, frame, 0, block)
   }
   Atomics.store(arena.words, endAt, 1)

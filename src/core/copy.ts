@@ -1,0 +1,56 @@
+/**
+ * Reading a part of a block without a pin: version, copy, version again (a sequence lock on the frame). Whoever gets a
+ * frame's exclusive latch moves its version before anything of the frame can change (`enter`), and stays in the latch
+ * word until it is done. So a copy is good when nobody was in alone before it, and after it the version is the same and
+ * nobody is in alone: no change, eviction or load came in between. It journals nothing, and a death leaves nothing.
+ *
+ * Plain loads must not sink below the last look. They do not on x64; elsewhere a pin is taken.
+ */
+import { load } from '#atomics'
+import { FROZEN, WRITER } from '../shared/latch.js'
+import { Frame } from '../shared/layout.js'
+import { COUNTER } from '../shared/slot.js'
+import { ABSENT } from '../shared/stamp.js'
+import type { Core } from './core.js'
+import { find, isNamed } from './directory.js'
+
+const KEEPS_ORDER = process.arch === 'x64'
+/** Up to so many bytes a loop is faster than a view of them. */
+const LOOP_MAX = 32
+
+/** Where the bytes are in their block, and in the caller's buffer. */
+export interface Piece {
+  readonly start: number
+  readonly length: number
+  readonly at: number
+}
+
+/**
+ * Copies bytes of a block that is there and that nobody changes just now; false if it is not so: then what `target` has
+ * says nothing. Counts as a hit. Any thread; no lock, never waits.
+ */
+export function copyHit(
+  core: Core,
+  place: number,
+  low: number,
+  { start, length, at: targetAt }: Piece,
+  target: Uint8Array,
+): boolean {
+  if (!KEEPS_ORDER) return false
+  const frame = find(core, place, low)
+  if (frame < 0) return false
+  const { words, arena } = core
+  const at = core.framesAt + frame * Frame.WORDS
+  const version = load(words, at + Frame.version)
+  if ((load(words, at + Frame.latch) & (WRITER | FROZEN)) !== 0) return false
+  if (!isNamed(core, at, place, low) || (words[at + Frame.state]! & ABSENT) !== 0) return false
+  const bytes = arena.segment(frame)
+  const from = arena.offset(frame) + start
+  if (length <= LOOP_MAX) for (let i = 0; i < length; i++) target[targetAt + i] = bytes[from + i]!
+  else target.set(bytes.subarray(from, from + length), targetAt)
+  if ((load(words, at + Frame.latch) & WRITER) !== 0 || load(words, at + Frame.version) !== version)
+    return false
+  core.slot.count(COUNTER.hits)
+  core.policy.note(frame)
+  return true
+}

@@ -1,0 +1,7 @@
+/** The one part of WebAssembly that is used here; Node's types have it only together with the DOM library. */
+declare namespace WebAssembly {
+  class Memory {
+    constructor(descriptor: { initial: number; maximum: number; shared: true })
+    readonly buffer: SharedArrayBuffer
+  }
+}
