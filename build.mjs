@@ -1,4 +1,4 @@
-// Builds the package: src/ to dist/ (code and declarations), and test/ and bench/ to build/.
+// Builds the package: src/ to dist/ (code and declarations), bench/ to dist/bench, and test/ to build/.
 // esbuild transpiles file by file, so the trees stay the same and the entry file of a worker thread
 // is a file of its own; tsc checks the types of src/ and writes its declarations.
 
@@ -45,13 +45,13 @@ function declare() {
 try {
   await transpile('src', 'dist')
   await transpile('test', 'build/test')
-  await transpile('bench', 'build/bench')
+  await transpile('bench', 'dist/bench')
 } catch {
   // esbuild has printed what is wrong.
   process.exit(1)
 }
 
-const commandLine = 'dist/cli/main.js'
-if (existsSync(commandLine)) chmodSync(commandLine, 0o755)
+for (const command of ['dist/cli/main.js', 'dist/bench/main.js'])
+  if (existsSync(command)) chmodSync(command, 0o755)
 
 if (!declare()) process.exit(1)

@@ -5,6 +5,7 @@
  */
 import { Command, CommanderError } from 'commander'
 import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { loadCommand } from './load.js'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -17,8 +18,15 @@ process.stdout.on('error', () => process.exit(1))
 const program = new Command('dcache')
   .description('A disk block cache that all threads of a process share.')
   .version(version)
-  .exitOverride()
+  .exitOverride((error) => {
+    if (error.code !== 'commander.executeSubCommandAsync') throw error
+    process.exitCode = error.exitCode // that of `bench`
+  })
 program.addCommand(loadCommand().copyInheritedSettings(program))
+// A program of its own: nothing that this one has loaded is measured along.
+program.command('bench', 'Measure what atomics, hits and changes cost on this machine.', {
+  executableFile: fileURLToPath(new URL('../bench/main.js', import.meta.url)),
+})
 
 try {
   await program.parseAsync()

@@ -7,9 +7,9 @@ import { fileURLToPath } from 'node:url'
 /** The package's folder; compiled, this file is build/test/support/project.js in it. */
 export const projectRoot = fileURLToPath(new URL('../../../', import.meta.url))
 
-/** The text of every TypeScript file of src/, by its path from there, with `/` between folders. */
-export function readSources(): Map<string, string> {
-  const source = join(projectRoot, 'src')
+/** The text of every TypeScript file of src/, or of another folder, by its path from there, with `/` between folders. */
+export function readSources(folder = 'src'): Map<string, string> {
+  const source = join(projectRoot, folder)
   const names = readdirSync(source, { recursive: true, encoding: 'utf8' })
   return new Map(
     names

@@ -88,6 +88,19 @@ export function layerBreaches(files: Files): string[] {
   return breaches
 }
 
+/** Benchmarks use the package by its names, and nothing else of the project. */
+export function benchBreaches(files: Files): string[] {
+  const breaches: string[] = []
+  for (const [path, text] of files) {
+    for (const specifier of importsOf(text)) {
+      if (specifier?.startsWith('.') !== true) continue
+      const target = posix.join(posix.dirname(path), specifier).replace(/\.js$/, '.ts')
+      if (!files.has(target)) breaches.push(`${path} imports ${specifier}, which is no file of bench/`)
+    }
+  }
+  return breaches
+}
+
 /** Only one file names Atomics in its code; comments may, anywhere. */
 export function atomicsBreaches(files: Files): string[] {
   const breaches: string[] = []

@@ -56,13 +56,14 @@ test('the package holds the built code and no tests', () => {
   const paths = pack('--dry-run').files.map((file) => file.path)
   const allowed = /^(dist\/.+\.(js|d\.ts)|(package\.json|README\.md|LICENSE|CHANGELOG\.md))$/
   assert.equal(
-    paths.filter((path) => !allowed.test(path) || /(^|[/.])(test|bench)[/.]/.test(path)),
+    paths.filter((path) => !allowed.test(path) || /(^|[/.])test[/.]/.test(path)),
     [],
   )
   const needed = [
     'dist/index.js',
     'dist/index.d.ts',
     'dist/cli/main.js',
+    'dist/bench/main.js',
     'README.md',
     'LICENSE',
     'CHANGELOG.md',
@@ -74,7 +75,8 @@ test('what the manifest points to is there', () => {
   for (const path of ['dist/index.js', 'dist/index.d.ts', 'dist/cli/main.js', 'dist/shared/atomics.js']) {
     assert.ok(existsSync(join(projectRoot, path)), path)
   }
-  assert.match(readFileSync(join(projectRoot, 'dist/cli/main.js'), 'utf8'), /^#!\/usr\/bin\/env node\n/)
+  for (const path of ['dist/cli/main.js', 'dist/bench/main.js'])
+    assert.match(readFileSync(join(projectRoot, path), 'utf8'), /^#!\/usr\/bin\/env node\n/)
 })
 
 test('the public declarations name no package that is used inside', () => {

@@ -4,9 +4,16 @@
 import { suite, test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { readSources } from '../support/project.js'
-import { atomicsBreaches, importsOf, layerBreaches, lengthBreaches } from '../support/structure.js'
+import {
+  atomicsBreaches,
+  benchBreaches,
+  importsOf,
+  layerBreaches,
+  lengthBreaches,
+} from '../support/structure.js'
 
 const sources = readSources()
+const benchmarks = readSources('bench')
 
 const checks = suite('the checks themselves')
 
@@ -64,6 +71,18 @@ checks('find an import that runs the wrong way', () => {
   }
 })
 
+checks('find a benchmark that leaves its folder', () => {
+  const found = (text: string) => benchBreaches(new Map([['hit/x.ts', text], ['main.ts', '']])) // prettier-ignore
+  for (const text of [
+    `import 'dcache'`,
+    `import '#dist/shared/mutex.js'`,
+    `import '../main.js'`,
+    `import(engine)`,
+  ])
+    assert.equal(found(text), [])
+  assert.is(found(`import '../../src/index.js'`).length, 1)
+})
+
 checks('find Atomics in code, not in a comment', () => {
   const found = (path: string, text: string): number => atomicsBreaches(new Map([[path, text]])).length
   assert.is(found('core/x.ts', 'Atomics.load(words, 0)'), 1)
@@ -88,12 +107,18 @@ test('imports run one way', () => {
   assert.equal(layerBreaches(sources), [])
 })
 
+test('benchmarks use the package by its names', () => {
+  assert.ok(benchmarks.has('main.ts'))
+  assert.equal(benchBreaches(benchmarks), [])
+})
+
 test('only shared/atomics.ts names Atomics', () => {
   assert.equal(atomicsBreaches(sources), [])
 })
 
 test('no file is over 350 lines', () => {
   assert.equal(lengthBreaches(sources), [])
+  assert.equal(lengthBreaches(benchmarks), [])
 })
 
 checks.run()

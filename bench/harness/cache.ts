@@ -1,0 +1,47 @@
+/**
+ * A cache for a benchmark: opened on this thread, over a file that is filled before.
+ */
+import type * as Dcache from 'dcache'
+import type { BlockCache, CacheOptions } from 'dcache'
+
+/** Memory with which a cache holds so many blocks: one frame in 16 is a spare (README, "Memory"). */
+export const memoryFor = (blocks: number, blockSize: number): number =>
+  (Math.ceil((blocks * 16) / 15) + 4) * blockSize
+
+export interface BenchCacheOptions {
+  readonly path: string
+  readonly blocks: number
+  readonly blockSize: number
+  readonly policy: CacheOptions['policy'] | undefined
+  /** What to import: 'dcache', or the URL of a changed copy. */
+  readonly engine?: string
+  readonly more?: Partial<CacheOptions>
+}
+
+/** Opens it and reads every block once: what follows are hits. */
+export async function openFull({
+  path,
+  blocks,
+  blockSize,
+  policy,
+  engine = 'dcache',
+  more = {},
+}: BenchCacheOptions): Promise<BlockCache> {
+  const { openCache } = (await import(engine)) as typeof Dcache
+  const cache = await openCache({
+    memory: memoryFor(blocks, blockSize),
+    partitions: { main: { path, blockSize } },
+    ...(policy === undefined ? {} : { policy }),
+    ...more,
+  })
+  const partition = cache.partition('main')
+  for (let block = 0; block < blocks; block++) (await partition.acquire(block, 'read')).release()
+  return cache
+}
+
+/** Closes it, after a last look at what must hold. @throws when an invariant is broken */
+export async function closeSound(cache: BlockCache): Promise<void> {
+  const broken = cache.check()
+  await cache.close()
+  if (broken.length > 0) throw new Error(`the cache is broken: ${broken.join('; ')}`)
+}

@@ -1,0 +1,81 @@
+/**
+ * The lanes of one variant, started once and run again and again: all of them or the first few.
+ */
+import * as Comlink from 'comlink'
+import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs'
+import { type MessagePort, Worker } from 'node:worker_threads'
+import type { Lane, LaneResult, LaneStart } from './lane.js'
+
+export interface CrewOptions {
+  /** In messages and reports. */
+  readonly name: string
+  /** URL of the module that exports `prepare`. */
+  readonly module: string
+  readonly data: unknown
+  readonly lanes: number
+  /** Something that a lane talks to, if it needs that. */
+  readonly portOf?: (lane: number) => MessagePort
+}
+
+export class Crew {
+  readonly name: string
+  readonly #lanes: {
+    readonly worker: Worker
+    readonly remote: Comlink.Remote<Lane>
+    readonly died: Promise<never>
+  }[]
+
+  /** @throws when a lane can't be prepared */
+  static async start(options: CrewOptions): Promise<Crew> {
+    const crew = new Crew(options)
+    try {
+      await Promise.all(crew.#lanes.map(({ remote, died }) => Promise.race([remote.prepare(), died])))
+    } catch (error) {
+      await crew.stop()
+      throw error
+    }
+    return crew
+  }
+
+  private constructor({ name, module, data, lanes, portOf }: CrewOptions) {
+    this.name = name
+    const gate = new Int32Array(new SharedArrayBuffer(64))
+    this.#lanes = Array.from({ length: lanes }, (_, lane) => {
+      const port = portOf?.(lane)
+      const start: LaneStart = { module, data, info: { lane, lanes, port }, gate }
+      const worker = new Worker(new URL('lane.js', import.meta.url), {
+        name: `${name} ${lane}`,
+        workerData: start,
+        transferList: port === undefined ? [] : [port],
+      })
+      // A call to a worker that died never settles by itself.
+      const died = new Promise<never>((_, reject) => {
+        worker.once('error', reject)
+        worker.once('exit', (code) => {
+          reject(new Error(`${name}: lane ${lane} ended with code ${code}`))
+        })
+      })
+      died.catch(() => undefined)
+      return { worker, remote: Comlink.wrap<Lane>(nodeEndpoint(worker)), died }
+    })
+  }
+
+  /** The first `active` lanes at once, for so long. */
+  async run(active: number, ms: number): Promise<LaneResult[]> {
+    return await Promise.all(
+      this.#lanes.slice(0, active).map(({ remote, died }) => Promise.race([remote.run(active, ms), died])),
+    )
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#lanes.map(({ worker }) => worker.terminate()))
+  }
+}
+
+/** Nanoseconds of an operation, as the lanes saw it. */
+export const nsOf = (results: readonly LaneResult[]): number =>
+  results.reduce((sum, { ns }) => sum + ns, 0) / results.length
+
+/** Operations a second of all lanes together. */
+export const throughputOf = (results: readonly LaneResult[]): number =>
+  results.reduce((sum, { operations, ms }) => sum + operations / (ms / 1000), 0)

@@ -1,0 +1,49 @@
+/**
+ * The method: every variant in every round, one after the other, in an order that is reversed from round to round. What
+ * is compared was measured within a moment of each other, and the machine's moods hit all alike.
+ */
+import type { Crew } from './crew.js'
+import type { LaneResult } from './lane.js'
+
+export interface RoundOptions {
+  readonly rounds: number
+  readonly sliceMs: number
+  /** How many lanes at a time; each of these in every round. */
+  readonly threads: readonly number[]
+}
+
+/** By number of threads: what the lanes did in each round. */
+export type RoundsByThreads = ReadonlyMap<number, readonly (readonly LaneResult[])[]>
+export type Outcome = ReadonlyMap<Crew, RoundsByThreads>
+
+/** Slices that nobody looks at, until V8 has compiled what runs: on a loaded machine that is not a matter of time. */
+const WARM_BATCHES = 300
+const WARM_SLICES_MAX = 40
+
+export async function warmUp(crew: Crew, active: number, sliceMs: number): Promise<void> {
+  let least = 0
+  for (let slice = 0; slice < WARM_SLICES_MAX && (slice < 3 || least < WARM_BATCHES); slice++) {
+    const results = await crew.run(active, sliceMs)
+    least += Math.min(...results.map(({ batches }) => batches))
+  }
+}
+
+export async function runRounds(
+  crews: readonly Crew[],
+  { rounds, sliceMs, threads }: RoundOptions,
+): Promise<Outcome> {
+  const outcome = new Map(
+    crews.map((crew) => [crew, new Map(threads.map((count): [number, LaneResult[][]] => [count, []]))]),
+  )
+  for (const crew of crews) await warmUp(crew, Math.max(...threads), sliceMs)
+  for (let round = 0; round < rounds; round++) {
+    const order = round % 2 === 0 ? crews : [...crews].reverse()
+    for (const count of threads)
+      for (const crew of order)
+        outcome
+          .get(crew)!
+          .get(count)!
+          .push(await crew.run(count, sliceMs))
+  }
+  return outcome
+}

@@ -1,0 +1,26 @@
+/**
+ * What a suite of benchmarks is to the command line.
+ */
+import type { PatternName } from '../hit/workload.js'
+import type { SuiteReport } from './report.js'
+
+/** As commander collects them; what a suite has no use for, it leaves alone. */
+export interface BenchSettings {
+  /** So small that it says nothing, only that it runs. */
+  readonly smoke: boolean
+  readonly rounds: number
+  readonly sliceMs: number
+  /** Undefined: those of the suite. */
+  readonly threads: readonly number[] | undefined
+  readonly blocks: readonly number[] | undefined
+  readonly patterns: readonly PatternName[]
+  readonly policy: 'lru2' | '2q' | undefined
+  readonly peers: boolean
+}
+
+export interface Suite {
+  readonly name: string
+  readonly about: string
+  /** `say` shows progress. */
+  run(settings: BenchSettings, say: (text: string) => void): Promise<SuiteReport>
+}

@@ -1,0 +1,29 @@
+/**
+ * Steps that a hit walks in its hash chain: counted over all cached blocks, with nobody else there. This looks into the
+ * engine's memory, since the hit path itself has no counter for it.
+ */
+import { Frame } from '#dist/shared/layout.js'
+import { openArena } from '#dist/workers/attach.js'
+import type { CacheHandle } from 'dcache'
+
+export interface Probes {
+  readonly blocks: number
+  readonly mean: number
+  readonly most: number
+}
+
+export function countProbes(handle: CacheHandle): Probes {
+  const { words, headsAt, geometry, framesAt } = openArena(handle)
+  let [blocks, sum, most] = [0, 0, 0]
+  for (let head = 0; head < geometry.heads; head++) {
+    let depth = 0
+    for (let link = words[headsAt + head]!; link !== 0;) {
+      depth++
+      blocks++
+      sum += depth
+      link = words[framesAt + (link - 1) * Frame.WORDS + Frame.next]!
+    }
+    most = Math.max(most, depth)
+  }
+  return { blocks, mean: sum / blocks, most }
+}

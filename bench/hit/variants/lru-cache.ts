@@ -1,0 +1,38 @@
+/**
+ * What a thread does without a shared cache: an `lru-cache` of its own over as many buffers, and so as many times the
+ * memory as there are threads.
+ */
+import { closeSync, openSync, readSync } from 'node:fs'
+import type { Prepare } from '../../harness/lane.js'
+import { BLOCK_SIZE, expectation, placeOf, type Workload } from '../workload.js'
+
+export interface PrivateData {
+  readonly workload: Workload
+}
+
+export const prepare: Prepare<PrivateData> = async ({ workload }, { lane }) => {
+  const { LRUCache } = await import('lru-cache')
+  const cache = new LRUCache<number, Uint8Array>({ max: workload.blocks })
+  const fd = openSync(workload.path, 'r')
+  for (let block = 0; block < workload.blocks; block++) {
+    const bytes = new Uint8Array(BLOCK_SIZE)
+    readSync(fd, bytes, 0, BLOCK_SIZE, block * BLOCK_SIZE)
+    cache.set(block, bytes)
+  }
+  closeSync(fd)
+  const sequence = workload.sequences[lane]!
+  const mask = sequence.length - 1
+  let position = 0
+  const run = (count: number): number => {
+    let sum = 0
+    let at = position
+    for (let i = 0; i < count; i++) {
+      const block = sequence[at]!
+      at = (at + 1) & mask
+      sum += cache.get(block)![placeOf(block)]!
+    }
+    position = at
+    return sum
+  }
+  return { batch: 1024, run, expected: expectation(sequence) }
+}

@@ -1,0 +1,31 @@
+/**
+ * No cache but the system's: `fs.readSync` of the whole block, out of the page cache.
+ */
+import { openSync, readSync } from 'node:fs'
+import type { Prepare } from '../../harness/lane.js'
+import { BLOCK_SIZE, expectation, placeOf, type Workload } from '../workload.js'
+
+export interface FileData {
+  readonly workload: Workload
+}
+
+export const prepare: Prepare<FileData> = ({ workload }, { lane }) => {
+  const fd = openSync(workload.path, 'r')
+  const bytes = new Uint8Array(BLOCK_SIZE)
+  const sequence = workload.sequences[lane]!
+  const mask = sequence.length - 1
+  let position = 0
+  const run = (count: number): number => {
+    let sum = 0
+    let at = position
+    for (let i = 0; i < count; i++) {
+      const block = sequence[at]!
+      at = (at + 1) & mask
+      readSync(fd, bytes, 0, BLOCK_SIZE, block * BLOCK_SIZE)
+      sum += bytes[placeOf(block)]!
+    }
+    position = at
+    return sum
+  }
+  return { batch: 256, run, expected: expectation(sequence) }
+}

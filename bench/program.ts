@@ -1,0 +1,130 @@
+/**
+ * The options of `dcache bench`, and a run from the first suite to the last line of output.
+ */
+import { whole } from '#dist/cli/load-settings.js'
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { readFileSync } from 'node:fs'
+import type { BenchReport, SuiteReport } from './harness/report.js'
+import { loadNow, setupOf } from './harness/setup.js'
+import type { BenchSettings } from './harness/suite.js'
+import { PATTERNS, type PatternName } from './hit/workload.js'
+import { reportText } from './output/tables.js'
+import { SUITES } from './suites.js'
+
+const EXIT_FAILED = 1
+const EXIT_USAGE = 2
+
+/** As commander collects them. */
+interface Options {
+  readonly smoke: boolean
+  readonly rounds: number
+  readonly sliceMs: number
+  readonly threads?: readonly number[]
+  readonly blocks?: readonly number[]
+  readonly patterns: readonly PatternName[]
+  readonly policy?: 'lru2' | '2q'
+  readonly peers: boolean
+  readonly json: boolean
+}
+
+/** A parser for commander: whole numbers, with commas between them. */
+function list(least: number, most: number): (text: string) => number[] {
+  const parse = whole(least, most)
+  return (text) => text.split(',').map(parse)
+}
+
+function patterns(text: string): PatternName[] {
+  return text.split(',').map((name) => {
+    const pattern = PATTERNS.find((known) => known === name)
+    if (pattern === undefined) throw new InvalidArgumentError(`There are ${PATTERNS.join(', ')}.`)
+    return pattern
+  })
+}
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string
+}
+
+/** Runs the command; says its exit code. */
+export async function program(argv: readonly string[]): Promise<number> {
+  let code = 0
+  const command = new Command('dcache bench')
+    .description('Measure what atomics, hits and changes cost on this machine.')
+    .exitOverride()
+    .addArgument(
+      new Argument('[suites...]', 'what to measure')
+        .choices(SUITES.map(({ name }) => name))
+        .default([], 'all'),
+    )
+    .option('--smoke', 'a size that says nothing, only that everything runs', false)
+    .option('--rounds <count>', 'how often each variant is measured', whole(1, 10_000), 15)
+    .option('--slice-ms <ms>', 'how long a variant runs in a round', whole(1, 60_000), 50)
+    .option(
+      '--threads <counts>',
+      'numbers of threads, with commas (default: those of each suite)',
+      list(1, 64),
+    )
+    .option(
+      '--blocks <counts>',
+      'numbers of blocks, with commas (default: those of each suite)',
+      list(2, 2 ** 24),
+    )
+    .option('--patterns <names>', `hit: ${PATTERNS.join(', ')}`, patterns, [...PATTERNS])
+    .addOption(
+      new Option('--policy <name>', 'victim choice (default: that of openCache)').choices(['lru2', '2q']),
+    )
+    .option('--no-peers', 'hit: only dcache and the floor')
+    .option('--json', 'print one JSON object on stdout, and the progress on stderr', false)
+    .addHelpText(
+      'after',
+      `\nSuites:\n${SUITES.map(({ name, about }) => `  ${name.padEnd(12)}${about}`).join('\n')}`,
+    )
+    .action(async (names: string[], options: Options) => {
+      code = await bench(names, options, argv)
+    })
+  try {
+    await command.parseAsync(argv)
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    return error.exitCode === 0 ? 0 : EXIT_USAGE
+  }
+  return code
+}
+
+async function bench(names: readonly string[], options: Options, argv: readonly string[]): Promise<number> {
+  const startedAt = new Date().toISOString()
+  const loadBefore = loadNow()
+  const settings: BenchSettings = {
+    smoke: options.smoke,
+    rounds: options.smoke ? 2 : options.rounds,
+    sliceMs: options.smoke ? 2 : options.sliceMs,
+    threads: options.threads,
+    blocks: options.blocks,
+    patterns: options.patterns,
+    policy: options.policy,
+    peers: options.peers,
+  }
+  const say = (text: string) => {
+    process.stderr.write(`${text}\n`)
+  }
+  const suites: SuiteReport[] = []
+  for (const suite of SUITES) {
+    if (names.length > 0 && !names.includes(suite.name)) continue
+    try {
+      suites.push(await suite.run(settings, say))
+    } catch (error) {
+      const { stack, message } = error as Error
+      process.stderr.write(`dcache bench ${suite.name}: ${stack ?? message}\n`)
+      return EXIT_FAILED
+    }
+  }
+  const report: BenchReport = {
+    dcache: version,
+    startedAt,
+    setup: setupOf(loadBefore),
+    settings: { arguments: argv.slice(2), ...settings },
+    suites,
+  }
+  process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : `${reportText(report)}\n`)
+  return 0
+}
