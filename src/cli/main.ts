@@ -6,6 +6,7 @@
 import { Command, CommanderError } from 'commander'
 import { readFileSync } from 'node:fs'
 import { loadCommand } from './load.js'
+import { serveCommand } from './serve.js'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string
@@ -18,7 +19,8 @@ const program = new Command('dcache')
   .description('A disk block cache that all threads of a process share.')
   .version(version)
   .exitOverride()
-program.addCommand(loadCommand().copyInheritedSettings(program))
+for (const command of [loadCommand(), serveCommand()])
+  program.addCommand(command.copyInheritedSettings(program))
 
 try {
   await program.parseAsync()
