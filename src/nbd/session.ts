@@ -70,6 +70,11 @@ export class Session {
     return this.#outbox.unsent > 0 || (this.#transmission?.isWaiting === true && !this.isFull)
   }
 
+  /** Nothing is being served. */
+  get isIdle(): boolean {
+    return this.#transmission?.isIdle ?? true
+  }
+
   get traffic(): Traffic | undefined {
     return this.#transmission?.traffic
   }
