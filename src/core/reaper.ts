@@ -154,6 +154,7 @@ function freeSlot(core: Core, slot: SlotIndex): void {
   words[at + Slot.threadId] = 0
   store(words, at + Slot.inIo, 0)
   store(words, at + Slot.waitsFor, 0)
+  words[at + Slot.waitsCount] = 0
   store(words, at + Slot.state, SlotState.FREE)
 }
 

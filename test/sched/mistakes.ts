@@ -22,7 +22,7 @@ export interface Mistake {
 const NO_POLICY_LOCK: readonly Edit[] = [
   {
     file: 'core/frames.js',
-    from: 'if (!policyMutex.tryLock(slot.index)) yield* policyMutex.lock(slot.index, deadline);\n      const frame = chooseFrame(core, place, low);\n      policyMutex.unlock();',
+    from: 'if (!policyMutex.tryLock(slot.index)) yield* waitForMutex(core, policyMutex, deadline);\n      const frame = chooseFrame(core, place, low);\n      policyMutex.unlock();',
     to: 'const frame = chooseFrame(core, place, low);',
   },
 ]
