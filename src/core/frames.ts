@@ -206,9 +206,9 @@ function latchVictim(core: Core, frame: FrameIndex, held: FrameIndex[]): boolean
 
 /**
  * Looks for clean frames that are out of the policy: a block forgotten while it was dirty, or what a death left.
- * @requires policy mutex; that the policy is out of victims
+ * @requires policy mutex
  */
-function readmitStray(core: Core): boolean {
+export function readmitStray(core: Core): boolean {
   const { words, arena, policy } = core
   let found = false
   for (let frame = 0; frame < arena.geometry.blocks; frame++) {

@@ -23,6 +23,7 @@ const RUNS: readonly Omit<Run, 'slices'>[] = [
   { body: 'cache.reclass', preemptions: 0, deaths: 2, detours: 0, variant: 'stores' },
   { body: 'cache.discard', preemptions: 0, deaths: 2, detours: 0, variant: 'stores' },
   { body: 'cache.round', preemptions: 0, deaths: 1, detours: 1, variant: 'stores' },
+  { body: 'cache.roundEvict', preemptions: 0, deaths: 1, detours: 0 },
   { body: 'cache.classes', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
   { body: 'cache.roundFlushes', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
 ]

@@ -217,6 +217,14 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
       },
     ],
   },
+  'readmission-dies': {
+    what: 'what a dead flush worker made clean and had not readmitted is not readmitted: no victim any more',
+    body: 'cache.roundEvict',
+    preemptions: 0,
+    detours: 0,
+    deaths: 1,
+    edits: [{ file: 'core/reaper.js', from: '  readmitStray(core);\n', to: '' }],
+  },
   'settling-not-anchored': {
     what: 'releases taken off the stack are kept by their settler alone, who dies',
     body: 'cache.pending',
