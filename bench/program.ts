@@ -24,6 +24,9 @@ interface Options {
   readonly patterns: readonly PatternName[]
   readonly policy?: 'lru2' | '2q'
   readonly peers: boolean
+  readonly deaths: number
+  readonly trace: readonly string[]
+  readonly sizes?: readonly number[]
   readonly json: boolean
 }
 
@@ -74,6 +77,14 @@ export async function program(argv: readonly string[]): Promise<number> {
       new Option('--policy <name>', 'victim choice (default: that of openCache)').choices(['lru2', '2q']),
     )
     .option('--no-peers', 'hit: only dcache and the floor')
+    .option('--deaths <count>', 'recovery: how many workers are killed', whole(1, 100_000), 200)
+    .option(
+      '--trace <files...>',
+      'replay: gzip files of little-endian 32-bit block numbers, as dcache load takes them',
+      (path: string, before: readonly string[]) => [...before, path],
+      [],
+    )
+    .option('--sizes <counts>', 'replay: sizes of the cache in blocks, with commas', list(1, 2 ** 24))
     .option('--json', 'print one JSON object on stdout, and the progress on stderr', false)
     .addHelpText(
       'after',
@@ -103,6 +114,9 @@ async function bench(names: readonly string[], options: Options, argv: readonly 
     patterns: options.patterns,
     policy: options.policy,
     peers: options.peers,
+    deaths: options.deaths,
+    traces: options.trace,
+    sizes: options.sizes,
   }
   const say = (text: string) => {
     process.stderr.write(`${text}\n`)

@@ -4,7 +4,8 @@
 import * as Comlink from 'comlink'
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs'
 import { type MessagePort, Worker } from 'node:worker_threads'
-import type { Lane, LaneResult, LaneStart } from './lane.js'
+import type { Lane } from './lane.js'
+import type { LaneResult, LaneStart, Latency } from './task.js'
 
 export interface CrewOptions {
   /** In messages and reports. */
@@ -19,6 +20,9 @@ export interface CrewOptions {
 
 export class Crew {
   readonly name: string
+  /** Of all lanes since the start: for suites that check sums. */
+  operations = 0
+  sum = 0
   readonly #lanes: {
     readonly worker: Worker
     readonly remote: Comlink.Remote<Lane>
@@ -62,9 +66,31 @@ export class Crew {
 
   /** The first `active` lanes at once, for so long. */
   async run(active: number, ms: number): Promise<LaneResult[]> {
+    return this.#counted(await this.#all(active, (remote) => remote.run(active, ms)))
+  }
+
+  /** The same, an operation at a time, for `latencies`. */
+  async time(active: number, ms: number): Promise<void> {
+    this.#counted(await this.#all(active, (remote) => remote.time(active, ms)))
+  }
+
+  /** By lane, over all calls of `time` with as many lanes. */
+  async latencies(active: number): Promise<Latency[]> {
+    return await this.#all(active, (remote) => remote.latency(active))
+  }
+
+  async #all<T>(active: number, call: (remote: Comlink.Remote<Lane>) => Promise<T>): Promise<T[]> {
     return await Promise.all(
-      this.#lanes.slice(0, active).map(({ remote, died }) => Promise.race([remote.run(active, ms), died])),
+      this.#lanes.slice(0, active).map(({ remote, died }) => Promise.race([call(remote), died])),
     )
+  }
+
+  #counted(results: LaneResult[]): LaneResult[] {
+    for (const { operations, sum } of results) {
+      this.operations += operations
+      this.sum = (this.sum + sum) | 0
+    }
+    return results
   }
 
   async stop(): Promise<void> {

@@ -4,41 +4,9 @@
  */
 import * as Comlink from 'comlink'
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs'
-import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
-
-/** What a lane does. A module of a variant exports `prepare`, which makes one. */
-export interface Task {
-  /** Operations a batch: the clock is read after each. */
-  readonly batch: number
-  /** Does so many operations; a sum over what it read, cut to 32 bits. */
-  run(count: number): number | Promise<number>
-  /** The sum that operations `from .. from + count - 1` have to give, cut to 32 bits. */
-  expected(from: number, count: number): number
-}
-
-export interface LaneInfo {
-  readonly lane: number
-  readonly lanes: number
-  readonly port: MessagePort | undefined
-}
-
-export type Prepare<D> = (data: D, info: LaneInfo) => Task | Promise<Task>
-
-export interface LaneStart {
-  readonly module: string
-  readonly data: unknown
-  readonly info: LaneInfo
-  /** Word 0 counts arrivals, word 1 counts starts: all lanes begin at one moment. */
-  readonly gate: Int32Array<SharedArrayBuffer>
-}
-
-export interface LaneResult {
-  readonly operations: number
-  readonly batches: number
-  readonly ms: number
-  /** An operation, without the batches during which the system ran something else. */
-  readonly ns: number
-}
+import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
+import { parentPort, workerData } from 'node:worker_threads'
+import type { LaneResult, LaneStart, Latency, Prepare, Task } from './task.js'
 
 const ARRIVED = 0
 const STARTS = 1
@@ -53,6 +21,7 @@ class Lane {
   #task: Task | undefined
   #done = 0
   readonly #times = new Float64Array(TIMES_MAX)
+  readonly #histograms = new Map<number, RecordableHistogram>()
 
   constructor(start: LaneStart) {
     this.#start = start
@@ -68,30 +37,74 @@ class Lane {
   async run(active: number, ms: number): Promise<LaneResult> {
     const task = this.#task!
     const { batch } = task
-    let sum = 0
-    let operations = 0
+    let [sum, batches, spentMs] = [0, 0, 0]
+    task.begin?.()
     this.#meet(active)
-    let batches = 0
-    const start = performance.now()
-    let now = start
     do {
-      const before = now
+      const beforeMs = performance.now()
       const part = task.run(batch)
       sum = (sum + (typeof part === 'number' ? part : await part)) | 0
-      operations += batch
-      now = performance.now()
-      this.#times[batches++ & (TIMES_MAX - 1)] = now - before
-    } while (now - start < ms)
-    const expected = task.expected(this.#done, operations) | 0
-    if (sum !== expected) {
-      const { module, info } = this.#start
-      throw new Error(
-        `${module}, lane ${info.lane}: ${operations} operations gave ${sum} and not ${expected}: what was read is wrong`,
-      )
-    }
-    this.#done += operations
+      const tookMs = performance.now() - beforeMs
+      this.#times[batches++ & (TIMES_MAX - 1)] = tookMs
+      spentMs += tookMs
+      task.between?.()
+    } while (spentMs < ms)
+    task.end?.()
     const times = this.#times.subarray(0, Math.min(batches, TIMES_MAX)).sort()
-    return { operations, batches, ms: now - start, ns: (meanWithoutOutliers(times) * 1e6) / batch }
+    const ns = (meanWithoutOutliers(times) * 1e6) / batch
+    return this.#checked({ operations: batches * batch, batches, sum, ms: spentMs, ns })
+  }
+
+  /** The same, an operation at a time; what each took is for `latency`, over all calls with as many lanes. */
+  async time(active: number, ms: number): Promise<LaneResult> {
+    const task = this.#task!
+    const histogram = this.#histogram(active)
+    let [sum, operations] = [0, 0]
+    task.begin?.()
+    this.#meet(active)
+    const startMs = performance.now()
+    let nowMs: number
+    do {
+      const beforeMs = performance.now()
+      const part = task.run(1)
+      sum = (sum + (typeof part === 'number' ? part : await part)) | 0
+      nowMs = performance.now()
+      histogram.record(Math.max(1, Math.round((nowMs - beforeMs) * 1e6)))
+      operations++
+    } while (nowMs - startMs < ms)
+    task.end?.()
+    const spentMs = nowMs - startMs
+    return this.#checked({
+      operations,
+      batches: operations,
+      sum,
+      ms: spentMs,
+      ns: (spentMs * 1e6) / operations,
+    })
+  }
+
+  latency(active: number): Latency {
+    const histogram = this.#histogram(active)
+    const percentile = (share: number) => histogram.percentile(share)
+    const { count, max } = histogram
+    return { count, p50: percentile(50), p99: percentile(99), p999: percentile(99.9), most: max }
+  }
+
+  #histogram(active: number): RecordableHistogram {
+    const histogram = this.#histograms.get(active) ?? createHistogram()
+    this.#histograms.set(active, histogram)
+    return histogram
+  }
+
+  #checked(result: LaneResult): LaneResult {
+    const { operations, sum } = result
+    const expected = this.#task!.expected?.(this.#done, operations)
+    this.#done += operations
+    if (expected === undefined || sum === (expected | 0)) return result
+    const { module, info } = this.#start
+    throw new Error(
+      `${module}, lane ${info.lane}: ${operations} operations gave ${sum} and not ${expected}: what was read is wrong`,
+    )
   }
 
   #meet(active: number): void {

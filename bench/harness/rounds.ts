@@ -3,13 +3,15 @@
  * is compared was measured within a moment of each other, and the machine's moods hit all alike.
  */
 import type { Crew } from './crew.js'
-import type { LaneResult } from './lane.js'
+import type { LaneResult } from './task.js'
 
 export interface RoundOptions {
   readonly rounds: number
   readonly sliceMs: number
   /** How many lanes at a time; each of these in every round. */
   readonly threads: readonly number[]
+  /** Single operations are timed too, in slices of their own. */
+  readonly isTimed?: boolean
 }
 
 /** By number of threads: what the lanes did in each round. */
@@ -30,7 +32,7 @@ export async function warmUp(crew: Crew, active: number, sliceMs: number): Promi
 
 export async function runRounds(
   crews: readonly Crew[],
-  { rounds, sliceMs, threads }: RoundOptions,
+  { rounds, sliceMs, threads, isTimed = false }: RoundOptions,
 ): Promise<Outcome> {
   const outcome = new Map(
     crews.map((crew) => [crew, new Map(threads.map((count): [number, LaneResult[][]] => [count, []]))]),
@@ -38,12 +40,15 @@ export async function runRounds(
   for (const crew of crews) await warmUp(crew, Math.max(...threads), sliceMs)
   for (let round = 0; round < rounds; round++) {
     const order = round % 2 === 0 ? crews : [...crews].reverse()
-    for (const count of threads)
-      for (const crew of order)
+    for (const count of threads) {
+      for (const crew of order) {
         outcome
           .get(crew)!
           .get(count)!
           .push(await crew.run(count, sliceMs))
+        if (isTimed) await crew.time(count, sliceMs)
+      }
+    }
   }
   return outcome
 }

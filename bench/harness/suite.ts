@@ -16,6 +16,11 @@ export interface BenchSettings {
   readonly patterns: readonly PatternName[]
   readonly policy: 'lru2' | '2q' | undefined
   readonly peers: boolean
+  /** recovery: how many workers are killed. */
+  readonly deaths: number
+  /** replay: files, and sizes of the cache in blocks. */
+  readonly traces: readonly string[]
+  readonly sizes: readonly number[] | undefined
 }
 
 export interface Suite {

@@ -14,6 +14,11 @@ import type { OwnerData } from './variants/owner.js'
 import { BLOCK_SIZE, type Workload } from './workload.js'
 
 export const FLOOR = 'floor'
+const DCACHE_READS = [
+  ['bytes', 'dcache, bytes'],
+  ['data', 'dcache, data'],
+  ['copy', 'dcache, readSync of 8 bytes'],
+] as const
 export const FLOOR_AGAIN = 'floor again (A/A)'
 
 export interface CrewsOptions {
@@ -95,9 +100,9 @@ export async function startCrews(options: CrewsOptions): Promise<Crews> {
   try {
     const floorData: FloorData = { workload, ...floor, pin: 'swap' }
     await add(FLOOR, 'floor', floorData)
-    for (const reads of ['bytes', 'data'] as const) {
+    for (const [reads, name] of DCACHE_READS) {
       const data: DcacheData = { workload, handle: cache.handle, engine: 'dcache', reads }
-      await add(`dcache, ${reads}`, 'dcache', data)
+      await add(name, 'dcache', data)
     }
     if (isHot) await add('fetch-add', 'floor', { ...floorData, pin: 'add' })
     if (hasPeers) {

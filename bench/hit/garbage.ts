@@ -5,7 +5,7 @@ import { constants, type PerformanceEntry, PerformanceObserver } from 'node:perf
 import v8 from 'node:v8'
 import vm from 'node:vm'
 import { parentPort, workerData } from 'node:worker_threads'
-import type { LaneInfo, Task } from '../harness/lane.js'
+import type { LaneInfo, Task } from '../harness/task.js'
 import { type DcacheData, prepare } from './variants/dcache.js'
 
 export interface Garbage {

@@ -5,7 +5,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { placeOf } from '#dist/shared/name.js'
 import { Frame, Header } from '#dist/shared/layout.js'
-import { nameFrame, policyArena, policyIn, type PolicyName } from '../support/replay.js'
+import { nameFrame, policyArena, policyIn, type PolicyName } from '#dist/bench/replay/policy-replay.js'
 
 const BLOCKS = 24
 

@@ -7,7 +7,7 @@ import { gunzipSync } from 'node:zlib'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { projectRoot } from '../support/project.js'
-import { hitsOf, type PolicyName } from '../support/replay.js'
+import { hitsOf, type PolicyName } from '#dist/bench/replay/policy-replay.js'
 
 const folder = join(projectRoot, '../shared/traces')
 

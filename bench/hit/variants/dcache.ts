@@ -1,17 +1,18 @@
 /**
- * A hit of dcache: acquire to read, one byte, release. The byte is read by `bytes` and `offset`, or by `data`.
+ * A hit of dcache: acquire to read, one byte, release. The byte is read by `bytes` and
+ * `offset`, or by `data`; or a few bytes are copied by `readSync`, which needs no guard.
  */
 import type * as Dcache from 'dcache'
 import type { CacheHandle } from 'dcache'
-import type { Prepare } from '../../harness/lane.js'
-import { expectation, placeOf, type Workload } from '../workload.js'
+import type { Prepare } from '../../harness/task.js'
+import { BLOCK_SIZE, expectation, placeOf, type Workload } from '../workload.js'
 
 export interface DcacheData {
   readonly workload: Workload
   readonly handle: CacheHandle
   /** What to import: 'dcache', or the URL of a changed copy. */
   readonly engine: string
-  readonly reads: 'bytes' | 'data'
+  readonly reads: 'bytes' | 'data' | 'copy'
 }
 
 export const prepare: Prepare<DcacheData> = async ({ workload, handle, engine, reads }, { lane }) => {
@@ -49,5 +50,21 @@ export const prepare: Prepare<DcacheData> = async ({ workload, handle, engine, r
     return sum
   }
 
-  return { batch: 1024, run: reads === 'bytes' ? byBytes : byData, expected: expectation(sequence) }
+  const byCopy = (count: number): number => {
+    let sum = 0
+    let at = position
+    const target = new Uint8Array(8)
+    for (let i = 0; i < count; i++) {
+      const block = sequence[at]!
+      at = (at + 1) & mask
+      const place = placeOf(block)
+      partition.readSync(target, block * BLOCK_SIZE + (place & ~7))
+      sum += target[place & 7]!
+    }
+    position = at
+    return sum
+  }
+
+  const runs = { bytes: byBytes, data: byData, copy: byCopy }
+  return { batch: 1024, run: runs[reads], expected: expectation(sequence) }
 }

@@ -2,7 +2,7 @@
  * What any pin in shared memory costs, with no cache around it: a compare-and-swap on the block's own word, a byte of
  * the block, and an atomic subtraction. As `add` the swap is a plain addition, which can't fail when others are there.
  */
-import type { Prepare } from '../../harness/lane.js'
+import type { Prepare } from '../../harness/task.js'
 import { BLOCK_SIZE, expectation, placeOf, type Workload } from '../workload.js'
 
 /** A word to pin each block by, as far apart as dcache's frames. */

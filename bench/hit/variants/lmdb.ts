@@ -3,7 +3,7 @@
  * the next call uses again.
  */
 import { open } from 'lmdb'
-import type { Prepare } from '../../harness/lane.js'
+import type { Prepare } from '../../harness/task.js'
 import { expectation, placeOf, type Workload } from '../workload.js'
 
 export interface LmdbData {

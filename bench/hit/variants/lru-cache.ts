@@ -3,7 +3,7 @@
  * memory as there are threads.
  */
 import { closeSync, openSync, readSync } from 'node:fs'
-import type { Prepare } from '../../harness/lane.js'
+import type { Prepare } from '../../harness/task.js'
 import { BLOCK_SIZE, expectation, placeOf, type Workload } from '../workload.js'
 
 export interface PrivateData {

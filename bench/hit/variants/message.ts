@@ -2,7 +2,7 @@
  * One thread owns the blocks, the others ask it by message: each answer is a copy of the block. One question of each
  * lane is under way at a time.
  */
-import type { Prepare } from '../../harness/lane.js'
+import type { Prepare } from '../../harness/task.js'
 import { expectation, placeOf, type Workload } from '../workload.js'
 
 export interface AskData {

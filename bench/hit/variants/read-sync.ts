@@ -2,7 +2,7 @@
  * No cache but the system's: `fs.readSync` of the whole block, out of the page cache.
  */
 import { openSync, readSync } from 'node:fs'
-import type { Prepare } from '../../harness/lane.js'
+import type { Prepare } from '../../harness/task.js'
 import { BLOCK_SIZE, expectation, placeOf, type Workload } from '../workload.js'
 
 export interface FileData {

@@ -5,7 +5,7 @@ import { placeOf } from '#dist/shared/name.js'
 import { TwoQueues } from '#dist/core/twoq.js'
 import { Arena } from '#dist/shared/arena.js'
 import { Frame } from '#dist/shared/layout.js'
-import { nameFrame } from '../../support/replay.js'
+import { nameFrame } from '#dist/bench/replay/policy-replay.js'
 import type { Thread } from '../../support/threads.js'
 
 /** What is wrong when all is over. */

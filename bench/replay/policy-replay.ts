@@ -1,4 +1,7 @@
-// Replays a trace of block numbers through a victim policy alone, as a cache of clean blocks would drive it.
+/**
+ * Replays a trace of block numbers through a victim policy alone, as a cache of clean blocks would drive it. The tests of
+ * the policies use it too.
+ */
 
 import { lowOf, placeOf } from '#dist/shared/name.js'
 import { policyOf } from '#dist/core/policies.js'

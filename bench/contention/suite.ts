@@ -1,0 +1,175 @@
+/**
+ * `contention`: what happens to locks when several threads want them: how much gets done, how long one waits, and whether
+ * all get their share.
+ */
+import { closeSound, openFull } from '../harness/cache.js'
+import { type Crew, throughputOf } from '../harness/crew.js'
+import { makeFolder } from '../harness/folder.js'
+import type { Column, Row } from '../harness/report.js'
+import { runRounds } from '../harness/rounds.js'
+import { spreadOf } from '../harness/spread.js'
+import type { Suite } from '../harness/suite.js'
+import type { Latency } from '../harness/task.js'
+import { BLOCK_SIZE, sequenceOf, type Workload, writeBlocks } from '../hit/workload.js'
+import { caches, type Contender, latch, primitives, start } from './crews.js'
+
+const CONTENTION: readonly Column[] = [
+  { key: 'perSecond', title: 'all threads', unit: '/s' },
+  { key: 'p50', title: 'p50', unit: 'ns' },
+  { key: 'p99', title: 'p99', unit: 'ns' },
+  { key: 'p999', title: 'p99.9', unit: 'ns' },
+  { key: 'fairness', title: 'slowest of the fastest', unit: '%' },
+]
+
+const STARVATION: readonly Column[] = [
+  { key: 'perSecond', title: 'of that one', unit: '/s' },
+  { key: 'othersPerSecond', title: 'of the others', unit: '/s' },
+  { key: 'p50', title: 'p50', unit: 'ns' },
+  { key: 'p99', title: 'p99', unit: 'ns' },
+  { key: 'mostMs', title: 'longest wait', unit: 'ms' },
+]
+
+/** How many times a second; the slices of `starvation` are longer, since it looks for the longest wait. */
+const STARVATION_SLICES = 10
+
+export const contention: Suite = {
+  name: 'contention',
+  about:
+    'mutex, latch, condition, ring, and a cache with one mutex against this one: throughput, latency, fairness',
+  async run(settings, say) {
+    const startMs = performance.now()
+    const { rounds, sliceMs, smoke } = settings
+    const threads = settings.threads ?? (smoke ? [1, 2] : [1, 2, 4, 8])
+    const lanes = Math.max(...threads)
+    const blocks = settings.blocks?.[0] ?? (smoke ? 64 : 4096)
+    using folder = makeFolder()
+    const path = folder.path('blocks')
+    writeBlocks(path, blocks)
+    const cache = await openFull({ path, blocks, blockSize: BLOCK_SIZE, policy: settings.policy })
+    const sequences = Array.from({ length: lanes }, (_, lane) => sequenceOf('uniform', blocks, lane))
+    const workload: Workload = { path, blocks, sequences }
+    const rows: Row[] = []
+    for (const contender of [...primitives(lanes), ...caches(workload, cache)]) {
+      say(`contention: ${contender.name}`)
+      rows.push(...(await contend(contender, threads, { rounds, sliceMs })))
+    }
+    await closeSound(cache)
+    say('contention: starvation')
+    const starvation = [
+      ...(await starve('one writes, the others read', 'first', threads, { rounds, sliceMs })),
+      ...(await starve('one reads, the others write', 'others', threads, { rounds, sliceMs })),
+    ]
+    return {
+      name: 'contention',
+      title: 'Contention',
+      about: 'Threads that want the same thing at the same time.',
+      sections: [
+        {
+          name: 'contention',
+          title: 'Throughput, latency, fairness',
+          about:
+            'Operations of all threads together, and what single operations took, the clock included (about 40 ns). ' +
+            'Throughput and latency are of slices of their own. The last column is the slowest thread in terms of the ' +
+            `fastest. The two caches have ${blocks} blocks, asked for at random.`,
+          columns: CONTENTION,
+          rows,
+        },
+        {
+          name: 'starvation',
+          title: 'Starvation at the latch',
+          about:
+            'One thread against others that never pause, at one latch: its waits. A thread that is not running because ' +
+            'there are more threads than cores waits too.',
+          columns: STARVATION,
+          rows: starvation,
+        },
+      ],
+      leftOut: [],
+      seconds: (performance.now() - startMs) / 1000,
+    }
+  },
+}
+
+interface Slices {
+  readonly rounds: number
+  readonly sliceMs: number
+}
+
+async function contend(contender: Contender, threads: readonly number[], slices: Slices): Promise<Row[]> {
+  const counts = threads.filter((count) => contender.isOfPairs !== true || count % 2 === 0)
+  if (counts.length === 0) return []
+  const crew = await start(contender, Math.max(...counts))
+  try {
+    const outcome = (await runRounds([crew], { ...slices, threads: counts, isTimed: true })).get(crew)!
+    const rows: Row[] = []
+    for (const [count, results] of outcome) {
+      const { p50, p99, p999 } = worst(await crew.latencies(count))
+      const fairness = results.map((lanes) => {
+        const rates = lanes.map(({ operations, ms }) => operations / ms)
+        return (100 * Math.min(...rates)) / Math.max(...rates)
+      })
+      rows.push({
+        parameters: { what: contender.name, threads: count },
+        figures: {
+          perSecond: spreadOf(results.map(throughputOf)),
+          p50,
+          p99,
+          p999,
+          fairness: count === 1 ? null : spreadOf(fairness),
+        },
+      })
+    }
+    assertRight(contender, crew)
+    return rows
+  } finally {
+    await crew.stop()
+  }
+}
+
+/** Of the lane that fared worst. */
+function worst(latencies: readonly Latency[]): Latency {
+  const most = (key: keyof Latency) => Math.max(...latencies.map((latency) => latency[key]))
+  return { count: most('count'), p50: most('p50'), p99: most('p99'), p999: most('p999'), most: most('most') }
+}
+
+async function starve(
+  name: string,
+  writes: 'first' | 'others',
+  threads: readonly number[],
+  { rounds, sliceMs }: Slices,
+): Promise<Row[]> {
+  const contender = latch(name, writes)
+  const rows: Row[] = []
+  const counts = threads.filter((count) => count > 1)
+  if (counts.length === 0) return []
+  const crew = await start(contender, Math.max(...counts))
+  try {
+    for (const count of counts) {
+      const results = []
+      for (let round = 0; round < rounds; round++) {
+        results.push(await crew.run(count, sliceMs))
+        await crew.time(count, sliceMs * STARVATION_SLICES)
+      }
+      const { p50, p99, most } = (await crew.latencies(count))[0]!
+      rows.push({
+        parameters: { what: name, threads: count },
+        figures: {
+          perSecond: spreadOf(results.map((lanes) => throughputOf(lanes.slice(0, 1)))),
+          othersPerSecond: spreadOf(results.map((lanes) => throughputOf(lanes.slice(1)))),
+          p50,
+          p99,
+          mostMs: most / 1e6,
+        },
+      })
+    }
+    assertRight(contender, crew)
+    return rows
+  } finally {
+    await crew.stop()
+  }
+}
+
+function assertRight(contender: Contender, crew: Crew): void {
+  if (!contender.isRight(crew))
+    throw new Error(`${contender.name}: what its threads did is not what memory shows`)
+}

@@ -1,0 +1,63 @@
+/**
+ * A change of a block: acquire to modify, one byte changed, marked dirty, release. Each lane has blocks of its own and goes
+ * through them in turn. Each byte counts how often it was changed, so that a lost change is found out.
+ */
+import type * as Dcache from 'dcache'
+import type { CacheHandle } from 'dcache'
+import type { Prepare } from '../harness/task.js'
+import { byteOf } from '../hit/workload.js'
+
+export interface ChangeData {
+  readonly handle: CacheHandle
+  /** What to import: 'dcache', or the URL of a changed copy. */
+  readonly engine: string
+  readonly blocksOfLane: number
+  /** Of the range that is declared; undefined: the whole block. */
+  readonly rangeBytes: number | undefined
+  /** clean: a batch is each block once, and then they are written. dirty: they stay dirty. */
+  readonly blocks: 'clean' | 'dirty'
+}
+
+export const prepare: Prepare<ChangeData> = async (data, { lane }) => {
+  const { handle, engine, blocksOfLane, rangeBytes, blocks } = data
+  const { attachCache } = (await import(engine)) as typeof Dcache
+  const client = attachCache(handle)
+  const partition = client.partition('main')
+  const first = lane * blocksOfLane
+  const options = rangeBytes === undefined ? undefined : { start: 0, length: rangeBytes }
+  let position = 0
+
+  /** The sum of the bytes before each change. */
+  const run = (count: number): number => {
+    let sum = 0
+    for (let i = 0; i < count; i++) {
+      const guard = partition.acquireSync(first + position, 'modify', options)
+      const { bytes, offset } = guard
+      const byte = bytes[offset]!
+      sum += byte
+      bytes[offset] = byte + 1
+      guard.markDirty()
+      guard.release()
+      position = position + 1 === blocksOfLane ? 0 : position + 1
+    }
+    return sum
+  }
+
+  const expected = (from: number, count: number): number => {
+    let sum = 0
+    for (let i = from; i < from + count; i++)
+      sum += (byteOf(first + (i % blocksOfLane), 0) + Math.floor(i / blocksOfLane)) & 255
+    return sum | 0
+  }
+
+  return blocks === 'dirty'
+    ? { batch: 256, run, expected }
+    : {
+        batch: blocksOfLane,
+        run,
+        expected,
+        between: () => {
+          client.flushSync()
+        },
+      }
+}

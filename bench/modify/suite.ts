@@ -1,0 +1,202 @@
+/**
+ * `modify`: what a change costs, and what the two things cost that make it survive a death: the journal of pins and the
+ * image of what was there before.
+ */
+import type { BlockCache } from 'dcache'
+import { closeSound, openFull } from '../harness/cache.js'
+import { Crew, nsOf, throughputOf } from '../harness/crew.js'
+import { type Folder, makeFolder } from '../harness/folder.js'
+import type { Column, Row } from '../harness/report.js'
+import { type RoundOptions, runRounds } from '../harness/rounds.js'
+import { ratioOf, spreadOf } from '../harness/spread.js'
+import type { BenchSettings, Suite } from '../harness/suite.js'
+import type { DcacheData } from '../hit/variants/dcache.js'
+import { BLOCK_SIZE, sequenceOf, writeBlocks } from '../hit/workload.js'
+import type { ChangeData } from './change.js'
+import { copyEngine, type Edit, NO_IMAGE, NO_JOURNAL, UNCHANGED } from './engine-copy.js'
+
+const CHANGES: readonly Column[] = [
+  { key: 'ns', title: 'a change', unit: 'ns' },
+  { key: 'perSecond', title: 'changes, all threads', unit: '/s' },
+]
+
+const PRICES: readonly Column[] = [
+  { key: 'withIt', title: 'with', unit: 'ns' },
+  { key: 'withoutIt', title: 'without', unit: 'ns' },
+  { key: 'ratio', title: 'with to without', unit: 'x' },
+  { key: 'noise', title: 'with to with (A/A)', unit: 'x' },
+]
+
+const RANGE_BYTES = 64
+
+const moduleOf = (path: string) => new URL(`${path}.js`, import.meta.url).href
+
+export const modify: Suite = {
+  name: 'modify',
+  about: 'change a block, whole or a declared range, clean or dirty; what the journal and the image cost',
+  async run(settings, say) {
+    const startMs = performance.now()
+    using folder = makeFolder()
+    say('modify: changes')
+    const changes = await measureChanges(folder, settings)
+    say('modify: what the journal and the image cost')
+    const prices = await measurePrices(folder, settings)
+    return {
+      name: 'modify',
+      title: 'Changes',
+      about: 'A block that is cached: change a byte of it and mark it dirty.',
+      sections: [
+        {
+          name: 'changes',
+          title: 'What a change costs',
+          about:
+            'Each thread changes blocks of its own, one byte of each in turn. Clean blocks are written between the ' +
+            'batches, which is not counted; of dirty ones an image is kept: of the whole block, or of the range that was ' +
+            'declared.',
+          columns: CHANGES,
+          rows: changes,
+        },
+        {
+          name: 'prices',
+          title: 'What it costs to survive a death',
+          about:
+            'The engine, and a copy of it from which the journal of pins, or the image of a dirty block that is changed, ' +
+            'was taken out. One thread; ratios are of the same round.',
+          columns: PRICES,
+          rows: prices,
+        },
+      ],
+      leftOut: [],
+      seconds: (performance.now() - startMs) / 1000,
+    }
+  },
+}
+
+/** Far from the dirty limit, and no round begins by itself. */
+function openQuiet(
+  path: string,
+  blocks: number,
+  settings: BenchSettings,
+  engine = 'dcache',
+): Promise<BlockCache> {
+  const more = { flushDelayMs: 2 ** 31 - 1, dirtyLimit: 1 }
+  return openFull({ path, blocks, blockSize: BLOCK_SIZE, policy: settings.policy, engine, more })
+}
+
+async function measureChanges(folder: Folder, settings: BenchSettings): Promise<Row[]> {
+  const threads = settings.threads ?? (settings.smoke ? [1, 2] : [1, 2, 4])
+  const lanes = Math.max(...threads)
+  const blocksOfLane = settings.smoke ? 32 : 1024
+  const caches: BlockCache[] = []
+  const crews: { crew: Crew; parameters: Record<string, string> }[] = []
+  try {
+    for (const blocks of ['clean', 'dirty'] as const) {
+      for (const rangeBytes of [undefined, RANGE_BYTES]) {
+        const image = rangeBytes === undefined ? 'whole block' : `${rangeBytes} bytes`
+        const path = folder.path(`${blocks}-${image}`)
+        writeBlocks(path, blocksOfLane * lanes)
+        const cache = await openQuiet(path, blocksOfLane * lanes, settings)
+        caches.push(cache)
+        const data: ChangeData = { handle: cache.handle, engine: 'dcache', blocksOfLane, rangeBytes, blocks }
+        const crew = await Crew.start({
+          name: `${blocks}, ${image}`,
+          module: moduleOf('change'),
+          data,
+          lanes,
+        })
+        crews.push({ crew, parameters: { blocks, declared: image } })
+      }
+    }
+    const { rounds, sliceMs } = settings
+    const options: RoundOptions = { rounds, sliceMs, threads }
+    const outcome = await runRounds(crews.map(({ crew }) => crew), options) // prettier-ignore
+    return crews.flatMap(({ crew, parameters }) =>
+      [...outcome.get(crew)!].map(([count, results]) => ({
+        parameters: { ...parameters, threads: count },
+        figures: { ns: spreadOf(results.map(nsOf)), perSecond: spreadOf(results.map(throughputOf)) },
+      })),
+    )
+  } finally {
+    await Promise.all(crews.map(({ crew }) => crew.stop()))
+    for (const cache of caches) await closeSound(cache)
+  }
+}
+
+async function measurePrices(folder: Folder, settings: BenchSettings): Promise<Row[]> {
+  const blocks = settings.smoke ? 32 : 1024
+  const sequences = [sequenceOf('uniform', blocks, 0)]
+  const hit = (path: string, cache: BlockCache, engine: string): Omit<Variant, 'name'> => {
+    const data: DcacheData = {
+      workload: { path, blocks, sequences },
+      handle: cache.handle,
+      engine,
+      reads: 'bytes',
+    }
+    return { module: moduleOf('../hit/variants/dcache'), data }
+  }
+  const change = (rangeBytes: number | undefined) => (_path: string, { handle }: BlockCache, engine: string) => {
+    const data: ChangeData = { handle, engine, blocksOfLane: blocks, rangeBytes, blocks: 'dirty' }
+    return { module: moduleOf('change'), data }
+  } // prettier-ignore
+  return [
+    await price('journal', 'a hit', NO_JOURNAL, hit, blocks, folder, settings),
+    await price('image', 'a change, whole block', NO_IMAGE, change(undefined), blocks, folder, settings),
+    await price(
+      'image',
+      `a change, ${RANGE_BYTES} bytes`,
+      NO_IMAGE,
+      change(RANGE_BYTES),
+      blocks,
+      folder,
+      settings,
+    ),
+  ]
+}
+
+interface Variant {
+  readonly name: string
+  readonly module: string
+  readonly data: unknown
+}
+
+type VariantOf = (path: string, cache: BlockCache, engine: string) => Omit<Variant, 'name'>
+
+/** The same work on three copies of the engine: as it is, without what `edits` take out, and as it is again. */
+async function price(
+  what: string,
+  of: string,
+  edits: readonly Edit[],
+  variantOf: VariantOf,
+  blocks: number,
+  folder: Folder,
+  settings: BenchSettings,
+): Promise<Row> {
+  const caches: BlockCache[] = []
+  const crews: Crew[] = []
+  try {
+    for (const [name, changed] of [['with', UNCHANGED], ['without', edits], ['with again', UNCHANGED]] as const) {
+      const place = `${of}, ${what}, ${name}`.replaceAll(' ', '-')
+      const path = folder.path(`${place}.blocks`)
+      writeBlocks(path, blocks)
+      const engine = copyEngine(folder.path(place), changed)
+      const cache = await openQuiet(path, blocks, settings, engine)
+      caches.push(cache)
+      crews.push(await Crew.start({ name, ...variantOf(path, cache, engine), lanes: 1 }))
+    } // prettier-ignore
+    const { rounds, sliceMs } = settings
+    const outcome = await runRounds(crews, { rounds, sliceMs, threads: [1] })
+    const [withIt, withoutIt, again] = crews.map((crew) => outcome.get(crew)!.get(1)!.map(nsOf))
+    return {
+      parameters: { what, of },
+      figures: {
+        withIt: spreadOf(withIt!),
+        withoutIt: spreadOf(withoutIt!),
+        ratio: ratioOf(withIt!, withoutIt!),
+        noise: ratioOf(withIt!, again!),
+      },
+    }
+  } finally {
+    await Promise.all(crews.map((crew) => crew.stop()))
+    for (const cache of caches) await closeSound(cache)
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * `replay`: how many accesses of a trace are hits, by victim policy and size of the cache.
+ */
+import { readTrace } from '#dist/cli/load-settings.js'
+import { blockSource } from '#dist/workers/load-pattern.js'
+import { Random } from '#dist/workers/load-random.js'
+import { basename } from 'node:path'
+import type { Column, Row } from '../harness/report.js'
+import type { Suite } from '../harness/suite.js'
+import { hitsOf } from './policy-replay.js'
+import { bestHits, lruHits } from './references.js'
+
+const RATIOS: readonly Column[] = [
+  { key: 'lru', title: 'plain LRU', unit: '%' },
+  { key: 'lru2', title: 'lru2', unit: '%' },
+  { key: 'twoQueues', title: '2q', unit: '%' },
+  { key: 'best', title: 'best possible', unit: '%' },
+]
+
+/** Of the trace's distinct blocks, where no sizes are given. */
+const SHARES = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2]
+
+export const replay: Suite = {
+  name: 'replay',
+  about:
+    'a recorded trace (--trace) through the victim policies: hit ratio, beside plain LRU and the best possible',
+  async run(settings, say) {
+    const startMs = performance.now()
+    const traces = new Map<string, Uint32Array>()
+    for (const path of settings.traces) traces.set(basename(path, '.u32.gz'), await readTrace(path))
+    const leftOut: string[] = []
+    if (traces.size === 0) {
+      traces.set('made up', madeUp(settings.smoke ? 5000 : 500_000))
+      leftOut.push('recorded traces: none was given with --trace; the one here is made up')
+    }
+    const rows: Row[] = []
+    for (const [name, trace] of traces) {
+      const distinct = new Set(trace).size
+      const sizes = settings.sizes ?? SHARES.map((share) => Math.max(2, Math.round(share * distinct)))
+      for (const blocks of new Set(sizes)) {
+        say(`replay: ${name}, ${blocks} blocks`)
+        const percent = (hits: number) => (100 * hits) / trace.length
+        rows.push({
+          parameters: { trace: name, accesses: trace.length, distinct, blocks },
+          figures: {
+            lru: percent(lruHits(trace, blocks)),
+            lru2: percent(hitsOf(trace, blocks, 'lru2')),
+            twoQueues: percent(hitsOf(trace, blocks, '2q')),
+            best: percent(bestHits(trace, blocks)),
+          },
+        })
+      }
+    }
+    return {
+      name: 'replay',
+      title: 'Hit ratios',
+      about: 'Traces replayed through the victim policies.',
+      sections: [
+        {
+          name: 'ratios',
+          title: 'Hits by policy',
+          about:
+            "Share of the accesses that are hits. The engine's policies decide; the cache around them is simulated. The " +
+            'best possible knows the future: no policy can do more.',
+          columns: RATIOS,
+          rows,
+        },
+      ],
+      leftOut,
+      seconds: (performance.now() - startMs) / 1000,
+    }
+  },
+}
+
+/** Popular blocks, scans and a loop: not a measure of anything, but every policy has something to do. */
+function madeUp(accesses: number): Uint32Array {
+  const random = new Random(1, 0)
+  const blocks = Math.max(100, accesses >>> 4)
+  const popular = blockSource({ kind: 'zipf', exponent: 0.9 }, blocks, random, 0, 1)
+  let [scan, loop] = [blocks, 0]
+  return Uint32Array.from({ length: accesses }, () => {
+    const kind = random.unit()
+    if (kind < 0.6) return popular()
+    return kind < 0.8 ? scan++ : loop++ % Math.max(10, blocks >>> 4)
+  })
+}
