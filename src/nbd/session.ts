@@ -36,6 +36,8 @@ export class Session {
   #isOver = false
   #isStopping = false
   #isScheduled = false
+  /** What has come waits for room. */
+  #isHeld = false
 
   constructor(
     exports: readonly Export[],
@@ -47,7 +49,7 @@ export class Session {
     this.#services = services
     this.#events = events
     this.#outbox = new Outbox(send, () => {
-      this.#schedule()
+      if (this.#isHeld) this.#schedule()
     })
     this.#handshake = new Handshake(this.#queue, exports, tls)
     if (tls === 'active') return
@@ -95,9 +97,14 @@ export class Session {
   #proceed(): void {
     if (this.#isOver) return
     try {
-      this.#negotiate()
-      this.#transmission?.proceed()
-      this.#outbox.flush()
+      let isHeld: boolean
+      do {
+        this.#negotiate()
+        isHeld = this.#transmission?.proceed() ?? this.isFull
+        this.#outbox.flush()
+        // Where the system took the replies at once there is room already.
+      } while (isHeld && !this.isFull)
+      this.#isHeld = this.isFull
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
       this.#outbox.flush()
@@ -144,8 +151,9 @@ export class Session {
     this.#isScheduled = true
     setImmediate(() => {
       this.#isScheduled = false
+      const wasHeld = this.#isHeld
       this.#proceed()
-      if (!this.#isOver && !this.isFull) this.#events.room()
+      if (wasHeld && !this.#isHeld) this.#events.room()
     })
   }
 

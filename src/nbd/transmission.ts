@@ -99,14 +99,16 @@ export class Transmission {
     return !this.#reader.isBetween
   }
 
-  /** Serves what has come, as far as there is room. @throws ProtocolError */
-  proceed(): void {
-    while (!this.#isOver && !this.isFull) {
+  /** Serves what has come; true if it stopped for want of room. @throws ProtocolError */
+  proceed(): boolean {
+    while (!this.#isOver) {
+      if (this.isFull) return true
       const request = this.#reader.next()
-      if (request === undefined) return
+      if (request === undefined) return false
       if (request.type === nbd.NBD_CMD_DISC) this.#isOver = true
       else this.#serve(request)
     }
+    return false
   }
 
   #serve(request: Request): void {

@@ -4,7 +4,7 @@
 
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -153,39 +153,30 @@ test('what can not begin says why, with exit code 2', async () => {
 test("sockets of systemd's (LISTEN_FDS) are served", async () => {
   const { folder, disk } = place()
   using _ = folder
-  const holder = createServer(() => {})
+  const holder = createServer()
+  const bound = join(folder.path, 'bound')
   const path = join(folder.path, 'activated')
-  await new Promise<void>((resolve) => holder.listen(path, resolve))
+  await new Promise<void>((resolve) => holder.listen(bound, resolve))
+  // The holder takes away the name that it gave.
+  renameSync(bound, path)
   const { fd } = (holder as unknown as { _handle: { fd: number } })._handle
   const command = join(projectRoot, 'dist/cli/main.js')
   // The shell becomes the server, so its process id is what LISTEN_PID has to be.
   const script = `LISTEN_PID=$$ LISTEN_FDS=1 exec "${process.execPath}" "${command}" serve --json --export "disk=${disk}" --memory 16MiB`
   const server = spawn('sh', ['-c', script], { stdio: ['ignore', 'inherit', 'pipe', fd] })
+  holder.close()
   let log = ''
-  server.stderr.on('data', (chunk: Buffer) => (log += chunk.toString()))
+  server.stderr!.on('data', (chunk: Buffer) => (log += chunk.toString()))
   try {
     await until('it is ready', () => log.includes('"ready"'))
-    symlinkSync(path, join(folder.path, 'link'))
-    holder.unref()
-    using client = await openSoon({ path })
+    using client = await WireClient.open({ path }, 'disk')
     await client.write(0, Buffer.from('x'))
     assert.is((await client.read(0, 1)).toString(), 'x')
   } finally {
     server.kill('SIGTERM')
     await once(server, 'exit')
-    holder.close()
   }
 })
-
-/** The holder of the socket accepts too, and serves nobody: as often as it takes. */
-async function openSoon(where: { path: string }): Promise<WireClient> {
-  for (;;) {
-    const tried = WireClient.open(where, 'disk')
-    const late = new Promise<undefined>((resolve) => setTimeout(resolve, 1000))
-    const client = await Promise.race([tried.catch(() => undefined), late])
-    if (client !== undefined) return client
-  }
-}
 
 test('bad clients are dropped alone, each with its reason in the log', async () => {
   const { folder, path, args } = place()
