@@ -1,4 +1,4 @@
-// @deadline 300
+// @deadline 600
 // Death at every step: at each point of each schedule one client may die, then the reaper runs beside the others; with two
 // deaths the reaper dies as well, anywhere, and its successor goes on. In the variant 'stores' every plain store of the
 // engine is a place to die. Nobody may wait for the dead, nothing may be left of them, and what they had not released must
