@@ -26,8 +26,8 @@ export default async function live({ handle, truth: buffer, ...rest }: Life): Pr
     client,
     calls: syncCalls(client),
     truth,
-    mayEnd: () => {
-      end(truth.orderOf(rest.life), rest.life)
+    mayEnd: (isChanging) => {
+      end(truth.orderOf(rest.life), rest.life, isChanging)
     },
   })
   while (!truth.isOver) await traffic.step()
@@ -35,11 +35,14 @@ export default async function live({ handle, truth: buffer, ...rest }: Life): Pr
 
 const hoard: number[][] = []
 
-function end(order: number, life: number): void {
-  // Not at once, so that each place gets its turn.
-  if (order === Order.EXIT && Math.random() < 0.2) process.exit(0)
+function end(order: number, life: number, isChanging: boolean): void {
+  // Not at once, so that each place gets its turn; half-made changes before all.
+  const isHere = Math.random() < (isChanging ? 0.3 : 0.05)
+  if (order === Order.EXIT && isHere) process.exit(0)
+  // Who terminates it is on the way. Most are met elsewhere, inside the engine.
+  if (order === Order.TERMINATED && isHere) for (;;);
   if (order !== Order.MEMORY) return
-  if (life % 2 === 0) for (;;) hoard.push(new Array<number>(1e6).fill(Math.random()))
+  if (life % 2 === 0 && isHere) for (;;) hoard.push(new Array<number>(1e6).fill(Math.random()))
   // Every second goes on meanwhile: its end comes wherever something is allocated.
-  hoard.push(new Array<number>(1e5).fill(Math.random()))
+  if (life % 2 === 1) hoard.push(new Array<number>(1e5).fill(Math.random()))
 }

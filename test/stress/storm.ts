@@ -60,7 +60,7 @@ export async function storm(options: StormOptions): Promise<void> {
   let text = ''
   try {
     await withEngine(
-      { blocks: BLOCKS, partitions, flushDelayMs: 20, policy: options.policy, threads: 3 * THREADS },
+      { blocks: BLOCKS, partitions, flushDelayMs: 50, policy: options.policy, threads: 3 * THREADS },
       async (cache, files) => {
         const descriptors = PARTITIONS.map(({ name }) => openSync(files.path(name), 'r'))
         const it = new Storm(options, cache, truth, threads, descriptors)

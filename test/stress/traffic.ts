@@ -18,6 +18,7 @@ export interface Calls {
   flush(): void | Promise<void>
 }
 
+const HOT_BLOCKS = 8
 const CLASSES = ['data', 'directory', 'trailer'] as const
 
 export function syncCalls(client: CacheClient): Calls {
@@ -51,8 +52,8 @@ export interface TrafficOptions {
   readonly threads: number
   /** Which life this is, in the table; the same as index where nobody dies. */
   readonly life: number
-  /** Called where an end would do most harm: within guards, in the middle of a change. */
-  readonly mayEnd?: () => void
+  /** Called within guards, where a thread may end; `isChanging`: it would leave a change half-made. */
+  readonly mayEnd?: (isChanging: boolean) => void
   /** Descriptors of the partitions' files, to look behind the cache. */
   readonly files: readonly number[]
   readonly seed: number
@@ -73,7 +74,8 @@ export class Traffic {
   async step(): Promise<void> {
     this.#options.truth.countStep()
     const partition = this.#below(PARTITIONS.length)
-    const block = this.#below(PARTITIONS[partition]!.blocks)
+    // Every second time one of a few, that are changed again while they are dirty.
+    const block = this.#below(this.#below(2) === 0 ? HOT_BLOCKS : PARTITIONS[partition]!.blocks)
     const use = useOf(block)
     const choice = this.#below(100)
     if (choice === 0) return this.#flush(partition, block)
@@ -172,9 +174,9 @@ export class Traffic {
       const version = truth.high(partition, record) + 1
       const bytes = guard.data.subarray(half * length, (half + 1) * length)
       writeRecord(bytes.subarray(0, length / 2), partition, record, version, this.#next())
-      mayEnd?.()
+      mayEnd?.(true)
       writeRecord(bytes, partition, record, version, this.#next())
-      mayEnd?.()
+      mayEnd?.(true)
       return { record, version }
     })
     this.#count(isDiscarded ? 'discard' : 'change')
@@ -184,9 +186,9 @@ export class Traffic {
     }
     guard.markDirty(CLASSES[this.#below(3)])
     for (const { record, version } of versions) truth.announce(partition, record, version, life)
-    mayEnd?.()
+    mayEnd?.(true)
     guard.release()
-    mayEnd?.()
+    mayEnd?.(true)
     for (const { record, version } of versions) truth.confirm(partition, record, version)
   }
 
@@ -259,7 +261,7 @@ export class Traffic {
   /** Both records of a held block. */
   #verify(guard: BlockGuard, partition: number): void {
     const { truth, mayEnd } = this.#options
-    mayEnd?.()
+    mayEnd?.(false)
     const length = guard.partition.blockSize / 2
     const use = useOf(guard.block)
     for (const half of [0, 1]) {
