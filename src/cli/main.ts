@@ -7,6 +7,7 @@ import { Command, CommanderError } from 'commander'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { loadCommand } from './load.js'
+import { serveCommand } from './serve.js'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string
@@ -22,7 +23,8 @@ const program = new Command('dcache')
     if (error.code !== 'commander.executeSubCommandAsync') throw error
     process.exitCode = error.exitCode // that of `bench`
   })
-program.addCommand(loadCommand().copyInheritedSettings(program))
+for (const command of [loadCommand(), serveCommand()])
+  program.addCommand(command.copyInheritedSettings(program))
 // A program of its own: nothing that this one has loaded is measured along.
 program.command('bench', 'Measure what atomics, hits and changes cost on this machine.', {
   executableFile: fileURLToPath(new URL('../bench/main.js', import.meta.url)),

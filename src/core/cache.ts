@@ -36,6 +36,14 @@ import { holdsPin, type ImageWait, takeImage, waitedForLimit, waitForLatch, wait
  * @throws ERR_DCACHE_READ_FAILED, _TIMEOUT, _EXHAUSTED, _FENCED, _DEADLOCK, _CLOSED; nothing is held then
  */
 export function* acquireSlow(core: Core, request: Request): Slow<FrameIndex> {
+  try {
+    return yield* acquireFrame(core, request)
+  } finally {
+    core.slot.waitsNoMore(request)
+  }
+}
+
+function* acquireFrame(core: Core, request: Request): Slow<FrameIndex> {
   const { words, arena } = core
   const { place, low, mode, entry, deadline } = request
   let missedAtMs = -1
@@ -70,6 +78,7 @@ export function* acquireSlow(core: Core, request: Request): Slow<FrameIndex> {
         continue
       }
     }
+    core.slot.waitsNoMore(request)
     words[arena.frameAt(frame) + Frame.since] = clockMs()
     const imageWait = yield* prepareLatched(core, request, frame)
     if (imageWait !== undefined) {

@@ -6,15 +6,17 @@ import { CacheError } from '../shared/errors.js'
 import type { CacheClient, CacheStats, FlushScope, Holder, TraceRecord } from '../shared/interface.js'
 import { Slot } from '../shared/layout.js'
 import { detachSlot } from '../shared/slot.js'
+import { setSlotName } from '../shared/slot-name.js'
 import type { FrameIndex } from '../shared/struct.js'
 import { readTrace, TRACE } from '../shared/trace.js'
 import { runAsync, runSync } from '../shared/wait.js'
 import { check } from './check.js'
 import { blockOf, type Core, partitionOf } from './core.js'
+import { holders } from './holders.js'
 import { PartitionClient } from './partition.js'
 import { assertBlocks } from './ranges.js'
 import { flush, type FlushTarget, kick } from './rounds.js'
-import { holders, stats } from './stats.js'
+import { stats } from './stats.js'
 import { markOrphaned } from './watch.js'
 
 export class Client implements CacheClient {
@@ -52,6 +54,11 @@ export class Client implements CacheClient {
 
   flushSync(scope?: FlushScope): void {
     runSync(flush(this.core, this.#targetsOf(scope)), this.core.mayBlock)
+  }
+
+  /** What this thread is called from now on. */
+  rename(name: string): void {
+    setSlotName(this.core.arena, this.core.slot.index, name)
   }
 
   kick(): void {

@@ -47,6 +47,7 @@ export class Core {
   readonly framesAt: number
   readonly headsAt: number
   readonly heads: number
+  readonly isTraced: boolean
   readonly slot: ThreadSlot
   readonly mayBlock: boolean
   readonly writeOrder: readonly string[]
@@ -120,6 +121,7 @@ export class Core {
     })
     this.policy = policyOf(options.policy, arena, slot)
     this.tracer = new Tracer(arena, slot.index)
+    this.isTraced = this.tracer.on
   }
 
   /** The bytes of a frame as this partition sees them. */

@@ -6,8 +6,11 @@ export interface Device {
   /** @throws the system's error; a short read is one */
   readSync(target: Uint8Array, position: number): void
   read(target: Uint8Array, position: number): Promise<void>
-  /** Writes from the thread of the partition's writer only. A short write is continued, or throws. */
-  writeSync(source: Uint8Array, position: number): void
+  /**
+   * Writes the sources one behind the other, from the thread of the partition's writer only. A short write is continued,
+   * or throws; then any part may be written.
+   */
+  writeSync(sources: readonly Uint8Array[], position: number): void
   /** Returns when all that was written is durable. */
   syncSync(): void
 }

@@ -12,6 +12,7 @@ import { Frame } from '../shared/layout.js'
 import type { FrameIndex } from '../shared/struct.js'
 import type { Deadline, Slow } from '../shared/wait.js'
 import type { Core } from './core.js'
+import { waitForMutex } from './waiting.js'
 
 /** Steps of a walk without the stripe. */
 export const WALK_MAX = 64
@@ -38,7 +39,7 @@ export function find(core: Core, place: number, low: number): FrameIndex {
 export function* findSurely(core: Core, place: number, low: number, deadline: Deadline): Slow<FrameIndex> {
   const head = hashOf(core.arena.geometry.heads, place, low)
   const stripe = stripeOf(core, head)
-  if (!stripe.tryLock(core.slot.index)) yield* stripe.lock(core.slot.index, deadline)
+  if (!stripe.tryLock(core.slot.index)) yield* waitForMutex(core, stripe, deadline)
   const frame = findUnderStripe(core, head, place, low)
   stripe.unlock()
   return frame

@@ -2,7 +2,7 @@
  * A partition in a file or on a block device, through the owner's descriptor. A call of the system may do less than
  * asked: every one is continued until all is done, or nothing more comes.
  */
-import { fsyncSync, read, readSync, writeSync } from 'node:fs'
+import { fsyncSync, read, readSync, writeSync, writevSync } from 'node:fs'
 import { promisify } from 'node:util'
 import type { Device } from './device.js'
 
@@ -40,22 +40,33 @@ export class FileDevice implements Device {
     }
   }
 
-  writeSync(source: Uint8Array, position: number): void {
-    for (let done = 0; done < source.length;) {
-      const count = writeSync(this.#fd, source, done, source.length - done, this.#offset + position + done)
+  writeSync(sources: readonly Uint8Array[], position: number): void {
+    let at = this.#offset + position
+    for (let left = sources; left.length > 0;) {
+      const [first] = left
+      const count =
+        left.length === 1 ? writeSync(this.#fd, first!, 0, first!.length, at) : writevSync(this.#fd, left, at)
       if (count === 0)
         throw Object.assign(new Error('the device takes no more bytes'), {
           code: 'ENOSPC',
           errno: -28,
           syscall: 'write',
         })
-      done += count
+      at += count
+      left = rest(left, count)
     }
   }
 
   syncSync(): void {
     fsyncSync(this.#fd)
   }
+}
+
+/** What is left of buffers of which so many bytes are done. */
+function rest(buffers: readonly Uint8Array[], done: number): readonly Uint8Array[] {
+  let i = 0
+  while (i < buffers.length && done >= buffers[i]!.length) done -= buffers[i++]!.length
+  return done === 0 ? buffers.slice(i) : [buffers[i]!.subarray(done), ...buffers.slice(i + 1)]
 }
 
 function endOfFile(position: number): Error {

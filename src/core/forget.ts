@@ -14,6 +14,7 @@ import { find } from './directory.js'
 import { freeFrame, isClean } from './frames.js'
 import { dropAsides, imageStamps, unlinkDirty } from './images.js'
 import { catchUp, unlockRound } from './rounds.js'
+import { waitForMutex } from './waiting.js'
 
 const SOON_MS = 20
 
@@ -74,7 +75,7 @@ function forgetFrame(
 function lockSoon(core: Core, mutex: Mutex): boolean {
   if (core.mayBlock) {
     try {
-      runSync(mutex.lock(core.slot.index, new Deadline()), true)
+      runSync(waitForMutex(core, mutex, new Deadline()), true)
       return true
     } catch {
       return false // too long: the block stays as it is

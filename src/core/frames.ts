@@ -24,6 +24,7 @@ import { blockOf, type Core, enter, leave, partitionOf } from './core.js'
 import { hashOf } from '../shared/hash.js'
 import { chain, findUnderStripe, headOf, stripeOf, unchain } from './directory.js'
 import { kick } from './rounds.js'
+import { waitForMutex } from './waiting.js'
 import { Watch } from './watch.js'
 
 /** How often a free frame that somebody is just leaving is tried, before a victim is looked for. */
@@ -48,7 +49,7 @@ export function* takeFrame(core: Core, place: number, low: number, deadline: Dea
   try {
     for (;;) {
       const epoch = isWaiting ? freed.enter() : 0
-      if (!policyMutex.tryLock(slot.index)) yield* policyMutex.lock(slot.index, deadline)
+      if (!policyMutex.tryLock(slot.index)) yield* waitForMutex(core, policyMutex, deadline)
       const frame = chooseFrame(core, place, low)
       policyMutex.unlock()
       if (frame >= 0) {
@@ -59,7 +60,7 @@ export function* takeFrame(core: Core, place: number, low: number, deadline: Dea
       if (!isWaiting) {
         isWaiting = true
         slot.count(COUNTER.frameStalls)
-        slot.waits('frame', 0)
+        slot.waits(watch, 'frame', 0)
         continue // look again, now that signals reach this thread
       }
       yield* sleep(core.words, freed.at, epoch, deadline, () =>
@@ -73,7 +74,7 @@ export function* takeFrame(core: Core, place: number, low: number, deadline: Dea
       watch.look()
     }
   } finally {
-    if (isWaiting) slot.waitsNoMore()
+    slot.waitsNoMore(watch)
   }
 }
 
@@ -205,9 +206,9 @@ function latchVictim(core: Core, frame: FrameIndex, held: FrameIndex[]): boolean
 
 /**
  * Looks for clean frames that are out of the policy: a block forgotten while it was dirty, or what a death left.
- * @requires policy mutex; that the policy is out of victims
+ * @requires policy mutex
  */
-function readmitStray(core: Core): boolean {
+export function readmitStray(core: Core): boolean {
   const { words, arena, policy } = core
   let found = false
   for (let frame = 0; frame < arena.geometry.blocks; frame++) {
@@ -243,7 +244,7 @@ function* evict(core: Core, frame: FrameIndex, deadline: Deadline): Slow<void> {
 function* lockLatched(core: Core, mutex: Mutex, frame: FrameIndex, deadline: Deadline): Slow<void> {
   if (mutex.tryLock(core.slot.index)) return
   try {
-    yield* mutex.lock(core.slot.index, deadline)
+    yield* waitForMutex(core, mutex, deadline)
   } catch (error) {
     leave(core, frame)
     throw error

@@ -18,6 +18,10 @@ export const HOW = { read: 0, modify: 1, overwrite: 2 } as const satisfies Recor
 export const SYNC = 4
 const MODE = 3
 
+/** Comparisons, not a look into HOW: a look by a name that varies is slow. */
+export const howOf = (mode: Mode): number =>
+  mode === 'read' ? HOW.read : mode === 'modify' ? HOW.modify : HOW.overwrite
+
 export class Guard implements BlockGuard {
   readonly partition: PartitionClient
   readonly block: number
@@ -79,8 +83,14 @@ export class Guard implements BlockGuard {
     const frame = this.#frame
     if (frame < 0) throw late(this, 'it was released')
     this.#frame = -1
-    const { core, view } = this.partition
-    if (core.tracer.on) core.tracer.record(TRACE['block.release'], view.index, this.block, this.#writeClass)
+    const { core } = this.partition
+    if ((this.#how & MODE) === HOW.read && !core.isTraced) {
+      unpinFrame(core, frame, this.#entry)
+      core.slot.giveEntry(this.#entry)
+      return
+    }
+    const { view } = this.partition
+    if (core.isTraced) core.tracer.record(TRACE['block.release'], view.index, this.block, this.#writeClass)
     if ((this.#how & MODE) === HOW.read) unpinFrame(core, frame, this.#entry)
     else if (this.#writeClass === 0) releaseUnchanged(core, view.group, frame, maySleep(core, this.#how))
     else releaseChanged(core, view.group, frame, this.#writeClass, maySleep(core, this.#how))

@@ -16,11 +16,11 @@ import { latchHit, pinHit } from './hit.js'
 import type { Core, PartitionView } from './core.js'
 import { forget } from './forget.js'
 import { copyHit } from './copy.js'
-import { classNumber, Guard, HOW, SYNC } from './guard.js'
+import { classNumber, Guard, HOW, howOf, SYNC } from './guard.js'
 import type { Range } from './images.js'
 import { assertBlock, assertBlocks, assertBytes, pieces } from './ranges.js'
 
-const MODES: readonly string[] = ['read', 'modify', 'overwrite']
+const MODES: readonly string[] = Object.keys(HOW)
 
 export class PartitionClient implements Partition {
   readonly name: string
@@ -120,7 +120,7 @@ export class PartitionClient implements Partition {
     core.slot.count(COUNTER.hits)
     core.policy.note(frame)
     if (core.policy.notesDue) this.#drain()
-    return this.#guard(block, mode, frame, entry, sync)
+    return this.#guard(block, howOf(mode) | sync, frame, entry)
   }
 
   *#slow(
@@ -151,23 +151,22 @@ export class PartitionClient implements Partition {
       core.slot.giveEntry(entry)
       throw error
     }
-    return this.#guard(block, mode, frame, entry, sync)
+    return this.#guard(block, howOf(mode) | sync, frame, entry)
   }
 
   /** The last look: a cache that began to close after the latch was taken must not have another holder. */
-  #guard(block: number, mode: Mode, frame: FrameIndex, entry: number, sync: number): Guard {
+  #guard(block: number, how: number, frame: FrameIndex, entry: number): Guard {
     const { core } = this
-    const guard = new Guard(this, block, frame, entry, HOW[mode] | sync)
+    const guard = new Guard(this, block, frame, entry, how)
     if (core.words[Header.state] !== EngineState.OPEN) {
       guard.release()
       throw core.notOpen()
     }
-    if (mode !== 'read') {
+    if ((how & ~SYNC) !== HOW.read) {
       core.slot.count(COUNTER.writes)
-      if (mode === 'overwrite') core.slot.count(COUNTER.overwrites)
+      if ((how & ~SYNC) === HOW.overwrite) core.slot.count(COUNTER.overwrites)
     }
-    if (core.tracer.on)
-      core.tracer.record(TRACE['block.acquire'], this.view.index, block, MODES.indexOf(mode))
+    if (core.isTraced) core.tracer.record(TRACE['block.acquire'], this.view.index, block, how & ~SYNC)
     return guard
   }
 

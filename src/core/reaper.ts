@@ -14,6 +14,7 @@ import { JOURNAL, journaledPins } from '../shared/slot.js'
 import { ABSENT, CHANGING } from '../shared/stamp.js'
 import type { FrameIndex, SlotIndex } from '../shared/struct.js'
 import { type Core, leave, partitionOf } from './core.js'
+import { readmitStray } from './frames.js'
 import { applyUndo, closeEpochFor, disposeUndo, uncommit } from './images.js'
 import { settleOne } from './pending.js'
 import type { Mutex } from '../shared/mutex.js'
@@ -154,14 +155,20 @@ function freeSlot(core: Core, slot: SlotIndex): void {
   words[at + Slot.threadId] = 0
   store(words, at + Slot.inIo, 0)
   store(words, at + Slot.waitsFor, 0)
+  words[at + Slot.waitsCount] = 0
   store(words, at + Slot.state, SlotState.FREE)
 }
 
 /**
  * The cut that a former flush worker was writing is forgotten. The images stay owed, and the next round makes a new cut.
+ * What it made clean and did not readmit any more is readmitted before, so that a death in between leaves it to the next.
  * @requires that no writer is at work for the group
+ * @takes policy mutex, round mutex, one after the other
  */
 export function forgetCut(core: Core, group: number): void {
+  seizePolicy(core)
+  readmitStray(core)
+  core.policyMutex.unlock()
   seizeRound(core, group)
   store(core.words, core.arena.groupAt(group) + Group.cut, 0)
   unlockRound(core, group)

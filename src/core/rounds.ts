@@ -15,6 +15,7 @@ import type { Core } from './core.js'
 import { fencedError } from './failure.js'
 import { dirtyFrames, imageStamps } from './images.js'
 import { settle } from './pending.js'
+import { waitForMutex } from './waiting.js'
 import { Watch } from './watch.js'
 
 /** Gets a group's round mutex, waiting for it, and does what was left for whoever has it. */
@@ -22,7 +23,7 @@ export function* lockRound(core: Core, group: number, deadline: Deadline): Slow<
   const mutex = core.rounds[group]!
   if (!mutex.tryLock(core.slot.index)) {
     core.slot.count(COUNTER.mutexStalls)
-    yield* mutex.lock(core.slot.index, deadline)
+    yield* waitForMutex(core, mutex, deadline)
   }
   catchUp(core, group)
 }
@@ -142,12 +143,12 @@ function* waitForRound(
     }
     return deadline
   }
-  slot.waits('flush', group)
+  slot.waits(watch, 'flush', group)
   try {
     return yield* core.turns[group]!.settled(ticket, look, () =>
       timedOut('the flush stood still: no block was written', timeoutMs),
     )
   } finally {
-    slot.waitsNoMore()
+    slot.waitsNoMore(watch)
   }
 }

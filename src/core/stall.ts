@@ -4,9 +4,9 @@
  */
 import { load } from '#atomics'
 import { CacheError } from '../shared/errors.js'
-import { waitOut, WRITER, writerOf } from '../shared/latch.js'
-import { Frame, Group, GUARDS_MAX, Slot } from '../shared/layout.js'
-import { clockMs, COUNTER, JOURNAL } from '../shared/slot.js'
+import { waitOut } from '../shared/latch.js'
+import { Frame, Group, GUARDS_MAX } from '../shared/layout.js'
+import { COUNTER, JOURNAL } from '../shared/slot.js'
 import { STALL_BUCKETS, stallBucket } from '../shared/stalls.js'
 import { ABSENT, CLASS_MASK } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/struct.js'
@@ -19,6 +19,7 @@ import { fencedError } from './failure.js'
 import { isFull } from './hit.js'
 import { bindUndo, fillUndo } from './images.js'
 import { kick, lockRound, tryLockRound, unlockRound } from './rounds.js'
+import { frameExpired, type Wait } from './waiting.js'
 import { Watch } from './watch.js'
 
 /** What a change without a spare waits for: read under the mutex under which spares come back. */
@@ -71,7 +72,7 @@ function* waitForSpare(core: Core, request: Request, { epoch, failures }: SpareW
   const hasSpare = () => words[arena.groupAt(group) + Group.spareCount]! > 0
   const watch = new Watch(core)
   slot.count(COUNTER.spareStalls)
-  slot.waits('spare', group)
+  slot.waits(request, 'spare', group, request.isSync)
   const startMs = performance.now()
   try {
     // A spare that came back before `until` counted us in is seen by its first look.
@@ -89,7 +90,7 @@ function* waitForSpare(core: Core, request: Request, { epoch, failures }: SpareW
         ),
     )
   } finally {
-    slot.waitsNoMore()
+    slot.waitsNoMore(request)
     countStall(core, startMs)
   }
   if (!hasSpare() && core.turns[group]!.failures !== failures) throw fencedError(core, group)
@@ -105,7 +106,7 @@ export function* waitedForLimit(core: Core, request: Request): Slow<boolean> {
   const { failures } = turn
   const watch = new Watch(core)
   slot.count(COUNTER.dirtyStalls)
-  slot.waits('dirty', group)
+  slot.waits(request, 'dirty', group, request.isSync)
   const startMs = performance.now()
   try {
     return yield* turn.until(
@@ -124,13 +125,14 @@ export function* waitedForLimit(core: Core, request: Request): Slow<boolean> {
         ),
     )
   } finally {
-    slot.waitsNoMore()
+    slot.waitsNoMore(request)
     countStall(core, startMs)
   }
 }
 
 /**
- * One slice of a wait for a frame that somebody is in. Whoever leaves it last wakes all who set a bit in its word.
+ * One slice of a wait for a frame that somebody is in. Whoever leaves it last wakes all who set a bit in its word. The wait
+ * stays published between slices: the caller takes it back.
  * @throws ERR_DCACHE_DEADLOCK when it is this sleeping thread's own, ERR_DCACHE_TIMEOUT naming the holder
  */
 export function* waitForLatch(core: Core, request: Request, frame: FrameIndex): Slow<void> {
@@ -143,7 +145,9 @@ export function* waitForLatch(core: Core, request: Request, frame: FrameIndex): 
       `block ${request.block} of '${request.partition.name}' is held by this thread itself; release that guard first`,
     )
   }
-  slot.waits(request.mode === 'read' ? 'read' : 'modify', frame)
+  const kind = request.mode === 'read' ? 'read' : 'modify'
+  const wait: Wait = { kind, at: frame, sleeps: request.isSync }
+  slot.waits(request, kind, frame, request.isSync)
   const startMs = performance.now()
   try {
     const waited = yield* waitOut(
@@ -152,15 +156,13 @@ export function* waitForLatch(core: Core, request: Request, frame: FrameIndex): 
       alone,
       request.deadline,
       () => isNamed(core, arena.frameAt(frame), request.place, request.low),
-      () =>
-        timedOut(
-          `block ${request.block} of '${request.partition.name}' is held ${holderText(core, frame)}`,
-          request.deadline.timeoutMs,
-        ),
+      () => {
+        const what = `block ${request.block} of '${request.partition.name}'`
+        return frameExpired(core, frame, what, wait, request.deadline.timeoutMs)
+      },
     )
     if (waited) slot.count(COUNTER.latchStalls)
   } finally {
-    slot.waitsNoMore()
     countStall(core, startMs, request.mode !== 'read')
   }
 }
@@ -171,29 +173,6 @@ function countStall(core: Core, startMs: number, isWriter = true): void {
   const ms = performance.now() - startMs
   slot.count(COUNTER.stallTimeMs, ms)
   if (isWriter) arena.words[arena.stallsAt + slot.index * STALL_BUCKETS + stallBucket(ms)]!++
-}
-
-/** Who is in a frame: for messages. */
-function holderText(core: Core, frame: FrameIndex): string {
-  const { words, arena } = core
-  const word = load(words, arena.frameAt(frame) + Frame.latch)
-  const writer = writerOf(word)
-  if ((word & WRITER) === 0) return `to read by ${readersText(core, frame)}`
-  const heldMs = (clockMs() - words[arena.frameAt(frame) + Frame.since]!) | 0
-  return `alone by thread ${words[arena.slotAt(writer) + Slot.threadId]!} (slot ${writer}) for ${heldMs} ms`
-}
-
-/** The threads whose journals have a pin on the frame. */
-function readersText({ words, arena }: Core, frame: FrameIndex): string {
-  const held = (frame << 2) | JOURNAL.HELD
-  const readers: string[] = []
-  for (let slot = 0; slot < arena.geometry.slots; slot++) {
-    const start = arena.journalAt(slot)
-    const count = words.subarray(start, start + GUARDS_MAX).filter((entry) => entry === held).length
-    if (count > 0)
-      readers.push(`thread ${words[arena.slotAt(slot) + Slot.threadId]!} (slot ${slot}, ${count} guards)`)
-  }
-  return readers.join(', ')
 }
 
 /** Whether a guard of this thread has a pin on the frame. Slow paths only. */

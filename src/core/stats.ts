@@ -1,15 +1,15 @@
 /**
- * Statistics and holders: sums over the slots, and a look at every frame. Plain reads beside load: each number is true of
+ * Statistics: sums over the slots, and a look at every frame. Plain reads beside load: each number is true of
  * some moment, not all of one.
  */
 import { load } from '#atomics'
-import type { CacheStats, Holder } from '../shared/interface.js'
+import type { CacheStats } from '../shared/interface.js'
 import { pinsOf, writerOf } from '../shared/latch.js'
-import { type CounterName, Frame, Group, GUARDS_MAX, Header, Slot, SlotState } from '../shared/layout.js'
-import { clockMs, COUNTER, JOURNAL, WAITS } from '../shared/slot.js'
+import { type CounterName, Frame, Group, Header, Slot, SlotState } from '../shared/layout.js'
+import { COUNTER } from '../shared/slot.js'
 import { STALL_BUCKETS, summarizeStalls } from '../shared/stalls.js'
 import { ABSENT, CLASS_MASK } from '../shared/stamp.js'
-import { blockOf, type Core, partitionOf } from './core.js'
+import type { Core } from './core.js'
 
 /** Any thread. */
 export function stats(core: Core): CacheStats {
@@ -83,48 +83,10 @@ function countFrames(core: Core): CacheStats['blocks'] {
   return blocks
 }
 
-function liveSlots(core: Core): number[] {
+/** The slots that somebody has, or had and was not reaped. */
+export function liveSlots(core: Core): number[] {
   const { words, arena } = core
   return Array.from({ length: arena.geometry.slots }, (_, slot) => slot).filter(
     (slot) => load(words, arena.slotAt(slot) + Slot.state) !== SlotState.FREE,
   )
-}
-
-/** Who holds and who waits for what. Any thread. */
-export function holders(core: Core): Holder[] {
-  const { words, arena } = core
-  const found: Holder[] = []
-  const sinceMs = (word: number) => (clockMs() - word) | 0
-  const add = (slot: number, frame: number, rest: Pick<Holder, 'what' | 'mode' | 'sinceMs'>) => {
-    const slotAt = arena.slotAt(slot)
-    const frameAt = frame < 0 ? -1 : arena.frameAt(frame)
-    const partition = frameAt < 0 ? undefined : core.partitions[partitionOf(words, frameAt)]
-    found.push({
-      slot,
-      threadId: words[slotAt + Slot.threadId]!,
-      alive: words[slotAt + Slot.state] === SlotState.LIVE,
-      ...rest,
-      partition: partition?.name,
-      block: partition === undefined ? undefined : blockOf(words, frameAt),
-    })
-  }
-  for (const slot of liveSlots(core)) {
-    for (let at = arena.journalAt(slot); at < arena.journalAt(slot) + GUARDS_MAX; at++) {
-      const entry = words[at]!
-      if ((entry & 3) === JOURNAL.HELD)
-        add(slot, entry >>> 2, { what: 'holds', mode: 'read', sinceMs: undefined })
-    }
-    const slotAt = arena.slotAt(slot)
-    const mode = WAITS[load(words, slotAt + Slot.waitsFor)]
-    if (mode === undefined || mode === '') continue
-    const frame = mode === 'read' || mode === 'modify' ? words[slotAt + Slot.waitsAt]! : -1
-    add(slot, frame, { what: 'waits', mode, sinceMs: sinceMs(words[slotAt + Slot.waitsSince]!) })
-  }
-  for (let frame = 0; frame < arena.geometry.blocks; frame++) {
-    const at = arena.frameAt(frame)
-    const writer = writerOf(load(words, at + Frame.latch))
-    if (writer >= 0)
-      add(writer, frame, { what: 'holds', mode: 'modify', sinceMs: sinceMs(words[at + Frame.since]!) })
-  }
-  return found
 }

@@ -1,6 +1,6 @@
 /**
- * A partition's writer: pwrite for each block of a job, then one fsync. For every block it takes the image that the
- * round owes, chosen under the round mutex, and writes it outside of it:
+ * A partition's writer: one write for each run of neighbouring blocks of a job, then one fsync. For every block it takes the
+ * image that the round owes, chosen under the round mutex, and writes it outside of it:
  *
  *   an aside within the cut          a spare that nobody changes until the stage is over
  *   else CHANGING                    the undo image: what the block was at its last release
@@ -30,6 +30,22 @@ type Source =
   | { readonly kind: 'pinned'; readonly bytes: Uint8Array }
   | { readonly kind: 'kept'; readonly bytes: Uint8Array }
 
+/** Neighbouring blocks that are written in one call. */
+interface Run {
+  readonly first: number
+  readonly frames: readonly FrameIndex[]
+  readonly sources: readonly Uint8Array[]
+  /** Those of the frames that are pinned: frame and journal entry. */
+  readonly pins: readonly (readonly [FrameIndex, number])[]
+  /** How many blocks of the job were dealt with. */
+  readonly count: number
+}
+
+/** A write is at most so long: past that the device is no faster, and a changer waits longer for its block. */
+const RUN_BYTES_MAX = 2 ** 20
+/** Each pinned block of a run has a journal entry. */
+const RUN_BLOCKS_MAX = 128
+
 /** How long a latch that is only being copied under is given before its block is tried again. */
 const BUSY_MS = 1
 
@@ -38,16 +54,18 @@ export class Writer {
   readonly #partition: PartitionView
   readonly #at: number
   readonly #groupAt: number
-  readonly #entry: number
-  readonly #whole: Uint8Array
+  readonly #entries: readonly number[]
 
   constructor(core: Core, partition: number) {
     this.#core = core
     this.#partition = core.partitions[partition]!
     this.#at = core.arena.partitionAt(partition)
     this.#groupAt = core.arena.groupAt(this.#partition.group)
-    this.#entry = core.slot.takeEntry()
-    this.#whole = new Uint8Array(this.#partition.blockSize)
+    const length = Math.max(
+      1,
+      Math.min(RUN_BLOCKS_MAX, Math.floor(RUN_BYTES_MAX / this.#partition.blockSize)),
+    )
+    this.#entries = Array.from({ length }, () => core.slot.takeEntry())
   }
 
   /** Whether the flush worker asks for something. */
@@ -80,7 +98,7 @@ export class Writer {
     let left: FrameIndex[] = [...words.subarray(start, start + words[this.#at + Partition.jobCount]!)]
     while (left.length > 0) {
       const busy: FrameIndex[] = []
-      for (const frame of left) if (!(yield* this.#write(frame))) busy.push(frame)
+      for (let start = 0; start < left.length;) start += yield* this.#writeRun(left, start, busy)
       if (busy.length === left.length) {
         this.#core.assertRunning()
         const latchAt = arena.frameAt(busy[0]!) + Frame.latch
@@ -90,30 +108,54 @@ export class Writer {
     }
   }
 
-  /** Writes what the round owes of one block; false if it is to be tried again later. */
-  *#write(frame: FrameIndex): Slow<boolean> {
+  /** Writes what the round owes of the blocks from `start` on, up to a gap; how many were dealt with. */
+  *#writeRun(frames: readonly FrameIndex[], start: number, busy: FrameIndex[]): Slow<number> {
     const core = this.#core
-    const { group, device, blockSize } = this.#partition
+    const { group, device, blockSize, index } = this.#partition
     yield* lockRound(core, group, new Deadline())
-    const source = this.#source(frame)
-    const block = blockOf(core.words, core.arena.frameAt(frame))
+    const run = this.#gather(frames, start, busy)
     unlockRound(core, group)
-    if (source.kind === 'nothing') return true
-    if (source.kind === 'busy') return false
     try {
-      device.writeSync(source.bytes, block * blockSize)
+      if (run.sources.length > 0) device.writeSync(run.sources, run.first * blockSize)
     } finally {
-      if (source.kind === 'pinned') unpinFrame(core, frame, this.#entry)
+      for (const [frame, entry] of run.pins) unpinFrame(core, frame, entry)
     }
-    if (core.tracer.on) core.tracer.record(TRACE['work.write'], this.#partition.index, block, frame)
-    core.slot.count(COUNTER.diskWrites)
-    core.slot.count(COUNTER.diskWriteBytes, blockSize)
-    add(core.words, this.#groupAt + Group.written, 1)
-    return true
+    if (core.tracer.on)
+      run.frames.forEach((frame, i) => {
+        core.tracer.record(TRACE['work.write'], index, run.first + i, frame)
+      })
+    core.slot.count(COUNTER.diskWrites, run.sources.length)
+    core.slot.count(COUNTER.diskWriteBytes, run.sources.length * blockSize)
+    add(core.words, this.#groupAt + Group.written, run.sources.length)
+    return run.count
+  }
+
+  /** The images of neighbouring blocks. Those that somebody is just copying go to `busy`. @requires round mutex */
+  #gather(frames: readonly FrameIndex[], start: number, busy: FrameIndex[]): Run {
+    const { words, arena } = this.#core
+    const taken: FrameIndex[] = []
+    const sources: Uint8Array[] = []
+    const pins: [FrameIndex, number][] = []
+    let first = -1
+    let end = start
+    for (; end < frames.length && sources.length < this.#entries.length; end++) {
+      const frame = frames[end]!
+      const block = blockOf(words, arena.frameAt(frame))
+      if (sources.length > 0 && block !== first + sources.length) break
+      const entry = this.#entries[sources.length]!
+      const source = this.#source(frame, entry)
+      if (source.kind === 'busy') busy.push(frame)
+      if (source.kind === 'busy' || source.kind === 'nothing') continue
+      if (source.kind === 'pinned') pins.push([frame, entry])
+      if (sources.length === 0) first = block
+      taken.push(frame)
+      sources.push(source.bytes)
+    }
+    return { first, frames: taken, sources, pins, count: end - start }
   }
 
   /** @requires round mutex */
-  #source(frame: FrameIndex): Source {
+  #source(frame: FrameIndex, entry: number): Source {
     const { words, arena } = this.#core
     const at = arena.frameAt(frame)
     const cut = words[this.#groupAt + Group.cut]! - 1
@@ -130,12 +172,12 @@ export class Writer {
       return { kind: 'nothing' }
     }
     if ((state & CHANGING) !== 0) return { kind: 'kept', bytes: this.#undoBytes(frame) }
-    words[this.#entry] = (frame << 2) | JOURNAL.TAKING
+    words[entry] = (frame << 2) | JOURNAL.TAKING
     if (!tryPinPastWaiters(words, at + Frame.latch)) {
-      words[this.#entry] = JOURNAL.FREE
+      words[entry] = JOURNAL.FREE
       return { kind: 'busy' }
     }
-    words[this.#entry] = (frame << 2) | JOURNAL.HELD
+    words[entry] = (frame << 2) | JOURNAL.HELD
     return { kind: 'pinned', bytes: this.#core.view(this.#partition, frame) }
   }
 
@@ -155,8 +197,8 @@ export class Writer {
     const start = words[arena.spareAt(spare) + Spare.start]!
     const length = words[arena.spareAt(spare) + Spare.length]!
     if (length >= this.#partition.blockSize) return this.#spareBytes(spare)
-    this.#whole.set(this.#core.view(this.#partition, frame))
-    this.#whole.set(this.#spareBytes(spare).subarray(start, start + length), start)
-    return this.#whole
+    const whole = new Uint8Array(this.#core.view(this.#partition, frame))
+    whole.set(this.#spareBytes(spare).subarray(start, start + length), start)
+    return whole
   }
 }

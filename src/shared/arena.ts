@@ -17,6 +17,7 @@ import {
   type Layout,
   layoutOf,
   MAGIC,
+  NAME_BYTES,
   NOTES_MAX,
   Partition,
   Slot,
@@ -149,6 +150,10 @@ export class Arena {
   }
   slotAt(slot: SlotIndex): number {
     return this.slotsAt + slot * Slot.WORDS
+  }
+  /** The bytes of a slot's name; see slot-name.ts. */
+  nameBytes(slot: SlotIndex): Uint8Array<SharedArrayBuffer> {
+    return new Uint8Array(this.buffer, this.layout.names + slot * NAME_BYTES, NAME_BYTES)
   }
   journalAt(slot: SlotIndex): number {
     return this.journalsAt + slot * GUARDS_MAX

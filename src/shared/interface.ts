@@ -196,14 +196,23 @@ export interface BlockGuard extends Disposable {
 export interface Holder {
   readonly slot: number
   readonly threadId: number
+  /** Of `attachCache(handle, { name })`; '' without. Threads of the engine have names of their own. */
+  readonly name: string
   readonly alive: boolean
   readonly what: 'holds' | 'waits'
-  /** read, modify: a block; frame, dirty, spare, flush: what a thread waits for beside blocks. */
-  readonly mode: 'read' | 'modify' | 'frame' | 'dirty' | 'spare' | 'flush'
+  /** read, modify: a block; the others: what a thread waits for beside blocks. */
+  readonly mode: 'read' | 'modify' | 'frame' | 'dirty' | 'spare' | 'flush' | 'mutex'
   readonly partition: string | undefined
   readonly block: number | undefined
   /** Undefined for a read guard: the hit path does not read the clock. */
   readonly sinceMs: number | undefined
+  /** Of a wait: the slots that have what it is for; [] where that is neither a block nor a lock. */
+  readonly heldBy: readonly number[]
+  /**
+   * Of a wait: the slots that wait for each other in a cycle, of which this is part, or behind which it stands; [] for
+   * none. A thread that awaits in several tasks shows the wait that began last.
+   */
+  readonly cycle: readonly number[]
 }
 
 export interface LostBlock {

@@ -15,6 +15,8 @@ export const VERSION = 1
 export const GUARDS_MAX = 256
 /** Uses that a thread notes before it hands them to the policy in one batch (BP-Wrapper, ICDE 2009). */
 export const NOTES_MAX = 64
+/** Bytes of a thread's name. */
+export const NAME_BYTES = 64
 /** lock words that stand for `slot + 1` in 8 bits leave room for this many slots. */
 export const SLOTS_MAX = 254
 export const CLASSES_MAX = 7
@@ -161,9 +163,10 @@ export const Slot = struct(
   'threadId', // own, as all that follows
   'guards', // how many guards it holds
   'inIo', // calls into the system that may touch the files or the frames; atomic
-  'waitsFor', // WaitKind
-  'waitsAt', // frame or group of what it waits for
+  'waitsFor', // WaitKind, and SLEEPS
+  'waitsAt', // what it waits for: a frame, a group, the word of a mutex
   'waitsSince', // on clockMs
+  'waitsCount', // how many of its calls wait; the other words say what the last of them waits for
 )
 
 export const SlotState = { FREE: 0, LIVE: 1, DEAD: 2 } as const
@@ -231,6 +234,7 @@ export type RegionName =
   | 'groups'
   | 'stripes'
   | 'slots'
+  | 'names'
   | 'journals'
   | 'notes'
   | 'counters'
@@ -255,6 +259,7 @@ const REGIONS: readonly Region[] = [
   { name: 'groups', align: 64, bytes: (g) => g.groups * Group.WORDS * 4 },
   { name: 'stripes', align: 64, bytes: (g) => g.stripes * STRIPE_WORDS * 4 },
   { name: 'slots', align: 64, bytes: (g) => g.slots * Slot.WORDS * 4 },
+  { name: 'names', align: 64, bytes: (g) => g.slots * NAME_BYTES },
   { name: 'journals', align: 64, bytes: (g) => g.slots * GUARDS_MAX * 4 },
   { name: 'notes', align: 64, bytes: (g) => g.slots * NOTES_MAX * 4 },
   { name: 'counters', align: 64, bytes: (g) => g.slots * COUNTER_STRIDE * 8 },

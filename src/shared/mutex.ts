@@ -12,6 +12,7 @@
  * Lock order: RANK. A thread takes a mutex only of a higher rank than those it has; debug builds assert it.
  */
 import { compareExchange, exchange, load, notify, type Words } from '#atomics'
+import type { CacheError } from './errors.js'
 import type { SlotIndex } from './struct.js'
 import { type Deadline, sleep, type Slow, timedOut } from './wait.js'
 
@@ -51,8 +52,12 @@ export class Mutex {
     return false
   }
 
-  /** Takes it, waiting as long as it needs. */
-  *lock(slot: SlotIndex, deadline: Deadline): Slow<void> {
+  /** Takes it, waiting as long as it needs. @throws what `expired` makes of the holder's slot, when the deadline is over */
+  *lock(
+    slot: SlotIndex,
+    deadline: Deadline,
+    expired: (holder: SlotIndex) => CacheError = (holder) => this.#expired(holder, deadline),
+  ): Slow<void> {
     if (this.tryLock(slot)) return
     for (;;) {
       const word = load(this.words, this.at)
@@ -62,9 +67,7 @@ export class Mutex {
       }
       const asleep = word | CONTENDED
       if (word !== asleep && compareExchange(this.words, this.at, word, asleep) !== word) continue
-      yield* sleep(this.words, this.at, asleep, deadline, () =>
-        timedOut(`the lock '${this.name}' is held by slot ${(word & HOLDER) - 1}`, deadline.timeoutMs),
-      )
+      yield* sleep(this.words, this.at, asleep, deadline, () => expired((word & HOLDER) - 1))
     }
     if (DEBUG) this.#taken(slot)
   }
@@ -97,6 +100,10 @@ export class Mutex {
   assertHeld(slot: SlotIndex): void {
     if (DEBUG && this.holder() !== slot)
       throw new Error(`contract: '${this.name}' is not held by slot ${slot}`)
+  }
+
+  #expired(holder: SlotIndex, { timeoutMs }: Deadline): CacheError {
+    return timedOut(`the lock '${this.name}' is held by slot ${holder}`, timeoutMs)
   }
 
   #taken(slot: SlotIndex): void {

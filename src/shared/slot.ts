@@ -15,13 +15,24 @@ import { add, compareExchange, store, sub, type Words } from '#atomics'
 import type { Arena } from './arena.js'
 import { CacheError } from './errors.js'
 import { COUNTERS, type CounterName, GUARDS_MAX, Slot, SlotState } from './layout.js'
+import { setSlotName } from './slot-name.js'
 import type { FrameIndex, SlotIndex } from './struct.js'
 
 export const JOURNAL = { FREE: 0, TAKING: 1, HELD: 2, GIVING: 3 } as const
 
 /** What a thread can wait for; 0 nothing. Named in holders() and in the errors of deadlines. */
-export const WAITS = ['', 'read', 'modify', 'frame', 'dirty', 'spare', 'flush'] as const
+export const WAITS = ['', 'read', 'modify', 'frame', 'dirty', 'spare', 'flush', 'mutex'] as const
 export type WaitKind = Exclude<(typeof WAITS)[number], ''>
+/** In `Slot.waitsFor`, beside the kind: the whole thread sleeps, not only a task of it. */
+export const SLEEPS = 0x100
+
+/** What one call of a thread waits for. */
+interface OwnWait {
+  readonly kind: WaitKind
+  readonly at: number
+  readonly since: number
+  readonly sleeps: boolean
+}
 
 /** Place of a counter within a slot's counters. */
 export const COUNTER = Object.freeze(Object.fromEntries(COUNTERS.map((name, i) => [name, i]))) as Readonly<
@@ -42,6 +53,8 @@ export class ThreadSlot {
   readonly #freeEntries = new Int32Array(GUARDS_MAX)
   #free = GUARDS_MAX
   #isClosed = false
+  /** By the call that waits; the last one is published. */
+  readonly #waits = new Map<object, OwnWait>()
 
   constructor(arena: Arena, index: SlotIndex) {
     this.index = index
@@ -91,15 +104,32 @@ export class ThreadSlot {
     this.#counters[this.countersAt + counter]! += by
   }
 
-  /** Publishes what this thread is about to wait for. */
-  waits(kind: WaitKind, at: number): void {
-    this.#words[this.at + Slot.waitsSince] = clockMs()
-    this.#words[this.at + Slot.waitsAt] = at
-    store(this.#words, this.at + Slot.waitsFor, WAITS.indexOf(kind))
+  /**
+   * Publishes what a call of this thread is about to wait for; said again, it waits still. Of a thread's waits the one that
+   * began last can be seen, and how many there are. `sleeps`: the thread does nothing else meanwhile.
+   */
+  waits(call: object, kind: WaitKind, at: number, sleeps = false): void {
+    const known = this.#waits.get(call)
+    if (known?.kind === kind && known.at === at) return
+    this.#waits.delete(call)
+    this.#waits.set(call, { kind, at, since: clockMs(), sleeps })
+    this.#publishWait()
   }
 
-  waitsNoMore(): void {
-    store(this.#words, this.at + Slot.waitsFor, 0)
+  /** That call does not wait any more. */
+  waitsNoMore(call: object): void {
+    if (this.#waits.delete(call)) this.#publishWait()
+  }
+
+  #publishWait(): void {
+    const words = this.#words
+    const last = [...this.#waits.values()].at(-1)
+    store(words, this.at + Slot.waitsFor, 0)
+    words[this.at + Slot.waitsCount] = this.#waits.size
+    if (last === undefined) return
+    words[this.at + Slot.waitsSince] = last.since
+    words[this.at + Slot.waitsAt] = last.at
+    store(words, this.at + Slot.waitsFor, WAITS.indexOf(last.kind) | (last.sleeps ? SLEEPS : 0))
   }
 
   /** Between these two the thread may be inside a system call on the files: close() waits for that. */
@@ -115,13 +145,20 @@ export class ThreadSlot {
  * Takes a free slot of `first .. end-1` for the calling thread.
  * @throws ERR_DCACHE_THREADS
  */
-export function attachSlot(arena: Arena, first: number, end: number, threadId: number): ThreadSlot {
+export function attachSlot(
+  arena: Arena,
+  first: number,
+  end: number,
+  threadId: number,
+  name = '',
+): ThreadSlot {
   for (let index = first; index < end; index++) {
     const at = arena.slotAt(index)
     if (compareExchange(arena.words, at + Slot.state, SlotState.FREE, SlotState.LIVE) !== SlotState.FREE)
       continue
     add(arena.words, at + Slot.incarnation, 1)
     arena.words[at + Slot.threadId] = threadId
+    setSlotName(arena, index, name)
     return new ThreadSlot(arena, index)
   }
   throw new CacheError(
@@ -131,10 +168,11 @@ export function attachSlot(arena: Arena, first: number, end: number, threadId: n
 }
 
 /** The slot of the flush worker, for the thread that has that part now: there is one at a time. */
-export function takeOverSlot(arena: Arena, index: SlotIndex, threadId: number): ThreadSlot {
+export function takeOverSlot(arena: Arena, index: SlotIndex, threadId: number, name = ''): ThreadSlot {
   const at = arena.slotAt(index)
   add(arena.words, at + Slot.incarnation, 1)
   arena.words[at + Slot.threadId] = threadId
+  setSlotName(arena, index, name)
   store(arena.words, at + Slot.state, SlotState.LIVE)
   return new ThreadSlot(arena, index)
 }

@@ -11,7 +11,7 @@ import { Arena } from '../shared/arena.js'
 import { show } from '../shared/config.js'
 import { CacheError } from '../shared/errors.js'
 import type { CacheClient, CacheHandle } from '../shared/interface.js'
-import { EngineState, Header, VERSION } from '../shared/layout.js'
+import { EngineState, Header, NAME_BYTES, VERSION } from '../shared/layout.js'
 import { attachSlot, type ThreadSlot } from '../shared/slot.js'
 
 export interface AttachOptions {
@@ -20,6 +20,8 @@ export interface AttachOptions {
    * ERR_DCACHE_WOULD_BLOCK. Default true; always false on the owner's thread.
    */
   mayBlock?: boolean
+  /** What this thread is called in messages and in holders(): 1 to 64 bytes of UTF-8. */
+  name?: string
 }
 
 const clients = new Map<string, Client>()
@@ -32,7 +34,7 @@ export const firstClientSlot = (partitions: number): number => 2 + partitions
 
 /**
  * The cache behind a handle, for the calling thread; asked again in the same thread, the same client.
- * @throws ERR_DCACHE_BAD_HANDLE, ERR_DCACHE_VERSION, ERR_DCACHE_CLOSED, ERR_DCACHE_ORPHANED, ERR_DCACHE_THREADS
+ * @throws ERR_DCACHE_BAD_HANDLE, _VERSION, _BAD_OPTION, _CLOSED, _ORPHANED, _THREADS
  */
 export function attachCache(handle: CacheHandle, options: AttachOptions = {}): CacheClient {
   const arena = openArena(handle)
@@ -40,11 +42,16 @@ export function attachCache(handle: CacheHandle, options: AttachOptions = {}): C
     clients.delete(handle.id)
     throw notOpenError(arena.words)
   }
+  const { mayBlock = true, name } = options
+  if (name !== undefined) assertName(name)
   const known = clients.get(handle.id)
-  if (known && !known.isDetached) return known
+  if (known && !known.isDetached) {
+    if (name !== undefined) known.rename(name)
+    return known
+  }
   const { slots, partitions } = arena.geometry
-  const slot = attachSlot(arena, firstClientSlot(partitions), slots, threadId)
-  const core = coreOf(handle, arena, slot, options.mayBlock ?? true)
+  const slot = attachSlot(arena, firstClientSlot(partitions), slots, threadId, name)
+  const core = coreOf(handle, arena, slot, mayBlock)
   const client = new Client(core, () => {
     forgetClient(handle.id)
   })
@@ -60,6 +67,15 @@ process.on('worker', (worker: Worker) => {
     for (const client of clients.values()) client.ownerEnded(ownerId)
   })
 })
+
+function assertName(name: unknown): void {
+  const bytes = typeof name === 'string' ? Buffer.byteLength(name) : 0
+  if (bytes > 0 && bytes <= NAME_BYTES && !/\p{Cc}/u.test(name as string)) return
+  throw new CacheError(
+    'ERR_DCACHE_BAD_OPTION',
+    `name: ${show(name)} is not a string of 1 to ${NAME_BYTES} bytes in UTF-8 without control characters`,
+  )
+}
 
 /** The owner's client is what its thread gets when it attaches. */
 export function registerClient(id: string, client: Client): void {

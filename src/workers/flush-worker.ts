@@ -14,7 +14,7 @@ import { eventRecord } from './events.js'
 
 serveStart(({ handle, flushDelayMs }) => {
   const arena = openArena(handle)
-  const core = coreOf(handle, arena, takeOverSlot(arena, FLUSH_SLOT, threadId), true)
+  const core = coreOf(handle, arena, takeOverSlot(arena, FLUSH_SLOT, threadId, 'flush worker'), true)
   const events = eventsOf(arena)
   const flusher = new Flusher(core, flushDelayMs!, (event) => events.tryPush(...eventRecord(event)))
   return () => {

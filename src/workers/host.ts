@@ -23,6 +23,7 @@ import { CacheError } from '../shared/errors.js'
 import type { BlockCache, CacheEvents, CacheHandle, CacheOptions, LostBlock } from '../shared/interface.js'
 import { EngineState, Frame, type Geometry, Header, Slot, SlotState, VERSION } from '../shared/layout.js'
 import { attachSlot } from '../shared/slot.js'
+import { threadText } from '../shared/slot-name.js'
 import { classOf } from '../shared/stamp.js'
 import { TRACE } from '../shared/trace.js'
 import { Deadline, runAsync } from '../shared/wait.js'
@@ -87,7 +88,7 @@ class Host extends Client implements BlockCache {
       writeOrder: config.writeOrder,
       policy: config.policy,
     }
-    super(coreOf(handle, arena, attachSlot(arena, OWNER_SLOT, OWNER_SLOT + 1, threadId), false))
+    super(coreOf(handle, arena, attachSlot(arena, OWNER_SLOT, OWNER_SLOT + 1, threadId, 'owner'), false))
     this.handle = handle
     this.#files = files
     this.#claims = claims
@@ -217,7 +218,7 @@ class Host extends Client implements BlockCache {
       if (isWriter || words[at + Slot.state] !== SlotState.LIVE || words[at + Slot.guards] === 0) continue
       throw new CacheError(
         'ERR_DCACHE_GUARDS_HELD',
-        `thread ${words[at + Slot.threadId]!} (slot ${slot}) holds ${words[at + Slot.guards]!} guard(s); release them before close`,
+        `${threadText(arena, slot)} holds ${words[at + Slot.guards]!} guard(s); release them before close`,
       )
     }
   }

@@ -12,7 +12,8 @@ import { serveStart } from './control.js'
 serveStart(({ handle, partition }) => {
   const arena = openArena(handle)
   const slot = writerSlot(partition!)
-  const core = coreOf(handle, arena, attachSlot(arena, slot, slot + 1, threadId), true)
+  const name = `writer of ${handle.partitions[partition!]!.name}`
+  const core = coreOf(handle, arena, attachSlot(arena, slot, slot + 1, threadId, name), true)
   const writer = new Writer(core, partition!)
   const jobAt = arena.partitionAt(partition!) + Partition.job
   return () => {

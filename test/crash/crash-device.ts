@@ -144,7 +144,16 @@ export class CrashDevice implements Device {
     this.readSync(target, position)
   }
 
-  writeSync(source: Uint8Array, position: number): void {
+  /** Block by block: a fault may be in the middle of a run, and a crash may keep any of its blocks. */
+  writeSync(sources: readonly Uint8Array[], position: number): void {
+    let at = position
+    for (const source of sources) {
+      this.#writeBlock(source, at)
+      at += source.length
+    }
+  }
+
+  #writeBlock(source: Uint8Array, position: number): void {
     const { partition, blockSize } = this.#disk
     const block = position / blockSize
     const errno = this.#faultOf(CONTROL.writeFault, CONTROL.writes)

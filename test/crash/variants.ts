@@ -48,12 +48,13 @@ export const VARIANTS: readonly Variant[] = [
     name: 'clean-before-fsync',
     edits: [
       inWriter(
-        'add(core.words, this.#groupAt + Group.written, 1);',
-        `add(core.words, this.#groupAt + Group.written, 1);
+        'add(core.words, this.#groupAt + Group.written, run.sources.length);',
+        `add(core.words, this.#groupAt + Group.written, run.sources.length);
     yield* lockRound(core, group, new Deadline());
-    const stateAt = core.arena.frameAt(frame) + Frame.state;
     const cut = core.words[this.#groupAt + Group.cut] - 1;
-    if (isOwed(load(core.words, stateAt), cut)) {
+    for (const frame of run.frames) {
+      const stateAt = core.arena.frameAt(frame) + Frame.state;
+      if (!isOwed(load(core.words, stateAt), cut)) continue;
       and(core.words, stateAt, ~CLASS_MASK);
       if (core.words[core.arena.frameAt(frame) + Frame.aside] === 0) unlinkDirty(core, group, frame);
     }
@@ -81,8 +82,8 @@ export const VARIANTS: readonly Variant[] = [
     name: 'write-failure-ignored',
     edits: [
       inWriter(
-        'device.writeSync(source.bytes, block * blockSize);',
-        'try { device.writeSync(source.bytes, block * blockSize); } catch {}',
+        'device.writeSync(run.sources, run.first * blockSize);',
+        'try { device.writeSync(run.sources, run.first * blockSize); } catch {}',
       ),
     ],
   },
@@ -178,11 +179,11 @@ export const VARIANTS: readonly Variant[] = [
     name: 'aside-freed-when-written',
     edits: [
       inWriter(
-        'add(core.words, this.#groupAt + Group.written, 1);',
-        `add(core.words, this.#groupAt + Group.written, 1);
+        'add(core.words, this.#groupAt + Group.written, run.sources.length);',
+        `add(core.words, this.#groupAt + Group.written, run.sources.length);
     yield* lockRound(core, group, new Deadline());
     const cut = core.words[this.#groupAt + Group.cut] - 1;
-    dropAsides(core, group, frame, (stamp) => isOwed(stamp, cut));
+    for (const frame of run.frames) dropAsides(core, group, frame, (stamp) => isOwed(stamp, cut));
     unlockRound(core, group);`,
       ),
       importIn('core/writer.js', '{ dropAsides }', './images.js'),

@@ -9,17 +9,14 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { canRun, programs, works } from '../support/left-out.js'
 import { tempFolder } from '../support/temp.js'
 
 const body = (name: string) => fileURLToPath(new URL(name, import.meta.url))
-const works = (command: string, ...args: string[]) =>
-  spawnSync(command, args, { stdio: 'ignore' }).status === 0
 
 test('a full file system: flush rejects with ENOSPC, nothing is lost, retry makes all durable', () => {
-  if (!works('unshare', '-rm', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt')) {
-    console.log('# left out: a full file system (this machine does not let a test mount a tmpfs)')
-    return
-  }
+  const isMountable = works('unshare', '-rm', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt')
+  if (!canRun('a full file system', { 'the right to mount a tmpfs': isMountable })) return
   using folder = tempFolder()
   const { status, stdout, stderr } = spawnSync(
     'unshare',
@@ -31,12 +28,8 @@ test('a full file system: flush rejects with ENOSPC, nothing is lost, retry make
 })
 
 test('a disk whose writes fail: flush rejects with EIO, reads of cached blocks go on, retry makes all durable', async () => {
-  if (!works('nbdkit', '--version') || !works('nbdfuse', '--version') || !existsSync('/dev/fuse')) {
-    console.log(
-      '# left out: a failing disk (nbdkit, nbdfuse or /dev/fuse is not here: Debian has nbdkit, libnbd-bin, fuse3)',
-    )
-    return
-  }
+  const needs = { ...programs('nbdkit', 'nbdfuse'), '/dev/fuse': existsSync('/dev/fuse') }
+  if (!canRun('a failing disk', needs)) return
   using folder = tempFolder()
   const fault = join(folder.path, 'fault')
   const disk = join(folder.path, 'disk')

@@ -1,3 +1,4 @@
+// @deadline 600
 // The cache, by the public calls of real clients on real threads: lookups beside evictions, inserts beside inserts, changes
 // beside rounds, releases that may not wait. At the end of every schedule check() has to be [].
 

@@ -1,4 +1,4 @@
-// @deadline 300
+// @deadline 600
 // Death at every step: at each point of each schedule one client may die, then the reaper runs beside the others; with two
 // deaths the reaper dies as well, anywhere, and its successor goes on. In the variant 'stores' every plain store of the
 // engine is a place to die. Nobody may wait for the dead, nothing may be left of them, and what they had not released must
@@ -23,6 +23,7 @@ const RUNS: readonly Omit<Run, 'slices'>[] = [
   { body: 'cache.reclass', preemptions: 0, deaths: 2, detours: 0, variant: 'stores' },
   { body: 'cache.discard', preemptions: 0, deaths: 2, detours: 0, variant: 'stores' },
   { body: 'cache.round', preemptions: 0, deaths: 1, detours: 1, variant: 'stores' },
+  { body: 'cache.roundEvict', preemptions: 0, deaths: 1, detours: 0 },
   { body: 'cache.classes', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
   { body: 'cache.roundFlushes', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
 ]

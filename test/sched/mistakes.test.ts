@@ -1,3 +1,4 @@
+// @deadline 600
 // The explorer finds what it is for: each of these mistakes, put into a copy of the compiled code, fails its body.
 
 import { suite } from 'uvu'

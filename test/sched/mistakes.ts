@@ -22,7 +22,7 @@ export interface Mistake {
 const NO_POLICY_LOCK: readonly Edit[] = [
   {
     file: 'core/frames.js',
-    from: 'if (!policyMutex.tryLock(slot.index)) yield* policyMutex.lock(slot.index, deadline);\n      const frame = chooseFrame(core, place, low);\n      policyMutex.unlock();',
+    from: 'if (!policyMutex.tryLock(slot.index)) yield* waitForMutex(core, policyMutex, deadline);\n      const frame = chooseFrame(core, place, low);\n      policyMutex.unlock();',
     to: 'const frame = chooseFrame(core, place, low);',
   },
 ]
@@ -216,6 +216,14 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
         to: '  disposeUndo(core, group, frame);\n  store(words, at + Frame.state, stampOf(words[groupAt + Group.epoch], writeClass));',
       },
     ],
+  },
+  'readmission-dies': {
+    what: 'what a dead flush worker made clean and had not readmitted is not readmitted: no victim any more',
+    body: 'cache.roundEvict',
+    preemptions: 0,
+    detours: 0,
+    deaths: 1,
+    edits: [{ file: 'core/reaper.js', from: '  readmitStray(core);\n', to: '' }],
   },
   'settling-not-anchored': {
     what: 'releases taken off the stack are kept by their settler alone, who dies',

@@ -1,3 +1,4 @@
+// @deadline 600
 // Mutex, latch, condition, round and ring: every schedule within a bound on preemptions, on real threads.
 
 import { suite } from 'uvu'

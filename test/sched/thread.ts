@@ -16,6 +16,10 @@ export interface ThreadData {
   readonly me: number
 }
 
+// Time stands still: a schedule must not depend on how busy the machine is. What a clock would bring, the explorer
+// does itself (slices).
+Object.defineProperty(globalThis, 'performance', { value: { now: () => 0, timeOrigin: 0 } })
+
 const data = workerData as ThreadData
 const body = await loadBody(data.body, data.dist, data.memory)
 const role = body.roles[data.me]!

@@ -57,35 +57,108 @@ export function versionOf(bytes: Uint8Array, partition: number, record: number):
   return isWhole ? version : -1
 }
 
-/** The versions of all records, for all threads. */
+/** Words of a record in the table. */
+const LOW = 0
+const HIGH = 1
+const BY = 2
+const WORDS = 3
+/** Words of a life in the table: a thread from its start to its end. */
+const ORDER = 0
+const THREAD = 1
+const LIFE_WORDS = 2
+
+/** How a thread is to end. It may go on for a while after it was told. */
+export const Order = { NONE: 0, TERMINATED: 1, EXIT: 2, MEMORY: 3 } as const
+
+/**
+ * The versions of all records, for all threads. It outlives a thread's death at any moment: a change is announced
+ * before it can be seen, with who makes it, and confirmed after its release. Between the two the record is the old
+ * one or the new one; and the old one only if who announced it was to die.
+ */
 export class Truth {
   readonly buffer: SharedArrayBuffer
   readonly #words: Int32Array
+  readonly #livesAt: number
 
-  constructor(buffer?: SharedArrayBuffer) {
+  constructor(shared: SharedArrayBuffer | { lives: number }) {
     const records = PARTITIONS.reduce((sum, { blocks }) => sum + 2 * blocks, 0)
-    this.buffer = buffer ?? new SharedArrayBuffer(records * 8 + 4)
+    this.#livesAt = records * WORDS
+    this.buffer =
+      'lives' in shared ? new SharedArrayBuffer(4 * (this.#livesAt + shared.lives * LIFE_WORDS + 2)) : shared
     this.#words = new Int32Array(this.buffer)
   }
 
   /** The record has at least this version. */
   low(partition: number, record: number): number {
-    return Atomics.load(this.#words, this.#at(partition, record))
+    return Atomics.load(this.#words, this.#at(partition, record) + LOW)
   }
 
   /** The record has at most this version. */
   high(partition: number, record: number): number {
-    return Atomics.load(this.#words, this.#at(partition, record) + 1)
+    return Atomics.load(this.#words, this.#at(partition, record) + HIGH)
   }
 
-  /** Before a write that is seen at some moment after this. */
-  announce(partition: number, record: number, version: number): void {
-    Atomics.store(this.#words, this.#at(partition, record) + 1, version)
+  /** Whether it is known which version the record has. */
+  isSettled(partition: number, record: number): boolean {
+    return this.low(partition, record) === this.high(partition, record)
   }
 
-  /** Once the write is seen by everybody; under a guard, before its release. */
+  /** Before a write that is seen at some moment after this. No version is announced twice. */
+  announce(partition: number, record: number, version: number, life: number): void {
+    const at = this.#at(partition, record)
+    Atomics.store(this.#words, at + BY, life)
+    Atomics.store(this.#words, at + HIGH, version)
+  }
+
+  /** Once the write may be seen by everybody: after its release, or by who has seen it. */
   confirm(partition: number, record: number, version: number): void {
-    Atomics.store(this.#words, this.#at(partition, record), version)
+    const at = this.#at(partition, record) + LOW
+    for (let low = Atomics.load(this.#words, at); low < version;)
+      low = Atomics.compareExchange(this.#words, at, low, version)
+  }
+
+  /** Whether a record that nobody changes at this moment may have this version. */
+  isRight(partition: number, record: number, version: number): boolean {
+    if (version === this.high(partition, record)) return true
+    return version === this.low(partition, record) && this.#mayBeUndone(partition, record)
+  }
+
+  /** What isRight allows, for messages. */
+  rightText(partition: number, record: number): string {
+    const high = this.high(partition, record)
+    const low = this.low(partition, record)
+    return low !== high && this.#mayBeUndone(partition, record) ? `${low} or ${high}` : `${high}`
+  }
+
+  #mayBeUndone(partition: number, record: number): boolean {
+    return this.orderOf(Atomics.load(this.#words, this.#at(partition, record) + BY)) !== Order.NONE
+  }
+
+  orderOf(life: number): number {
+    return Atomics.load(this.#words, this.#lifeAt(life) + ORDER)
+  }
+
+  /** How a life ends; it may do so at any moment after this. */
+  doom(life: number, order: number): void {
+    Atomics.store(this.#words, this.#lifeAt(life) + ORDER, order)
+  }
+
+  /** The thread that lives this life; 0 before it has begun. */
+  threadOf(life: number): number {
+    return Atomics.load(this.#words, this.#lifeAt(life) + THREAD)
+  }
+
+  begin(life: number, thread: number): void {
+    Atomics.store(this.#words, this.#lifeAt(life) + THREAD, thread)
+  }
+
+  /** Steps of all threads, also of those that ended. */
+  get steps(): number {
+    return Atomics.load(this.#words, this.#words.length - 2)
+  }
+
+  countStep(): void {
+    Atomics.add(this.#words, this.#words.length - 2, 1)
   }
 
   get isOver(): boolean {
@@ -98,6 +171,39 @@ export class Truth {
   }
 
   #at(partition: number, record: number): number {
-    return 2 * (record + (partition === 0 ? 0 : 2 * PARTITIONS[0].blocks))
+    return WORDS * (record + (partition === 0 ? 0 : 2 * PARTITIONS[0].blocks))
   }
+
+  #lifeAt(life: number): number {
+    return this.#livesAt + LIFE_WORDS * life
+  }
+}
+
+/** A partition full of records of version 0. */
+export function firstContents(partition: number): Uint8Array {
+  const { blockSize, blocks } = PARTITIONS[partition]!
+  const bytes = new Uint8Array(blockSize * blocks)
+  for (let record = 0; record < 2 * blocks; record++) {
+    const start = (record * blockSize) / 2
+    writeRecord(bytes.subarray(start, start + blockSize / 2), partition, record, 0, record)
+  }
+  return bytes
+}
+
+/** Every record of a file, read from outside, when all threads are through and all is flushed. @throws what is wrong */
+export function verifyFile(bytes: Uint8Array, partition: number, truth: Truth): number {
+  const { name, blockSize, blocks } = PARTITIONS[partition]!
+  for (let record = 0; record < 2 * blocks; record++) {
+    const start = (record * blockSize) / 2
+    const version = versionOf(bytes.subarray(start, start + blockSize / 2), partition, record)
+    const isForgotten = useOf(record >> 1) === 'forgotten'
+    const isRight = isForgotten
+      ? version >= 0 && version <= truth.high(partition, record)
+      : truth.isRight(partition, record, version)
+    if (!isRight)
+      throw new Error(
+        `record ${record & 1} of block ${record >> 1} of '${name}' has version ${version} in the file; right is ${truth.rightText(partition, record)}`,
+      )
+  }
+  return 2 * blocks
 }

@@ -21,7 +21,7 @@ export interface StressReport {
 const { handle, truth: buffer, ...rest } = workerData as StressWorkerData
 const truth = new Truth(buffer)
 const client = attachCache(handle)
-const traffic = new Traffic({ ...rest, client, calls: syncCalls(client), truth })
+const traffic = new Traffic({ ...rest, life: rest.index, client, calls: syncCalls(client), truth })
 try {
   while (!truth.isOver) await traffic.step()
 } catch (error) {

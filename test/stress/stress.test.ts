@@ -9,8 +9,8 @@ import { Worker } from 'node:worker_threads'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { BlockCache } from 'dcache'
-import { withEngine, type EngineFiles } from '../support/engine.js'
-import { PARTITIONS, Truth, useOf, versionOf, writeRecord } from './records.js'
+import { withEngine } from '../support/engine.js'
+import { firstContents, PARTITIONS, Truth, verifyFile } from './records.js'
 import type { StressReport, StressWorkerData } from './stress-worker.js'
 import { asyncCalls, Traffic } from './traffic.js'
 
@@ -20,17 +20,6 @@ const WORKERS = 4
 /** Tasks that take turns on the owner's event loop. */
 const TASKS = 3
 const CHECK_EVERY_MS = 100
-
-/** A partition full of records of version 0. */
-function firstContents(partition: number): Uint8Array {
-  const { blockSize, blocks } = PARTITIONS[partition]!
-  const bytes = new Uint8Array(blockSize * blocks)
-  for (let record = 0; record < 2 * blocks; record++) {
-    const start = (record * blockSize) / 2
-    writeRecord(bytes.subarray(start, start + blockSize / 2), partition, record, 0, record)
-  }
-  return bytes
-}
 
 function startWorker(data: StressWorkerData, add: (counts: Record<string, number>) => void): Promise<void> {
   const worker = new Worker(new URL('./stress-worker.js', import.meta.url), { workerData: data })
@@ -63,22 +52,8 @@ async function makeTraffic(traffic: Traffic, truth: Truth): Promise<void> {
   }
 }
 
-function verifyFiles(files: EngineFiles, truth: Truth): void {
-  PARTITIONS.forEach(({ name, blockSize, blocks }, partition) => {
-    const bytes = files.contents(name)
-    for (let record = 0; record < 2 * blocks; record++) {
-      const start = (record * blockSize) / 2
-      const version = versionOf(bytes.subarray(start, start + blockSize / 2), partition, record)
-      const where = `record ${record & 1} of block ${record >> 1} of '${name}' in the file`
-      const newest = truth.high(partition, record)
-      if (useOf(record >> 1) === 'forgotten') assert.ok(version >= 0 && version <= newest, where)
-      else assert.is(version, newest, where)
-    }
-  })
-}
-
 test(`${seconds} s of load from ${WORKERS} threads and the owner`, async () => {
-  const truth = new Truth()
+  const truth = new Truth({ lives: WORKERS + TASKS })
   const counts: Record<string, number> = {}
   const add = (more: Record<string, number>) => {
     for (const [what, count] of Object.entries(more)) counts[what] = (counts[what] ?? 0) + count
@@ -104,7 +79,14 @@ test(`${seconds} s of load from ${WORKERS} threads and the owner`, async () => {
         const calls = asyncCalls(cache)
         const tasks = Array.from({ length: TASKS }, async (_, i) => {
           const index = WORKERS + i
-          const traffic = new Traffic({ ...common, client: cache, calls, index, seed: seed + index })
+          const traffic = new Traffic({
+            ...common,
+            client: cache,
+            calls,
+            index,
+            life: index,
+            seed: seed + index,
+          })
           await makeTraffic(traffic, truth)
           add(traffic.counts)
         })
@@ -123,7 +105,7 @@ test(`${seconds} s of load from ${WORKERS} threads and the owner`, async () => {
       }
     },
     (files) => {
-      verifyFiles(files, truth)
+      PARTITIONS.forEach(({ name }, partition) => verifyFile(files.contents(name), partition, truth))
     },
   )
 })

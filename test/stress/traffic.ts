@@ -49,6 +49,10 @@ export interface TrafficOptions {
   /** Place of this thread among all that make traffic. */
   readonly index: number
   readonly threads: number
+  /** Which life this is, in the table; the same as index where nobody dies. */
+  readonly life: number
+  /** Called where an end would do most harm: within guards, in the middle of a change. */
+  readonly mayEnd?: () => void
   /** Descriptors of the partitions' files, to look behind the cache. */
   readonly files: readonly number[]
   readonly seed: number
@@ -67,6 +71,7 @@ export class Traffic {
 
   /** One thing, chosen at random. @throws at the first record that is not as it has to be */
   async step(): Promise<void> {
+    this.#options.truth.countStep()
     const partition = this.#below(PARTITIONS.length)
     const block = this.#below(PARTITIONS[partition]!.blocks)
     const use = useOf(block)
@@ -84,6 +89,17 @@ export class Traffic {
     if (choice < 72) return this.#overwrite(partition, block)
     if (choice < 84) return this.#modifyHalf(partition, block)
     return this.#modify(partition, block)
+  }
+
+  /** Gets every block once, alone, and flushes: nobody holds one for ever. */
+  async visitAll(): Promise<void> {
+    for (const [partition, { blocks }] of PARTITIONS.entries()) {
+      for (let block = 0; block < blocks; block++) {
+        using guard = await this.#options.calls.acquire(partition, block, 'modify')
+        this.#verify(guard, partition)
+      }
+    }
+    await this.#options.calls.flush()
   }
 
   async #read(partition: number, block: number): Promise<void> {
@@ -116,6 +132,12 @@ export class Traffic {
     // Zeros: it was not cached. Else it shows what it is.
     if (guard.data.some((byte) => byte !== 0)) this.#verify(guard, partition)
     else this.#count('overwrite of an absent block')
+    const { truth } = this.#options
+    if ([0, 1].some((half) => !truth.isSettled(partition, 2 * block + half))) {
+      // Somebody died on it: its version has to be seen first.
+      guard.discard()
+      return
+    }
     this.#change(guard, partition, [0, 1])
   }
 
@@ -141,31 +163,40 @@ export class Traffic {
 
   /** Changes some records, and gives the block back: changed, or as it was. */
   #change(guard: BlockGuard, partition: number, halves: readonly number[]): void {
-    const { truth } = this.#options
+    const { truth, life, mayEnd } = this.#options
     const isDiscarded = this.#below(6) === 0
     const length = guard.partition.blockSize / 2
-    for (const half of halves) {
-      const record = 2 * guard.block + half
+    const { block } = guard
+    const versions = halves.map((half) => {
+      const record = 2 * block + half
       const version = truth.high(partition, record) + 1
       const bytes = guard.data.subarray(half * length, (half + 1) * length)
+      writeRecord(bytes.subarray(0, length / 2), partition, record, version, this.#next())
+      mayEnd?.()
       writeRecord(bytes, partition, record, version, this.#next())
-      if (isDiscarded) continue
-      truth.announce(partition, record, version)
-      truth.confirm(partition, record, version)
-    }
+      mayEnd?.()
+      return { record, version }
+    })
     this.#count(isDiscarded ? 'discard' : 'change')
     if (isDiscarded) {
       guard.discard()
       return
     }
     guard.markDirty(CLASSES[this.#below(3)])
+    for (const { record, version } of versions) truth.announce(partition, record, version, life)
+    mayEnd?.()
     guard.release()
+    mayEnd?.()
+    for (const { record, version } of versions) truth.confirm(partition, record, version)
   }
 
   /** Both records of a block that only this thread writes, without a guard of its own. */
   async #writeRange(partition: number, block: number): Promise<void> {
-    const { truth, calls, index, threads } = this.#options
+    const { truth, calls, index, threads, life } = this.#options
     if (Math.floor(block / 8) % threads !== index) return this.#read(partition, block)
+    // Somebody died on it: its version has to be seen first.
+    if ([0, 1].some((half) => !truth.isSettled(partition, 2 * block + half)))
+      await this.#read(partition, block)
     this.#count('write of a range')
     const { blockSize } = PARTITIONS[partition]!
     const halves = this.#below(2) === 0 ? [0, 1] : [this.#below(2)]
@@ -175,7 +206,7 @@ export class Traffic {
       const version = truth.high(partition, record) + 1
       const start = (i * blockSize) / 2
       writeRecord(source.subarray(start, start + blockSize / 2), partition, record, version, this.#next())
-      truth.announce(partition, record, version)
+      truth.announce(partition, record, version, life)
       return { record, version }
     })
     const position = block * blockSize + (halves[0]! * blockSize) / 2
@@ -210,12 +241,7 @@ export class Traffic {
     const { truth, calls, files } = this.#options
     const { blockSize } = PARTITIONS[partition]!
     const records = [2 * block, 2 * block + 1]
-    let low = records.map((record) => truth.low(partition, record))
-    if (useOf(block) === 'guarded') {
-      // A writer confirms its version before it releases: only what a guard sees was released.
-      using _guard = await calls.acquire(partition, block, 'read')
-      low = records.map((record) => truth.high(partition, record))
-    }
+    const low = records.map((record) => truth.low(partition, record))
     await calls.flush()
     if (useOf(block) === 'forgotten') return
     low.forEach((version, half) => {
@@ -232,26 +258,43 @@ export class Traffic {
 
   /** Both records of a held block. */
   #verify(guard: BlockGuard, partition: number): void {
-    const { truth } = this.#options
+    const { truth, mayEnd } = this.#options
+    mayEnd?.()
     const length = guard.partition.blockSize / 2
+    const use = useOf(guard.block)
     for (const half of [0, 1]) {
       const record = 2 * guard.block + half
       const bytes = guard.data.subarray(half * length, (half + 1) * length)
-      const use = useOf(guard.block)
-      const least = use === 'guarded' ? truth.high(partition, record) : 0
-      this.#assertVersion(bytes, partition, record, least, `in a guard (${use})`)
+      const where = `in a guard (${use})`
+      const least = use === 'forgotten' ? 0 : truth.low(partition, record)
+      const version = this.#assertVersion(bytes, partition, record, least, where)
+      if (use === 'guarded' && !truth.isRight(partition, record, version)) this.#fail(bytes, partition, record, version, truth.rightText(partition, record), where) // prettier-ignore
+      // Once seen it can't be taken back.
+      if (use !== 'forgotten') truth.confirm(partition, record, version)
     }
   }
 
-  #assertVersion(bytes: Uint8Array, partition: number, record: number, least: number, where: string): void {
+  #assertVersion(bytes: Uint8Array, partition: number, record: number, least: number, where: string): number {
     const version = versionOf(bytes, partition, record)
     const most = this.#options.truth.high(partition, record)
-    if (version >= least && version <= most) return
+    if (version < least || version > most)
+      this.#fail(bytes, partition, record, version, `${least} to ${most}`, where)
+    return version
+  }
+
+  #fail(
+    bytes: Uint8Array,
+    partition: number,
+    record: number,
+    version: number,
+    right: string,
+    where: string,
+  ): never {
     const name = PARTITIONS[partition]!.name
     const what = version < 0 ? 'is torn or in the wrong place' : `has version ${version}`
     const head = Buffer.from(bytes.subarray(0, 24)).toString('hex')
     throw new Error(
-      `record ${record & 1} of block ${record >> 1} of '${name}' ${what} ${where}; right is ${least} to ${most} (${head})`,
+      `record ${record & 1} of block ${record >> 1} of '${name}' ${what} ${where}; right is ${right} (${head})`,
     )
   }
 

@@ -57,12 +57,17 @@ export class MemoryDevice implements Device {
     this.readSync(target, position)
   }
 
-  writeSync(source: Uint8Array, position: number): void {
-    const bytes = source.slice()
-    this.before?.({ kind: 'write', position, bytes })
-    this.#assertInside(position, bytes.length)
-    this.written.set(bytes, position)
-    this.pending.push({ position, bytes })
+  /** Each source is a write of its own: a crash may keep any of them. */
+  writeSync(sources: readonly Uint8Array[], position: number): void {
+    let at = position
+    for (const source of sources) {
+      const bytes = source.slice()
+      this.before?.({ kind: 'write', position: at, bytes })
+      this.#assertInside(at, bytes.length)
+      this.written.set(bytes, at)
+      this.pending.push({ position: at, bytes })
+      at += bytes.length
+    }
   }
 
   /** When it fails, the pending writes are never made durable: so does Linux, which reports a failed fsync once. */

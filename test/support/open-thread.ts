@@ -11,10 +11,11 @@ interface Start {
   readonly text: string
   readonly gates: Int32Array<SharedArrayBuffer>
   readonly mayBlock: boolean
+  readonly name: string | undefined
   readonly patienceMs: number
 }
 
-const { handle, args, text, gates, mayBlock, patienceMs } = workerData as Start
+const { handle, args, text, gates, mayBlock, name, patienceMs } = workerData as Start
 const url = `data:text/javascript,${encodeURIComponent(`export default ${text}`)}`
 
 function open(gate: number): void {
@@ -30,7 +31,7 @@ try {
   const { default: body } = (await import(url)) as {
     default: (context: ThreadContext<unknown>) => unknown
   }
-  const client = attachCache(handle, { mayBlock })
+  const client = attachCache(handle, { mayBlock, ...(name === undefined ? {} : { name }) })
   const result = await body({ client, args, open, pass, patienceMs })
   client.detach()
   parentPort!.postMessage({ result })

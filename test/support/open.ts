@@ -233,7 +233,7 @@ export function startThread<A, T>(
   handle: CacheHandle,
   args: A,
   body: (context: ThreadContext<A>) => T | Promise<T>,
-  { gates = new Gates(), mayBlock = true }: { gates?: Gates; mayBlock?: boolean } = {},
+  { gates = new Gates(), mayBlock = true, name }: { gates?: Gates; mayBlock?: boolean; name?: string } = {},
 ): Thread<T> {
   const worker = new Worker(new URL('./open-thread.js', import.meta.url), {
     workerData: {
@@ -242,6 +242,7 @@ export function startThread<A, T>(
       text: body.toString(),
       gates: gates.words,
       mayBlock,
+      name,
       patienceMs: PATIENCE_MS,
     },
   })

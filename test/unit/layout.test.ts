@@ -34,6 +34,7 @@ function needs(g: Geometry): Record<string, number> {
     groups: words(g.groups, Group.WORDS),
     stripes: words(g.stripes, 16),
     slots: words(g.slots, Slot.WORDS),
+    names: g.slots * 64,
     journals: words(g.slots, 256),
     notes: words(g.slots, 64),
     counters: g.slots * 17 * 8,

@@ -157,14 +157,19 @@ test('the bytes that README gives for a block, a spare and a slot are those of t
 })
 
 if (existsSync(commandLine)) {
-  test('the options of dcache load are those of its help', () => {
-    using folder = tempFolder()
-    const help = node(folder, commandLine, 'load', '--help')
-    const options = [...help.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)].map(([, option]) => option!)
-    assert.ok(options.length > 1)
-    const described = tableAfter(readme, 'Command line').map(([option]) => /--[\w-]+/.exec(option!)?.[0])
-    assert.equal(described.sort(), options.filter((option) => option !== '--help').sort())
-  })
+  for (const [command, heading] of [
+    ['load', 'Command line'],
+    ['serve', 'A block device: dcache serve'],
+  ] as const) {
+    test(`the options of dcache ${command} are those of its help`, () => {
+      using folder = tempFolder()
+      const help = node(folder, commandLine, command, '--help')
+      const options = [...help.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)].map(([, option]) => option!)
+      assert.ok(options.length > 1)
+      const described = tableAfter(readme, heading).map(([option]) => /--[\w-]+/.exec(option!)?.[0])
+      assert.equal(described.sort(), options.filter((option) => option !== '--help').sort())
+    })
+  }
 }
 
 test('README says of every folder of tests what it shows', () => {
@@ -218,7 +223,7 @@ test('the invariants are those that check can name', () => {
 test('the files and functions that ARCHITECTURE names are there', () => {
   const code = [...sources.values()].join('\n')
   for (const name of quoted(architecture.replaceAll(/^```[\s\S]*?^```$/gm, ''))) {
-    if (/^(src\/)?(shared|core|workers|cli)\/[\w-]+\.ts$/.test(name))
+    if (/^(src\/)?(shared|core|workers|nbd|cli)\/[\w-]+\.ts$/.test(name))
       assert.ok(sources.has(name.replace('src/', '')), name)
     else if (/^#?[a-z]+[A-Z]\w*$/.test(name))
       assert.ok(new RegExp(`\\b${name.replace('#', '')}\\b`).test(code), name)

@@ -12,6 +12,7 @@ import {
   JOURNAL,
   journaledPins,
   takeOverSlot,
+  SLEEPS,
   WAITS,
 } from '#dist/shared/slot.js'
 import { smallArena } from '../support/small-core.js'
@@ -102,12 +103,23 @@ test('what it waits for can be seen', () => {
   const arena = smallArena()
   const slot = attachSlot(arena, 2, 5, 1)
   const before = clockMs()
-  slot.waits('spare', 4)
+  const [call, later] = [{}, {}]
+  slot.waits(call, 'spare', 4)
   assert.is(WAITS[arena.words[slot.at + Slot.waitsFor]!], 'spare')
   assert.is(arena.words[slot.at + Slot.waitsAt], 4)
   assert.ok(((arena.words[slot.at + Slot.waitsSince]! - before) | 0) >= 0)
-  slot.waitsNoMore()
+  const since = arena.words[slot.at + Slot.waitsSince]
+  slot.waits(later, 'read', 7, true)
+  assert.is(arena.words[slot.at + Slot.waitsFor], WAITS.indexOf('read') | SLEEPS)
+  assert.is(arena.words[slot.at + Slot.waitsCount], 2)
+  slot.waitsNoMore(later)
+  assert.is(WAITS[arena.words[slot.at + Slot.waitsFor]!], 'spare', 'the other call waits still')
+  assert.is(arena.words[slot.at + Slot.waitsAt], 4)
+  slot.waits(call, 'spare', 4)
+  assert.is(arena.words[slot.at + Slot.waitsSince], since, 'said again, it began when it began')
+  slot.waitsNoMore(call)
   assert.is(arena.words[slot.at + Slot.waitsFor], 0)
+  assert.is(arena.words[slot.at + Slot.waitsCount], 0)
 })
 
 test('calls into the system are counted in and out', () => {

@@ -151,6 +151,8 @@ export const bodies: Readonly<Record<string, MakeBody>> = {
   pendingTwo: body({ frames: 3, cached: 2 }, [all(change(0), tryChange(0)), tryChange(0), change(0)]),
   /** Changes beside rounds. */
   round: body({ frames: 2, cached: 1 }, [all(change(0), flush(0))], { withEngine: true }),
+  /** A dirty victim leaves the policy, and the round brings it back. */
+  roundEvict: body({ frames: 2, cached: 2 }, [all(change(0), read(2), flush(0))], { withEngine: true }),
   roundTwo: body({ frames: 2, cached: 1 }, [all(change(0), flush(0)), change(0)], { withEngine: true }),
   roundFlushes: body({ frames: 2, cached: 1 }, [all(change(0), flush(0)), all(change(0), flush(0))], {
     withEngine: true,

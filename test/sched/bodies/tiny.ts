@@ -107,9 +107,13 @@ export class Tiny {
     return {
       readSync,
       read: async (target, position) => readSync(target, position),
-      writeSync: (source, position) => {
-        point(arena.words, 2)
-        bytes.set(source, position)
+      writeSync: (sources, position) => {
+        let at = position
+        for (const source of sources) {
+          point(arena.words, 2)
+          bytes.set(source, at)
+          at += source.length
+        }
       },
       syncSync: () => {
         point(arena.words, 3)

@@ -1,0 +1,119 @@
+/**
+ * `dcache serve`: files as network block devices (NBD), over one cache that all connections share.
+ */
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { resolve } from 'node:path'
+import { launch } from '../nbd/launcher.js'
+import { openLog } from '../nbd/log.js'
+import type { ExportSettings, TlsFiles } from '../nbd/messages.js'
+import { number, whole } from './load-settings.js'
+
+const EXIT_USAGE = 2
+const BLOCK_SIZE = 4096
+const NAME_BYTES_MAX = 4096
+
+interface ServeOptions {
+  readonly export: readonly Omit<ExportSettings, 'readOnly'>[]
+  readonly unix?: string
+  readonly port?: number
+  readonly host: string
+  readonly threads: number
+  readonly memory: string
+  readonly policy: 'lru2' | '2q'
+  readonly readOnly: boolean
+  readonly connections: number
+  readonly handshakeTimeout: number
+  readonly stallTimeout: number
+  readonly flushDelay: number
+  readonly tlsCertificate?: string
+  readonly tlsKey?: string
+  readonly tlsClientAuthority?: string
+  readonly json: boolean
+}
+
+export function serveCommand(): Command {
+  return new Command('serve')
+    .description(
+      'Serve files as network block devices (the NBD protocol) that qemu, nbdcopy, fio, nbdfuse and the Linux kernel can ' +
+        'use. All connections share one cache.\n\nWithout certificates everybody who reaches the socket may read and ' +
+        'write: --unix is reached by whom the folder lets in, --port by everybody on this machine.',
+    ) // prettier-ignore
+    .addOption(
+      new Option(
+        '--export <name=path[:blocksize]>',
+        `a file or device, under a name; the number after the last colon is the block size (default ${BLOCK_SIZE}); ` +
+          'repeatable',
+      )
+        .argParser(parseExport)
+        .makeOptionMandatory(),
+    )
+    .option('--unix <socket>', 'listen on a Unix socket')
+    .option('--port <number>', 'listen on a TCP port; 0: any that is free', whole(0, 65_535))
+    .option('--host <address>', 'the address of the port', '127.0.0.1')
+    .option('--threads <count>', 'threads that serve connections', whole(1, 64), 2)
+    .option('--memory <size>', 'memory of the cache', '256MiB')
+    .addOption(new Option('--policy <name>', 'victim choice').choices(['lru2', '2q']).default('lru2'))
+    .option('--read-only', 'nothing may be changed', false)
+    .option('--connections <count>', 'how many connections at a time', whole(1, 10_000), 64)
+    .option('--handshake-timeout <seconds>', 'for choosing an export', number(0, 3600, false), 10)
+    .option('--stall-timeout <seconds>', 'for the rest of a message', number(0, 3600, false), 60)
+    .option('--flush-delay <seconds>', 'a change is on its way to the disk after so long', number(0, 3600), 5)
+    .option('--tls-certificate <file>', "the server's certificate, PEM; TLS is required then")
+    .option('--tls-key <file>', 'its key')
+    .option('--tls-client-authority <file>', 'clients must show a certificate that this authority signed')
+    .option('--json', 'the log as one JSON object a line', false)
+    .addHelpText(
+      'after',
+      '\nSockets of systemd (LISTEN_FDS) are taken in place of --unix and --port. SIGTERM or Ctrl-C: requests are ' +
+        'finished, everything is flushed; a second one leaves at once.\n' +
+        'Exit codes: 0 all is on the disks, 1 something could not be written, 2 it could not begin.',
+    )
+    .action(async (options: ServeOptions) => {
+      process.exitCode = await serve(options)
+    })
+}
+
+async function serve(options: ServeOptions): Promise<number> {
+  const log = openLog(options.json)
+  try {
+    return await launch(
+      {
+        exports: options.export.map((exported) => ({ ...exported, readOnly: options.readOnly })),
+        memory: options.memory,
+        policy: options.policy,
+        threads: options.threads,
+        connectionsMax: options.connections,
+        handshakeMs: options.handshakeTimeout * 1000,
+        stallMs: options.stallTimeout * 1000,
+        flushDelayMs: Math.round(options.flushDelay * 1000),
+        json: options.json,
+        tls: tlsFilesOf(options),
+      },
+      { unix: options.unix, port: options.port, host: options.host },
+      log,
+    )
+  } catch (error) {
+    process.stderr.write(`dcache: ${(error as Error).message}\n`)
+    return EXIT_USAGE
+  }
+}
+
+/** @throws with a message for the user */
+function tlsFilesOf({ tlsCertificate, tlsKey, tlsClientAuthority }: ServeOptions): TlsFiles | undefined {
+  if (tlsCertificate === undefined && tlsKey === undefined && tlsClientAuthority === undefined)
+    return undefined
+  if (tlsCertificate === undefined || tlsKey === undefined)
+    throw new Error('TLS needs both --tls-certificate and --tls-key')
+  return { certificate: tlsCertificate, key: tlsKey, clientAuthority: tlsClientAuthority }
+}
+
+function parseExport(text: string, before: ServeOptions['export'] = []): ServeOptions['export'] {
+  const match = /^([^=]+)=(.+?)(?::(\d+))?$/s.exec(text)
+  if (!match) throw new InvalidArgumentError('It is NAME=PATH or NAME=PATH:BLOCKSIZE.')
+  const name = match[1]!
+  if (Buffer.byteLength(name) > NAME_BYTES_MAX)
+    throw new InvalidArgumentError(`A name has at most ${NAME_BYTES_MAX} bytes.`)
+  if (before.some((other) => other.name === name))
+    throw new InvalidArgumentError(`'${name}' was given before.`)
+  return [...before, { name, path: resolve(match[2]!), blockSize: Number(match[3] ?? BLOCK_SIZE) }]
+}

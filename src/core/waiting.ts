@@ -1,0 +1,174 @@
+/**
+ * Who waits for whom: from a slot to what it waits for, to the slots that have it, and so on, until nobody waits or a
+ * cycle closes. Takes no lock and never waits: the words change beside it, so what it says was true of some moment, and
+ * a cycle is believed when it is there twice. Bounded by the slots, each is followed once.
+ *
+ *   thread A --read, modify--> frame --latch word, journals--> thread B --mutex--> lock --its word--> thread C
+ *
+ * A slot shows one wait, the last that began, also when its thread awaits in many tasks: a cycle through another of them is
+ * not seen from here. And a thread that awaits may release what it has in another task: only where every thread of a cycle
+ * sleeps is it certain that nobody will.
+ */
+import { load } from '#atomics'
+import { writerOf } from '../shared/latch.js'
+import { Frame, GUARDS_MAX, Slot, SlotState } from '../shared/layout.js'
+import type { Mutex } from '../shared/mutex.js'
+import { clockMs, JOURNAL, SLEEPS, type WaitKind, WAITS } from '../shared/slot.js'
+import { threadText } from '../shared/slot-name.js'
+import type { FrameIndex, SlotIndex } from '../shared/struct.js'
+import { type Deadline, type Slow, timedOut } from '../shared/wait.js'
+import type { Core } from './core.js'
+
+/** A wait of a thread. */
+export interface Wait {
+  readonly kind: WaitKind
+  /** The frame, the group, or the word of the mutex. */
+  readonly at: number
+  /** Whether the whole thread sleeps. */
+  readonly sleeps: boolean
+}
+
+/** A thread that waits, on the way along a cycle. */
+export interface Link {
+  readonly slot: SlotIndex
+  readonly wait: Wait
+}
+
+/** What a slot's thread waits for, as it shows. */
+export function waitOf({ words, arena }: Core, slot: SlotIndex): (Wait & { sinceMs: number }) | undefined {
+  const at = arena.slotAt(slot)
+  if (load(words, at + Slot.state) !== SlotState.LIVE) return undefined
+  const word = load(words, at + Slot.waitsFor)
+  const wait = {
+    kind: WAITS[word & ~SLEEPS] as WaitKind,
+    at: words[at + Slot.waitsAt]!,
+    sleeps: (word & SLEEPS) !== 0,
+    sinceMs: (clockMs() - words[at + Slot.waitsSince]!) | 0,
+  }
+  const isFrame = wait.kind === 'read' || wait.kind === 'modify'
+  const isSane = WAITS.includes(wait.kind) && (!isFrame || (wait.at >= 0 && wait.at < arena.geometry.blocks))
+  return word !== 0 && isSane && load(words, at + Slot.waitsFor) === word ? wait : undefined
+}
+
+/** The slots that have what is waited for; none where that is not a frame or a lock. */
+export function holdersOf(core: Core, { kind, at }: Wait): SlotIndex[] {
+  if (kind === 'mutex') return [mutexAt(core, at)?.holder() ?? -1].filter((slot) => slot >= 0)
+  return kind === 'read' || kind === 'modify' ? [...frameHolders(core, at).keys()] : []
+}
+
+/** The slots that are in a frame, with how many guards to read; 0 for the one that has it alone. */
+export function frameHolders({ words, arena }: Core, frame: FrameIndex): Map<SlotIndex, number> {
+  const writer = writerOf(load(words, arena.frameAt(frame) + Frame.latch))
+  if (writer >= 0) return new Map([[writer, 0]])
+  const held = (frame << 2) | JOURNAL.HELD
+  const found = new Map<SlotIndex, number>()
+  for (let slot = 0; slot < arena.geometry.slots; slot++) {
+    const start = arena.journalAt(slot)
+    let count = 0
+    for (let at = start; at < start + GUARDS_MAX; at++) if (words[at] === held) count++
+    if (count > 0) found.set(slot, count)
+  }
+  return found
+}
+
+/**
+ * The cycle that a wait is part of, or stands behind; undefined when there is none. A thread alone is no cycle: what it
+ * waits for is held by another of its own tasks.
+ */
+export function cycleOf(core: Core, slot: SlotIndex, wait: Wait): Link[] | undefined {
+  const cycle = follow(core, [{ slot, wait }], new Set())
+  const again = cycle && follow(core, [{ slot, wait }], new Set())
+  const isSame = again?.length === cycle?.length && again?.every((link, i) => link.slot === cycle![i]!.slot)
+  return isSame ? again : undefined
+}
+
+function follow(core: Core, path: Link[], seen: Set<SlotIndex>): Link[] | undefined {
+  const { slot, wait } = path.at(-1)!
+  seen.add(slot)
+  for (const holder of holdersOf(core, wait)) {
+    const start = path.findIndex((link) => link.slot === holder)
+    if (start >= 0 && path.length - start > 1) return path.slice(start)
+    const next = seen.has(holder) ? undefined : waitOf(core, holder)
+    const cycle = next && follow(core, [...path, { slot: holder, wait: next }], seen)
+    if (cycle) return cycle
+  }
+  return undefined
+}
+
+/** `thread 3 (slot 5) waits for block 7 of 'a' held by thread 4 (slot 6), which waits for ...`. */
+export function cycleText(core: Core, cycle: readonly Link[]): string {
+  const name = (i: number) => threadText(core.arena, cycle[i % cycle.length]!.slot)
+  const links = cycle.map(({ wait }, i) => `waits for ${waitText(core, wait)} held by ${name(i + 1)}`)
+  const isCertain = cycle.every(({ wait }) => wait.sleeps)
+  const doubt = '; not all of these threads sleep, another task of theirs may release'
+  return `a cycle: ${name(0)} ${links.join(', which ')}${isCertain ? '' : doubt}`
+}
+
+/** Who is in a frame, for how long where that is known, and what keeps them: for messages. */
+export function frameText(core: Core, frame: FrameIndex): string {
+  const { words, arena } = core
+  const holders = [...frameHolders(core, frame)]
+  if (holders.length === 0) return 'by threads that have just left'
+  const [[first, guards]] = holders as [[SlotIndex, number]]
+  const heldMs = (clockMs() - words[arena.frameAt(frame) + Frame.since]!) | 0
+  if (guards === 0) return `alone by ${holderText(core, first, ` for ${heldMs} ms`)}`
+  return `to read by ${holders.map(([slot, count]) => holderText(core, slot, ` with ${count} guard(s)`)).join(', ')}`
+}
+
+/** A holder, and what it waits for itself. */
+function holderText(core: Core, slot: SlotIndex, held: string): string {
+  const thread = threadText(core.arena, slot)
+  if (slot === core.slot.index) return `${thread} itself, in another of its tasks,${held}`
+  if (load(core.words, core.arena.slotAt(slot) + Slot.state) === SlotState.DEAD)
+    return `${thread}, which has ended,${held}`
+  const wait = waitOf(core, slot)
+  if (wait === undefined) return thread + held
+  const more = core.words[core.arena.slotAt(slot) + Slot.waitsCount]! - 1
+  const others = more > 0 ? `, and in ${more} more task(s)` : ''
+  return `${thread}${held}, which waits for ${waitText(core, wait)} for ${wait.sinceMs} ms${others}`
+}
+
+const OTHER_WAITS = {
+  frame: 'a frame',
+  dirty: 'a round, at the dirty limit,',
+  spare: 'a spare',
+  flush: 'a flush',
+} as const
+
+function waitText(core: Core, { kind, at }: Wait): string {
+  if (kind === 'mutex') return `the lock '${mutexAt(core, at)?.name ?? at}'`
+  return kind === 'read' || kind === 'modify' ? core.describe(at) : OTHER_WAITS[kind]
+}
+
+/** The message of a wait for a block that came to its deadline. */
+export function frameExpired(
+  core: Core,
+  frame: FrameIndex,
+  what: string,
+  wait: Wait,
+  timeoutMs: number,
+): ReturnType<typeof timedOut> {
+  const cycle = cycleOf(core, core.slot.index, wait)
+  const text = `${what} is held ${frameText(core, frame)}`
+  return timedOut(cycle ? `${text}; ${cycleText(core, cycle)}` : text, timeoutMs)
+}
+
+/**
+ * Waits for a mutex, in public. How long it is held is not known: a section is short, and a clock read in each would
+ * cost as much as the section.
+ */
+export function* waitForMutex(core: Core, mutex: Mutex, deadline: Deadline): Slow<void> {
+  const call = {}
+  core.slot.waits(call, 'mutex', mutex.at)
+  try {
+    yield* mutex.lock(core.slot.index, deadline, (holder) =>
+      timedOut(`the lock '${mutex.name}' is held by ${holderText(core, holder, '')}`, deadline.timeoutMs),
+    )
+  } finally {
+    core.slot.waitsNoMore(call)
+  }
+}
+
+function mutexAt({ policyMutex, stripes, rounds }: Core, at: number): Mutex | undefined {
+  return [policyMutex, ...rounds, ...stripes].find((mutex) => mutex.at === at)
+}

@@ -1,0 +1,37 @@
+/**
+ * Errors of the cache as the protocol's numbers.
+ */
+import { CacheError } from '../index.js'
+import { NBD_EINVAL, NBD_EIO, NBD_ENOSPC, NBD_EPERM, NBD_ESHUTDOWN } from './constants.js'
+
+/** A request that is refused before anything is done. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal'
+  readonly error: number
+
+  constructor(error: number, message: string) {
+    super(message)
+    this.error = error
+  }
+}
+
+/** The document wants these three told alike. */
+const NO_SPACE: readonly (string | undefined)[] = ['ENOSPC', 'EDQUOT', 'EFBIG']
+
+export function errorNumber(failure: unknown): number {
+  if (failure instanceof Refusal) return failure.error
+  if (!(failure instanceof CacheError)) return NBD_EIO
+  switch (failure.code) {
+    case 'ERR_DCACHE_READ_ONLY':
+      return NBD_EPERM
+    case 'ERR_DCACHE_OUT_OF_RANGE':
+      return NBD_EINVAL
+    case 'ERR_DCACHE_CLOSED':
+    case 'ERR_DCACHE_ORPHANED':
+      return NBD_ESHUTDOWN
+    default:
+      return NO_SPACE.includes((failure.cause as NodeJS.ErrnoException | undefined)?.code)
+        ? NBD_ENOSPC
+        : NBD_EIO
+  }
+}

@@ -1,0 +1,25 @@
+/**
+ * At most so many at a time, the others in the order in which they came. A thread may hold a limited number of guards,
+ * and clients may ask for more blocks at once than that.
+ */
+export class Gate {
+  readonly #most: number
+  readonly #waiting: (() => void)[] = []
+  #inside = 0
+
+  constructor(most: number) {
+    this.#most = most
+  }
+
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#inside < this.#most) this.#inside++
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    try {
+      return await work()
+    } finally {
+      const next = this.#waiting.shift()
+      if (next === undefined) this.#inside--
+      else next()
+    }
+  }
+}

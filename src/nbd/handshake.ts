@@ -1,0 +1,197 @@
+/**
+ * The handshake of fixed newstyle: the client's flags, then options, until one of them leads on. Bytes in, steps out;
+ * what a step says is to be sent, and then done.
+ *
+ *   FLAGS --flags--> OPTIONS --GO, EXPORT_NAME--> transmission
+ *                            --STARTTLS--> a new handshake on the encrypted stream, which begins with OPTIONS
+ *                            --ABORT--> closed
+ */
+import type { ByteQueue } from './byte-queue.js'
+import * as nbd from './constants.js'
+import type { Export } from './export.js'
+import { parseContexts, parseInfo } from './option-data.js'
+import { contextReply, exportNameReply, infoReplies, optionReply, serverReply } from './option-replies.js'
+import { ProtocolError } from './protocol-error.js'
+
+/** `required`: the server has certificates, and the stream is not encrypted yet. */
+export type TlsState = 'none' | 'required' | 'active'
+
+/** What was agreed on. */
+export interface Agreement {
+  readonly exported: Export
+  readonly isStructured: boolean
+  /** BLOCK_STATUS may be asked. */
+  readonly hasAllocation: boolean
+}
+
+export interface Step {
+  readonly reply: Buffer
+  readonly then: 'options' | 'tls' | 'close' | Agreement
+}
+
+export const ALLOCATION = 'base:allocation'
+export const ALLOCATION_ID = 1
+const OPTION_HEADER_BYTES = 16
+
+const going = (reply: Buffer): Step => ({ reply, then: 'options' })
+
+export class Handshake {
+  readonly #queue: ByteQueue
+  readonly #exports: readonly Export[]
+  readonly #tls: TlsState
+  #hasZeroes = true
+  #isInOptions: boolean
+  #header: { option: number; length: number } | undefined
+  #toSkip = 0
+  #isStructured = false
+  /** The export that SET_META_CONTEXT chose base:allocation for. */
+  #allocationOf: Export | undefined
+
+  /** Begins with the client's flags; on a stream that TLS has just made safe, with its options. */
+  constructor(queue: ByteQueue, exports: readonly Export[], tls: TlsState) {
+    this.#queue = queue
+    this.#exports = exports
+    this.#tls = tls
+    this.#isInOptions = tls === 'active'
+  }
+
+  /** The next step, if its bytes are all there. @throws ProtocolError */
+  next(): Step | undefined {
+    if (!this.#isInOptions && !this.#readFlags()) return undefined
+    this.#header ??= this.#readHeader()
+    if (this.#header === undefined) return undefined
+    const { option, length } = this.#header
+    if (length > nbd.MAX_OPTION) {
+      this.#toSkip -= this.#queue.skip(this.#toSkip)
+      if (this.#toSkip > 0) return undefined
+      this.#header = undefined
+      if (option === nbd.NBD_OPT_EXPORT_NAME) throw new ProtocolError('the name of an export is too long')
+      return going(optionReply(option, nbd.NBD_REP_ERR_TOO_BIG, `${nbd.MAX_OPTION} bytes are possible`))
+    }
+    if (length > 0 && !this.#queue.read(length)) return undefined
+    this.#header = undefined
+    const { bytes, start } = this.#queue
+    return this.#answer(option, length === 0 ? Buffer.alloc(0) : bytes.subarray(start, start + length))
+  }
+
+  #readFlags(): boolean {
+    if (!this.#queue.read(4)) return false
+    const flags = this.#queue.bytes.readUInt32BE(this.#queue.start)
+    if ((flags & ~(nbd.NBD_FLAG_C_FIXED_NEWSTYLE | nbd.NBD_FLAG_C_NO_ZEROES)) !== 0)
+      throw new ProtocolError(`unknown client flags 0x${flags.toString(16)}`)
+    if ((flags & nbd.NBD_FLAG_C_FIXED_NEWSTYLE) === 0)
+      throw new ProtocolError('the client does not know fixed newstyle')
+    this.#hasZeroes = (flags & nbd.NBD_FLAG_C_NO_ZEROES) === 0
+    this.#isInOptions = true
+    return true
+  }
+
+  #readHeader(): { option: number; length: number } | undefined {
+    if (!this.#queue.read(OPTION_HEADER_BYTES)) return undefined
+    const { bytes, start } = this.#queue
+    if (bytes.readBigUInt64BE(start) !== nbd.IHAVEOPT)
+      throw new ProtocolError('an option does not begin with IHAVEOPT')
+    const length = bytes.readUInt32BE(start + 12)
+    this.#toSkip = length
+    return { option: bytes.readUInt32BE(start + 8), length }
+  }
+
+  #answer(option: number, data: Buffer): Step {
+    if (option === nbd.NBD_OPT_ABORT) return { reply: optionReply(option, nbd.NBD_REP_ACK), then: 'close' }
+    if (option === nbd.NBD_OPT_STARTTLS) return this.#startTls(option, data)
+    if (this.#tls === 'required') {
+      if (option === nbd.NBD_OPT_EXPORT_NAME)
+        throw new ProtocolError('the client wants an export without TLS, which is required')
+      return going(optionReply(option, nbd.NBD_REP_ERR_TLS_REQD, 'this server requires TLS'))
+    }
+    switch (option) {
+      case nbd.NBD_OPT_EXPORT_NAME:
+        return this.#exportName(data)
+      case nbd.NBD_OPT_LIST:
+        return this.#list(option, data)
+      case nbd.NBD_OPT_INFO:
+      case nbd.NBD_OPT_GO:
+        return this.#info(option, data)
+      case nbd.NBD_OPT_STRUCTURED_REPLY:
+        if (data.length > 0) return this.#invalid(option)
+        this.#isStructured = true
+        return going(optionReply(option, nbd.NBD_REP_ACK))
+      case nbd.NBD_OPT_LIST_META_CONTEXT:
+      case nbd.NBD_OPT_SET_META_CONTEXT:
+        return this.#contexts(option, data)
+      default:
+        return going(optionReply(option, nbd.NBD_REP_ERR_UNSUP, `option ${option} is not known here`))
+    }
+  }
+
+  #startTls(option: number, data: Buffer): Step {
+    if (data.length > 0 || this.#tls === 'active') return this.#invalid(option)
+    if (this.#tls === 'none')
+      return going(optionReply(option, nbd.NBD_REP_ERR_POLICY, 'this server has no certificate'))
+    // Plain bytes behind the option would be taken for encrypted ones' words: somebody put them there.
+    if (!this.#queue.isEmpty) throw new ProtocolError('bytes came between STARTTLS and its reply')
+    return { reply: optionReply(option, nbd.NBD_REP_ACK), then: 'tls' }
+  }
+
+  #exportName(data: Buffer): Step {
+    const exported = this.#find(data.toString('utf8'))
+    if (exported === undefined) throw new ProtocolError(`no export '${data.toString('utf8', 0, 100)}'`)
+    return {
+      reply: exportNameReply(exported, this.#isStructured, this.#hasZeroes),
+      then: this.#agreement(exported),
+    }
+  }
+
+  #list(option: number, data: Buffer): Step {
+    if (data.length > 0) return this.#invalid(option)
+    const names = this.#exports.map(({ name }) => serverReply(option, name))
+    return going(Buffer.concat([...names, optionReply(option, nbd.NBD_REP_ACK)]))
+  }
+
+  #info(option: number, data: Buffer): Step {
+    const name = parseInfo(data)
+    if (name === undefined) return this.#invalid(option)
+    const exported = this.#find(name)
+    if (exported === undefined) return this.#unknown(option)
+    const reply = Buffer.concat([
+      infoReplies(option, exported, this.#isStructured),
+      optionReply(option, nbd.NBD_REP_ACK),
+    ])
+    return { reply, then: option === nbd.NBD_OPT_GO ? this.#agreement(exported) : 'options' }
+  }
+
+  #contexts(option: number, data: Buffer): Step {
+    const isSet = option === nbd.NBD_OPT_SET_META_CONTEXT
+    if (isSet) this.#allocationOf = undefined
+    const asked = this.#isStructured ? parseContexts(data) : undefined
+    if (asked === undefined) return this.#invalid(option)
+    const exported = this.#find(asked.exportName)
+    if (exported === undefined) return this.#unknown(option)
+    const isWanted = isSet
+      ? asked.queries.includes(ALLOCATION)
+      : asked.queries.length === 0 || asked.queries.some((query) => [ALLOCATION, 'base:'].includes(query))
+    if (isSet && isWanted) this.#allocationOf = exported
+    const contexts = isWanted ? [contextReply(option, isSet ? ALLOCATION_ID : 0, ALLOCATION)] : []
+    return going(Buffer.concat([...contexts, optionReply(option, nbd.NBD_REP_ACK)]))
+  }
+
+  /** The empty name is the first export's too. */
+  #find(name: string): Export | undefined {
+    return (
+      this.#exports.find((exported) => exported.name === name) ?? (name === '' ? this.#exports[0] : undefined)
+    )
+  }
+
+  #agreement(exported: Export): Agreement {
+    const hasAllocation = this.#allocationOf === exported
+    return { exported, isStructured: this.#isStructured, hasAllocation }
+  }
+
+  #unknown(option: number): Step {
+    return going(optionReply(option, nbd.NBD_REP_ERR_UNKNOWN, 'no export has this name; LIST tells them'))
+  }
+
+  #invalid(option: number): Step {
+    return going(optionReply(option, nbd.NBD_REP_ERR_INVALID, 'the data of the option make no sense here'))
+  }
+}

@@ -1,0 +1,44 @@
+/**
+ * The quick way to blocks: those that are cached and free are copied at once, without a promise. Both functions stop at
+ * the first block that would have to be waited for, and say how many bytes are done.
+ */
+import type { Partition } from '../index.js'
+
+/** Reads up to `length` bytes at `position` into `target` from `at` on. @throws CacheError */
+export function readHits(
+  partition: Partition,
+  target: Uint8Array,
+  at: number,
+  position: number,
+  length: number,
+): number {
+  const { blockSize } = partition
+  for (let done = 0; done < length;) {
+    const block = Math.floor((position + done) / blockSize)
+    const start = position + done - block * blockSize
+    const size = Math.min(blockSize - start, length - done)
+    const guard = partition.tryAcquire(block, 'read')
+    if (guard === undefined) return done
+    target.set(size === blockSize ? guard.data : guard.data.subarray(start, start + size), at + done)
+    guard.release()
+    done += size
+  }
+  return length
+}
+
+/** Writes `source` at `position`. @throws CacheError */
+export function writeHits(partition: Partition, source: Uint8Array, position: number): number {
+  const { blockSize } = partition
+  for (let done = 0; done < source.length;) {
+    const block = Math.floor((position + done) / blockSize)
+    const start = position + done - block * blockSize
+    const size = Math.min(blockSize - start, source.length - done)
+    const guard = partition.tryAcquire(block, size === blockSize ? 'overwrite' : 'modify')
+    if (guard === undefined) return done
+    guard.data.set(size === source.length ? source : source.subarray(done, done + size), start)
+    guard.markDirty()
+    guard.release()
+    done += size
+  }
+  return source.length
+}

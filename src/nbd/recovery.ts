@@ -1,0 +1,82 @@
+/**
+ * An export whose disk failed is fenced: it is served from memory, and its clients get errors for what they want on the
+ * disk. This tries again and again whether the disk is well (space was made, a path came back), without anybody's doing.
+ */
+import type { BlockCache } from '../index.js'
+import { entry, type Log } from './log.js'
+
+const FIRST_MS = 1000
+const LAST_MS = 30_000
+
+export class Recovery {
+  readonly #cache: BlockCache
+  readonly #log: Log
+  /** Partitions that are fenced, with the try that is under way or waits. */
+  readonly #tries = new Map<string, { timer: NodeJS.Timeout; running: Promise<void> | undefined }>()
+  #isStopping = false
+
+  constructor(cache: BlockCache, log: Log) {
+    this.#cache = cache
+    this.#log = log
+    cache.on('fenced', ({ partition, error }) => {
+      const code = (error as NodeJS.ErrnoException).code ?? null
+      log(
+        entry(
+          'error',
+          'fenced',
+          `export '${partition}' can't be written: ${error.message}; trying again by itself`,
+          {
+            export: partition,
+            code,
+          },
+        ),
+      )
+      if (!this.#tries.has(partition)) this.#tryLater(partition, FIRST_MS)
+    })
+    cache.on('restored', ({ partition }) => {
+      log(
+        entry(
+          'info',
+          'restored',
+          `export '${partition}' is whole again: all that was changed is on the disk`,
+          { export: partition },
+        ),
+      )
+    })
+  }
+
+  /** After this nothing is tried; what is under way is waited for. */
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    for (const { timer, running } of this.#tries.values()) {
+      clearTimeout(timer)
+      await running
+    }
+  }
+
+  #tryLater(partition: string, delayMs: number): void {
+    const timer = setTimeout(() => {
+      const running = this.#try(partition, delayMs)
+      const entryOf = this.#tries.get(partition)
+      if (entryOf) entryOf.running = running
+    }, delayMs)
+    this.#tries.set(partition, { timer, running: undefined })
+  }
+
+  async #try(partition: string, delayMs: number): Promise<void> {
+    try {
+      await this.#cache.retry(partition)
+      this.#tries.delete(partition)
+    } catch (error) {
+      if (this.#isStopping) return
+      const nextMs = Math.min(2 * delayMs, LAST_MS)
+      this.#log(
+        entry('warn', 'fenced', `export '${partition}' still can't be written: ${(error as Error).message}`, {
+          export: partition,
+          nextMs,
+        }),
+      )
+      this.#tryLater(partition, nextMs)
+    }
+  }
+}

@@ -1,0 +1,288 @@
+/**
+ * The transmission phase of one connection: takes requests from the reader, serves them, and puts the replies into the
+ * outbox. What is cached is answered in the same turn; the rest goes on by itself and is answered when it is done, so
+ * replies leave in any order. Knows the cache, not the socket.
+ */
+import type { CacheClient } from '../index.js'
+import { trim, writeZeroes } from './bulk.js'
+import type { ByteQueue } from './byte-queue.js'
+import * as nbd from './constants.js'
+import { errorNumber, Refusal } from './failures.js'
+import type { Gate } from './gate.js'
+import { type Agreement, ALLOCATION_ID } from './handshake.js'
+import { readHits, writeHits } from './hits.js'
+import type { Outbox } from './outbox.js'
+import * as replies from './replies.js'
+import { type Request, RequestReader } from './request-reader.js'
+import { assertServable } from './servable.js'
+
+/** While the payloads and replies at hand take so many bytes no further request is taken from the stream. */
+export const IN_FLIGHT_BYTES = 2 ** 25
+/** What a request counts beside its payload or reply. */
+const REQUEST_BYTES = 1024
+
+/** What the connections of a thread share. */
+export interface Services {
+  readonly client: CacheClient
+  readonly gate: Gate
+}
+
+export interface TransmissionEvents {
+  /** Replies were put into the outbox outside of `proceed`, or there is room for requests again. */
+  changed(): void
+  /** The cache failed a request. */
+  failed(error: unknown): void
+}
+
+export interface Traffic {
+  reads: number
+  bytesRead: number
+  writes: number
+  bytesWritten: number
+  flushes: number
+  others: number
+  errors: number
+}
+
+export class Transmission {
+  readonly traffic: Traffic = {
+    reads: 0,
+    bytesRead: 0,
+    writes: 0,
+    bytesWritten: 0,
+    flushes: 0,
+    others: 0,
+    errors: 0,
+  }
+  /** From now on requests are refused, with ESHUTDOWN. */
+  isStopping = false
+  readonly #agreement: Agreement
+  readonly #reader: RequestReader
+  readonly #outbox: Outbox
+  readonly #services: Services
+  readonly #events: TransmissionEvents
+  /** Requests that are being served, and the bytes they count. */
+  #running = 0
+  #runningBytes = 0
+  #isOver = false
+
+  constructor(
+    agreement: Agreement,
+    queue: ByteQueue,
+    outbox: Outbox,
+    services: Services,
+    events: TransmissionEvents,
+  ) {
+    this.#agreement = agreement
+    this.#reader = new RequestReader(queue)
+    this.#outbox = outbox
+    this.#services = services
+    this.#events = events
+  }
+
+  get isFull(): boolean {
+    return this.#runningBytes + this.#outbox.unsent >= IN_FLIGHT_BYTES
+  }
+
+  /** No request is being served. */
+  get isIdle(): boolean {
+    return this.#running === 0
+  }
+
+  /** The client has said that it will ask nothing more. */
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
+  /** The peer owes the rest of a request. */
+  get isWaiting(): boolean {
+    return !this.#reader.isBetween
+  }
+
+  /** Serves what has come; true if it stopped for want of room. @throws ProtocolError */
+  proceed(): boolean {
+    while (!this.#isOver) {
+      if (this.isFull) return true
+      const request = this.#reader.next()
+      if (request === undefined) return false
+      if (request.type === nbd.NBD_CMD_DISC) this.#isOver = true
+      else this.#serve(request)
+    }
+    return false
+  }
+
+  #serve(request: Request): void {
+    try {
+      if (this.isStopping) throw new Refusal(nbd.NBD_ESHUTDOWN, 'the server is leaving')
+      assertServable(request, this.#agreement)
+      this.#start(request)
+    } catch (error) {
+      this.#fail(request, error)
+    }
+  }
+
+  #start(request: Request): void {
+    const { partition } = this.#agreement.exported
+    const { offset, length } = request
+    switch (request.type) {
+      case nbd.NBD_CMD_READ:
+        this.#read(request)
+        return
+      case nbd.NBD_CMD_WRITE:
+        this.#write(request)
+        return
+      case nbd.NBD_CMD_FLUSH:
+        this.traffic.flushes++
+        this.#goOn(request, 0, () => this.#services.client.flush({ partition: partition.name }))
+        return
+      case nbd.NBD_CMD_TRIM:
+        this.traffic.others++
+        this.#goOn(request, 0, () => trim(partition, offset, length))
+        return
+      case nbd.NBD_CMD_WRITE_ZEROES:
+        this.traffic.others++
+        this.#goOn(request, 0, async () => {
+          await writeZeroes(partition, offset, length, this.#services.gate)
+          await this.#persist(request)
+        })
+        return
+      case nbd.NBD_CMD_CACHE:
+        this.traffic.others++
+        if (length > 0) {
+          const first = Math.floor(offset / partition.blockSize)
+          partition.prefetch(first, Math.ceil((offset + length) / partition.blockSize) - first)
+        }
+        this.#succeed(request)
+        return
+      case nbd.NBD_CMD_BLOCK_STATUS:
+        this.traffic.others++
+        this.#status(request)
+    }
+  }
+
+  #read(request: Request): void {
+    const { partition } = this.#agreement.exported
+    const { offset, length } = request
+    const outbox = this.#outbox
+    const head = this.#headBytes
+    this.traffic.reads++
+    this.traffic.bytesRead += length
+    if (length === 0) {
+      this.#succeed(request)
+      return
+    }
+    const at = outbox.reserve(head + length)
+    let done: number
+    try {
+      done = readHits(partition, outbox.bytes, at + head, offset, length)
+    } catch (error) {
+      outbox.giveBack(head + length)
+      throw error
+    }
+    if (done === length) {
+      this.#putHead(outbox.bytes, at, request)
+      return
+    }
+    const reply = Buffer.allocUnsafeSlow(head + length)
+    outbox.bytes.copy(reply, head, at + head, at + head + done)
+    outbox.giveBack(head + length)
+    const rest = () => partition.read(reply.subarray(head + done), offset + done)
+    this.#goOn(
+      request,
+      length,
+      () => this.#services.gate.run(rest),
+      () => {
+        this.#putHead(reply, 0, request)
+        this.#outbox.append(reply)
+      },
+    )
+  }
+
+  #write(request: Request): void {
+    const { partition } = this.#agreement.exported
+    const { offset, length, payload } = request
+    this.traffic.writes++
+    this.traffic.bytesWritten += length
+    const done = writeHits(partition, payload, offset)
+    if (done === length && (request.flags & nbd.NBD_CMD_FLAG_FUA) === 0) {
+      this.#succeed(request)
+      return
+    }
+    this.#goOn(request, length, async () => {
+      if (done < length)
+        await this.#services.gate.run(() => partition.write(payload.subarray(done), offset + done))
+      await this.#persist(request)
+    })
+  }
+
+  /** FUA: what the request changed is on the disk before it is answered. */
+  async #persist({ flags, offset, length }: Request): Promise<void> {
+    if ((flags & nbd.NBD_CMD_FLAG_FUA) === 0 || length === 0) return
+    const { name, blockSize } = this.#agreement.exported.partition
+    const block = Math.floor(offset / blockSize)
+    const count = Math.ceil((offset + length) / blockSize) - block
+    await this.#services.client.flush({ partition: name, block, count })
+  }
+
+  /** Nothing is known of holes: all of it is data. */
+  #status(request: Request): void {
+    const at = this.#outbox.reserve(replies.STATUS_BYTES)
+    replies.putStatus(this.#outbox.bytes, at, request, ALLOCATION_ID, request.length, 0)
+  }
+
+  /** Serves the rest of a request while others are served; `answer` puts the reply into the outbox. */
+  #goOn(
+    request: Request,
+    bytes: number,
+    work: () => Promise<void>,
+    answer = () => {
+      this.#succeed(request)
+    },
+  ): void {
+    const count = bytes + REQUEST_BYTES
+    this.#running++
+    this.#runningBytes += count
+    work()
+      .then(answer)
+      .catch((error: unknown) => {
+        this.#fail(request, error)
+      })
+      .finally(() => {
+        this.#running--
+        this.#runningBytes -= count
+        this.#events.changed()
+      })
+  }
+
+  /** Bytes before the data that READ gives. */
+  get #headBytes(): number {
+    return this.#agreement.isStructured ? replies.DATA_BYTES : replies.SIMPLE_BYTES
+  }
+
+  #putHead(bytes: Buffer, at: number, request: Request): void {
+    if (this.#agreement.isStructured) replies.putData(bytes, at, request)
+    else replies.putSimple(bytes, at, request, 0)
+  }
+
+  #succeed(request: Request): void {
+    if (this.#agreement.isStructured) {
+      const at = this.#outbox.reserve(replies.CHUNK_BYTES)
+      replies.putNone(this.#outbox.bytes, at, request)
+    } else {
+      const at = this.#outbox.reserve(replies.SIMPLE_BYTES)
+      replies.putSimple(this.#outbox.bytes, at, request, 0)
+    }
+  }
+
+  #fail(request: Request, error: unknown): void {
+    this.traffic.errors++
+    const number = errorNumber(error)
+    if (this.#agreement.isStructured) {
+      this.#outbox.append(replies.errorChunk(request, number, (error as Error).message))
+    } else {
+      const at = this.#outbox.reserve(replies.SIMPLE_BYTES)
+      replies.putSimple(this.#outbox.bytes, at, request, number)
+    }
+    if (!(error instanceof Refusal)) this.#events.failed(error)
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * The connection workers: started together, each with listening descriptors that nobody else uses; one that dies is
+ * replaced, with spare ones. Its connections are gone, all others go on.
+ */
+import { store } from '#atomics'
+import { Worker } from 'node:worker_threads'
+import { entry, type Log } from './log.js'
+import type { FromWorker, ToWorker, WorkerStart } from './messages.js'
+
+/** Between a death and its replacement: a worker that can't live must not burn all spares at once. */
+const REPLACE_MS = 100
+
+type Common = Omit<WorkerStart, 'descriptors' | 'thread'>
+
+export class ConnectionWorkers {
+  readonly #common: Common
+  readonly #log: Log
+  readonly #descriptors: (readonly number[])[]
+  readonly #deserted: () => void
+  readonly #workers = new Map<number, Worker>()
+  #isStopping = false
+
+  /** `deserted` is called when no worker is left and none can be started. */
+  constructor(common: Common, descriptors: readonly (readonly number[])[], log: Log, deserted: () => void) {
+    this.#common = common
+    this.#log = log
+    this.#descriptors = [...descriptors]
+    this.#deserted = deserted
+  }
+
+  async start(count: number): Promise<void> {
+    await Promise.all(Array.from({ length: count }, (_, thread) => this.#start(thread)))
+  }
+
+  /** Lets each finish what it is at; those that are not done by then are ended. */
+  async stop(deadlineMs: number): Promise<void> {
+    this.#isStopping = true
+    const ends = [...this.#workers.values()].map(
+      (worker) => new Promise((resolve) => worker.once('exit', resolve)),
+    )
+    const stop: ToWorker = 'stop'
+    for (const worker of this.#workers.values()) worker.postMessage(stop)
+    const timer = setTimeout(() => {
+      for (const worker of this.#workers.values()) void worker.terminate()
+    }, deadlineMs)
+    await Promise.all(ends)
+    clearTimeout(timer)
+  }
+
+  #start(thread: number): Promise<void> {
+    const descriptors = this.#descriptors.shift()
+    if (descriptors === undefined) {
+      this.#log(
+        entry('error', 'worker', `no socket is left for a worker in place of thread ${thread}`, { thread }),
+      )
+      if (this.#workers.size === 0) this.#deserted()
+      return Promise.resolve()
+    }
+    const workerData: WorkerStart = { ...this.#common, descriptors, thread }
+    const worker = new Worker(new URL('./connection-worker.js', import.meta.url), { workerData })
+    this.#workers.set(thread, worker)
+    let cause = 'it ended'
+    worker.on('error', (error) => (cause = error instanceof Error ? error.message : String(error)))
+    return new Promise((resolve, reject) => {
+      worker.on('message', (message: FromWorker) => {
+        if (message.kind === 'log') this.#log(message.entry)
+        else if (message.kind === 'ready') resolve()
+      })
+      worker.once('exit', () => {
+        this.#workers.delete(thread)
+        store(this.#common.connections, thread, 0)
+        reject(new Error(`connection worker ${thread}: ${cause}`))
+        if (!this.#isStopping) this.#replace(thread, cause)
+      })
+    })
+  }
+
+  #replace(thread: number, cause: string): void {
+    this.#log(
+      entry('error', 'worker', `connection worker ${thread} died: ${cause}; its connections are gone`, {
+        thread,
+      }),
+    )
+    setTimeout(() => {
+      if (this.#isStopping) return
+      this.#start(thread).then(
+        () => {
+          this.#log(entry('info', 'worker', `connection worker ${thread} was replaced`, { thread }))
+        },
+        () => undefined, // its own end has been told
+      )
+    }, REPLACE_MS)
+  }
+}

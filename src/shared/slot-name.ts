@@ -1,0 +1,32 @@
+/**
+ * Names of threads, for messages and holders(): UTF-8 in the shared buffer, zeros behind it. Written by the thread that
+ * has the slot, beside readers: who reads while a slot changes hands may see parts of two names.
+ */
+import type { Arena } from './arena.js'
+import { Slot } from './layout.js'
+import type { SlotIndex } from './struct.js'
+
+const encoder = new TextEncoder()
+
+/** Names the thread that has a slot; what does not fit is cut off, between characters. '' is no name. */
+export function setSlotName(arena: Arena, slot: SlotIndex, name: string): void {
+  const bytes = arena.nameBytes(slot)
+  const encoded = encoder.encode(name)
+  let length = Math.min(encoded.length, bytes.length)
+  while (length < encoded.length && (encoded[length]! & 0xc0) === 0x80) length--
+  bytes.fill(0)
+  bytes.set(encoded.subarray(0, length))
+}
+
+/** A thread's name, '' where it has none. */
+export function slotName(arena: Arena, slot: SlotIndex): string {
+  const bytes = Buffer.from(arena.nameBytes(slot)) // a copy: the name may change meanwhile
+  const end = bytes.indexOf(0)
+  return bytes.toString('utf8', 0, end < 0 ? bytes.length : end)
+}
+
+/** `thread 7 'indexer' (slot 5)`. */
+export function threadText(arena: Arena, slot: SlotIndex): string {
+  const name = slotName(arena, slot)
+  return `thread ${arena.words[arena.slotAt(slot) + Slot.threadId]!}${name && ` '${name}'`} (slot ${slot})`
+}

@@ -1,0 +1,47 @@
+// A session on a real cache, without a socket: bytes in, and the bytes that it said.
+
+import type { BlockCache } from 'dcache'
+import { exportOf } from '#dist/nbd/export.js'
+import { Gate } from '#dist/nbd/gate.js'
+import type { TlsState } from '#dist/nbd/handshake.js'
+import { Session } from '#dist/nbd/session.js'
+
+export interface Talk {
+  readonly session: Session
+  readonly said: () => Buffer
+  readonly events: string[]
+  /** Resolves when nothing is under way any more. */
+  settle(): Promise<void>
+}
+
+export function talk(cache: BlockCache, names: readonly string[], tls: TlsState = 'none'): Talk {
+  const chunks: Buffer[] = []
+  const events: string[] = []
+  const services = { client: cache, gate: new Gate(100) }
+  const exports = names.map((name) => exportOf(cache.partition(name)))
+  const send = (bytes: Buffer, done: () => void) => {
+    chunks.push(Buffer.from(bytes))
+    done()
+  }
+  const session = new Session(exports, services, tls, send, {
+    opened: ({ exported }) => events.push(`opened ${exported.name}`),
+    startTls: () => events.push('tls'),
+    failed: (error) => events.push(`failed ${String(error)}`),
+    over: (reason) => events.push(`over ${reason ?? ''}`),
+    room: () => {},
+  })
+  return {
+    session,
+    events,
+    said: () => Buffer.concat(chunks),
+    async settle() {
+      let before = -1
+      // Quiet for some turns after the last request was answered.
+      for (let quiet = 0; quiet < 4;) {
+        await new Promise((resolve) => setImmediate(resolve))
+        quiet = session.isIdle && chunks.length === before ? quiet + 1 : 0
+        before = chunks.length
+      }
+    },
+  }
+}

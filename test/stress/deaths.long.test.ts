@@ -1,0 +1,17 @@
+// @deadline 3600
+// The kill storm of deaths.test.ts, with 10 000 deaths.
+
+import { test } from 'uvu'
+import { storm } from './storm.js'
+
+const seed = Number(process.env['DCACHE_STRESS_SEED'] ?? Date.now() % 1e9)
+
+for (const policy of ['lru2', '2q'] as const) {
+  test(`3500 deaths of workers made by hand, under ${policy}`, () =>
+    storm({ deaths: 3500, policy, by: 'hand', seed }))
+
+  test(`1500 deaths of threads of piscina, under ${policy}`, () =>
+    storm({ deaths: 1500, policy, by: 'piscina', seed }))
+}
+
+test.run()

@@ -1,0 +1,292 @@
+// The kill storm: threads under verified load are ended one after the other, by terminate(), by process.exit() and out of
+// memory, and replaced; the engine's own threads too, beside them. Every wait has a deadline of its own, so that who hangs is
+// seen with the seed. The threads are found out by the process's 'worker' event, as the engine does it, and are
+// given to nobody.
+
+import { closeSync, openSync } from 'node:fs'
+import { setImmediate as turn, setTimeout as pause } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
+import { type BlockCache, type CacheOptions } from 'dcache'
+import { Piscina } from 'piscina'
+import * as assert from 'uvu/assert'
+import type { Arena } from '#dist/shared/arena.js'
+import { Slot, SlotState } from '#dist/shared/layout.js'
+import { FLUSH_SLOT, openArena, writerSlot } from '#dist/workers/attach.js'
+import { withEngine } from '../support/engine.js'
+import { PATIENCE_MS, until } from '../support/open.js'
+import { firstContents, Order, PARTITIONS, Truth, verifyFile } from './records.js'
+import type { Life } from './storm-life.js'
+import { asyncCalls, Traffic } from './traffic.js'
+
+export interface StormOptions {
+  readonly deaths: number
+  readonly policy: NonNullable<CacheOptions['policy']>
+  /** Who makes the threads. */
+  readonly by: 'hand' | 'piscina'
+  readonly seed: number
+}
+
+const THREADS = 4
+/** Of 144 in the files. */
+const BLOCKS = 20
+const WAYS = [Order.TERMINATED, Order.EXIT, Order.MEMORY] as const
+const WAY_NAMES = { [Order.TERMINATED]: 'terminate()', [Order.EXIT]: 'process.exit()', [Order.MEMORY]: 'out of memory' } // prettier-ignore
+/** Every so many deaths one of the engine's own threads is ended as well. */
+const ENGINE_EVERY = 10
+/** Every so many deaths nobody is ended until the owner has had every block. */
+const CALM_EVERY = 100
+const STEPS_IN_CALM = 400
+const LIMITS = { maxOldGenerationSizeMb: 16 }
+
+/** The owner's own traffic; nobody ends it. */
+const OWNERS_LIFE = 0
+
+/** What an end by piscina's or Node's hand says; anything else is an error of the engine or a wrong byte. */
+const isAnEnd = (error: NodeJS.ErrnoException): boolean =>
+  error.code === 'ERR_WORKER_OUT_OF_MEMORY' || /^(?:worker exited|Terminating worker)/.test(error.message)
+
+/** @throws what went wrong, with the seed */
+export async function storm(options: StormOptions): Promise<void> {
+  const startMs = performance.now()
+  const threads = new Map<number, Worker>()
+  const register = (worker: Worker) => threads.set(worker.threadId, worker)
+  process.on('worker', register)
+  const truth = new Truth({ lives: options.deaths + THREADS + 1 })
+  const partitions = Object.fromEntries(
+    PARTITIONS.map(({ name, ...sizes }, i) => [name, { ...sizes, contents: firstContents(i) }]),
+  )
+  const what = `${options.policy}, threads by ${options.by}, seed ${options.seed}`
+  let records = 0
+  let text = ''
+  try {
+    await withEngine(
+      { blocks: BLOCKS, partitions, flushDelayMs: 20, policy: options.policy, threads: 3 * THREADS },
+      async (cache, files) => {
+        const descriptors = PARTITIONS.map(({ name }) => openSync(files.path(name), 'r'))
+        const it = new Storm(options, cache, truth, threads, descriptors)
+        try {
+          await it.run()
+          text = it.text
+        } finally {
+          await it.end()
+          for (const descriptor of descriptors) closeSync(descriptor)
+        }
+      },
+      (files) => {
+        for (const [i, { name }] of PARTITIONS.entries())
+          records += verifyFile(files.contents(name), i, truth)
+      },
+    )
+  } catch (error) {
+    throw new Error(`${what}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+  } finally {
+    process.off('worker', register)
+  }
+  const seconds = (performance.now() - startMs) / 1000
+  console.log(`\n# ${what}: ${text}; ${records} records of the files are right; ${seconds.toFixed(0)} s`)
+}
+
+class Storm {
+  readonly #options: StormOptions
+  readonly #cache: BlockCache
+  readonly #arena: Arena
+  readonly #truth: Truth
+  readonly #threads: ReadonlyMap<number, Worker>
+  readonly #common: Omit<Life, 'index' | 'life' | 'seed'>
+  readonly #traffic: Traffic
+  readonly #pool: Piscina | undefined
+  readonly #dying: Promise<void>[] = []
+  readonly #ends: Promise<unknown>[] = []
+  readonly #wrong: Error[] = []
+  readonly #lives: { life: number; worker: Worker | undefined }[] = []
+  readonly #recoveriesMs: number[] = []
+  readonly #counts: Record<string, number> = {}
+  #nextLife = OWNERS_LIFE + 1
+  #random: number
+
+  constructor(
+    options: StormOptions,
+    cache: BlockCache,
+    truth: Truth,
+    threads: ReadonlyMap<number, Worker>,
+    files: readonly number[],
+  ) {
+    this.#options = options
+    this.#cache = cache
+    this.#arena = openArena(cache.handle)
+    this.#truth = truth
+    this.#threads = threads
+    this.#random = options.seed
+    this.#common = { handle: cache.handle, truth: truth.buffer, threads: THREADS + 1, files }
+    this.#traffic = new Traffic({
+      client: cache,
+      calls: asyncCalls(cache),
+      truth,
+      index: THREADS,
+      threads: THREADS + 1,
+      life: OWNERS_LIFE,
+      files,
+      seed: options.seed,
+    })
+    if (options.by === 'piscina')
+      this.#pool = new Piscina({
+        filename: new URL('./storm-life.js', import.meta.url).href,
+        minThreads: THREADS,
+        maxThreads: THREADS,
+        resourceLimits: LIMITS,
+      })
+  }
+
+  async run(): Promise<void> {
+    for (let index = 0; index < THREADS; index++) this.#start(index)
+    await this.#calm()
+    for (let death = 0; death < this.#options.deaths; death++) {
+      const index = death % THREADS
+      await this.#dying[index]
+      this.#assertWell()
+      await pause(20 + this.#below(31))
+      const dying = this.#kill(index, WAYS[death % WAYS.length]!)
+      dying.catch((error: unknown) => this.#wrong.push(error as Error))
+      this.#dying[index] = dying
+      if (death % ENGINE_EVERY === 0) await this.#killOfEngine()
+      if ((death + 1) % CALM_EVERY > 0) continue
+      await Promise.all(this.#dying)
+      await this.#calm()
+    }
+    await Promise.all(this.#dying)
+    await this.#calm()
+    await this.end()
+    await until('the slots of all threads are free', () => this.#cache.stats().threads === 4)
+    this.#assertWell()
+    assert.equal(this.#cache.holders(), [], 'nothing stays held')
+    this.#assertSound('at the end')
+  }
+
+  /** All threads stop by themselves. */
+  async end(): Promise<void> {
+    await Promise.allSettled(this.#dying)
+    this.#truth.end()
+    await within('the threads stop', Promise.all(this.#ends))
+    await this.#pool?.destroy()
+  }
+
+  get text(): string {
+    const counts = Object.entries(this.#counts).map(([what, count]) => `${what} ${count}`).join(', ') // prettier-ignore
+    const sorted = this.#recoveriesMs.toSorted((a, b) => a - b)
+    const at = (share: number) => `${sorted[Math.floor(share * (sorted.length - 1))]!.toFixed(1)} ms`
+    return `${this.#options.deaths} deaths (${counts}); from the exit until all is recovered p50 ${at(0.5)}, p99 ${at(0.99)}, longest ${at(1)}; ${this.#truth.steps} steps verified` // prettier-ignore
+  }
+
+  #start(index: number): void {
+    const life = this.#nextLife++
+    const data: Life = { ...this.#common, index, life, seed: this.#options.seed + life }
+    const judge = (error: Error) => {
+      if (this.#truth.orderOf(life) === Order.NONE || !isAnEnd(error)) this.#wrong.push(error)
+    }
+    if (this.#pool !== undefined) {
+      this.#lives[index] = { life, worker: undefined }
+      this.#ends.push((this.#pool.run(data) as Promise<void>).catch(judge))
+      return
+    }
+    const worker = new Worker(new URL('./storm-thread.js', import.meta.url), {
+      workerData: data,
+      resourceLimits: LIMITS,
+    })
+    worker.on('error', judge)
+    this.#lives[index] = { life, worker }
+    this.#ends.push(exitOf(worker))
+  }
+
+  /** Ends a thread; resolves when it is replaced, what it left is put right, and check() has nothing to say. */
+  async #kill(index: number, way: (typeof WAYS)[number]): Promise<void> {
+    const { life, worker: made } = this.#lives[index]!
+    if (made === undefined) await until(`life ${life} begins`, () => this.#truth.threadOf(life) !== 0)
+    const worker = made ?? this.#threads.get(this.#truth.threadOf(life))!
+    this.#truth.doom(life, way)
+    if (way === Order.TERMINATED) void worker.terminate()
+    await within(`life ${life} ends by ${WAY_NAMES[way]}`, exitOf(worker))
+    const exitMs = performance.now()
+    this.#start(index)
+    await this.#recovered(life)
+    this.#recoveriesMs.push(performance.now() - exitMs)
+    // At once: no other end can be heard of between the last look and this one.
+    this.#assertSound(`after the end of life ${life} by ${WAY_NAMES[way]}`)
+    this.#count(WAY_NAMES[way])
+  }
+
+  async #recovered(life: number): Promise<void> {
+    const { words, geometry } = this.#arena
+    const isDead = (slot: number) =>
+      Atomics.load(words, this.#arena.slotAt(slot) + Slot.state) === SlotState.DEAD
+    const endMs = performance.now() + PATIENCE_MS
+    while (Array.from({ length: geometry.slots }, (_, slot) => slot).some(isDead)) {
+      if (performance.now() > endMs) throw new Error(`life ${life} is not put right: ${this.#holders()}`)
+      await turn()
+    }
+  }
+
+  /** One of the engine's own: the flush worker, or a writer. */
+  async #killOfEngine(): Promise<void> {
+    const slot = [FLUSH_SLOT, writerSlot(0), writerSlot(1)][this.#below(3)]!
+    const at = this.#arena.slotAt(slot)
+    if (this.#arena.words[at + Slot.state] !== SlotState.LIVE) return
+    const worker = this.#threads.get(this.#arena.words[at + Slot.threadId]!)
+    if (worker === undefined || worker.threadId === -1) return
+    await worker.terminate()
+    this.#count(slot === FLUSH_SLOT ? 'flush worker' : 'writers')
+  }
+
+  /** Nobody is ended until all are at work again, every block was to be had, and a flush went through. */
+  async #calm(): Promise<void> {
+    const steps = this.#truth.steps + STEPS_IN_CALM
+    await until('all threads are at work', () => {
+      this.#assertWell()
+      return this.#truth.steps >= steps && this.#lives.every(({ life }) => this.#truth.threadOf(life) !== 0)
+    })
+    await within('the owner gets every block', this.#traffic.visitAll())
+    this.#assertSound('while nobody is ended')
+  }
+
+  /** With what it found in the message: a seed does not bring back the moment. */
+  #assertSound(when: string): void {
+    const broken = this.#cache.check()
+    if (broken.length > 0) throw new Error(`check() ${when}: ${JSON.stringify(broken)}; ${this.#holders()}`)
+  }
+
+  #assertWell(): void {
+    if (this.#wrong.length > 0) throw this.#wrong[0]!
+  }
+
+  #holders(): string {
+    return JSON.stringify(this.#cache.holders())
+  }
+
+  #count(what: string): void {
+    this.#counts[what] = (this.#counts[what] ?? 0) + 1
+  }
+
+  #below(limit: number): number {
+    this.#random = (Math.imul(this.#random, 1664525) + 1013904223) | 0
+    return ((this.#random ^ (this.#random >>> 16)) >>> 0) % limit
+  }
+}
+
+/** Not events.once, which would be over at an 'error'. */
+const exitOf = (worker: Worker): Promise<unknown> =>
+  new Promise((resolve) => (worker.threadId === -1 ? resolve(0) : worker.once('exit', resolve)))
+
+/** Fails when it takes too long. */
+async function within<T>(what: string, result: Promise<T>): Promise<T> {
+  const timer = new AbortController()
+  const late = pause(PATIENCE_MS, undefined, { signal: timer.signal }).then(
+    () => {
+      throw new Error(`never came: ${what}`)
+    },
+    () => new Promise<never>(() => undefined),
+  )
+  try {
+    return await Promise.race([result, late])
+  } finally {
+    timer.abort()
+  }
+}
