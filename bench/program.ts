@@ -9,6 +9,7 @@ import { loadNow, setupOf } from './harness/setup.js'
 import type { BenchSettings } from './harness/suite.js'
 import { PATTERNS, type PatternName } from './hit/workload.js'
 import { reportText } from './output/tables.js'
+import { pageProblem, writePage } from './page/write.js'
 import { SUITES } from './suites.js'
 
 const EXIT_FAILED = 1
@@ -28,6 +29,7 @@ interface Options {
   readonly trace: readonly string[]
   readonly sizes?: readonly number[]
   readonly json: boolean
+  readonly html?: string
 }
 
 /** A parser for commander: whole numbers, with commas between them. */
@@ -86,6 +88,7 @@ export async function program(argv: readonly string[]): Promise<number> {
     )
     .option('--sizes <counts>', 'replay: sizes of the cache in blocks, with commas', list(1, 2 ** 24))
     .option('--json', 'print one JSON object on stdout, and the progress on stderr', false)
+    .option('--html <file>', 'write a page with plots, which needs nothing but the file')
     .addHelpText(
       'after',
       `\nSuites:\n${SUITES.map(({ name, about }) => `  ${name.padEnd(12)}${about}`).join('\n')}`,
@@ -103,6 +106,13 @@ export async function program(argv: readonly string[]): Promise<number> {
 }
 
 async function bench(names: readonly string[], options: Options, argv: readonly string[]): Promise<number> {
+  if (options.html !== undefined) {
+    const problem = await pageProblem(options.html)
+    if (problem !== undefined) {
+      process.stderr.write(`dcache bench: ${problem}\n`)
+      return EXIT_USAGE
+    }
+  }
   const startedAt = new Date().toISOString()
   const loadBefore = loadNow()
   const settings: BenchSettings = {
@@ -139,6 +149,7 @@ async function bench(names: readonly string[], options: Options, argv: readonly 
     settings: { arguments: argv.slice(2), ...settings },
     suites,
   }
+  if (options.html !== undefined) await writePage(options.html, report)
   process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : `${reportText(report)}\n`)
   return 0
 }

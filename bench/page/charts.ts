@@ -1,0 +1,315 @@
+/**
+ * The plots of each suite, made from its rows. A suite without one has its tables only.
+ */
+import type * as Plots from '@observablehq/plot'
+import type { ChannelValue, Markish, PlotOptions } from '@observablehq/plot'
+import { isSpread, type Row, type Section, type SuiteReport, valueOf } from '../harness/report.js'
+
+/** Of @observablehq/plot: it is loaded when a page is wanted. */
+export type PlotLibrary = typeof Plots
+
+export interface Chart {
+  readonly title: string
+  readonly note: string
+  readonly options: PlotOptions
+}
+
+/** A row with one figure of it, as marks want it. */
+interface Point {
+  readonly [key: string]: string | number | undefined
+  readonly value: number | undefined
+  readonly low: number | undefined
+  readonly high: number | undefined
+}
+
+const WIDTH = 960
+const PALETTE = ['#0b7285', '#e8590c', '#7048e8', '#2b8a3e', '#c2255c', '#868e96', '#f08c00', '#1971c2', '#5c940d', '#862e9c'] // prettier-ignore
+
+function pointsOf(rows: readonly Row[], key: string, scale = 1): Point[] {
+  return rows.flatMap(({ parameters, figures }) => {
+    const figure = figures[key]
+    const value = valueOf(figure)
+    if (value === undefined) return []
+    const [low, high] =
+      figure !== undefined && isSpread(figure) ? [figure.p10, figure.p90] : [undefined, undefined]
+    const scaled = (number: number | undefined) => (number === undefined ? undefined : number * scale)
+    return [{ ...parameters, value: value * scale, low: scaled(low), high: scaled(high) }]
+  })
+}
+
+const sectionOf = (suite: SuiteReport, name: string): Section | undefined =>
+  suite.sections.find((section) => section.name === name && section.rows.length > 0)
+
+const valuesOf = (rows: readonly Row[], parameter: string): (string | number)[] => [
+  ...new Set(rows.map(({ parameters }) => parameters[parameter]!)),
+]
+
+const blocksText = (blocks: number) => `${blocks.toLocaleString('en-US')} blocks`
+const threadsText = (threads: number) => (threads === 1 ? '1 thread' : `${threads} threads`)
+const nsText = (ns: number) => (ns >= 1e6 ? `${ns / 1e6} ms` : ns >= 1e3 ? `${ns / 1e3} µs` : `${ns} ns`)
+
+/** A dot for each thing at its median, a line from p10 to p90 behind it. */
+function dots(
+  Plot: PlotLibrary,
+  points: Point[],
+  y: string,
+  { color, ...facet }: { color: string | ((d: Point) => string); fx?: ChannelValue; fy?: ChannelValue },
+): Markish[] {
+  const ranges = points.filter(({ low }) => low !== undefined)
+  return [
+    Plot.ruleY(ranges, {
+      x1: 'low',
+      x2: 'high',
+      y,
+      stroke: color,
+      strokeWidth: 5,
+      strokeOpacity: 0.3,
+      ...facet,
+    }),
+    Plot.dot(points, { x: 'value', y, r: 4.5, fill: color, ...facet }),
+  ]
+}
+
+/** A line for each thing over the number of threads, with its values' range behind it. */
+function lines(
+  Plot: PlotLibrary,
+  points: Point[],
+  x: string,
+  z: string,
+  more: Record<string, unknown>,
+): Markish[] {
+  const ranges = points.filter(({ low }) => low !== undefined)
+  return [
+    Plot.ruleX(ranges, { x, y1: 'low', y2: 'high', stroke: z, strokeWidth: 4, strokeOpacity: 0.25, ...more }),
+    Plot.line(points, { x, y: 'value', stroke: z, strokeWidth: 2, ...more }),
+    Plot.dot(points, { x, y: 'value', fill: z, r: 3.5, ...more }),
+  ]
+}
+
+function hitCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
+  const cost = sectionOf(suite, 'cost')
+  if (cost === undefined) return []
+  const threads = valuesOf(cost.rows, 'threads').map(Number)
+  const least = Math.min(...threads)
+  const variants = valuesOf(cost.rows, 'variant').map(String)
+  const facet = { fx: 'pattern', fy: (d: Point) => blocksText(Number(d['blocks'])) }
+  const isOurs = (d: Point) => (String(d['variant']).startsWith('dcache') ? PALETTE[1]! : PALETTE[0]!)
+  const rowsCount = valuesOf(cost.rows, 'blocks').length
+  const alone = pointsOf(cost.rows.filter(({ parameters }) => parameters['threads'] === least), 'ns') // prettier-ignore
+  const many = pointsOf(cost.rows, 'perSecond', 1e-6).filter(({ value }) => value! > 1)
+  const fyDomain = valuesOf(cost.rows, 'blocks').map((blocks) => blocksText(Number(blocks)))
+  const charts: Chart[] = [
+    {
+      title: `A hit, ${threadsText(least)}`,
+      note: 'Get a block, read a byte, give it back. Nanoseconds, logarithmic; the line is p10 to p90. dcache in orange.',
+      options: {
+        width: WIDTH,
+        height: 60 + rowsCount * (variants.length * 20 + 30),
+        marginLeft: 170,
+        marginRight: 110,
+        x: { type: 'log', grid: true, label: 'a hit', tickFormat: nsText, ticks: 4 },
+        y: { domain: variants, label: null },
+        fx: { label: null },
+        fy: { domain: fyDomain, label: null },
+        marks: [
+          Plot.frame({ strokeOpacity: 0.15 }),
+          ...dots(Plot, alone, 'variant', { ...facet, color: isOurs }),
+        ],
+      },
+    },
+  ]
+  if (threads.length > 1)
+    charts.push({
+      title: 'Threads together',
+      note: 'Million hits a second of all threads. What stays below a million is left out here.',
+      options: {
+        width: WIDTH,
+        height: 60 + rowsCount * 190,
+        marginRight: 110,
+        x: { type: 'point', domain: threads, label: 'threads' },
+        y: { grid: true, label: 'million hits a second', zero: true },
+        fx: { label: null },
+        fy: { domain: fyDomain, label: null },
+        color: { legend: true, domain: variants, range: PALETTE },
+        marks: [Plot.frame({ strokeOpacity: 0.15 }), ...lines(Plot, many, 'threads', 'variant', facet)],
+      },
+    })
+  return charts
+}
+
+function contentionCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
+  const section = sectionOf(suite, 'contention')
+  if (section === undefined) return []
+  const { rows } = section
+  const threads = valuesOf(rows, 'threads').map(Number)
+  const what = valuesOf(rows, 'what').map(String)
+  const latencies = rows.map(({ parameters, figures }) => ({
+    ...parameters,
+    p50: valueOf(figures['p50']),
+    p99: valueOf(figures['p99']),
+    p999: valueOf(figures['p999']),
+  }))
+  const fx = (d: Record<string, unknown>) => threadsText(Number(d['threads']))
+  const dot = (x: string, fill: string) => Plot.dot(latencies, { x, y: 'what', fx, r: 4, fill })
+  return [
+    {
+      title: 'Throughput',
+      note: 'Million operations a second of all threads, logarithmic.',
+      options: {
+        width: WIDTH,
+        height: 420,
+        marginRight: 150,
+        x: { type: 'point', domain: threads, label: 'threads' },
+        y: { type: 'log', grid: true, label: 'million a second', tickFormat: (d: number) => String(d) },
+        color: { domain: what, range: PALETTE, legend: true },
+        marks: lines(Plot, pointsOf(rows, 'perSecond', 1e-6), 'threads', 'what', {}),
+      },
+    },
+    {
+      title: 'Latency',
+      note: 'Of single operations, the clock included: half of them (dark), 99 % (orange), 99.9 % (light) are faster.',
+      options: {
+        width: WIDTH,
+        height: 60 + what.length * 24,
+        marginLeft: 150,
+        x: { type: 'log', grid: true, label: 'an operation', tickFormat: nsText, ticks: 4 },
+        y: { domain: what, label: null },
+        fx: { domain: threads.map(threadsText), label: null },
+        marks: [
+          Plot.frame({ strokeOpacity: 0.15 }),
+          Plot.ruleY(latencies, {
+            x1: 'p50',
+            x2: 'p999',
+            y: 'what',
+            fx,
+            strokeOpacity: 0.25,
+            strokeWidth: 3,
+          }),
+          dot('p999', '#adb5bd'),
+          dot('p99', PALETTE[1]!),
+          dot('p50', PALETTE[0]!),
+        ],
+      },
+    },
+  ]
+}
+
+function modifyCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
+  const charts: Chart[] = []
+  const changes = sectionOf(suite, 'changes')
+  if (changes !== undefined) {
+    const kind = (d: Point) => `${d['blocks']}, ${d['declared']}`
+    const points = pointsOf(changes.rows, 'ns').map((point) => ({ ...point, kind: kind(point) }))
+    const threads = valuesOf(changes.rows, 'threads').map(Number)
+    charts.push({
+      title: 'A change',
+      note: 'Nanoseconds; the line is p10 to p90.',
+      options: {
+        width: WIDTH,
+        height: 180,
+        marginLeft: 150,
+        x: { grid: true, label: 'a change', tickFormat: nsText, ticks: 5, zero: true },
+        y: { label: null },
+        fx: { domain: threads.map(threadsText), label: null },
+        marks: [
+          Plot.frame({ strokeOpacity: 0.15 }),
+          ...dots(Plot, points, 'kind', {
+            fx: (d: Point) => threadsText(Number(d['threads'])),
+            color: PALETTE[1]!,
+          }),
+        ],
+      },
+    })
+  }
+  const prices = sectionOf(suite, 'prices')
+  if (prices !== undefined) {
+    const named = (points: Point[]) =>
+      points.map((point) => ({ ...point, name: `${point['what']}: ${point['of']}` }))
+    charts.push({
+      title: 'What it costs to survive a death',
+      note: 'With the journal or the image, in terms of without (orange), and in terms of itself (grey, A/A): what that is off 1 is noise.',
+      options: {
+        width: WIDTH,
+        height: 150,
+        marginLeft: 220,
+        x: { grid: true, label: 'ratio' },
+        y: { label: null },
+        marks: [
+          Plot.ruleX([1]),
+          ...dots(Plot, named(pointsOf(prices.rows, 'noise')), 'name', { color: '#adb5bd' }),
+          ...dots(Plot, named(pointsOf(prices.rows, 'ratio')), 'name', { color: PALETTE[1]! }),
+        ],
+      },
+    })
+  }
+  return charts
+}
+
+function recoveryCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
+  const section = sectionOf(suite, 'recovery')
+  if (section === undefined) return []
+  const points = section.rows.map(({ parameters, figures }) => ({
+    ...parameters,
+    name: blocksText(Number(parameters['blocks'])),
+    p50: valueOf(figures['p50']),
+    p99: valueOf(figures['p99']),
+  }))
+  return [
+    {
+      title: 'Until what it held is free',
+      note: 'Milliseconds, logarithmic: half of the deaths (dark) and 99 % (orange) are faster.',
+      options: {
+        width: WIDTH,
+        height: 140,
+        marginLeft: 110,
+        x: { type: 'log', grid: true, label: 'milliseconds', ticks: 4, tickFormat: (d: number) => String(d) },
+        y: { domain: [...new Set(points.map(({ name }) => name))], label: null },
+        fx: { label: null },
+        marks: [
+          Plot.frame({ strokeOpacity: 0.15 }),
+          Plot.ruleY(points, {
+            x1: 'p50',
+            x2: 'p99',
+            y: 'name',
+            fx: 'from',
+            strokeOpacity: 0.25,
+            strokeWidth: 3,
+          }),
+          Plot.dot(points, { x: 'p99', y: 'name', fx: 'from', r: 5, fill: PALETTE[1]! }),
+          Plot.dot(points, { x: 'p50', y: 'name', fx: 'from', r: 5, fill: PALETTE[0]! }),
+        ],
+      },
+    },
+  ]
+}
+
+function replayCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
+  const section = sectionOf(suite, 'ratios')
+  if (section === undefined) return []
+  const points = section.columns.flatMap(({ key, title }) =>
+    pointsOf(section.rows, key).map((point): Point => ({ ...point, policy: title })),
+  )
+  return valuesOf(section.rows, 'trace').map((trace) => ({
+    title: `Trace ${trace}`,
+    note: 'Hits in percent of the accesses, by the size of the cache.',
+    options: {
+      width: WIDTH / 2,
+      height: 300,
+      x: { type: 'log', label: 'blocks in the cache', ticks: 4, tickFormat: (d: number) => d.toLocaleString('en-US') },
+      y: { grid: true, label: '% hits', zero: true },
+      color: { domain: section.columns.map(({ title }) => title), range: ['#868e96', PALETTE[0]!, PALETTE[1]!, '#212529'], legend: true },
+      marks: lines(Plot, points.filter((point) => point['trace'] === trace), 'blocks', 'policy', {}),
+    },
+  })) // prettier-ignore
+}
+
+const CHARTS: Readonly<Record<string, (Plot: PlotLibrary, suite: SuiteReport) => Chart[]>> = {
+  hit: hitCharts,
+  contention: contentionCharts,
+  modify: modifyCharts,
+  recovery: recoveryCharts,
+  replay: replayCharts,
+}
+
+export const chartsOf = (Plot: PlotLibrary, suite: SuiteReport): Chart[] =>
+  CHARTS[suite.name]?.(Plot, suite) ?? []

@@ -1,0 +1,26 @@
+/**
+ * Writing the page. Whether it can be written is looked at before a run of many minutes, not after it.
+ */
+import { mkdir, open, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { isInstalled } from '../harness/peers.js'
+import type { BenchReport } from '../harness/report.js'
+import { PAGE_PACKAGES, pageOf } from './page.js'
+
+/** Why there can be no page, if there can't. */
+export async function pageProblem(path: string): Promise<string | undefined> {
+  const missing: string[] = []
+  for (const name of PAGE_PACKAGES) isInstalled(name, missing)
+  if (missing.length > 0) return `the page of --html can't be made: ${missing.join('; ')}`
+  try {
+    await mkdir(dirname(path), { recursive: true })
+    await (await open(path, 'a')).close()
+  } catch (error) {
+    return `the page of --html can't be written: ${(error as Error).message}`
+  }
+  return undefined
+}
+
+export async function writePage(path: string, report: BenchReport): Promise<void> {
+  await writeFile(path, await pageOf(report))
+}
