@@ -2,7 +2,7 @@
  * A thread that serves connections: attaches to the cache, accepts from listening sockets of its own, and stops when it
  * is told to. Threads accept from the same queue; one that has more connections than another lets it go first.
  */
-import { load, store, wait } from '#atomics'
+import { load, notify, store, wait } from '#atomics'
 import { createServer, type Server, type Socket } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'
 import { attachCache } from '../index.js'
@@ -14,8 +14,9 @@ import type { FromWorker, LogEntry, ToWorker, WorkerStart } from './messages.js'
 /** Below the guards that a thread may hold (README, limits), with some for the quick way. */
 const BLOCKS_AT_ONCE = 192
 const INSPECT_MS = 250
-/** How long a thread with more connections waits for another to accept; a burst is spread evenly by that. */
+/** How long a thread waits, for each connection that it has more than another, for that one to accept; and at most. */
 const COURTESY_MS = 1
+const COURTESY_MS_MAX = 8
 
 const start = workerData as WorkerStart
 const port = parentPort!
@@ -52,13 +53,21 @@ function accept(socket: Socket): void {
   }
   const connection = new Connection(socket, name, context, () => {
     open.delete(connection)
-    store(connections, thread, open.size)
+    count()
     if (isStopping && open.size === 0) leave()
   })
   open.add(connection)
-  store(connections, thread, open.size)
-  const least = others.reduce((best, count, i) => (i !== thread && count < others[best]! ? i : best), thread)
-  if (least !== thread) wait(connections, least, others[least]!, COURTESY_MS)
+  count()
+  const least = others.indexOf(Math.min(...others))
+  const surplus = open.size - others[least]!
+  if (surplus > 0 && least !== thread)
+    wait(connections, least, others[least]!, Math.min(surplus * COURTESY_MS, COURTESY_MS_MAX))
+}
+
+/** Tells the other threads how many connections this one has. */
+function count(): void {
+  store(start.connections, start.thread, open.size)
+  notify(start.connections, start.thread)
 }
 
 function stop(): void {

@@ -38,13 +38,18 @@ test('what one connection was told is written, every other one reads next: four 
   const { folder, path, args } = place()
   using _ = folder
   await using server = await Server.start([...args, '--threads', '2'])
-  const clients = await Promise.all(Array.from({ length: 8 }, () => WireClient.open({ path }, 'disk')))
-  const threads = new Set(
-    server.log
-      .filter(({ event }) => event === 'opened')
-      .map((line) => String(line['connection']).split('.')[0]),
-  )
-  assert.is(threads.size, 2, 'both threads serve')
+  const clients: WireClient[] = []
+  const threads = () =>
+    new Set(server.log.filter(({ event }) => event === 'opened').map((line) => String(line['connection'])[0]))
+  // Threads accept as the system lets them; a busy machine may give one of them many.
+  while (clients.length < 60 && (clients.length < 8 || threads().size < 2)) {
+    clients.push(...(await Promise.all([1, 2, 3, 4].map(() => WireClient.open({ path }, 'disk')))))
+    await until(
+      'all are told',
+      () => server.log.filter(({ event }) => event === 'opened').length === clients.length,
+    )
+  }
+  assert.is(threads().size, 2, 'both threads serve')
   for (let round = 0; round < 300; round++) {
     const block = round % 7
     const writer = clients[round % clients.length]!
