@@ -1,9 +1,10 @@
 /**
  * The options of `dcache bench`, and a run from the first suite to the last line of output.
  */
-import { whole } from '#dist/cli/load-settings.js'
+import { readTrace, whole } from '#dist/cli/load-settings.js'
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { readFileSync } from 'node:fs'
+import { basename } from 'node:path'
 import type { BenchReport, SuiteReport } from './harness/report.js'
 import { loadNow, setupOf } from './harness/setup.js'
 import type { BenchSettings } from './harness/suite.js'
@@ -113,6 +114,13 @@ async function bench(names: readonly string[], options: Options, argv: readonly 
       return EXIT_USAGE
     }
   }
+  const traces = new Map<string, Uint32Array>()
+  try {
+    for (const path of options.trace) traces.set(basename(path, '.u32.gz'), await readTrace(path))
+  } catch (error) {
+    process.stderr.write(`dcache bench: ${(error as Error).message}\n`)
+    return EXIT_USAGE
+  }
   const startedAt = new Date().toISOString()
   const loadBefore = loadNow()
   const settings: BenchSettings = {
@@ -125,7 +133,7 @@ async function bench(names: readonly string[], options: Options, argv: readonly 
     policy: options.policy,
     peers: options.peers,
     deaths: options.deaths,
-    traces: options.trace,
+    traces,
     sizes: options.sizes,
   }
   const say = (text: string) => {
@@ -146,7 +154,7 @@ async function bench(names: readonly string[], options: Options, argv: readonly 
     dcache: version,
     startedAt,
     setup: setupOf(loadBefore),
-    settings: { arguments: argv.slice(2), ...settings },
+    settings: { arguments: argv.slice(2), ...settings, traces: [...traces.keys()] },
     suites,
   }
   if (options.html !== undefined) await writePage(options.html, report)

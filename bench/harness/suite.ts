@@ -18,8 +18,8 @@ export interface BenchSettings {
   readonly peers: boolean
   /** recovery: how many workers are killed. */
   readonly deaths: number
-  /** replay: files, and sizes of the cache in blocks. */
-  readonly traces: readonly string[]
+  /** replay: traces by name, and sizes of the cache in blocks. */
+  readonly traces: ReadonlyMap<string, Uint32Array>
   readonly sizes: readonly number[] | undefined
 }
 

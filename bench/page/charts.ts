@@ -3,6 +3,7 @@
  */
 import type * as Plots from '@observablehq/plot'
 import type { ChannelValue, Markish, PlotOptions } from '@observablehq/plot'
+import { FLOOR_AGAIN } from '../hit/crews.js'
 import { isSpread, type Row, type Section, type SuiteReport, valueOf } from '../harness/report.js'
 
 /** Of @observablehq/plot: it is loaded when a page is wanted. */
@@ -96,7 +97,11 @@ function hitCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
   const isOurs = (d: Point) => (String(d['variant']).startsWith('dcache') ? PALETTE[1]! : PALETTE[0]!)
   const rowsCount = valuesOf(cost.rows, 'blocks').length
   const alone = pointsOf(cost.rows.filter(({ parameters }) => parameters['threads'] === least), 'ns') // prettier-ignore
-  const many = pointsOf(cost.rows, 'perSecond', 1e-6).filter(({ value }) => value! > 1)
+  const fx = { domain: valuesOf(cost.rows, 'pattern'), label: null }
+  // The A/A line would lie on the floor's.
+  const together = cost.rows.filter(({ parameters }) => parameters['variant'] !== FLOOR_AGAIN)
+  const many = pointsOf(together, 'perSecond', 1e-6).filter(({ value }) => value! > 1)
+  const fast = variants.filter((variant) => many.some((point) => point['variant'] === variant))
   const fyDomain = valuesOf(cost.rows, 'blocks').map((blocks) => blocksText(Number(blocks)))
   const charts: Chart[] = [
     {
@@ -109,7 +114,7 @@ function hitCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
         marginRight: 110,
         x: { type: 'log', grid: true, label: 'a hit', tickFormat: nsText, ticks: 4 },
         y: { domain: variants, label: null },
-        fx: { label: null },
+        fx,
         fy: { domain: fyDomain, label: null },
         marks: [
           Plot.frame({ strokeOpacity: 0.15 }),
@@ -128,9 +133,9 @@ function hitCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
         marginRight: 110,
         x: { type: 'point', domain: threads, label: 'threads' },
         y: { grid: true, label: 'million hits a second', zero: true },
-        fx: { label: null },
+        fx,
         fy: { domain: fyDomain, label: null },
-        color: { legend: true, domain: variants, range: PALETTE },
+        color: { legend: true, domain: fast, range: PALETTE },
         marks: [Plot.frame({ strokeOpacity: 0.15 }), ...lines(Plot, many, 'threads', 'variant', facet)],
       },
     })

@@ -2,7 +2,6 @@
  * A report as one page: the plots as drawings that are in the file, every figure in a table below them, nothing that is
  * fetched from anywhere. Observable Plot draws into a document of linkedom, which needs no browser.
  */
-import type * as Plots from '@observablehq/plot'
 import type { BenchReport, Section, SuiteReport } from '../harness/report.js'
 import { figureText, headText } from '../output/format.js'
 import { setupLines } from '../output/tables.js'

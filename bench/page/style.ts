@@ -18,7 +18,7 @@ nav a:hover { border-color: var(--accent); color: var(--accent); }
 section { margin: 0 0 24px; padding: 24px 36px; border: 1px solid var(--line); border-radius: 8px; background: var(--paper); }
 section > p { margin: 0 0 8px; color: var(--soft); }
 .charts { display: flex; flex-wrap: wrap; gap: 0 24px; }
-.charts > figure { margin: 16px 0; }
+.charts > figure { margin: 16px 0; max-width: 100%; }
 figure figure { margin: 8px 0 0; }
 figcaption { max-width: 900px; color: var(--soft); font-size: 14px; }
 figcaption b { color: var(--ink); font-size: 16px; margin-right: 6px; }

@@ -1,10 +1,8 @@
 /**
  * `replay`: how many accesses of a trace are hits, by victim policy and size of the cache.
  */
-import { readTrace } from '#dist/cli/load-settings.js'
 import { blockSource } from '#dist/workers/load-pattern.js'
 import { Random } from '#dist/workers/load-random.js'
-import { basename } from 'node:path'
 import type { Column, Row } from '../harness/report.js'
 import type { Suite } from '../harness/suite.js'
 import { hitsOf } from './policy-replay.js'
@@ -26,8 +24,7 @@ export const replay: Suite = {
     'a recorded trace (--trace) through the victim policies: hit ratio, beside plain LRU and the best possible',
   async run(settings, say) {
     const startMs = performance.now()
-    const traces = new Map<string, Uint32Array>()
-    for (const path of settings.traces) traces.set(basename(path, '.u32.gz'), await readTrace(path))
+    const traces = new Map(settings.traces)
     const leftOut: string[] = []
     if (traces.size === 0) {
       traces.set('made up', madeUp(settings.smoke ? 5000 : 500_000))

@@ -160,6 +160,7 @@ if (existsSync(commandLine)) {
   for (const [command, heading] of [
     ['load', 'Command line'],
     ['serve', 'A block device: dcache serve'],
+    ['bench', 'Benchmarks: dcache bench'],
   ] as const) {
     test(`the options of dcache ${command} are those of its help`, () => {
       using folder = tempFolder()

@@ -1,0 +1,165 @@
+// @deadline 400
+// `dcache bench` as a user runs it: every suite at its smoke size, all of its figures, the page, and what is refused.
+
+import { spawnSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import type { BenchReport, Figure, Section } from '#dist/bench/harness/report.js'
+import { bestHits, lruHits } from '#dist/bench/replay/references.js'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { projectRoot } from '../support/project.js'
+import { tempFolder } from '../support/temp.js'
+
+const COMMAND = join(projectRoot, 'dist/cli/main.js')
+const test = suite('dcache bench')
+
+function run(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, [COMMAND, 'bench', ...args], { encoding: 'utf8', maxBuffer: 2 ** 26 })
+}
+
+/** The numbers in a figure. */
+const numbersOf = (figure: Figure | undefined): number[] =>
+  typeof figure === 'number' ? [figure] : figure ? [figure.p10, figure.median, figure.p90] : []
+
+/** Figures that may be missing, or below what a measure can be; all others are numbers above 0. */
+const NULL_ALONE = ['scaling', 'scalingToFloor', 'fairness']
+const MAY_BE_ANY = ['growth', 'minor', 'other', 'lru', 'lru2', 'twoQueues', 'best']
+
+function assertComplete(section: Section): void {
+  assert.ok(section.rows.length > 0, `${section.name} has rows`)
+  for (const { parameters, figures } of section.rows) {
+    assert.equal(Object.keys(figures).sort(), section.columns.map(({ key }) => key).sort())
+    for (const { key } of section.columns) {
+      const where = `${section.name}, ${JSON.stringify(parameters)}, ${key}: ${JSON.stringify(figures[key])}`
+      if (figures[key] === null) {
+        assert.ok(NULL_ALONE.includes(key) && parameters['threads'] === 1, where)
+        continue
+      }
+      const numbers = numbersOf(figures[key])
+      assert.ok(numbers.length > 0 && numbers.every(Number.isFinite), where)
+      if (!MAY_BE_ANY.includes(key)) assert.ok(Math.min(...numbers) > 0, where)
+      const [low, median, high] = numbers
+      if (numbers.length === 3) assert.ok(low! <= median! && median! <= high!, where)
+    }
+  }
+}
+
+/** The values that a parameter has in a section. */
+const valuesOf = (section: Section, name: string) => [
+  ...new Set(section.rows.map(({ parameters }) => parameters[name])),
+]
+
+test('every suite measures what it says, at a smoke size', () => {
+  using folder = tempFolder()
+  const page = join(folder.path, 'out', 'bench.html')
+  const { status, stdout, stderr } = run('--smoke', '--json', '--html', page)
+  assert.is(status, 0, stderr)
+  const report = JSON.parse(stdout) as BenchReport
+  assert.is(report.setup.node, process.version)
+  assert.ok(report.setup.cores > 0 && report.setup.cpu !== '')
+  const sections = new Map<string, Section>()
+  for (const { name, sections: own } of report.suites) {
+    for (const section of own) {
+      assertComplete(section)
+      sections.set(`${name}/${section.name}`, section)
+    }
+  }
+  assert.equal(
+    [...sections.keys()],
+    [
+      'hit/cost',
+      'hit/probes',
+      'hit/garbage',
+      'contention/contention',
+      'contention/starvation',
+      'modify/changes',
+      'modify/prices',
+      'recovery/recovery',
+      'replay/ratios',
+    ],
+  )
+  assert.equal(valuesOf(sections.get('hit/cost')!, 'variant').sort(), [
+    'dcache, bytes',
+    'dcache, data',
+    'dcache, readSync of 8 bytes',
+    'fetch-add',
+    'floor',
+    'floor again (A/A)',
+    'fs.readSync',
+    'lmdb',
+    'lru-cache of its own',
+    'owner by message',
+  ])
+  assert.equal(valuesOf(sections.get('hit/cost')!, 'pattern'), ['uniform', 'zipf', 'hot'])
+  assert.equal(valuesOf(sections.get('hit/cost')!, 'threads'), [1, 2])
+  assert.is(valuesOf(sections.get('contention/contention')!, 'what').length, 10)
+  assert.is(sections.get('contention/starvation')!.rows.length, 2)
+  assert.is(sections.get('modify/changes')!.rows.length, 8)
+  assert.is(sections.get('modify/prices')!.rows.length, 3)
+
+  const html = readFileSync(page, 'utf8')
+  assert.match(html, /^<!doctype html>/)
+  assert.ok(html.split('<svg').length > 6, 'the page has its plots')
+  assert.not.match(html, /<(?:script|link|img|iframe)\b|url\(|@import/)
+  for (const { title } of sections.values()) assert.ok(html.includes(title), title)
+  console.log(
+    `# every suite at its smoke size: ${[...sections.values()].flatMap(({ rows }) => rows).length} rows of figures`,
+  )
+})
+
+test('a trace is replayed at the sizes that are asked for', () => {
+  using folder = tempFolder()
+  const trace = join(folder.path, 'loop.u32.gz')
+  const blocks = Uint32Array.from({ length: 3000 }, (_, i) => i % 30)
+  writeFileSync(trace, gzipSync(new Uint8Array(blocks.buffer)))
+  const { status, stdout, stderr } = run('replay', '--json', '--trace', trace, '--sizes', '10,30')
+  assert.is(status, 0, stderr)
+  const { rows } = (JSON.parse(stdout) as BenchReport).suites[0]!.sections[0]!
+  assert.equal(valuesOf({ rows } as Section, 'blocks'), [10, 30])
+  // A loop that does not fit is the worst case of LRU; one that fits has its first round of misses only.
+  assert.is(rows[0]!.figures['lru'], 0)
+  for (const figure of Object.values(rows[1]!.figures)) assert.is(figure, 99)
+  const best = rows[0]!.figures['best'] as number
+  assert.ok(best > 30 && best < 34, `${best} % is what 10 of 30 blocks can do in a loop`)
+})
+
+test('the references count as they are defined', () => {
+  // Belady's own kind of example: by hand, with 3 blocks.
+  const trace = Uint32Array.from([1, 2, 3, 4, 1, 2, 5, 1, 2, 3, 4, 5])
+  assert.is(lruHits(trace, 3), 2)
+  assert.is(bestHits(trace, 3), 5)
+  assert.is(lruHits(trace, 5), 7)
+  assert.is(bestHits(trace, 5), 7)
+})
+
+test('what is wrong is refused before anything runs', () => {
+  using folder = tempFolder()
+  const refused: [string[], RegExp][] = [
+    [['nothing'], /nothing/],
+    [['hit', '--threads', '0'], /whole number/],
+    [['hit', '--threads', '1,x'], /whole number/],
+    [['hit', '--patterns', 'zipf,odd'], /uniform, zipf, hot/],
+    [['hit', '--policy', 'fifo'], /fifo/],
+    [['hit', '--rounds', '1.5'], /whole number/],
+    [['replay', '--trace', join(folder.path, 'none.u32.gz')], /none\.u32\.gz/],
+    [['hit', '--html', folder.path], /can't be written/],
+    [['--unknown'], /unknown/],
+  ]
+  for (const [args, message] of refused) {
+    const { status, stdout, stderr } = run(...args)
+    assert.is(status, 2, `${args.join(' ')}: ${stderr}`)
+    assert.match(stderr, message)
+    assert.is(stdout, '')
+  }
+})
+
+test('help', () => {
+  const { status, stdout } = run('--help')
+  assert.is(status, 0)
+  for (const name of ['hit', 'contention', 'modify', 'recovery', 'replay'])
+    assert.match(stdout, new RegExp(`^ +${name} `, 'm'))
+})
+
+test.run()
