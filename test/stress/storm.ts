@@ -159,7 +159,7 @@ class Storm {
     await until('the slots of all threads are free', () => this.#cache.stats().threads === 4)
     this.#assertWell()
     assert.equal(this.#cache.holders(), [], 'nothing stays held')
-    this.#assertSound('at the end')
+    await this.#assertSound('at the end')
   }
 
   /** All threads stop by themselves. */
@@ -210,7 +210,7 @@ class Storm {
     await this.#recovered(life)
     this.#recoveriesMs.push(performance.now() - exitMs)
     // At once: no other end can be heard of between the last look and this one.
-    this.#assertSound(`after the end of life ${life} by ${WAY_NAMES[way]}`)
+    await this.#assertSound(`after the end of life ${life} by ${WAY_NAMES[way]}`)
     this.#count(WAY_NAMES[way])
   }
 
@@ -244,12 +244,23 @@ class Storm {
       return this.#truth.steps >= steps && this.#lives.every(({ life }) => this.#truth.threadOf(life) !== 0)
     })
     await within('the owner gets every block', this.#traffic.visitAll())
-    this.#assertSound('while nobody is ended')
+    await this.#assertSound('while nobody is ended')
   }
 
-  /** With what it found in the message: a seed does not bring back the moment. */
-  #assertSound(when: string): void {
-    const broken = this.#cache.check()
+  /**
+   * With what it found in the message: a seed does not bring back the moment. A thread that ended with a mutex has it until
+   * its end is heard of, and that is not while check() tries for it on the same event loop: then there is another look.
+   */
+  async #assertSound(when: string): Promise<void> {
+    let broken = this.#cache.check()
+    for (
+      let left = 3;
+      left > 0 && broken.length > 0 && broken.every((line) => line.startsWith('X1 '));
+      left--
+    ) {
+      await new Promise((resolve) => setTimeout(resolve, 200))
+      broken = this.#cache.check()
+    }
     if (broken.length > 0) throw new Error(`check() ${when}: ${JSON.stringify(broken)}; ${this.#holders()}`)
   }
 

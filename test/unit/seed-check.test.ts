@@ -14,7 +14,7 @@ const check = suite('checkdcache: every invariant, by name')
 
 /** Blocks 0-3 are clean, 4 and 5 dirty with classes of their own, frames 6-11 free. */
 async function damaged(name: string, damage: (bench: Bench, frames: number[]) => void): Promise<void> {
-  await withCache({ cached: 12, flushDelayMs: 1e9 }, async (bench) => {
+  await withCache({ cached: 12, flushDelayMs: 1e9, policy: 'lru2' }, async (bench) => {
     const { cache, data, arena } = bench
     for (let block = 0; block < 4; block++) (await data.acquire(block, 'read')).release()
     await data.write(new Uint8Array(512).fill(4), 4 * 512)
