@@ -54,7 +54,7 @@ test('defaults', () => {
     ],
     groups: [''],
     writeOrder: ['data', 'directory', 'trailer'],
-    policy: 'lru2',
+    policy: '2q',
     threads: 64,
     flushDelayMs: 5000,
     dirtyLimit: 2 / 3,
