@@ -9,7 +9,7 @@ import { blockBytes, copyOf, withCache } from '../support/open.js'
 const frames = suite('bumpdblock: the free list first, then the best victim')
 
 frames('nothing is evicted while frames are free', () =>
-  withCache({ cached: 20 }, async ({ cache, data }) => {
+  withCache({ policy: 'lru2', cached: 20 }, async ({ cache, data }) => {
     for (let block = 0; block < 20; block++) {
       assert.is(cache.stats().blocks.free, 20 - block)
       ;(await data.acquire(block, 'read')).release()
@@ -21,7 +21,7 @@ frames('nothing is evicted while frames are free', () =>
 )
 
 frames('what was freed is used first', () =>
-  withCache({ cached: 20 }, async ({ cache, data }) => {
+  withCache({ policy: 'lru2', cached: 20 }, async ({ cache, data }) => {
     for (let block = 0; block < 20; block++) (await data.acquire(block, 'read')).release()
     assert.is(cache.evictClean(), 20)
     for (let block = 20; block < 40; block++) (await data.acquire(block, 'read')).release()
@@ -30,7 +30,7 @@ frames('what was freed is used first', () =>
 )
 
 frames('the victim is clean and not pinned, whatever its age', () =>
-  withCache({ cached: 4, dirtyLimit: 1, flushDelayMs: 1e9 }, async ({ cache, data }) => {
+  withCache({ policy: 'lru2', cached: 4, dirtyLimit: 1, flushDelayMs: 1e9 }, async ({ cache, data }) => {
     await data.write(new Uint8Array(512).fill(3), 0)
     const held = await data.acquire(1, 'read')
     for (const block of [2, 3, 3, 3, 3]) (await data.acquire(block, 'read')).release()
@@ -57,7 +57,7 @@ for (const [cached, blocks] of [
   [200, 600],
 ] as const) {
   lru2(`the same hits as the ancestor: ${cached} of ${blocks} blocks`, () =>
-    withCache({ cached, partitions: { data: { blocks } } }, async ({ cache, data }) => {
+    withCache({ policy: 'lru2', cached, partitions: { data: { blocks } } }, async ({ cache, data }) => {
       const reference = new AncestorLru2(cached)
       for (const [i, block] of accessPattern(5000, blocks).entries()) {
         const before = cache.stats().hits
@@ -72,7 +72,7 @@ for (const [cached, blocks] of [
 }
 
 lru2('a scan of new blocks does not drive out what is used again and again', () =>
-  withCache({ cached: 20, partitions: { data: { blocks: 2000 } } }, async ({ data }) => {
+  withCache({ policy: 'lru2', cached: 20, partitions: { data: { blocks: 2000 } } }, async ({ data }) => {
     let hits = 0
     for (let round = 0; round < 20; round++) {
       for (let block = 0; block < 5; block++) {
@@ -91,7 +91,7 @@ lru2.run()
 const empty = suite('emptydcache: evictClean')
 
 empty('forgets all that is clean and not held, says how many, and leaves the rest', () =>
-  withCache({ cached: 16, flushDelayMs: 1e9 }, async ({ cache, data, onDisk }) => {
+  withCache({ policy: 'lru2', cached: 16, flushDelayMs: 1e9 }, async ({ cache, data, onDisk }) => {
     const held = await data.acquire(0, 'read')
     const alone = await data.acquire(1, 'modify')
     await data.write(new Uint8Array(512).fill(66), 2 * 512)
