@@ -115,7 +115,7 @@ test('without partitions it works in a temporary folder, proves it, and removes 
     pattern: 'zipf:0.99',
     trace: null,
     memory: '64MiB',
-    policy: 'lru2',
+    policy: '2q',
     seed: 1,
   })
   assert.is(report.interrupted, false)
