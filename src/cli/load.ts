@@ -7,6 +7,7 @@ import { type BlockCache, openCache } from '../index.js'
 import { Board } from '../workers/load-board.js'
 import { HOT_BLOCKS, HOT_SHARE } from '../workers/load-pattern.js'
 import type { LoadFile, Truth } from '../workers/load-truth.js'
+import { holdersText } from '../workers/holders-text.js'
 import { learn, type Verification, verify } from '../workers/load-verify.js'
 import { runLoad } from '../workers/load.js'
 import { catchInterrupts, EXIT_INTERRUPTED } from './interrupt.js'
@@ -67,7 +68,8 @@ export function loadCommand(): Command {
     .addHelpText(
       'after',
       '\nExit codes: 0 all is right, 1 something is wrong, 2 it could not begin, 130 interrupted (the rest is right).\n' +
-        'Ctrl-C ends the load, and what was done is flushed and verified; a second Ctrl-C leaves at once.',
+        'Ctrl-C ends the load, and what was done is flushed and verified; a second Ctrl-C leaves at once.\n' +
+        'SIGUSR2 prints which threads hold and wait for what, on stderr.',
     )
     .action(async (options: LoadSettings) => {
       process.exitCode = await load(options)
@@ -131,8 +133,15 @@ async function drive(
       counts: board.sums(),
     }))
   }
-  const outcome = await runLoad({ handle: cache.handle, truth, plan, board, seconds, onStart }).finally(() =>
-    progress?.[Symbol.dispose](),
+  const showHolders = () => {
+    process.stderr.write(`\n${holdersText(cache.holders()).join('\n')}\n`)
+  }
+  process.on('SIGUSR2', showHolders)
+  const outcome = await runLoad({ handle: cache.handle, truth, plan, board, seconds, onStart }).finally(
+    () => {
+      progress?.[Symbol.dispose]()
+      process.off('SIGUSR2', showHolders)
+    },
   )
   const errors = [...outcome.errors]
   let broken: string[] = []

@@ -52,7 +52,7 @@ export function serveCommand(): Command {
     .option('--host <address>', 'the address of the port', '127.0.0.1')
     .option('--threads <count>', 'threads that serve connections', whole(1, 64), 2)
     .option('--memory <size>', 'memory of the cache', '256MiB')
-    .addOption(new Option('--policy <name>', 'victim choice').choices(['lru2', '2q']).default('lru2'))
+    .addOption(new Option('--policy <name>', 'victim choice').choices(['lru2', '2q']).default('2q'))
     .option('--read-only', 'nothing may be changed', false)
     .option('--connections <count>', 'how many connections at a time', whole(1, 10_000), 64)
     .option('--handshake-timeout <seconds>', 'for choosing an export', number(0, 3600, false), 10)
@@ -65,7 +65,8 @@ export function serveCommand(): Command {
     .addHelpText(
       'after',
       '\nSockets of systemd (LISTEN_FDS) are taken in place of --unix and --port. SIGTERM or Ctrl-C: requests are ' +
-        'finished, everything is flushed; a second one leaves at once.\n' +
+        'finished, everything is flushed; a second one leaves at once. SIGUSR2: the log says which threads hold and wait ' +
+        'for what.\n' +
         'Exit codes: 0 all is on the disks, 1 something could not be written, 2 it could not begin.',
     )
     .action(async (options: ServeOptions) => {

@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { type BlockCache, openCache } from '../index.js'
+import { holdersText } from '../workers/holders-text.js'
 import { entry, openLog } from './log.js'
 import type { EngineSettings, FromEngine, ToEngine } from './messages.js'
 import { Recovery } from './recovery.js'
@@ -66,7 +67,9 @@ async function serve(): Promise<void> {
   // The launcher forwards signals. Those that reach both, such as systemd's, must not count twice.
   for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(name, () => stop(name))
   process.on('message', (message: ToEngine) => {
-    if (message === 'stop') stop('asked to')
+    if (message === 'holders')
+      for (const line of holdersText(cache.holders())) log(entry('info', 'holders', line))
+    else if (message === 'stop') stop('asked to')
     else process.exit(1)
   })
   process.on('disconnect', () => stop('the launcher is gone'))

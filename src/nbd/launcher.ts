@@ -61,7 +61,12 @@ function run(settings: LaunchSettings, listeners: readonly Listener[], log: Log)
     if (engine.connected) engine.send(message)
     if (signals > 1) engine.kill('SIGKILL')
   }
+  const askHolders = () => {
+    const message: ToEngine = 'holders'
+    if (engine.connected) engine.send(message)
+  }
   for (const name of SIGNALS) process.on(name, forward)
+  process.on('SIGUSR2', askHolders)
   return new Promise((resolve, reject) => {
     let refusal: string | undefined
     engine.on('message', (message: FromEngine) => {
@@ -77,6 +82,7 @@ function run(settings: LaunchSettings, listeners: readonly Listener[], log: Log)
     engine.once('error', reject)
     engine.once('exit', (code, signal) => {
       for (const name of SIGNALS) process.off(name, forward)
+      process.off('SIGUSR2', askHolders)
       if (refusal !== undefined) reject(new Error(refusal))
       else resolve(signal === null ? (code ?? EXIT_KILLED) : EXIT_KILLED)
       if (signal !== null && signals < 2)

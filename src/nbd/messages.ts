@@ -73,5 +73,5 @@ export interface ExportSettings {
 }
 
 /** `stop` the first time, `leave` the second. */
-export type ToEngine = 'stop' | 'leave'
+export type ToEngine = 'stop' | 'leave' | 'holders'
 export type FromEngine = { readonly kind: 'ready' } | { readonly kind: 'refused'; readonly message: string }

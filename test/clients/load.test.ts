@@ -278,6 +278,17 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
   })
 }
 
+test('SIGUSR2 shows who holds and who waits, and the load goes on', async () => {
+  using place = workplace()
+  let sent = 0
+  const run = await place.run(['load', '--seconds', '3', '--memory', '8MiB'], (output, kill) => {
+    if (sent === 0 && output.includes('accesses/s')) kill((sent++, 'SIGUSR2'))
+  })
+  assert.is(run.code, 0)
+  assert.is(sent, 1)
+  assert.match(run.stderr, /^(thread \d+.* \(slot \d+\) (has|waits for) |nobody holds)/m)
+})
+
 test('a second SIGINT leaves at once', async () => {
   using place = workplace()
   let sent = 0

@@ -34,6 +34,14 @@ async function until(what: string, isSo: () => boolean): Promise<void> {
   }
 }
 
+test('SIGUSR2: the log says who holds and who waits', async () => {
+  const { folder, args } = place()
+  using _ = folder
+  await using server = await Server.start(args)
+  server.signal('SIGUSR2')
+  assert.match((await server.said('holders')).message, /^(thread \d+|nobody holds)/)
+})
+
 test('what one connection was told is written, every other one reads next: four connections, two threads', async () => {
   const { folder, path, args } = place()
   using _ = folder

@@ -17,6 +17,7 @@ const RUNS: readonly Omit<Run, 'slices'>[] = [
   { body: 'cache.writers', preemptions: 1, deaths: 1, detours: 1 },
   { body: 'cache.frames', preemptions: 1, deaths: 1, detours: 0 },
   { body: 'cache.pending', preemptions: 1, deaths: 1, detours: 0 },
+  { body: 'cache.undoReaper', preemptions: 1, deaths: 1, detours: 0 },
   { body: 'cache.insertChange', preemptions: 0, deaths: 2, detours: 0, variant: 'stores' },
   { body: 'cache.evictAll', preemptions: 0, deaths: 2, detours: 0, variant: 'stores' },
   { body: 'cache.latch', preemptions: 0, deaths: 2, detours: 0, variant: 'stores' },

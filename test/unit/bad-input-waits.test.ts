@@ -117,6 +117,8 @@ refusing('on the owner’s thread a Sync call fails at once; hits work', () =>
     await data.write(new Uint8Array(512).fill(8), 3 * 512)
     refusalNow('ERR_DCACHE_WOULD_BLOCK', () => cache.flushSync())
     data.acquireSync(3, 'read').release()
+    // The flush that was refused has begun a round, which may be at this very block.
+    await cache.flush()
     data.acquireSync(3, 'modify').release()
     data.writeSync(new Uint8Array(4), 3 * 512)
     await cache.flush()

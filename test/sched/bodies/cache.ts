@@ -1,8 +1,8 @@
 // The cache under many hands: hits, misses, evictions and changes of the same few blocks.
 
 import type { MakeBody } from '../body.js'
-import { between, BLOCK, Tiny, type TinyOptions } from './tiny.js'
-import { crew, reapers } from './workers.js'
+import { between, BLOCK, CLIENT_SLOT, Tiny, type TinyOptions } from './tiny.js'
+import { crew, owner, reapers } from './workers.js'
 import type { Client } from '#dist/core/client.js'
 import type { Core } from '#dist/core/core.js'
 import type { Partition } from '#dist/shared/interface.js'
@@ -120,6 +120,40 @@ const body =
     })
   }
 
+/**
+ * Beside one who is dead already: it had a pin on block 0, and block 1 half-changed. The reaper begins at once. Changes
+ * are of block 0.
+ */
+const besideDead =
+  (acts: readonly Act[]): MakeBody =>
+  (engine, memory) => {
+    const tiny = new Tiny(engine, { frames: 2, cached: 2, clients: acts.length + 1 }, memory)
+    const { Slot, SlotState } = engine.layout
+    const stateAt = tiny.arena.slotAt(CLIENT_SLOT + acts.length) + Slot.state
+    if (memory === undefined) {
+      const { data } = tiny.client(CLIENT_SLOT + acts.length)
+      data.acquireSync(0, 'read')
+      tiny.words(data.acquireSync(1, 'modify'))[1] = 1
+      tiny.arena.words[stateAt] = SlotState.DEAD
+    }
+    const roles = tiny.roles(
+      acts.map((act) => (hand, i) => {
+        act(tiny, hand, i)
+      }),
+    )
+    const reaping = reapers(tiny).map((role) =>
+      role.name === 'reaper' ? { ...role, startsOnDeath: false } : role,
+    )
+    return tiny.body([...roles, ...reaping, owner(tiny)], (count, died) => {
+      const changes = acts.reduce((sum, _, i) => sum + tiny.changesOf(i), 0)
+      return [
+        ...(tiny.arena.words[stateAt] === SlotState.FREE ? [] : ['the slot of the dead is not free']),
+        ...between('block 0', count(0), changes, changes + died.length),
+        ...between('block 1', count(1), 0, 0),
+      ]
+    })
+  }
+
 export const bodies: Readonly<Record<string, MakeBody>> = {
   /** Two ask for the same absent block: it is read once. */
   insert: body({ frames: 2 }, [read(0), read(0)], { readsMax: 1 }),
@@ -160,6 +194,10 @@ export const bodies: Readonly<Record<string, MakeBody>> = {
   classes: body({ frames: 2, cached: 1 }, [all(change(0, 'directory'), change(0, 'data'), flush(0))], {
     withEngine: true,
   }),
+  /** Releases beside the reaper that counts the same pins out; changes that wait for a dead reader's; the undoing of a change. */
+  releaseReaper: besideDead([read(0), read(0)]),
+  changeReaper: besideDead([read(0), change(0)]),
+  undoReaper: besideDead([read(1), read(1)]),
   roundPending: body({ frames: 2, cached: 1 }, [all(change(0), flush(0)), tryChange(0)], {
     withEngine: true,
   }),

@@ -38,6 +38,21 @@ export function reapers(tiny: Tiny): Role[] {
   ]
 }
 
+/** The owner's part after deaths, beside the one who reaps. */
+export const owner = (tiny: Tiny): Role => ({
+  name: 'owner',
+  startsOnDeath: true,
+  run: (context) => {
+    const core = tiny.core(OWNER_SLOT)
+    for (;;) {
+      const seen = context.dead.length
+      bury(tiny, context)
+      tiny.engine.bell.ringBell(core)
+      if (!context.serveDeaths(seen)) return
+    }
+  },
+})
+
 /** Flush worker and writer, both mortal; the owner's part after deaths; and who replaces the two. */
 export function crew(tiny: Tiny): Role[] {
   const { Slot, SlotState } = tiny.engine.layout
@@ -57,19 +72,7 @@ export function crew(tiny: Tiny): Role[] {
         runWriter(tiny, context)
       },
     },
-    {
-      name: 'owner',
-      startsOnDeath: true,
-      run: (context) => {
-        const core = tiny.core(OWNER_SLOT)
-        for (;;) {
-          const seen = context.dead.length
-          bury(tiny, context)
-          tiny.engine.bell.ringBell(core)
-          if (!context.serveDeaths(seen)) return
-        }
-      },
-    },
+    owner(tiny),
     {
       name: 'second flusher',
       startsOnDeath: true,
