@@ -5,7 +5,8 @@ import { contention } from './contention/suite.js'
 import type { Suite } from './harness/suite.js'
 import { hit } from './hit/suite.js'
 import { modify } from './modify/suite.js'
+import { nbd } from './nbd/suite.js'
 import { recovery } from './recovery/suite.js'
 import { replay } from './replay/suite.js'
 
-export const SUITES: readonly Suite[] = [hit, contention, modify, recovery, replay]
+export const SUITES: readonly Suite[] = [hit, contention, modify, recovery, replay, nbd]

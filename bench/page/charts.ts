@@ -308,12 +308,44 @@ function replayCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
   })) // prettier-ignore
 }
 
+function nbdCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
+  const section = sectionOf(suite, 'requests')
+  if (section === undefined) return []
+  const points = pointsOf(section.rows, 'perSecond', 1e-3)
+  const fx = (d: Point) => (d['connections'] === 1 ? '1 connection' : `${d['connections']} connections`)
+  return [
+    {
+      title: 'Requests of 4 KiB',
+      note: 'Thousand requests a second over all connections; the line is p10 to p90. dcache in orange.',
+      options: {
+        width: WIDTH,
+        height: 60 + valuesOf(section.rows, 'operation').length * 100,
+        marginLeft: 110,
+        marginRight: 110,
+        x: { grid: true, label: 'thousand requests a second', zero: true },
+        y: { domain: valuesOf(section.rows, 'server'), label: null },
+        fx: { label: null },
+        fy: { label: null },
+        marks: [
+          Plot.frame({ strokeOpacity: 0.15 }),
+          ...dots(Plot, points, 'server', {
+            fx,
+            fy: 'operation',
+            color: (d: Point) => (String(d['server']).startsWith('dcache') ? PALETTE[1]! : PALETTE[0]!),
+          }),
+        ],
+      },
+    },
+  ]
+}
+
 const CHARTS: Readonly<Record<string, (Plot: PlotLibrary, suite: SuiteReport) => Chart[]>> = {
   hit: hitCharts,
   contention: contentionCharts,
   modify: modifyCharts,
   recovery: recoveryCharts,
   replay: replayCharts,
+  nbd: nbdCharts,
 }
 
 export const chartsOf = (Plot: PlotLibrary, suite: SuiteReport): Chart[] =>

@@ -1,0 +1,145 @@
+/**
+ * `nbd`: `dcache serve` beside other servers of network block devices, with fio as their client.
+ */
+import { spawnSync } from 'node:child_process'
+import { makeFolder } from '../harness/folder.js'
+import type { Column, Row } from '../harness/report.js'
+import { ratioOf, spreadOf } from '../harness/spread.js'
+import type { Suite } from '../harness/suite.js'
+import { writeBlocks } from '../hit/workload.js'
+import { DEPTH, type FioResult, runFio } from './fio.js'
+import { DCACHE, NBDKIT, Server, type ServerKind, serverKinds } from './servers.js'
+
+const COLUMNS: readonly Column[] = [
+  { key: 'perSecond', title: 'requests', unit: '/s' },
+  { key: 'toNbdkit', title: "to nbdkit's", unit: 'x' },
+  { key: 'p99', title: '99 % within', unit: 'us' },
+]
+
+const FILE_BLOCKS = 8192
+/** fio needs time to begin; a second of it is short. */
+const SLICES = 40
+const SMOKE_MS = 300
+const SERVER_THREADS = 2
+const OPERATIONS = [
+  ['random reads', 'randread'],
+  ['random writes', 'randwrite'],
+] as const
+
+export const nbd: Suite = {
+  name: 'nbd',
+  about: 'dcache serve beside nbdkit and qemu-nbd: random requests over 1 and 4 connections (needs fio)',
+  async run(settings, say) {
+    const startMs = performance.now()
+    const leftOut: string[] = []
+    const connectionCounts = settings.threads ?? (settings.smoke ? [1] : [1, 4])
+    const kinds = serverKinds(SERVER_THREADS, Math.max(...connectionCounts) + 1).filter(
+      ({ name, program }) => name === DCACHE || isThere(program, leftOut),
+    )
+    const rows = isThere('fio', leftOut)
+      ? await measure(kinds, connectionCounts, {
+          rounds: settings.smoke ? 1 : Math.ceil(settings.rounds / 3),
+          ms: settings.smoke ? SMOKE_MS : settings.sliceMs * SLICES,
+          say,
+        })
+      : []
+    return {
+      name: 'nbd',
+      title: 'A block device',
+      about: 'Files served as network block devices.',
+      sections:
+        rows.length === 0
+          ? []
+          : [
+              {
+                name: 'requests',
+                title: 'Requests of 4 KiB',
+                about:
+                  `fio's nbd engine, ${DEPTH} requests at a time on each connection, a Unix socket, a file of 64 MiB that is in ` +
+                  `memory everywhere: in dcache's, or in the page cache. dcache serves with ${SERVER_THREADS} threads. The client takes as ` +
+                  'much of the machine as the server.',
+                columns: COLUMNS,
+                rows,
+              },
+            ],
+      leftOut,
+      seconds: (performance.now() - startMs) / 1000,
+    }
+  },
+}
+
+interface Measure {
+  readonly rounds: number
+  readonly ms: number
+  readonly say: (text: string) => void
+}
+
+async function measure(
+  kinds: readonly ServerKind[],
+  connectionCounts: readonly number[],
+  { rounds, ms, say }: Measure,
+): Promise<Row[]> {
+  using folder = makeFolder()
+  const servers = new Map<string, Server>()
+  try {
+    for (const [i, kind] of kinds.entries()) {
+      say(`nbd: ${kind.name}, preparing`)
+      const place = { file: folder.path(`disk-${i}`), socket: folder.path(`socket-${i}`) }
+      writeBlocks(place.file, FILE_BLOCKS)
+      servers.set(kind.name, await Server.start(kind, place))
+    }
+    return await compare(servers, connectionCounts, folder.path('.'), { rounds, ms, say })
+  } finally {
+    await Promise.all([...servers.values()].map((server) => server[Symbol.asyncDispose]()))
+  }
+}
+
+async function compare(
+  servers: ReadonlyMap<string, Server>,
+  connectionCounts: readonly number[],
+  folder: string,
+  { rounds, ms, say }: Measure,
+): Promise<Row[]> {
+  const bytes = FILE_BLOCKS * 8192
+  const ask = (
+    uri: string,
+    operation: 'randread' | 'randwrite' | 'read',
+    connections: number,
+    time?: number,
+  ) => runFio({ uri, operation, connections, bytes, ms: time, folder })
+  for (const { uri } of servers.values()) {
+    await ask(uri, 'read', 1)
+    await ask(uri, 'randread', 1, ms)
+  }
+  const rows: Row[] = []
+  for (const [title, operation] of OPERATIONS) {
+    for (const connections of connectionCounts) {
+      say(`nbd: ${title}, ${connections} connection(s)`)
+      const results = new Map<string, FioResult[]>([...servers.keys()].map((name) => [name, []]))
+      for (let round = 0; round < rounds; round++) {
+        const order = [...servers]
+        for (const [name, { uri }] of round % 2 === 0 ? order : order.reverse())
+          results.get(name)!.push(await ask(uri, operation, connections, ms))
+      }
+      const rates = (name: string) => results.get(name)!.map(({ perSecond }) => perSecond)
+      for (const name of servers.keys()) {
+        rows.push({
+          parameters: { operation: title, connections, server: name },
+          figures: {
+            perSecond: spreadOf(rates(name)),
+            toNbdkit: servers.has(NBDKIT) ? ratioOf(rates(name), rates(NBDKIT)) : null,
+            p99: spreadOf(results.get(name)!.map(({ p99Us }) => p99Us)),
+          },
+        })
+      }
+    }
+  }
+  return rows
+}
+
+/** Whether a program can be called; if not, `leftOut` gets a line. */
+function isThere(program: string, leftOut: string[]): boolean {
+  if (spawnSync(program, ['--version']).error === undefined) return true
+  leftOut.push(`${program} is not installed here`)
+  return false
+}
