@@ -1,91 +1,23 @@
 /**
  * The plots of each suite, made from its rows. A suite without one has its tables only.
  */
-import type * as Plots from '@observablehq/plot'
-import type { ChannelValue, Markish, PlotOptions } from '@observablehq/plot'
 import { FLOOR_AGAIN } from '../hit/crews.js'
-import { isSpread, type Row, type Section, type SuiteReport, valueOf } from '../harness/report.js'
-
-/** Of @observablehq/plot: it is loaded when a page is wanted. */
-export type PlotLibrary = typeof Plots
-
-export interface Chart {
-  readonly title: string
-  readonly note: string
-  readonly options: PlotOptions
-}
-
-/** A row with one figure of it, as marks want it. */
-interface Point {
-  readonly [key: string]: string | number | undefined
-  readonly value: number | undefined
-  readonly low: number | undefined
-  readonly high: number | undefined
-}
-
-const WIDTH = 960
-const PALETTE = ['#0b7285', '#e8590c', '#7048e8', '#2b8a3e', '#c2255c', '#868e96', '#f08c00', '#1971c2', '#5c940d', '#862e9c'] // prettier-ignore
-
-function pointsOf(rows: readonly Row[], key: string, scale = 1): Point[] {
-  return rows.flatMap(({ parameters, figures }) => {
-    const figure = figures[key]
-    const value = valueOf(figure)
-    if (value === undefined) return []
-    const [low, high] =
-      figure !== undefined && isSpread(figure) ? [figure.p10, figure.p90] : [undefined, undefined]
-    const scaled = (number: number | undefined) => (number === undefined ? undefined : number * scale)
-    return [{ ...parameters, value: value * scale, low: scaled(low), high: scaled(high) }]
-  })
-}
-
-const sectionOf = (suite: SuiteReport, name: string): Section | undefined =>
-  suite.sections.find((section) => section.name === name && section.rows.length > 0)
-
-const valuesOf = (rows: readonly Row[], parameter: string): (string | number)[] => [
-  ...new Set(rows.map(({ parameters }) => parameters[parameter]!)),
-]
-
-const blocksText = (blocks: number) => `${blocks.toLocaleString('en-US')} blocks`
-const threadsText = (threads: number) => (threads === 1 ? '1 thread' : `${threads} threads`)
-const nsText = (ns: number) => (ns >= 1e6 ? `${ns / 1e6} ms` : ns >= 1e3 ? `${ns / 1e3} µs` : `${ns} ns`)
-
-/** A dot for each thing at its median, a line from p10 to p90 behind it. */
-function dots(
-  Plot: PlotLibrary,
-  points: Point[],
-  y: string,
-  { color, ...facet }: { color: string | ((d: Point) => string); fx?: ChannelValue; fy?: ChannelValue },
-): Markish[] {
-  const ranges = points.filter(({ low }) => low !== undefined)
-  return [
-    Plot.ruleY(ranges, {
-      x1: 'low',
-      x2: 'high',
-      y,
-      stroke: color,
-      strokeWidth: 5,
-      strokeOpacity: 0.3,
-      ...facet,
-    }),
-    Plot.dot(points, { x: 'value', y, r: 4.5, fill: color, ...facet }),
-  ]
-}
-
-/** A line for each thing over the number of threads, with its values' range behind it. */
-function lines(
-  Plot: PlotLibrary,
-  points: Point[],
-  x: string,
-  z: string,
-  more: Record<string, unknown>,
-): Markish[] {
-  const ranges = points.filter(({ low }) => low !== undefined)
-  return [
-    Plot.ruleX(ranges, { x, y1: 'low', y2: 'high', stroke: z, strokeWidth: 4, strokeOpacity: 0.25, ...more }),
-    Plot.line(points, { x, y: 'value', stroke: z, strokeWidth: 2, ...more }),
-    Plot.dot(points, { x, y: 'value', fill: z, r: 3.5, ...more }),
-  ]
-}
+import { type SuiteReport, valueOf } from '../harness/report.js'
+import {
+  blocksText,
+  type Chart,
+  dots,
+  lines,
+  nsText,
+  PALETTE,
+  type PlotLibrary,
+  type Point,
+  pointsOf,
+  sectionOf,
+  threadsText,
+  valuesOf,
+  WIDTH,
+} from './plots.js'
 
 function hitCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
   const cost = sectionOf(suite, 'cost')

@@ -5,7 +5,8 @@
 import type { BenchReport, Section, SuiteReport } from '../harness/report.js'
 import { figureText, headText } from '../output/format.js'
 import { setupLines } from '../output/tables.js'
-import { type Chart, chartsOf, type PlotLibrary } from './charts.js'
+import { chartsOf } from './charts.js'
+import type { Chart, PlotLibrary } from './plots.js'
 import { STYLE } from './style.js'
 
 /** What a page is made with: development dependencies, like the peers. */

@@ -17,6 +17,7 @@ import { discardChange, releaseChanged, releaseUnchanged } from './release.js'
 export const HOW = { read: 0, modify: 1, overwrite: 2 } as const satisfies Record<Mode, number>
 export const SYNC = 4
 const MODE = 3
+const CLASS_SHIFT = 3
 
 /** Comparisons, not a look into HOW: a look by a name that varies is slow. */
 export const howOf = (mode: Mode): number =>
@@ -28,9 +29,8 @@ export class Guard implements BlockGuard {
   /** -1 when it was given back. */
   #frame: FrameIndex
   readonly #entry: number
-  readonly #how: number
-  /** 1 + place of the class in writeOrder; 0 not marked. */
-  #writeClass: number
+  /** HOW and SYNC; above them 1 + place of the class in writeOrder, 0 not marked. */
+  #how: number
 
   constructor(partition: PartitionClient, block: number, frame: FrameIndex, entry: number, how: number) {
     this.partition = partition
@@ -38,7 +38,6 @@ export class Guard implements BlockGuard {
     this.#frame = frame
     this.#entry = entry
     this.#how = how
-    this.#writeClass = 0
   }
 
   get data(): Uint8Array {
@@ -66,7 +65,7 @@ export class Guard implements BlockGuard {
         `block ${block} of '${partition.name}' was acquired to read: markDirty needs modify or overwrite`,
       )
     }
-    this.#writeClass = classNumber(partition.core, writeClass)
+    this.#how = (this.#how & (MODE | SYNC)) | (classNumber(partition.core, writeClass) << CLASS_SHIFT)
   }
 
   discard(): void {
@@ -89,18 +88,29 @@ export class Guard implements BlockGuard {
       core.slot.giveEntry(this.#entry)
       return
     }
-    const { view } = this.partition
-    if (core.isTraced) core.tracer.record(TRACE['block.release'], view.index, this.block, this.#writeClass)
-    if ((this.#how & MODE) === HOW.read) unpinFrame(core, frame, this.#entry)
-    else if (this.#writeClass === 0) releaseUnchanged(core, view.group, frame, maySleep(core, this.#how))
-    else releaseChanged(core, view.group, frame, this.#writeClass, maySleep(core, this.#how))
-    core.slot.giveEntry(this.#entry)
+    giveBack(this.partition, this.block, frame, this.#entry, this.#how)
   }
 
   /** For `using`: releases, unless that was done already. */
   [Symbol.dispose](): void {
     if (this.#frame >= 0) this.release()
   }
+}
+
+/** A release that is no plain one of a pin. */
+function giveBack(
+  { core, view }: PartitionClient,
+  block: number,
+  frame: FrameIndex,
+  entry: number,
+  how: number,
+): void {
+  const writeClass = how >>> CLASS_SHIFT
+  if (core.isTraced) core.tracer.record(TRACE['block.release'], view.index, block, writeClass)
+  if ((how & MODE) === HOW.read) unpinFrame(core, frame, entry)
+  else if (writeClass === 0) releaseUnchanged(core, view.group, frame, maySleep(core, how))
+  else releaseChanged(core, view.group, frame, writeClass, maySleep(core, how))
+  core.slot.giveEntry(entry)
 }
 
 const maySleep = (core: Core, how: number): boolean => (how & SYNC) !== 0 && core.mayBlock

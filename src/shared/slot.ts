@@ -68,15 +68,18 @@ export class ThreadSlot {
 
   /** A free journal entry. @throws ERR_DCACHE_GUARDS */
   takeEntry(): number {
-    if (this.#free === 0) {
-      this.assertAttached()
-      throw new CacheError(
-        'ERR_DCACHE_GUARDS',
-        `this thread holds ${GUARDS_MAX} guards, the most it may; release some`,
-      )
-    }
+    if (this.#free === 0) throw this.#noEntry()
     this.#words[this.at + Slot.guards] = GUARDS_MAX - --this.#free
     return this.#freeEntries[this.#free]!
+  }
+
+  #noEntry(): CacheError {
+    return this.#isClosed
+      ? new CacheError('ERR_DCACHE_CLOSED', 'this thread is detached from the cache')
+      : new CacheError(
+          'ERR_DCACHE_GUARDS',
+          `this thread holds ${GUARDS_MAX} guards, the most it may; release some`,
+        )
   }
 
   /** @requires that the entry is FREE */
@@ -91,7 +94,7 @@ export class ThreadSlot {
 
   /** @throws ERR_DCACHE_CLOSED */
   assertAttached(): void {
-    if (this.#isClosed) throw new CacheError('ERR_DCACHE_CLOSED', 'this thread is detached from the cache')
+    if (this.#isClosed) throw this.#noEntry()
   }
 
   /** No more guards for this thread: it is detached. @requires no guards */
