@@ -14,22 +14,46 @@
  * At every wait nothing is held but latches of this very block; where a wait could need what a round frees, not even
  * that.
  */
-import { store } from '#atomics'
-import { CacheError } from '../shared/errors.js'
-import { downgrade } from '../shared/latch.js'
 import { Frame } from '../shared/layout.js'
-import { clockMs, COUNTER, JOURNAL } from '../shared/slot.js'
+import { clockMs, COUNTER } from '../shared/slot.js'
 import { ABSENT, CLASS_MASK } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/struct.js'
-import { TRACE } from '../shared/trace.js'
 import type { Slow } from '../shared/wait.js'
-import { type Core, enter, leave } from './core.js'
+import { type Core, enter, leave, type PartitionView } from './core.js'
 import { find, findSurely, isNamed } from './directory.js'
-import { insertFrame, makeAbsent, takeFrame } from './frames.js'
+import { insertFrame, takeFrame } from './frames.js'
 import { isFull, pinNamed } from './hit.js'
 import { beginChange } from './images.js'
+import { countMisses, keepPin, load, loadSync, takeAbsent } from './load.js'
 import type { Request } from './request.js'
 import { holdsPin, type ImageWait, takeImage, waitedForLimit, waitForLatch, waitForImage } from './stall.js'
+
+/**
+ * A miss to read that meets nobody, without a generator: the block's frame, loaded and pinned; -1 where something has to
+ * be waited for, or the block is not simply absent.
+ * @requires a thread that may block
+ * @throws ERR_DCACHE_READ_FAILED, ERR_DCACHE_CLOSED
+ */
+export function missSync(
+  core: Core,
+  partition: PartitionView,
+  block: number,
+  { place, low, entry }: { readonly place: number; readonly low: number; readonly entry: number },
+): FrameIndex {
+  const startMs = performance.now()
+  const frame = takeAbsent(core, place, low)
+  if (frame < 0) return -1
+  core.words[core.arena.frameAt(frame) + Frame.since] = clockMs(startMs)
+  try {
+    loadSync(core, partition, block, [frame])
+  } catch (error) {
+    leave(core, frame)
+    throw error
+  }
+  keepPin(core, frame, entry)
+  countMisses(core, 1, startMs)
+  return frame
+}
 
 /**
  * The block's frame: pinned for `read`, else latched and CHANGING.
@@ -101,13 +125,10 @@ function* prepareLatched(core: Core, request: Request, frame: FrameIndex): Slow<
   try {
     if ((words[at + Frame.state]! & ABSENT) !== 0) {
       if (request.mode === 'overwrite') zero(core, frame, request.partition.blockSize)
-      else yield* readBlock(core, request, frame)
+      else yield* load(core, request.partition, request.block, [frame])
     }
     if (request.mode === 'read') {
-      words[request.entry] = (frame << 2) | JOURNAL.TAKING
-      downgrade(words, at + Frame.latch)
-      words[request.entry] = (frame << 2) | JOURNAL.HELD
-      core.freed.signal()
+      keepPin(core, frame, request.entry)
       return undefined
     }
     const isClean = (words[at + Frame.state]! & CLASS_MASK) === 0
@@ -127,47 +148,12 @@ function* prepareLatched(core: Core, request: Request, frame: FrameIndex): Slow<
   }
 }
 
-/** Reads an absent block. After a failure the frame keeps the name only, and the next who asks tries again. */
-function* readBlock(core: Core, request: Request, frame: FrameIndex): Slow<void> {
-  const { slot, words, arena } = core
-  const { partition, block } = request
-  const target = core.view(partition, frame)
-  const position = block * partition.blockSize
-  slot.enterIo()
-  try {
-    core.assertOpen()
-    yield {
-      kind: 'io',
-      what: `block ${block} of '${partition.name}' to be read`,
-      sync: () => {
-        partition.device.readSync(target, position)
-      },
-      async: () => partition.device.read(target, position),
-    }
-  } catch (cause) {
-    makeAbsent(core, frame)
-    if (cause instanceof CacheError) throw cause
-    throw new CacheError(
-      'ERR_DCACHE_READ_FAILED',
-      `block ${block} of '${partition.name}' could not be read: ${(cause as Error).message}`,
-      { cause },
-    )
-  } finally {
-    slot.leaveIo()
-  }
-  slot.count(COUNTER.diskReads)
-  slot.count(COUNTER.diskReadBytes, partition.blockSize)
-  if (core.tracer.on) core.tracer.record(TRACE['block.load'], partition.index, block, frame)
-  store(words, arena.frameAt(frame) + Frame.state, 0)
-}
-
 function countLookup(core: Core, frame: FrameIndex, missedAtMs: number): void {
   if (missedAtMs < 0) {
     core.slot.count(COUNTER.hits)
     core.policy.note(frame)
   } else {
-    core.slot.count(COUNTER.misses)
-    core.slot.count(COUNTER.lookupTimeMs, performance.now() - missedAtMs)
+    countMisses(core, 1, missedAtMs)
   }
 }
 

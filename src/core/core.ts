@@ -38,6 +38,8 @@ export interface CoreOptions {
   readonly devices: readonly Device[]
   /** Whether this thread may sleep in Atomics.wait and call the system synchronously. */
   readonly mayBlock: boolean
+  /** The largest window that is read ahead of a sequence; default 0, none. */
+  readonly readAheadBytes?: number
 }
 
 export class Core {
@@ -50,6 +52,7 @@ export class Core {
   readonly isTraced: boolean
   readonly slot: ThreadSlot
   readonly mayBlock: boolean
+  readonly readAheadBytes: number
   readonly writeOrder: readonly string[]
   readonly partitions: readonly PartitionView[]
   readonly policyMutex: Mutex
@@ -79,6 +82,7 @@ export class Core {
     this.heads = geometry.heads
     this.slot = slot
     this.mayBlock = options.mayBlock
+    this.readAheadBytes = options.readAheadBytes ?? 0
     this.writeOrder = options.writeOrder
     this.partitions = options.names.map((name, index) => {
       const at = arena.partitionAt(index)

@@ -3,9 +3,9 @@
  * multiples of its block size. A call either does all it was asked, or throws the system's error.
  */
 export interface Device {
-  /** @throws the system's error; a short read is one */
-  readSync(target: Uint8Array, position: number): void
-  read(target: Uint8Array, position: number): Promise<void>
+  /** Fills the targets one behind the other. @throws the system's error; a short read is one, and any part may be filled */
+  readSync(targets: readonly Uint8Array[], position: number): void
+  read(targets: readonly Uint8Array[], position: number): Promise<void>
   /**
    * Writes the sources one behind the other, from the thread of the partition's writer only. A short write is continued,
    * or throws; then any part may be written.

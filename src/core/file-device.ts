@@ -2,11 +2,12 @@
  * A partition in a file or on a block device, through the owner's descriptor. A call of the system may do less than
  * asked: every one is continued until all is done, or nothing more comes.
  */
-import { fsyncSync, read, readSync, writeSync, writevSync } from 'node:fs'
+import { fsyncSync, read, readSync, readv, readvSync, writeSync, writevSync } from 'node:fs'
 import { promisify } from 'node:util'
 import type { Device } from './device.js'
 
 const readAsync = promisify(read)
+const readvAsync = promisify(readv)
 
 export class FileDevice implements Device {
   readonly #fd: number
@@ -18,25 +19,29 @@ export class FileDevice implements Device {
     this.#offset = offset
   }
 
-  readSync(target: Uint8Array, position: number): void {
-    for (let done = 0; done < target.length;) {
-      const count = readSync(this.#fd, target, done, target.length - done, this.#offset + position + done)
-      if (count === 0) throw endOfFile(position + done)
-      done += count
+  readSync(targets: readonly Uint8Array[], position: number): void {
+    let at = this.#offset + position
+    for (let left = targets; left.length > 0;) {
+      const [first] = left
+      const count =
+        left.length === 1 ? readSync(this.#fd, first!, 0, first!.length, at) : readvSync(this.#fd, left, at)
+      if (count === 0) throw endOfFile(at - this.#offset)
+      at += count
+      left = rest(left, count)
     }
   }
 
-  async read(target: Uint8Array, position: number): Promise<void> {
-    for (let done = 0; done < target.length;) {
-      const { bytesRead } = await readAsync(
-        this.#fd,
-        target,
-        done,
-        target.length - done,
-        this.#offset + position + done,
-      )
-      if (bytesRead === 0) throw endOfFile(position + done)
-      done += bytesRead
+  async read(targets: readonly Uint8Array[], position: number): Promise<void> {
+    let at = this.#offset + position
+    for (let left = targets; left.length > 0;) {
+      const [first] = left
+      const { bytesRead } =
+        left.length === 1
+          ? await readAsync(this.#fd, first!, 0, first!.length, at)
+          : await readvAsync(this.#fd, left, at)
+      if (bytesRead === 0) throw endOfFile(at - this.#offset)
+      at += bytesRead
+      left = rest(left, bytesRead)
     }
   }
 
@@ -62,8 +67,11 @@ export class FileDevice implements Device {
   }
 }
 
+const NOTHING: readonly Uint8Array[] = []
+
 /** What is left of buffers of which so many bytes are done. */
 function rest(buffers: readonly Uint8Array[], done: number): readonly Uint8Array[] {
+  if (buffers.length === 1 && done === buffers[0]!.length) return NOTHING
   let i = 0
   while (i < buffers.length && done >= buffers[i]!.length) done -= buffers[i++]!.length
   return done === 0 ? buffers.slice(i) : [buffers[i]!.subarray(done), ...buffers.slice(i + 1)]

@@ -50,7 +50,8 @@ export function* takeFrame(core: Core, place: number, low: number, deadline: Dea
     for (;;) {
       const epoch = isWaiting ? freed.enter() : 0
       if (!policyMutex.tryLock(slot.index)) yield* waitForMutex(core, policyMutex, deadline)
-      const frame = chooseFrame(core, place, low)
+      let frame = chooseFrame(core, place, low)
+      if (frame < 0 && readmitStray(core)) frame = chooseFrame(core, place, low)
       policyMutex.unlock()
       if (frame >= 0) {
         if (core.words[core.arena.frameAt(frame) + Frame.place] !== 0) yield* evict(core, frame, deadline)
@@ -78,13 +79,32 @@ export function* takeFrame(core: Core, place: number, low: number, deadline: Dea
   }
 }
 
+/**
+ * A frame as from `takeFrame`, or -1 where anything would have to be waited or searched for. `isAhead`: nobody has asked for
+ * the block yet.
+ * @takes policy mutex, a stripe
+ */
+export function takeFrameNow(core: Core, place: number, low: number, isAhead: boolean): FrameIndex {
+  const { policyMutex, slot } = core
+  if (!policyMutex.tryLock(slot.index)) return -1
+  const frame = chooseFrame(core, place, low, isAhead)
+  policyMutex.unlock()
+  if (frame < 0 || core.words[core.arena.frameAt(frame) + Frame.place] === 0) return frame
+  const stripe = stripeOf(core, headOf(core, frame))
+  if (!stripe.tryLock(slot.index)) {
+    leave(core, frame) // as it is, a victim like any other
+    return -1
+  }
+  unname(core, frame, stripe)
+  return frame
+}
+
 /** A latched frame in the policy under its next name, -1 if there is none now. @requires policy mutex */
-function chooseFrame(core: Core, place: number, low: number): FrameIndex {
+function chooseFrame(core: Core, place: number, low: number, isAhead = false): FrameIndex {
   core.policy.drain()
   let frame = popFree(core)
   if (frame < 0) frame = popVictim(core)
-  if (frame < 0 && readmitStray(core)) frame = popVictim(core)
-  if (frame >= 0) core.policy.insert(frame, place, low)
+  if (frame >= 0) core.policy.insert(frame, place, low, isAhead)
   return frame
 }
 
@@ -103,10 +123,42 @@ export function* insertFrame(
   const head = hashOf(core.arena.geometry.heads, place, low)
   const stripe = stripeOf(core, head)
   yield* lockLatched(core, stripe, frame, deadline)
-  const isFirst = findUnderStripe(core, head, place, low) < 0
-  if (isFirst) chain(core, frame, head, place, low)
+  const isFirst = chainFirst(core, frame, head, place, low)
   stripe.unlock()
   if (!isFirst) yield* giveBack(core, frame, deadline)
+  return isFirst
+}
+
+/**
+ * The same at once. Where it can't be, or another thread was first, the frame is let go: free, or without a name, a victim
+ * like any other.
+ * @requires the frame's latch
+ * @takes a stripe, policy mutex
+ */
+export function insertFrameNow(core: Core, frame: FrameIndex, place: number, low: number): boolean {
+  const { slot, policyMutex } = core
+  const head = hashOf(core.arena.geometry.heads, place, low)
+  const stripe = stripeOf(core, head)
+  if (!stripe.tryLock(slot.index)) {
+    leave(core, frame)
+    return false
+  }
+  const isFirst = chainFirst(core, frame, head, place, low)
+  stripe.unlock()
+  if (isFirst) return true
+  if (policyMutex.tryLock(slot.index)) {
+    core.policy.remove(frame)
+    pushFree(core, frame)
+    policyMutex.unlock()
+  }
+  leave(core, frame)
+  return false
+}
+
+/** Hangs the frame in, unless another has the name. @requires the stripe of `head`; the frame's latch */
+function chainFirst(core: Core, frame: FrameIndex, head: number, place: number, low: number): boolean {
+  const isFirst = findUnderStripe(core, head, place, low) < 0
+  if (isFirst) chain(core, frame, head, place, low)
   return isFirst
 }
 
@@ -187,7 +239,8 @@ function popVictim(core: Core): FrameIndex {
   let frame = policy.victim()
   while (frame >= 0 && !latchVictim(core, frame, held)) frame = policy.victim()
   for (const other of held) policy.renew(other)
-  if (frame >= 0 && core.words[core.arena.frameAt(frame) + Frame.place] !== 0) policy.evicted(frame)
+  if (frame >= 0 && core.words[core.arena.frameAt(frame) + Frame.place] !== 0 && policy.evicted(frame))
+    core.slot.count(COUNTER.prefetchUnused)
   return frame
 }
 
@@ -222,10 +275,15 @@ export function readmitStray(core: Core): boolean {
 
 /** Takes the victim's old block out of the directory. @requires the frame's latch @takes a stripe */
 function* evict(core: Core, frame: FrameIndex, deadline: Deadline): Slow<void> {
-  const { words, slot } = core
-  const at = core.arena.frameAt(frame)
   const stripe = stripeOf(core, headOf(core, frame))
   yield* lockLatched(core, stripe, frame, deadline)
+  unname(core, frame, stripe)
+}
+
+/** @requires the frame's latch; its stripe, which is given up */
+function unname(core: Core, frame: FrameIndex, stripe: Mutex): void {
+  const { words, slot } = core
+  const at = core.arena.frameAt(frame)
   if (core.tracer.on)
     core.tracer.record(TRACE['block.evict'], partitionOf(words, at), blockOf(words, at), frame)
   // First: a frame without a name must never seem to have its next block's contents.

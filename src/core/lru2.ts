@@ -48,12 +48,14 @@ export class Lru2 implements Policy {
     }
   }
 
-  insert(frame: FrameIndex): void {
+  insert(frame: FrameIndex, _place: number, _low: number, isAhead = false): void {
     const at = this.#at(frame)
     const now = this.#words[Header.policyClock]!
     const former = this.#words[at + Frame.used2]!
     this.#words[at + Frame.used] = former + ((now - former) >>> 1)
     this.#use(frame)
+    // Ahead: its first use finds it as it would find a block that enters.
+    if (isAhead) this.#words[at + Frame.used] = this.#words[at + Frame.used2]!
     this.readmit(frame)
   }
 
@@ -70,8 +72,9 @@ export class Lru2 implements Policy {
     this.readmit(frame)
   }
 
-  evicted(): void {
+  evicted(): boolean {
     // Its second-to-last use stays in the frame: the next block enters half-way from there.
+    return false
   }
 
   readmit(frame: FrameIndex): void {

@@ -10,15 +10,21 @@ import { lowOf, placeOf } from '../shared/name.js'
 import { COUNTER } from '../shared/slot.js'
 import type { FrameIndex } from '../shared/struct.js'
 import { TRACE } from '../shared/trace.js'
-import { Deadline, runAsync, runSync, type Slow } from '../shared/wait.js'
-import { acquireSlow } from './cache.js'
+import type { Deadline } from '../shared/wait.js'
+import { runAsync, runSync, type Slow } from '../shared/wait.js'
+import { acquireSlow, missSync } from './cache.js'
+import { assertTimeout, deadlineOf, rangeOf, throwIfAborted } from './call-options.js'
 import { latchHit, pinHit } from './hit.js'
 import type { Core, PartitionView } from './core.js'
+import { find } from './directory.js'
 import { forget } from './forget.js'
 import { copyHit } from './copy.js'
 import { classNumber, Guard, HOW, howOf, SYNC } from './guard.js'
 import type { Range } from './images.js'
+import { giveHint } from './hints.js'
+import { RangeRead } from './range-read.js'
 import { assertBlock, assertBlocks, assertBytes, pieces } from './ranges.js'
+import { ReadAhead, windowMax } from './read-ahead.js'
 
 const MODES: readonly string[] = Object.keys(HOW)
 
@@ -33,6 +39,7 @@ export class PartitionClient implements Partition {
   readonly #whole: Range
   /** Of the names of blocks below 2^32. */
   readonly #place: number
+  readonly #ahead: ReadAhead
 
   constructor(core: Core, view: PartitionView) {
     this.core = core
@@ -43,11 +50,20 @@ export class PartitionClient implements Partition {
     this.readOnly = view.readOnly
     this.#whole = { start: 0, length: view.blockSize }
     this.#place = placeOf(view.index, 0)
+    const { blocks } = core.arena.geometry
+    this.#ahead = new ReadAhead(
+      view.blocks,
+      windowMax(blocks, core.readAheadBytes, view.blockSize),
+      (block, count) => {
+        giveHint(core, view, block, count)
+      },
+    )
   }
 
   acquireSync(block: number, mode: Mode, options?: AcquireOptions): Guard {
     return (
       this.#hit(block, mode, options, SYNC) ??
+      this.#miss(block, mode) ??
       runSync(this.#slow(block, mode, options, SYNC), this.core.mayBlock)
     )
   }
@@ -66,13 +82,26 @@ export class PartitionClient implements Partition {
 
   readSync(target: Uint8Array, position: number, wait?: WaitOptions): void {
     if (this.#copyOne(target, position, wait)) return
-    runSync(this.#read(target, position, wait, SYNC), this.core.mayBlock)
+    const range = new RangeRead(this.core, this.view, this.#ahead, target, position)
+    const { mayBlock } = this.core
+    if (mayBlock && range.runNow()) return
+    const deadline = deadlineOf(wait)
+    // Where the thread may not block the call fails at an absent block: not more than one is driven out for that.
+    runSync(
+      range.run(mayBlock, (block) => this.#one(block, deadline, SYNC)),
+      mayBlock,
+    )
   }
 
   async read(target: Uint8Array, position: number, wait?: WaitOptions): Promise<void> {
     throwIfAborted(wait)
     if (this.#copyOne(target, position, wait)) return
-    await runAsync(this.#read(target, position, wait, 0), wait?.signal)
+    const range = new RangeRead(this.core, this.view, this.#ahead, target, position)
+    const deadline = deadlineOf(wait)
+    await runAsync(
+      range.run(true, (block) => this.#one(block, deadline, 0)),
+      wait?.signal,
+    )
   }
 
   writeSync(source: Uint8Array, position: number, writeClass?: string, wait?: WaitOptions): void {
@@ -84,9 +113,11 @@ export class PartitionClient implements Partition {
     await runAsync(this.#write(source, position, writeClass, wait, 0), wait?.signal)
   }
 
-  /** A hint, which this version checks and does not follow. */
   prefetch(block: number, count: number): void {
     assertBlocks(this.view, block, count)
+    this.core.assertOpen()
+    this.core.slot.assertAttached()
+    giveHint(this.core, this.view, block, count)
   }
 
   forget(block: number, count: number): void {
@@ -116,7 +147,7 @@ export class PartitionClient implements Partition {
       core.slot.giveEntry(entry)
       return undefined
     }
-    this.#countHit(frame)
+    this.#countHit(block, frame)
     return this.#guard(block, HOW.read | sync, frame, entry)
   }
 
@@ -129,14 +160,14 @@ export class PartitionClient implements Partition {
     const { core, view } = this
     assertBlock(view, block)
     this.#assertChange(mode)
-    const range = options === undefined ? this.#whole : this.#rangeOf(mode, options)
+    const range = options !== undefined && mode === 'modify' ? rangeOf(this.blockSize, options) : this.#whole
     const entry = core.slot.takeEntry()
     const frame = latchHit(core, view.group, this.#placeOf(block), block | 0, range)
     if (frame < 0) {
       core.slot.giveEntry(entry)
       return undefined
     }
-    this.#countHit(frame)
+    this.#countHit(block, frame)
     return this.#changeGuard(block, howOf(mode) | sync, frame, entry)
   }
 
@@ -144,11 +175,32 @@ export class PartitionClient implements Partition {
     return block < 2 ** 32 ? this.#place : placeOf(this.view.index, block)
   }
 
-  #countHit(frame: FrameIndex): void {
+  #countHit(block: number, frame: FrameIndex): void {
     const { slot, policy } = this.core
     slot.count(COUNTER.hits)
     policy.note(frame)
     if (policy.notesDue) this.#drain()
+    if (block === this.#ahead.marker) this.#ahead.reached()
+  }
+
+  /** The guard of an absent block to read, if nobody else has to be waited for. */
+  #miss(block: number, mode: Mode): Guard | undefined {
+    const { core } = this
+    if (mode !== 'read' || !core.mayBlock) return undefined
+    core.assertOpen()
+    const entry = core.slot.takeEntry()
+    const place = placeOf(this.view.index, block)
+    let frame: FrameIndex
+    try {
+      this.#missed(block, place)
+      frame = missSync(core, this.view, block, { place, low: lowOf(block), entry })
+    } catch (error) {
+      core.slot.giveEntry(entry)
+      throw error
+    }
+    if (frame >= 0) return this.#guard(block, HOW.read | SYNC, frame, entry)
+    core.slot.giveEntry(entry)
+    return undefined
   }
 
   *#slow(
@@ -160,14 +212,16 @@ export class PartitionClient implements Partition {
   ): Slow<Guard> {
     const { core } = this
     core.assertOpen()
-    const range = options === undefined ? this.#whole : this.#rangeOf(mode, options)
+    const range = options !== undefined && mode === 'modify' ? rangeOf(this.blockSize, options) : this.#whole
+    const place = placeOf(this.view.index, block)
+    if (mode !== 'overwrite') this.#missed(block, place)
     const entry = core.slot.takeEntry()
     let frame: FrameIndex
     try {
       frame = yield* acquireSlow(core, {
         partition: this.view,
         block,
-        place: placeOf(this.view.index, block),
+        place,
         low: lowOf(block),
         mode,
         range,
@@ -222,25 +276,16 @@ export class PartitionClient implements Partition {
     )
       return false
     if (core.policy.notesDue) this.#drain()
+    if (block === this.#ahead.marker) this.#ahead.reached()
     return true
   }
 
-  *#read(target: Uint8Array, position: number, wait: WaitOptions | undefined, sync: number): Slow<void> {
-    assertBytes(this.view, target, position)
-    const deadline = deadlineOf(wait)
-    for (const piece of pieces(this.blockSize, position, target.length)) {
-      const { block, start, length, at } = piece
-      if (copyHit(this.core, placeOf(this.view.index, block), lowOf(block), piece, target)) continue
-      const guard =
-        this.#hit(block, 'read', undefined, sync) ??
-        (yield* this.#slow(block, 'read', undefined, sync, deadline))
-      try {
-        const from = guard.offset + start
-        target.set(guard.bytes.subarray(from, from + length), at)
-      } finally {
-        guard.release()
-      }
-    }
+  /** A block of a range by a guard. */
+  *#one(block: number, deadline: Deadline, sync: number): Slow<Guard> {
+    return (
+      this.#hit(block, 'read', undefined, sync) ??
+      (yield* this.#slow(block, 'read', undefined, sync, deadline))
+    )
   }
 
   *#write(
@@ -270,24 +315,6 @@ export class PartitionClient implements Partition {
     }
   }
 
-  /** @throws ERR_DCACHE_OUT_OF_RANGE */
-  #rangeOf(mode: Mode, { start = 0, length = this.blockSize - start }: AcquireOptions): Range {
-    if (mode !== 'modify') return this.#whole
-    const isInside =
-      Number.isInteger(start) &&
-      Number.isInteger(length) &&
-      start >= 0 &&
-      length >= 0 &&
-      start + length <= this.blockSize
-    if (!isInside) {
-      throw new CacheError(
-        'ERR_DCACHE_OUT_OF_RANGE',
-        `the range ${show(start)}, ${show(length)} is not inside a block of ${this.blockSize} bytes`,
-      )
-    }
-    return { start, length }
-  }
-
   #assertChange(mode: Mode): void {
     if (!MODES.includes(mode))
       throw new CacheError('ERR_DCACHE_BAD_OPTION', `mode is ${show(mode)}; it is read, modify or overwrite`)
@@ -296,6 +323,11 @@ export class PartitionClient implements Partition {
 
   #assertWritable(): void {
     if (this.readOnly) throw new CacheError('ERR_DCACHE_READ_ONLY', `partition '${this.name}' is read-only`)
+  }
+
+  /** Read-ahead is told of a block that is not there. */
+  #missed(block: number, place: number): void {
+    if (find(this.core, place, lowOf(block)) < 0) this.#ahead.missed(block)
   }
 
   /** Hands this thread's notes of hits to the policy, unless somebody is busy there. */
@@ -315,27 +347,4 @@ function refused(guard: Guard, core: Core): CacheError {
 
 function traceAcquire(core: Core, partition: number, block: number, how: number): void {
   core.tracer.record(TRACE['block.acquire'], partition, block, how & ~SYNC)
-}
-
-/** @throws ERR_DCACHE_BAD_OPTION */
-function deadlineOf(wait: WaitOptions | undefined): Deadline {
-  if (wait?.timeoutMs !== undefined) assertTimeout(wait.timeoutMs)
-  return new Deadline(wait?.timeoutMs)
-}
-
-/** @throws ERR_DCACHE_BAD_OPTION */
-function assertTimeout(timeoutMs: unknown): void {
-  if (typeof timeoutMs === 'number' && timeoutMs >= 0) return
-  throw new CacheError(
-    'ERR_DCACHE_BAD_OPTION',
-    `timeoutMs is ${show(timeoutMs)}; it is a number of milliseconds from 0`,
-  )
-}
-
-function throwIfAborted(wait: WaitOptions | undefined): void {
-  if (wait?.signal?.aborted === true) {
-    throw new CacheError('ERR_DCACHE_ABORTED', 'the signal was aborted before the call', {
-      cause: wait.signal.reason,
-    })
-  }
 }

@@ -15,14 +15,20 @@ export interface Policy {
   readonly notesDue: boolean
   /** Hands this thread's notes in. @requires policy mutex */
   drain(): void
-  /** A frame gets a new block, whose name is given (name.ts). @requires policy mutex, the frame is not in the policy */
-  insert(frame: FrameIndex, place: number, low: number): void
+  /**
+   * A frame gets a new block, whose name is given (name.ts). `isAhead`: nobody has asked for it yet, its first use is to
+   * come. @requires policy mutex, the frame is not in the policy
+   */
+  insert(frame: FrameIndex, place: number, low: number, isAhead?: boolean): void
   /** Takes the best victim out; -1 when none is left. @requires policy mutex */
   victim(): FrameIndex
   /** Counts a victim that somebody holds as just used, and takes it back. @requires policy mutex */
   renew(frame: FrameIndex): void
-  /** The frame's block, whose name it still has, is given up: last word before it gets another. @requires policy mutex */
-  evicted(frame: FrameIndex): void
+  /**
+   * The frame's block, whose name it still has, is given up: last word before it gets another. True if it came ahead, and
+   * nobody ever asked for it, where the policy can tell. @requires policy mutex
+   */
+  evicted(frame: FrameIndex): boolean
   /** Takes a frame back that was out, its uses as they were. @requires policy mutex, not in the policy */
   readmit(frame: FrameIndex): void
   /** @requires policy mutex, in the policy */

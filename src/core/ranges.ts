@@ -15,14 +15,19 @@ export interface Piece {
   readonly at: number
 }
 
+/** The piece of `length` bytes from `position` that begins `at` bytes behind that. */
+export function pieceAt(blockSize: number, position: number, length: number, at: number): Piece {
+  const block = Math.floor((position + at) / blockSize)
+  const start = position + at - block * blockSize
+  return { block, start, length: Math.min(blockSize - start, length - at), at }
+}
+
 /** The pieces of `length` bytes from `position`, ascending. */
 export function* pieces(blockSize: number, position: number, length: number): Generator<Piece, void, void> {
   for (let at = 0; at < length;) {
-    const block = Math.floor((position + at) / blockSize)
-    const start = position + at - block * blockSize
-    const size = Math.min(blockSize - start, length - at)
-    yield { block, start, length: size, at }
-    at += size
+    const piece = pieceAt(blockSize, position, length, at)
+    yield piece
+    at += piece.length
   }
 }
 

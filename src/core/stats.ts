@@ -45,6 +45,11 @@ export function stats(core: Core): CacheStats {
     rounds: groups(Group.rounds),
     failedRounds: groups(Group.failures),
     evictions: sum('evictions'),
+    prefetch: {
+      loaded: sum('prefetched'),
+      dropped: sum('prefetchDropped'),
+      unused: sum('prefetchUnused'),
+    },
     blocks: countFrames(core),
     spares: { free: groups(Group.spareCount), total: geometry.spares },
     waits: {

@@ -24,6 +24,8 @@ import type { Policy } from './policy.js'
 
 const PART = { FIFO: 0, MAIN: 1 } as const
 const USES_MAX = 3
+/** Of a block that came ahead of its first use, which makes it 0. */
+const UNASKED = -1
 
 export class TwoQueues implements Policy {
   readonly notesDue = false
@@ -67,10 +69,10 @@ export class TwoQueues implements Policy {
     // A use is in its frame already.
   }
 
-  insert(frame: FrameIndex, place: number, low: number): void {
+  insert(frame: FrameIndex, place: number, low: number, isAhead = false): void {
     const isBack = this.#ghosts.take(place, low)
     this.#words[this.#partsAt + frame] = isBack ? PART.MAIN : PART.FIFO
-    this.#words[this.#usesAt + frame * Frame.WORDS] = 0
+    this.#words[this.#usesAt + frame * Frame.WORDS] = isAhead ? UNASKED : 0
     this.#loopOf(frame).addNewest(frame)
     this.#count(frame, 1)
   }
@@ -89,10 +91,13 @@ export class TwoQueues implements Policy {
     this.#count(frame, 1)
   }
 
-  evicted(frame: FrameIndex): void {
-    if (this.#words[this.#partsAt + frame] !== PART.FIFO) return
+  /** A block that nobody asked for leaves no ghost: its first use would count as a return. */
+  evicted(frame: FrameIndex): boolean {
     const at = this.#framesAt + frame * Frame.WORDS
-    this.#ghosts.add(this.#words[at + Frame.place]!, this.#words[at + Frame.blockLow]!)
+    const isUnasked = this.#words[at + Frame.used2] === UNASKED
+    if (this.#words[this.#partsAt + frame] === PART.FIFO && !isUnasked)
+      this.#ghosts.add(this.#words[at + Frame.place]!, this.#words[at + Frame.blockLow]!)
+    return isUnasked
   }
 
   /** It was taken out as the oldest: there it comes back. */
@@ -163,7 +168,7 @@ export class TwoQueues implements Policy {
     for (let steps = USES_MAX * mainSize; steps > 0; steps--) {
       const frame = this.#main.oldest()
       const at = this.#usesAt + frame * Frame.WORDS
-      if (this.#words[at] === 0) break
+      if (this.#words[at]! <= 0) break
       this.#words[at]! -= 1
       this.#main.turn()
     }

@@ -14,6 +14,8 @@ import {
   Group,
   GUARDS_MAX,
   Header,
+  Hint,
+  HINTS_MAX,
   type Layout,
   layoutOf,
   MAGIC,
@@ -47,6 +49,7 @@ export class Arena {
   readonly slotsAt: number
   readonly journalsAt: number
   readonly notesAt: number
+  readonly hintsAt: number
   readonly stallsAt: number
   readonly framesAt: number
   readonly sparesAt: number
@@ -78,6 +81,7 @@ export class Arena {
     this.slotsAt = layout.slots / 4
     this.journalsAt = layout.journals / 4
     this.notesAt = layout.notes / 4
+    this.hintsAt = layout.hints / 4
     this.stallsAt = layout.stalls / 4
     this.framesAt = layout.frames / 4
     this.sparesAt = layout.spares / 4
@@ -160,6 +164,10 @@ export class Arena {
   }
   noteAt(slot: SlotIndex): number {
     return this.notesAt + slot * NOTES_MAX
+  }
+  /** The first of a slot's hints. */
+  hintAt(slot: SlotIndex): number {
+    return this.hintsAt + slot * HINTS_MAX * Hint.WORDS
   }
   stripeAt(stripe: number): number {
     return this.stripesAt + stripe * STRIPE_WORDS

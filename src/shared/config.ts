@@ -17,6 +17,7 @@ export interface Config {
   readonly flushDelayMs: number
   readonly dirtyLimit: number
   readonly traceEntries: number
+  readonly readAheadBytes: number
 }
 
 export interface PartitionConfig {
@@ -60,9 +61,16 @@ export function parseOptions(options: CacheOptions): Config {
   }
   const groups = [...new Set(entries.map(([, partition]) => groupOf(partition)))]
   const partitions = entries.map(([name, partition]) => parsePartition(name, partition, groups))
-  const { policy = '2q', threads = 64, flushDelayMs = 5000, dirtyLimit = 2 / 3, traceEntries = 0 } = options
+  const {
+    policy = '2q',
+    threads = 64,
+    flushDelayMs = 5000,
+    dirtyLimit = 2 / 3,
+    traceEntries = 0,
+    readAheadBytes = 2 ** 20,
+  } = options
   if (!POLICIES.includes(policy)) refuse(`policy is ${show(policy)}; there are ${POLICIES.join(', ')}`)
-  const threadsMax = SLOTS_MAX - 2 - partitions.length
+  const threadsMax = SLOTS_MAX - 3 - partitions.length
   if (!Number.isInteger(threads) || threads < 1 || threads > threadsMax) {
     refuse(`threads is ${show(threads)}; with ${partitions.length} partitions it is 1 to ${threadsMax}`)
   }
@@ -91,6 +99,7 @@ export function parseOptions(options: CacheOptions): Config {
     flushDelayMs,
     dirtyLimit,
     traceEntries,
+    readAheadBytes: parseSize(readAheadBytes, 'readAheadBytes'),
   }
 }
 
@@ -177,7 +186,7 @@ export function geometryOf(config: Config): Geometry {
     frameSize,
     partitions: partitions.length,
     groups: groups.length,
-    slots: 2 + partitions.length + config.threads,
+    slots: 3 + partitions.length + config.threads,
     stripes: Math.min(heads, 64),
     heads,
     traceEntries: config.traceEntries,

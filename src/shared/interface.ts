@@ -29,6 +29,11 @@ export interface CacheOptions {
   dirtyLimit?: number
   /** Keeps the last so many trace records in the shared buffer; a power of two. Default 0: tracing is off and free. */
   traceEntries?: number
+  /**
+   * The most that is read ahead of a thread that reads a partition in sequence, a number of bytes or '1MiB', at most a 32nd
+   * of the cache; 0 is off. Default 1 MiB.
+   */
+  readAheadBytes?: number | string
 }
 
 export interface PartitionOptions {
@@ -55,6 +60,7 @@ export interface CacheHandle {
   readonly partitions: readonly HandlePartition[]
   readonly writeOrder: readonly string[]
   readonly policy: 'lru2' | '2q'
+  readonly readAheadBytes: number
 }
 
 export interface HandlePartition {
@@ -143,7 +149,11 @@ export interface Partition {
   /** Writes `source` at the byte `position`, atomic for each block, in ascending order. */
   write(source: Uint8Array, position: number, writeClass?: string, wait?: WaitOptions): Promise<void>
   writeSync(source: Uint8Array, position: number, writeClass?: string, wait?: WaitOptions): void
-  /** A hint that these blocks will be read soon. @throws ERR_DCACHE_OUT_OF_RANGE */
+  /**
+   * A hint that these blocks will be read soon: returns at once, and a thread of the cache loads those that are absent, a
+   * quarter of the cache at most. What meets a failure, or finds no frame, is left.
+   * @throws ERR_DCACHE_OUT_OF_RANGE, _CLOSED
+   */
   prefetch(block: number, count: number): void
   /**
    * These blocks no longer matter: drops them, dirty or not. Their contents are then what the disk has, of any age. A
@@ -261,6 +271,11 @@ export interface CacheStats {
   readonly rounds: number
   readonly failedRounds: number
   readonly evictions: number
+  /**
+   * Blocks that the reader loaded ahead, for `prefetch` or read-ahead; those that it was asked for and left; those that were
+   * evicted before anybody used them (policy `2q`).
+   */
+  readonly prefetch: { readonly loaded: number; readonly dropped: number; readonly unused: number }
   /** Frames by state, counted at this moment, beside load. */
   readonly blocks: {
     readonly free: number

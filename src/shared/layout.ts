@@ -15,6 +15,8 @@ export const VERSION = 1
 export const GUARDS_MAX = 256
 /** Uses that a thread notes before it hands them to the policy in one batch (BP-Wrapper, ICDE 2009). */
 export const NOTES_MAX = 64
+/** Hints of a thread that the reader has not taken yet. */
+export const HINTS_MAX = 8
 /** Bytes of a thread's name. */
 export const NAME_BYTES = 64
 /** lock words that stand for `slot + 1` in 8 bits leave room for this many slots. */
@@ -42,6 +44,7 @@ export const Header = struct(
   'state', // EngineState; atomic, the owner writes
   'bell', // the flush worker's doorbell: an epoch, anyone adds
   'heartbeat', // the last ring that the flush worker answered; own
+  'hintBell', // the reader's doorbell: an epoch, anyone adds
   'freed', // epoch: a frame may have become free
   'freedWaiters', // somebody waits for it; atomic
   'policyMutex', // guards the free list, and the policy's words and heap
@@ -167,6 +170,16 @@ export const Slot = struct(
   'waitsAt', // what it waits for: a frame, a group, the word of a mutex
   'waitsSince', // on clockMs
   'waitsCount', // how many of its calls wait; the other words say what the last of them waits for
+  'hintsGiven', // hints that it has given the reader; atomic, stored after the hint
+  'hintsTaken', // those that the reader has taken; atomic, the reader's
+)
+
+/** Blocks that the reader is to load; written by the slot's thread before `hintsGiven`. */
+export const Hint = struct(
+  4,
+  'place', // the first block's name, as in Frame
+  'blockLow',
+  'count',
 )
 
 export const SlotState = { FREE: 0, LIVE: 1, DEAD: 2 } as const
@@ -190,6 +203,9 @@ export const COUNTERS = [
   'diskWriteBytes',
   'flushes',
   'evictions',
+  'prefetched',
+  'prefetchDropped',
+  'prefetchUnused',
 ] as const
 export type CounterName = (typeof COUNTERS)[number]
 
@@ -237,6 +253,7 @@ export type RegionName =
   | 'names'
   | 'journals'
   | 'notes'
+  | 'hints'
   | 'counters'
   | 'stalls'
   | 'frames'
@@ -262,6 +279,7 @@ const REGIONS: readonly Region[] = [
   { name: 'names', align: 64, bytes: (g) => g.slots * NAME_BYTES },
   { name: 'journals', align: 64, bytes: (g) => g.slots * GUARDS_MAX * 4 },
   { name: 'notes', align: 64, bytes: (g) => g.slots * NOTES_MAX * 4 },
+  { name: 'hints', align: 64, bytes: (g) => g.slots * HINTS_MAX * Hint.WORDS * 4 },
   { name: 'counters', align: 64, bytes: (g) => g.slots * COUNTER_STRIDE * 8 },
   { name: 'stalls', align: 64, bytes: (g) => g.slots * STALL_BUCKETS * 4 },
   { name: 'frames', align: 64, bytes: (g) => g.blocks * Frame.WORDS * 4 },

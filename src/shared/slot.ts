@@ -40,7 +40,8 @@ export const COUNTER = Object.freeze(Object.fromEntries(COUNTERS.map((name, i) =
 >
 
 /** Milliseconds on a clock that all threads of the process share, modulo 2^32: subtract and cut to 32 bits. */
-export const clockMs = (): number => (performance.timeOrigin + performance.now()) | 0
+export const clockMs = (nowMs = performance.now()): number => (ORIGIN_MS + nowMs) | 0
+const ORIGIN_MS = performance.timeOrigin
 
 export class ThreadSlot {
   readonly index: SlotIndex

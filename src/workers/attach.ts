@@ -26,11 +26,12 @@ export interface AttachOptions {
 
 const clients = new Map<string, Client>()
 
-/** Slots: the owner's, the flush worker's, one for each writer, then those of attached threads. */
+/** Slots: the owner's, the flush worker's, one for each writer, the reader's, then those of attached threads. */
 export const OWNER_SLOT = 0
 export const FLUSH_SLOT = 1
 export const writerSlot = (partition: number): number => 2 + partition
-export const firstClientSlot = (partitions: number): number => 2 + partitions
+export const readerSlot = (partitions: number): number => 2 + partitions
+export const firstClientSlot = (partitions: number): number => 3 + partitions
 
 /**
  * The cache behind a handle, for the calling thread; asked again in the same thread, the same client.
@@ -94,6 +95,7 @@ export function coreOf(handle: CacheHandle, arena: Arena, slot: ThreadSlot, mayB
     policy: handle.policy,
     devices: handle.partitions.map(({ fd, offset }) => new FileDevice(fd, offset)),
     mayBlock,
+    readAheadBytes: handle.readAheadBytes,
   })
 }
 

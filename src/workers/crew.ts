@@ -1,17 +1,19 @@
 /**
- * The engine's own threads: one flush worker, one writer for each partition. They are started together, replaced when
- * one ends by itself, and stopped together.
+ * The engine's own threads: one flush worker, one writer for each partition, one reader. They are started together,
+ * replaced when one ends by itself, and stopped together.
  *
  *   flush worker   its successor takes over the slot, repairs what was half-changed, and makes a new cut
  *   writer         its slot is reaped first; its successor finds the job still asked for, and does all of it again
+ *   reader         its slot is reaped first; the hints that it was at are lost
  */
 import { load, notify, store } from '#atomics'
 import type { Worker } from 'node:worker_threads'
 import { ringBell } from '../core/bell.js'
 import type { Core } from '../core/core.js'
+import { ringHintBell } from '../core/hints.js'
 import type { CacheHandle } from '../shared/interface.js'
 import { JobState, Partition, Slot, SlotState } from '../shared/layout.js'
-import { writerSlot } from './attach.js'
+import { readerSlot, writerSlot } from './attach.js'
 import { startWorker } from './control.js'
 
 /** So many replacements in so short a time mean that it is no accident. */
@@ -39,7 +41,11 @@ export class Crew {
   /** Resolves when all are ready. @throws ERR_DCACHE_WORKER_DIED */
   async start(): Promise<void> {
     // All of them, also when one fails: stop() has to see every one that did start.
-    const starts = [this.#startFlush(), ...this.#core.partitions.map(({ index }) => this.#startWriter(index))]
+    const starts = [
+      this.#startFlush(),
+      ...this.#core.partitions.map(({ index }) => this.#startWriter(index)),
+      this.#startReader(),
+    ]
     const failed = (await Promise.allSettled(starts)).find((start) => start.status === 'rejected')
     if (failed) throw failed.reason
   }
@@ -49,6 +55,7 @@ export class Crew {
     this.#isStopping = true
     for (const { index } of this.#core.partitions) await this.#stopWriter(index)
     ringBell(this.#core)
+    ringHintBell(this.#core)
     await Promise.all([...this.#workers].map(ended))
   }
 
@@ -62,6 +69,13 @@ export class Crew {
     return this.#start('./writer-worker.js', name, { handle: this.#handle, partition }, async () => {
       await this.#slotIsFree(writerSlot(partition))
       await this.#startWriter(partition)
+    })
+  }
+
+  #startReader(): Promise<void> {
+    return this.#start('./reader-worker.js', 'reader', { handle: this.#handle }, async () => {
+      await this.#slotIsFree(readerSlot(this.#core.arena.geometry.partitions))
+      await this.#startReader()
     })
   }
 

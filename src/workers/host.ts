@@ -1,7 +1,7 @@
 /**
  * The host: opens the engine on the calling thread, which becomes its owner, and stops everything again.
  *
- *   open files -> format memory -> start flush worker and writers -> OPEN
+ *   open files -> format memory -> start flush worker, writers and reader -> OPEN
  *   OPEN --close: no guards, flush--> CLOSING --nobody got in meanwhile, flush--> CLOSED -> workers gone -> files closed
  *   OPEN --abandon--> CLOSED, without a flush
  *   OPEN --engine workers keep ending--> BROKEN: nothing is written any more; abandon says what is lost
@@ -87,6 +87,7 @@ class Host extends Client implements BlockCache {
       })),
       writeOrder: config.writeOrder,
       policy: config.policy,
+      readAheadBytes: config.readAheadBytes,
     }
     super(coreOf(handle, arena, attachSlot(arena, OWNER_SLOT, OWNER_SLOT + 1, threadId, 'owner'), false))
     this.handle = handle

@@ -134,14 +134,18 @@ export class CrashDevice implements Device {
     this.#control = new Int32Array(disk.control)
   }
 
-  readSync(target: Uint8Array, position: number): void {
+  readSync(targets: readonly Uint8Array[], position: number): void {
     this.#pause()
-    target.set(this.#contents.subarray(position, position + target.length))
+    let at = position
+    for (const target of targets) {
+      target.set(this.#contents.subarray(at, at + target.length))
+      at += target.length
+    }
   }
 
-  async read(target: Uint8Array, position: number): Promise<void> {
+  async read(targets: readonly Uint8Array[], position: number): Promise<void> {
     await new Promise(setImmediate)
-    this.readSync(target, position)
+    this.readSync(targets, position)
   }
 
   /** Block by block: a fault may be in the middle of a run, and a crash may keep any of its blocks. */

@@ -38,7 +38,7 @@ export type Command =
       readonly writeClass: number
     }
   | {
-      readonly op: 'forget' | 'forgetDuringWrite'
+      readonly op: 'forget' | 'forgetDuringWrite' | 'prefetch'
       readonly partition: number
       readonly block: number
       readonly count: number
@@ -46,7 +46,7 @@ export type Command =
   | { readonly op: 'fail'; readonly partition: number; readonly call: 'read' | 'write' | 'sync' }
   | { readonly op: 'writer'; readonly partition: number }
   | { readonly op: 'flush'; readonly partition: number | undefined }
-  | { readonly op: 'kick' | 'evict' | 'flusher' | 'retry' | 'reopen' }
+  | { readonly op: 'kick' | 'evict' | 'flusher' | 'reader' | 'retry' | 'reopen' }
 
 /** A cache to run them on. */
 export interface Setup {
@@ -102,7 +102,7 @@ function bytes(op: 'readBytes' | 'writeBytes'): fc.Arbitrary<Command> {
   })
 }
 
-function forget(op: 'forget' | 'forgetDuringWrite'): fc.Arbitrary<Command> {
+function blocks(op: 'forget' | 'forgetDuringWrite' | 'prefetch'): fc.Arbitrary<Command> {
   return fc.record({
     op: fc.constant(op),
     partition,
@@ -122,7 +122,8 @@ const common: fc.WeightedArbitrary<Command>[] = [
   { weight: 8, arbitrary: fc.record({ op: fc.constant('end'), guard: small, ending, writeClass }) },
   { weight: 4, arbitrary: bytes('readBytes') },
   { weight: 6, arbitrary: bytes('writeBytes') },
-  { weight: 2, arbitrary: forget('forget') },
+  { weight: 2, arbitrary: blocks('forget') },
+  { weight: 4, arbitrary: blocks('prefetch') },
   {
     weight: 3,
     arbitrary: fc.record({
@@ -138,9 +139,10 @@ const common: fc.WeightedArbitrary<Command>[] = [
 /** Commands for an engine whose workers move when they are told. */
 const inline: fc.WeightedArbitrary<Command>[] = [
   { weight: 10, arbitrary: of({ op: 'flusher' }) },
+  { weight: 4, arbitrary: of({ op: 'reader' }) },
   { weight: 10, arbitrary: fc.record({ op: fc.constant('writer'), partition }) },
   { weight: 8, arbitrary: withAccess('duringWrite') },
-  { weight: 1, arbitrary: forget('forgetDuringWrite') },
+  { weight: 1, arbitrary: blocks('forgetDuringWrite') },
   { weight: 3, arbitrary: of({ op: 'retry' }) },
   {
     weight: 2,

@@ -10,6 +10,7 @@ export interface InlineControls {
   forgetElsewhere(partition: number, block: number, count: number): void
   stepFlusher(): void
   stepWriter(partition: number): void
+  stepReader(): void
   /** Lets the flusher and the writers finish what they are at. */
   settle(): void
   retry(partition: number): void

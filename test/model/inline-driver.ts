@@ -87,6 +87,10 @@ export class InlineDriver implements Driver, InlineControls {
     this.#engine.stepWriter(partition)
   }
 
+  stepReader(): void {
+    this.#engine.stepReader()
+  }
+
   settle(): void {
     this.#engine.settle()
   }

@@ -12,7 +12,7 @@ import { blocksOf, optionsOf, piecesOf, placeOf } from './places.js'
 
 /** A range of bytes to read or to write. */
 type RangeCommand = Extract<Command, { op: 'readBytes' | 'writeBytes' }>
-type ForgetCommand = Extract<Command, { op: 'forget' | 'forgetDuringWrite' }>
+type ForgetCommand = Extract<Command, { op: 'forget' | 'forgetDuringWrite' | 'prefetch' }>
 
 export class Interpreter {
   readonly #driver: Driver
@@ -71,6 +71,11 @@ export class Interpreter {
       case 'forget':
         this.#forget(command, (partition, first, count) => driver.partition(partition).forget(first, count))
         return
+      case 'prefetch': {
+        const { partition, first, count } = blocksOf(driver.partitions, command)
+        driver.partition(partition).prefetch(first, count)
+        return
+      }
       case 'flush':
         return this.#flush(command.partition)
       case 'kick':
@@ -83,6 +88,9 @@ export class Interpreter {
         return this.#reopen()
       case 'flusher':
         inline?.stepFlusher()
+        return
+      case 'reader':
+        inline?.stepReader()
         return
       case 'writer':
         inline?.stepWriter(command.partition)

@@ -12,6 +12,8 @@ const deaths = suite('deaths')
 const RUNS: readonly Omit<Run, 'slices'>[] = [
   { body: 'cache.insert', preemptions: 1, deaths: 1, detours: 1 },
   { body: 'cache.evict', preemptions: 1, deaths: 1, detours: 1 },
+  { body: 'cache.ahead', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
+  { body: 'cache.runEvict', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
   { body: 'cache.latch', preemptions: 1, deaths: 1, detours: 0 },
   { body: 'cache.copyChange', preemptions: 1, deaths: 1, detours: 0 },
   { body: 'cache.writers', preemptions: 1, deaths: 1, detours: 1 },

@@ -8,6 +8,7 @@ import type * as coreModule from '#dist/core/core.js'
 import type * as flusherModule from '#dist/core/flusher.js'
 import type * as forgetModule from '#dist/core/forget.js'
 import type * as formatModule from '#dist/core/format.js'
+import type * as readerModule from '#dist/core/reader.js'
 import type * as reaperModule from '#dist/core/reaper.js'
 import type * as releaseModule from '#dist/core/release.js'
 import type * as roundsModule from '#dist/core/rounds.js'
@@ -43,6 +44,7 @@ export interface Engine {
   readonly flusher: typeof flusherModule
   readonly forget: typeof forgetModule
   readonly format: typeof formatModule
+  readonly reader: typeof readerModule
   readonly reaper: typeof reaperModule
   readonly release: typeof releaseModule
   readonly rounds: typeof roundsModule
@@ -58,6 +60,7 @@ const CORE = [
   'flusher',
   'forget',
   'format',
+  'reader',
   'reaper',
   'release',
   'rounds',

@@ -22,8 +22,8 @@ export interface Mistake {
 const NO_POLICY_LOCK: readonly Edit[] = [
   {
     file: 'core/frames.js',
-    from: 'if (!policyMutex.tryLock(slot.index)) yield* waitForMutex(core, policyMutex, deadline);\n      const frame = chooseFrame(core, place, low);\n      policyMutex.unlock();',
-    to: 'const frame = chooseFrame(core, place, low);',
+    from: 'if (!policyMutex.tryLock(slot.index)) return -1;\n  const frame = chooseFrame(core, place, low, isAhead);\n  policyMutex.unlock();',
+    to: 'const frame = chooseFrame(core, place, low, isAhead);',
   },
 ]
 

@@ -156,7 +156,7 @@ class Storm {
     await Promise.all(this.#dying)
     await this.#calm()
     await this.end()
-    await until('the slots of all threads are free', () => this.#cache.stats().threads === 4)
+    await until('the slots of all threads are free', () => this.#cache.stats().threads === 5)
     this.#assertWell()
     assert.equal(this.#cache.holders(), [], 'nothing stays held')
     await this.#assertSound('at the end')

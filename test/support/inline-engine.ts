@@ -8,6 +8,7 @@ import { checkQuiet } from '#dist/core/check.js'
 import { Client } from '#dist/core/client.js'
 import { Core } from '#dist/core/core.js'
 import { Flusher } from '#dist/core/flusher.js'
+import { Reader } from '#dist/core/reader.js'
 import { evictClean } from '#dist/core/forget.js'
 import { formatArena } from '#dist/core/format.js'
 import { retry } from '#dist/core/retry.js'
@@ -18,7 +19,7 @@ import { geometryOf, parseOptions } from '#dist/shared/config.js'
 import type { CacheOptions } from '#dist/shared/interface.js'
 import { attachSlot } from '#dist/shared/slot.js'
 import { runSync } from '#dist/shared/wait.js'
-import { FLUSH_SLOT, firstClientSlot, writerSlot } from '#dist/workers/attach.js'
+import { FLUSH_SLOT, firstClientSlot, readerSlot, writerSlot } from '#dist/workers/attach.js'
 import type { MemoryDevice } from './memory-device.js'
 import { memoryFor } from './memory-size.js'
 
@@ -50,11 +51,13 @@ export class InlineEngine {
   readonly core: Core
   readonly flusher: Flusher
   readonly writers: readonly Writer[]
+  readonly reader: Reader
   /** What the flusher would tell the owner. */
   readonly events: RoundEvent[] = []
   readonly #partitions: readonly (readonly [string, InlinePartition])[]
   readonly #writeOrder: readonly string[]
   readonly #policy: 'lru2' | '2q'
+  readonly #readAheadBytes: number
   #isStepping = false
 
   constructor({ blocks, partitions, ...rest }: InlineOptions) {
@@ -74,6 +77,7 @@ export class InlineEngine {
     })
     this.#writeOrder = config.writeOrder
     this.#policy = config.policy
+    this.#readAheadBytes = config.readAheadBytes
     const sizes = this.#partitions.map(([, { device, blockSize }]) => device.sizeBytes / blockSize)
     this.arena = formatArena(config, geometryOf(config), sizes, 0, 0)
     setSleeper(this.arena.buffer, (words, at, value) => {
@@ -83,6 +87,7 @@ export class InlineEngine {
       this.events.push(event)
     })
     this.writers = sizes.map((_, index) => new Writer(this.#coreIn(writerSlot(index)), index))
+    this.reader = new Reader(this.#coreIn(readerSlot(sizes.length)))
     this.core = this.#coreIn(firstClientSlot(sizes.length))
     this.client = new Client(this.core)
   }
@@ -108,6 +113,13 @@ export class InlineEngine {
       writer.runJob()
     })
     return true
+  }
+
+  /** The reader follows all hints. */
+  stepReader(): void {
+    this.#stepping(() => {
+      while (this.reader.step());
+    })
   }
 
   /** The flusher, then each writer that has something to do. True if anything moved. */
@@ -144,6 +156,7 @@ export class InlineEngine {
       policy: this.#policy,
       devices: this.#partitions.map(([, { device }]) => device),
       mayBlock: true,
+      readAheadBytes: this.#readAheadBytes,
     })
   }
 

@@ -46,15 +46,20 @@ export class MemoryDevice implements Device {
     this.pending = []
   }
 
-  readSync(target: Uint8Array, position: number): void {
-    this.before?.({ kind: 'read', position })
-    this.#assertInside(position, target.length)
-    target.set(this.written.subarray(position, position + target.length))
+  /** Each target is a read of its own: one in the middle of a run may fail. */
+  readSync(targets: readonly Uint8Array[], position: number): void {
+    let at = position
+    for (const target of targets) {
+      this.before?.({ kind: 'read', position: at })
+      this.#assertInside(at, target.length)
+      target.set(this.written.subarray(at, at + target.length))
+      at += target.length
+    }
   }
 
-  async read(target: Uint8Array, position: number): Promise<void> {
+  async read(targets: readonly Uint8Array[], position: number): Promise<void> {
     await Promise.resolve()
-    this.readSync(target, position)
+    this.readSync(targets, position)
   }
 
   /** Each source is a write of its own: a crash may keep any of them. */

@@ -85,7 +85,7 @@ aborting('while it waits for a spare: another thread that got the block meanwhil
       },
       { gates },
     )
-    await until('the thread', () => cache.stats().threads === 4)
+    await until('the thread', () => cache.stats().threads === 5)
     const controller = new AbortController()
     const wait = refusal('ERR_DCACHE_ABORTED', () => data.acquire(2, 'modify', { signal: controller.signal }))
     assert.is(cache.stats().waits.spare, 1)

@@ -59,6 +59,7 @@ test('defaults', () => {
     flushDelayMs: 5000,
     dirtyLimit: 2 / 3,
     traceEntries: 0,
+    readAheadBytes: 2 ** 20,
   })
 })
 
@@ -118,9 +119,9 @@ test('policy', () => {
 })
 
 test('threads', () => {
-  for (const threads of [0, -1, 1.5, 252, '4', null, NaN])
+  for (const threads of [0, -1, 1.5, 251, '4', null, NaN])
     refuses(parse({ threads }), BAD, 'threads', show(threads))
-  assert.is(parse({ threads: 251 })().threads, 251)
+  assert.is(parse({ threads: 250 })().threads, 250)
 })
 
 test('flushDelayMs', () => {
@@ -136,6 +137,13 @@ test('dirtyLimit', () => {
 test('traceEntries', () => {
   for (const traceEntries of [-1, 3, 1.5, 2 ** 21, NaN, '8'])
     refuses(parse({ traceEntries }), BAD, 'traceEntries', show(traceEntries))
+})
+
+test('readAheadBytes', () => {
+  for (const readAheadBytes of [-1, 0.5, NaN, Infinity, 'much', null, {}])
+    refuses(parse({ readAheadBytes }), BAD, 'readAheadBytes', show(readAheadBytes))
+  assert.is(parse({ readAheadBytes: 0 })().readAheadBytes, 0)
+  assert.is(parse({ readAheadBytes: '64KiB' })().readAheadBytes, 65536)
 })
 
 test('writeOrder', () => {
@@ -184,7 +192,7 @@ test('how the memory is divided', () => {
   assert.is(g.blocks + g.spares, 8192)
   assert.is(g.spares, 512)
   assert.is(g.spares % g.groups, 0)
-  assert.is(g.slots, 2 + 2 + 10)
+  assert.is(g.slots, 3 + 2 + 10)
   assert.ok(g.heads >= g.blocks && g.heads < 2 * g.blocks)
   for (const power of [g.heads, g.stripes]) assert.is(power & (power - 1), 0)
   assert.ok(g.stripes <= g.heads)

@@ -37,7 +37,8 @@ function needs(g: Geometry): Record<string, number> {
     names: g.slots * 64,
     journals: words(g.slots, 256),
     notes: words(g.slots, 64),
-    counters: g.slots * 17 * 8,
+    hints: words(g.slots * 8, 4),
+    counters: g.slots * 20 * 8,
     stalls: words(g.slots, 128),
     frames: words(g.blocks, Frame.WORDS),
     spares: words(g.spares, Spare.WORDS),
@@ -162,7 +163,7 @@ test('a buffer that is not ours is refused', () => {
     foreign,
   )
   assert.throws(
-    open((words) => (words[Header.blocks]! *= 2)),
+    open((words) => (words[Header.blocks]! *= 10)),
     foreign,
   )
 })

@@ -129,7 +129,7 @@ test('the limits are those of the code', () => {
     assert.match(limits.get(what) ?? '', new RegExp(`^${limit}\\b`), what)
   begins('partitions', layout.PARTITIONS_MAX)
   begins('write classes', layout.CLASSES_MAX)
-  begins('attached threads', layout.SLOTS_MAX - 2)
+  begins('attached threads', layout.SLOTS_MAX - 3)
   begins('guards a thread may hold', layout.GUARDS_MAX)
 })
 
@@ -199,8 +199,17 @@ test('the regions are those of the memory map, with its sizes and alignments', (
 })
 
 test('the words of every record are described', () => {
-  const { Header, Partition, Group, Frame, Spare, Ghost, Slot } = layout
-  for (const [name, record] of Object.entries({ Header, Partition, Group, Frame, Spare, Ghost, Slot })) {
+  const { Header, Partition, Group, Frame, Spare, Ghost, Slot, Hint } = layout
+  for (const [name, record] of Object.entries({
+    Header,
+    Partition,
+    Group,
+    Frame,
+    Spare,
+    Ghost,
+    Slot,
+    Hint,
+  })) {
     const described = tableAfter(architecture, `Words of \`${name}\``).flatMap(([words]) => quoted(words!))
     const { WORDS: _size, ...words } = record
     assert.equal(described.sort(), Object.keys(words).sort(), name)

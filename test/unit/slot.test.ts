@@ -144,7 +144,7 @@ test('each slot counts for itself', () => {
   })
   assert.is(
     arena.counters.reduce((sum, n) => sum + n),
-    (17 * 18) / 2 + 17,
+    (COUNTERS.length * (COUNTERS.length + 1)) / 2 + COUNTERS.length,
   )
 })
 

@@ -52,6 +52,24 @@ const copy =
     tiny.check(new Int32Array(target.buffer), block)
   }
 
+/** Copies two neighbouring blocks: those that are absent in one call of the device. */
+const copyBoth =
+  (first: number): Act =>
+  (tiny, { data }) => {
+    const target = new Uint8Array(2 * BLOCK)
+    data.readSync(target, first * BLOCK)
+    for (const i of [0, 1]) tiny.check(new Int32Array(target.buffer, i * BLOCK, BLOCK / 4), first + i)
+  }
+
+/** Asks for two blocks ahead, and is the reader that loads them. */
+const ahead =
+  (first: number): Act =>
+  (tiny, { core, data }) => {
+    data.prefetch(first, 2)
+    const reader = new tiny.engine.reader.Reader(core)
+    while (reader.step());
+  }
+
 /** Gets two blocks at a time, and so all frames there are. */
 const readBoth =
   (a: number, b: number): Act =>
@@ -167,6 +185,14 @@ export const bodies: Readonly<Record<string, MakeBody>> = {
   evictAll: body({ frames: 2, cached: 2 }, [all(read(0), read(1)), evictAll]),
   evictTwice: body({ frames: 2, cached: 2 }, [read(0), read(2), read(3)]),
   evict2q: body({ frames: 2, cached: 2, policy: '2q' }, [read(0), read(2)]),
+  /** Runs of two blocks beside one that asks for the first or the second, and beside each other. */
+  run: body({ frames: 8 }, [copyBoth(0), read(1)], { readsMax: 1 }),
+  runs: body({ frames: 8 }, [copyBoth(0), copyBoth(1)], { readsMax: 1 }),
+  runEvict: body({ frames: 8, blocks: 10, cached: 8 }, [copyBoth(8), read(0)]),
+  /** The reader beside one that asks for the same block. */
+  ahead: body({ frames: 8 }, [ahead(0), read(0)], { readsMax: 1 }),
+  aheadChange: body({ frames: 8 }, [ahead(0), change(0)], { readsMax: 1 }),
+  ahead2q: body({ frames: 8, blocks: 10, cached: 8, policy: '2q' }, [ahead(8), read(9)]),
   /** Hit, hit, change: every mode of the latch. */
   latch: body({ frames: 2, cached: 1 }, [read(0), read(0), change(0)]),
   writers: body({ frames: 2, cached: 1 }, [change(0), change(0)]),

@@ -19,11 +19,12 @@ const NUMBER = 0
 const COUNT = 1
 const COUNT_AGAIN = BLOCK / 4 - 1
 
-/** Slots as in src/workers/attach.ts: one partition, so one writer. */
+/** Slots as in src/workers/attach.ts: one partition, so one writer; then the reader. */
 export const OWNER_SLOT = 0
 export const FLUSH_SLOT = 1
 export const WRITER_SLOT = 2
-export const CLIENT_SLOT = 3
+export const READER_SLOT = 3
+export const CLIENT_SLOT = 4
 
 /** Places in the notes of a body, after the number of reads of each block. */
 export const Note = { changes: 32, last: 48, buried: 64 } as const
@@ -99,14 +100,18 @@ export class Tiny {
   #device(): Device {
     const { written, durable, notes, arena } = this
     const bytes = new Uint8Array(written.buffer)
-    const readSync = (target: Uint8Array, position: number) => {
-      point(arena.words, 1)
-      notes[position / BLOCK]!++
-      target.set(bytes.subarray(position, position + target.length))
+    const readSync = (targets: readonly Uint8Array[], position: number) => {
+      let at = position
+      for (const target of targets) {
+        point(arena.words, 1)
+        notes[at / BLOCK]!++
+        target.set(bytes.subarray(at, at + target.length))
+        at += target.length
+      }
     }
     return {
       readSync,
-      read: async (target, position) => readSync(target, position),
+      read: async (targets, position) => readSync(targets, position),
       writeSync: (sources, position) => {
         let at = position
         for (const source of sources) {

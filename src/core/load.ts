@@ -1,0 +1,176 @@
+/**
+ * Loading absent blocks: from a frame to its contents, for one block or a run of neighbours that one call of the device
+ * fills. Shared by a miss, by reads of byte ranges and by the reader that goes ahead (reader.ts).
+ *
+ *   absent --takeAbsent--> latched, a name, no contents --load--> latched, contents --leave, or down to a pin--> clean
+ *                                                       '-failed-> latched, a name, no contents --leave--> as before
+ *
+ * Nothing here waits for a lock or a frame: who has latches of one block must not wait for another. What is not to be
+ * had at once is left to the slow path (cache.ts), which waits with nothing in hand.
+ */
+import { store } from '#atomics'
+import { CacheError } from '../shared/errors.js'
+import { downgrade } from '../shared/latch.js'
+import { Frame } from '../shared/layout.js'
+import { lowOf, placeOf } from '../shared/name.js'
+import { clockMs, COUNTER, JOURNAL } from '../shared/slot.js'
+import { ABSENT } from '../shared/stamp.js'
+import type { FrameIndex } from '../shared/struct.js'
+import { TRACE } from '../shared/trace.js'
+import type { Slow } from '../shared/wait.js'
+import { type Core, enter, leave, type PartitionView } from './core.js'
+import { find, isNamed } from './directory.js'
+import { insertFrameNow, makeAbsent, takeFrameNow } from './frames.js'
+
+/** A call of the device is at most so long: past that it is no faster, and others wait longer for its blocks. */
+const RUN_BYTES_MAX = 2 ** 20
+const RUN_BLOCKS_MAX = 128
+/** Of all frames, what one run may have latched. */
+const RUN_SHARE = 1 / 4
+
+/** How many blocks of a partition one run may have. */
+export function runMax({ arena }: Core, { blockSize }: PartitionView): number {
+  const most = Math.min(RUN_BLOCKS_MAX, RUN_BYTES_MAX / blockSize, arena.geometry.blocks * RUN_SHARE)
+  return Math.max(1, Math.floor(most))
+}
+
+/**
+ * The frame of an absent block, latched, still without contents; -1 if the block is there, or somebody is in, or a lock or
+ * a frame is not to be had at once. Any thread; never waits.
+ * @takes policy mutex, stripes, one after the other
+ */
+export function takeAbsent(core: Core, place: number, low: number, isAhead = false): FrameIndex {
+  const { words, arena } = core
+  let frame = find(core, place, low)
+  if (frame < 0) {
+    // A walk that went astray costs an eviction: the look under the stripe finds the block.
+    frame = takeFrameNow(core, place, low, isAhead)
+    return frame >= 0 && insertFrameNow(core, frame, place, low) ? frame : -1
+  }
+  const at = arena.frameAt(frame)
+  if ((words[at + Frame.state]! & ABSENT) === 0 || !enter(core, frame)) return -1
+  if (isNamed(core, at, place, low) && (words[at + Frame.state]! & ABSENT) !== 0) return frame
+  leave(core, frame)
+  return -1
+}
+
+/** The frames of absent blocks, from `first` on up to one that is not to be had so; at most `count` and `runMax`. */
+export function takeRun(
+  core: Core,
+  partition: PartitionView,
+  first: number,
+  count: number,
+  isAhead = false,
+): FrameIndex[] {
+  const frames: FrameIndex[] = []
+  const end = first + Math.min(count, runMax(core, partition))
+  const since = clockMs()
+  for (let block = first; block < end; block++) {
+    const frame = takeAbsent(core, placeOf(partition.index, block), lowOf(block), isAhead)
+    if (frame < 0) break
+    core.words[core.arena.frameAt(frame) + Frame.since] = since
+    frames.push(frame)
+  }
+  return frames
+}
+
+/**
+ * Reads blocks into their frames. After a failure none of them has contents.
+ * @requires the frames' latches; a thread that may block
+ * @throws ERR_DCACHE_READ_FAILED, ERR_DCACHE_CLOSED
+ */
+export function loadSync(
+  core: Core,
+  partition: PartitionView,
+  first: number,
+  frames: readonly FrameIndex[],
+): void {
+  core.slot.enterIo()
+  try {
+    core.assertOpen()
+    partition.device.readSync(targets(core, partition, frames), first * partition.blockSize)
+  } catch (cause) {
+    throw failed(core, partition, first, frames, cause)
+  } finally {
+    core.slot.leaveIo()
+  }
+  loaded(core, partition, first, frames)
+}
+
+/** The same for slow paths. */
+export function* load(
+  core: Core,
+  partition: PartitionView,
+  first: number,
+  frames: readonly FrameIndex[],
+): Slow<void> {
+  core.slot.enterIo()
+  try {
+    core.assertOpen()
+    const views = targets(core, partition, frames)
+    const position = first * partition.blockSize
+    yield {
+      kind: 'io',
+      what: `block ${first} of '${partition.name}' to be read`,
+      sync: () => {
+        partition.device.readSync(views, position)
+      },
+      async: () => partition.device.read(views, position),
+    }
+  } catch (cause) {
+    throw failed(core, partition, first, frames, cause)
+  } finally {
+    core.slot.leaveIo()
+  }
+  loaded(core, partition, first, frames)
+}
+
+/** From a loaded block's latch to a pin, journaled in `entry`. @requires the frame's latch, which is given up */
+export function keepPin(core: Core, frame: FrameIndex, entry: number): void {
+  const { words } = core
+  words[entry] = (frame << 2) | JOURNAL.TAKING
+  downgrade(words, core.arena.frameAt(frame) + Frame.latch)
+  words[entry] = (frame << 2) | JOURNAL.HELD
+  core.freed.signal()
+}
+
+/** Misses that took the time since `startMs`. */
+export function countMisses({ slot }: Core, count: number, startMs: number): void {
+  slot.count(COUNTER.misses, count)
+  slot.count(COUNTER.lookupTimeMs, performance.now() - startMs)
+}
+
+function targets(core: Core, partition: PartitionView, frames: readonly FrameIndex[]): Uint8Array[] {
+  const views: Uint8Array[] = []
+  for (const frame of frames) views.push(core.view(partition, frame))
+  return views
+}
+
+function loaded(core: Core, partition: PartitionView, first: number, frames: readonly FrameIndex[]): void {
+  const { slot, words, arena } = core
+  slot.count(COUNTER.diskReads, frames.length)
+  slot.count(COUNTER.diskReadBytes, frames.length * partition.blockSize)
+  let block = first
+  for (const frame of frames) {
+    if (core.isTraced) core.tracer.record(TRACE['block.load'], partition.index, block, frame)
+    store(words, arena.frameAt(frame) + Frame.state, 0)
+    block++
+  }
+}
+
+/** The frames keep their names only, and the next who asks tries again. */
+function failed(
+  core: Core,
+  partition: PartitionView,
+  first: number,
+  frames: readonly FrameIndex[],
+  cause: unknown,
+): CacheError {
+  for (const frame of frames) makeAbsent(core, frame)
+  if (cause instanceof CacheError) return cause
+  return new CacheError(
+    'ERR_DCACHE_READ_FAILED',
+    `block ${first} of '${partition.name}' could not be read: ${(cause as Error).message}`,
+    { cause },
+  )
+}

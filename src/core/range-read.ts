@@ -1,0 +1,128 @@
+/**
+ * Reading a range of bytes: cached blocks are copied, absent ones loaded in runs of neighbours, each by one call of the
+ * device, and copied before anybody else gets in. The other blocks are read by a guard, one by one.
+ */
+import { CacheError } from '../shared/errors.js'
+import { lowOf, placeOf } from '../shared/name.js'
+import type { FrameIndex } from '../shared/struct.js'
+import type { Slow } from '../shared/wait.js'
+import { type Core, leave, type PartitionView } from './core.js'
+import { copyHit } from './copy.js'
+import type { Guard } from './guard.js'
+import { countMisses, load, loadSync, takeRun } from './load.js'
+import { type Piece, pieceAt } from './ranges.js'
+import type { ReadAhead } from './read-ahead.js'
+
+export class RangeRead {
+  readonly #core: Core
+  readonly #partition: PartitionView
+  readonly #ahead: ReadAhead
+  readonly #target: Uint8Array
+  readonly #position: number
+  /** How many bytes are there. */
+  #done = 0
+
+  constructor(core: Core, partition: PartitionView, ahead: ReadAhead, target: Uint8Array, position: number) {
+    this.#core = core
+    this.#partition = partition
+    this.#ahead = ahead
+    this.#target = target
+    this.#position = position
+  }
+
+  /**
+   * Reads as far as nobody has to be waited for; true if that is all of it.
+   * @requires a thread that may block
+   */
+  runNow(): boolean {
+    while (this.#done < this.#target.length) {
+      const piece = this.#piece()
+      if (this.#copies(piece)) continue
+      const startMs = performance.now()
+      const frames = this.#takeRun(piece.block)
+      if (frames.length === 0) return false
+      try {
+        loadSync(this.#core, this.#partition, piece.block, frames)
+        this.#copyRun(frames)
+      } catch (error) {
+        // One of several may be the only bad one: they are tried one by one.
+        if (frames.length > 1 && isReadFailure(error)) return false
+        throw error
+      } finally {
+        for (const frame of frames) leave(this.#core, frame)
+      }
+      countMisses(this.#core, frames.length, startMs)
+    }
+    return true
+  }
+
+  /** Reads what is left. `guardOf` gets a block that has to be waited for; without `isSeveral` every absent one. */
+  *run(isSeveral: boolean, guardOf: (block: number) => Slow<Guard>): Slow<void> {
+    const core = this.#core
+    let oneByOneTo = 0
+    while (this.#done < this.#target.length) {
+      const piece = this.#piece()
+      const { block, start, length, at } = piece
+      if (this.#copies(piece)) continue
+      const startMs = performance.now()
+      const frames = isSeveral && block >= oneByOneTo ? this.#takeRun(block) : []
+      if (frames.length === 0) {
+        const guard = yield* guardOf(block)
+        try {
+          const from = guard.offset + start
+          this.#target.set(guard.bytes.subarray(from, from + length), at)
+        } finally {
+          guard.release()
+        }
+        this.#done += length
+        continue
+      }
+      try {
+        yield* load(core, this.#partition, block, frames)
+        this.#copyRun(frames)
+      } catch (error) {
+        if (frames.length === 1 || !isReadFailure(error)) throw error
+        oneByOneTo = block + frames.length
+        continue
+      } finally {
+        for (const frame of frames) leave(core, frame)
+      }
+      countMisses(core, frames.length, startMs)
+    }
+  }
+
+  #piece(): Piece {
+    return pieceAt(this.#partition.blockSize, this.#position, this.#target.length, this.#done)
+  }
+
+  /** The piece without a latch, if its block is there. */
+  #copies(piece: Piece): boolean {
+    const { block, length } = piece
+    const place = placeOf(this.#partition.index, block)
+    if (!copyHit(this.#core, place, lowOf(block), piece, this.#target)) return false
+    if (block === this.#ahead.marker) this.#ahead.reached()
+    this.#done += length
+    return true
+  }
+
+  /** The absent blocks from this one on, as many as can be read at once. */
+  #takeRun(block: number): FrameIndex[] {
+    const end = Math.ceil((this.#position + this.#target.length) / this.#partition.blockSize)
+    const frames = takeRun(this.#core, this.#partition, block, end - block)
+    if (frames.length > 0) this.#ahead.missed(block, frames.length)
+    return frames
+  }
+
+  /** @requires the frames' latches, and their contents */
+  #copyRun(frames: readonly FrameIndex[]): void {
+    for (const frame of frames) {
+      const { start, length, at } = this.#piece()
+      const bytes = this.#core.view(this.#partition, frame)
+      this.#target.set(length === bytes.length ? bytes : bytes.subarray(start, start + length), at)
+      this.#done += length
+    }
+  }
+}
+
+const isReadFailure = (error: unknown): boolean =>
+  error instanceof CacheError && error.code === 'ERR_DCACHE_READ_FAILED'
