@@ -4,14 +4,17 @@
  *   absent --insert, no ghost--> FIFO --victim, oldest first--> absent, its name a ghost
  *   absent --insert, a ghost---> MAIN --victim, a CLOCK-------> absent
  *
- * The FIFO gives victims while it has more than a tenth of the blocks; uses of a block in it count for nothing, so that
- * a burst of them is one use. MAIN is a CLOCK: each block has a counter from 0 to 3, a use adds one, the hand takes one
- * away and goes on, and gives up the block that has none. There are as many ghosts as blocks, the newest ones.
+ * The FIFO gives victims while it has more than a tenth of the blocks; uses of a block in it count for nothing. MAIN is a
+ * CLOCK: each block has a counter from 0 to 3, a use adds one, the hand takes one away and goes on, and gives up the
+ * block that has none. There are as many ghosts as blocks, the newest ones.
  *
- * A use is one plain store into a word of the block's frame, by any thread, without a lock: two at once may count as
- * one. Nothing here is a time, so nothing can overflow.
+ * Uses in a row are one use, of a block in MAIN too: a use counts once in a period, which is as many insertions as a
+ * 64th of the blocks. So a thread that comes to a block sixteen times in a row gains nothing over one that comes once.
  *
- * In the frame: policySlot and used are its links (loop.ts), used2 its uses. The heap region has a word for each frame
+ * A use is at most one plain store into a word of the block's frame, by any thread, without a lock: two at once may count
+ * as one. Periods are compared for equality only, so that their number may overflow.
+ *
+ * In the frame: policySlot and used are its links (loop.ts), used2 its uses: period, UNASKED, counter. The heap region has a word for each frame
  * that says in which part it is, or was before it was taken out dirty or held.
  */
 import type { Words } from '#atomics'
@@ -24,8 +27,12 @@ import type { Policy } from './policy.js'
 
 const PART = { FIFO: 0, MAIN: 1 } as const
 const USES_MAX = 3
-/** Of a block that came ahead of its first use, which makes it 0. */
-const UNASKED = -1
+const USES = 3
+/** Of a block that came ahead of its first use. */
+const UNASKED = 4
+const PERIOD_SHIFT = 3
+/** Log2 of the share of the blocks that is inserted in a period. */
+const PERIODS = 6
 
 export class TwoQueues implements Policy {
   readonly notesDue = false
@@ -35,6 +42,8 @@ export class TwoQueues implements Policy {
   readonly #partsAt: number
   readonly #blocks: number
   readonly #fifoMax: number
+  /** From insertions to periods. */
+  readonly #shift: number
   readonly #fifo: Loop
   readonly #main: Loop
   readonly #ghosts: Ghosts
@@ -46,6 +55,7 @@ export class TwoQueues implements Policy {
     this.#partsAt = arena.heapAt
     this.#blocks = arena.geometry.blocks
     this.#fifoMax = Math.floor(arena.geometry.blocks / 10)
+    this.#shift = Math.max(0, Math.floor(Math.log2(arena.geometry.blocks)) - PERIODS)
     const loop = (headAt: number) =>
       new Loop(arena.words, {
         headAt,
@@ -61,8 +71,11 @@ export class TwoQueues implements Policy {
 
   note(frame: FrameIndex): void {
     const at = this.#usesAt + frame * Frame.WORDS
-    const uses = this.#words[at]!
-    if (uses < USES_MAX) this.#words[at] = uses + 1
+    const word = this.#words[at]!
+    const period = this.#period()
+    if (((word ^ period) & ~USES) === 0) return
+    const uses = word & USES
+    this.#words[at] = period | ((word & UNASKED) !== 0 ? 0 : uses === USES_MAX ? uses : uses + 1)
   }
 
   drain(): void {
@@ -72,7 +85,8 @@ export class TwoQueues implements Policy {
   insert(frame: FrameIndex, place: number, low: number, isAhead = false): void {
     const isBack = this.#ghosts.take(place, low)
     this.#words[this.#partsAt + frame] = isBack ? PART.MAIN : PART.FIFO
-    this.#words[this.#usesAt + frame * Frame.WORDS] = isAhead ? UNASKED : 0
+    this.#words[Header.policyClock]! += 1
+    this.#words[this.#usesAt + frame * Frame.WORDS] = this.#period() | (isAhead ? UNASKED : 0)
     this.#loopOf(frame).addNewest(frame)
     this.#count(frame, 1)
   }
@@ -94,7 +108,7 @@ export class TwoQueues implements Policy {
   /** A block that nobody asked for leaves no ghost: its first use would count as a return. */
   evicted(frame: FrameIndex): boolean {
     const at = this.#framesAt + frame * Frame.WORDS
-    const isUnasked = this.#words[at + Frame.used2] === UNASKED
+    const isUnasked = (this.#words[at + Frame.used2]! & UNASKED) !== 0
     if (this.#words[this.#partsAt + frame] === PART.FIFO && !isUnasked)
       this.#ghosts.add(this.#words[at + Frame.place]!, this.#words[at + Frame.blockLow]!)
     return isUnasked
@@ -150,6 +164,11 @@ export class TwoQueues implements Policy {
     return [...broken, ...this.#ghosts.check()]
   }
 
+  /** The present one, where the uses have it. */
+  #period(): number {
+    return (this.#words[Header.policyClock]! >> this.#shift) << PERIOD_SHIFT
+  }
+
   #loopOf(frame: FrameIndex): Loop {
     return this.#words[this.#partsAt + frame] === PART.FIFO ? this.#fifo : this.#main
   }
@@ -168,7 +187,7 @@ export class TwoQueues implements Policy {
     for (let steps = USES_MAX * mainSize; steps > 0; steps--) {
       const frame = this.#main.oldest()
       const at = this.#usesAt + frame * Frame.WORDS
-      if (this.#words[at]! <= 0) break
+      if ((this.#words[at]! & USES) === 0) break
       this.#words[at]! -= 1
       this.#main.turn()
     }

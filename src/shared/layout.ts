@@ -51,7 +51,7 @@ export const Header = struct(
   'freeHead', // policy
   'freeCount', // policy
   'policySize', // policy: frames that are in it
-  'policyClock', // policy lru2: ticks of use
+  'policyClock', // policy: of lru2 ticks of use, of 2q insertions
   'fifoOldest', // policy 2q, as all that follows: the loops' heads (loop.ts)
   'fifoSize',
   'mainOldest',

@@ -37,11 +37,15 @@ function fresh(blocks = 20) {
     frames.set(name, frame)
     return arena.words[arena.heapAt + frame] === 1 ? 'back' : 'new'
   }
+  /** The next use of each block counts again. */
+  const nextPeriod = (): void => {
+    arena.words[Header.policyClock]! += 1
+  }
   const has = (block: number, partition = 0): boolean => frames.has(`${partition} ${block}`)
   const fill = (first: number, count: number): void => {
     for (let block = first; block < first + count; block++) use(block)
   }
-  return { arena, policy, frames, use, has, fill }
+  return { arena, policy, frames, use, has, fill, nextPeriod }
 }
 
 test('new blocks leave in their order, however often they were used', () => {
@@ -115,9 +119,12 @@ function victims({ arena, policy }: ReturnType<typeof fresh>, count: number): nu
 
 test('the hand passes a block once for each use, and for three at most', () => {
   const cache = withMain()
-  for (let i = 0; i < 50; i++) cache.use(0)
-  cache.use(1)
-  for (let i = 0; i < 2; i++) cache.use(2)
+  for (let period = 0; period < 5; period++) {
+    cache.nextPeriod()
+    for (let i = 0; i < 50; i++) cache.use(0)
+    if (period < 1) cache.use(1)
+    if (period < 2) cache.use(2)
+  }
   // The first time past them leaves 0 two uses, 1 none and 2 one; then come those that were not used.
   const blocks = victims(cache, 18)
   assert.equal(blocks, [3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 1, 2, 0])
@@ -126,7 +133,8 @@ test('the hand passes a block once for each use, and for three at most', () => {
 })
 
 test('a victim that is dirty stays out, and comes back as the next one', () => {
-  const { policy, arena } = withMain()
+  const { policy, arena, nextPeriod } = withMain()
+  nextPeriod()
   const first = policy.victim()
   assert.not.ok(policy.has(first))
   const second = policy.victim()
