@@ -2,10 +2,11 @@
  * The suites there are, in the order in which they run.
  */
 import { contention } from './contention/suite.js'
+import { disk } from './disk/suite.js'
 import type { Suite } from './harness/suite.js'
 import { hit } from './hit/suite.js'
 import { modify } from './modify/suite.js'
 import { recovery } from './recovery/suite.js'
 import { replay } from './replay/suite.js'
 
-export const SUITES: readonly Suite[] = [hit, contention, modify, recovery, replay]
+export const SUITES: readonly Suite[] = [hit, contention, modify, recovery, replay, disk]
