@@ -2,6 +2,7 @@
  * The suites there are, in the order in which they run.
  */
 import { contention } from './contention/suite.js'
+import { disk } from './disk/suite.js'
 import type { Suite } from './harness/suite.js'
 import { hit } from './hit/suite.js'
 import { modify } from './modify/suite.js'
@@ -9,4 +10,4 @@ import { nbd } from './nbd/suite.js'
 import { recovery } from './recovery/suite.js'
 import { replay } from './replay/suite.js'
 
-export const SUITES: readonly Suite[] = [hit, contention, modify, recovery, replay, nbd]
+export const SUITES: readonly Suite[] = [hit, contention, modify, recovery, replay, disk, nbd]

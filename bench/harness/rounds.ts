@@ -12,6 +12,8 @@ export interface RoundOptions {
   readonly threads: readonly number[]
   /** Single operations are timed too, in slices of their own. */
   readonly isTimed?: boolean
+  /** Of slices that nobody looks at: less than usual, where a slice is one long operation. */
+  readonly warmSlices?: number
 }
 
 /** By number of threads: what the lanes did in each round. */
@@ -22,9 +24,14 @@ export type Outcome = ReadonlyMap<Crew, RoundsByThreads>
 const WARM_BATCHES = 300
 const WARM_SLICES_MAX = 40
 
-export async function warmUp(crew: Crew, active: number, sliceMs: number): Promise<void> {
+export async function warmUp(
+  crew: Crew,
+  active: number,
+  sliceMs: number,
+  slicesMax = WARM_SLICES_MAX,
+): Promise<void> {
   let least = 0
-  for (let slice = 0; slice < WARM_SLICES_MAX && (slice < 3 || least < WARM_BATCHES); slice++) {
+  for (let slice = 0; slice < slicesMax && (slice < 3 || least < WARM_BATCHES); slice++) {
     const results = await crew.run(active, sliceMs)
     least += Math.min(...results.map(({ batches }) => batches))
   }
@@ -32,12 +39,12 @@ export async function warmUp(crew: Crew, active: number, sliceMs: number): Promi
 
 export async function runRounds(
   crews: readonly Crew[],
-  { rounds, sliceMs, threads, isTimed = false }: RoundOptions,
+  { rounds, sliceMs, threads, isTimed = false, warmSlices }: RoundOptions,
 ): Promise<Outcome> {
   const outcome = new Map(
     crews.map((crew) => [crew, new Map(threads.map((count): [number, LaneResult[][]] => [count, []]))]),
   )
-  for (const crew of crews) await warmUp(crew, Math.max(...threads), sliceMs)
+  for (const crew of crews) await warmUp(crew, Math.max(...threads), sliceMs, warmSlices)
   for (let round = 0; round < rounds; round++) {
     const order = round % 2 === 0 ? crews : [...crews].reverse()
     for (const count of threads) {

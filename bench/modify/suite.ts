@@ -79,7 +79,7 @@ function openQuiet(
   settings: BenchSettings,
   engine = 'dcache',
 ): Promise<BlockCache> {
-  const more = { flushDelayMs: 2 ** 31 - 1, dirtyLimit: 1 }
+  const more = { flushDelayMs: 2 ** 31 - 1, dirtyLimit: 1, dirtyBackground: 1 }
   return openFull({ path, blocks, blockSize: BLOCK_SIZE, policy: settings.policy, engine, more })
 }
 

@@ -6,25 +6,21 @@ import { load } from '#atomics'
 import { DelayedKick, Frame, Group } from '../shared/layout.js'
 import { classOf, epochOf, isAfter, isOwed, nextEpoch, previousEpoch } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/struct.js'
-import { blockOf, type Core, partitionOf } from './core.js'
-import { dirtyFrames, dropAsides, imageStamps } from './images.js'
+import type { Core } from './core.js'
+import { dropAsides, imageStamps, LIST_END } from './images.js'
+import { type Job, OwedList } from './order.js'
 import { seizeRound } from './repair.js'
 import { unlockRound } from './rounds.js'
-
-/** One block that a round owes: where its image is named, and in which job. */
-export interface Owed {
-  readonly frame: FrameIndex
-  readonly writeClass: number
-  readonly partition: number
-  readonly block: number
-}
 
 export interface Cut {
   /** Images stamped up to here are written. */
   readonly number: number
   /** The newest stamp there was: what a failure of this round speaks for. */
   readonly spokeFor: number
-  readonly owed: readonly Owed[]
+  /** The frames that owe an image, by class, partition and block. */
+  readonly frames: Int32Array
+  /** Each class of each partition: where its frames are. */
+  readonly jobs: readonly Job[]
 }
 
 /** The cut, and what it owes, sorted by class, partition and block. @takes round mutex */
@@ -32,39 +28,42 @@ export function makeCut(core: Core, group: number): Cut {
   const { words, arena } = core
   const at = arena.groupAt(group)
   seizeRound(core, group)
-  const frames = dirtyFrames(core, group)
   const epoch = words[at + Group.epoch]!
+  const owed = new OwedList(words[at + Group.dirty]!)
+  const layered: FrameIndex[] = []
+  // One look at each frame: the list leads all over the memory. Those with older images are for a second one.
+  for (let link = words[at + Group.dirtyHead]!; link !== LIST_END;) {
+    const frameAt = arena.frameAt(link - 1)
+    if (words[frameAt + Frame.aside] === 0)
+      owed.add(
+        link - 1,
+        load(words, frameAt + Frame.state),
+        words[frameAt + Frame.place]!,
+        words[frameAt + Frame.blockLow]!,
+      )
+    else layered.push(link - 1)
+    link = words[frameAt + Frame.dirtyNext]!
+  }
   let cut = epoch
   // No cut may span a class change of a block: it ends before the first image whose predecessor has another class.
-  for (const newer of classChanges(core, frames)) {
+  for (const newer of classChanges(core, layered)) {
     const limit = previousEpoch(newer)
     if (isAfter(cut, limit)) cut = limit
   }
   if (cut === epoch) words[at + Group.epoch] = nextEpoch(epoch)
+  else owed.keep((stamp) => isOwed(stamp, cut))
   if (isAfter(cut, words[at + Group.bound]!)) words[at + Group.bound] = cut
   words[at + Group.delayed] = DelayedKick.NONE
-  const owed: Owed[] = []
-  for (const frame of frames) {
-    trimAsides(core, group, frame, cut)
-    const stamp = owedStamp(core, frame, cut)
-    if (stamp === 0) continue
+  for (const frame of layered) {
     const frameAt = arena.frameAt(frame)
-    owed.push({
-      frame,
-      writeClass: classOf(stamp),
-      partition: partitionOf(words, frameAt),
-      block: blockOf(words, frameAt),
-    })
+    trimAsides(core, group, frame, cut)
+    const stamp = imageStamps(core, frame).find((image) => isOwed(image, cut))
+    if (stamp !== undefined)
+      owed.add(frame, stamp, words[frameAt + Frame.place]!, words[frameAt + Frame.blockLow]!)
   }
   words[at + Group.cut] = cut + 1
   unlockRound(core, group)
-  owed.sort((a, b) => a.writeClass - b.writeClass || a.partition - b.partition || a.block - b.block)
-  return { number: cut, spokeFor: epoch, owed }
-}
-
-/** The stamp of the newest image within the cut, 0 if nothing is owed. @requires round mutex */
-function owedStamp(core: Core, frame: FrameIndex, cut: number): number {
-  return imageStamps(core, frame).find((stamp) => isOwed(stamp, cut)) ?? 0
+  return { number: cut, spokeFor: epoch, ...owed.sorted() }
 }
 
 /** Each block keeps only its newest image within the cut. @requires round mutex */

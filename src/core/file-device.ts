@@ -4,7 +4,10 @@
  */
 import { fsyncSync, read, readSync, readv, readvSync, writeSync, writevSync } from 'node:fs'
 import { promisify } from 'node:util'
+import { alignedBytes } from '../shared/buffer.js'
 import type { Device } from './device.js'
+
+const SECTOR = 512
 
 const readAsync = promisify(read)
 const readvAsync = promisify(readv)
@@ -12,11 +15,18 @@ const readvAsync = promisify(readv)
 export class FileDevice implements Device {
   readonly #fd: number
   readonly #offset: number
+  readonly #isDirect: boolean
+  /** Aligned memory for what is not in the shared buffer; made when first needed. */
+  #aligned: Uint8Array = new Uint8Array()
 
-  /** `offset`: where in the file the partition begins, bytes. The descriptor is the owner's: it is never closed here. */
-  constructor(fd: number, offset: number) {
+  /**
+   * `offset`: where in the file the partition begins, bytes. `isDirect`: the descriptor was opened with O_DIRECT. It is the
+   * owner's: it is never closed here.
+   */
+  constructor(fd: number, offset: number, isDirect = false) {
     this.#fd = fd
     this.#offset = offset
+    this.#isDirect = isDirect
   }
 
   readSync(targets: readonly Uint8Array[], position: number): void {
@@ -25,7 +35,7 @@ export class FileDevice implements Device {
       const [first] = left
       const count =
         left.length === 1 ? readSync(this.#fd, first!, 0, first!.length, at) : readvSync(this.#fd, left, at)
-      if (count === 0) throw endOfFile(at - this.#offset)
+      if (count === 0 || this.#isCutShort(count)) throw endOfFile(at - this.#offset)
       at += count
       left = rest(left, count)
     }
@@ -39,7 +49,7 @@ export class FileDevice implements Device {
         left.length === 1
           ? await readAsync(this.#fd, first!, 0, first!.length, at)
           : await readvAsync(this.#fd, left, at)
-      if (bytesRead === 0) throw endOfFile(at - this.#offset)
+      if (bytesRead === 0 || this.#isCutShort(bytesRead)) throw endOfFile(at - this.#offset)
       at += bytesRead
       left = rest(left, bytesRead)
     }
@@ -47,7 +57,7 @@ export class FileDevice implements Device {
 
   writeSync(sources: readonly Uint8Array[], position: number): void {
     let at = this.#offset + position
-    for (let left = sources; left.length > 0;) {
+    for (let left = this.#isDirect ? this.#align(sources) : sources; left.length > 0;) {
       const [first] = left
       const count =
         left.length === 1 ? writeSync(this.#fd, first!, 0, first!.length, at) : writevSync(this.#fd, left, at)
@@ -64,6 +74,26 @@ export class FileDevice implements Device {
 
   syncSync(): void {
     fsyncSync(this.#fd)
+  }
+
+  /** A direct read ends between sectors only where the file does, and can't be continued there. */
+  #isCutShort(count: number): boolean {
+    return this.#isDirect && count % SECTOR !== 0
+  }
+
+  /** Frames and spares are aligned; an image that was put together is not, and is copied to where it is. */
+  #align(sources: readonly Uint8Array[]): readonly Uint8Array[] {
+    const isShared = ({ buffer }: Uint8Array) => buffer instanceof SharedArrayBuffer
+    const bytes = sources.reduce((sum, source) => sum + (isShared(source) ? 0 : source.length), 0)
+    if (bytes > this.#aligned.length) this.#aligned = alignedBytes(bytes)
+    let at = 0
+    return sources.map((source) => {
+      if (isShared(source)) return source
+      const copy = this.#aligned.subarray(at, at + source.length)
+      copy.set(source)
+      at += source.length
+      return copy
+    })
   }
 }
 

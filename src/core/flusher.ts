@@ -1,11 +1,13 @@
 /**
- * The flush worker's loop, without its thread: runs the rounds that are wanted, and the clocks of delayed kicks. An idle
- * clean cache runs no rounds: the clock of a group starts with its first dirty block, and ends with a round.
+ * The flush worker's loop, without its thread: runs the rounds that are wanted, and those that nobody asks for: at the
+ * background mark of dirty blocks, and when the clock of a delayed kick is over. An idle clean cache runs no rounds: the
+ * clock of a group starts with its first dirty block, and ends with a round.
  */
 import { load, notify } from '#atomics'
 import { DelayedKick, Group, Partition } from '../shared/layout.js'
-import { want } from './bell.js'
+import { SLICE_MS } from '../shared/wait.js'
 import type { Core } from './core.js'
+import { Budget, Pace } from './pace.js'
 import { PlanSpace } from './plan.js'
 import { forgetCut, freeOwnMutexes, reapDead } from './reaper.js'
 import { seizeRound } from './repair.js'
@@ -13,19 +15,34 @@ import { unlockRound } from './rounds.js'
 import type { RoundEvent } from './fence.js'
 import { isIdle, runRound } from './writeback.js'
 
+export interface FlusherOptions {
+  readonly flushDelayMs: number
+  /** Of what nobody asked for; undefined: no limit. */
+  readonly writeBytesPerSecond?: number | undefined
+}
+
+interface RunningRound {
+  readonly steps: Generator<void, void, void>
+  readonly pace: Pace
+}
+
 export class Flusher {
   readonly #core: Core
   readonly #flushDelayMs: number
+  readonly #budget: Budget
   readonly #report: (event: RoundEvent) => void
   readonly #plans: PlanSpace
-  readonly #rounds: (Generator<void, void, void> | undefined)[] = []
+  readonly #rounds: (RunningRound | undefined)[] = []
   readonly #kickAtMs: number[]
   /** Groups whose last flush worker's cut is forgotten. */
   readonly #isReady: boolean[]
+  /** When a round's pace wants to look again. */
+  #lookAtMs = Infinity
 
-  constructor(core: Core, flushDelayMs: number, report: (event: RoundEvent) => void) {
+  constructor(core: Core, options: FlusherOptions, report: (event: RoundEvent) => void) {
     this.#core = core
-    this.#flushDelayMs = flushDelayMs
+    this.#flushDelayMs = options.flushDelayMs
+    this.#budget = new Budget(options.writeBytesPerSecond ?? Infinity)
     this.#report = report
     this.#plans = new PlanSpace(core.arena.geometry.blocks)
     this.#kickAtMs = core.rounds.map(() => Infinity)
@@ -38,26 +55,57 @@ export class Flusher {
   /** Reaps the dead, and takes every round as far as it goes without waiting. Called after each ring of the bell. */
   step(): void {
     reapDead(this.#core)
+    this.#lookAtMs = Infinity
     for (let group = 0; group < this.#core.arena.geometry.groups; group++) {
       if (!this.#becomesReady(group)) continue
       do {
-        if (this.#rounds[group] === undefined && this.#core.turns[group]!.isWanted) {
-          this.#rounds[group] = runRound(this.#core, group, this.#plans, this.#report)
-        }
-        if (this.#rounds[group]?.next().done === true) this.#rounds[group] = undefined
-      } while (this.#rounds[group] === undefined && this.#core.turns[group]!.isWanted)
+        this.#rounds[group] ??= this.#begin(group)
+        const round = this.#rounds[group]
+        if (this.#isDue(group)) round?.pace.hurry()
+        if (round?.steps.next().done === true) this.#rounds[group] = undefined
+        else if (round) this.#lookAtMs = Math.min(this.#lookAtMs, round.pace.takeLookAtMs())
+      } while (this.#rounds[group] === undefined && this.#isCalledFor(group))
       this.#watchClock(group)
     }
   }
 
-  /** Milliseconds until a delayed kick is due; Infinity when none is. */
+  /** Milliseconds until something is due that nobody rings for; Infinity when nothing is. */
   idleMs(): number {
-    return Math.max(0, Math.min(...this.#kickAtMs) - performance.now())
+    const kicksAtMs = this.#kickAtMs.filter((_, group) => this.#rounds[group] === undefined)
+    const wakeAtMs = Math.min(...kicksAtMs, this.#lookAtMs)
+    return Math.min(this.isBusy ? SLICE_MS : Infinity, Math.max(0, wakeAtMs - performance.now()))
   }
 
   /** Whether a round is under way. */
   get isBusy(): boolean {
     return this.#rounds.some((round) => round !== undefined) || this.#isReady.includes(false)
+  }
+
+  /** A round, if there is a reason for one. */
+  #begin(group: number): RunningRound | undefined {
+    if (!this.#isCalledFor(group)) return undefined
+    const pace = new Pace(this.#core, group, this.#budget, this.#isDue(group))
+    this.#kickAtMs[group] = Infinity
+    return { steps: runRound(this.#core, group, this.#plans, pace, this.#report), pace }
+  }
+
+  #isCalledFor(group: number): boolean {
+    return this.#core.turns[group]!.isWanted || this.#isDue(group) || this.#isAtMark(group)
+  }
+
+  /** The clock of its delayed kick is over. */
+  #isDue(group: number): boolean {
+    return this.#kickAtMs[group]! <= performance.now()
+  }
+
+  /** While a partition is fenced rounds fail: nobody is told, and the next would begin at once. */
+  #isAtMark(group: number): boolean {
+    const { words, arena } = this.#core
+    const at = arena.groupAt(group)
+    return (
+      load(words, at + Group.dirty) >= words[at + Group.dirtyBackground]! &&
+      load(words, at + Group.fences) === 0
+    )
   }
 
   /** A former flush worker's stage goes on until its writers are idle; then its cut is forgotten. */
@@ -73,24 +121,19 @@ export class Flusher {
   }
 
   #watchClock(group: number): void {
-    const core = this.#core
-    const at = core.arena.groupAt(group)
-    const delayed = load(core.words, at + Group.delayed)
+    const { words, arena } = this.#core
+    const at = arena.groupAt(group)
+    const delayed = load(words, at + Group.delayed)
     if (delayed === DelayedKick.NONE) {
       this.#kickAtMs[group] = Infinity
       return
     }
-    const isDue = delayed === DelayedKick.RUNNING && this.#kickAtMs[group]! <= performance.now()
-    if (delayed === DelayedKick.RUNNING && !isDue && this.#kickAtMs[group] !== Infinity) return
-    seizeRound(core, group)
-    if (isDue) {
-      core.words[at + Group.delayed] = DelayedKick.NONE
-      this.#kickAtMs[group] = Infinity
-      want(core, group, core.words[at + Group.epoch]!)
-    } else if (core.words[at + Group.delayed] !== DelayedKick.NONE) {
-      core.words[at + Group.delayed] = DelayedKick.RUNNING
+    if (delayed === DelayedKick.RUNNING && this.#kickAtMs[group] !== Infinity) return
+    seizeRound(this.#core, group)
+    if (words[at + Group.delayed] !== DelayedKick.NONE) {
+      words[at + Group.delayed] = DelayedKick.RUNNING
       this.#kickAtMs[group] = performance.now() + this.#flushDelayMs
     }
-    unlockRound(core, group)
+    unlockRound(this.#core, group)
   }
 }

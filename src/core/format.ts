@@ -65,6 +65,10 @@ function formatGroups(arena: Arena, config: Config): void {
       1,
       Math.floor((geometry.blocks * config.dirtyLimit) / geometry.groups),
     )
+    // Past the limit: never.
+    const isBefore = config.dirtyBackground < config.dirtyLimit
+    const mark = Math.max(1, Math.floor((geometry.blocks * config.dirtyBackground) / geometry.groups))
+    words[at + Group.dirtyBackground] = isBefore ? mark : 2 ** 31 - 1
     words[at + Group.spareCount] = sparesOfGroup
     for (let i = 0; i < sparesOfGroup; i++) {
       const spare = group * sparesOfGroup + i

@@ -89,8 +89,9 @@ export function commit(core: Core, group: number, frame: FrameIndex, writeClass:
   disposeUndo(core, group, frame)
   if (words[at + Frame.dirtyNext] === 0) {
     linkDirty(core, group, frame)
-    if (words[groupAt + Group.dirty]! >= words[groupAt + Group.dirtyMax]!)
-      want(core, group, words[groupAt + Group.epoch]!)
+    const dirty = words[groupAt + Group.dirty]!
+    if (dirty === words[groupAt + Group.dirtyBackground]) core.bellDue = true
+    if (dirty >= words[groupAt + Group.dirtyMax]!) want(core, group, words[groupAt + Group.epoch]!)
     else armDelayedKick(core, group)
   }
 }

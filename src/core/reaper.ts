@@ -9,7 +9,7 @@
  */
 import { load, store, wait } from '#atomics'
 import { freeze, thaw, writerOf } from '../shared/latch.js'
-import { Frame, Group, GUARDS_MAX, Slot, SlotState } from '../shared/layout.js'
+import { DelayedKick, Frame, Group, GUARDS_MAX, Slot, SlotState } from '../shared/layout.js'
 import { JOURNAL, journaledPins } from '../shared/slot.js'
 import { ABSENT, CHANGING } from '../shared/stamp.js'
 import type { FrameIndex, SlotIndex } from '../shared/struct.js'
@@ -170,6 +170,10 @@ export function forgetCut(core: Core, group: number): void {
   readmitStray(core)
   core.policyMutex.unlock()
   seizeRound(core, group)
-  store(core.words, core.arena.groupAt(group) + Group.cut, 0)
+  const at = core.arena.groupAt(group)
+  store(core.words, at + Group.cut, 0)
+  // The round may have been one that nobody asked for.
+  if (core.words[at + Group.dirty]! > 0 && core.words[at + Group.delayed] === DelayedKick.NONE)
+    core.words[at + Group.delayed] = DelayedKick.ASKED
   unlockRound(core, group)
 }

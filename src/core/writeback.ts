@@ -2,13 +2,19 @@
  * Write-back: what the flush worker does. A round makes durable everything stamped up to its cut, class by class: all
  * partitions write in parallel, each fsyncs, and only then the next class begins.
  *
- *   IDLE --want after done--> CUT --> STAGE(class 1) --all writers idle, all well--> STAGE(2) ... --> DONE --> IDLE
- *                                       `--one failed--> FENCED: the cut is forgotten, later classes are held --> IDLE
+ *   IDLE --wanted, or due--> CUT --> STAGE(class 1) --all written, all well--> STAGE(2) ... --> DONE --> IDLE
+ *                                     `--one failed--> FENCED: the cut is forgotten, later classes are held --> IDLE
+ *
+ * Within a stage each partition has a lane of its own: its blocks in one job, or in parts, each with an fsync after which
+ * its blocks are clean (pace.ts says how many, and when).
+ *
+ *   lane   WAITS --pace lets it--> ASKED --writer idle, OK--> its blocks clean; WAITS, or OVER after the last
+ *                                        `--writer idle, not OK--> FAILED
  *
  * An image is owed until it is durable (cut.ts); a held guard never delays a round.
  *
- * A round is a generator that yields while it waits for writers, so that one flush worker runs the rounds of all groups
- * side by side.
+ * A round is a generator that yields while it waits for writers or for its pace, so that one flush worker runs the rounds
+ * of all groups side by side.
  */
 import { and, compareExchange, load, notify, store } from '#atomics'
 import { DelayedKick, Fence, Frame, Group, JobResult, JobState, Partition } from '../shared/layout.js'
@@ -16,120 +22,178 @@ import { CLASS_MASK, isOwed } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/struct.js'
 import { TRACE } from '../shared/trace.js'
 import type { Core } from './core.js'
-import { type Cut, makeCut, type Owed } from './cut.js'
+import { type Cut, makeCut } from './cut.js'
 import { broadcast, failRound, failsForAge, fence, type RoundEvent } from './fence.js'
 import { dropAsides, unlinkDirty } from './images.js'
+import type { Job } from './order.js'
+import type { Pace } from './pace.js'
 import type { PlanSpace } from './plan.js'
 import { seizePolicy, seizeRound } from './repair.js'
 import { unlockRound } from './rounds.js'
 
+/** Frames that become clean under one hold of the round mutex: releases of changes wait for it. */
+const CLEAN_MAX = 1024
+
 /**
- * Runs one round of a group; yields while writers are at work. The flush worker's thread only, one round of a group at
- * a time.
+ * Runs one round of a group; yields while writers are at work, or its pace has it wait. The flush worker's thread only, one
+ * round of a group at a time.
  * @takes round mutex, policy mutex, one after the other
  */
 export function* runRound(
   core: Core,
   group: number,
   plans: PlanSpace,
+  pace: Pace,
   report: (event: RoundEvent) => void,
 ): Generator<void, void, void> {
-  const { words } = core
   if (failsForAge(core, group)) return
   const cut = makeCut(core, group)
-  const { owed } = cut
-  if (core.tracer.on) core.tracer.record(TRACE['work.cut'], group, owed.length, cut.number)
-  let plan = plans.take(owed.length)
-  while (plan < 0) {
-    yield
-    plan = plans.take(owed.length)
-  }
-  try {
-    owed.forEach(({ frame }, i) => (words[core.arena.planAt + plan + i] = frame))
-    for (let start = 0; start < owed.length;) {
-      const { writeClass } = owed[start]!
-      let end = start
-      while (owed[end]?.writeClass === writeClass) end++
-      if (core.tracer.on) core.tracer.record(TRACE['work.stage'], group, end - start, writeClass)
-      const stage = { owed: owed.slice(start, end), plan: plan + start, writeClass }
-      const asked = askWriters(core, stage)
-      while (!asked.every((partition) => isIdle(core, partition))) yield
-      if (!finishStage(core, group, cut, stage, asked, report)) return
-      start = end
+  const { frames, jobs } = cut
+  if (core.tracer.on) core.tracer.record(TRACE['work.cut'], group, frames.length, cut.number)
+  for (let first = 0; first < jobs.length;) {
+    let next = first
+    while (jobs[next]?.writeClass === jobs[first]!.writeClass) next++
+    const stage = jobs.slice(first, next)
+    if (core.tracer.on) {
+      const blocks = stage.at(-1)!.end - stage[0]!.start
+      core.tracer.record(TRACE['work.stage'], group, blocks, stage[0]!.writeClass)
     }
-  } finally {
-    plans.give(plan, owed.length)
+    const lanes = stage.map((job) => new Lane(core, group, cut, job, plans))
+    // All of them, before it is asked whether all are over.
+    while (!lanes.map((lane) => lane.goOn(pace)).every((isOver) => isOver)) yield
+    if (!endStage(core, group, cut, lanes, report)) return
+    first = next
   }
   finishRound(core, group, cut, report)
 }
 
-/** The blocks of one class. */
-interface Stage {
-  readonly owed: readonly Owed[]
-  /** Where they stand in the plan. */
-  readonly plan: number
-  readonly writeClass: number
-}
+/** One partition's part of a stage. */
+class Lane {
+  readonly partition: number
+  /** Its last job did not go well. What was made durable before it is clean. */
+  hasFailed = false
+  readonly #core: Core
+  readonly #group: number
+  readonly #cut: Cut
+  readonly #job: Job
+  readonly #plans: PlanSpace
+  /** In the cut's frames: up to `#done` they are clean, from there up to `#asked` the writer has them. */
+  #done: number
+  #asked: number
+  /** Where the writer finds them; undefined: it was not asked. */
+  #plan: number | undefined
+  /** How many the pace has let go, which found no room in the plan yet. */
+  #granted = 0
+  #askedAtMs = 0
+  /** When the last job was over, and how long it took. */
+  #overAtMs = -Infinity
+  #tookMs = 0
 
-/** Gives each partition its part of a stage; which. A fenced one fails without being asked, as one that stops. */
-function askWriters(core: Core, { owed, plan, writeClass }: Stage): number[] {
-  const { words, arena } = core
-  const asked: number[] = []
-  for (let first = 0; first < owed.length;) {
-    const { partition } = owed[first]!
-    let next = first
-    while (next < owed.length && owed[next]!.partition === partition) next++
-    const at = arena.partitionAt(partition)
-    words[at + Partition.jobStart] = plan + first
-    words[at + Partition.jobCount] = next - first
-    words[at + Partition.jobClass] = writeClass
+  constructor(core: Core, group: number, cut: Cut, job: Job, plans: PlanSpace) {
+    this.partition = job.partition
+    this.#core = core
+    this.#group = group
+    this.#cut = cut
+    this.#job = job
+    this.#plans = plans
+    this.#done = this.#asked = job.start
+  }
+
+  /** Takes it as far as it goes without waiting; true when it is over. */
+  goOn(pace: Pace): boolean {
+    while (!this.#isOver) {
+      if (this.#plan !== undefined) {
+        if (!isIdle(this.#core, this.partition)) return false
+        this.#conclude(this.#plan)
+      } else {
+        const { blockSize } = this.#core.partitions[this.partition]!
+        const left = this.#job.end - this.#done
+        if (this.#granted === 0) this.#granted = pace.blocksNow(left, blockSize, this.#overAtMs, this.#tookMs)
+        const plan = this.#granted === 0 ? -1 : this.#plans.take(this.#granted)
+        if (plan < 0) return false
+        this.#ask(plan, this.#granted)
+      }
+    }
+    return true
+  }
+
+  get #isOver(): boolean {
+    return this.hasFailed || this.#done === this.#job.end
+  }
+
+  /** A fenced partition fails without being asked, as one that stops. */
+  #ask(plan: number, count: number): void {
+    const { words, arena } = this.#core
+    const at = arena.partitionAt(this.partition)
+    this.#askedAtMs = performance.now()
+    this.#asked = this.#done + count
+    this.#plan = plan
+    this.#granted = 0
+    words.set(this.#cut.frames.subarray(this.#done, this.#asked), arena.planAt + plan)
+    words[at + Partition.jobStart] = plan
+    words[at + Partition.jobCount] = count
+    words[at + Partition.jobClass] = this.#job.writeClass
     words[at + Partition.result] = JobResult.NONE
-    asked.push(partition)
-    const isFenced = load(words, at + Partition.fenced) === Fence.FENCED
     if (
-      !isFenced &&
+      load(words, at + Partition.fenced) !== Fence.FENCED &&
       compareExchange(words, at + Partition.job, JobState.IDLE, JobState.ASKED) === JobState.IDLE
     ) {
       notify(words, at + Partition.job)
     }
-    first = next
   }
-  return asked
+
+  /** What was written and fsynced becomes clean, now. @requires that its writer is idle */
+  #conclude(plan: number): void {
+    const { words, arena } = this.#core
+    this.#plans.give(plan, this.#asked - this.#done)
+    this.#plan = undefined
+    const isWell = words[arena.partitionAt(this.partition) + Partition.result] === JobResult.OK
+    this.#overAtMs = performance.now()
+    this.#tookMs = this.#overAtMs - this.#askedAtMs
+    if (isWell) clean(this.#core, this.#group, this.#cut, this.#done, this.#asked)
+    this.hasFailed = !isWell
+    this.#done = this.#asked
+  }
 }
 
 /** Whether a partition's writer has nothing to do: its result can be read. */
 export const isIdle = (core: Core, partition: number): boolean =>
   load(core.words, core.arena.partitionAt(partition) + Partition.job) !== JobState.ASKED
 
-/**
- * What was written and fsynced becomes clean, now; whoever did not say that all went well has failed: its partition is
- * fenced and the round ends. True if the round goes on.
- */
-function finishStage(
+/** Frames of the cut whose images are durable. @takes round mutex, policy mutex, one after the other */
+function clean(core: Core, group: number, cut: Cut, from: number, to: number): void {
+  const { words, arena } = core
+  const isDurable = (stamp: number) => isOwed(stamp, cut.number)
+  for (let start = from; start < to; start += CLEAN_MAX) {
+    const cleaned: FrameIndex[] = []
+    seizeRound(core, group)
+    for (let i = start; i < Math.min(to, start + CLEAN_MAX); i++) {
+      const frame = cut.frames[i]!
+      if (words[arena.frameAt(frame) + Frame.aside] !== 0) dropAsides(core, group, frame, isDurable)
+      if (markClean(core, group, frame, cut.number)) cleaned.push(frame)
+    }
+    unlockRound(core, group)
+    readmit(core, cleaned)
+    broadcast(core, group)
+  }
+}
+
+/** Whoever did not say that all went well is fenced, and the round ends. True if it goes on. */
+function endStage(
   core: Core,
   group: number,
   cut: Cut,
-  { owed }: Stage,
-  asked: readonly number[],
+  lanes: readonly Lane[],
   report: (event: RoundEvent) => void,
 ): boolean {
-  const { words, arena } = core
-  const isWell = (partition: number) =>
-    words[arena.partitionAt(partition) + Partition.result] === JobResult.OK
-  const failed = asked.filter((partition) => !isWell(partition))
+  const failed = lanes.filter(({ hasFailed }) => hasFailed)
+  if (failed.length === 0) return true
   seizeRound(core, group)
-  const cleaned: FrameIndex[] = []
-  for (const { frame, partition } of owed) {
-    if (!isWell(partition)) continue
-    dropAsides(core, group, frame, (stamp) => isOwed(stamp, cut.number))
-    if (markClean(core, group, frame, cut.number)) cleaned.push(frame)
-  }
-  for (const partition of failed) fence(core, group, partition, report)
-  if (failed.length > 0) failRound(core, group, cut.spokeFor)
+  for (const { partition } of failed) fence(core, group, partition, report)
+  failRound(core, group, cut.spokeFor)
   unlockRound(core, group)
-  readmit(core, cleaned)
   broadcast(core, group)
-  return failed.length === 0
+  return false
 }
 
 /** The frame's own image is durable, if it is within the cut. True if the frame left the dirty list. @requires round mutex */

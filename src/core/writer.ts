@@ -1,17 +1,22 @@
 /**
  * A partition's writer: one write for each run of neighbouring blocks of a job, then one fsync. For every block it takes the
- * image that the round owes, chosen under the round mutex, and writes it outside of it:
+ * image that the round owes:
+ *
+ *   the frame itself, pinned meanwhile      nobody changes it, and its stamp is within the cut: no mutex is needed
+ *
+ * and where that is not so, under the round mutex:
  *
  *   an aside within the cut          a spare that nobody changes until the stage is over
  *   else CHANGING                    the undo image: what the block was at its last release
- *   else                             the frame itself, pinned meanwhile
  *   latched, but not yet CHANGING    somebody is copying its image just now: another block first
  *
- * It never waits for a client. Nothing becomes clean here: that is the flush worker's, after the fsync.
+ * It writes outside of the mutex, and never waits for a client. Nothing becomes clean here: that is the flush worker's,
+ * after the fsync.
  */
 import { add, compareExchange, load } from '#atomics'
+import { WRITE_BYTES_DEFAULT } from '../shared/config.js'
 import { tryPinPastWaiters } from '../shared/latch.js'
-import { Frame, Group, JobResult, JobState, Partition, Spare } from '../shared/layout.js'
+import { Frame, Group, GUARDS_MAX, JobResult, JobState, Partition, Spare } from '../shared/layout.js'
 import { COUNTER, JOURNAL } from '../shared/slot.js'
 import { CHANGING, isOwed } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/struct.js'
@@ -23,28 +28,8 @@ import { blockOf, type Core, type PartitionView } from './core.js'
 import { spareData } from './images.js'
 import { lockRound, unlockRound } from './rounds.js'
 
-/** Where the bytes of an image are. */
-type Source =
-  | { readonly kind: 'nothing' }
-  | { readonly kind: 'busy' }
-  | { readonly kind: 'pinned'; readonly bytes: Uint8Array }
-  | { readonly kind: 'kept'; readonly bytes: Uint8Array }
-
-/** Neighbouring blocks that are written in one call. */
-interface Run {
-  readonly first: number
-  readonly frames: readonly FrameIndex[]
-  readonly sources: readonly Uint8Array[]
-  /** Those of the frames that are pinned: frame and journal entry. */
-  readonly pins: readonly (readonly [FrameIndex, number])[]
-  /** How many blocks of the job were dealt with. */
-  readonly count: number
-}
-
-/** A write is at most so long: past that the device is no faster, and a changer waits longer for its block. */
-const RUN_BYTES_MAX = 2 ** 20
-/** Each pinned block of a run has a journal entry. */
-const RUN_BLOCKS_MAX = 128
+/** In place of bytes: somebody is copying the image just now. */
+const BUSY = new Uint8Array()
 
 /** How long a latch that is only being copied under is given before its block is tried again. */
 const BUSY_MS = 1
@@ -54,18 +39,21 @@ export class Writer {
   readonly #partition: PartitionView
   readonly #at: number
   readonly #groupAt: number
+  /** Journal entries, one for each block that a write may have. */
   readonly #entries: readonly number[]
+  /** The frames of the run that is being written. */
+  readonly #run: Int32Array
 
-  constructor(core: Core, partition: number) {
+  /** `writeBytes`: a write is at most so long, and has as many blocks as a thread can pin. */
+  constructor(core: Core, partition: number, writeBytes = WRITE_BYTES_DEFAULT) {
     this.#core = core
     this.#partition = core.partitions[partition]!
     this.#at = core.arena.partitionAt(partition)
     this.#groupAt = core.arena.groupAt(this.#partition.group)
-    const length = Math.max(
-      1,
-      Math.min(RUN_BLOCKS_MAX, Math.floor(RUN_BYTES_MAX / this.#partition.blockSize)),
-    )
+    const most = Math.floor(writeBytes / this.#partition.blockSize)
+    const length = Math.max(1, Math.min(GUARDS_MAX, most))
     this.#entries = Array.from({ length }, () => core.slot.takeEntry())
+    this.#run = new Int32Array(length)
   }
 
   /** Whether the flush worker asks for something. */
@@ -93,69 +81,90 @@ export class Writer {
   }
 
   *#writeAll(): Slow<void> {
-    const { words, arena } = this.#core
+    const core = this.#core
+    const { words, arena } = core
     const start = arena.planAt + words[this.#at + Partition.jobStart]!
-    let left: FrameIndex[] = [...words.subarray(start, start + words[this.#at + Partition.jobCount]!)]
+    let left = Int32Array.from(words.subarray(start, start + words[this.#at + Partition.jobCount]!))
     while (left.length > 0) {
       const busy: FrameIndex[] = []
-      for (let start = 0; start < left.length;) start += yield* this.#writeRun(left, start, busy)
+      for (let next = 0; next < left.length;) next = yield* this.#writeRun(left, next, busy)
       if (busy.length === left.length) {
-        this.#core.assertRunning()
+        core.assertRunning()
         const latchAt = arena.frameAt(busy[0]!) + Frame.latch
         yield { kind: 'wait', words, at: latchAt, value: load(words, latchAt), timeoutMs: BUSY_MS }
       }
-      left = busy
+      left = Int32Array.from(busy)
     }
   }
 
-  /** Writes what the round owes of the blocks from `start` on, up to a gap; how many were dealt with. */
-  *#writeRun(frames: readonly FrameIndex[], start: number, busy: FrameIndex[]): Slow<number> {
+  /**
+   * Writes what the round owes of neighbouring blocks from `start` on; where the next run begins. Blocks whose image
+   * somebody is just copying go to `busy`.
+   */
+  *#writeRun(frames: Int32Array, start: number, busy: FrameIndex[]): Slow<number> {
     const core = this.#core
-    const { group, device, blockSize, index } = this.#partition
-    yield* lockRound(core, group, new Deadline())
-    const run = this.#gather(frames, start, busy)
-    unlockRound(core, group)
-    try {
-      if (run.sources.length > 0) device.writeSync(run.sources, run.first * blockSize)
-    } finally {
-      for (const [frame, entry] of run.pins) unpinFrame(core, frame, entry)
-    }
-    if (core.tracer.on)
-      run.frames.forEach((frame, i) => {
-        core.tracer.record(TRACE['work.write'], index, run.first + i, frame)
-      })
-    core.slot.count(COUNTER.diskWrites, run.sources.length)
-    core.slot.count(COUNTER.diskWriteBytes, run.sources.length * blockSize)
-    add(core.words, this.#groupAt + Group.written, run.sources.length)
-    return run.count
-  }
-
-  /** The images of neighbouring blocks. Those that somebody is just copying go to `busy`. @requires round mutex */
-  #gather(frames: readonly FrameIndex[], start: number, busy: FrameIndex[]): Run {
-    const { words, arena } = this.#core
-    const taken: FrameIndex[] = []
+    const { group, index, device, blockSize } = this.#partition
+    const run = this.#run
+    // A new list for each run: what was handed to the system is left alone.
     const sources: Uint8Array[] = []
-    const pins: [FrameIndex, number][] = []
     let first = -1
-    let end = start
-    for (; end < frames.length && sources.length < this.#entries.length; end++) {
-      const frame = frames[end]!
-      const block = blockOf(words, arena.frameAt(frame))
-      if (sources.length > 0 && block !== first + sources.length) break
-      const entry = this.#entries[sources.length]!
-      const source = this.#source(frame, entry)
-      if (source.kind === 'busy') busy.push(frame)
-      if (source.kind === 'busy' || source.kind === 'nothing') continue
-      if (source.kind === 'pinned') pins.push([frame, entry])
-      if (sources.length === 0) first = block
-      taken.push(frame)
-      sources.push(source.bytes)
+    let next = start
+    try {
+      for (; next < frames.length && sources.length < run.length; next++) {
+        const frame = frames[next]!
+        const block = blockOf(core.words, core.arena.frameAt(frame))
+        if (sources.length === 0) first = block
+        else if (block !== first + sources.length) break
+        run[sources.length] = frame
+        let bytes = this.#pinned(frame, this.#entries[sources.length]!)
+        if (bytes === undefined) {
+          yield* lockRound(core, group, new Deadline())
+          bytes = this.#image(frame, this.#entries[sources.length]!)
+          unlockRound(core, group)
+        }
+        if (bytes === BUSY) busy.push(frame)
+        else if (bytes !== undefined) sources.push(bytes)
+      }
+      if (sources.length > 0) device.writeSync(sources, first * blockSize)
+    } finally {
+      for (let i = 0; i < sources.length; i++) {
+        const entry = this.#entries[i]!
+        if (core.words[entry] !== JOURNAL.FREE) unpinFrame(core, run[i]!, entry)
+      }
     }
-    return { first, frames: taken, sources, pins, count: end - start }
+    const count = sources.length
+    if (core.tracer.on)
+      for (let i = 0; i < count; i++) core.tracer.record(TRACE['work.write'], index, first + i, run[i]!)
+    core.slot.count(COUNTER.diskWrites, count)
+    core.slot.count(COUNTER.diskWriteBytes, count * blockSize)
+    add(core.words, this.#groupAt + Group.written, count)
+    return next
   }
 
-  /** @requires round mutex */
-  #source(frame: FrameIndex, entry: number): Source {
+  /**
+   * The bytes of a frame that is simply there, pinned under `entry`; else undefined. No mutex: who has a pin keeps everybody
+   * from changing the frame, and its stamp with it, but for the flush worker, who waits for this job.
+   */
+  #pinned(frame: FrameIndex, entry: number): Uint8Array | undefined {
+    const { words, arena } = this.#core
+    const at = arena.frameAt(frame)
+    const cut = words[this.#groupAt + Group.cut]! - 1
+    words[entry] = (frame << 2) | JOURNAL.TAKING
+    if (!tryPinPastWaiters(words, at + Frame.latch)) {
+      words[entry] = JOURNAL.FREE
+      return undefined
+    }
+    words[entry] = (frame << 2) | JOURNAL.HELD
+    if (isOwed(load(words, at + Frame.state), cut)) return this.#core.view(this.#partition, frame)
+    unpinFrame(this.#core, frame, entry)
+    return undefined
+  }
+
+  /**
+   * The image that the round owes of a frame, whoever is in it; BUSY where it can't be had now, undefined if none is owed.
+   * @requires round mutex
+   */
+  #image(frame: FrameIndex, entry: number): Uint8Array | undefined {
     const { words, arena } = this.#core
     const at = arena.frameAt(frame)
     const cut = words[this.#groupAt + Group.cut]! - 1
@@ -166,19 +175,12 @@ export class Writer {
         link !== 0;
         link = words[arena.spareAt(link - 1) + Spare.next]!
       ) {
-        if (isOwed(words[arena.spareAt(link - 1) + Spare.stamp]!, cut))
-          return { kind: 'kept', bytes: this.#spareBytes(link - 1) }
+        if (isOwed(words[arena.spareAt(link - 1) + Spare.stamp]!, cut)) return this.#spareBytes(link - 1)
       }
-      return { kind: 'nothing' }
+      return undefined
     }
-    if ((state & CHANGING) !== 0) return { kind: 'kept', bytes: this.#undoBytes(frame) }
-    words[entry] = (frame << 2) | JOURNAL.TAKING
-    if (!tryPinPastWaiters(words, at + Frame.latch)) {
-      words[entry] = JOURNAL.FREE
-      return { kind: 'busy' }
-    }
-    words[entry] = (frame << 2) | JOURNAL.HELD
-    return { kind: 'pinned', bytes: this.#core.view(this.#partition, frame) }
+    if ((state & CHANGING) !== 0) return this.#undoBytes(frame)
+    return this.#pinned(frame, entry) ?? BUSY
   }
 
   #spareBytes(spare: number): Uint8Array {

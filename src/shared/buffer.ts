@@ -15,6 +15,9 @@ const PLAIN_BASE = 48
 export const bufferBytes = (mapBytes: number): number =>
   mapBytes <= WASM_BYTES_MAX ? Math.ceil(mapBytes / WASM_PAGE) * WASM_PAGE : mapBytes + PLAIN_BASE
 
+/** Whether the frames of a map of so many bytes begin at the bounds of pages, as O_DIRECT wants them. */
+export const isPageAligned = (mapBytes: number): boolean => mapBytes <= WASM_BYTES_MAX
+
 /** Where the map begins in a buffer of so many bytes. */
 export const baseOf = (byteLength: number): number => (byteLength <= WASM_BYTES_MAX ? 0 : PLAIN_BASE)
 
@@ -33,4 +36,10 @@ export function newBuffer(mapBytes: number): SharedArrayBuffer {
       cause,
     })
   }
+}
+
+/** At least so many bytes for this thread's direct reads and writes, from a page's first on. */
+export function alignedBytes(bytes: number): Uint8Array<SharedArrayBuffer> {
+  const pages = Math.ceil(bytes / WASM_PAGE)
+  return new Uint8Array(new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }).buffer)
 }

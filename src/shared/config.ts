@@ -2,9 +2,10 @@
  * Options, checked and turned into numbers, before anything is opened. Every refusal has the value in its message.
  */
 import { inspect } from 'node:util'
+import { isPageAligned } from './buffer.js'
 import { CacheError, type CacheErrorCode } from './errors.js'
 import type { CacheOptions, PartitionOptions } from './interface.js'
-import { CLASSES_MAX, type Geometry, PARTITIONS_MAX, SLOTS_MAX } from './layout.js'
+import { CLASSES_MAX, type Geometry, GUARDS_MAX, layoutOf, PARTITIONS_MAX, SLOTS_MAX } from './layout.js'
 
 export interface Config {
   readonly memoryBytes: number
@@ -16,6 +17,10 @@ export interface Config {
   readonly threads: number
   readonly flushDelayMs: number
   readonly dirtyLimit: number
+  readonly dirtyBackground: number
+  readonly writeBytes: number
+  /** Undefined: no limit. */
+  readonly writeBytesPerSecond: number | undefined
   readonly traceEntries: number
   readonly readAheadBytes: number
 }
@@ -28,8 +33,14 @@ export interface PartitionConfig {
   readonly size: number | undefined
   readonly offset: number
   readonly readOnly: boolean
+  readonly direct: boolean
   readonly group: number
 }
+
+/** A write is no longer, unless told otherwise: past that the device is no faster, and a changer waits longer for its block. */
+export const WRITE_BYTES_DEFAULT = 2 ** 20
+/** As many blocks as a writer can pin, of the largest size. */
+const WRITE_BYTES_MAX = GUARDS_MAX * 65536
 
 const POLICIES: readonly CacheOptions['policy'][] = ['lru2', '2q']
 
@@ -48,7 +59,7 @@ export function parseSize(value: number | string, what: string): number {
   return bytes
 }
 
-/** @throws ERR_DCACHE_BAD_OPTION, ERR_DCACHE_BAD_BLOCK_SIZE, ERR_DCACHE_MEMORY, ERR_DCACHE_UNSUPPORTED */
+/** @throws ERR_DCACHE_BAD_OPTION, ERR_DCACHE_BAD_BLOCK_SIZE, ERR_DCACHE_MEMORY */
 export function parseOptions(options: CacheOptions): Config {
   if (typeof options !== 'object' || (options as unknown) === null)
     refuse(`the options are ${show(options)}; they are an object`)
@@ -80,6 +91,18 @@ export function parseOptions(options: CacheOptions): Config {
   if (typeof dirtyLimit !== 'number' || !(dirtyLimit > 0 && dirtyLimit <= 1)) {
     refuse(`dirtyLimit is ${show(dirtyLimit)}; it is a share of the blocks, above 0 and at most 1`)
   }
+  const { dirtyBackground = dirtyLimit / 2 } = options
+  if (typeof dirtyBackground !== 'number' || !(dirtyBackground > 0 && dirtyBackground <= 1)) {
+    refuse(`dirtyBackground is ${show(dirtyBackground)}; it is a share of the blocks, above 0 and at most 1`)
+  }
+  const writeBytes = parseSize(options.writeBytes ?? WRITE_BYTES_DEFAULT, 'writeBytes')
+  if (writeBytes < 512 || writeBytes > WRITE_BYTES_MAX)
+    refuse(`writeBytes is ${show(options.writeBytes)}; it is 512 to ${WRITE_BYTES_MAX} bytes`)
+  const writeBytesPerSecond =
+    options.writeBytesPerSecond === undefined
+      ? undefined
+      : parseSize(options.writeBytesPerSecond, 'writeBytesPerSecond')
+  if (writeBytesPerSecond === 0) refuse('writeBytesPerSecond is 0; without it there is no limit')
   if (
     !Number.isInteger(traceEntries) ||
     traceEntries < 0 ||
@@ -98,6 +121,9 @@ export function parseOptions(options: CacheOptions): Config {
     threads,
     flushDelayMs,
     dirtyLimit,
+    dirtyBackground,
+    writeBytes,
+    writeBytesPerSecond,
     traceEntries,
     readAheadBytes: parseSize(readAheadBytes, 'readAheadBytes'),
   }
@@ -123,7 +149,7 @@ function parsePartition(name: string, options: PartitionOptions, groups: readonl
       'ERR_DCACHE_BAD_BLOCK_SIZE',
     )
   }
-  if (direct) refuse(`${what}: direct I/O is not in this version`, 'ERR_DCACHE_UNSUPPORTED')
+  if (typeof direct !== 'boolean') refuse(`${what}: direct is ${show(direct)}; it is true or false`)
   const sizeBytes = size === undefined ? undefined : parseSize(size, `${what}: size`)
   const offsetBytes = offset === undefined ? 0 : parseSize(offset, `${what}: offset`)
   if (sizeBytes !== undefined && (sizeBytes === 0 || sizeBytes % blockSize !== 0)) {
@@ -138,6 +164,7 @@ function parsePartition(name: string, options: PartitionOptions, groups: readonl
     size: sizeBytes,
     offset: offsetBytes,
     readOnly,
+    direct,
     group: groups.indexOf(groupOf(options)),
   }
 }
@@ -159,7 +186,7 @@ function parseWriteOrder(writeOrder: readonly string[]): readonly string[] {
 
 /**
  * How the memory is divided: one frame in 16 is a spare, at least two a group.
- * @throws ERR_DCACHE_MEMORY
+ * @throws ERR_DCACHE_MEMORY, ERR_DCACHE_UNSUPPORTED for direct I/O with a large pool
  */
 export function geometryOf(config: Config): Geometry {
   const { frameSize, partitions, groups } = config
@@ -180,7 +207,7 @@ export function geometryOf(config: Config): Geometry {
       'ERR_DCACHE_MEMORY',
     )
   const heads = 2 ** Math.ceil(Math.log2(blocks))
-  return {
+  const geometry = {
     blocks,
     spares,
     frameSize,
@@ -193,6 +220,14 @@ export function geometryOf(config: Config): Geometry {
     classes: config.writeOrder.length,
     ghosts: config.policy === '2q' ? blocks : 0,
   }
+  const direct = partitions.find((partition) => partition.direct)
+  if (direct && !isPageAligned(layoutOf(geometry).totalBytes)) {
+    refuse(
+      `partition '${direct.name}': direct I/O needs blocks at the bounds of pages, which a cache of more than 4 GiB in all has not; memory is ${config.memoryBytes} bytes`,
+      'ERR_DCACHE_UNSUPPORTED',
+    )
+  }
+  return geometry
 }
 
 function refuse(message: string, code: CacheErrorCode = 'ERR_DCACHE_BAD_OPTION'): never {

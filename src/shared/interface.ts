@@ -27,6 +27,18 @@ export interface CacheOptions {
    * waits. Divided evenly where there are several groups.
    */
   dirtyLimit?: number
+  /**
+   * Share of the blocks, 0 < share <= 1: at so many dirty ones they begin to be written in the background, the faster the
+   * nearer they are to `dirtyLimit`. Default half of `dirtyLimit`; from `dirtyLimit` on there is no such beginning.
+   */
+  dirtyBackground?: number
+  /**
+   * Bytes a second that are written in the background, all partitions together: what `dirtyBackground` and `flushDelayMs`
+   * begin. What somebody asks for or waits for is not held back. Default: no limit.
+   */
+  writeBytesPerSecond?: number | string
+  /** Neighbouring blocks are written in one call of at most so many bytes and 256 blocks; 512 .. 16 MiB. Default '1MiB'. */
+  writeBytes?: number | string
   /** Keeps the last so many trace records in the shared buffer; a power of two. Default 0: tracing is off and free. */
   traceEntries?: number
   /**
@@ -46,7 +58,10 @@ export interface PartitionOptions {
   /** Where in the file the partition begins; a multiple of blockSize. Default 0. */
   offset?: number | string
   readOnly?: boolean
-  /** Not in this version: refused with ERR_DCACHE_UNSUPPORTED. */
+  /**
+   * Reads and writes go past the system's page cache (O_DIRECT). Refused with ERR_DCACHE_UNSUPPORTED where the file system
+   * or the block size can't, and where the cache has more than 4 GiB. Default false.
+   */
   direct?: boolean
   /** The order promise and its failures reach as far as the group. Default: one group for all. */
   group?: string
@@ -70,6 +85,8 @@ export interface HandlePartition {
   readonly fd: number
   /** Bytes from the start of the file. */
   readonly offset: number
+  /** The descriptor wants aligned memory. */
+  readonly direct: boolean
 }
 
 /** What the thread that opened the cache has. Its calls are for that thread only. */

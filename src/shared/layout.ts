@@ -99,6 +99,7 @@ export const Group = struct(
   'dirty', // frames with an owed image: the length of the dirty list
   'dirtyHead', // the dirty list: frame plus one
   'dirtyMax', // fixed: at so many, changing a clean block waits
+  'dirtyBackground', // fixed: at so many, writing begins though nobody asks
   'spareHead',
   'spareCount',
   'spareFreed', // epoch: a spare came back, or a round ended

@@ -8,7 +8,8 @@
  *
  *   IDLE    want = done           nothing is asked for
  *   WANTED  want is after done    the worker runs rounds, each up to a number of its choice, until done is there:
- *             --finish(number)--> done = number: IDLE, or WANTED if it fell short of want
+ *             --finish(number)--> done = number: IDLE, or WANTED if it fell short of want; one that nobody asked for moves
+ *                                 want along
  *             --fail(number)----> who asked for up to that number is told; WANTED still if somebody asked for more: a
  *                                 round that failed before one asked says nothing of what one asked for
  *
@@ -69,6 +70,8 @@ export class Round extends Condition {
   /** A round went well up to `number`. @requires the lock of the words; broadcast after it is given up */
   finish(number: number): void {
     this.words[this.#at.done] = number
+    // Rounds that nobody asked for: `want` must not stay so far behind that numbers wrap.
+    if (!isAfter(this.words[this.#at.want]!, number)) this.words[this.#at.want] = number
   }
 
   /** A round failed that spoke for everything up to `number`. @requires the lock of the words; broadcast after it */

@@ -93,7 +93,7 @@ export function coreOf(handle: CacheHandle, arena: Arena, slot: ThreadSlot, mayB
     names: handle.partitions.map((partition) => partition.name),
     writeOrder: handle.writeOrder,
     policy: handle.policy,
-    devices: handle.partitions.map(({ fd, offset }) => new FileDevice(fd, offset)),
+    devices: handle.partitions.map(({ fd, offset, direct }) => new FileDevice(fd, offset, direct)),
     mayBlock,
     readAheadBytes: handle.readAheadBytes,
   })

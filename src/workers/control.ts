@@ -5,14 +5,17 @@
 import * as Comlink from 'comlink'
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs'
 import { parentPort, Worker } from 'node:worker_threads'
+import type { Config } from '../shared/config.js'
 import { CacheError } from '../shared/errors.js'
 import type { CacheHandle } from '../shared/interface.js'
+
+/** Options that only the engine's workers need. */
+export type EngineOptions = Pick<Config, 'flushDelayMs' | 'writeBytes' | 'writeBytesPerSecond'>
 
 /** What an engine worker is told when it starts. */
 export interface WorkerStart {
   readonly handle: CacheHandle
-  /** Of the flush worker. */
-  readonly flushDelayMs?: number
+  readonly options: EngineOptions
   /** Of a writer. */
   readonly partition?: number
 }

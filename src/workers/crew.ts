@@ -14,7 +14,7 @@ import { ringHintBell } from '../core/hints.js'
 import type { CacheHandle } from '../shared/interface.js'
 import { JobState, Partition, Slot, SlotState } from '../shared/layout.js'
 import { readerSlot, writerSlot } from './attach.js'
-import { startWorker } from './control.js'
+import { type EngineOptions, startWorker } from './control.js'
 
 /** So many replacements in so short a time mean that it is no accident. */
 const DEATHS_MAX = 20
@@ -23,7 +23,7 @@ const DEATHS_MS = 2000
 export class Crew {
   readonly #core: Core
   readonly #handle: CacheHandle
-  readonly #flushDelayMs: number
+  readonly #options: EngineOptions
   readonly #gaveUp: (cause: unknown) => void
   readonly #workers = new Set<Worker>()
   readonly #deathsAtMs: number[] = []
@@ -31,10 +31,10 @@ export class Crew {
   #isBroken = false
 
   /** `gaveUp` is called when the engine can't go on: nothing is written any more. */
-  constructor(core: Core, handle: CacheHandle, flushDelayMs: number, gaveUp: (cause: unknown) => void) {
+  constructor(core: Core, handle: CacheHandle, options: EngineOptions, gaveUp: (cause: unknown) => void) {
     this.#core = core
     this.#handle = handle
-    this.#flushDelayMs = flushDelayMs
+    this.#options = options
     this.#gaveUp = gaveUp
   }
 
@@ -60,20 +60,22 @@ export class Crew {
   }
 
   #startFlush(): Promise<void> {
-    const start = { handle: this.#handle, flushDelayMs: this.#flushDelayMs }
+    const start = { handle: this.#handle, options: this.#options }
     return this.#start('./flush-worker.js', 'flush', start, () => this.#startFlush())
   }
 
   #startWriter(partition: number): Promise<void> {
     const name = `writer of '${this.#core.partitions[partition]!.name}'`
-    return this.#start('./writer-worker.js', name, { handle: this.#handle, partition }, async () => {
+    const start = { handle: this.#handle, options: this.#options, partition }
+    return this.#start('./writer-worker.js', name, start, async () => {
       await this.#slotIsFree(writerSlot(partition))
       await this.#startWriter(partition)
     })
   }
 
   #startReader(): Promise<void> {
-    return this.#start('./reader-worker.js', 'reader', { handle: this.#handle }, async () => {
+    const start = { handle: this.#handle, options: this.#options }
+    return this.#start('./reader-worker.js', 'reader', start, async () => {
       await this.#slotIsFree(readerSlot(this.#core.arena.geometry.partitions))
       await this.#startReader()
     })

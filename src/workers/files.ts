@@ -16,6 +16,7 @@ import {
 } from 'node:fs'
 import { dirname } from 'node:path'
 import type { PartitionConfig } from '../shared/config.js'
+import { alignedBytes } from '../shared/buffer.js'
 import { CacheError } from '../shared/errors.js'
 import { claimFile, type Claim } from './claim.js'
 
@@ -59,7 +60,11 @@ export async function openFiles(
   }
 }
 
-/** Makes the files as long as their partitions say, and their names durable. @throws ERR_DCACHE_BAD_FILE */
+/**
+ * Makes the files as long as their partitions say, and their names durable. Whether a file can be read directly shows only
+ * where it has bytes, so that is tried last.
+ * @throws ERR_DCACHE_BAD_FILE, ERR_DCACHE_UNSUPPORTED; the files are as long as before then
+ */
 export function extendFiles(files: readonly OpenFile[]): void {
   const extended: { fd: number; size: number }[] = []
   try {
@@ -73,10 +78,30 @@ export function extendFiles(files: readonly OpenFile[]): void {
         if (isNew) syncFolder(dirname(partition.path))
       })
     }
+    for (const file of files) if (file.partition.direct) probeDirect(file)
   } catch (error) {
     for (const { fd, size } of extended.reverse()) ftruncateSync(fd, size)
     throw error
   }
+}
+
+/** @throws ERR_DCACHE_UNSUPPORTED when the first block can't be read past the page cache */
+function probeDirect({ partition, fd, offset }: OpenFile): void {
+  const { blockSize } = partition
+  try {
+    readSync(fd, alignedBytes(blockSize), 0, blockSize, offset)
+  } catch (cause) {
+    throw notDirect(
+      partition,
+      `blocks of ${blockSize} bytes from offset ${offset} can't be read directly: its sectors may be larger`,
+      cause,
+    )
+  }
+}
+
+function notDirect({ name, path }: PartitionConfig, why: string, cause?: unknown): CacheError {
+  const message = `partition '${name}': ${path}: ${why}; open it without direct`
+  return new CacheError('ERR_DCACHE_UNSUPPORTED', message, { cause })
 }
 
 /** Removes the files that opening created, when it fails after all. */
@@ -100,11 +125,27 @@ function openOne(partition: PartitionConfig): Opened {
   const mayCreate = size !== undefined && !readOnly
   return withCause(partition, () => {
     const isNew = mayCreate && !existsSync(path)
-    const fd = openSync(path, isNew ? flags | constants.O_CREAT | constants.O_EXCL : flags, 0o666)
+    const fd = openFile(partition, isNew ? flags | constants.O_CREAT | constants.O_EXCL : flags)
     const stats = fstatSync(fd)
     const key = stats.isBlockDevice() ? `device-${stats.rdev}` : `${stats.dev}-${stats.ino}`
     return { partition, fd, stats, isNew, key }
   })
+}
+
+function openFile(partition: PartitionConfig, flags: number): number {
+  const { path, direct } = partition
+  if (!direct) return openSync(path, flags, 0o666)
+  // Linux has it; where it is missing, so is the number.
+  const { O_DIRECT } = constants as { O_DIRECT?: number }
+  if (O_DIRECT === undefined) throw notDirect(partition, 'this system has no direct I/O')
+  try {
+    return openSync(path, flags | O_DIRECT, 0o666)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EINVAL') throw cause
+    // It is created before it is refused.
+    if ((flags & constants.O_EXCL) !== 0) rmSync(path, { force: true })
+    throw notDirect(partition, 'its file system has no direct I/O', cause)
+  }
 }
 
 /** Runs calls on a partition's file; the system's error becomes the cause of one that names the partition. */
@@ -112,6 +153,7 @@ function withCause<T>(partition: PartitionConfig, calls: () => T): T {
   try {
     return calls()
   } catch (cause) {
+    if (cause instanceof CacheError) throw cause
     const { code } = cause as NodeJS.ErrnoException
     const { name, path, readOnly } = partition
     if (code === 'EACCES' || code === 'EROFS' || code === 'EPERM') {
@@ -155,13 +197,13 @@ function syncFolder(path: string): void {
 
 /** Bytes of the partition within its file. */
 function sizeOf(
-  { name, path, blockSize, size, offset, readOnly }: PartitionConfig,
+  { name, path, blockSize, size, offset, readOnly, direct }: PartitionConfig,
   fd: number,
   stats: Stats,
 ): number {
   const bad = (why: string) => new CacheError('ERR_DCACHE_BAD_FILE', `partition '${name}': ${path}: ${why}`)
   if (!stats.isFile() && !stats.isBlockDevice()) throw bad('it is neither a file nor a block device')
-  const fileSize = stats.isFile() ? stats.size : deviceSize(fd)
+  const fileSize = stats.isFile() ? stats.size : direct ? deviceSizeAt(path) : deviceSize(fd)
   if (size !== undefined) {
     if ((readOnly || stats.isBlockDevice()) && offset + size > fileSize)
       throw bad(`it has ${fileSize} bytes, ${offset + size} are asked for`)
@@ -179,6 +221,16 @@ function sizeOf(
       `${rest} bytes from offset ${offset} are not a multiple of the block size ${blockSize}; give a size`,
     )
   return rest
+}
+
+/** A descriptor for direct I/O can't read single bytes. */
+function deviceSizeAt(path: string): number {
+  const fd = openSync(path, constants.O_RDONLY)
+  try {
+    return deviceSize(fd)
+  } finally {
+    closeSync(fd)
+  }
 }
 
 /** A block device's size is not in its stat: the last readable byte is searched for. */

@@ -1,22 +1,21 @@
 /**
- * The flush worker's thread: runs rounds whenever the bell rings or a delayed kick is due, until the engine closes.
+ * The flush worker's thread: runs rounds whenever the bell rings or something is due, until the engine closes.
  */
 import { load, store, wait } from '#atomics'
 import { Flusher } from '../core/flusher.js'
 import { eventsOf } from '../core/format.js'
 import { EngineState, Header } from '../shared/layout.js'
 import { takeOverSlot } from '../shared/slot.js'
-import { SLICE_MS } from '../shared/wait.js'
 import { threadId } from 'node:worker_threads'
 import { coreOf, FLUSH_SLOT, openArena } from './attach.js'
 import { serveStart } from './control.js'
 import { eventRecord } from './events.js'
 
-serveStart(({ handle, flushDelayMs }) => {
+serveStart(({ handle, options }) => {
   const arena = openArena(handle)
   const core = coreOf(handle, arena, takeOverSlot(arena, FLUSH_SLOT, threadId, 'flush worker'), true)
   const events = eventsOf(arena)
-  const flusher = new Flusher(core, flushDelayMs!, (event) => events.tryPush(...eventRecord(event)))
+  const flusher = new Flusher(core, options, (event) => events.tryPush(...eventRecord(event)))
   return () => {
     for (;;) {
       const bell = load(core.words, Header.bell)
@@ -24,7 +23,7 @@ serveStart(({ handle, flushDelayMs }) => {
       const state = load(core.words, Header.state)
       if (state !== EngineState.OPEN && state !== EngineState.CLOSING) return
       flusher.step()
-      wait(core.words, Header.bell, bell, flusher.isBusy ? SLICE_MS : flusher.idleMs())
+      wait(core.words, Header.bell, bell, flusher.idleMs())
     }
   }
 })

@@ -79,11 +79,12 @@ class Host extends Client implements BlockCache {
       dcache: VERSION,
       id,
       buffer: arena.buffer,
-      partitions: config.partitions.map(({ name, path }, i) => ({
+      partitions: config.partitions.map(({ name, path, direct }, i) => ({
         name,
         path,
         fd: files[i]!.fd,
         offset: files[i]!.offset,
+        direct,
       })),
       writeOrder: config.writeOrder,
       policy: config.policy,
@@ -94,7 +95,8 @@ class Host extends Client implements BlockCache {
     this.#files = files
     this.#claims = claims
     this.#adoption = adoptWorkers(this.core, (info) => this.#events.emit('workerDied', info))
-    this.#crew = new Crew(this.core, handle, config.flushDelayMs, () => {
+    const { flushDelayMs, writeBytes, writeBytesPerSecond } = config
+    this.#crew = new Crew(this.core, handle, { flushDelayMs, writeBytes, writeBytesPerSecond }, () => {
       this.#breakDown()
     })
     registerClient(id, this)

@@ -9,12 +9,12 @@ import { threadId } from 'node:worker_threads'
 import { coreOf, openArena, writerSlot } from './attach.js'
 import { serveStart } from './control.js'
 
-serveStart(({ handle, partition }) => {
+serveStart(({ handle, options, partition }) => {
   const arena = openArena(handle)
   const slot = writerSlot(partition!)
   const name = `writer of ${handle.partitions[partition!]!.name}`
   const core = coreOf(handle, arena, attachSlot(arena, slot, slot + 1, threadId, name), true)
-  const writer = new Writer(core, partition!)
+  const writer = new Writer(core, partition!, options.writeBytes)
   const jobAt = arena.partitionAt(partition!) + Partition.job
   return () => {
     for (;;) {

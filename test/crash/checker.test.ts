@@ -17,6 +17,7 @@ const scenario: Scenario = {
   frames: 8,
   policy: 'lru2',
   dirtyLimit: 1,
+  dirtyBackground: 1,
   flushDelayMs: 1,
   clients: 1,
   operations: 0,

@@ -27,6 +27,7 @@ const SCENARIO: Scenario = {
   frames: 64,
   policy: 'lru2',
   dirtyLimit: 0.9,
+  dirtyBackground: 1,
   flushDelayMs: 1_000_000,
   clients: 1,
   operations: 0,

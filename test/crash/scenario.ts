@@ -23,6 +23,7 @@ export interface Scenario {
   readonly frames: number
   readonly policy: 'lru2' | '2q'
   readonly dirtyLimit: number
+  readonly dirtyBackground: number
   readonly flushDelayMs: number
   readonly clients: number
   readonly operations: number
@@ -59,6 +60,7 @@ export function scenarioOf(seed: number, operations: number, patienceMs: number)
     frames: frames * (random.chance(0.3) ? 4 : 1),
     policy: random.pick(['lru2', '2q']),
     dirtyLimit: random.pick([0.4, 2 / 3, 0.9]),
+    dirtyBackground: random.pick([0.2, 0.5, 1]),
     flushDelayMs: random.pick([1, 5, 50]),
     clients: 2 + random.below(2),
     operations,

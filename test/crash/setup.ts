@@ -47,6 +47,7 @@ export function createSetup(engine: Engine, scenario: Scenario): Setup {
     policy: scenario.policy,
     threads: scenario.clients + 1,
     dirtyLimit: scenario.dirtyLimit,
+    dirtyBackground: scenario.dirtyBackground,
     flushDelayMs: scenario.flushDelayMs,
   })
   const blocks = plans.map((plan) => plan.blocks)

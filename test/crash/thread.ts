@@ -29,7 +29,8 @@ const engine = await loadEngine((workerData as { dist: string }).dist)
 function runFlusher({ Flusher, Header, EngineState }: Engine, setup: Setup): void {
   const core = coreIn(engine, setup, FLUSH_SLOT, FLUSH_SLOT + 1)
   const log = new CrashLog(setup.log, FLUSH_SLOT)
-  const flusher = new Flusher(core, setup.scenario.flushDelayMs, ({ kind, partition, writeClass, errno }) => {
+  const { flushDelayMs } = setup.scenario
+  const flusher = new Flusher(core, { flushDelayMs }, ({ kind, partition, writeClass, errno }) => {
     log.append(kind === 'fenced' ? KIND.FENCED : KIND.RESTORED, {
       partition,
       value: writeClass,
@@ -39,7 +40,7 @@ function runFlusher({ Flusher, Header, EngineState }: Engine, setup: Setup): voi
   while (Atomics.load(core.words, Header.state) === EngineState.OPEN) {
     const bell = Atomics.load(core.words, Header.bell)
     flusher.step()
-    Atomics.wait(core.words, Header.bell, bell, flusher.isBusy ? 250 : Math.min(250, flusher.idleMs()))
+    Atomics.wait(core.words, Header.bell, bell, Math.min(250, flusher.idleMs()))
   }
 }
 

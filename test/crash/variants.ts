@@ -32,7 +32,10 @@ export const VARIANTS: readonly Variant[] = [
   {
     // The ancestor's order is not a snapshot: what a block holds when its turn comes is written.
     name: 'no-cut',
-    edits: [inWriter('if (!isOwed(state, cut)) {', 'if (!isOwed(state, cut + 1e6)) {')],
+    edits: [
+      inWriter('if (!isOwed(state, cut)) {', 'if (!isOwed(state, cut + 1e6)) {'),
+      inWriter('if (isOwed(load(words, at + Frame.state), cut)) return', 'if (cut >= 0) return'),
+    ],
   },
   {
     name: 'cut-does-not-keep-its-images',
@@ -48,11 +51,11 @@ export const VARIANTS: readonly Variant[] = [
     name: 'clean-before-fsync',
     edits: [
       inWriter(
-        'add(core.words, this.#groupAt + Group.written, run.sources.length);',
-        `add(core.words, this.#groupAt + Group.written, run.sources.length);
+        'add(core.words, this.#groupAt + Group.written, count);',
+        `add(core.words, this.#groupAt + Group.written, count);
     yield* lockRound(core, group, new Deadline());
     const cut = core.words[this.#groupAt + Group.cut] - 1;
-    for (const frame of run.frames) {
+    for (const frame of run.subarray(0, count)) {
       const stateAt = core.arena.frameAt(frame) + Frame.state;
       if (!isOwed(load(core.words, stateAt), cut)) continue;
       and(core.words, stateAt, ~CLASS_MASK);
@@ -82,8 +85,8 @@ export const VARIANTS: readonly Variant[] = [
     name: 'write-failure-ignored',
     edits: [
       inWriter(
-        'device.writeSync(run.sources, run.first * blockSize);',
-        'try { device.writeSync(run.sources, run.first * blockSize); } catch {}',
+        'device.writeSync(sources, first * blockSize);',
+        'try { device.writeSync(sources, first * blockSize); } catch {}',
       ),
     ],
   },
@@ -108,7 +111,9 @@ export const VARIANTS: readonly Variant[] = [
   },
   {
     name: 'classes-without-a-barrier',
-    edits: [{ file: 'core/cut.js', find: 'writeClass: classOf(stamp),', replace: 'writeClass: 1,' }],
+    edits: [
+      { file: 'core/order.js', find: 'const writeClass = classOf(stamp);', replace: 'const writeClass = 1;' },
+    ],
   },
   {
     name: 'cut-spans-a-class-change',
@@ -119,9 +124,8 @@ export const VARIANTS: readonly Variant[] = [
     edits: [
       {
         file: 'core/writeback.js',
-        find: 'if (!isWell(partition)) continue;',
-        replace:
-          'if (!isWell(partition) && words[arena.partitionAt(partition) + Partition.syscall] === 0) continue;',
+        find: 'if (isWell) clean(',
+        replace: 'if (isWell || words[arena.partitionAt(this.partition) + Partition.syscall] === 1) clean(',
       },
     ],
   },
@@ -130,8 +134,8 @@ export const VARIANTS: readonly Variant[] = [
     edits: [
       {
         file: 'core/writeback.js',
-        find: 'if (!finishStage(core, group, cut, stage, asked, report)) return;',
-        replace: `const went = finishStage(core, group, cut, stage, asked, report);
+        find: 'if (!endStage(core, group, cut, lanes, report)) return;',
+        replace: `const went = endStage(core, group, cut, lanes, report);
       if (!went) words[core.arena.groupAt(group) + Group.cut] = cut.number + 1;`,
       },
     ],
@@ -179,11 +183,11 @@ export const VARIANTS: readonly Variant[] = [
     name: 'aside-freed-when-written',
     edits: [
       inWriter(
-        'add(core.words, this.#groupAt + Group.written, run.sources.length);',
-        `add(core.words, this.#groupAt + Group.written, run.sources.length);
+        'add(core.words, this.#groupAt + Group.written, count);',
+        `add(core.words, this.#groupAt + Group.written, count);
     yield* lockRound(core, group, new Deadline());
     const cut = core.words[this.#groupAt + Group.cut] - 1;
-    for (const frame of run.frames) dropAsides(core, group, frame, (stamp) => isOwed(stamp, cut));
+    for (const frame of run.subarray(0, count)) dropAsides(core, group, frame, (stamp) => isOwed(stamp, cut));
     unlockRound(core, group);`,
       ),
       importIn('core/writer.js', '{ dropAsides }', './images.js'),
@@ -198,12 +202,7 @@ export const VARIANTS: readonly Variant[] = [
   },
   {
     name: 'changing-is-overlooked',
-    edits: [
-      inWriter(
-        'return { kind: "kept", bytes: this.#undoBytes(frame) };',
-        'return { kind: "kept", bytes: this.#core.view(this.#partition, frame) };',
-      ),
-    ],
+    edits: [inWriter('return this.#undoBytes(frame);', 'return this.#core.view(this.#partition, frame);')],
   },
   {
     name: 'state-stored-beside-the-round',

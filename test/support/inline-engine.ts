@@ -64,8 +64,9 @@ export class InlineEngine {
     this.#partitions = Object.entries(partitions)
     const config = parseOptions({
       threads: 4,
-      // A round begins when the test wants it, not after a time.
+      // A round begins when the test wants it, not after a time or at the mark.
       flushDelayMs: 2 ** 31 - 1,
+      dirtyBackground: 1,
       ...rest,
       memory: memoryFor(blocks, Object.values(partitions)),
       partitions: Object.fromEntries(
@@ -83,10 +84,12 @@ export class InlineEngine {
     setSleeper(this.arena.buffer, (words, at, value) => {
       this.#moveOthers(words, at, value)
     })
-    this.flusher = new Flusher(this.#coreIn(FLUSH_SLOT), config.flushDelayMs, (event) => {
+    this.flusher = new Flusher(this.#coreIn(FLUSH_SLOT), config, (event) => {
       this.events.push(event)
     })
-    this.writers = sizes.map((_, index) => new Writer(this.#coreIn(writerSlot(index)), index))
+    this.writers = sizes.map(
+      (_, index) => new Writer(this.#coreIn(writerSlot(index)), index, config.writeBytes),
+    )
     this.reader = new Reader(this.#coreIn(readerSlot(sizes.length)))
     this.core = this.#coreIn(firstClientSlot(sizes.length))
     this.client = new Client(this.core)

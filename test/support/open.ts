@@ -97,6 +97,8 @@ export async function withCache(
   const cache = await openCache({
     memory: memory ?? memoryFor(cached, frameSize, groups),
     partitions: opened,
+    // Rounds begin when a test, its limit or its delay wants them.
+    dirtyBackground: 1,
     ...rest,
   })
   const names = Object.keys(opened)

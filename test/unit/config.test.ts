@@ -50,7 +50,16 @@ test('defaults', () => {
     memoryBytes: 2 ** 20,
     frameSize: 512,
     partitions: [
-      { name: 'a', path: 'f', blockSize: 512, size: undefined, offset: 0, readOnly: false, group: 0 },
+      {
+        name: 'a',
+        path: 'f',
+        blockSize: 512,
+        size: undefined,
+        offset: 0,
+        readOnly: false,
+        direct: false,
+        group: 0,
+      },
     ],
     groups: [''],
     writeOrder: ['data', 'directory', 'trailer'],
@@ -58,6 +67,9 @@ test('defaults', () => {
     threads: 64,
     flushDelayMs: 5000,
     dirtyLimit: 2 / 3,
+    dirtyBackground: 1 / 3,
+    writeBytes: 2 ** 20,
+    writeBytesPerSecond: undefined,
     traceEntries: 0,
     readAheadBytes: 2 ** 20,
   })
@@ -77,6 +89,9 @@ test('everything given', () => {
     threads: 3,
     flushDelayMs: 0,
     dirtyLimit: 1,
+    dirtyBackground: 0.1,
+    writeBytes: '64KiB',
+    writeBytesPerSecond: '10MB',
     traceEntries: 8,
   })
   assert.is(config.frameSize, 65536)
@@ -92,10 +107,12 @@ test('everything given', () => {
     size: 1024,
     offset: 4096,
     readOnly: true,
+    direct: false,
     group: 0,
   })
   assert.is(config.policy, '2q')
   assert.equal([config.threads, config.flushDelayMs, config.dirtyLimit, config.traceEntries], [3, 0, 1, 8])
+  assert.equal([config.dirtyBackground, config.writeBytes, config.writeBytesPerSecond], [0.1, 65536, 1e7])
   writeOrder.push('z')
   assert.equal(config.writeOrder, ['x', 'y'], 'a copy')
 })
@@ -132,6 +149,16 @@ test('flushDelayMs', () => {
 test('dirtyLimit', () => {
   for (const dirtyLimit of [0, -0.1, 1.1, NaN, '0.5', null])
     refuses(parse({ dirtyLimit }), BAD, 'dirtyLimit', show(dirtyLimit))
+})
+
+test('dirtyBackground, writeBytes, writeBytesPerSecond', () => {
+  assert.is(parseOptions({ ...options(), dirtyLimit: 0.5 }).dirtyBackground, 0.25, 'half of the limit')
+  for (const dirtyBackground of [0, -0.1, 1.1, NaN, '0.5', null])
+    refuses(parse({ dirtyBackground }), BAD, 'dirtyBackground', show(dirtyBackground))
+  for (const writeBytes of [0, 511, '17MiB', -1, NaN, 'much'])
+    refuses(parse({ writeBytes }), BAD, 'writeBytes')
+  for (const writeBytesPerSecond of [0, -1, 1.5, 'fast'])
+    refuses(parse({ writeBytesPerSecond }), BAD, 'writeBytesPerSecond')
 })
 
 test('traceEntries', () => {
@@ -172,8 +199,14 @@ test("a partition's size and offset", () => {
   assert.is(parsePartition({ offset: 0, size: 4096 })().partitions[0]!.size, 4096)
 })
 
-test('direct I/O is known and not there', () => {
-  refuses(parsePartition({ direct: true }), 'ERR_DCACHE_UNSUPPORTED', "'log'", 'direct')
+test('direct I/O is for pools of up to 4 GiB', () => {
+  assert.ok(
+    parseOptions({ ...options(), partitions: { a: { path: 'f', blockSize: 512, direct: true } } })
+      .partitions[0]!.direct,
+  )
+  refuses(parsePartition({ direct: 'yes' }), BAD, "'log'", "direct is 'yes'")
+  const large = { memory: '4GiB', partitions: { a: { path: 'f', blockSize: 65536, direct: true } } }
+  refuses(() => geometryOf(parseOptions(large)), 'ERR_DCACHE_UNSUPPORTED', "'a'", '4 GiB')
 })
 
 test('memory', () => {

@@ -59,6 +59,8 @@ export class Tiny {
       threads: clients,
       policy,
       dirtyLimit,
+      // A round begins when a body asks for one.
+      dirtyBackground: 1,
     })
     if (memory === undefined) {
       this.arena = engine.format.formatArena(config, engine.config.geometryOf(config), [blocks], 0, 0)

@@ -104,7 +104,7 @@ function takeOver(tiny: Tiny): Core {
 function runFlusher({ engine }: Tiny, context: Context, core: Core): void {
   const { Header } = engine.layout
   // A delayed kick is never due: what is flushed, a body asks for.
-  const flusher = new engine.flusher.Flusher(core, 2 ** 31 - 1, () => undefined)
+  const flusher = new engine.flusher.Flusher(core, { flushDelayMs: 2 ** 31 - 1 }, () => undefined)
   for (;;) {
     const bell = load(core.words, Header.bell)
     flusher.step()

@@ -1,0 +1,100 @@
+/**
+ * `disk`: what dcache adds to the system's reads and writes, and how long writers are held up when the disk is slower than
+ * their changes.
+ */
+import { CacheError, openCache } from 'dcache'
+import { type Folder, makeFolder } from '../harness/folder.js'
+import type { Row } from '../harness/report.js'
+import type { Suite } from '../harness/suite.js'
+import { FIO, measureFio } from './fio.js'
+import { FLUSHES, KINDS, measureFlush } from './flush.js'
+import { measureMisses, MISSES } from './miss.js'
+import { measureSteady, STEADY } from './steady.js'
+import { makeFile } from './workload.js'
+
+export const disk: Suite = {
+  name: 'disk',
+  about: 'misses and flushes beside bare reads and writes; how long changes wait for a busy disk',
+  async run(settings, say) {
+    const startMs = performance.now()
+    using outer = makeFolder()
+    const leftOut: string[] = []
+    const ways = (await canDirect(outer, leftOut)) ? [false, true] : [false]
+    say('disk: misses')
+    const misses = await measureMisses(outer, settings)
+    const flushes: Row[] = []
+    const steady: Row[] = []
+    for (const direct of ways) {
+      for (const kind of Object.keys(KINDS) as (keyof typeof KINDS)[]) {
+        using folder = makeFolder()
+        say(`disk: flush, ${kind}, ${direct ? 'direct' : 'buffered'}`)
+        flushes.push(await measureFlush(folder, settings, kind, direct))
+      }
+      using folder = makeFolder()
+      say(`disk: changes without end, ${direct ? 'direct' : 'buffered'}`)
+      steady.push(await measureSteady(folder, settings, direct))
+    }
+    const fio = measureFio(outer, settings, leftOut)
+    return {
+      name: 'disk',
+      title: 'The disk',
+      about:
+        'Blocks of 8 KiB on the file system of the temporary folder. What is written is looked at in the files.',
+      sections: [
+        {
+          name: 'misses',
+          title: 'A miss',
+          about: 'One thread reads a file that is in the page cache, 16 times as long as the cache.',
+          columns: MISSES,
+          rows: misses,
+        },
+        {
+          name: 'flushes',
+          title: 'A flush',
+          about:
+            'Dirty blocks made durable with one flush, beside the same by the bare calls: neighbours in writes of 1 MiB, ' +
+            'random blocks of 8 KiB in ascending order, and one fsync for each file.',
+          columns: FLUSHES,
+          rows: flushes,
+        },
+        {
+          name: 'steady',
+          title: 'Changes without end',
+          about:
+            'Two threads change random blocks, of twice as many as the cache holds, as fast as they can. From acquire to ' +
+            'release, and beside the longest what the device needs, at the speed of the bare loop, for the blocks that ' +
+            'were written meanwhile.',
+          columns: STEADY,
+          rows: steady,
+        },
+        ...(fio.length === 0
+          ? []
+          : [
+              {
+                name: 'fio',
+                title: 'fio on the same disk',
+                about: 'Random writes of 8 KiB with one fsync at the end, of as many blocks as a flush has.',
+                columns: FIO,
+                rows: fio,
+              },
+            ]),
+      ],
+      leftOut,
+      seconds: (performance.now() - startMs) / 1000,
+    }
+  },
+}
+
+async function canDirect(folder: Folder, leftOut: string[]): Promise<boolean> {
+  const path = folder.path('direct')
+  makeFile(path, 1)
+  try {
+    const partitions = { file: { path, blockSize: 4096, direct: true } }
+    await (await openCache({ memory: '1MiB', partitions })).close()
+    return true
+  } catch (error) {
+    if (!(error instanceof CacheError)) throw error
+    leftOut.push(`direct I/O: ${error.message}`)
+    return false
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * Changes of random blocks as fast as they go, over more blocks than the cache holds. How long each took stands in a
+ * histogram of its own lane, and for the long ones how many blocks were written meanwhile.
+ */
+import { Group } from '#dist/shared/layout.js'
+import { stallBucket, STALL_BUCKETS } from '#dist/shared/stalls.js'
+import { openArena } from '#dist/workers/attach.js'
+import { Random } from '#dist/workers/load-random.js'
+import { attachCache, type CacheHandle } from 'dcache'
+import type { Prepare } from '../../harness/task.js'
+
+/** A lane's figures: by bucket how many changes, milliseconds, and blocks that were written meanwhile. */
+export const FIGURES = {
+  changes: 0,
+  ms: STALL_BUCKETS,
+  written: 2 * STALL_BUCKETS,
+  length: 3 * STALL_BUCKETS,
+}
+
+export interface SteadyData {
+  readonly handle: CacheHandle
+  readonly blocks: number
+  /** For each lane. */
+  readonly figures: readonly Float64Array<SharedArrayBuffer>[]
+}
+
+export const prepare: Prepare<SteadyData> = ({ handle, blocks, figures }, { lane }) => {
+  const partition = attachCache(handle).partition('file0')
+  const arena = openArena(handle)
+  const writtenAt = arena.groupAt(0) + Group.written
+  const random = new Random(2, lane)
+  const own = figures[lane]!
+  return {
+    batch: 64,
+    run(count) {
+      for (let i = 0; i < count; i++) {
+        const block = random.below(blocks)
+        const written = arena.words[writtenAt]!
+        const startMs = performance.now()
+        const guard = partition.acquireSync(block, 'modify')
+        guard.bytes[guard.offset]! += 1
+        guard.markDirty()
+        guard.release()
+        const ms = performance.now() - startMs
+        const bucket = stallBucket(ms)
+        own[FIGURES.changes + bucket]! += 1
+        own[FIGURES.ms + bucket]! += ms
+        own[FIGURES.written + bucket]! += (arena.words[writtenAt]! - written) | 0
+      }
+      return count
+    },
+    expected: (_, count) => count,
+  }
+}

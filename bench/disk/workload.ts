@@ -1,0 +1,72 @@
+/**
+ * What the variants of `disk` write: which blocks each time, and a number in each block by which the file shows at the end
+ * that the last of them is there.
+ */
+import { Random } from '#dist/workers/load-random.js'
+import { closeSync, constants, fsyncSync, openSync, readSync, writeSync } from 'node:fs'
+
+export const BLOCK_SIZE = 8192
+const MIB = 2 ** 20
+
+export interface FlushWork {
+  /** The files, and how many blocks each has. */
+  readonly paths: readonly string[]
+  readonly blocks: number
+  /** How many blocks of each file are written at a time. */
+  readonly count: number
+  readonly order: 'neighbours' | 'random'
+  readonly direct: boolean
+  /** For each file, the number that each block has to have in the end; 0 it was never written. */
+  readonly wanted: readonly Int32Array<SharedArrayBuffer>[]
+}
+
+/** The names of the partitions of a cache over these files. */
+export const partitionName = (file: number): string => `file${file}`
+
+/** Which blocks are written the n-th time; different ones, as they come. */
+export function blocksOf({ blocks, count, order }: FlushWork): (time: number) => Uint32Array {
+  const all = Uint32Array.from({ length: blocks }, (_, i) => i)
+  if (order === 'random') {
+    const random = new Random(1, 0)
+    for (let i = blocks - 1; i > 0; i--) {
+      const other = random.below(i + 1)
+      const block = all[i]!
+      all[i] = all[other]!
+      all[other] = block
+    }
+  }
+  const times = Math.floor(blocks / count)
+  return (time) => all.slice((time % times) * count, (time % times) * count + count)
+}
+
+/** A file whose blocks are all on the disk: what is measured is not the making of extents. */
+export function makeFile(path: string, blocks: number): void {
+  const fd = openSync(path, 'w')
+  try {
+    const bytes = new Uint8Array(Math.min(MIB, blocks * BLOCK_SIZE))
+    for (let at = 0; at < blocks * BLOCK_SIZE;)
+      at += writeSync(fd, bytes, 0, Math.min(bytes.length, blocks * BLOCK_SIZE - at), at)
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+export const openToWrite = (path: string, direct: boolean): number =>
+  openSync(path, constants.O_RDWR | (direct ? constants.O_DIRECT : 0))
+
+/** @throws when a block does not have the number that it was written with last */
+export function verify({ paths, wanted }: FlushWork): void {
+  const word = new Int32Array(1)
+  paths.forEach((path, file) => {
+    const fd = openSync(path, 'r')
+    try {
+      wanted[file]!.forEach((number, block) => {
+        readSync(fd, word, 0, 4, block * BLOCK_SIZE)
+        if (word[0] !== number) throw new Error(`${path}, block ${block}: ${word[0]} and not ${number}`)
+      })
+    } finally {
+      closeSync(fd)
+    }
+  })
+}

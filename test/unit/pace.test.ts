@@ -1,0 +1,181 @@
+// What a round owes in order, how fast it is written, and rounds that nobody asks for.
+
+import { InlineEngine } from '../support/inline-engine.js'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { OwedList } from '#dist/core/order.js'
+import { Budget, Pace } from '#dist/core/pace.js'
+import { forgetCut } from '#dist/core/reaper.js'
+import { DelayedKick, Group } from '#dist/shared/layout.js'
+import { lowOf, placeOf } from '#dist/shared/name.js'
+import { stampOf } from '#dist/shared/stamp.js'
+import { MemoryDevice } from '../support/memory-device.js'
+import { smallArena, smallCore } from '../support/small-core.js'
+
+/** Numbers that look random, the same in every run. */
+function numbers(seed: number): (below: number) => number {
+  let state = seed
+  return (below) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    return Math.floor((state / 2 ** 32) * below)
+  }
+}
+
+test('owed blocks are sorted by class, partition and block, past 2^32 blocks too', () => {
+  const next = numbers(7)
+  for (const count of [0, 1, 2, 300, 5000]) {
+    const blocks = Array.from({ length: count }, (_, frame) => ({
+      frame,
+      writeClass: 1 + next(7),
+      partition: [0, 1, 63][next(3)]!,
+      block: next(2) === 0 ? next(100_000) : 2 ** 32 * next(2 ** 20) + next(2 ** 31),
+    }))
+    const list = new OwedList(count)
+    for (const { frame, writeClass, partition, block } of blocks)
+      list.add(frame, stampOf(5, writeClass), placeOf(partition, block), lowOf(block))
+    const { frames, jobs } = list.sorted()
+    const wanted = [...blocks].sort(
+      (a, b) => a.writeClass - b.writeClass || a.partition - b.partition || a.block - b.block,
+    )
+    assert.equal(
+      [...frames].map((frame) => blocks[frame]!),
+      wanted,
+    )
+    const inJobs = jobs.flatMap(({ writeClass, partition, start, end }) =>
+      wanted.slice(start, end).map((item) => item.writeClass === writeClass && item.partition === partition),
+    )
+    assert.is(inJobs.length, count)
+    assert.ok(inJobs.every((isRight) => isRight))
+  }
+})
+
+test('images past the cut are taken out of what is owed', () => {
+  const list = new OwedList(4)
+  for (const [frame, epoch] of [3, 9, 4, 8].entries())
+    list.add(frame, stampOf(epoch, 1), placeOf(0, frame), frame)
+  list.keep((stamp) => stamp < stampOf(8, 0))
+  assert.equal([...list.sorted().frames], [0, 2])
+})
+
+/** A pace over a group of which 100 blocks may be dirty, from 20 on in the background. */
+function paced({ dirty, asked = false, budget = Infinity, isDue = false, taken = 0 }: Partial<{ dirty: number; asked: boolean; budget: number; isDue: boolean; taken: number }>) {
+  const core = smallCore(smallArena())
+  const at = core.arena.groupAt(0)
+  core.words[at + Group.dirtyMax] = 400
+  core.words[at + Group.dirtyBackground] = 100
+  core.words[at + Group.dirty] = dirty ?? 0
+  core.words[at + Group.spareCount]! -= taken
+  if (asked) core.words[at + Group.want] = 1
+  const pace = new Pace(core, 0, new Budget(budget), isDue)
+  /** How many blocks a lane gets whose last part took 100 ms and was over so long ago. */
+  return (agoMs: number) => pace.blocksNow(1000, 512, performance.now() - agoMs, 100)
+} // prettier-ignore
+
+test('who asks has all at once; near the limit, and in the background, there are parts', () => {
+  assert.is(paced({ dirty: 200, asked: true })(0), 1000)
+  assert.is(paced({ dirty: 390, asked: true })(0), 50)
+  assert.is(paced({ dirty: 399 })(10_000), 50)
+})
+
+test('the rest after a part is the longer, the farther the limit is', () => {
+  assert.is(paced({ dirty: 400 })(1), 50, 'none at the limit')
+  assert.is(paced({ dirty: 250 })(50), 0, 'half-way as long as the part')
+  assert.is(paced({ dirty: 250 })(150), 50)
+  assert.is(paced({ dirty: 100 })(1000), 0)
+  assert.is(paced({ dirty: 100 })(1600), 50, 'and never longer than 15 times that')
+  assert.is(paced({ dirty: 100, isDue: true })(0), 50, 'what was dirty long enough does not rest')
+  assert.is(paced({ dirty: 100, taken: 2 ** 30 })(0), 50, 'nor what keeps all the spares')
+})
+
+test('a limit of bytes holds back what nobody asked for, and nothing else', () => {
+  const background = paced({ dirty: 400, budget: 512 * 1000 })
+  assert.is(background(0), 50)
+  assert.is(background(0), 0, '50 blocks of a thousand a second: for 50 ms there are no others')
+  assert.is(paced({ dirty: 200, budget: 1, asked: true })(0), 1000)
+  const budget = new Budget(1000)
+  assert.is(budget.waitMs(5), 0)
+  budget.spend(500, 5)
+  assert.is(budget.waitMs(5), 500)
+  assert.is(budget.waitMs(505), 0)
+})
+
+class CountingDevice extends MemoryDevice {
+  /** Blocks of each write. */
+  readonly writes: number[] = []
+  syncs = 0
+
+  override writeSync(sources: readonly Uint8Array[], position: number): void {
+    this.writes.push(sources.length)
+    super.writeSync(sources, position)
+  }
+
+  override syncSync(): void {
+    this.syncs++
+    super.syncSync()
+  }
+}
+
+/** An engine over a device that counts, and a way to change some of its blocks. */
+function counted(options: Partial<ConstructorParameters<typeof InlineEngine>[0]>) {
+  const device = new CountingDevice(1024 * 512)
+  const engine = new InlineEngine({
+    blocks: 512,
+    dirtyLimit: 1,
+    partitions: { data: { device, blockSize: 512 } },
+    ...options,
+  })
+  const change = (from: number, count: number) => {
+    for (let block = from; block < from + count; block++) {
+      using guard = engine.client.partition('data').acquireSync(block, 'overwrite')
+      guard.data.fill(block)
+      guard.markDirty()
+    }
+  }
+  return { device, engine, change }
+}
+
+test('writing begins at the background mark, in parts, and ends below it', () => {
+  const { device, engine, change } = counted({ dirtyBackground: 0.5 })
+  change(0, 255)
+  engine.settle()
+  assert.is(device.syncs, 0, 'nothing is due')
+  change(255, 100)
+  const endMs = performance.now() + 20_000
+  while (engine.client.stats().dirty > 0 && performance.now() < endMs) engine.settle()
+  assert.is(engine.client.stats().dirty, 0)
+  assert.ok(device.syncs >= 5, `${device.syncs} parts`)
+  assert.is(engine.client.stats().rounds, 1)
+  assert.equal(engine.checkQuiet(), [])
+})
+
+test('a flush has it at once, whatever the background does', () => {
+  const { device, engine, change } = counted({ dirtyBackground: 0.5, writeBytesPerSecond: 512 })
+  change(0, 300)
+  engine.step() // a round has begun, and has most of its blocks before it
+  assert.ok(engine.client.stats().dirty > 200)
+  engine.client.flushSync()
+  assert.is(engine.client.stats().dirty, 0)
+  assert.is(device.durable[299 * 512], 299 & 255)
+})
+
+test('a write is as long as it may be', () => {
+  for (const [writeBytes, most] of [['512', 1], ['4KiB', 8], ['1MiB', 256]] as const) {
+    const { device, engine, change } = counted({ writeBytes })
+    change(100, 300)
+    engine.client.flushSync()
+    assert.is(Math.max(...device.writes), most)
+    assert.is(device.writes.reduce((a, b) => a + b), 300)
+  }
+}) // prettier-ignore
+
+test('a flush worker that follows another one starts the clock of what that one was writing', () => {
+  const core = smallCore(smallArena())
+  const at = core.arena.groupAt(0)
+  forgetCut(core, 0)
+  assert.is(core.words[at + Group.delayed], DelayedKick.NONE, 'nothing is dirty')
+  core.words[at + Group.dirty] = 1
+  forgetCut(core, 0)
+  assert.is(core.words[at + Group.delayed], DelayedKick.ASKED)
+})
+
+test.run()
