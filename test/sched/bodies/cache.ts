@@ -67,7 +67,7 @@ const ahead =
   (tiny, { core, data }) => {
     data.prefetch(first, 2)
     const reader = new tiny.engine.reader.Reader(core)
-    while (reader.step());
+    while (reader.step() || reader.isBusy);
   }
 
 /** Gets two blocks at a time, and so all frames there are. */
