@@ -24,35 +24,35 @@ import { find, findSurely, isNamed } from './directory.js'
 import { insertFrame, takeFrame } from './frames.js'
 import { isFull, pinNamed } from './hit.js'
 import { beginChange } from './images.js'
-import { countMisses, keepPin, load, loadSync, takeAbsent } from './load.js'
+import { countMisses, keepPin, load, loadBoth, loadSync } from './load.js'
 import type { Request } from './request.js'
 import { holdsPin, type ImageWait, takeImage, waitedForLimit, waitForLatch, waitForImage } from './stall.js'
 
 /**
- * A miss to read that meets nobody, without a generator: the block's frame, loaded and pinned; -1 where something has to
- * be waited for, or the block is not simply absent.
- * @requires a thread that may block
+ * A miss to read that meets nobody, without a generator: from a frame that `takeAbsent` gave to a pin. In a sequence the
+ * blocks behind it are loaded by the same call, as many as `together` with it.
+ * @requires the frame's latch, which is given up; a thread that may block
  * @throws ERR_DCACHE_READ_FAILED, ERR_DCACHE_CLOSED
  */
 export function missSync(
   core: Core,
   partition: PartitionView,
   block: number,
-  { place, low, entry }: { readonly place: number; readonly low: number; readonly entry: number },
-): FrameIndex {
+  frame: FrameIndex,
+  entry: number,
+  together: number,
+): void {
   const startMs = performance.now()
-  const frame = takeAbsent(core, place, low)
-  if (frame < 0) return -1
   core.words[core.arena.frameAt(frame) + Frame.since] = clockMs(startMs)
   try {
-    loadSync(core, partition, block, [frame])
+    if (together === 1 || !loadBoth(core, partition, block, frame, together - 1))
+      loadSync(core, partition, block, [frame])
   } catch (error) {
     leave(core, frame)
     throw error
   }
   keepPin(core, frame, entry)
   countMisses(core, 1, startMs)
-  return frame
 }
 
 /**

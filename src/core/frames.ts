@@ -139,12 +139,9 @@ export function insertFrameNow(core: Core, frame: FrameIndex, place: number, low
   const { slot, policyMutex } = core
   const head = hashOf(core.arena.geometry.heads, place, low)
   const stripe = stripeOf(core, head)
-  if (!stripe.tryLock(slot.index)) {
-    leave(core, frame)
-    return false
-  }
-  const isFirst = chainFirst(core, frame, head, place, low)
-  stripe.unlock()
+  const hasStripe = stripe.tryLock(slot.index)
+  const isFirst = hasStripe && chainFirst(core, frame, head, place, low)
+  if (hasStripe) stripe.unlock()
   if (isFirst) return true
   if (policyMutex.tryLock(slot.index)) {
     core.policy.remove(frame)

@@ -20,17 +20,21 @@ import { TRACE } from '../shared/trace.js'
 import type { Slow } from '../shared/wait.js'
 import { type Core, enter, leave, type PartitionView } from './core.js'
 import { find, isNamed } from './directory.js'
+import type { ReadAhead } from './read-ahead.js'
 import { insertFrameNow, makeAbsent, takeFrameNow } from './frames.js'
 
 /** A call of the device is at most so long: past that it is no faster, and others wait longer for its blocks. */
 const RUN_BYTES_MAX = 2 ** 20
 const RUN_BLOCKS_MAX = 128
+/** Ahead of its use it is shorter: who comes to its first block need not wait for all of it. */
+const AHEAD_BYTES_MAX = 2 ** 18
 /** Of all frames, what one run may have latched. */
 const RUN_SHARE = 1 / 4
 
 /** How many blocks of a partition one run may have. */
-export function runMax({ arena }: Core, { blockSize }: PartitionView): number {
-  const most = Math.min(RUN_BLOCKS_MAX, RUN_BYTES_MAX / blockSize, arena.geometry.blocks * RUN_SHARE)
+export function runMax({ arena }: Core, { blockSize }: PartitionView, isAhead = false): number {
+  const bytes = isAhead ? AHEAD_BYTES_MAX : RUN_BYTES_MAX
+  const most = Math.min(RUN_BLOCKS_MAX, bytes / blockSize, arena.geometry.blocks * RUN_SHARE)
   return Math.max(1, Math.floor(most))
 }
 
@@ -63,7 +67,7 @@ export function takeRun(
   isAhead = false,
 ): FrameIndex[] {
   const frames: FrameIndex[] = []
-  const end = first + Math.min(count, runMax(core, partition))
+  const end = first + Math.min(count, runMax(core, partition, isAhead))
   const since = clockMs()
   for (let block = first; block < end; block++) {
     const frame = takeAbsent(core, placeOf(partition.index, block), lowOf(block), isAhead)
@@ -72,6 +76,61 @@ export function takeRun(
     frames.push(frame)
   }
   return frames
+}
+
+/**
+ * Loads absent blocks that nobody has asked for yet, the first of a range, as far as one run goes: how many. What can't be
+ * read stays absent, which is nobody's error.
+ * @requires a thread that may block
+ */
+export function loadAhead(core: Core, partition: PartitionView, first: number, count: number): number {
+  const frames = takeRun(core, partition, first, count, true)
+  if (frames.length === 0) return 0
+  try {
+    loadSync(core, partition, first, frames)
+    core.slot.count(COUNTER.prefetched, frames.length)
+    return frames.length
+  } catch {
+    return 0
+  } finally {
+    for (const frame of frames) leave(core, frame)
+  }
+}
+
+/**
+ * Loads a block and those behind it that nobody has asked for yet; false if nothing was loaded.
+ * @requires the latch of the first frame; a thread that may block
+ */
+export function loadBoth(
+  core: Core,
+  partition: PartitionView,
+  block: number,
+  frame: FrameIndex,
+  behind: number,
+): boolean {
+  const more = takeRun(core, partition, block + 1, behind, true)
+  if (more.length === 0) return false
+  try {
+    loadSync(core, partition, block, [frame, ...more])
+    core.slot.count(COUNTER.prefetched, more.length)
+    return true
+  } catch {
+    return false // who wants one of them will be told
+  } finally {
+    for (const one of more) leave(core, one)
+  }
+}
+
+/**
+ * A thread that reads in sequence and has come to a block that the reader is just loading loads what comes behind instead
+ * of only sleeping: where the system has the file in memory, that is half of the work.
+ * @requires a thread that may block
+ */
+export function helpReader(core: Core, partition: PartitionView, ahead: ReadAhead, block: number): void {
+  const frame = find(core, placeOf(partition.index, block), lowOf(block))
+  if (frame < 0 || (core.words[core.arena.frameAt(frame) + Frame.state]! & ABSENT) === 0) return
+  const help = ahead.help(block, runMax(core, partition, true))
+  if (help.count > 0) loadAhead(core, partition, help.block, help.count)
 }
 
 /**

@@ -22,6 +22,7 @@ import { copyHit } from './copy.js'
 import { classNumber, Guard, HOW, howOf, SYNC } from './guard.js'
 import type { Range } from './images.js'
 import { giveHint } from './hints.js'
+import { helpReader, takeAbsent } from './load.js'
 import { RangeRead } from './range-read.js'
 import { assertBlock, assertBlocks, assertBytes, pieces } from './ranges.js'
 import { ReadAhead, windowMax } from './read-ahead.js'
@@ -189,18 +190,19 @@ export class PartitionClient implements Partition {
     if (mode !== 'read' || !core.mayBlock) return undefined
     core.assertOpen()
     const entry = core.slot.takeEntry()
-    const place = placeOf(this.view.index, block)
-    let frame: FrameIndex
+    const frame = takeAbsent(core, placeOf(this.view.index, block), lowOf(block))
+    if (frame < 0) {
+      core.slot.giveEntry(entry)
+      helpReader(core, this.view, this.#ahead, block)
+      return undefined
+    }
     try {
-      this.#missed(block, place)
-      frame = missSync(core, this.view, block, { place, low: lowOf(block), entry })
+      missSync(core, this.view, block, frame, entry, this.#ahead.missed(block))
     } catch (error) {
       core.slot.giveEntry(entry)
       throw error
     }
-    if (frame >= 0) return this.#guard(block, HOW.read | SYNC, frame, entry)
-    core.slot.giveEntry(entry)
-    return undefined
+    return this.#guard(block, HOW.read | SYNC, frame, entry)
   }
 
   *#slow(

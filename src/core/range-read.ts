@@ -4,12 +4,13 @@
  */
 import { CacheError } from '../shared/errors.js'
 import { lowOf, placeOf } from '../shared/name.js'
+import { COUNTER } from '../shared/slot.js'
 import type { FrameIndex } from '../shared/struct.js'
 import type { Slow } from '../shared/wait.js'
 import { type Core, leave, type PartitionView } from './core.js'
 import { copyHit } from './copy.js'
 import type { Guard } from './guard.js'
-import { countMisses, load, loadSync, takeRun } from './load.js'
+import { countMisses, helpReader, load, loadSync, takeRun } from './load.js'
 import { type Piece, pieceAt } from './ranges.js'
 import type { ReadAhead } from './read-ahead.js'
 
@@ -40,10 +41,13 @@ export class RangeRead {
       if (this.#copies(piece)) continue
       const startMs = performance.now()
       const frames = this.#takeRun(piece.block)
-      if (frames.length === 0) return false
+      if (frames.length === 0) {
+        helpReader(this.#core, this.#partition, this.#ahead, piece.block)
+        return false
+      }
       try {
         loadSync(this.#core, this.#partition, piece.block, frames)
-        this.#copyRun(frames)
+        this.#copyRun(frames, startMs)
       } catch (error) {
         // One of several may be the only bad one: they are tried one by one.
         if (frames.length > 1 && isReadFailure(error)) return false
@@ -51,7 +55,6 @@ export class RangeRead {
       } finally {
         for (const frame of frames) leave(this.#core, frame)
       }
-      countMisses(this.#core, frames.length, startMs)
     }
     return true
   }
@@ -79,7 +82,7 @@ export class RangeRead {
       }
       try {
         yield* load(core, this.#partition, block, frames)
-        this.#copyRun(frames)
+        this.#copyRun(frames, startMs)
       } catch (error) {
         if (frames.length === 1 || !isReadFailure(error)) throw error
         oneByOneTo = block + frames.length
@@ -87,7 +90,6 @@ export class RangeRead {
       } finally {
         for (const frame of frames) leave(core, frame)
       }
-      countMisses(core, frames.length, startMs)
     }
   }
 
@@ -105,22 +107,34 @@ export class RangeRead {
     return true
   }
 
-  /** The absent blocks from this one on, as many as can be read at once. */
+  /** The absent blocks from this one on, as many as can be read at once; in a sequence also of those behind the range. */
   #takeRun(block: number): FrameIndex[] {
+    const core = this.#core
     const end = Math.ceil((this.#position + this.#target.length) / this.#partition.blockSize)
-    const frames = takeRun(this.#core, this.#partition, block, end - block)
-    if (frames.length > 0) this.#ahead.missed(block, frames.length)
+    const frames = takeRun(core, this.#partition, block, end - block)
+    if (frames.length === 0) return frames
+    const behind = this.#ahead.missed(block, frames.length) - frames.length
+    if (behind > 0 && block + frames.length === end)
+      frames.push(...takeRun(core, this.#partition, end, behind, true))
     return frames
   }
 
-  /** @requires the frames' latches, and their contents */
-  #copyRun(frames: readonly FrameIndex[]): void {
+  /**
+   * Copies what the range has of a run, and counts it.
+   * @requires the frames' latches, and their contents
+   */
+  #copyRun(frames: readonly FrameIndex[], startMs: number): void {
+    let count = 0
     for (const frame of frames) {
+      if (this.#done === this.#target.length) break
       const { start, length, at } = this.#piece()
       const bytes = this.#core.view(this.#partition, frame)
       this.#target.set(length === bytes.length ? bytes : bytes.subarray(start, start + length), at)
       this.#done += length
+      count++
     }
+    countMisses(this.#core, count, startMs)
+    this.#core.slot.count(COUNTER.prefetched, frames.length - count)
   }
 }
 

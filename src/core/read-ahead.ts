@@ -18,10 +18,12 @@ const NEEDED_MAX = 64
 const WINDOW_MIN = 4
 /** Misses elsewhere that a sequence stands. */
 const STRAYS_MAX = 8
+/** Blocks that a thread which is ahead of the reader reads at once. */
+const TOGETHER_MAX = 32
 /** Windows in a row that come too late. The first ones do where the reader has to wake up, and the disk is fast. */
 const BAD_MAX = 3
-/** Of all frames, a window's: two are under way at a time, and they must fit among the tenth that is new blocks' in `2q`. */
-const WINDOW_SHARE = 1 / 32
+/** Of all frames, a window's: three are under way at most, and must fit into the tenth that is new blocks' in `2q`. */
+const WINDOW_SHARE = 1 / 40
 
 /** How many blocks a window may have. */
 export function windowMax(frames: number, readAheadBytes: number, blockSize: number): number {
@@ -55,31 +57,45 @@ export class ReadAhead {
     this.#ask = ask
   }
 
-  /** The thread reads blocks itself that were not there. Before it does: the reader can work beside it. */
-  missed(block: number, count = 1): void {
-    if (this.#windowMax === 0) return
+  /**
+   * The thread reads blocks itself that were not there. Told before it does, since the reader can work beside it; returns
+   * how many blocks from `block` on it should read together, 1 where it is no sequence.
+   */
+  missed(block: number, count = 1): number {
+    if (this.#windowMax === 0) return count
     const isNext = block === this.#next
     this.#next = block + count
     if (this.#window > 0) {
-      const isOfWindow = block >= this.#start && block < this.#end
-      const isMarker = block <= this.marker && this.#next > this.marker
-      if (isOfWindow && block < this.marker) this.#late += count
-      if (isMarker) this.reached()
-      if (isMarker || isOfWindow) return
+      if (block >= this.#start && block < this.#end) return this.#missedOfWindow(block, count)
       if (isNext && block === this.#end) {
         this.#goOn()
-        return
+        return count
       }
       if (!isNext && ++this.#strays > STRAYS_MAX) this.#stop()
     }
     this.#row = isNext ? this.#row + 1 : 1
-    if (this.#row < this.#needed) return
+    if (this.#row < this.#needed) return count
     this.#row = 0
     this.#bad = 0
     this.#late = 0
     this.#window = Math.min(this.#windowMax, Math.max(WINDOW_MIN, 2 * count))
-    this.#start = this.#end = this.#next
+    const together = Math.max(count, Math.min(this.#window, this.#blocks - block))
+    this.#next = this.#start = this.#end = block + together
     this.#goOn()
+    return together
+  }
+
+  /** The reader has not come here yet, or what it brought is gone: the thread reads as much as the reader would. */
+  #missedOfWindow(block: number, count: number): number {
+    const together = Math.max(count, Math.min(TOGETHER_MAX, this.#end - block))
+    this.#next = block + together
+    const { marker } = this
+    if (block < marker) this.#late += Math.min(this.#next, marker) - block
+    if (block <= marker && this.#next > marker) {
+      this.reached()
+      this.#late += this.#next - Math.max(block, marker) // those of the window that has begun with it
+    }
+    return together
   }
 
   /** The marker was used. */
@@ -99,6 +115,20 @@ export class ReadAhead {
     }
     this.#window = Math.min(2 * this.#window, this.#windowMax)
     this.#goOn()
+  }
+
+  /**
+   * The thread has come to a block that the reader is just loading: it is faster than the reader, and may load itself what
+   * would be asked for next, where it would sleep. Where that begins and how many blocks, at most `most`; 0 if it is as far
+   * ahead as it may be.
+   */
+  help(block: number, most: number): { block: number; count: number } {
+    const isAhead = this.#window > 0 && block >= this.#start && block < this.#end
+    const room = this.marker + 2 * this.#window - this.#end
+    const count = isAhead ? Math.min(most, room, this.#blocks - this.#end) : 0
+    const help = { block: this.#end, count: Math.max(0, count) }
+    this.#end += help.count
+    return help
   }
 
   /** Asks for a window behind the last one. */

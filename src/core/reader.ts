@@ -1,24 +1,30 @@
 /**
  * The reader's loop, without its thread: loads what hints ask for (hints.ts), a run of neighbouring absent blocks at a time,
- * the slots in turn. It waits for nobody: a block that somebody is in is passed over, and where no frame is to be had, or
- * the device fails, the rest of the hint is dropped. What it loads is a clean block like any other.
+ * the slots in turn. It waits for nobody: a block that somebody is in is passed over, and where the device fails, or no frame
+ * is to be had a few times, the rest of the hint is dropped. What it loads is a clean block like any other.
  */
+import { load } from '#atomics'
+import { writerOf } from '../shared/latch.js'
 import { COUNTER } from '../shared/slot.js'
 import { lowOf, placeOf } from '../shared/name.js'
 import { EngineState, Frame, Header } from '../shared/layout.js'
 import { ABSENT } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/struct.js'
-import { type Core, leave, type PartitionView } from './core.js'
+import type { Core, PartitionView } from './core.js'
 import { find } from './directory.js'
 import { takeHint } from './hints.js'
-import { loadSync, takeRun } from './load.js'
+import { loadAhead } from './load.js'
 
 /** What is left of a hint. */
 interface Job {
   readonly partition: PartitionView
   block: number
   readonly end: number
+  /** How often nothing was to be had. */
+  tries: number
 }
+
+const TRIES_MAX = 20
 
 export class Reader {
   readonly #core: Core
@@ -30,50 +36,52 @@ export class Reader {
     this.#jobs = new Array<Job | undefined>(core.arena.geometry.slots)
   }
 
-  /** At most one run for every slot; false when there was nothing to do, or the engine is not open. */
+  /** At most one run for every slot; false when nothing moved, or the engine is not open. */
   step(): boolean {
-    let hasMore = false
+    let hasMoved = false
     for (let slot = 0; slot < this.#jobs.length; slot++) {
       if (this.#core.words[Header.state] !== EngineState.OPEN) return false
       const job = (this.#jobs[slot] ??= this.#next(slot))
       if (job === undefined) continue
-      hasMore = true
-      this.#run(job)
+      if (this.#run(job)) hasMoved = true
       if (job.block === job.end) this.#jobs[slot] = undefined
     }
-    return hasMore
+    return hasMoved
+  }
+
+  /** A hint is not done yet: `step` again, in a while if nothing moved. */
+  get isBusy(): boolean {
+    return this.#jobs.some((job) => job !== undefined)
   }
 
   #next(slot: number): Job | undefined {
     const wanted = takeHint(this.#core, slot)
     if (wanted === undefined) return undefined
     const { partition, block, count } = wanted
-    return { partition: this.#core.partitions[partition]!, block, end: block + count }
+    return { partition: this.#core.partitions[partition]!, block, end: block + count, tries: 0 }
   }
 
-  /** Loads the next absent blocks of a job. */
-  #run(job: Job): void {
-    const core = this.#core
+  /** Loads the next absent blocks of a job; false when they were not to be had now. */
+  #run(job: Job): boolean {
     const { partition, end } = job
     while (job.block < end && this.#hasContents(this.#frameOf(job))) job.block++
-    if (job.block === end) return
-    const first = job.block
-    const frames = takeRun(core, partition, first, end - first, true)
-    if (frames.length === 0) {
-      // Somebody is in, and may well be loading it; or there is no frame.
-      if (this.#frameOf(job) >= 0) job.block++
-      else this.#drop(job)
-      return
+    if (job.block === end) return true
+    const count = loadAhead(this.#core, partition, job.block, end - job.block)
+    job.block += count
+    if (count > 0) {
+      job.tries = 0
+      return true
     }
-    try {
-      loadSync(core, partition, first, frames)
-      core.slot.count(COUNTER.prefetched, frames.length)
-      job.block += frames.length
-    } catch {
-      this.#drop(job) // who wants the block will be told
-    } finally {
-      for (const frame of frames) leave(core, frame)
+    const frame = this.#frameOf(job)
+    if (frame >= 0 && (this.#hasContents(frame) || this.#isLatched(frame))) {
+      job.block++ // somebody else loads it
+      return true
     }
+    // A name and no contents: the disk fails. No name: there is no frame, or a lock is held while its thread does not run.
+    if (frame < 0 && ++job.tries < TRIES_MAX) return false
+    this.#core.slot.count(COUNTER.prefetchDropped, end - job.block)
+    job.block = end
+    return true
   }
 
   #frameOf({ partition, block }: Job): FrameIndex {
@@ -85,8 +93,7 @@ export class Reader {
     return frame >= 0 && (words[arena.frameAt(frame) + Frame.state]! & ABSENT) === 0
   }
 
-  #drop(job: Job): void {
-    this.#core.slot.count(COUNTER.prefetchDropped, job.end - job.block)
-    job.block = job.end
+  #isLatched(frame: FrameIndex): boolean {
+    return writerOf(load(this.#core.words, this.#core.arena.frameAt(frame) + Frame.latch)) >= 0
   }
 }

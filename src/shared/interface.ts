@@ -42,7 +42,7 @@ export interface CacheOptions {
   /** Keeps the last so many trace records in the shared buffer; a power of two. Default 0: tracing is off and free. */
   traceEntries?: number
   /**
-   * The most that is read ahead of a thread that reads a partition in sequence, a number of bytes or '1MiB', at most a 32nd
+   * The most that is read ahead of a thread that reads a partition in sequence, a number of bytes or '1MiB', at most a 40th
    * of the cache; 0 is off. Default 1 MiB.
    */
   readAheadBytes?: number | string

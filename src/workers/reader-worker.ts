@@ -9,6 +9,9 @@ import { threadId } from 'node:worker_threads'
 import { coreOf, openArena, readerSlot } from './attach.js'
 import { serveStart } from './control.js'
 
+/** How long what is not to be had is given before it is tried again. */
+const BUSY_MS = 1
+
 serveStart(({ handle }) => {
   const arena = openArena(handle)
   const slot = readerSlot(arena.geometry.partitions)
@@ -19,7 +22,7 @@ serveStart(({ handle }) => {
       const bell = load(core.words, Header.hintBell)
       const state = load(core.words, Header.state)
       if (state !== EngineState.OPEN && state !== EngineState.CLOSING) return
-      if (!reader.step()) wait(core.words, Header.hintBell, bell, Infinity)
+      if (!reader.step()) wait(core.words, Header.hintBell, bell, reader.isBusy ? BUSY_MS : Infinity)
     }
   }
 })

@@ -121,7 +121,7 @@ export class InlineEngine {
   /** The reader follows all hints. */
   stepReader(): void {
     this.#stepping(() => {
-      while (this.reader.step());
+      while (this.reader.step() || this.reader.isBusy);
     })
   }
 
