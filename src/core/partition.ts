@@ -267,16 +267,8 @@ export class PartitionClient implements Partition {
     if (start + target.length > blockSize || block >= this.blocks) return false
     core.slot.assertAttached()
     core.assertOpen()
-    if (
-      !copyHit(
-        core,
-        placeOf(view.index, block),
-        lowOf(block),
-        { start, length: target.length, at: 0 },
-        target,
-      )
-    )
-      return false
+    const piece = { start, length: target.length, at: 0 }
+    if (!copyHit(core, this.#placeOf(block), lowOf(block), piece, target)) return false
     if (core.policy.notesDue) this.#drain()
     if (block === this.#ahead.marker) this.#ahead.reached()
     return true
