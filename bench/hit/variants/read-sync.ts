@@ -1,17 +1,19 @@
 /**
- * No cache but the system's: `fs.readSync` of the whole block, out of the page cache.
+ * No cache but the system's: `fs.readSync` of the whole block, out of the page cache; or none at all, with O_DIRECT.
  */
-import { openSync, readSync } from 'node:fs'
+import { alignedBytes } from '#dist/shared/buffer.js'
+import { constants, openSync, readSync } from 'node:fs'
 import type { Prepare } from '../../harness/task.js'
 import { BLOCK_SIZE, expectation, placeOf, type Workload } from '../workload.js'
 
 export interface FileData {
   readonly workload: Workload
+  readonly direct?: boolean
 }
 
-export const prepare: Prepare<FileData> = ({ workload }, { lane }) => {
-  const fd = openSync(workload.path, 'r')
-  const bytes = new Uint8Array(BLOCK_SIZE)
+export const prepare: Prepare<FileData> = ({ workload, direct = false }, { lane }) => {
+  const fd = openSync(workload.path, constants.O_RDONLY | (direct ? constants.O_DIRECT : 0))
+  const bytes = direct ? alignedBytes(BLOCK_SIZE) : new Uint8Array(BLOCK_SIZE)
   const sequence = workload.sequences[lane]!
   const mask = sequence.length - 1
   let position = 0
