@@ -136,7 +136,7 @@ export const VARIANTS: readonly Variant[] = [
         file: 'core/writeback.js',
         find: 'if (!endStage(core, group, cut, lanes, report)) return;',
         replace: `const went = endStage(core, group, cut, lanes, report);
-      if (!went) words[core.arena.groupAt(group) + Group.cut] = cut.number + 1;`,
+      if (!went) core.words[core.arena.groupAt(group) + Group.cut] = cut.number + 1;`,
       },
     ],
   },

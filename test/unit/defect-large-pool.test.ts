@@ -32,7 +32,8 @@ const contents = (block: number, salt: number): Buffer => Buffer.alloc(BLOCK, `$
 
 async function openLarge(path: string, memory: number): Promise<BlockCache | undefined> {
   try {
-    return await openCache({ memory, partitions: { data: { path, blockSize: BLOCK } }, flushDelayMs: 1e9 })
+    const partitions = { data: { path, blockSize: BLOCK } }
+    return await openCache({ memory, partitions, flushDelayMs: 1e9, readAheadBytes: 0 })
   } catch (error) {
     // Some machines do not give as much; then it is said, and nothing is damaged.
     assert.instance(error, CacheError)

@@ -3,6 +3,8 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import type { BenchReport } from '#dist/bench/harness/report.js'
+import { quoteLines } from '#dist/bench/quote.js'
 import * as layout from '#dist/shared/layout.js'
 import { RANK } from '#dist/shared/mutex.js'
 import { CODES } from 'dcache'
@@ -238,6 +240,12 @@ test('the files and functions that ARCHITECTURE names are there', () => {
     else if (/^#?[a-z]+[A-Z]\w*$/.test(name))
       assert.ok(new RegExp(`\\b${name.replace('#', '')}\\b`).test(code), name)
   }
+})
+
+test('the performance section quotes the run that is checked in', () => {
+  const report = JSON.parse(readFileSync(join(projectRoot, 'bench/results/bench.json'), 'utf8')) as BenchReport
+  const section = readme.slice(readme.indexOf('## Performance'), readme.indexOf('## Platforms and limits'))
+  assert.ok(section.includes(quoteLines(report).join('\n')), 'node dist/bench/quote.js bench/results/bench.json')
 })
 
 programs.run()
