@@ -243,9 +243,14 @@ test('the files and functions that ARCHITECTURE names are there', () => {
 })
 
 test('the performance section quotes the run that is checked in', () => {
-  const report = JSON.parse(readFileSync(join(projectRoot, 'bench/results/bench.json'), 'utf8')) as BenchReport
+  const report = JSON.parse(
+    readFileSync(join(projectRoot, 'bench/results/bench.json'), 'utf8'),
+  ) as BenchReport
   const section = readme.slice(readme.indexOf('## Performance'), readme.indexOf('## Platforms and limits'))
-  assert.ok(section.includes(quoteLines(report).join('\n')), 'node dist/bench/quote.js bench/results/bench.json')
+  assert.ok(
+    section.includes(quoteLines(report).join('\n')),
+    'node dist/bench/quote.js bench/results/bench.json',
+  )
 })
 
 programs.run()
