@@ -36,7 +36,7 @@ export interface CoreOptions {
   readonly writeOrder: readonly string[]
   readonly policy: 'lru2' | '2q'
   readonly devices: readonly Device[]
-  /** Whether this thread may sleep in Atomics.wait and call the system synchronously. */
+  /** Whether this thread may sleep on a word and call the system synchronously. */
   readonly mayBlock: boolean
   /** The largest window that is read ahead of a sequence; default 0, none. */
   readonly readAheadBytes?: number

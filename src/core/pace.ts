@@ -114,7 +114,9 @@ export class Pace {
     const at = arena.groupAt(this.#group)
     const mark = words[at + Group.dirtyBackground]!
     const spares = arena.geometry.spares / arena.geometry.groups
-    const dirty = (words[at + Group.dirty]! - mark) / (words[at + Group.dirtyMax]! - mark)
+    const room = words[at + Group.dirtyMax]! - mark
+    // Without room between them, in a tiny group or where the mark is off, all of it is pressure.
+    const dirty = room > 0 ? (words[at + Group.dirty]! - mark) / room : 1
     const taken = 1 - words[at + Group.spareCount]! / spares
     const pressure = Math.min(1, Math.max(dirty, taken, PRESSURE_LEAST))
     return (1 - pressure) / pressure

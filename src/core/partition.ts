@@ -131,8 +131,7 @@ export class PartitionClient implements Partition {
 
   /**
    * The guard, if nothing has to be waited for. What a hit to read runs through is kept short, here and in all that it
-   * calls: V8 inlines by the length of the code, rare cases included, and a call that it does not inline costs as much
-   * as half of what is done.
+   * calls: V8 inlines by the length of the code, rare cases included.
    */
   #hit(block: number, mode: Mode, options: AcquireOptions | undefined, sync: number): Guard | undefined {
     if (options?.timeoutMs !== undefined) assertTimeout(options.timeoutMs)

@@ -1,6 +1,6 @@
 /**
  * Waiting, once for threads that block and once for threads that await. A slow path is a generator that yields what
- * it waits for; `runSync` sleeps in Atomics.wait, `runAsync` awaits. Both go on after at most a slice, since a wakeup
+ * it waits for; `runSync` sleeps in `wait`, `runAsync` awaits. Both go on after at most a slice, since a wakeup
  * can die with its sender: whoever waits reads its word again. At a yield nothing may be held but latches.
  */
 import { wait, waitAsync, type Words } from '#atomics'
@@ -146,7 +146,7 @@ function aborted(signal: AbortSignal): CacheError {
   return new CacheError('ERR_DCACHE_ABORTED', 'the wait was aborted by its signal', { cause: signal.reason })
 }
 
-// Atomics.waitAsync does not keep a process alive; this handle does, while anything waits.
+// `waitAsync` does not keep a process alive; this handle does, while anything waits.
 let waiting = 0
 let handle: NodeJS.Timeout | undefined
 function keepAlive(change: 1 | -1): void {

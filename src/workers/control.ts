@@ -1,6 +1,6 @@
 /**
  * The control plane: calls between event loops, over comlink. The engine's workers answer one call, `start`; after it
- * they sleep in Atomics.wait, and are woken by words in shared memory only.
+ * they sleep on words of shared memory, and are woken by words in shared memory only.
  */
 import * as Comlink from 'comlink'
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs'

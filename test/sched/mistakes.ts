@@ -190,6 +190,42 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
       },
     ],
   },
+  'thaw-by-store': {
+    what: 'the reaper sets the pins that it counted over a release that came meanwhile',
+    body: 'cache.releaseReaper',
+    preemptions: 1,
+    edits: [
+      {
+        file: 'shared/latch.js',
+        from: 'if (compareExchange(words, at, word, word & ~(PINS | FROZEN | WAITS) | pins) !== word) return false;\n  notify(words, at);',
+        to: 'compareExchange(words, at, words[at], word & ~(PINS | FROZEN | WAITS) | pins);\n  notify(words, at);',
+      },
+    ],
+  },
+  'undo-keeps-contents': {
+    what: 'a clean block that a dead thread was changing keeps its contents',
+    body: 'cache.undoReaper',
+    preemptions: 0,
+    edits: [
+      {
+        file: 'core/reaper.js',
+        from: 'store(words, at + Frame.state, ABSENT);',
+        to: 'store(words, at + Frame.state, 0);',
+      },
+    ],
+  },
+  'thaw-no-wake': {
+    what: 'who wants to change a block is not woken when a dead reader has been counted out',
+    body: 'cache.changeReaper',
+    preemptions: 1,
+    edits: [
+      {
+        file: 'shared/latch.js',
+        from: 'word & ~(PINS | FROZEN | WAITS) | pins) !== word) return false;\n  notify(words, at);',
+        to: 'word & ~(PINS | FROZEN | WAITS) | pins) !== word) return false;',
+      },
+    ],
+  },
   'reap-no-wake': {
     what: 'the reaper thaws without waking',
     body: 'cache.latch',
