@@ -143,12 +143,14 @@ export function insertFrameNow(core: Core, frame: FrameIndex, place: number, low
   const isFirst = hasStripe && chainFirst(core, frame, head, place, low)
   if (hasStripe) stripe.unlock()
   if (isFirst) return true
-  if (policyMutex.tryLock(slot.index)) {
+  const isFreed = policyMutex.tryLock(slot.index)
+  if (isFreed) {
     core.policy.remove(frame)
     pushFree(core, frame)
-    policyMutex.unlock()
   }
+  // Before the mutex is given up: who looks for a free frame then must not meet it latched, and evict another.
   leave(core, frame)
+  if (isFreed) policyMutex.unlock()
   return false
 }
 
@@ -168,8 +170,8 @@ export function* giveBack(core: Core, frame: FrameIndex, deadline: Deadline): Sl
   yield* lockLatched(core, core.policyMutex, frame, deadline)
   core.policy.remove(frame)
   pushFree(core, frame)
+  leave(core, frame) // in this order: see insertFrameNow
   core.policyMutex.unlock()
-  leave(core, frame)
 }
 
 /**

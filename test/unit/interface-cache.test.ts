@@ -108,7 +108,7 @@ scopes('groups have rounds, limits and spares of their own', () =>
         [onDisk(0, 'a')[9], onDisk(0, 'b')[9], onDisk(0, 'c')[9]],
         [1, blockBytes(0, 512, 1)[9], 3],
       )
-      assert.is(cache.stats().dirty, 1)
+      await until('what was released', () => cache.stats().dirty === 1)
       await cache.flush()
       assert.is(onDisk(0, 'b')[9], 2)
       assert.is(cache.stats().dirty, 0)

@@ -7,7 +7,7 @@ import { openCache } from 'dcache'
 import { placeOf } from '#dist/shared/name.js'
 import { Frame, Group } from '#dist/shared/layout.js'
 import { hashOf } from '#dist/shared/hash.js'
-import { blockBytes, copyOf, memoryFor, refusal, withCache, writeBlocks } from '../support/open.js'
+import { blockBytes, copyOf, memoryFor, refusal, until, withCache, writeBlocks } from '../support/open.js'
 import { tempFolder } from '../support/temp.js'
 
 const memory = suite('initdcache: one pool, at least 2 blocks, 2/3 of them dirty at most')
@@ -53,7 +53,7 @@ memory('lets 2/3 of the blocks be dirty', () =>
   withCache({ cached: 15, flushDelayMs: 1e9 }, async ({ cache, data, arena }) => {
     assert.is(arena.words[arena.groupAt(0) + Group.dirtyMax], 10)
     for (let block = 0; block < 9; block++) await data.write(new Uint8Array(512), block * 512)
-    assert.is(cache.stats().dirty, 9)
+    await until('what was released', () => cache.stats().dirty === 9)
     assert.is(cache.stats().rounds, 0, 'nothing starts a round below the limit')
     await data.write(new Uint8Array(512), 9 * 512)
     while (cache.stats().dirty > 0) await new Promise((resolve) => setTimeout(resolve, 2))

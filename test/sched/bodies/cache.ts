@@ -189,12 +189,9 @@ export const bodies: Readonly<Record<string, MakeBody>> = {
   run: body({ frames: 8 }, [copyBoth(0), read(1)], { readsMax: 1 }),
   runs: body({ frames: 8 }, [copyBoth(0), copyBoth(1)], { readsMax: 1 }),
   runEvict: body({ frames: 8, blocks: 10, cached: 8 }, [copyBoth(8), read(0)]),
-  /**
-   * The reader beside one that asks for the same block. Twice: a free frame that somebody is just leaving is no free frame,
-   * and the reader may give the first block up for the second.
-   */
-  ahead: body({ frames: 8 }, [ahead(0), read(0)], { readsMax: 2 }),
-  aheadChange: body({ frames: 8 }, [ahead(0), change(0)], { readsMax: 2 }),
+  /** The reader beside one that asks for the same block: it is read once. */
+  ahead: body({ frames: 8 }, [ahead(0), read(0)], { readsMax: 1 }),
+  aheadChange: body({ frames: 8 }, [ahead(0), change(0)], { readsMax: 1 }),
   ahead2q: body({ frames: 8, blocks: 10, cached: 8, policy: '2q' }, [ahead(8), read(9)]),
   /** Hit, hit, change: every mode of the latch. */
   latch: body({ frames: 2, cached: 1 }, [read(0), read(0), change(0)]),
