@@ -139,6 +139,7 @@ async function opened(folder: string) {
     memory: memoryFor(8),
     partitions: { data: { path, blockSize: 512 } },
     flushDelayMs: 1e9,
+    dirtyBackground: 1, // no round begins by itself
   })
   return { cache, data: cache.partition('data'), path }
 }

@@ -133,7 +133,8 @@ hints('a reader that dies is replaced, and what it held is free', async () => {
           const threadId = arena.words[threadAt]!
           const reader = workers.find((worker) => worker.threadId === threadId)!
           for (let n = 0; n < 8; n++) data.prefetch(i * 400 + n * 50, 50)
-          await reader.terminate()
+          // Not awaited: its end keeps no process alive that has nothing else to do, but the timers of 'until' do.
+          void reader.terminate()
           await until(
             'the next reader',
             () => arena.words[threadAt] !== threadId && arena.words[threadAt] !== 0,
