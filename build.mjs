@@ -1,19 +1,33 @@
 // Builds the package: src/ to dist/ (code and declarations), bench/ to dist/bench, and test/ to build/.
 // esbuild transpiles file by file, so the trees stay the same and the entry file of a worker thread
-// is a file of its own; tsc checks the types of src/ and writes its declarations.
+// is a file of its own; tsc checks the types of src/ and writes its declarations. Of src/ the files are "bundled", each
+// with nothing but the enums of shared/words.ts and core/how.ts: for esbuild that is where numbers take the place of their names.
 
 import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, readdirSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
 const root = dirname(fileURLToPath(import.meta.url))
 process.chdir(root)
 
+/** Bundles the enums in, and leaves every other import as it is. */
+const onlyWords = {
+  name: 'only words',
+  setup(esbuild) {
+    esbuild.onResolve({ filter: /./ }, ({ kind, path, resolveDir }) => {
+      if (kind === 'entry-point') return undefined
+      return /\/(words|how)\.js$/.test(path)
+        ? { path: resolve(resolveDir, path.replace(/js$/, 'ts')) }
+        : { path, external: true }
+    })
+  },
+}
+
 /** Transpiles every TypeScript file below `from` to the same place below `to`, afresh. */
-async function transpile(from, to) {
+async function transpile(from, to, options = { bundle: false }) {
   rmSync(to, { recursive: true, force: true })
   if (!existsSync(from)) return
   const entryPoints = readdirSync(from, { recursive: true })
@@ -24,7 +38,7 @@ async function transpile(from, to) {
     entryPoints,
     outbase: from,
     outdir: to,
-    bundle: false,
+    ...options,
     format: 'esm',
     platform: 'node',
     // Lowers `using`, which Node 20 does not know.
@@ -43,7 +57,7 @@ function declare() {
 }
 
 try {
-  await transpile('src', 'dist')
+  await transpile('src', 'dist', { bundle: true, plugins: [onlyWords] })
   await transpile('test', 'build/test')
   await transpile('bench', 'dist/bench')
 } catch {

@@ -37,6 +37,11 @@ export default defineConfig(
         { argsIgnorePattern: '^_', varsIgnorePattern: '^_', caughtErrorsIgnorePattern: '^_' },
       ],
       '@typescript-eslint/consistent-type-imports': 'error',
+      // A word of shared memory is a number; enums name the values that it may have.
+      '@typescript-eslint/no-unsafe-enum-comparison': 'off',
+      '@typescript-eslint/prefer-literal-enum-member': ['error', { allowBitwiseExpressions: true }],
+      // A word's bits and the shifts between them stand in one enum.
+      '@typescript-eslint/no-duplicate-enum-values': 'off',
       eqeqeq: 'error',
     },
   },

@@ -2,9 +2,9 @@
  * Steps that a hit walks in its hash chain: counted over all cached blocks, with nobody else there. This looks into the
  * engine's memory, since the hit path itself has no counter for it.
  */
-import { Frame } from '#dist/shared/layout.js'
 import { openArena } from '#dist/workers/attach.js'
 import type { CacheHandle } from 'dcache'
+import { Frame } from '#dist/shared/words.js'
 
 export interface Probes {
   readonly blocks: number

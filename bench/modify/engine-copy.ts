@@ -21,11 +21,11 @@ export const UNCHANGED: readonly Edit[] = []
 
 /** Pins of hits are not journaled: a thread that dies leaves its pins. */
 export const NO_JOURNAL: readonly Edit[] = [
-  inHit('words[entry] = frame << 2 | JOURNAL.TAKING;'),
-  inHit('words[entry] = JOURNAL.FREE;\n    return false;', 'return false;'),
-  inHit('words[entry] = frame << 2 | JOURNAL.HELD;'),
-  inHit('words[entry] = frame << 2 | JOURNAL.GIVING;'),
-  inHit('  words[entry] = JOURNAL.FREE;\n  if (', '  if ('),
+  inHit('words[entry] = frame << 2 | 1 /* TAKING */;'),
+  inHit('words[entry] = 0 /* FREE */;\n    return false;', 'return false;'),
+  inHit('words[entry] = frame << 2 | 2 /* HELD */;'),
+  inHit('words[entry] = frame << 2 | 3 /* GIVING */;'),
+  inHit('  words[entry] = 0 /* FREE */;\n  if (', '  if ('),
 ]
 
 /** No image is kept of a dirty block that is changed: no discard, and a thread that dies leaves half a change. */

@@ -7,8 +7,9 @@ import { lowOf, placeOf } from '#dist/shared/name.js'
 import { policyOf } from '#dist/core/policies.js'
 import type { Policy } from '#dist/core/policy.js'
 import { Arena } from '#dist/shared/arena.js'
-import { Frame, type Geometry } from '#dist/shared/layout.js'
+import { type Geometry } from '#dist/shared/layout.js'
 import { attachSlot } from '#dist/shared/slot.js'
+import { Frame } from '#dist/shared/words.js'
 
 export type PolicyName = 'lru2' | '2q'
 

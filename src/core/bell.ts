@@ -2,8 +2,8 @@
  * The flush worker's doorbell, and the two words that say what it is rung for.
  */
 import { add, notify } from '#atomics'
-import { DelayedKick, Group, Header } from '../shared/layout.js'
 import type { Core } from './core.js'
+import { DelayedKick, Group, Header } from '../shared/words.js'
 
 /** Wakes the flush worker. */
 export function ringBell(core: Core): void {

@@ -14,10 +14,8 @@
  * At every wait nothing is held but latches of this very block; where a wait could need what a round frees, not even
  * that.
  */
-import { Frame } from '../shared/layout.js'
-import { clockMs, COUNTER } from '../shared/slot.js'
-import { ABSENT, CLASS_MASK } from '../shared/stamp.js'
-import type { FrameIndex } from '../shared/struct.js'
+import { clockMs } from '../shared/slot.js'
+import type { FrameIndex } from '../shared/indices.js'
 import type { Slow } from '../shared/wait.js'
 import { type Core, enter, leave, type PartitionView } from './core.js'
 import { find, findSurely, isNamed } from './directory.js'
@@ -27,6 +25,7 @@ import { beginChange } from './images.js'
 import { countMisses, keepPin, load, loadBoth, loadSync } from './load.js'
 import type { Request } from './request.js'
 import { holdsPin, type ImageWait, takeImage, waitedForLimit, waitForLatch, waitForImage } from './stall.js'
+import { Counter, Frame, State } from '../shared/words.js'
 
 /**
  * A miss to read that meets nobody, without a generator: from a frame that `takeAbsent` gave to a pin. In a sequence the
@@ -76,16 +75,16 @@ function* acquireFrame(core: Core, request: Request): Slow<FrameIndex> {
     let frame = find(core, place, low)
     if (frame < 0) frame = yield* findSurely(core, place, low, deadline)
     const stateAt = frame < 0 ? -1 : arena.frameAt(frame) + Frame.state
-    if (mode !== 'read' && (stateAt < 0 || (words[stateAt]! & CLASS_MASK) === 0)) {
+    if (mode !== 'read' && (stateAt < 0 || (words[stateAt]! & State.CLASS_MASK) === 0)) {
       if (yield* waitedForLimit(core, request)) continue
     }
-    if (frame < 0 || (words[stateAt]! & ABSENT) !== 0)
+    if (frame < 0 || (words[stateAt]! & State.ABSENT) !== 0)
       missedAtMs = missedAtMs < 0 ? performance.now() : missedAtMs
     if (frame < 0) {
       frame = yield* takeFrame(core, place, low, deadline)
       if (!(yield* insertFrame(core, frame, place, low, deadline))) continue
     } else {
-      if (mode === 'read' && (words[stateAt]! & ABSENT) === 0) {
+      if (mode === 'read' && (words[stateAt]! & State.ABSENT) === 0) {
         if (pinNamed(core, frame, place, low, entry, holdsPin(core, frame))) {
           countLookup(core, frame, missedAtMs)
           return frame
@@ -123,7 +122,7 @@ function* prepareLatched(core: Core, request: Request, frame: FrameIndex): Slow<
   const { words, arena } = core
   const at = arena.frameAt(frame)
   try {
-    if ((words[at + Frame.state]! & ABSENT) !== 0) {
+    if ((words[at + Frame.state]! & State.ABSENT) !== 0) {
       if (request.mode === 'overwrite') zero(core, frame, request.partition.blockSize)
       else yield* load(core, request.partition, request.block, [frame])
     }
@@ -131,7 +130,7 @@ function* prepareLatched(core: Core, request: Request, frame: FrameIndex): Slow<
       keepPin(core, frame, request.entry)
       return undefined
     }
-    const isClean = (words[at + Frame.state]! & CLASS_MASK) === 0
+    const isClean = (words[at + Frame.state]! & State.CLASS_MASK) === 0
     // Looked at again: others may have come as far while this one read its block.
     const isOverLimit = isClean && isFull(core, request.partition.group)
     const imageWait = isOverLimit ? 'limit' : isClean ? undefined : yield* takeImage(core, request, frame)
@@ -150,7 +149,7 @@ function* prepareLatched(core: Core, request: Request, frame: FrameIndex): Slow<
 
 function countLookup(core: Core, frame: FrameIndex, missedAtMs: number): void {
   if (missedAtMs < 0) {
-    core.slot.count(COUNTER.hits)
+    core.slot.count(Counter.hits)
     core.policy.note(frame)
   } else {
     countMisses(core, 1, missedAtMs)

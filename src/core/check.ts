@@ -11,17 +11,17 @@
  *   L2  an exclusive latch is a live slot's
  */
 import { load } from '#atomics'
-import { FROZEN, pinsOf, writerOf } from '../shared/latch.js'
-import { Frame, Group, Header, Slot, SlotState, Spare } from '../shared/layout.js'
+import { pinsOf, writerOf } from '../shared/latch.js'
 import type { Mutex } from '../shared/mutex.js'
 import { journaledPins } from '../shared/slot.js'
-import { ABSENT, CHANGING, epochOf, isAfter } from '../shared/stamp.js'
-import type { FrameIndex } from '../shared/struct.js'
+import { epochOf, isAfter } from '../shared/stamp.js'
+import type { FrameIndex } from '../shared/indices.js'
 import { type Core, enter, leave, partitionOf } from './core.js'
 import { findUnderStripe, headOf, stripeOf } from './directory.js'
 import { isClean } from './frames.js'
 import { imageStamps, LIST_END } from './images.js'
 import { tryLockRound, unlockRound } from './rounds.js'
+import { Frame, Group, Header, Latch, Slot, SlotState, Spare, State } from '../shared/words.js'
 
 /** How long to try for a mutex; sections are microseconds long, but their thread may have lost its processor. */
 const TRY_MS = 2000
@@ -168,7 +168,7 @@ function checkPlace(core: Core, frame: FrameIndex, broken: string[]): void {
 function isStray(core: Core, frame: FrameIndex): boolean {
   const { words, arena, partitions } = core
   const at = arena.frameAt(frame)
-  if (!isClean(core, at) || (load(words, at + Frame.state) & ABSENT) !== 0) return false
+  if (!isClean(core, at) || (load(words, at + Frame.state) & State.ABSENT) !== 0) return false
   const { group } = partitions[partitionOf(words, at)]!
   return load(words, arena.groupAt(group) + Group.cut) === 0 && !core.policy.has(frame)
 }
@@ -235,9 +235,9 @@ export function checkQuiet(core: Core): string[] {
   for (let frame = 0; frame < core.arena.geometry.blocks; frame++) {
     const at = core.arena.frameAt(frame)
     const word = load(core.words, at + Frame.latch)
-    if (pinsOf(word) !== 0 || writerOf(word) >= 0 || (word & FROZEN) !== 0)
+    if (pinsOf(word) !== 0 || writerOf(word) >= 0 || (word & Latch.FROZEN) !== 0)
       broken.push(`Q1 ${core.describe(frame)}: somebody is still in`)
-    if ((core.words[at + Frame.state]! & CHANGING) !== 0)
+    if ((core.words[at + Frame.state]! & State.CHANGING) !== 0)
       broken.push(`Q2 ${core.describe(frame)}: still CHANGING`)
   }
   return broken

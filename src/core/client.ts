@@ -4,10 +4,9 @@
 import { show } from '../shared/config.js'
 import { CacheError } from '../shared/errors.js'
 import type { CacheClient, CacheStats, FlushScope, Holder, TraceRecord } from '../shared/interface.js'
-import { Slot } from '../shared/layout.js'
 import { detachSlot } from '../shared/slot.js'
 import { setSlotName } from '../shared/slot-name.js'
-import type { FrameIndex } from '../shared/struct.js'
+import type { FrameIndex } from '../shared/indices.js'
 import { readTrace, TRACE } from '../shared/trace.js'
 import { runAsync, runSync } from '../shared/wait.js'
 import { check } from './check.js'
@@ -18,6 +17,7 @@ import { assertBlocks } from './ranges.js'
 import { flush, type FlushTarget, kick } from './rounds.js'
 import { stats } from './stats.js'
 import { markOrphaned } from './watch.js'
+import { Slot } from '../shared/words.js'
 
 export class Client implements CacheClient {
   protected readonly core: Core

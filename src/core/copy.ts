@@ -7,12 +7,9 @@
  * Plain loads must not sink below the last look. They do not on x64; elsewhere a pin is taken.
  */
 import { load } from '#atomics'
-import { FROZEN, WRITER } from '../shared/latch.js'
-import { Frame } from '../shared/layout.js'
-import { COUNTER } from '../shared/slot.js'
-import { ABSENT } from '../shared/stamp.js'
 import type { Core } from './core.js'
 import { find, isNamed } from './directory.js'
+import { Counter, Frame, Latch, State } from '../shared/words.js'
 
 const KEEPS_ORDER = process.arch === 'x64'
 /** Up to so many bytes a loop is faster than a view of them. */
@@ -42,15 +39,15 @@ export function copyHit(
   const { words, arena } = core
   const at = core.framesAt + frame * Frame.WORDS
   const version = load(words, at + Frame.version)
-  if ((load(words, at + Frame.latch) & (WRITER | FROZEN)) !== 0) return false
-  if (!isNamed(core, at, place, low) || (words[at + Frame.state]! & ABSENT) !== 0) return false
+  if ((load(words, at + Frame.latch) & (Latch.WRITER | Latch.FROZEN)) !== 0) return false
+  if (!isNamed(core, at, place, low) || (words[at + Frame.state]! & State.ABSENT) !== 0) return false
   const bytes = arena.segment(frame)
   const from = arena.offset(frame) + start
   if (length <= LOOP_MAX) for (let i = 0; i < length; i++) target[targetAt + i] = bytes[from + i]!
   else target.set(bytes.subarray(from, from + length), targetAt)
-  if ((load(words, at + Frame.latch) & WRITER) !== 0 || load(words, at + Frame.version) !== version)
+  if ((load(words, at + Frame.latch) & Latch.WRITER) !== 0 || load(words, at + Frame.version) !== version)
     return false
-  core.slot.count(COUNTER.hits)
+  core.slot.count(Counter.hits)
   core.policy.note(frame)
   return true
 }

@@ -3,14 +3,14 @@
  * owes the newest image within the cut, judged by stamps alone, never by what was written.
  */
 import { load } from '#atomics'
-import { DelayedKick, Frame, Group } from '../shared/layout.js'
 import { classOf, epochOf, isAfter, isOwed, nextEpoch, previousEpoch } from '../shared/stamp.js'
-import type { FrameIndex } from '../shared/struct.js'
+import type { FrameIndex } from '../shared/indices.js'
 import type { Core } from './core.js'
 import { dropAsides, imageStamps, LIST_END } from './images.js'
 import { type Job, OwedList } from './order.js'
 import { seizeRound } from './repair.js'
 import { unlockRound } from './rounds.js'
+import { DelayedKick, Frame, Group } from '../shared/words.js'
 
 export interface Cut {
   /** Images stamped up to here are written. */

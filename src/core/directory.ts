@@ -8,11 +8,11 @@
  */
 import { store } from '#atomics'
 import { hashOf } from '../shared/hash.js'
-import { Frame } from '../shared/layout.js'
-import type { FrameIndex } from '../shared/struct.js'
+import type { FrameIndex } from '../shared/indices.js'
 import type { Deadline, Slow } from '../shared/wait.js'
 import type { Core } from './core.js'
 import { waitForMutex } from './waiting.js'
+import { Frame } from '../shared/words.js'
 
 /** Steps of a walk without the stripe. */
 export const WALK_MAX = 64

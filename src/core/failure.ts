@@ -4,8 +4,8 @@
  */
 import { getSystemErrorName } from 'node:util'
 import { CacheError } from '../shared/errors.js'
-import { Group } from '../shared/layout.js'
 import type { Core } from './core.js'
+import { Group } from '../shared/words.js'
 
 /** A system's error from its number. */
 export function systemError(errno: number, syscall: string): NodeJS.ErrnoException {

@@ -3,15 +3,15 @@
  * every partition of the group. Images stay owed; the next round makes a new cut.
  */
 import { store } from '#atomics'
-import { Fence, Group, JobResult, Partition } from '../shared/layout.js'
 import { EPOCH_FENCED_MAX, epochDistance, epochOf, isAfter, previousEpoch } from '../shared/stamp.js'
-import type { FrameIndex } from '../shared/struct.js'
+import type { FrameIndex } from '../shared/indices.js'
 import { TRACE } from '../shared/trace.js'
 import type { Core } from './core.js'
 import { classChanges } from './cut.js'
 import { dirtyFrames, imageStamps } from './images.js'
 import { seizeRound } from './repair.js'
 import { unlockRound } from './rounds.js'
+import { Fence, Group, JobResult, Partition } from '../shared/words.js'
 
 /** What happened to a partition, for the owner's events. */
 export interface RoundEvent {

@@ -4,7 +4,6 @@
  * clock of a group starts with its first dirty block, and ends with a round.
  */
 import { load, notify } from '#atomics'
-import { DelayedKick, Group, Partition } from '../shared/layout.js'
 import { SLICE_MS } from '../shared/wait.js'
 import type { Core } from './core.js'
 import { Budget, Pace } from './pace.js'
@@ -14,6 +13,7 @@ import { seizeRound } from './repair.js'
 import { unlockRound } from './rounds.js'
 import type { RoundEvent } from './fence.js'
 import { isIdle, runRound } from './writeback.js'
+import { DelayedKick, Group, Partition } from '../shared/words.js'
 
 export interface FlusherOptions {
   readonly flushDelayMs: number

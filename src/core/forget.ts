@@ -3,11 +3,10 @@
  * from the disk again. Neither waits: a block that somebody is in stays as it is.
  */
 import { store } from '#atomics'
-import { Frame, Group } from '../shared/layout.js'
 import { lowOf, placeOf } from '../shared/name.js'
 import type { Mutex } from '../shared/mutex.js'
-import { ABSENT, isOwed } from '../shared/stamp.js'
-import type { FrameIndex } from '../shared/struct.js'
+import { isOwed } from '../shared/stamp.js'
+import type { FrameIndex } from '../shared/indices.js'
 import { Deadline, runSync } from '../shared/wait.js'
 import { blockOf, type Core, enter, leave, partitionOf, type PartitionView } from './core.js'
 import { find } from './directory.js'
@@ -15,6 +14,7 @@ import { freeFrame, isClean } from './frames.js'
 import { dropAsides, imageStamps, unlinkDirty } from './images.js'
 import { catchUp, unlockRound } from './rounds.js'
 import { waitForMutex } from './waiting.js'
+import { Frame, Group, State } from '../shared/words.js'
 
 const SOON_MS = 20
 
@@ -97,6 +97,6 @@ function dropContents(core: Core, group: number, frame: FrameIndex): void {
   const cut = words[arena.groupAt(group) + Group.cut]! - 1
   if (cut >= 0 && imageStamps(core, frame).some((stamp) => isOwed(stamp, cut))) return
   dropAsides(core, group, frame, () => true)
-  store(words, at + Frame.state, ABSENT)
+  store(words, at + Frame.state, State.ABSENT)
   if (words[at + Frame.dirtyNext] !== 0) unlinkDirty(core, group, frame)
 }

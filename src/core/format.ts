@@ -5,20 +5,10 @@
 import { store } from '#atomics'
 import { Arena } from '../shared/arena.js'
 import type { Config } from '../shared/config.js'
-import {
-  EngineState,
-  EVENT_RECORD_WORDS,
-  EVENTS_MAX,
-  Frame,
-  Group,
-  Header,
-  Partition,
-  Spare,
-  type Geometry,
-} from '../shared/layout.js'
+import { EVENT_RECORD_WORDS, EVENTS_MAX, type Geometry } from '../shared/layout.js'
 import { Ring } from '../shared/ring.js'
-import { ABSENT } from '../shared/stamp.js'
 import { LIST_END } from './images.js'
+import { EngineState, Frame, Group, Header, Partition, Spare, State } from '../shared/words.js'
 
 /** `blocks`: how many blocks each partition has, in the order of the config. @throws ERR_DCACHE_MEMORY */
 export function formatArena(
@@ -82,7 +72,7 @@ function formatFrames(arena: Arena): void {
   const { words, geometry } = arena
   for (let frame = geometry.blocks - 1; frame >= 0; frame--) {
     const at = arena.frameAt(frame)
-    words[at + Frame.state] = ABSENT
+    words[at + Frame.state] = State.ABSENT
     words[at + Frame.policySlot] = words[Header.freeHead]!
     words[Header.freeHead] = frame + 1
   }

@@ -12,12 +12,9 @@
  * under the new one after another look.
  */
 import { load, or, store } from '#atomics'
-import { Frame, Group, Header } from '../shared/layout.js'
 import { wakeAll } from '../shared/latch.js'
-import { ABSENT, CLASS_MASK } from '../shared/stamp.js'
-import type { FrameIndex } from '../shared/struct.js'
+import type { FrameIndex } from '../shared/indices.js'
 import type { Mutex } from '../shared/mutex.js'
-import { COUNTER } from '../shared/slot.js'
 import { TRACE } from '../shared/trace.js'
 import { type Deadline, sleep, type Slow, timedOut } from '../shared/wait.js'
 import { blockOf, type Core, enter, leave, partitionOf } from './core.js'
@@ -26,6 +23,7 @@ import { chain, findUnderStripe, headOf, stripeOf, unchain } from './directory.j
 import { kick } from './rounds.js'
 import { waitForMutex } from './waiting.js'
 import { Watch } from './watch.js'
+import { Counter, Frame, Group, Header, State } from '../shared/words.js'
 
 /** How often a free frame that somebody is just leaving is tried, before a victim is looked for. */
 const SPINS = 100
@@ -33,7 +31,7 @@ const SPINS = 100
 /** Whether a frame owes nothing to the disk. Certain only with its latch. */
 export function isClean(core: Core, frameAt: number): boolean {
   const { words } = core
-  return (words[frameAt + Frame.state]! & CLASS_MASK) === 0 && words[frameAt + Frame.dirtyNext] === 0
+  return (words[frameAt + Frame.state]! & State.CLASS_MASK) === 0 && words[frameAt + Frame.dirtyNext] === 0
 }
 
 /**
@@ -60,7 +58,7 @@ export function* takeFrame(core: Core, place: number, low: number, deadline: Dea
       kickDirty(core, failures)
       if (!isWaiting) {
         isWaiting = true
-        slot.count(COUNTER.frameStalls)
+        slot.count(Counter.frameStalls)
         slot.waits(watch, 'frame', 0)
         continue // look again, now that signals reach this thread
       }
@@ -187,9 +185,9 @@ export function freeFrame(core: Core, frame: FrameIndex): boolean {
   const stripe = named ? stripeOf(core, headOf(core, frame)) : undefined
   if (stripe?.tryLock(slot.index)) {
     if (core.policyMutex.tryLock(slot.index)) {
-      counted = (words[at + Frame.state]! & ABSENT) === 0
+      counted = (words[at + Frame.state]! & State.ABSENT) === 0
       if (core.policy.has(frame)) core.policy.remove(frame)
-      or(words, at + Frame.state, ABSENT)
+      or(words, at + Frame.state, State.ABSENT)
       unchain(core, frame)
       pushFree(core, frame)
       core.policyMutex.unlock()
@@ -221,7 +219,7 @@ function popFree(core: Core): FrameIndex {
   words[Header.freeHead] = words[at + Frame.policySlot]!
   words[at + Frame.policySlot] = 0
   words[Header.freeCount]!--
-  store(words, at + Frame.state, ABSENT)
+  store(words, at + Frame.state, State.ABSENT)
   return link - 1
 }
 
@@ -239,7 +237,7 @@ function popVictim(core: Core): FrameIndex {
   while (frame >= 0 && !latchVictim(core, frame, held)) frame = policy.victim()
   for (const other of held) policy.renew(other)
   if (frame >= 0 && core.words[core.arena.frameAt(frame) + Frame.place] !== 0 && policy.evicted(frame))
-    core.slot.count(COUNTER.prefetchUnused)
+    core.slot.count(Counter.prefetchUnused)
   return frame
 }
 
@@ -286,10 +284,10 @@ function unname(core: Core, frame: FrameIndex, stripe: Mutex): void {
   if (core.tracer.on)
     core.tracer.record(TRACE['block.evict'], partitionOf(words, at), blockOf(words, at), frame)
   // First: a frame without a name must never seem to have its next block's contents.
-  or(words, at + Frame.state, ABSENT)
+  or(words, at + Frame.state, State.ABSENT)
   unchain(core, frame)
   stripe.unlock()
-  slot.count(COUNTER.evictions)
+  slot.count(Counter.evictions)
   // Who waits for the old block has nothing to wait for here.
   wakeAll(words, at + Frame.latch)
 }
@@ -318,5 +316,5 @@ function kickDirty(core: Core, failures: readonly number[]): void {
 
 /** Drops a block's contents: its frame keeps the name only. @requires the frame's latch, clean */
 export function makeAbsent(core: Core, frame: FrameIndex): void {
-  store(core.words, core.arena.frameAt(frame) + Frame.state, ABSENT)
+  store(core.words, core.arena.frameAt(frame) + Frame.state, State.ABSENT)
 }

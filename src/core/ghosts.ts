@@ -11,9 +11,9 @@
  */
 import type { Words } from '#atomics'
 import type { Arena } from '../shared/arena.js'
-import { Ghost, Header } from '../shared/layout.js'
 import { hashOf } from '../shared/hash.js'
 import { Loop } from './loop.js'
+import { Ghost, Header } from '../shared/words.js'
 
 export class Ghosts {
   readonly #words: Words

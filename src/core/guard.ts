@@ -6,22 +6,17 @@
 import { CacheError } from '../shared/errors.js'
 import { show } from '../shared/config.js'
 import type { BlockGuard, Mode } from '../shared/interface.js'
-import type { FrameIndex } from '../shared/struct.js'
+import type { FrameIndex } from '../shared/indices.js'
 import { TRACE } from '../shared/trace.js'
 import { unpinFrame } from './hit.js'
+import { How } from './how.js'
 import type { Core } from './core.js'
 import type { PartitionClient } from './partition.js'
 import { discardChange, releaseChanged, releaseUnchanged } from './release.js'
 
-/** How a guard was acquired: its mode, and SYNC where its thread may sleep for it. */
-export const HOW = { read: 0, modify: 1, overwrite: 2 } as const satisfies Record<Mode, number>
-export const SYNC = 4
-const MODE = 3
-const CLASS_SHIFT = 3
-
-/** Comparisons, not a look into HOW: a look by a name that varies is slow. */
+/** Comparisons, not a look into a table: a look by a name that varies is slow. */
 export const howOf = (mode: Mode): number =>
-  mode === 'read' ? HOW.read : mode === 'modify' ? HOW.modify : HOW.overwrite
+  mode === 'read' ? How.READ : mode === 'modify' ? How.MODIFY : How.OVERWRITE
 
 export class Guard implements BlockGuard {
   readonly partition: PartitionClient
@@ -29,7 +24,7 @@ export class Guard implements BlockGuard {
   /** -1 when it was given back. */
   #frame: FrameIndex
   readonly #entry: number
-  /** HOW and SYNC; above them 1 + place of the class in writeOrder, 0 not marked. */
+  /** HOW and How.SYNC; above them 1 + place of the class in writeOrder, 0 not marked. */
   #how: number
 
   constructor(partition: PartitionClient, block: number, frame: FrameIndex, entry: number, how: number) {
@@ -59,13 +54,14 @@ export class Guard implements BlockGuard {
   markDirty(writeClass?: string): void {
     if (this.#frame < 0) throw late(this, 'it was marked dirty')
     const { partition, block } = this
-    if ((this.#how & MODE) === HOW.read) {
+    if ((this.#how & How.MODE) === How.READ) {
       throw new CacheError(
         'ERR_DCACHE_GUARD_MODE',
         `block ${block} of '${partition.name}' was acquired to read: markDirty needs modify or overwrite`,
       )
     }
-    this.#how = (this.#how & (MODE | SYNC)) | (classNumber(partition.core, writeClass) << CLASS_SHIFT)
+    this.#how =
+      (this.#how & (How.MODE | How.SYNC)) | (classNumber(partition.core, writeClass) << How.CLASS_SHIFT)
   }
 
   discard(): void {
@@ -73,7 +69,7 @@ export class Guard implements BlockGuard {
     if (frame < 0) throw late(this, 'it was discarded')
     this.#frame = -1
     const { core, view } = this.partition
-    if ((this.#how & MODE) === HOW.read) unpinFrame(core, frame, this.#entry)
+    if ((this.#how & How.MODE) === How.READ) unpinFrame(core, frame, this.#entry)
     else discardChange(core, view.group, frame, maySleep(core, this.#how))
     core.slot.giveEntry(this.#entry)
   }
@@ -83,7 +79,7 @@ export class Guard implements BlockGuard {
     if (frame < 0) throw late(this, 'it was released')
     this.#frame = -1
     const { core } = this.partition
-    if ((this.#how & MODE) === HOW.read && !core.isTraced) {
+    if ((this.#how & How.MODE) === How.READ && !core.isTraced) {
       unpinFrame(core, frame, this.#entry)
       core.slot.giveEntry(this.#entry)
       return
@@ -105,15 +101,15 @@ function giveBack(
   entry: number,
   how: number,
 ): void {
-  const writeClass = how >>> CLASS_SHIFT
+  const writeClass = how >>> How.CLASS_SHIFT
   if (core.isTraced) core.tracer.record(TRACE['block.release'], view.index, block, writeClass)
-  if ((how & MODE) === HOW.read) unpinFrame(core, frame, entry)
+  if ((how & How.MODE) === How.READ) unpinFrame(core, frame, entry)
   else if (writeClass === 0) releaseUnchanged(core, view.group, frame, maySleep(core, how))
   else releaseChanged(core, view.group, frame, writeClass, maySleep(core, how))
   core.slot.giveEntry(entry)
 }
 
-const maySleep = (core: Core, how: number): boolean => (how & SYNC) !== 0 && core.mayBlock
+const maySleep = (core: Core, how: number): boolean => (how & How.SYNC) !== 0 && core.mayBlock
 
 function late({ partition, block }: Guard, what: string): CacheError {
   return new CacheError(

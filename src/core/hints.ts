@@ -7,11 +7,11 @@
  *   hintBell     moves after hintsGiven; the reader reads it before it looks, and sleeps on that value
  */
 import { add, load, notify, store } from '#atomics'
-import { Header, Hint, HINTS_MAX, Slot } from '../shared/layout.js'
+import { HINTS_MAX } from '../shared/layout.js'
 import { lowOf, partitionIn, placeOf, blockIn } from '../shared/name.js'
-import { COUNTER } from '../shared/slot.js'
-import type { SlotIndex } from '../shared/struct.js'
+import type { SlotIndex } from '../shared/indices.js'
 import type { Core, PartitionView } from './core.js'
+import { Counter, Header, Hint, Slot } from '../shared/words.js'
 
 /** Blocks that somebody asked the reader for. */
 export interface Wanted {
@@ -29,7 +29,7 @@ export function giveHint(core: Core, partition: PartitionView, block: number, co
   const given = words[slot.at + Slot.hintsGiven]!
   const isFull = ((given - load(words, slot.at + Slot.hintsTaken)) | 0) === HINTS_MAX
   const taken = isFull ? 0 : Math.min(count, Math.max(1, Math.floor(arena.geometry.blocks * SHARE)))
-  slot.count(COUNTER.prefetchDropped, count - taken)
+  slot.count(Counter.prefetchDropped, count - taken)
   if (taken === 0) return
   const at = arena.hintAt(slot.index) + (given & (HINTS_MAX - 1)) * Hint.WORDS
   words[at + Hint.place] = placeOf(partition.index, block)

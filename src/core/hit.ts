@@ -5,14 +5,13 @@
  */
 import { load } from '#atomics'
 import { tryPin, tryPinPastWaiters, unpin } from '../shared/latch.js'
-import { Frame, Group, Header } from '../shared/layout.js'
-import { clockMs, JOURNAL } from '../shared/slot.js'
-import { ABSENT, CLASS_MASK } from '../shared/stamp.js'
-import type { FrameIndex } from '../shared/struct.js'
+import { clockMs } from '../shared/slot.js'
+import type { FrameIndex } from '../shared/indices.js'
 import { type Core, enter, leave } from './core.js'
 import { find, isNamed } from './directory.js'
 import { beginChange, bindUndo, fillUndo, type Range } from './images.js'
 import { tryLockRound, unlockRound } from './rounds.js'
+import { Frame, Group, Header, Journal, State } from '../shared/words.js'
 
 /**
  * A hit to read: the frame that holds the block, pinned and journaled in `entry`; -1 if it is not simply there.
@@ -34,13 +33,13 @@ export function pinNamed(
 ): boolean {
   const { words } = core
   const at = core.framesAt + frame * Frame.WORDS
-  words[entry] = (frame << 2) | JOURNAL.TAKING
+  words[entry] = (frame << 2) | Journal.TAKING
   if (!(pastWaiters ? tryPinPastWaiters(words, at + Frame.latch) : tryPin(words, at + Frame.latch))) {
-    words[entry] = JOURNAL.FREE
+    words[entry] = Journal.FREE
     return false
   }
-  words[entry] = (frame << 2) | JOURNAL.HELD
-  if (isNamed(core, at, place, low) && (words[at + Frame.state]! & ABSENT) === 0) return true
+  words[entry] = (frame << 2) | Journal.HELD
+  if (isNamed(core, at, place, low) && (words[at + Frame.state]! & State.ABSENT) === 0) return true
   unpinFrame(core, frame, entry)
   return false
 }
@@ -48,9 +47,9 @@ export function pinNamed(
 /** Gives a pin back; the journal entry is FREE again, and still its thread's. Any thread; no lock. @requires the pin */
 export function unpinFrame(core: Core, frame: FrameIndex, entry: number): void {
   const { words } = core
-  words[entry] = (frame << 2) | JOURNAL.GIVING
+  words[entry] = (frame << 2) | Journal.GIVING
   unpin(words, core.framesAt + frame * Frame.WORDS + Frame.latch)
-  words[entry] = JOURNAL.FREE
+  words[entry] = Journal.FREE
   if (words[Header.freedWaiters] !== 0) core.freed.broadcast()
 }
 
@@ -65,10 +64,10 @@ export function latchHit(core: Core, group: number, place: number, low: number, 
   if (frame < 0 || !enter(core, frame)) return -1
   const at = core.framesAt + frame * Frame.WORDS
   const state = words[at + Frame.state]!
-  const isThere = isNamed(core, at, place, low) && (state & ABSENT) === 0
+  const isThere = isNamed(core, at, place, low) && (state & State.ABSENT) === 0
   if (
     !isThere ||
-    !((state & CLASS_MASK) === 0 ? !isFull(core, group) : tryImage(core, group, frame, range))
+    !((state & State.CLASS_MASK) === 0 ? !isFull(core, group) : tryImage(core, group, frame, range))
   ) {
     leave(core, frame)
     return -1

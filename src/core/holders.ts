@@ -5,12 +5,13 @@
 import { load } from '#atomics'
 import type { Holder } from '../shared/interface.js'
 import { writerOf } from '../shared/latch.js'
-import { Frame, GUARDS_MAX, Slot, SlotState } from '../shared/layout.js'
-import { clockMs, JOURNAL } from '../shared/slot.js'
+import { GUARDS_MAX } from '../shared/layout.js'
+import { clockMs } from '../shared/slot.js'
 import { slotName } from '../shared/slot-name.js'
 import { blockOf, type Core, partitionOf } from './core.js'
 import { liveSlots } from './stats.js'
 import { cycleOf, holdersOf, waitOf } from './waiting.js'
+import { Frame, Journal, Slot, SlotState } from '../shared/words.js'
 
 type What = Pick<Holder, 'what' | 'mode' | 'sinceMs'> & Partial<Pick<Holder, 'heldBy' | 'cycle'>>
 
@@ -37,7 +38,7 @@ export function holders(core: Core): Holder[] {
   for (const slot of liveSlots(core)) {
     for (let at = arena.journalAt(slot); at < arena.journalAt(slot) + GUARDS_MAX; at++) {
       const entry = words[at]!
-      if ((entry & 3) === JOURNAL.HELD)
+      if ((entry & 3) === Journal.HELD)
         add(slot, entry >>> 2, { what: 'holds', mode: 'read', sinceMs: undefined })
     }
     const wait = waitOf(core, slot)

@@ -5,21 +5,11 @@
  * round mutex unless it says otherwise.
  */
 import { and, load, or, store } from '#atomics'
-import { Frame, Group, Spare } from '../shared/layout.js'
-import {
-  CHANGING,
-  CLASS_MASK,
-  classOf,
-  epochOf,
-  isAfter,
-  isOwed,
-  nextEpoch,
-  previousEpoch,
-  stampOf,
-} from '../shared/stamp.js'
-import type { FrameIndex, SpareIndex } from '../shared/struct.js'
+import { classOf, epochOf, isAfter, isOwed, nextEpoch, previousEpoch, stampOf } from '../shared/stamp.js'
+import type { FrameIndex, SpareIndex } from '../shared/indices.js'
 import { armDelayedKick, want } from './bell.js'
 import { type Core, partitionOf } from './core.js'
+import { Frame, Group, Spare, State } from '../shared/words.js'
 
 /** Bytes of a block that a change may touch. */
 export interface Range {
@@ -105,7 +95,7 @@ export function uncommit(core: Core, group: number, frame: FrameIndex): void {
   // The frame keeps its image: the undo is needed only while a writer may be reading it.
   const cut = core.words[core.arena.groupAt(group) + Group.cut]! - 1
   stampUndo(core, frame, (stamp) => cut >= 0 && isOwed(stamp, cut))
-  and(core.words, core.arena.frameAt(frame) + Frame.state, ~CHANGING)
+  and(core.words, core.arena.frameAt(frame) + Frame.state, ~State.CHANGING)
   disposeUndo(core, group, frame)
 }
 
@@ -118,7 +108,7 @@ export function closeEpochFor(core: Core, group: number, frame: FrameIndex, writ
   const { words, arena } = core
   const groupAt = arena.groupAt(group)
   const old = load(words, arena.frameAt(frame) + Frame.state)
-  const differs = (old & CLASS_MASK) !== 0 && classOf(old) !== writeClass
+  const differs = (old & State.CLASS_MASK) !== 0 && classOf(old) !== writeClass
   if (!differs || !isAfter(epochOf(old), words[groupAt + Group.bound]!)) return false
   words[groupAt + Group.epoch] = nextEpoch(words[groupAt + Group.epoch]!)
   words[groupAt + Group.bound] = previousEpoch(words[groupAt + Group.epoch]!)
@@ -153,10 +143,10 @@ export function imageStamps(core: Core, frame: FrameIndex): number[] {
   const at = arena.frameAt(frame)
   const stamps: number[] = []
   const own = load(words, at + Frame.state)
-  if ((own & CLASS_MASK) !== 0) stamps.push(own)
+  if ((own & State.CLASS_MASK) !== 0) stamps.push(own)
   for (let link = words[at + Frame.aside]!; link !== 0; link = words[arena.spareAt(link - 1) + Spare.next]!) {
     const stamp = words[arena.spareAt(link - 1) + Spare.stamp]!
-    if ((stamp & CLASS_MASK) !== 0) stamps.push(stamp)
+    if ((stamp & State.CLASS_MASK) !== 0) stamps.push(stamp)
   }
   return stamps
 }
@@ -219,7 +209,7 @@ function stampUndo(core: Core, frame: FrameIndex, isKept: (stamp: number) => boo
   const at = arena.frameAt(frame)
   const spare = words[at + Frame.undo]! - 1
   if (spare < 0) return
-  const stamp = load(words, at + Frame.state) & ~CHANGING
+  const stamp = load(words, at + Frame.state) & ~State.CHANGING
   if (isKept(stamp)) completeUndo(core, frame, spare)
   words[arena.spareAt(spare) + Spare.stamp] = isKept(stamp) ? stamp : 0
 }
@@ -276,5 +266,5 @@ function copyRange(core: Core, from: number, to: number, start: number, length: 
 
 /** From here on the holder may change bytes. @requires the frame's latch; an undo, if the frame is dirty */
 export function beginChange(core: Core, frame: FrameIndex): void {
-  or(core.words, core.arena.frameAt(frame) + Frame.state, CHANGING)
+  or(core.words, core.arena.frameAt(frame) + Frame.state, State.CHANGING)
 }

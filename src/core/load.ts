@@ -11,17 +11,16 @@
 import { store } from '#atomics'
 import { CacheError } from '../shared/errors.js'
 import { downgrade } from '../shared/latch.js'
-import { Frame } from '../shared/layout.js'
 import { lowOf, placeOf } from '../shared/name.js'
-import { clockMs, COUNTER, JOURNAL } from '../shared/slot.js'
-import { ABSENT } from '../shared/stamp.js'
-import type { FrameIndex } from '../shared/struct.js'
+import { clockMs } from '../shared/slot.js'
+import type { FrameIndex } from '../shared/indices.js'
 import { TRACE } from '../shared/trace.js'
 import type { Slow } from '../shared/wait.js'
 import { type Core, enter, leave, type PartitionView } from './core.js'
 import { find, isNamed } from './directory.js'
 import type { ReadAhead } from './read-ahead.js'
 import { insertFrameNow, makeAbsent, takeFrameNow } from './frames.js'
+import { Counter, Frame, Journal, State } from '../shared/words.js'
 
 /** A call of the device is at most so long: past that it is no faster, and others wait longer for its blocks. */
 const RUN_BYTES_MAX = 2 ** 20
@@ -52,8 +51,8 @@ export function takeAbsent(core: Core, place: number, low: number, isAhead = fal
     return frame >= 0 && insertFrameNow(core, frame, place, low) ? frame : -1
   }
   const at = arena.frameAt(frame)
-  if ((words[at + Frame.state]! & ABSENT) === 0 || !enter(core, frame)) return -1
-  if (isNamed(core, at, place, low) && (words[at + Frame.state]! & ABSENT) !== 0) return frame
+  if ((words[at + Frame.state]! & State.ABSENT) === 0 || !enter(core, frame)) return -1
+  if (isNamed(core, at, place, low) && (words[at + Frame.state]! & State.ABSENT) !== 0) return frame
   leave(core, frame)
   return -1
 }
@@ -88,7 +87,7 @@ export function loadAhead(core: Core, partition: PartitionView, first: number, c
   if (frames.length === 0) return 0
   try {
     loadSync(core, partition, first, frames)
-    core.slot.count(COUNTER.prefetched, frames.length)
+    core.slot.count(Counter.prefetched, frames.length)
     return frames.length
   } catch {
     return 0
@@ -112,7 +111,7 @@ export function loadBoth(
   if (more.length === 0) return false
   try {
     loadSync(core, partition, block, [frame, ...more])
-    core.slot.count(COUNTER.prefetched, more.length)
+    core.slot.count(Counter.prefetched, more.length)
     return true
   } catch {
     return false // who wants one of them will be told
@@ -128,7 +127,7 @@ export function loadBoth(
  */
 export function helpReader(core: Core, partition: PartitionView, ahead: ReadAhead, block: number): void {
   const frame = find(core, placeOf(partition.index, block), lowOf(block))
-  if (frame < 0 || (core.words[core.arena.frameAt(frame) + Frame.state]! & ABSENT) === 0) return
+  if (frame < 0 || (core.words[core.arena.frameAt(frame) + Frame.state]! & State.ABSENT) === 0) return
   const help = ahead.help(block, runMax(core, partition, true))
   if (help.count > 0) loadAhead(core, partition, help.block, help.count)
 }
@@ -187,16 +186,16 @@ export function* load(
 /** From a loaded block's latch to a pin, journaled in `entry`. @requires the frame's latch, which is given up */
 export function keepPin(core: Core, frame: FrameIndex, entry: number): void {
   const { words } = core
-  words[entry] = (frame << 2) | JOURNAL.TAKING
+  words[entry] = (frame << 2) | Journal.TAKING
   downgrade(words, core.arena.frameAt(frame) + Frame.latch)
-  words[entry] = (frame << 2) | JOURNAL.HELD
+  words[entry] = (frame << 2) | Journal.HELD
   core.freed.signal()
 }
 
 /** Misses that took the time since `startMs`. */
 export function countMisses({ slot }: Core, count: number, startMs: number): void {
-  slot.count(COUNTER.misses, count)
-  slot.count(COUNTER.lookupTimeMs, performance.now() - startMs)
+  slot.count(Counter.misses, count)
+  slot.count(Counter.lookupTimeMs, performance.now() - startMs)
 }
 
 function targets(core: Core, partition: PartitionView, frames: readonly FrameIndex[]): Uint8Array[] {
@@ -207,8 +206,8 @@ function targets(core: Core, partition: PartitionView, frames: readonly FrameInd
 
 function loaded(core: Core, partition: PartitionView, first: number, frames: readonly FrameIndex[]): void {
   const { slot, words, arena } = core
-  slot.count(COUNTER.diskReads, frames.length)
-  slot.count(COUNTER.diskReadBytes, frames.length * partition.blockSize)
+  slot.count(Counter.diskReads, frames.length)
+  slot.count(Counter.diskReadBytes, frames.length * partition.blockSize)
   let block = first
   for (const frame of frames) {
     if (core.isTraced) core.tracer.record(TRACE['block.load'], partition.index, block, frame)

@@ -9,10 +9,11 @@
  */
 import type { Words } from '#atomics'
 import type { Arena } from '../shared/arena.js'
-import { Frame, Header, NOTES_MAX } from '../shared/layout.js'
+import { NOTES_MAX } from '../shared/layout.js'
 import type { ThreadSlot } from '../shared/slot.js'
-import type { FrameIndex } from '../shared/struct.js'
+import type { FrameIndex } from '../shared/indices.js'
 import type { Policy } from './policy.js'
+import { Frame, Header } from '../shared/words.js'
 
 export class Lru2 implements Policy {
   readonly #words: Words

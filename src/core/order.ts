@@ -9,7 +9,7 @@
 import { PARTITIONS_MAX } from '../shared/layout.js'
 import { blockIn, partitionIn } from '../shared/name.js'
 import { classOf } from '../shared/stamp.js'
-import type { FrameIndex } from '../shared/struct.js'
+import type { FrameIndex } from '../shared/indices.js'
 
 const CLASS_SHIFT = 29
 const PARTITION_SHIFT = 23

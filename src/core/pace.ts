@@ -15,8 +15,8 @@
  * Everything here is the flush worker's own.
  */
 import { load } from '#atomics'
-import { Group } from '../shared/layout.js'
 import type { Core } from './core.js'
+import { Group } from '../shared/words.js'
 
 /** Parts of the blocks that may be dirty. */
 const PARTS = 8

@@ -5,29 +5,29 @@
 import { show } from '../shared/config.js'
 import { CacheError } from '../shared/errors.js'
 import type { AcquireOptions, Mode, Partition, WaitOptions } from '../shared/interface.js'
-import { EngineState, Header } from '../shared/layout.js'
 import { lowOf, placeOf } from '../shared/name.js'
-import { COUNTER } from '../shared/slot.js'
-import type { FrameIndex } from '../shared/struct.js'
+import type { FrameIndex } from '../shared/indices.js'
 import { TRACE } from '../shared/trace.js'
 import type { Deadline } from '../shared/wait.js'
 import { runAsync, runSync, type Slow } from '../shared/wait.js'
 import { acquireSlow, missSync } from './cache.js'
 import { assertTimeout, deadlineOf, rangeOf, throwIfAborted } from './call-options.js'
 import { latchHit, pinHit } from './hit.js'
+import { How } from './how.js'
 import type { Core, PartitionView } from './core.js'
 import { find } from './directory.js'
 import { forget } from './forget.js'
 import { copyHit } from './copy.js'
-import { classNumber, Guard, HOW, howOf, SYNC } from './guard.js'
+import { classNumber, Guard, howOf } from './guard.js'
 import type { Range } from './images.js'
 import { giveHint } from './hints.js'
 import { helpReader, takeAbsent } from './load.js'
 import { RangeRead } from './range-read.js'
 import { assertBlock, assertBlocks, assertBytes, pieces } from './ranges.js'
 import { ReadAhead, windowMax } from './read-ahead.js'
+import { Counter, EngineState, Header } from '../shared/words.js'
 
-const MODES: readonly string[] = Object.keys(HOW)
+const MODES: readonly string[] = ['read', 'modify', 'overwrite'] satisfies Mode[]
 
 export class PartitionClient implements Partition {
   readonly name: string
@@ -63,9 +63,9 @@ export class PartitionClient implements Partition {
 
   acquireSync(block: number, mode: Mode, options?: AcquireOptions): Guard {
     return (
-      this.#hit(block, mode, options, SYNC) ??
+      this.#hit(block, mode, options, How.SYNC) ??
       this.#miss(block, mode) ??
-      runSync(this.#slow(block, mode, options, SYNC), this.core.mayBlock)
+      runSync(this.#slow(block, mode, options, How.SYNC), this.core.mayBlock)
     )
   }
 
@@ -89,7 +89,7 @@ export class PartitionClient implements Partition {
     const deadline = deadlineOf(wait)
     // Where the thread may not block the call fails at an absent block: not more than one is driven out for that.
     runSync(
-      range.run(mayBlock, (block) => this.#one(block, deadline, SYNC)),
+      range.run(mayBlock, (block) => this.#one(block, deadline, How.SYNC)),
       mayBlock,
     )
   }
@@ -106,7 +106,7 @@ export class PartitionClient implements Partition {
   }
 
   writeSync(source: Uint8Array, position: number, writeClass?: string, wait?: WaitOptions): void {
-    runSync(this.#write(source, position, writeClass, wait, SYNC), this.core.mayBlock)
+    runSync(this.#write(source, position, writeClass, wait, How.SYNC), this.core.mayBlock)
   }
 
   async write(source: Uint8Array, position: number, writeClass?: string, wait?: WaitOptions): Promise<void> {
@@ -148,7 +148,7 @@ export class PartitionClient implements Partition {
       return undefined
     }
     this.#countHit(block, frame)
-    return this.#guard(block, HOW.read | sync, frame, entry)
+    return this.#guard(block, How.READ | sync, frame, entry)
   }
 
   #changeHit(
@@ -177,7 +177,7 @@ export class PartitionClient implements Partition {
 
   #countHit(block: number, frame: FrameIndex): void {
     const { slot, policy } = this.core
-    slot.count(COUNTER.hits)
+    slot.count(Counter.hits)
     policy.note(frame)
     if (policy.notesDue) this.#drain()
     if (block === this.#ahead.marker) this.#ahead.reached()
@@ -201,7 +201,7 @@ export class PartitionClient implements Partition {
       core.slot.giveEntry(entry)
       throw error
     }
-    return this.#guard(block, HOW.read | SYNC, frame, entry)
+    return this.#guard(block, How.READ | How.SYNC, frame, entry)
   }
 
   *#slow(
@@ -235,7 +235,7 @@ export class PartitionClient implements Partition {
       throw error
     }
     return mode === 'read'
-      ? this.#guard(block, HOW.read | sync, frame, entry)
+      ? this.#guard(block, How.READ | sync, frame, entry)
       : this.#changeGuard(block, howOf(mode) | sync, frame, entry)
   }
 
@@ -251,8 +251,8 @@ export class PartitionClient implements Partition {
   #changeGuard(block: number, how: number, frame: FrameIndex, entry: number): Guard {
     const guard = this.#guard(block, how, frame, entry)
     const { slot } = this.core
-    slot.count(COUNTER.writes)
-    if ((how & ~SYNC) === HOW.overwrite) slot.count(COUNTER.overwrites)
+    slot.count(Counter.writes)
+    if ((how & ~How.SYNC) === How.OVERWRITE) slot.count(Counter.overwrites)
     return guard
   }
 
@@ -339,5 +339,5 @@ function refused(guard: Guard, core: Core): CacheError {
 }
 
 function traceAcquire(core: Core, partition: number, block: number, how: number): void {
-  core.tracer.record(TRACE['block.acquire'], partition, block, how & ~SYNC)
+  core.tracer.record(TRACE['block.acquire'], partition, block, how & ~How.SYNC)
 }

@@ -10,11 +10,10 @@
  */
 import { compareExchange, load, store } from '#atomics'
 import { handOver } from '../shared/latch.js'
-import { Frame, Group, RELEASED_UNCHANGED } from '../shared/layout.js'
-import { CHANGING } from '../shared/stamp.js'
-import type { FrameIndex } from '../shared/struct.js'
+import type { FrameIndex } from '../shared/indices.js'
 import { type Core, leave } from './core.js'
 import { closeEpochFor, commit, uncommit } from './images.js'
+import { Frame, Group, Released, State } from '../shared/words.js'
 
 /** Leaves a release to whoever has the mutex. @requires the frame's latch, which the settler gives up */
 export function push(core: Core, group: number, frame: FrameIndex, released: number): void {
@@ -69,8 +68,8 @@ export function settleOne(core: Core, group: number, frame: FrameIndex): void {
   const at = core.arena.frameAt(frame)
   const released = core.words[at + Frame.released]!
   // Not CHANGING: somebody died in the middle of this, after the commit; its images were put right by the repair.
-  if ((load(core.words, at + Frame.state) & CHANGING) !== 0) {
-    if (released === RELEASED_UNCHANGED) uncommit(core, group, frame)
+  if ((load(core.words, at + Frame.state) & State.CHANGING) !== 0) {
+    if (released === Released.UNCHANGED) uncommit(core, group, frame)
     else if (released !== 0) commit(core, group, frame, released)
   }
   store(core.words, at + Frame.released, 0)

@@ -6,7 +6,7 @@
  * In the policy are the frames that hold a block, but for those that the search found dirty: write-back readmits them
  * when they are clean. A frame that somebody holds stays in, as just used.
  */
-import type { FrameIndex } from '../shared/struct.js'
+import type { FrameIndex } from '../shared/indices.js'
 
 export interface Policy {
   /** Notes a hit. On the hit path: no lock, no allocation; what does not fit is lost. Any thread, no contract. */

@@ -4,8 +4,7 @@
  */
 import { CacheError } from '../shared/errors.js'
 import { lowOf, placeOf } from '../shared/name.js'
-import { COUNTER } from '../shared/slot.js'
-import type { FrameIndex } from '../shared/struct.js'
+import type { FrameIndex } from '../shared/indices.js'
 import type { Slow } from '../shared/wait.js'
 import { type Core, leave, type PartitionView } from './core.js'
 import { copyHit } from './copy.js'
@@ -13,6 +12,7 @@ import type { Guard } from './guard.js'
 import { countMisses, helpReader, load, loadSync, takeRun } from './load.js'
 import { type Piece, pieceAt } from './ranges.js'
 import type { ReadAhead } from './read-ahead.js'
+import { Counter } from '../shared/words.js'
 
 export class RangeRead {
   readonly #core: Core
@@ -134,7 +134,7 @@ export class RangeRead {
       count++
     }
     countMisses(this.#core, count, startMs)
-    this.#core.slot.count(COUNTER.prefetched, frames.length - count)
+    this.#core.slot.count(Counter.prefetched, frames.length - count)
   }
 }
 

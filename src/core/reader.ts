@@ -5,15 +5,13 @@
  */
 import { load } from '#atomics'
 import { writerOf } from '../shared/latch.js'
-import { COUNTER } from '../shared/slot.js'
 import { lowOf, placeOf } from '../shared/name.js'
-import { EngineState, Frame, Header } from '../shared/layout.js'
-import { ABSENT } from '../shared/stamp.js'
-import type { FrameIndex } from '../shared/struct.js'
+import type { FrameIndex } from '../shared/indices.js'
 import type { Core, PartitionView } from './core.js'
 import { find } from './directory.js'
 import { takeHint } from './hints.js'
 import { loadAhead } from './load.js'
+import { Counter, EngineState, Frame, Header, State } from '../shared/words.js'
 
 /** What is left of a hint. */
 interface Job {
@@ -79,7 +77,7 @@ export class Reader {
     }
     // A name and no contents: the disk fails. No name: there is no frame, or a lock is held while its thread does not run.
     if (frame < 0 && ++job.tries < TRIES_MAX) return false
-    this.#core.slot.count(COUNTER.prefetchDropped, end - job.block)
+    this.#core.slot.count(Counter.prefetchDropped, end - job.block)
     job.block = end
     return true
   }
@@ -90,7 +88,7 @@ export class Reader {
 
   #hasContents(frame: FrameIndex): boolean {
     const { words, arena } = this.#core
-    return frame >= 0 && (words[arena.frameAt(frame) + Frame.state]! & ABSENT) === 0
+    return frame >= 0 && (words[arena.frameAt(frame) + Frame.state]! & State.ABSENT) === 0
   }
 
   #isLatched(frame: FrameIndex): boolean {

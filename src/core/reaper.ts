@@ -9,10 +9,9 @@
  */
 import { load, store, wait } from '#atomics'
 import { freeze, thaw, writerOf } from '../shared/latch.js'
-import { DelayedKick, Frame, Group, GUARDS_MAX, Slot, SlotState } from '../shared/layout.js'
-import { JOURNAL, journaledPins } from '../shared/slot.js'
-import { ABSENT, CHANGING } from '../shared/stamp.js'
-import type { FrameIndex, SlotIndex } from '../shared/struct.js'
+import { GUARDS_MAX } from '../shared/layout.js'
+import { journaledPins } from '../shared/slot.js'
+import type { FrameIndex, SlotIndex } from '../shared/indices.js'
 import { type Core, leave, partitionOf } from './core.js'
 import { readmitStray } from './frames.js'
 import { applyUndo, closeEpochFor, disposeUndo, uncommit } from './images.js'
@@ -20,6 +19,7 @@ import { settleOne } from './pending.js'
 import type { Mutex } from '../shared/mutex.js'
 import { isDead, repairPolicy, repairRound, repairStripe, seize, seizePolicy, seizeRound } from './repair.js'
 import { unlockRound } from './rounds.js'
+import { DelayedKick, Frame, Group, Journal, Slot, SlotState, State } from '../shared/words.js'
 
 /** How long a thread between two stores of its journal is given before it is looked at again. */
 const UNSETTLED_MS = 1
@@ -113,10 +113,10 @@ function undoFrame(core: Core, frame: FrameIndex): void {
     if (released !== 0) {
       if (released > 0) closeEpochFor(core, partition.group, frame, released)
       settleOne(core, partition.group, frame)
-    } else if ((load(words, at + Frame.state) & CHANGING) === 0) {
+    } else if ((load(words, at + Frame.state) & State.CHANGING) === 0) {
       if (words[at + Frame.undo] !== 0) disposeUndo(core, partition.group, frame)
     } else if (words[at + Frame.undo] === 0) {
-      store(words, at + Frame.state, ABSENT)
+      store(words, at + Frame.state, State.ABSENT)
     } else {
       applyUndo(core, frame)
       uncommit(core, partition.group, frame)
@@ -134,7 +134,7 @@ function reapPins(core: Core, slot: SlotIndex): void {
   const start = arena.journalAt(slot)
   for (let at = start; at < start + GUARDS_MAX; at++) {
     const entry = words[at]!
-    if ((entry & 3) === JOURNAL.FREE) continue
+    if ((entry & 3) === Journal.FREE) continue
     const latchAt = arena.frameAt(entry >>> 2) + Frame.latch
     freeze(words, latchAt)
     for (;;) {
@@ -143,7 +143,7 @@ function reapPins(core: Core, slot: SlotIndex): void {
       if (pins < 0) wait(words, latchAt, word, UNSETTLED_MS)
       else if (thaw(words, latchAt, word, pins)) break
     }
-    words[at] = JOURNAL.FREE
+    words[at] = Journal.FREE
   }
   core.freed.signal()
 }

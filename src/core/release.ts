@@ -4,15 +4,14 @@
  * mutex finishes it.
  */
 import { and, store } from '#atomics'
-import { Frame, RELEASED_UNCHANGED } from '../shared/layout.js'
-import { ABSENT, CHANGING } from '../shared/stamp.js'
-import type { FrameIndex } from '../shared/struct.js'
+import type { FrameIndex } from '../shared/indices.js'
 import { Deadline, runSync } from '../shared/wait.js'
 import { TRACE } from '../shared/trace.js'
 import { blockOf, type Core, leave, partitionOf } from './core.js'
 import { applyUndo, closeEpochFor, commit, uncommit } from './images.js'
 import { push } from './pending.js'
 import { lockRound, tryLockRound, unlockRound } from './rounds.js'
+import { Frame, Released, State } from '../shared/words.js'
 
 /**
  * The change is made, with this class (1 + place in writeOrder).
@@ -46,12 +45,12 @@ export function releaseUnchanged(core: Core, group: number, frame: FrameIndex, m
   core.alone.delete(frame)
   const at = core.arena.frameAt(frame)
   if (core.words[at + Frame.undo] === 0) {
-    and(core.words, at + Frame.state, ~CHANGING)
+    and(core.words, at + Frame.state, ~State.CHANGING)
     leave(core, frame)
     return
   }
   if (!lockForRelease(core, group, maySleep)) {
-    leaveToOthers(core, group, frame, RELEASED_UNCHANGED)
+    leaveToOthers(core, group, frame, Released.UNCHANGED)
     return
   }
   uncommit(core, group, frame)
@@ -68,7 +67,7 @@ export function discardChange(core: Core, group: number, frame: FrameIndex, mayS
   const at = core.arena.frameAt(frame)
   if (core.words[at + Frame.undo] === 0) {
     core.alone.delete(frame)
-    store(core.words, at + Frame.state, ABSENT)
+    store(core.words, at + Frame.state, State.ABSENT)
     leave(core, frame)
     return
   }

@@ -4,9 +4,7 @@
  */
 import { load, store, wait } from '#atomics'
 import { writerOf } from '../shared/latch.js'
-import { Fence, Frame, Group, Header, Partition, Slot, SlotState, Spare } from '../shared/layout.js'
-import { CHANGING, CLASS_MASK } from '../shared/stamp.js'
-import type { FrameIndex, SlotIndex } from '../shared/struct.js'
+import type { FrameIndex, SlotIndex } from '../shared/indices.js'
 import { SLICE_MS } from '../shared/wait.js'
 import { type Core, partitionOf } from './core.js'
 import { hashOf } from '../shared/hash.js'
@@ -16,6 +14,7 @@ import type { Mutex } from '../shared/mutex.js'
 import { disposeUndo, linkDirty, LIST_END, sparesOf } from './images.js'
 import { settleChain } from './pending.js'
 import { catchUp } from './rounds.js'
+import { Fence, Frame, Group, Header, Partition, Slot, SlotState, Spare, State } from '../shared/words.js'
 
 export const isDead = (core: Core, slot: SlotIndex): boolean =>
   load(core.words, core.arena.slotAt(slot) + Slot.state) === SlotState.DEAD
@@ -115,7 +114,8 @@ export function repairRound(core: Core, group: number): void {
     const frameAt = arena.frameAt(frame)
     words[frameAt + Frame.dirtyNext] = 0
     words[frameAt + Frame.dirtyPrevious] = 0
-    const owes = (load(words, frameAt + Frame.state) & CLASS_MASK) !== 0 || words[frameAt + Frame.aside] !== 0
+    const owes =
+      (load(words, frameAt + Frame.state) & State.CLASS_MASK) !== 0 || words[frameAt + Frame.aside] !== 0
     if (owes) linkDirty(core, group, frame)
   }
   words[at + Group.fences] = core.partitions.filter(
@@ -141,7 +141,7 @@ function isHalfDisposed(core: Core, frame: FrameIndex): boolean {
   const at = arena.frameAt(frame)
   const writer = writerOf(load(words, at + Frame.latch))
   const isReleased = words[at + Frame.released] !== 0
-  const isDone = words[at + Frame.undo] !== 0 && (load(words, at + Frame.state) & CHANGING) === 0
+  const isDone = words[at + Frame.undo] !== 0 && (load(words, at + Frame.state) & State.CHANGING) === 0
   return isDone && writer >= 0 && (isReleased || isDead(core, writer))
 }
 

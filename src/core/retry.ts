@@ -3,11 +3,11 @@
  * fsynced: the system reports a failed fsync once, and marks the pages clean.
  */
 import { store } from '#atomics'
-import { Fence, Group, Partition } from '../shared/layout.js'
 import { Deadline, type Slow } from '../shared/wait.js'
 import { want } from './bell.js'
 import type { Core, PartitionView } from './core.js'
 import { flush, lockRound, unlockRound } from './rounds.js'
+import { Fence, Group, Partition } from '../shared/words.js'
 
 /** Writes what is not durable of the partition's group. @throws ERR_DCACHE_FENCED when it fails again */
 export function* retry(core: Core, partition: PartitionView): Slow<void> {

@@ -4,11 +4,9 @@
  */
 import { load, store } from '#atomics'
 import type { CacheError } from '../shared/errors.js'
-import { Group } from '../shared/layout.js'
 import type { Ticket } from '../shared/round.js'
-import { COUNTER } from '../shared/slot.js'
 import { isOwed } from '../shared/stamp.js'
-import type { FrameIndex } from '../shared/struct.js'
+import type { FrameIndex } from '../shared/indices.js'
 import { Deadline, DEFAULT_TIMEOUT_MS, type Slow, timedOut } from '../shared/wait.js'
 import { ringBell, want } from './bell.js'
 import type { Core } from './core.js'
@@ -17,12 +15,13 @@ import { dirtyFrames, imageStamps } from './images.js'
 import { settle } from './pending.js'
 import { waitForMutex } from './waiting.js'
 import { Watch } from './watch.js'
+import { Counter, Group } from '../shared/words.js'
 
 /** Gets a group's round mutex, waiting for it, and does what was left for whoever has it. */
 export function* lockRound(core: Core, group: number, deadline: Deadline): Slow<void> {
   const mutex = core.rounds[group]!
   if (!mutex.tryLock(core.slot.index)) {
-    core.slot.count(COUNTER.mutexStalls)
+    core.slot.count(Counter.mutexStalls)
     yield* waitForMutex(core, mutex, deadline)
   }
   catchUp(core, group)
@@ -91,7 +90,7 @@ export function* flush(
   targets: readonly FlushTarget[],
   timeoutMs = DEFAULT_TIMEOUT_MS,
 ): Slow<void> {
-  core.slot.count(COUNTER.flushes)
+  core.slot.count(Counter.flushes)
   const waits: { target: FlushTarget; ticket: Ticket }[] = []
   for (const target of targets) {
     const { group } = target

@@ -5,11 +5,9 @@
 import { load } from '#atomics'
 import { CacheError } from '../shared/errors.js'
 import { waitOut } from '../shared/latch.js'
-import { Frame, Group, GUARDS_MAX } from '../shared/layout.js'
-import { COUNTER, JOURNAL } from '../shared/slot.js'
+import { GUARDS_MAX } from '../shared/layout.js'
 import { STALL_BUCKETS, stallBucket } from '../shared/stalls.js'
-import { ABSENT, CLASS_MASK } from '../shared/stamp.js'
-import type { FrameIndex } from '../shared/struct.js'
+import type { FrameIndex } from '../shared/indices.js'
 import { type Slow, timedOut } from '../shared/wait.js'
 import { want } from './bell.js'
 import type { Request } from './request.js'
@@ -21,6 +19,7 @@ import { bindUndo, fillUndo } from './images.js'
 import { kick, lockRound, tryLockRound, unlockRound } from './rounds.js'
 import { frameExpired, type Wait } from './waiting.js'
 import { Watch } from './watch.js'
+import { Counter, Frame, Group, Journal, State } from '../shared/words.js'
 
 /** What a change without a spare waits for: read under the mutex under which spares come back. */
 export interface SpareWait {
@@ -40,7 +39,7 @@ export function* takeImage(core: Core, request: Request, frame: FrameIndex): Slo
   const { group } = request.partition
   if (request.isSync) yield* lockRound(core, group, request.deadline)
   else if (!tryLockRound(core, group)) return 'mutex'
-  const isDirty = (words[arena.frameAt(frame) + Frame.state]! & CLASS_MASK) !== 0
+  const isDirty = (words[arena.frameAt(frame) + Frame.state]! & State.CLASS_MASK) !== 0
   const isBound = isDirty && bindUndo(core, group, frame, request.range)
   const spareWait = { epoch: load(words, core.spares[group]!.at), failures: core.turns[group]!.failures }
   if (isDirty && !isBound) want(core, group, words[arena.groupAt(group) + Group.epoch]!)
@@ -71,7 +70,7 @@ function* waitForSpare(core: Core, request: Request, { epoch, failures }: SpareW
   const spares = core.spares[group]!
   const hasSpare = () => words[arena.groupAt(group) + Group.spareCount]! > 0
   const watch = new Watch(core)
-  slot.count(COUNTER.spareStalls)
+  slot.count(Counter.spareStalls)
   slot.waits(request, 'spare', group, request.isSync)
   const startMs = performance.now()
   try {
@@ -105,7 +104,7 @@ export function* waitedForLimit(core: Core, request: Request): Slow<boolean> {
   const turn = core.turns[group]!
   const { failures } = turn
   const watch = new Watch(core)
-  slot.count(COUNTER.dirtyStalls)
+  slot.count(Counter.dirtyStalls)
   slot.waits(request, 'dirty', group, request.isSync)
   const startMs = performance.now()
   try {
@@ -138,7 +137,7 @@ export function* waitedForLimit(core: Core, request: Request): Slow<boolean> {
 export function* waitForLatch(core: Core, request: Request, frame: FrameIndex): Slow<void> {
   const { words, arena, slot } = core
   const latchAt = arena.frameAt(frame) + Frame.latch
-  const alone = request.mode !== 'read' || (words[arena.frameAt(frame) + Frame.state]! & ABSENT) !== 0
+  const alone = request.mode !== 'read' || (words[arena.frameAt(frame) + Frame.state]! & State.ABSENT) !== 0
   if (request.isSync && (core.alone.has(frame) || (alone && holdsPin(core, frame)))) {
     throw new CacheError(
       'ERR_DCACHE_DEADLOCK',
@@ -161,7 +160,7 @@ export function* waitForLatch(core: Core, request: Request, frame: FrameIndex): 
         return frameExpired(core, frame, what, wait, request.deadline.timeoutMs)
       },
     )
-    if (waited) slot.count(COUNTER.latchStalls)
+    if (waited) slot.count(Counter.latchStalls)
   } finally {
     countStall(core, startMs, request.mode !== 'read')
   }
@@ -171,13 +170,13 @@ export function* waitForLatch(core: Core, request: Request, frame: FrameIndex): 
 function countStall(core: Core, startMs: number, isWriter = true): void {
   const { arena, slot } = core
   const ms = performance.now() - startMs
-  slot.count(COUNTER.stallTimeMs, ms)
+  slot.count(Counter.stallTimeMs, ms)
   if (isWriter) arena.words[arena.stallsAt + slot.index * STALL_BUCKETS + stallBucket(ms)]!++
 }
 
 /** Whether a guard of this thread has a pin on the frame. Slow paths only. */
 export function holdsPin(core: Core, frame: FrameIndex): boolean {
-  const held = (frame << 2) | JOURNAL.HELD
+  const held = (frame << 2) | Journal.HELD
   for (let at = core.slot.journalAt; at < core.slot.journalAt + GUARDS_MAX; at++)
     if (core.words[at] === held) return true
   return false

@@ -5,11 +5,9 @@
 import { load } from '#atomics'
 import type { CacheStats } from '../shared/interface.js'
 import { pinsOf, writerOf } from '../shared/latch.js'
-import { type CounterName, Frame, Group, Header, Slot, SlotState } from '../shared/layout.js'
-import { COUNTER } from '../shared/slot.js'
 import { STALL_BUCKETS, summarizeStalls } from '../shared/stalls.js'
-import { ABSENT, CLASS_MASK } from '../shared/stamp.js'
 import type { Core } from './core.js'
+import { Counter, type CounterName, Frame, Group, Header, Slot, SlotState, State } from '../shared/words.js'
 
 /** Any thread. */
 export function stats(core: Core): CacheStats {
@@ -18,7 +16,7 @@ export function stats(core: Core): CacheStats {
   const sum = (name: CounterName): number => {
     let total = 0
     for (let slot = 0; slot < geometry.slots; slot++)
-      total += arena.counters[arena.countersAt(slot) + COUNTER[name]]!
+      total += arena.counters[arena.countersAt(slot) + Counter[name]]!
     return total
   }
   const groups = (field: number): number => {
@@ -81,8 +79,8 @@ function countFrames(core: Core): CacheStats['blocks'] {
     if (pinsOf(latch) > 0 || writerOf(latch) >= 0) blocks.held++
     if (words[at + Frame.place] === 0) continue
     const state = words[at + Frame.state]!
-    if ((state & CLASS_MASK) !== 0) blocks.dirty++
-    else if ((state & ABSENT) !== 0) blocks.absent++
+    if ((state & State.CLASS_MASK) !== 0) blocks.dirty++
+    else if ((state & State.ABSENT) !== 0) blocks.absent++
     else blocks.clean++
   }
   return blocks

@@ -19,18 +19,24 @@
  */
 import type { Words } from '#atomics'
 import type { Arena } from '../shared/arena.js'
-import { Frame, Header } from '../shared/layout.js'
-import type { FrameIndex } from '../shared/struct.js'
+import type { FrameIndex } from '../shared/indices.js'
 import { Ghosts } from './ghosts.js'
 import { Loop } from './loop.js'
 import type { Policy } from './policy.js'
+import { Frame, Header } from '../shared/words.js'
 
-const PART = { FIFO: 0, MAIN: 1 } as const
-const USES_MAX = 3
-const USES = 3
-/** Of a block that came ahead of its first use. */
-const UNASKED = 4
-const PERIOD_SHIFT = 3
+const enum Part {
+  FIFO,
+  MAIN,
+}
+/** The word of a block's uses. */
+const enum Uses {
+  MAX = 3,
+  COUNT = 3,
+  /** It came ahead of its first use. */
+  UNASKED = 4,
+  PERIOD_SHIFT = 3,
+}
 /** Log2 of the share of the blocks that is inserted in a period. */
 const PERIODS = 6
 
@@ -73,9 +79,9 @@ export class TwoQueues implements Policy {
     const at = this.#usesAt + frame * Frame.WORDS
     const word = this.#words[at]!
     const period = this.#period()
-    if (((word ^ period) & ~USES) === 0) return
-    const uses = word & USES
-    this.#words[at] = period | ((word & UNASKED) !== 0 ? 0 : uses === USES_MAX ? uses : uses + 1)
+    if (((word ^ period) & ~Uses.COUNT) === 0) return
+    const uses = word & Uses.COUNT
+    this.#words[at] = period | ((word & Uses.UNASKED) !== 0 ? 0 : uses === Uses.MAX ? uses : uses + 1)
   }
 
   drain(): void {
@@ -84,9 +90,9 @@ export class TwoQueues implements Policy {
 
   insert(frame: FrameIndex, place: number, low: number, isAhead = false): void {
     const isBack = this.#ghosts.take(place, low)
-    this.#words[this.#partsAt + frame] = isBack ? PART.MAIN : PART.FIFO
+    this.#words[this.#partsAt + frame] = isBack ? Part.MAIN : Part.FIFO
     this.#words[Header.policyClock]! += 1
-    this.#words[this.#usesAt + frame * Frame.WORDS] = this.#period() | (isAhead ? UNASKED : 0)
+    this.#words[this.#usesAt + frame * Frame.WORDS] = this.#period() | (isAhead ? Uses.UNASKED : 0)
     this.#loopOf(frame).addNewest(frame)
     this.#count(frame, 1)
   }
@@ -108,8 +114,8 @@ export class TwoQueues implements Policy {
   /** A block that nobody asked for leaves no ghost: its first use would count as a return. */
   evicted(frame: FrameIndex): boolean {
     const at = this.#framesAt + frame * Frame.WORDS
-    const isUnasked = (this.#words[at + Frame.used2]! & UNASKED) !== 0
-    if (this.#words[this.#partsAt + frame] === PART.FIFO && !isUnasked)
+    const isUnasked = (this.#words[at + Frame.used2]! & Uses.UNASKED) !== 0
+    if (this.#words[this.#partsAt + frame] === Part.FIFO && !isUnasked)
       this.#ghosts.add(this.#words[at + Frame.place]!, this.#words[at + Frame.blockLow]!)
     return isUnasked
   }
@@ -166,16 +172,16 @@ export class TwoQueues implements Policy {
 
   /** The present one, where the uses have it. */
   #period(): number {
-    return (this.#words[Header.policyClock]! >> this.#shift) << PERIOD_SHIFT
+    return (this.#words[Header.policyClock]! >> this.#shift) << Uses.PERIOD_SHIFT
   }
 
   #loopOf(frame: FrameIndex): Loop {
-    return this.#words[this.#partsAt + frame] === PART.FIFO ? this.#fifo : this.#main
+    return this.#words[this.#partsAt + frame] === Part.FIFO ? this.#fifo : this.#main
   }
 
   #count(frame: FrameIndex, change: 1 | -1): void {
     this.#words[Header.policySize]! += change
-    if (this.#words[this.#partsAt + frame] === PART.FIFO) this.#words[Header.fifoSize]! += change
+    if (this.#words[this.#partsAt + frame] === Part.FIFO) this.#words[Header.fifoSize]! += change
   }
 
   /**
@@ -184,10 +190,10 @@ export class TwoQueues implements Policy {
    */
   #unused(): FrameIndex {
     const mainSize = this.size() - this.#words[Header.fifoSize]!
-    for (let steps = USES_MAX * mainSize; steps > 0; steps--) {
+    for (let steps = Uses.MAX * mainSize; steps > 0; steps--) {
       const frame = this.#main.oldest()
       const at = this.#usesAt + frame * Frame.WORDS
-      if ((this.#words[at]! & USES) === 0) break
+      if ((this.#words[at]! & Uses.COUNT) === 0) break
       this.#words[at]! -= 1
       this.#main.turn()
     }

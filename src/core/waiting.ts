@@ -11,13 +11,14 @@
  */
 import { load } from '#atomics'
 import { writerOf } from '../shared/latch.js'
-import { Frame, GUARDS_MAX, Slot, SlotState } from '../shared/layout.js'
+import { GUARDS_MAX } from '../shared/layout.js'
 import type { Mutex } from '../shared/mutex.js'
-import { clockMs, JOURNAL, SLEEPS, type WaitKind, WAITS } from '../shared/slot.js'
+import { clockMs, SLEEPS, type WaitKind, WAITS } from '../shared/slot.js'
 import { threadText } from '../shared/slot-name.js'
-import type { FrameIndex, SlotIndex } from '../shared/struct.js'
+import type { FrameIndex, SlotIndex } from '../shared/indices.js'
 import { type Deadline, type Slow, timedOut } from '../shared/wait.js'
 import type { Core } from './core.js'
+import { Frame, Journal, Slot, SlotState } from '../shared/words.js'
 
 /** A wait of a thread. */
 export interface Wait {
@@ -60,7 +61,7 @@ export function holdersOf(core: Core, { kind, at }: Wait): SlotIndex[] {
 export function frameHolders({ words, arena }: Core, frame: FrameIndex): Map<SlotIndex, number> {
   const writer = writerOf(load(words, arena.frameAt(frame) + Frame.latch))
   if (writer >= 0) return new Map([[writer, 0]])
-  const held = (frame << 2) | JOURNAL.HELD
+  const held = (frame << 2) | Journal.HELD
   const found = new Map<SlotIndex, number>()
   for (let slot = 0; slot < arena.geometry.slots; slot++) {
     const start = arena.journalAt(slot)

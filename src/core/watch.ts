@@ -4,10 +4,10 @@
  * gone, and its workers with it. Counted in slices and not in time: a process that was stopped for a while is no orphan.
  */
 import { compareExchange, load } from '#atomics'
-import { EngineState, Header } from '../shared/layout.js'
 import { SLICE_MS } from '../shared/wait.js'
 import { ringBell } from './bell.js'
 import { type Core, wakeAll } from './core.js'
+import { EngineState, Header } from '../shared/words.js'
 
 /** Rings without an answer, one a slice at most: a replacement has some seconds to start, on a busy machine too. */
 const SILENT_MAX = 40

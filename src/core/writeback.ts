@@ -17,9 +17,8 @@
  * of all groups side by side.
  */
 import { and, compareExchange, load, notify, store } from '#atomics'
-import { DelayedKick, Fence, Frame, Group, JobResult, JobState, Partition } from '../shared/layout.js'
-import { CLASS_MASK, isOwed } from '../shared/stamp.js'
-import type { FrameIndex } from '../shared/struct.js'
+import { isOwed } from '../shared/stamp.js'
+import type { FrameIndex } from '../shared/indices.js'
 import { TRACE } from '../shared/trace.js'
 import type { Core } from './core.js'
 import { type Cut, makeCut } from './cut.js'
@@ -30,6 +29,7 @@ import type { Pace } from './pace.js'
 import type { PlanSpace } from './plan.js'
 import { seizePolicy, seizeRound } from './repair.js'
 import { unlockRound } from './rounds.js'
+import { DelayedKick, Fence, Frame, Group, JobResult, JobState, Partition, State } from '../shared/words.js'
 
 /** Frames that become clean under one hold of the round mutex: releases of changes wait for it. */
 const CLEAN_MAX = 1024
@@ -200,8 +200,8 @@ function endStage(
 function markClean(core: Core, group: number, frame: FrameIndex, cut: number): boolean {
   const stateAt = core.arena.frameAt(frame) + Frame.state
   // Read-modify-write: whoever has the latch may set CHANGING beside us.
-  if (isOwed(load(core.words, stateAt), cut)) and(core.words, stateAt, ~CLASS_MASK)
-  const isClean = (load(core.words, stateAt) & CLASS_MASK) === 0
+  if (isOwed(load(core.words, stateAt), cut)) and(core.words, stateAt, ~State.CLASS_MASK)
+  const isClean = (load(core.words, stateAt) & State.CLASS_MASK) === 0
   if (isClean) unlinkDirty(core, group, frame)
   return isClean
 }

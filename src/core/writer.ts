@@ -16,10 +16,9 @@
 import { add, compareExchange, load } from '#atomics'
 import { WRITE_BYTES_DEFAULT } from '../shared/config.js'
 import { tryPinPastWaiters } from '../shared/latch.js'
-import { Frame, Group, GUARDS_MAX, JobResult, JobState, Partition, Spare } from '../shared/layout.js'
-import { COUNTER, JOURNAL } from '../shared/slot.js'
-import { CHANGING, isOwed } from '../shared/stamp.js'
-import type { FrameIndex } from '../shared/struct.js'
+import { GUARDS_MAX } from '../shared/layout.js'
+import { isOwed } from '../shared/stamp.js'
+import type { FrameIndex } from '../shared/indices.js'
 import { TRACE } from '../shared/trace.js'
 import { Deadline, runSync, type Slow } from '../shared/wait.js'
 import { ringBell } from './bell.js'
@@ -27,6 +26,17 @@ import { unpinFrame } from './hit.js'
 import { blockOf, type Core, type PartitionView } from './core.js'
 import { spareData } from './images.js'
 import { lockRound, unlockRound } from './rounds.js'
+import {
+  Counter,
+  Frame,
+  Group,
+  JobResult,
+  JobState,
+  Journal,
+  Partition,
+  Spare,
+  State,
+} from '../shared/words.js'
 
 /** In place of bytes: somebody is copying the image just now. */
 const BUSY = new Uint8Array()
@@ -129,14 +139,14 @@ export class Writer {
     } finally {
       for (let i = 0; i < sources.length; i++) {
         const entry = this.#entries[i]!
-        if (core.words[entry] !== JOURNAL.FREE) unpinFrame(core, run[i]!, entry)
+        if (core.words[entry] !== Journal.FREE) unpinFrame(core, run[i]!, entry)
       }
     }
     const count = sources.length
     if (core.tracer.on)
       for (let i = 0; i < count; i++) core.tracer.record(TRACE['work.write'], index, first + i, run[i]!)
-    core.slot.count(COUNTER.diskWrites, count)
-    core.slot.count(COUNTER.diskWriteBytes, count * blockSize)
+    core.slot.count(Counter.diskWrites, count)
+    core.slot.count(Counter.diskWriteBytes, count * blockSize)
     add(core.words, this.#groupAt + Group.written, count)
     return next
   }
@@ -149,12 +159,12 @@ export class Writer {
     const { words, arena } = this.#core
     const at = arena.frameAt(frame)
     const cut = words[this.#groupAt + Group.cut]! - 1
-    words[entry] = (frame << 2) | JOURNAL.TAKING
+    words[entry] = (frame << 2) | Journal.TAKING
     if (!tryPinPastWaiters(words, at + Frame.latch)) {
-      words[entry] = JOURNAL.FREE
+      words[entry] = Journal.FREE
       return undefined
     }
-    words[entry] = (frame << 2) | JOURNAL.HELD
+    words[entry] = (frame << 2) | Journal.HELD
     if (isOwed(load(words, at + Frame.state), cut)) return this.#core.view(this.#partition, frame)
     unpinFrame(this.#core, frame, entry)
     return undefined
@@ -179,7 +189,7 @@ export class Writer {
       }
       return undefined
     }
-    if ((state & CHANGING) !== 0) return this.#undoBytes(frame)
+    if ((state & State.CHANGING) !== 0) return this.#undoBytes(frame)
     return this.#pinned(frame, entry) ?? BUSY
   }
 

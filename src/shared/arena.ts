@@ -8,26 +8,20 @@ import { baseOf, bufferBytes, newBuffer } from './buffer.js'
 import { CacheError } from './errors.js'
 import {
   COUNTER_STRIDE,
-  Frame,
   type Geometry,
   GEOMETRY_FIELDS,
-  Group,
   GUARDS_MAX,
-  Header,
-  Hint,
   HINTS_MAX,
   type Layout,
   layoutOf,
   MAGIC,
   NAME_BYTES,
   NOTES_MAX,
-  Partition,
-  Slot,
-  Spare,
   STRIPE_WORDS,
   VERSION,
 } from './layout.js'
-import type { FrameIndex, SlotIndex, SpareIndex } from './struct.js'
+import type { FrameIndex, SlotIndex, SpareIndex } from './indices.js'
+import { Frame, Group, Header, Hint, Partition, Slot, Spare } from './words.js'
 
 const SEGMENT_BYTES = 2 ** 30
 

@@ -17,26 +17,19 @@
  */
 import { and, compareExchange, load, notify, or, sub, type Words } from '#atomics'
 import type { CacheError } from './errors.js'
-import type { SlotIndex } from './struct.js'
+import type { SlotIndex } from './indices.js'
 import { type Deadline, sleep, type Slow } from './wait.js'
-
-export const PINS = 0xffff
-const WRITER_SHIFT = 16
-export const WRITER = 0xff << WRITER_SHIFT
-export const FROZEN = 1 << 24
-export const WAIT_WRITER = 1 << 25
-export const WAIT_READER = 1 << 26
-const WAITS = WAIT_WRITER | WAIT_READER
+import { Latch } from './words.js'
 
 /** The slot that is in alone, -1 if none. */
-export const writerOf = (word: number): number => ((word & WRITER) >>> WRITER_SHIFT) - 1
-export const pinsOf = (word: number): number => word & PINS
+export const writerOf = (word: number): number => ((word & Latch.WRITER) >>> Latch.WRITER_SHIFT) - 1
+export const pinsOf = (word: number): number => word & Latch.PINS
 
 /** Gets in beside other readers; not while anybody is in alone, or waits for that. */
 export function tryPin(words: Words, at: number): boolean {
   let word = words[at]!
   for (;;) {
-    if ((word & ~PINS) !== 0) return false
+    if ((word & ~Latch.PINS) !== 0) return false
     const seen = compareExchange(words, at, word, word + 1)
     if (seen === word) return true
     word = seen
@@ -47,7 +40,7 @@ export function tryPin(words: Words, at: number): boolean {
 export function tryPinPastWaiters(words: Words, at: number): boolean {
   let word = words[at]!
   for (;;) {
-    if ((word & (WRITER | FROZEN)) !== 0) return false
+    if ((word & (Latch.WRITER | Latch.FROZEN)) !== 0) return false
     const seen = compareExchange(words, at, word, word + 1)
     if (seen === word) return true
     word = seen
@@ -57,15 +50,15 @@ export function tryPinPastWaiters(words: Words, at: number): boolean {
 /** Leaves. @requires a pin */
 export function unpin(words: Words, at: number): void {
   const word = sub(words, at, 1)
-  if ((word & PINS) === 1 && (word & WAITS) !== 0) wakeAll(words, at)
+  if ((word & Latch.PINS) === 1 && (word & Latch.WAITS) !== 0) wakeAll(words, at)
 }
 
 /** Gets in alone, if nobody is in; waiters don't matter. */
 export function tryLatch(words: Words, at: number, slot: SlotIndex): boolean {
   let word = words[at]!
   for (;;) {
-    if ((word & (PINS | WRITER | FROZEN)) !== 0) return false
-    const seen = compareExchange(words, at, word, word | ((slot + 1) << WRITER_SHIFT))
+    if ((word & (Latch.PINS | Latch.WRITER | Latch.FROZEN)) !== 0) return false
+    const seen = compareExchange(words, at, word, word | ((slot + 1) << Latch.WRITER_SHIFT))
     if (seen === word) return true
     word = seen
   }
@@ -73,26 +66,26 @@ export function tryLatch(words: Words, at: number, slot: SlotIndex): boolean {
 
 /** @requires the exclusive latch */
 export function unlatch(words: Words, at: number): void {
-  const word = and(words, at, ~(WRITER | WAITS))
-  if ((word & WAITS) !== 0) notify(words, at)
+  const word = and(words, at, ~(Latch.WRITER | Latch.WAITS))
+  if ((word & Latch.WAITS) !== 0) notify(words, at)
 }
 
 /** From alone to one pin, with no moment in between. @requires the exclusive latch */
 export function downgrade(words: Words, at: number): void {
   let word = load(words, at)
   for (;;) {
-    const seen = compareExchange(words, at, word, (word & ~(WRITER | WAITS)) + 1)
+    const seen = compareExchange(words, at, word, (word & ~(Latch.WRITER | Latch.WAITS)) + 1)
     if (seen === word) break
     word = seen
   }
-  if ((word & WAITS) !== 0) notify(words, at)
+  if ((word & Latch.WAITS) !== 0) notify(words, at)
 }
 
 /** The latch goes from one slot to another, with no moment in between. @requires the exclusive latch, of any slot */
 export function handOver(words: Words, at: number, slot: SlotIndex): void {
   let word = load(words, at)
   for (;;) {
-    const seen = compareExchange(words, at, word, (word & ~WRITER) | ((slot + 1) << WRITER_SHIFT))
+    const seen = compareExchange(words, at, word, (word & ~Latch.WRITER) | ((slot + 1) << Latch.WRITER_SHIFT))
     if (seen === word) return
     word = seen
   }
@@ -100,33 +93,36 @@ export function handOver(words: Words, at: number, slot: SlotIndex): void {
 
 /** Nobody new gets in, and pins do not change but by those that leave. The reaper's. */
 export function freeze(words: Words, at: number): void {
-  or(words, at, FROZEN)
+  or(words, at, Latch.FROZEN)
 }
 
 /** Sets the pins to those that were counted, and lets everybody compete; false if one left meanwhile: count again. */
 export function thaw(words: Words, at: number, word: number, pins: number): boolean {
-  if (compareExchange(words, at, word, (word & ~(PINS | FROZEN | WAITS)) | pins) !== word) return false
+  if (compareExchange(words, at, word, (word & ~(Latch.PINS | Latch.FROZEN | Latch.WAITS)) | pins) !== word)
+    return false
   notify(words, at)
   return true
 }
 
 /** Wakes who waits here without leaving: the frame they ask for has another name now. */
 export function wakeAll(words: Words, at: number): void {
-  if ((and(words, at, ~WAITS) & WAITS) !== 0) notify(words, at)
+  if ((and(words, at, ~Latch.WAITS) & Latch.WAITS) !== 0) notify(words, at)
 }
 
 /** The value to sleep on, with the waiter's bit in it; 0 when there is nothing to wait for any more. */
 export function prepareWait(words: Words, at: number, alone: boolean): number {
   let word = load(words, at)
   for (;;) {
-    const keepsOut = alone ? PINS | WRITER | FROZEN : WRITER | FROZEN | WAIT_WRITER
+    const keepsOut = alone
+      ? Latch.PINS | Latch.WRITER | Latch.FROZEN
+      : Latch.WRITER | Latch.FROZEN | Latch.WAIT_WRITER
     if ((word & keepsOut) === 0) return 0
-    if (!alone && (word & (WRITER | FROZEN | PINS)) === 0) {
+    if (!alone && (word & (Latch.WRITER | Latch.FROZEN | Latch.PINS)) === 0) {
       // Only the bit of a writer that went away keeps the readers out: nobody is left who would wake them.
       wakeAll(words, at)
       return 0
     }
-    const asleep = word | (alone ? WAIT_WRITER : WAIT_READER)
+    const asleep = word | (alone ? Latch.WAIT_WRITER : Latch.WAIT_READER)
     const seen = compareExchange(words, at, word, asleep)
     if (seen === word) return asleep
     word = seen

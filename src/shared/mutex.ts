@@ -13,7 +13,7 @@
  */
 import { compareExchange, exchange, load, notify, type Words } from '#atomics'
 import type { CacheError } from './errors.js'
-import type { SlotIndex } from './struct.js'
+import type { SlotIndex } from './indices.js'
 import { type Deadline, sleep, type Slow, timedOut } from './wait.js'
 
 /** Latches come first: a stripe's, the policy's and a round's mutex may be taken with latches held, never the reverse. */

@@ -3,8 +3,8 @@
  * has the slot, beside readers: who reads while a slot changes hands may see parts of two names.
  */
 import type { Arena } from './arena.js'
-import { Slot } from './layout.js'
-import type { SlotIndex } from './struct.js'
+import type { SlotIndex } from './indices.js'
+import { Slot } from './words.js'
 
 const encoder = new TextEncoder()
 

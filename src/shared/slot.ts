@@ -14,11 +14,10 @@
 import { add, compareExchange, store, sub, type Words } from '#atomics'
 import type { Arena } from './arena.js'
 import { CacheError } from './errors.js'
-import { COUNTERS, type CounterName, GUARDS_MAX, Slot, SlotState } from './layout.js'
+import { GUARDS_MAX } from './layout.js'
 import { setSlotName } from './slot-name.js'
-import type { FrameIndex, SlotIndex } from './struct.js'
-
-export const JOURNAL = { FREE: 0, TAKING: 1, HELD: 2, GIVING: 3 } as const
+import type { FrameIndex, SlotIndex } from './indices.js'
+import { Journal, Slot, SlotState } from './words.js'
 
 /** What a thread can wait for; 0 nothing. Named in holders() and in the errors of deadlines. */
 export const WAITS = ['', 'read', 'modify', 'frame', 'dirty', 'spare', 'flush', 'mutex'] as const
@@ -33,11 +32,6 @@ interface OwnWait {
   readonly since: number
   readonly sleeps: boolean
 }
-
-/** Place of a counter within a slot's counters. */
-export const COUNTER = Object.freeze(Object.fromEntries(COUNTERS.map((name, i) => [name, i]))) as Readonly<
-  Record<CounterName, number>
->
 
 /** Milliseconds on a clock that all threads of the process share, modulo 2^32: subtract and cut to 32 bits. */
 export const clockMs = (nowMs = performance.now()): number => (ORIGIN_MS + nowMs) | 0
@@ -200,8 +194,8 @@ export function journaledPins(arena: Arena, frame: FrameIndex): number {
     const start = arena.journalAt(slot)
     for (let at = start; at < start + GUARDS_MAX; at++) {
       const entry = words[at]!
-      if (entry >>> 2 !== frame || (entry & 3) === JOURNAL.FREE) continue
-      if ((entry & 3) !== JOURNAL.HELD) return -1
+      if (entry >>> 2 !== frame || (entry & 3) === Journal.FREE) continue
+      if ((entry & 3) !== Journal.HELD) return -1
       pins++
     }
   }

@@ -10,24 +10,22 @@
  * makes everything up to its cut durable, so only a fence lets an image grow old; a group whose oldest fence is
  * 2^25 epochs old makes no new cut (writeback.ts), and each class change needs a spare that stays taken meanwhile.
  */
-export const ABSENT = 1
-export const CHANGING = 2
-export const CLASS_SHIFT = 2
-export const CLASS_MASK = 7 << CLASS_SHIFT
-const EPOCH_SHIFT = 5
+import { State } from './words.js'
+
 export const EPOCH_MASK = 0x7ffffff
 export const EPOCH_FENCED_MAX = 2 ** 25
 
 export const stampOf = (epoch: number, writeClass: number): number =>
-  (epoch << EPOCH_SHIFT) | (writeClass << CLASS_SHIFT)
-export const classOf = (stamp: number): number => (stamp & CLASS_MASK) >>> CLASS_SHIFT
-export const epochOf = (stamp: number): number => stamp >>> EPOCH_SHIFT
+  (epoch << State.EPOCH_SHIFT) | (writeClass << State.CLASS_SHIFT)
+export const classOf = (stamp: number): number => (stamp & State.CLASS_MASK) >>> State.CLASS_SHIFT
+export const epochOf = (stamp: number): number => stamp >>> State.EPOCH_SHIFT
 
 export const nextEpoch = (epoch: number): number => (epoch + 1) & EPOCH_MASK
 export const previousEpoch = (epoch: number): number => (epoch - 1) & EPOCH_MASK
 /** How far `a` is after `b`; negative when before. */
-export const epochDistance = (a: number, b: number): number => ((a - b) << EPOCH_SHIFT) >> EPOCH_SHIFT
+export const epochDistance = (a: number, b: number): number =>
+  ((a - b) << State.EPOCH_SHIFT) >> State.EPOCH_SHIFT
 export const isAfter = (a: number, b: number): boolean => epochDistance(a, b) > 0
 /** Dirty, and stamped at or before `epoch`. */
 export const isOwed = (stamp: number, epoch: number): boolean =>
-  (stamp & CLASS_MASK) !== 0 && !isAfter(epochOf(stamp), epoch)
+  (stamp & State.CLASS_MASK) !== 0 && !isAfter(epochOf(stamp), epoch)

@@ -8,8 +8,8 @@ import type { Worker } from 'node:worker_threads'
 import { ringBell } from '../core/bell.js'
 import type { Core } from '../core/core.js'
 import type { CacheEvents } from '../shared/interface.js'
-import { Slot, SlotState } from '../shared/layout.js'
 import { firstClientSlot, FLUSH_SLOT } from './attach.js'
+import { Slot, SlotState } from '../shared/words.js'
 
 export interface Adoption {
   adopt(worker: Worker): void

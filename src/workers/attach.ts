@@ -11,8 +11,9 @@ import { Arena } from '../shared/arena.js'
 import { show } from '../shared/config.js'
 import { CacheError } from '../shared/errors.js'
 import type { CacheClient, CacheHandle } from '../shared/interface.js'
-import { EngineState, Header, NAME_BYTES, VERSION } from '../shared/layout.js'
+import { NAME_BYTES, VERSION } from '../shared/layout.js'
 import { attachSlot, type ThreadSlot } from '../shared/slot.js'
+import { EngineState, Header } from '../shared/words.js'
 
 export interface AttachOptions {
   /**

@@ -12,9 +12,9 @@ import { ringBell } from '../core/bell.js'
 import type { Core } from '../core/core.js'
 import { ringHintBell } from '../core/hints.js'
 import type { CacheHandle } from '../shared/interface.js'
-import { JobState, Partition, Slot, SlotState } from '../shared/layout.js'
 import { readerSlot, writerSlot } from './attach.js'
 import { type EngineOptions, startWorker } from './control.js'
+import { JobState, Partition, Slot, SlotState } from '../shared/words.js'
 
 /** So many replacements in so short a time mean that it is no accident. */
 const DEATHS_MAX = 20

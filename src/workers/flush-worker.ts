@@ -4,12 +4,12 @@
 import { load, store, wait } from '#atomics'
 import { Flusher } from '../core/flusher.js'
 import { eventsOf } from '../core/format.js'
-import { EngineState, Header } from '../shared/layout.js'
 import { takeOverSlot } from '../shared/slot.js'
 import { threadId } from 'node:worker_threads'
 import { coreOf, FLUSH_SLOT, openArena } from './attach.js'
 import { serveStart } from './control.js'
 import { eventRecord } from './events.js'
+import { EngineState, Header } from '../shared/words.js'
 
 serveStart(({ handle, options }) => {
   const arena = openArena(handle)

@@ -21,7 +21,7 @@ import { flush, lockRound, unlockRound } from '../core/rounds.js'
 import { type Config, geometryOf, parseOptions } from '../shared/config.js'
 import { CacheError } from '../shared/errors.js'
 import type { BlockCache, CacheEvents, CacheHandle, CacheOptions, LostBlock } from '../shared/interface.js'
-import { EngineState, Frame, type Geometry, Header, Slot, SlotState, VERSION } from '../shared/layout.js'
+import { type Geometry, VERSION } from '../shared/layout.js'
 import { attachSlot } from '../shared/slot.js'
 import { threadText } from '../shared/slot-name.js'
 import { classOf } from '../shared/stamp.js'
@@ -33,6 +33,7 @@ import type { Claim } from './claim.js'
 import { Crew } from './crew.js'
 import { eventOf, STOP_RECORD } from './events.js'
 import { extendFiles, type OpenFile, openFiles, removeCreated } from './files.js'
+import { EngineState, Frame, Header, Slot, SlotState } from '../shared/words.js'
 
 /**
  * Opens a cache; the calling thread owns it. Nothing is left behind when it fails.

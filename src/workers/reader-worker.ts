@@ -3,11 +3,11 @@
  */
 import { load, wait } from '#atomics'
 import { Reader } from '../core/reader.js'
-import { EngineState, Header } from '../shared/layout.js'
 import { attachSlot } from '../shared/slot.js'
 import { threadId } from 'node:worker_threads'
 import { coreOf, openArena, readerSlot } from './attach.js'
 import { serveStart } from './control.js'
+import { EngineState, Header } from '../shared/words.js'
 
 /** How long what is not to be had is given before it is tried again. */
 const BUSY_MS = 1

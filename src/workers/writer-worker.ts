@@ -3,11 +3,11 @@
  */
 import { load, wait } from '#atomics'
 import { Writer } from '../core/writer.js'
-import { JobState, Partition } from '../shared/layout.js'
 import { attachSlot } from '../shared/slot.js'
 import { threadId } from 'node:worker_threads'
 import { coreOf, openArena, writerSlot } from './attach.js'
 import { serveStart } from './control.js'
+import { JobState, Partition } from '../shared/words.js'
 
 serveStart(({ handle, options, partition }) => {
   const arena = openArena(handle)

@@ -11,6 +11,7 @@ import { Random } from './random.js'
 import { WRITE_ORDER } from './scenario.js'
 import { fillSector, scribble, SECTOR, sectorVersions } from './sectors.js'
 import { coreIn, type Setup, writerSlot } from './setup.js'
+import { Fence, Partition } from '#dist/shared/words.js'
 
 /** Records that must stay free in the log for everybody's last steps. */
 const LOG_RESERVE = 2000
@@ -112,7 +113,7 @@ export class Actor {
   }
 
   #retry(): void {
-    const { Fence, Partition, retry, runSync } = this.#engine
+    const { retry, runSync } = this.#engine
     if (this.#random.chance(0.5)) this.#pause(2)
     for (const view of this.#core.partitions) {
       const fencedAt = this.#core.arena.partitionAt(view.index) + Partition.fenced

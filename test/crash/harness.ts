@@ -11,6 +11,7 @@ import { CrashLog, type LogRecord } from './log.js'
 import type { Scenario } from './scenario.js'
 import { coreIn, createSetup, OWNER_SLOT, type Setup } from './setup.js'
 import type { Answer, Part, Role } from './thread.js'
+import { EngineState, Header, JobState, Partition } from '#dist/shared/words.js'
 
 /** A thread that does nothing for so long hangs. */
 const PART_MS = 60_000
@@ -157,7 +158,6 @@ export class OpenCache {
 
   /** Stops flush worker and writers; what went wrong in them. */
   async close(): Promise<string[]> {
-    const { Header, EngineState, Partition, JobState } = this.#engine
     const { words, arena } = this.core
     Atomics.store(words, Header.state, EngineState.CLOSED)
     for (const { partition } of this.setup.disks) {

@@ -7,6 +7,7 @@ import { runClient } from './client-role.js'
 import { type Engine, loadEngine } from './engine.js'
 import { CrashLog, KIND } from './log.js'
 import { coreIn, FLUSH_SLOT, type Setup, writerSlot } from './setup.js'
+import { EngineState, Header, JobState, Partition } from '#dist/shared/words.js'
 
 export type Role =
   | { readonly kind: 'flusher' }
@@ -26,7 +27,7 @@ export interface Answer {
 const engine = await loadEngine((workerData as { dist: string }).dist)
 
 /** As workers/flush-worker.ts. */
-function runFlusher({ Flusher, Header, EngineState }: Engine, setup: Setup): void {
+function runFlusher({ Flusher }: Engine, setup: Setup): void {
   const core = coreIn(engine, setup, FLUSH_SLOT, FLUSH_SLOT + 1)
   const log = new CrashLog(setup.log, FLUSH_SLOT)
   const { flushDelayMs } = setup.scenario
@@ -45,7 +46,7 @@ function runFlusher({ Flusher, Header, EngineState }: Engine, setup: Setup): voi
 }
 
 /** As workers/writer-worker.ts. */
-function runWriter({ Writer, Partition, JobState }: Engine, setup: Setup, partition: number): void {
+function runWriter({ Writer }: Engine, setup: Setup, partition: number): void {
   const slot = writerSlot(partition)
   const core = coreIn(engine, setup, slot, slot + 1)
   const writer = new Writer(core, partition)

@@ -34,7 +34,7 @@ export const VARIANTS: readonly Variant[] = [
     name: 'no-cut',
     edits: [
       inWriter('if (!isOwed(state, cut)) {', 'if (!isOwed(state, cut + 1e6)) {'),
-      inWriter('if (isOwed(load(words, at + Frame.state), cut)) return', 'if (cut >= 0) return'),
+      inWriter('if (isOwed(load(words, at + 1 /* state */), cut)) return', 'if (cut >= 0) return'),
     ],
   },
   {
@@ -42,7 +42,7 @@ export const VARIANTS: readonly Variant[] = [
     edits: [
       {
         file: 'core/cut.js',
-        find: 'if (isAfter(cut, words[at + Group.bound])) words[at + Group.bound] = cut;',
+        find: 'if (isAfter(cut, words[at + 3 /* bound */])) words[at + 3 /* bound */] = cut;',
         replace: '',
       },
     ],
@@ -51,22 +51,22 @@ export const VARIANTS: readonly Variant[] = [
     name: 'clean-before-fsync',
     edits: [
       inWriter(
-        'add(core.words, this.#groupAt + Group.written, count);',
-        `add(core.words, this.#groupAt + Group.written, count);
+        'add(core.words, this.#groupAt + 27 /* written */, count);',
+        `add(core.words, this.#groupAt + 27 /* written */, count);
     yield* lockRound(core, group, new Deadline());
-    const cut = core.words[this.#groupAt + Group.cut] - 1;
+    const cut = core.words[this.#groupAt + 2 /* cut */] - 1;
     for (const frame of run.subarray(0, count)) {
-      const stateAt = core.arena.frameAt(frame) + Frame.state;
+      const stateAt = core.arena.frameAt(frame) + 1 /* state */;
       if (!isOwed(load(core.words, stateAt), cut)) continue;
-      and(core.words, stateAt, ~CLASS_MASK);
-      if (core.words[core.arena.frameAt(frame) + Frame.aside] === 0) unlinkDirty(core, group, frame);
+      and(core.words, stateAt, ~28 /* CLASS_MASK */);
+      if (core.words[core.arena.frameAt(frame) + 7 /* aside */] === 0) unlinkDirty(core, group, frame);
     }
     unlockRound(core, group);`,
       ),
       importIn('core/writer.js', '{ and }', '#atomics'),
       inWriter(
         'import { ringBell } from "./bell.js";',
-        'import { ringBell } from "./bell.js";\nimport { CLASS_MASK } from "../shared/stamp.js";\nimport { unlinkDirty } from "./images.js";',
+        'import { ringBell } from "./bell.js";\nimport { 28 /* CLASS_MASK */ } from "../shared/stamp.js";\nimport { unlinkDirty } from "./images.js";',
       ),
     ],
   },
@@ -75,8 +75,8 @@ export const VARIANTS: readonly Variant[] = [
     name: 'fsync-failure-ignored',
     edits: [
       inWriter(
-        'words[this.#at + Partition.result] = JobResult.FAILED;',
-        'words[this.#at + Partition.result] = syscall === 1 ? JobResult.OK : JobResult.FAILED;',
+        'words[this.#at + 10 /* result */] = 2 /* FAILED */;',
+        'words[this.#at + 10 /* result */] = syscall === 1 ? 1 /* OK */ : 2 /* FAILED */;',
       ),
     ],
   },
@@ -105,7 +105,7 @@ export const VARIANTS: readonly Variant[] = [
     edits: [
       inWriter(
         'this.#partition.device.syncSync();',
-        'if (words[this.#at + Partition.jobClass] === 3) this.#partition.device.syncSync();',
+        'if (words[this.#at + 9 /* jobClass */] === 3) this.#partition.device.syncSync();',
       ),
     ],
   },
@@ -125,7 +125,7 @@ export const VARIANTS: readonly Variant[] = [
       {
         file: 'core/writeback.js',
         find: 'if (isWell) clean(',
-        replace: 'if (isWell || words[arena.partitionAt(this.partition) + Partition.syscall] === 1) clean(',
+        replace: 'if (isWell || words[arena.partitionAt(this.partition) + 12 /* syscall */] === 1) clean(',
       },
     ],
   },
@@ -136,7 +136,7 @@ export const VARIANTS: readonly Variant[] = [
         file: 'core/writeback.js',
         find: 'if (!endStage(core, group, cut, lanes, report)) return;',
         replace: `const went = endStage(core, group, cut, lanes, report);
-      if (!went) core.words[core.arena.groupAt(group) + Group.cut] = cut.number + 1;`,
+      if (!went) core.words[core.arena.groupAt(group) + 2 /* cut */] = cut.number + 1;`,
       },
     ],
   },
@@ -144,8 +144,8 @@ export const VARIANTS: readonly Variant[] = [
     name: 'asides-only-for-the-active-cut',
     edits: [
       inImages(
-        'isOwed(stamp, words[groupAt + Group.bound])',
-        'words[groupAt + Group.cut] !== 0 && isOwed(stamp, words[groupAt + Group.cut] - 1)',
+        'isOwed(stamp, words[groupAt + 3 /* bound */])',
+        'words[groupAt + 2 /* cut */] !== 0 && isOwed(stamp, words[groupAt + 2 /* cut */] - 1)',
       ),
     ],
   },
@@ -154,9 +154,9 @@ export const VARIANTS: readonly Variant[] = [
     edits: [
       {
         file: 'core/fence.js',
-        find: 'words[at + Group.cut] = 0;',
+        find: 'words[at + 2 /* cut */] = 0;',
         replace:
-          'words[at + Group.cut] = 0;\n  for (const frame of frames) dropAsides(core, group, frame, () => true);',
+          'words[at + 2 /* cut */] = 0;\n  for (const frame of frames) dropAsides(core, group, frame, () => true);',
       },
       importIn('core/fence.js', '{ dropAsides }', './images.js'),
     ],
@@ -165,8 +165,8 @@ export const VARIANTS: readonly Variant[] = [
     name: 'one-aside-a-block',
     edits: [
       inImages(
-        'words[spareAt + Spare.next] = words[at + Frame.aside];',
-        'dropAsides(core, group, frame, () => true);\n    words[spareAt + Spare.next] = 0;',
+        'words[spareAt + 1 /* next */] = words[at + 7 /* aside */];',
+        'dropAsides(core, group, frame, () => true);\n    words[spareAt + 1 /* next */] = 0;',
       ),
     ],
   },
@@ -183,10 +183,10 @@ export const VARIANTS: readonly Variant[] = [
     name: 'aside-freed-when-written',
     edits: [
       inWriter(
-        'add(core.words, this.#groupAt + Group.written, count);',
-        `add(core.words, this.#groupAt + Group.written, count);
+        'add(core.words, this.#groupAt + 27 /* written */, count);',
+        `add(core.words, this.#groupAt + 27 /* written */, count);
     yield* lockRound(core, group, new Deadline());
-    const cut = core.words[this.#groupAt + Group.cut] - 1;
+    const cut = core.words[this.#groupAt + 2 /* cut */] - 1;
     for (const frame of run.subarray(0, count)) dropAsides(core, group, frame, (stamp) => isOwed(stamp, cut));
     unlockRound(core, group);`,
       ),
@@ -196,7 +196,7 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'undo-because-latched',
     edits: [
-      inWriter('if ((state & CHANGING) !== 0) return', 'if (words[at + Frame.undo] !== 0) return'),
+      inWriter('if ((state & 2 /* CHANGING */) !== 0) return', 'if (words[at + 6 /* undo */] !== 0) return'),
       inImages('function fillUndo(core, frame) {', `function fillUndo(core, frame) {\n  ${PAUSE}`),
     ],
   },
@@ -208,10 +208,10 @@ export const VARIANTS: readonly Variant[] = [
     name: 'state-stored-beside-the-round',
     edits: [
       inImages(
-        'or(core.words, core.arena.frameAt(frame) + Frame.state, CHANGING);',
-        `const state = core.words[core.arena.frameAt(frame) + Frame.state];
+        'or(core.words, core.arena.frameAt(frame) + 1 /* state */, 2 /* CHANGING */);',
+        `const state = core.words[core.arena.frameAt(frame) + 1 /* state */];
   ${PAUSE}
-  core.words[core.arena.frameAt(frame) + Frame.state] = state | CHANGING;`,
+  core.words[core.arena.frameAt(frame) + 1 /* state */] = state | 2 /* CHANGING */;`,
       ),
     ],
   },

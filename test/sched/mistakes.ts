@@ -71,7 +71,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'shared/latch.js',
-        from: 'if (seen === word) break;\n    word = seen;\n  }\n  if ((word & WAITS) !== 0) notify(words, at);',
+        from: 'if (seen === word) break;\n    word = seen;\n  }\n  if ((word & 100663296 /* WAITS */) !== 0) notify(words, at);',
         to: 'if (seen === word) break;\n    word = seen;\n  }',
       },
     ],
@@ -83,7 +83,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/hit.js',
-        from: 'if (isNamed(core, at, place, low) && (words[at + Frame.state] & ABSENT) === 0) return true;',
+        from: 'if (isNamed(core, at, place, low) && (words[at + 1 /* state */] & 1 /* ABSENT */) === 0) return true;',
         to: 'return true;',
       },
     ],
@@ -92,7 +92,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     what: 'a copy does not see that somebody came and went meanwhile',
     body: 'cache.copyChange',
     preemptions: 2,
-    edits: [{ file: 'core/copy.js', from: ' || load(words, at + Frame.version) !== version', to: '' }],
+    edits: [{ file: 'core/copy.js', from: ' || load(words, at + 5 /* version */) !== version', to: '' }],
   },
   'copy-no-latch': {
     what: 'a copy does not see that somebody is in alone',
@@ -101,7 +101,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/copy.js',
-        from: 'if ((load(words, at + Frame.latch) & (WRITER | FROZEN)) !== 0) return false;',
+        from: 'if ((load(words, at + 0 /* latch */) & (16711680 /* WRITER */ | 16777216 /* FROZEN */)) !== 0) return false;',
         to: '',
       },
     ],
@@ -131,7 +131,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/rounds.js',
-        from: 'if (load(core.words, at + Group.pending) === 0 && load(core.words, at + Group.kicked) === 0) return;',
+        from: 'if (load(core.words, at + 20 /* pending */) === 0 && load(core.words, at + 8 /* kicked */) === 0) return;',
         to: 'if (at > 0) return;',
       },
     ],
@@ -144,8 +144,8 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/writeback.js',
-        from: 'if (isOwed(load(core.words, stateAt), cut)) and(core.words, stateAt, ~CLASS_MASK);',
-        to: 'and(core.words, stateAt, ~CLASS_MASK);',
+        from: 'if (isOwed(load(core.words, stateAt), cut)) and(core.words, stateAt, ~28 /* CLASS_MASK */);',
+        to: 'and(core.words, stateAt, ~28 /* CLASS_MASK */);',
       },
     ],
   },
@@ -170,7 +170,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/hit.js',
-        from: 'words[entry] = frame << 2 | JOURNAL.TAKING;',
+        from: 'words[entry] = frame << 2 | 1 /* TAKING */;',
         to: '',
       },
     ],
@@ -182,11 +182,11 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     deaths: 2,
     needsStores: true,
     edits: [
-      { file: 'core/reaper.js', from: '    words[at] = JOURNAL.FREE;\n', to: '' },
+      { file: 'core/reaper.js', from: '    words[at] = 0 /* FREE */;\n', to: '' },
       {
         file: 'core/reaper.js',
         from: '    freeze(words, latchAt);\n',
-        to: '    words[at] = JOURNAL.FREE;\n    freeze(words, latchAt);\n',
+        to: '    words[at] = 0 /* FREE */;\n    freeze(words, latchAt);\n',
       },
     ],
   },
@@ -197,8 +197,8 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'shared/latch.js',
-        from: 'if (compareExchange(words, at, word, word & ~(PINS | FROZEN | WAITS) | pins) !== word) return false;\n  notify(words, at);',
-        to: 'compareExchange(words, at, words[at], word & ~(PINS | FROZEN | WAITS) | pins);\n  notify(words, at);',
+        from: 'if (compareExchange(words, at, word, word & ~(65535 /* PINS */ | 16777216 /* FROZEN */ | 100663296 /* WAITS */) | pins) !== word)\n    return false;\n  notify(words, at);',
+        to: 'compareExchange(words, at, words[at], word & ~(65535 /* PINS */ | 16777216 /* FROZEN */ | 100663296 /* WAITS */) | pins);\n  notify(words, at);',
       },
     ],
   },
@@ -209,8 +209,8 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/reaper.js',
-        from: 'store(words, at + Frame.state, ABSENT);',
-        to: 'store(words, at + Frame.state, 0);',
+        from: 'store(words, at + 1 /* state */, 1 /* ABSENT */);',
+        to: 'store(words, at + 1 /* state */, 0);',
       },
     ],
   },
@@ -221,8 +221,8 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'shared/latch.js',
-        from: 'word & ~(PINS | FROZEN | WAITS) | pins) !== word) return false;\n  notify(words, at);',
-        to: 'word & ~(PINS | FROZEN | WAITS) | pins) !== word) return false;',
+        from: 'word & ~(65535 /* PINS */ | 16777216 /* FROZEN */ | 100663296 /* WAITS */) | pins) !== word)\n    return false;\n  notify(words, at);',
+        to: 'word & ~(65535 /* PINS */ | 16777216 /* FROZEN */ | 100663296 /* WAITS */) | pins) !== word)\n    return false;',
       },
     ],
   },
@@ -234,8 +234,8 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'shared/latch.js',
-        from: 'word & ~(PINS | FROZEN | WAITS) | pins) !== word) return false;\n  notify(words, at);',
-        to: 'word & ~(PINS | FROZEN | WAITS) | pins) !== word) return false;',
+        from: 'word & ~(65535 /* PINS */ | 16777216 /* FROZEN */ | 100663296 /* WAITS */) | pins) !== word)\n    return false;\n  notify(words, at);',
+        to: 'word & ~(65535 /* PINS */ | 16777216 /* FROZEN */ | 100663296 /* WAITS */) | pins) !== word)\n    return false;',
       },
     ],
   },
@@ -248,8 +248,8 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/images.js',
-        from: '  store(words, at + Frame.state, stampOf(words[groupAt + Group.epoch], writeClass));\n  disposeUndo(core, group, frame);',
-        to: '  disposeUndo(core, group, frame);\n  store(words, at + Frame.state, stampOf(words[groupAt + Group.epoch], writeClass));',
+        from: '  store(words, at + 1 /* state */, stampOf(words[groupAt + 1 /* epoch */], writeClass));\n  disposeUndo(core, group, frame);',
+        to: '  disposeUndo(core, group, frame);\n  store(words, at + 1 /* state */, stampOf(words[groupAt + 1 /* epoch */], writeClass));',
       },
     ],
   },
@@ -268,6 +268,6 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     detours: 1,
     deaths: 1,
     needsStores: true,
-    edits: [{ file: 'core/pending.js', from: '    words[at + Group.settling] = head;\n', to: '' }],
+    edits: [{ file: 'core/pending.js', from: '    words[at + 21 /* settling */] = head;\n', to: '' }],
   },
 }

@@ -10,13 +10,13 @@ import { type BlockCache, type CacheOptions } from 'dcache'
 import { Piscina } from 'piscina'
 import * as assert from 'uvu/assert'
 import type { Arena } from '#dist/shared/arena.js'
-import { Slot, SlotState } from '#dist/shared/layout.js'
 import { FLUSH_SLOT, openArena, writerSlot } from '#dist/workers/attach.js'
 import { withEngine } from '../support/engine.js'
 import { PATIENCE_MS, until } from '../support/open.js'
 import { firstContents, Order, PARTITIONS, Truth, verifyFile } from './records.js'
 import type { Life } from './storm-life.js'
 import { asyncCalls, Traffic } from './traffic.js'
+import { Slot, SlotState } from '#dist/shared/words.js'
 
 export interface StormOptions {
   readonly deaths: number

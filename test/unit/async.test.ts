@@ -9,9 +9,9 @@ import { readSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { BlockCache, Partition } from 'dcache'
-import { Group } from '#dist/shared/layout.js'
 import { COUNTED, mixedLoad } from '../support/async-load.js'
 import { inThread, until, withCache } from '../support/open.js'
+import { Group } from '#dist/shared/words.js'
 
 const OPTIONS = { cached: 20, dirtyLimit: 0.4, flushDelayMs: 5, threads: 4 }
 

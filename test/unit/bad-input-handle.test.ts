@@ -5,7 +5,6 @@ import { inspect } from 'node:util'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { attachCache, type CacheHandle, openCache } from 'dcache'
-import { Header } from '#dist/shared/layout.js'
 import {
   assertSound,
   blockBytes,
@@ -21,6 +20,7 @@ import {
   writeBlocks,
 } from '../support/open.js'
 import { tempFolder } from '../support/temp.js'
+import { Header } from '#dist/shared/words.js'
 
 const handles = suite('handles')
 

@@ -3,7 +3,6 @@
 
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Header } from '#dist/shared/layout.js'
 import {
   assertSound,
   Gates,
@@ -14,6 +13,7 @@ import {
   until,
   withCache,
 } from '../support/open.js'
+import { Header } from '#dist/shared/words.js'
 
 const aborting = suite('aborted signals')
 

@@ -3,8 +3,8 @@
 import { suite, test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { CacheError, CacheHandle } from 'dcache'
-import { Header, Slot } from '#dist/shared/layout.js'
 import { Gates, refusal, startThread, until, withCache } from '../support/open.js'
+import { Header, Slot } from '#dist/shared/words.js'
 
 const LONG_MS = 60_000
 

@@ -4,9 +4,9 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Arena } from '#dist/shared/arena.js'
-import { Frame, Header } from '#dist/shared/layout.js'
 import { accessPattern } from '../support/ancestor-lru2.js'
 import { withCache } from '../support/open.js'
+import { Frame, Header } from '#dist/shared/words.js'
 
 const PATTERN = accessPattern(6000, 300, 7)
 

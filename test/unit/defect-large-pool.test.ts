@@ -8,10 +8,10 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type BlockCache, CacheError, openCache } from 'dcache'
 import type { Arena } from '#dist/shared/arena.js'
-import { Frame, Header } from '#dist/shared/layout.js'
 import { openArena } from '#dist/workers/attach.js'
 import { assertSound, inThread } from '../support/open.js'
 import { tempFolder } from '../support/temp.js'
+import { Frame, Header } from '#dist/shared/words.js'
 
 const BLOCK = 65536
 const GIB = 2 ** 30

@@ -4,8 +4,8 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Arena } from '#dist/shared/arena.js'
-import { Group, Header } from '#dist/shared/layout.js'
 import { blockBytes, copyOf, inThread, refusal, withCache } from '../support/open.js'
+import { Group, Header } from '#dist/shared/words.js'
 
 /** The words of all mutexes. */
 const mutexes = (arena: Arena): number[] => [

@@ -4,7 +4,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Partition } from 'dcache'
-import { assertSound, blockBytes, copyOf, inThread, refusal, withCache } from '../support/open.js'
+import { assertSound, blockBytes, copyOf, inThread, refusal, until, withCache } from '../support/open.js'
 
 const fill = (partition: Partition, block: number, byte: number) =>
   partition.write(new Uint8Array(512).fill(byte), block * 512)
@@ -86,7 +86,8 @@ idle('after its first dirty block was written', () =>
   withCache({ flushDelayMs: 10 }, async ({ cache, data }) => {
     for (let i = 0; i < 3; i++) {
       await fill(data, 0, i)
-      while (cache.stats().dirty > 0) await new Promise((resolve) => setTimeout(resolve, 2))
+      // A block is clean before the round that wrote it is over.
+      await until('its round', () => cache.stats().dirty === 0 && cache.stats().rounds > i)
       const { rounds } = cache.stats()
       await new Promise((resolve) => setTimeout(resolve, 200))
       assert.is(cache.stats().rounds, rounds, '20 delays later')

@@ -6,8 +6,8 @@ import * as assert from 'uvu/assert'
 import { hashOf } from '#dist/shared/hash.js'
 import { lowOf, placeOf } from '#dist/shared/name.js'
 import { chain, find, findUnderStripe, headOf, unchain, WALK_MAX } from '#dist/core/directory.js'
-import { Frame } from '#dist/shared/layout.js'
 import { smallArena, smallCore } from '../support/small-core.js'
+import { Frame } from '#dist/shared/words.js'
 
 /** A sequence of blocks, from a number: [partition, block]. */
 type Blocks = (i: number) => readonly [number, number]

@@ -7,20 +7,9 @@ import { Arena } from '#dist/shared/arena.js'
 import { geometryOf, parseOptions } from '#dist/shared/config.js'
 import { CacheError } from '#dist/shared/errors.js'
 import type { CacheOptions } from '#dist/shared/interface.js'
-import {
-  Frame,
-  type Geometry,
-  GEOMETRY_FIELDS,
-  Ghost,
-  Group,
-  Header,
-  type Layout,
-  layoutOf,
-  Partition,
-  Slot,
-  Spare,
-} from '#dist/shared/layout.js'
+import { type Geometry, GEOMETRY_FIELDS, type Layout, layoutOf } from '#dist/shared/layout.js'
 import { openSmall, options, smallArena } from '../support/small-core.js'
+import { Frame, Ghost, Group, Header, Partition, Slot, Spare } from '#dist/shared/words.js'
 
 const geometry = (more: Partial<CacheOptions> = {}): Geometry => geometryOf(parseOptions(options(more)))
 const isCode = (code: string) => (error: unknown) => error instanceof CacheError && error.code === code

@@ -6,11 +6,11 @@ import * as assert from 'uvu/assert'
 import { OwedList } from '#dist/core/order.js'
 import { Budget, Pace } from '#dist/core/pace.js'
 import { forgetCut } from '#dist/core/reaper.js'
-import { DelayedKick, Group } from '#dist/shared/layout.js'
 import { lowOf, placeOf } from '#dist/shared/name.js'
 import { stampOf } from '#dist/shared/stamp.js'
 import { MemoryDevice } from '../support/memory-device.js'
 import { smallArena, smallCore } from '../support/small-core.js'
+import { DelayedKick, Group } from '#dist/shared/words.js'
 
 /** Numbers that look random, the same in every run. */
 function numbers(seed: number): (below: number) => number {

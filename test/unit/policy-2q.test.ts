@@ -4,10 +4,10 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openCache } from 'dcache'
 import { lowOf, placeOf } from '#dist/shared/name.js'
-import { Frame, Ghost, Header } from '#dist/shared/layout.js'
 import { nameFrame, policyArena, policyIn } from '#dist/bench/replay/policy-replay.js'
 import { tempFolder } from '../support/temp.js'
 import { inThreads } from '../support/threads.js'
+import { Frame, Ghost, Header } from '#dist/shared/words.js'
 
 const bodies = import.meta.resolve('./workers/policy.js')
 

@@ -4,8 +4,8 @@ import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { placeOf } from '#dist/shared/name.js'
-import { Frame, Header } from '#dist/shared/layout.js'
 import { nameFrame, policyArena, policyIn, type PolicyName } from '#dist/bench/replay/policy-replay.js'
+import { Frame, Header } from '#dist/shared/words.js'
 
 const BLOCKS = 24
 

@@ -8,7 +8,6 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Worker } from 'node:worker_threads'
 import { FileDevice } from '#dist/core/file-device.js'
-import { Slot } from '#dist/shared/layout.js'
 import { readerSlot } from '#dist/workers/attach.js'
 import { withEngine } from '../support/engine.js'
 import { MemoryDevice } from '../support/memory-device.js'
@@ -23,6 +22,7 @@ import {
   writeBlocks,
 } from '../support/open.js'
 import { tempFolder } from '../support/temp.js'
+import { Slot } from '#dist/shared/words.js'
 
 const hints = suite('prefetch')
 

@@ -7,11 +7,11 @@ import { push } from '#dist/core/pending.js'
 import { flush, kick, lockRound, tryLockRound, unlockRound } from '#dist/core/rounds.js'
 import { CacheError } from '#dist/shared/errors.js'
 import { tryLatch } from '#dist/shared/latch.js'
-import { EngineState, Frame, Group, Header, RELEASED_UNCHANGED, Slot } from '#dist/shared/layout.js'
 import { WAITS } from '#dist/shared/slot.js'
 import { Deadline, runAsync, runSync, SLICE_MS, type Slow, type Step } from '#dist/shared/wait.js'
 import { smallArena, smallCore } from '../support/small-core.js'
 import { inThreads } from '../support/threads.js'
+import { EngineState, Frame, Group, Header, Released, Slot } from '#dist/shared/words.js'
 
 const bodies = import.meta.resolve('./workers/rounds.js')
 const isCode = (code: string) => (error: unknown) => error instanceof CacheError && error.code === code
@@ -191,7 +191,7 @@ function leaveRelease(core: Core, frame: number): void {
   const at = core.arena.frameAt(frame)
   core.words[at + Frame.place] = 1
   tryLatch(core.words, at + Frame.latch, core.slot.index)
-  push(core, 0, frame, RELEASED_UNCHANGED)
+  push(core, 0, frame, Released.UNCHANGED)
 }
 
 test('a release left on the stack is settled by whoever has the mutex', () => {

@@ -6,9 +6,9 @@ import * as assert from 'uvu/assert'
 import { placeOf } from '#dist/shared/name.js'
 import type { Arena } from '#dist/shared/arena.js'
 import { hashOf } from '#dist/shared/hash.js'
-import { CHANGING, stampOf } from '#dist/shared/stamp.js'
-import { Frame, Group, Header, Spare } from '#dist/shared/layout.js'
+import { stampOf } from '#dist/shared/stamp.js'
 import { type Bench, withCache } from '../support/open.js'
+import { Frame, Group, Header, Spare, State } from '#dist/shared/words.js'
 
 const check = suite('checkdcache: every invariant, by name')
 
@@ -159,7 +159,7 @@ check('finds nothing while guards of all kinds are held', () =>
       await data.acquire(2, 'overwrite'),
       await data.acquire(4, 'modify'),
     ]
-    assert.is.not(arena.words[arena.frameAt(0) + Frame.state]! & CHANGING, 0)
+    assert.is.not(arena.words[arena.frameAt(0) + Frame.state]! & State.CHANGING, 0)
     assert.equal(cache.check(), [])
     for (const guard of guards) guard.release()
     assert.equal(cache.check(), [])

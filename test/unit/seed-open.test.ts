@@ -5,10 +5,10 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openCache } from 'dcache'
 import { placeOf } from '#dist/shared/name.js'
-import { Frame, Group } from '#dist/shared/layout.js'
 import { hashOf } from '#dist/shared/hash.js'
 import { blockBytes, copyOf, memoryFor, refusal, until, withCache, writeBlocks } from '../support/open.js'
 import { tempFolder } from '../support/temp.js'
+import { Frame, Group } from '#dist/shared/words.js'
 
 const memory = suite('initdcache: one pool, at least 2 blocks, 2/3 of them dirty at most')
 

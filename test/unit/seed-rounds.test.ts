@@ -5,8 +5,8 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { BlockCache, Partition, TraceRecord } from 'dcache'
-import { Header } from '#dist/shared/layout.js'
 import { until, withCache } from '../support/open.js'
+import { Header } from '#dist/shared/words.js'
 
 const fill = (partition: Partition, block: number, byte: number, writeClass?: string) =>
   partition.write(new Uint8Array(partition.blockSize).fill(byte), block * partition.blockSize, writeClass)

@@ -3,13 +3,11 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { CacheError } from '#dist/shared/errors.js'
-import { COUNTERS, GUARDS_MAX, Slot, SlotState } from '#dist/shared/layout.js'
+import { GUARDS_MAX } from '#dist/shared/layout.js'
 import {
   attachSlot,
   clockMs,
-  COUNTER,
   detachSlot,
-  JOURNAL,
   journaledPins,
   takeOverSlot,
   SLEEPS,
@@ -18,6 +16,7 @@ import {
 import { smallArena } from '../support/small-core.js'
 import { inThreads } from '../support/threads.js'
 import type { Attached } from './workers/slot.js'
+import { Counter, Journal, Slot, SlotState } from '#dist/shared/words.js'
 
 const bodies = import.meta.resolve('./workers/slot.js')
 const isCode = (code: string) => (error: unknown) => error instanceof CacheError && error.code === code
@@ -68,11 +67,11 @@ test('pins are counted from the journals of live slots', () => {
   const [a, b] = [attachSlot(arena, 2, 5, 1), attachSlot(arena, 2, 5, 2)]
   const entries = [a.takeEntry(), a.takeEntry(), b.takeEntry()]
   const write = (i: number, frame: number, state: number) => (arena.words[entries[i]!] = (frame << 2) | state)
-  for (const i of [0, 1, 2]) write(i, 6, JOURNAL.HELD)
+  for (const i of [0, 1, 2]) write(i, 6, Journal.HELD)
   assert.equal([journaledPins(arena, 6), journaledPins(arena, 0), journaledPins(arena, 7)], [3, 0, 0])
-  write(1, 7, JOURNAL.HELD)
+  write(1, 7, Journal.HELD)
   assert.equal([journaledPins(arena, 6), journaledPins(arena, 7)], [2, 1])
-  for (const unsettled of [JOURNAL.TAKING, JOURNAL.GIVING]) {
+  for (const unsettled of [Journal.TAKING, Journal.GIVING]) {
     write(0, 6, unsettled)
     assert.is(journaledPins(arena, 6), -1, 'look again')
   }
@@ -134,17 +133,17 @@ test('calls into the system are counted in and out', () => {
 test('each slot counts for itself', () => {
   const arena = smallArena()
   const [a, b] = [attachSlot(arena, 2, 5, 1), attachSlot(arena, 2, 5, 2)]
-  COUNTERS.forEach((name, i) => {
-    a.count(COUNTER[name], i + 1)
-    b.count(COUNTER[name])
-  })
-  COUNTERS.forEach((name, i) => {
-    assert.is(arena.counters[a.countersAt + COUNTER[name]], i + 1)
-    assert.is(arena.counters[b.countersAt + COUNTER[name]], 1)
-  })
+  for (let counter = 0; counter < Counter.COUNT; counter++) {
+    a.count(counter, counter + 1)
+    b.count(counter)
+  }
+  for (let counter = 0; counter < Counter.COUNT; counter++) {
+    assert.is(arena.counters[a.countersAt + counter], counter + 1)
+    assert.is(arena.counters[b.countersAt + counter], 1)
+  }
   assert.is(
     arena.counters.reduce((sum, n) => sum + n),
-    (COUNTERS.length * (COUNTERS.length + 1)) / 2 + COUNTERS.length,
+    (Counter.COUNT * (Counter.COUNT + 1)) / 2 + Counter.COUNT,
   )
 })
 

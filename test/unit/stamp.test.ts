@@ -3,9 +3,6 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  ABSENT,
-  CHANGING,
-  CLASS_MASK,
   classOf,
   EPOCH_FENCED_MAX,
   EPOCH_MASK,
@@ -17,6 +14,7 @@ import {
   previousEpoch,
   stampOf,
 } from '#dist/shared/stamp.js'
+import { State } from '#dist/shared/words.js'
 
 const END = 2 ** 27
 const around = [0, 1, 2, 2 ** 25, 2 ** 26 - 1, 2 ** 26, 2 ** 26 + 1, END - 2, END - 1]
@@ -26,10 +24,10 @@ test('a stamp carries its epoch and its class, and leaves the flags alone', () =
     for (let writeClass = 0; writeClass <= 7; writeClass++) {
       const stamp = stampOf(epoch, writeClass)
       assert.is(stamp, stamp | 0, 'one 32-bit word')
-      assert.is(stamp & (ABSENT | CHANGING), 0)
-      const flagged = stamp | ABSENT | CHANGING
+      assert.is(stamp & (State.ABSENT | State.CHANGING), 0)
+      const flagged = stamp | State.ABSENT | State.CHANGING
       assert.equal([epochOf(flagged), classOf(flagged)], [epoch, writeClass])
-      assert.is((flagged & CLASS_MASK) !== 0, writeClass !== 0)
+      assert.is((flagged & State.CLASS_MASK) !== 0, writeClass !== 0)
     }
   }
 })
@@ -64,7 +62,7 @@ test('an image is owed when it is dirty and within the cut', () => {
     assert.ok(isOwed(stampOf(previousEpoch(cut), 7), cut))
     assert.not.ok(isOwed(stampOf(nextEpoch(cut), 1), cut))
     assert.not.ok(isOwed(stampOf(cut, 0), cut), 'clean')
-    assert.ok(isOwed(stampOf(cut, 2) | CHANGING, cut))
+    assert.ok(isOwed(stampOf(cut, 2) | State.CHANGING, cut))
   }
 })
 

@@ -2,12 +2,12 @@
  * Changes of random blocks as fast as they go, over more blocks than the cache holds. How long each took stands in a
  * histogram of its own lane, and for the long ones how many blocks were written meanwhile.
  */
-import { Group } from '#dist/shared/layout.js'
 import { stallBucket, STALL_BUCKETS } from '#dist/shared/stalls.js'
 import { openArena } from '#dist/workers/attach.js'
 import { Random } from '#dist/workers/load-random.js'
 import { attachCache, type CacheHandle } from 'dcache'
 import type { Prepare } from '../../harness/task.js'
+import { Group } from '#dist/shared/words.js'
 
 /** A lane's figures: by bucket how many changes, milliseconds, and blocks that were written meanwhile. */
 export const FIGURES = {

@@ -6,6 +6,7 @@ import { crew, owner, reapers } from './workers.js'
 import type { Client } from '#dist/core/client.js'
 import type { Core } from '#dist/core/core.js'
 import type { Partition } from '#dist/shared/interface.js'
+import { Slot, SlotState } from '#dist/shared/words.js'
 
 interface Hand {
   readonly core: Core
@@ -146,7 +147,6 @@ const besideDead =
   (acts: readonly Act[]): MakeBody =>
   (engine, memory) => {
     const tiny = new Tiny(engine, { frames: 2, cached: 2, clients: acts.length + 1 }, memory)
-    const { Slot, SlotState } = engine.layout
     const stateAt = tiny.arena.slotAt(CLIENT_SLOT + acts.length) + Slot.state
     if (memory === undefined) {
       const { data } = tiny.client(CLIENT_SLOT + acts.length)

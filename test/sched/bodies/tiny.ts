@@ -13,6 +13,7 @@ import type { Client } from '#dist/core/client.js'
 import type { Core } from '#dist/core/core.js'
 import type { Device } from '#dist/core/device.js'
 import type { Arena } from '#dist/shared/arena.js'
+import { Frame, Group, Slot, SlotState } from '#dist/shared/words.js'
 
 export const BLOCK = 512
 const NUMBER = 0
@@ -132,7 +133,6 @@ export class Tiny {
   /** Words whose value decides nothing in these bodies. */
   dull(): number[] {
     const { arena } = this
-    const { Slot, Frame } = this.engine.layout
     const { slots } = arena.geometry
     const words: number[] = []
     for (let slot = 0; slot < slots; slot++) {
@@ -203,7 +203,6 @@ export class Tiny {
     verify: (read: (block: number) => number, died: readonly string[]) => string[],
   ): Body {
     const { arena, engine } = this
-    const { Slot, SlotState } = engine.layout
     let owner: ReturnType<Tiny['client']> | undefined
     return {
       memory: this.memory,
@@ -241,7 +240,6 @@ export class Tiny {
   #left(): string[] {
     const { arena } = this
     const { words } = arena
-    const { Group } = this.engine.layout
     const at = arena.groupAt(0)
     return [
       ...(words[at + Group.pending] === 0 ? [] : ['a release is left to others, and nobody does it']),

@@ -2,13 +2,20 @@
 
 import type { Engine } from '../engine.js'
 import type { Arena } from '#dist/shared/arena.js'
+import { Frame, Group, Header, Partition, Slot, Spare } from '#dist/shared/words.js'
+import { namesOf } from '../../support/words.js'
 
 export function wordNames({ layout }: Engine, arena: Arena): (at: number) => string {
-  const { Frame, Group, Header, Partition, Slot, Spare, GUARDS_MAX, STRIPE_WORDS } = layout
+  const { GUARDS_MAX, STRIPE_WORDS } = layout
   const { geometry } = arena
-  const fields = (what: string, start: number, struct: Readonly<Record<string, number>>, count: number) => {
-    const size = struct['WORDS']!
-    const names = Object.keys(struct).filter((name) => name !== 'WORDS')
+  const fields = (
+    what: string,
+    start: number,
+    struct: Readonly<Record<string, number | string>>,
+    count: number,
+  ) => {
+    const size = Number(struct['WORDS'])
+    const names = namesOf(struct)
     return (at: number): string | undefined => {
       if (at < start || at >= start + size * count) return undefined
       const i = Math.floor((at - start) / size)

@@ -5,6 +5,7 @@ import { load, wait } from '../atomics.js'
 import type { Context, Role } from '../body.js'
 import { CLIENT_SLOT, FLUSH_SLOT, Note, OWNER_SLOT, type Tiny, WRITER_SLOT } from './tiny.js'
 import type { Core } from '#dist/core/core.js'
+import { Header, JobState, Partition, Slot, SlotState } from '#dist/shared/words.js'
 
 /** The flush worker as nothing but the reaper of clients; mortal itself: then its successor repairs and reaps. */
 export function reapers(tiny: Tiny): Role[] {
@@ -55,7 +56,6 @@ export const owner = (tiny: Tiny): Role => ({
 
 /** Flush worker and writer, both mortal; the owner's part after deaths; and who replaces the two. */
 export function crew(tiny: Tiny): Role[] {
-  const { Slot, SlotState } = tiny.engine.layout
   const { words } = tiny.arena
   return [
     {
@@ -102,7 +102,6 @@ function takeOver(tiny: Tiny): Core {
 }
 
 function runFlusher({ engine }: Tiny, context: Context, core: Core): void {
-  const { Header } = engine.layout
   // A delayed kick is never due: what is flushed, a body asks for.
   const flusher = new engine.flusher.Flusher(core, { flushDelayMs: 2 ** 31 - 1 }, () => undefined)
   for (;;) {
@@ -113,7 +112,6 @@ function runFlusher({ engine }: Tiny, context: Context, core: Core): void {
 }
 
 function runWriter(tiny: Tiny, context: Context): void {
-  const { JobState, Partition } = tiny.engine.layout
   const writer = new tiny.engine.writer.Writer(tiny.core(WRITER_SLOT), 0)
   const jobAt = tiny.arena.partitionAt(0) + Partition.job
   for (;;) {
@@ -123,8 +121,7 @@ function runWriter(tiny: Tiny, context: Context): void {
 }
 
 /** The slots of the dead are marked. Not a part of what is explored, so without points. */
-function bury({ engine, arena, notes }: Tiny, context: Context): void {
-  const { Slot, SlotState } = engine.layout
+function bury({ arena, notes }: Tiny, context: Context): void {
   for (const name of context.dead) {
     const slot = name === 'writer' ? WRITER_SLOT : CLIENT_SLOT + Number(name.split(' ')[1])
     // The flush worker's own slot is its successor's.

@@ -4,9 +4,9 @@ import { load } from '#atomics'
 import { placeOf } from '#dist/shared/name.js'
 import { TwoQueues } from '#dist/core/twoq.js'
 import { Arena } from '#dist/shared/arena.js'
-import { Frame, Header } from '#dist/shared/layout.js'
 import { nameFrame } from '#dist/bench/replay/policy-replay.js'
 import type { Thread } from '../../support/threads.js'
+import { Frame, Header } from '#dist/shared/words.js'
 
 /** What is wrong when all is over. */
 export function noteAndEvict({ buffer, index, args }: Thread<{ turns: number }>): string[] {

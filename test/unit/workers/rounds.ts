@@ -3,9 +3,9 @@
 import { push } from '#dist/core/pending.js'
 import { kick, tryLockRound, unlockRound } from '#dist/core/rounds.js'
 import { tryLatch } from '#dist/shared/latch.js'
-import { Frame, RELEASED_UNCHANGED } from '#dist/shared/layout.js'
 import { openSmall, smallCore } from '../../support/small-core.js'
 import type { Thread } from '../../support/threads.js'
+import { Frame, Released } from '#dist/shared/words.js'
 
 /** The first thread kicks, the others release frames; nobody ever waits. */
 export function releasers({ buffer, index, args }: Thread<{ each: number; frames: number }>): void {
@@ -22,7 +22,7 @@ export function releasers({ buffer, index, args }: Thread<{ each: number; frames
     // Whoever settles a release unlatches the frame: until then nobody gets in again.
     if (!tryLatch(words, arena.frameAt(frame) + Frame.latch, core.slot.index)) continue
     words[arena.frameAt(frame) + Frame.since]!++
-    push(core, 0, frame, RELEASED_UNCHANGED)
+    push(core, 0, frame, Released.UNCHANGED)
     if (tryLockRound(core, 0)) unlockRound(core, 0)
   }
 }

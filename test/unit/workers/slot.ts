@@ -1,9 +1,9 @@
 // What the threads of slot.test.ts do: attach and detach as fast as they can.
 
-import { Slot } from '#dist/shared/layout.js'
 import { attachSlot, detachSlot } from '#dist/shared/slot.js'
 import { openSmall } from '../../support/small-core.js'
 import type { Thread } from '../../support/threads.js'
+import { Slot } from '#dist/shared/words.js'
 
 export interface Attached {
   readonly slot: number

@@ -1,0 +1,5 @@
+// An enum of words.ts as it is at run time.
+
+/** The names of a record's words, in their order. */
+export const namesOf = (record: Readonly<Record<string, number | string>>): string[] =>
+  Object.keys(record).filter((name) => name !== 'WORDS' && !/^-?\d+$/.test(name))

@@ -1,0 +1,39 @@
+// The words of records: none has two in one place, the sizes hold them, and the build has put numbers for their names.
+
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import * as words from '#dist/shared/words.js'
+import { namesOf } from '../support/words.js'
+
+const { Header, Partition, Group, Frame, Spare, Ghost, Slot, Hint } = words
+
+test('no record has two words in one place', () => {
+  for (const record of [Header, Partition, Group, Frame, Spare, Ghost, Slot, Hint]) {
+    const places = namesOf(record).map((name) => (record as unknown as Record<string, number>)[name]!)
+    assert.equal(places, [...places.keys()])
+    assert.ok(places.length <= record.WORDS)
+  }
+})
+
+test('records that different threads write to share no cache line; the record of a frame is one', () => {
+  for (const record of [Header, Partition, Group, Slot]) assert.is((record.WORDS * 4) % 64, 0)
+  assert.is(Frame.WORDS * 4, 64)
+})
+
+test('no built file looks a word up', () => {
+  const dist = fileURLToPath(new URL('.', import.meta.resolve('#dist/index.js')))
+  const looksUp = new RegExp(`\\b(${Object.keys(words).join('|')})\\.[a-zA-Z]`)
+  for (const folder of ['shared', 'core', 'workers'])
+    for (const name of readdirSync(join(dist, folder))) {
+      if (!name.endsWith('.js') || name === 'words.js') continue
+      const code = readFileSync(join(dist, folder, name), 'utf8')
+        .replaceAll(/\/\*.*?\*\//gs, '')
+        .replaceAll(/\/\/.*/g, '')
+      assert.not.match(code, looksUp, name)
+    }
+})
+
+test.run()
