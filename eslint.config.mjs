@@ -49,7 +49,11 @@ export default defineConfig(
     files: ['src/**/*.ts'],
     ignores: [atomicsModule],
     rules: {
-      'no-restricted-globals': ['error', { name: 'Atomics', message: useAtomicsModule }],
+      'no-restricted-globals': [
+        'error',
+        { name: 'Atomics', message: useAtomicsModule },
+        { name: 'performance', message: 'Import it: the global is a getter, run at every use.' },
+      ],
       'no-restricted-properties': [
         'error',
         { object: 'globalThis', property: 'Atomics', message: useAtomicsModule },

@@ -15,12 +15,16 @@ export interface Edit {
 }
 
 const inHit = (find: string, replace = ''): Edit => ({ file: 'core/hit.js', find, replace })
+const inHitPath = (find: string): Edit => ({ file: 'core/hit-path.js', find, replace: '' })
 
 /** Nothing is taken out: for what is compared with the others, so that both are copies. */
 export const UNCHANGED: readonly Edit[] = []
 
 /** Pins of hits are not journaled: a thread that dies leaves its pins. */
 export const NO_JOURNAL: readonly Edit[] = [
+  inHitPath('words[entry] = frame << 2 | 1 /* TAKING */;'),
+  inHitPath('words[entry] = 0 /* FREE */;'),
+  inHitPath('words[entry] = frame << 2 | 2 /* HELD */;'),
   inHit('words[entry] = frame << 2 | 1 /* TAKING */;'),
   inHit('words[entry] = 0 /* FREE */;\n    return false;', 'return false;'),
   inHit('words[entry] = frame << 2 | 2 /* HELD */;'),

@@ -1,6 +1,7 @@
 /**
  * What a load says while it runs: one line, written again in place on a terminal, a new one every two seconds elsewhere.
  */
+import { performance } from 'node:perf_hooks'
 import type { WriteStream } from 'node:tty'
 import type { CacheStats } from '../index.js'
 import type { LoadCounts } from '../workers/load-board.js'

@@ -14,6 +14,7 @@
  * At every wait nothing is held but latches of this very block; where a wait could need what a round frees, not even
  * that.
  */
+import { performance } from 'node:perf_hooks'
 import { clockMs } from '../shared/slot.js'
 import type { FrameIndex } from '../shared/indices.js'
 import type { Slow } from '../shared/wait.js'

@@ -10,6 +10,7 @@
  *   W5  a stamp is not after the group's epoch                       L1  pins are those of the journals
  *   L2  an exclusive latch is a live slot's
  */
+import { performance } from 'node:perf_hooks'
 import { load } from '#atomics'
 import { pinsOf, writerOf } from '../shared/latch.js'
 import type { Mutex } from '../shared/mutex.js'

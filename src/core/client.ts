@@ -11,6 +11,7 @@ import { readTrace, TRACE } from '../shared/trace.js'
 import { runAsync, runSync } from '../shared/wait.js'
 import { check } from './check.js'
 import { blockOf, type Core, partitionOf } from './core.js'
+import { hitPath } from './hit-path.js'
 import { holders } from './holders.js'
 import { PartitionClient } from './partition.js'
 import { assertBlocks } from './ranges.js'
@@ -29,7 +30,10 @@ export class Client implements CacheClient {
   constructor(core: Core, detached: () => void = () => undefined) {
     this.core = core
     this.#detached = detached
-    this.#partitions = new Map(core.partitions.map((view) => [view.name, new PartitionClient(core, view)]))
+    const hits = hitPath(core)
+    this.#partitions = new Map(
+      core.partitions.map((view) => [view.name, new PartitionClient(core, view, hits)]),
+    )
     if (core.tracer.on) core.tracer.record(TRACE['proc.attach'], 0, 0, core.slot.index)
   }
 

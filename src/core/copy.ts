@@ -9,7 +9,8 @@
 import { load } from '#atomics'
 import type { Core } from './core.js'
 import { find, isNamed } from './directory.js'
-import { Counter, Frame, Latch, State } from '../shared/words.js'
+import type { FrameIndex } from '../shared/indices.js'
+import { Frame, Latch, State } from '../shared/words.js'
 
 const KEEPS_ORDER = process.arch === 'x64'
 /** Up to so many bytes a loop is faster than a view of them. */
@@ -23,8 +24,8 @@ export interface Piece {
 }
 
 /**
- * Copies bytes of a block that is there and that nobody changes just now; false if it is not so: then what `target` has
- * says nothing. Counts as a hit. Any thread; no lock, never waits.
+ * Copies bytes of a block that is there and that nobody changes just now; the frame that they are from. -1 if it is not
+ * so: then what `target` has says nothing. Any thread; no lock, never waits.
  */
 export function copyHit(
   core: Core,
@@ -32,22 +33,20 @@ export function copyHit(
   low: number,
   { start, length, at: targetAt }: Piece,
   target: Uint8Array,
-): boolean {
-  if (!KEEPS_ORDER) return false
+): FrameIndex {
+  if (!KEEPS_ORDER) return -1
   const frame = find(core, place, low)
-  if (frame < 0) return false
+  if (frame < 0) return -1
   const { words, arena } = core
   const at = core.framesAt + frame * Frame.WORDS
   const version = load(words, at + Frame.version)
-  if ((load(words, at + Frame.latch) & (Latch.WRITER | Latch.FROZEN)) !== 0) return false
-  if (!isNamed(core, at, place, low) || (words[at + Frame.state]! & State.ABSENT) !== 0) return false
+  if ((load(words, at + Frame.latch) & (Latch.WRITER | Latch.FROZEN)) !== 0) return -1
+  if (!isNamed(core, at, place, low) || (words[at + Frame.state]! & State.ABSENT) !== 0) return -1
   const bytes = arena.segment(frame)
   const from = arena.offset(frame) + start
   if (length <= LOOP_MAX) for (let i = 0; i < length; i++) target[targetAt + i] = bytes[from + i]!
   else target.set(bytes.subarray(from, from + length), targetAt)
   if ((load(words, at + Frame.latch) & Latch.WRITER) !== 0 || load(words, at + Frame.version) !== version)
-    return false
-  core.slot.count(Counter.hits)
-  core.policy.note(frame)
-  return true
+    return -1
+  return frame
 }

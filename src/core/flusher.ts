@@ -3,6 +3,7 @@
  * background mark of dirty blocks, and when the clock of a delayed kick is over. An idle clean cache runs no rounds: the
  * clock of a group starts with its first dirty block, and ends with a round.
  */
+import { performance } from 'node:perf_hooks'
 import { load, notify } from '#atomics'
 import { SLICE_MS } from '../shared/wait.js'
 import type { Core } from './core.js'

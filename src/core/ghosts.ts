@@ -19,12 +19,15 @@ export class Ghosts {
   readonly #words: Words
   readonly #ghostsAt: number
   readonly #capacity: number
+  /** From a hash to a place among the heads. */
+  readonly #perHash: number
   readonly #order: Loop
 
   constructor(arena: Arena) {
     this.#words = arena.words
     this.#ghostsAt = arena.ghostsAt
     this.#capacity = arena.geometry.ghosts
+    this.#perHash = arena.geometry.ghosts / 2 ** 32
     this.#order = new Loop(arena.words, {
       headAt: Header.ghostOldest,
       itemsAt: arena.ghostsAt,
@@ -113,8 +116,9 @@ export class Ghosts {
   }
 
   #headAt(place: number, low: number): number {
+    // A product, since a remainder of doubles is a call.
     const hash = hashOf(2 ** 32, place, low) >>> 0
-    return this.#at(hash % this.#capacity) + Ghost.head
+    return this.#at(Math.floor(hash * this.#perHash)) + Ghost.head
   }
 
   #headAtOf(ghost: number): number {

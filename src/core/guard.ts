@@ -7,8 +7,8 @@ import { CacheError } from '../shared/errors.js'
 import { show } from '../shared/config.js'
 import type { BlockGuard, Mode } from '../shared/interface.js'
 import type { FrameIndex } from '../shared/indices.js'
+import { EngineState, Header } from '../shared/words.js'
 import { TRACE } from '../shared/trace.js'
-import { unpinFrame } from './hit.js'
 import { How } from './how.js'
 import type { Core } from './core.js'
 import type { PartitionClient } from './partition.js'
@@ -43,12 +43,12 @@ export class Guard implements BlockGuard {
 
   get bytes(): Uint8Array {
     if (this.#frame < 0) throw late(this, 'its bytes were asked for')
-    return this.partition.core.arena.segment(this.#frame)
+    return this.partition.hits.bytes(this.#frame)
   }
 
   get offset(): number {
     if (this.#frame < 0) throw late(this, 'its offset was asked for')
-    return this.partition.core.arena.offset(this.#frame)
+    return this.partition.hits.offset(this.#frame)
   }
 
   markDirty(writeClass?: string): void {
@@ -68,9 +68,12 @@ export class Guard implements BlockGuard {
     const frame = this.#frame
     if (frame < 0) throw late(this, 'it was discarded')
     this.#frame = -1
-    const { core, view } = this.partition
-    if ((this.#how & How.MODE) === How.READ) unpinFrame(core, frame, this.#entry)
-    else discardChange(core, view.group, frame, maySleep(core, this.#how))
+    const { core, view, hits } = this.partition
+    if ((this.#how & How.MODE) === How.READ) {
+      hits.unpin(frame, this.#entry)
+      return
+    }
+    discardChange(core, view.group, frame, maySleep(core, this.#how))
     core.slot.giveEntry(this.#entry)
   }
 
@@ -78,10 +81,8 @@ export class Guard implements BlockGuard {
     const frame = this.#frame
     if (frame < 0) throw late(this, 'it was released')
     this.#frame = -1
-    const { core } = this.partition
-    if ((this.#how & How.MODE) === How.READ && !core.isTraced) {
-      unpinFrame(core, frame, this.#entry)
-      core.slot.giveEntry(this.#entry)
+    if ((this.#how & How.MODE) === How.READ && !this.partition.core.isTraced) {
+      this.partition.hits.unpin(frame, this.#entry)
       return
     }
     giveBack(this.partition, this.block, frame, this.#entry, this.#how)
@@ -95,7 +96,7 @@ export class Guard implements BlockGuard {
 
 /** A release that is no plain one of a pin. */
 function giveBack(
-  { core, view }: PartitionClient,
+  { core, view, hits }: PartitionClient,
   block: number,
   frame: FrameIndex,
   entry: number,
@@ -103,10 +104,34 @@ function giveBack(
 ): void {
   const writeClass = how >>> How.CLASS_SHIFT
   if (core.isTraced) core.tracer.record(TRACE['block.release'], view.index, block, writeClass)
-  if ((how & How.MODE) === How.READ) unpinFrame(core, frame, entry)
-  else if (writeClass === 0) releaseUnchanged(core, view.group, frame, maySleep(core, how))
+  if ((how & How.MODE) === How.READ) {
+    hits.unpin(frame, entry)
+    return
+  }
+  if (writeClass === 0) releaseUnchanged(core, view.group, frame, maySleep(core, how))
   else releaseChanged(core, view.group, frame, writeClass, maySleep(core, how))
   core.slot.giveEntry(entry)
+}
+
+/** The last look: a cache that began to close after the latch was taken must not have another holder. */
+export function guardOf(
+  core: Core,
+  partition: PartitionClient,
+  block: number,
+  frame: FrameIndex,
+  entry: number,
+  how: number,
+): Guard {
+  const guard = new Guard(partition, block, frame, entry, how)
+  if (core.words[Header.state] !== EngineState.OPEN) throw refused(guard, core)
+  if (core.isTraced) core.tracer.record(TRACE['block.acquire'], partition.view.index, block, how & ~How.SYNC)
+  return guard
+}
+
+/** What is wrong with a cache that is not open; the guard is given back. */
+function refused(guard: Guard, core: Core): CacheError {
+  guard.release()
+  return core.notOpen()
 }
 
 const maySleep = (core: Core, how: number): boolean => (how & How.SYNC) !== 0 && core.mayBlock

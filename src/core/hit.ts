@@ -1,7 +1,7 @@
 /**
- * Hits: getting a block that is there, and giving it back, with no lock that another block also uses and without
- * waiting. Walk the chain with plain loads, pin with one compare-and-swap on the frame's own latch word, look at its
- * name again. What is not simply there is left to the slow path (cache.ts).
+ * Pins and latches of blocks that are there, with no lock that another block also uses and without waiting: one
+ * compare-and-swap on the frame's own latch word, and another look at its name. What is not simply there is left to the
+ * slow path (cache.ts). The hit to read is in hit-path.ts.
  */
 import { load } from '#atomics'
 import { tryPin, tryPinPastWaiters, unpin } from '../shared/latch.js'
@@ -12,15 +12,6 @@ import { find, isNamed } from './directory.js'
 import { beginChange, bindUndo, fillUndo, type Range } from './images.js'
 import { tryLockRound, unlockRound } from './rounds.js'
 import { Frame, Group, Header, Journal, State } from '../shared/words.js'
-
-/**
- * A hit to read: the frame that holds the block, pinned and journaled in `entry`; -1 if it is not simply there.
- * Any thread; takes no lock, never waits.
- */
-export function pinHit(core: Core, place: number, low: number, entry: number): FrameIndex {
-  const frame = find(core, place, low)
-  return frame >= 0 && pinNamed(core, frame, place, low, entry, false) ? frame : -1
-}
 
 /** Pins a frame that seemed to hold the block; false if it is not to be had so, or holds something else by now. */
 export function pinNamed(

@@ -8,6 +8,7 @@
  * Nothing here waits for a lock or a frame: who has latches of one block must not wait for another. What is not to be
  * had at once is left to the slow path (cache.ts), which waits with nothing in hand.
  */
+import { performance } from 'node:perf_hooks'
 import { store } from '#atomics'
 import { CacheError } from '../shared/errors.js'
 import { downgrade } from '../shared/latch.js'
@@ -199,9 +200,9 @@ export function countMisses({ slot }: Core, count: number, startMs: number): voi
 }
 
 function targets(core: Core, partition: PartitionView, frames: readonly FrameIndex[]): Uint8Array[] {
-  const views: Uint8Array[] = []
-  for (const frame of frames) views.push(core.view(partition, frame))
-  return views
+  return frames.length === 1
+    ? [core.view(partition, frames[0]!)]
+    : frames.map((frame) => core.view(partition, frame))
 }
 
 function loaded(core: Core, partition: PartitionView, first: number, frames: readonly FrameIndex[]): void {

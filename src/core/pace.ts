@@ -14,6 +14,7 @@
  *
  * Everything here is the flush worker's own.
  */
+import { performance } from 'node:perf_hooks'
 import { load } from '#atomics'
 import type { Core } from './core.js'
 import { Group } from '../shared/words.js'

@@ -7,25 +7,24 @@ import { CacheError } from '../shared/errors.js'
 import type { AcquireOptions, Mode, Partition, WaitOptions } from '../shared/interface.js'
 import { lowOf, placeOf } from '../shared/name.js'
 import type { FrameIndex } from '../shared/indices.js'
-import { TRACE } from '../shared/trace.js'
 import type { Deadline } from '../shared/wait.js'
 import { runAsync, runSync, type Slow } from '../shared/wait.js'
 import { acquireSlow, missSync } from './cache.js'
 import { assertTimeout, deadlineOf, rangeOf, throwIfAborted } from './call-options.js'
-import { latchHit, pinHit } from './hit.js'
+import { latchHit } from './hit.js'
+import type { HitPath } from './hit-path.js'
 import { How } from './how.js'
 import type { Core, PartitionView } from './core.js'
 import { find } from './directory.js'
 import { forget } from './forget.js'
-import { copyHit } from './copy.js'
-import { classNumber, Guard, howOf } from './guard.js'
+import { classNumber, type Guard, guardOf, howOf } from './guard.js'
 import type { Range } from './images.js'
 import { giveHint } from './hints.js'
 import { helpReader, takeAbsent } from './load.js'
 import { RangeRead } from './range-read.js'
 import { assertBlock, assertBlocks, assertBytes, pieces } from './ranges.js'
 import { ReadAhead, windowMax } from './read-ahead.js'
-import { Counter, EngineState, Header } from '../shared/words.js'
+import { Counter } from '../shared/words.js'
 
 const MODES: readonly string[] = ['read', 'modify', 'overwrite'] satisfies Mode[]
 
@@ -34,17 +33,19 @@ export class PartitionClient implements Partition {
   readonly blockSize: number
   readonly blocks: number
   readonly readOnly: boolean
-  /** These two are for the guards of this partition; not part of the interface. */
+  /** These three are for the guards of this partition; not part of the interface. */
   readonly core: Core
   readonly view: PartitionView
+  readonly hits: HitPath
   readonly #whole: Range
   /** Of the names of blocks below 2^32. */
   readonly #place: number
   readonly #ahead: ReadAhead
 
-  constructor(core: Core, view: PartitionView) {
+  constructor(core: Core, view: PartitionView, hits: HitPath) {
     this.core = core
     this.view = view
+    this.hits = hits
     this.name = view.name
     this.blockSize = view.blockSize
     this.blocks = view.blocks
@@ -83,7 +84,7 @@ export class PartitionClient implements Partition {
 
   readSync(target: Uint8Array, position: number, wait?: WaitOptions): void {
     if (this.#copyOne(target, position, wait)) return
-    const range = new RangeRead(this.core, this.view, this.#ahead, target, position)
+    const range = new RangeRead(this.core, this.view, this.hits, this.#ahead, target, position)
     const { mayBlock } = this.core
     if (mayBlock && range.runNow()) return
     const deadline = deadlineOf(wait)
@@ -97,7 +98,7 @@ export class PartitionClient implements Partition {
   async read(target: Uint8Array, position: number, wait?: WaitOptions): Promise<void> {
     throwIfAborted(wait)
     if (this.#copyOne(target, position, wait)) return
-    const range = new RangeRead(this.core, this.view, this.#ahead, target, position)
+    const range = new RangeRead(this.core, this.view, this.hits, this.#ahead, target, position)
     const deadline = deadlineOf(wait)
     await runAsync(
       range.run(true, (block) => this.#one(block, deadline, 0)),
@@ -129,26 +130,17 @@ export class PartitionClient implements Partition {
     forget(this.core, this.view, block, count)
   }
 
-  /**
-   * The guard, if nothing has to be waited for. What a hit to read runs through is kept short, here and in all that it
-   * calls: V8 inlines by the length of the code, rare cases included.
-   */
+  /** The guard, if nothing has to be waited for. */
   #hit(block: number, mode: Mode, options: AcquireOptions | undefined, sync: number): Guard | undefined {
     if (options?.timeoutMs !== undefined) assertTimeout(options.timeoutMs)
     return mode === 'read' ? this.#readHit(block, sync) : this.#changeHit(block, mode, options, sync)
   }
 
   #readHit(block: number, sync: number): Guard | undefined {
-    const { core } = this
     if (!(block >= 0 && block < this.blocks && Number.isInteger(block))) assertBlock(this.view, block)
-    const entry = core.slot.takeEntry()
-    const frame = pinHit(core, this.#placeOf(block), block | 0, entry)
-    if (frame < 0) {
-      core.slot.giveEntry(entry)
-      return undefined
-    }
-    this.#countHit(block, frame)
-    return this.#guard(block, How.READ | sync, frame, entry)
+    const guard = this.hits.read(this, this.#placeOf(block), block, sync)
+    if (guard !== undefined && block === this.#ahead.marker) this.#ahead.reached()
+    return guard
   }
 
   #changeHit(
@@ -167,20 +159,13 @@ export class PartitionClient implements Partition {
       core.slot.giveEntry(entry)
       return undefined
     }
-    this.#countHit(block, frame)
+    this.hits.used(frame)
+    if (block === this.#ahead.marker) this.#ahead.reached()
     return this.#changeGuard(block, howOf(mode) | sync, frame, entry)
   }
 
   #placeOf(block: number): number {
     return block < 2 ** 32 ? this.#place : placeOf(this.view.index, block)
-  }
-
-  #countHit(block: number, frame: FrameIndex): void {
-    const { slot, policy } = this.core
-    slot.count(Counter.hits)
-    policy.note(frame)
-    if (policy.notesDue) this.#drain()
-    if (block === this.#ahead.marker) this.#ahead.reached()
   }
 
   /** The guard of an absent block to read, if nobody else has to be waited for. */
@@ -201,7 +186,7 @@ export class PartitionClient implements Partition {
       core.slot.giveEntry(entry)
       throw error
     }
-    return this.#guard(block, How.READ | How.SYNC, frame, entry)
+    return guardOf(this.core, this, block, frame, entry, How.READ | How.SYNC)
   }
 
   *#slow(
@@ -235,21 +220,12 @@ export class PartitionClient implements Partition {
       throw error
     }
     return mode === 'read'
-      ? this.#guard(block, How.READ | sync, frame, entry)
+      ? guardOf(this.core, this, block, frame, entry, How.READ | sync)
       : this.#changeGuard(block, howOf(mode) | sync, frame, entry)
   }
 
-  /** The last look: a cache that began to close after the latch was taken must not have another holder. */
-  #guard(block: number, how: number, frame: FrameIndex, entry: number): Guard {
-    const { core } = this
-    const guard = new Guard(this, block, frame, entry, how)
-    if (core.words[Header.state] !== EngineState.OPEN) throw refused(guard, core)
-    if (core.isTraced) traceAcquire(core, this.view.index, block, how)
-    return guard
-  }
-
   #changeGuard(block: number, how: number, frame: FrameIndex, entry: number): Guard {
-    const guard = this.#guard(block, how, frame, entry)
+    const guard = guardOf(this.core, this, block, frame, entry, how)
     const { slot } = this.core
     slot.count(Counter.writes)
     if ((how & ~How.SYNC) === How.OVERWRITE) slot.count(Counter.overwrites)
@@ -267,8 +243,7 @@ export class PartitionClient implements Partition {
     core.slot.assertAttached()
     core.assertOpen()
     const piece = { start, length: target.length, at: 0 }
-    if (!copyHit(core, this.#placeOf(block), lowOf(block), piece, target)) return false
-    if (core.policy.notesDue) this.#drain()
+    if (!this.hits.copy(this.#placeOf(block), lowOf(block), piece, target)) return false
     if (block === this.#ahead.marker) this.#ahead.reached()
     return true
   }
@@ -322,22 +297,4 @@ export class PartitionClient implements Partition {
   #missed(block: number, place: number): void {
     if (find(this.core, place, lowOf(block)) < 0) this.#ahead.missed(block)
   }
-
-  /** Hands this thread's notes of hits to the policy, unless somebody is busy there. */
-  #drain(): void {
-    const { policyMutex, policy, slot } = this.core
-    if (!policyMutex.tryLock(slot.index)) return
-    policy.drain()
-    policyMutex.unlock()
-  }
-}
-
-/** What is wrong with a cache that is not open; the guard is given back. */
-function refused(guard: Guard, core: Core): CacheError {
-  guard.release()
-  return core.notOpen()
-}
-
-function traceAcquire(core: Core, partition: number, block: number, how: number): void {
-  core.tracer.record(TRACE['block.acquire'], partition, block, how & ~How.SYNC)
 }

@@ -2,13 +2,14 @@
  * Reading a range of bytes: cached blocks are copied, absent ones loaded in runs of neighbours, each by one call of the
  * device, and copied before anybody else gets in. The other blocks are read by a guard, one by one.
  */
+import { performance } from 'node:perf_hooks'
 import { CacheError } from '../shared/errors.js'
 import { lowOf, placeOf } from '../shared/name.js'
 import type { FrameIndex } from '../shared/indices.js'
 import type { Slow } from '../shared/wait.js'
 import { type Core, leave, type PartitionView } from './core.js'
-import { copyHit } from './copy.js'
 import type { Guard } from './guard.js'
+import type { HitPath } from './hit-path.js'
 import { countMisses, helpReader, load, loadSync, takeRun } from './load.js'
 import { type Piece, pieceAt } from './ranges.js'
 import type { ReadAhead } from './read-ahead.js'
@@ -17,15 +18,24 @@ import { Counter } from '../shared/words.js'
 export class RangeRead {
   readonly #core: Core
   readonly #partition: PartitionView
+  readonly #hits: HitPath
   readonly #ahead: ReadAhead
   readonly #target: Uint8Array
   readonly #position: number
   /** How many bytes are there. */
   #done = 0
 
-  constructor(core: Core, partition: PartitionView, ahead: ReadAhead, target: Uint8Array, position: number) {
+  constructor(
+    core: Core,
+    partition: PartitionView,
+    hits: HitPath,
+    ahead: ReadAhead,
+    target: Uint8Array,
+    position: number,
+  ) {
     this.#core = core
     this.#partition = partition
+    this.#hits = hits
     this.#ahead = ahead
     this.#target = target
     this.#position = position
@@ -101,7 +111,7 @@ export class RangeRead {
   #copies(piece: Piece): boolean {
     const { block, length } = piece
     const place = placeOf(this.#partition.index, block)
-    if (!copyHit(this.#core, place, lowOf(block), piece, this.#target)) return false
+    if (!this.#hits.copy(place, lowOf(block), piece, this.#target)) return false
     if (block === this.#ahead.marker) this.#ahead.reached()
     this.#done += length
     return true

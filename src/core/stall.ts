@@ -2,6 +2,7 @@
  * What a slow path may have to wait for, beside a frame (frames.ts): a block that somebody is in, a spare for its image,
  * a round when too much is dirty. Each wait reads its word before it looks, so that a change in between wakes it.
  */
+import { performance } from 'node:perf_hooks'
 import { load } from '#atomics'
 import { CacheError } from '../shared/errors.js'
 import { waitOut } from '../shared/latch.js'

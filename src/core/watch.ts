@@ -3,6 +3,7 @@
  * answers; when it stays silent through many slices there is nobody any more who would replace it: the owner's thread is
  * gone, and its workers with it. Counted in slices and not in time: a process that was stopped for a while is no orphan.
  */
+import { performance } from 'node:perf_hooks'
 import { compareExchange, load } from '#atomics'
 import { SLICE_MS } from '../shared/wait.js'
 import { ringBell } from './bell.js'

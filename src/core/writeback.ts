@@ -16,6 +16,7 @@
  * A round is a generator that yields while it waits for writers or for its pace, so that one flush worker runs the rounds
  * of all groups side by side.
  */
+import { performance } from 'node:perf_hooks'
 import { and, compareExchange, load, notify, store } from '#atomics'
 import { isOwed } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/indices.js'

@@ -2,6 +2,7 @@
  * A thread that serves connections: attaches to the cache, accepts from listening sockets of its own, and stops when it
  * is told to. Threads accept from the same queue; one that has more connections than another lets it go first.
  */
+import { performance } from 'node:perf_hooks'
 import { load, notify, store, wait } from '#atomics'
 import { createServer, type Server, type Socket } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'

@@ -2,6 +2,7 @@
  * One client's socket: hands bytes to a session and takes its replies, changes to TLS when the two have agreed on it,
  * and closes when the peer keeps the other side waiting. Whatever goes wrong here ends this connection only.
  */
+import { performance } from 'node:perf_hooks'
 import type { Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
 import type { Export } from './export.js'

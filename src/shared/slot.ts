@@ -11,6 +11,7 @@
  * Plain stores are enough: each is ordered by the atomic beside it. Who sees the pin sees TAKING or later, who sees it
  * gone sees GIVING or later.
  */
+import { performance } from 'node:perf_hooks'
 import { add, compareExchange, store, sub, type Words } from '#atomics'
 import type { Arena } from './arena.js'
 import { CacheError } from './errors.js'

@@ -3,6 +3,7 @@
  * it waits for; `runSync` sleeps in `wait`, `runAsync` awaits. Both go on after at most a slice, since a wakeup
  * can die with its sender: whoever waits reads its word again. At a yield nothing may be held but latches.
  */
+import { performance } from 'node:perf_hooks'
 import { wait, waitAsync, type Words } from '#atomics'
 import { CacheError, type CacheErrorCode } from './errors.js'
 

@@ -6,6 +6,7 @@
  *   writer         its slot is reaped first; its successor finds the job still asked for, and does all of it again
  *   reader         its slot is reaped first; the hints that it was at are lost
  */
+import { performance } from 'node:perf_hooks'
 import { load, notify, store } from '#atomics'
 import type { Worker } from 'node:worker_threads'
 import { ringBell } from '../core/bell.js'

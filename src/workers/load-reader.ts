@@ -1,7 +1,7 @@
 /**
  * The reading accesses of a load: through a guard, and by bytes; inside a block, a whole one, and across a border.
  */
-import type { RecordableHistogram } from 'node:perf_hooks'
+import { performance, type RecordableHistogram } from 'node:perf_hooks'
 import type { BlockGuard } from '../shared/interface.js'
 import { type LoadContext, record, type Target } from './load-context.js'
 

@@ -2,7 +2,7 @@
  * The changing accesses of a load: whole blocks and ranges through guards, bytes without a guard, and changes that are
  * begun and given back. All of them stamp what they write.
  */
-import type { RecordableHistogram } from 'node:perf_hooks'
+import { performance, type RecordableHistogram } from 'node:perf_hooks'
 import type { AcquireOptions, BlockGuard } from '../shared/interface.js'
 import { STAMP_BYTES, type Stamp, writeStamp } from './load-stamp.js'
 import { type LoadContext, record, type Target } from './load-context.js'

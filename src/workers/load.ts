@@ -2,7 +2,7 @@
  * A load on an open cache: threads of a piscina pool, each with a slot of its own in the cache, that read and write as a
  * plan says, compare everything with the truth, and are started and stopped together through the board.
  */
-import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
+import { createHistogram, performance, type RecordableHistogram } from 'node:perf_hooks'
 import { fileURLToPath } from 'node:url'
 import { Piscina } from 'piscina'
 import { CacheError } from '../shared/errors.js'

@@ -66,7 +66,7 @@ export const VARIANTS: readonly Variant[] = [
       importIn('core/writer.js', '{ and }', '#atomics'),
       inWriter(
         'import { ringBell } from "./bell.js";',
-        'import { ringBell } from "./bell.js";\nimport { 28 /* CLASS_MASK */ } from "../shared/stamp.js";\nimport { unlinkDirty } from "./images.js";',
+        'import { ringBell } from "./bell.js";\nimport { unlinkDirty } from "./images.js";',
       ),
     ],
   },

@@ -86,6 +86,11 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
         from: 'if (isNamed(core, at, place, low) && (words[at + 1 /* state */] & 1 /* ABSENT */) === 0) return true;',
         to: 'return true;',
       },
+      {
+        file: 'core/hit-path.js',
+        from: '          unpin(frame, entry);\n          return void 0;\n',
+        to: '',
+      },
     ],
   },
   'copy-no-version': {
@@ -101,7 +106,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/copy.js',
-        from: 'if ((load(words, at + 0 /* latch */) & (16711680 /* WRITER */ | 16777216 /* FROZEN */)) !== 0) return false;',
+        from: 'if ((load(words, at + 0 /* latch */) & (16711680 /* WRITER */ | 16777216 /* FROZEN */)) !== 0) return -1;',
         to: '',
       },
     ],
@@ -170,6 +175,11 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/hit.js',
+        from: 'words[entry] = frame << 2 | 1 /* TAKING */;',
+        to: '',
+      },
+      {
+        file: 'core/hit-path.js',
         from: 'words[entry] = frame << 2 | 1 /* TAKING */;',
         to: '',
       },
