@@ -75,10 +75,11 @@ export function chain(core: Core, frame: FrameIndex, head: number, place: number
  * @requires the stripe of its head; the frame's latch
  */
 export function unchain(core: Core, frame: FrameIndex): void {
-  stripeOf(core, headOf(core, frame)).assertHeld(core.slot.index)
+  const head = headOf(core, frame)
+  stripeOf(core, head).assertHeld(core.slot.index)
   const { words, arena } = core
   const at = arena.frameAt(frame)
-  let linkAt = arena.headsAt + headOf(core, frame)
+  let linkAt = arena.headsAt + head
   while (words[linkAt] !== frame + 1)
     linkAt = arena.framesAt + (words[linkAt]! - 1) * Frame.WORDS + Frame.next
   store(words, linkAt, words[at + Frame.next]!)

@@ -32,9 +32,9 @@ export class FileDevice implements Device {
   readSync(targets: readonly Uint8Array[], position: number): void {
     let at = this.#offset + position
     for (let left = targets; left.length > 0;) {
-      const [first] = left
+      const first = left[0]!
       const count =
-        left.length === 1 ? readSync(this.#fd, first!, 0, first!.length, at) : readvSync(this.#fd, left, at)
+        left.length === 1 ? readSync(this.#fd, first, 0, first.length, at) : readvSync(this.#fd, left, at)
       if (count === 0 || this.#isCutShort(count)) throw endOfFile(at - this.#offset)
       at += count
       left = rest(left, count)

@@ -9,101 +9,95 @@
  * A new name takes a record that was never used, else the oldest: so the names are always the newest ones. All of it
  * under the policy mutex.
  */
-import type { Words } from '#atomics'
 import type { Arena } from '../shared/arena.js'
 import { hashOf } from '../shared/hash.js'
 import { Loop } from './loop.js'
 import { Ghost, Header } from '../shared/words.js'
 
-export class Ghosts {
-  readonly #words: Words
-  readonly #ghostsAt: number
-  readonly #capacity: number
-  /** From a hash to a place among the heads. */
-  readonly #perHash: number
-  readonly #order: Loop
-
-  constructor(arena: Arena) {
-    this.#words = arena.words
-    this.#ghostsAt = arena.ghostsAt
-    this.#capacity = arena.geometry.ghosts
-    this.#perHash = arena.geometry.ghosts / 2 ** 32
-    this.#order = new Loop(arena.words, {
-      headAt: Header.ghostOldest,
-      itemsAt: arena.ghostsAt,
-      stride: Ghost.WORDS,
-      newer: Ghost.newer,
-      older: Ghost.older,
-    })
-  }
-
+export interface Ghosts {
   /** Notes a name as the newest. */
-  add(place: number, low: number): void {
-    const words = this.#words
-    this.take(place, low)
+  add(place: number, low: number): void
+  /** Takes a name out; false if it is not there. */
+  take(place: number, low: number): boolean
+  /** Forgets all names. */
+  reset(): void
+  /** Every broken invariant, by name: P4 the order has every record in use, P5 the chains have every name once. */
+  check(): string[]
+}
+
+/** A closure, as the hit path is one (hit-path.ts): V8 compiles it with the addresses as constants. */
+export function ghostsOf(arena: Arena): Ghosts {
+  const { words, ghostsAt } = arena
+  const capacity = arena.geometry.ghosts
+  /** From a hash to a place among the heads. */
+  const perHash = capacity / 2 ** 32
+  const order = new Loop(words, {
+    headAt: Header.ghostOldest,
+    itemsAt: ghostsAt,
+    stride: Ghost.WORDS,
+    newer: Ghost.newer,
+    older: Ghost.older,
+  })
+
+  function add(place: number, low: number): void {
+    take(place, low)
     let ghost = words[Header.ghostsUsed]!
-    if (ghost < this.#capacity) {
+    if (ghost < capacity) {
       words[Header.ghostsUsed] = ghost + 1
-      this.#order.addNewest(ghost)
+      order.addNewest(ghost)
     } else {
-      ghost = this.#order.oldest()
-      if (words[this.#at(ghost) + Ghost.place] !== 0) this.#unchain(ghost)
-      this.#order.turn()
+      ghost = order.oldest()
+      if (words[recordAt(ghost) + Ghost.place] !== 0) unchain(ghost)
+      order.turn()
     }
-    const at = this.#at(ghost)
+    const at = recordAt(ghost)
     words[at + Ghost.place] = place
     words[at + Ghost.blockLow] = low
-    const headAt = this.#headAt(place, low)
+    const headAt = headFor(place, low)
     words[at + Ghost.next] = words[headAt]!
     words[headAt] = ghost + 1
   }
 
-  /** Takes a name out; false if it is not there. */
-  take(place: number, low: number): boolean {
-    const words = this.#words
-    let ghost = words[this.#headAt(place, low)]! - 1
-    while (ghost >= 0 && !this.#isNamed(ghost, place, low)) ghost = words[this.#at(ghost) + Ghost.next]! - 1
+  function take(place: number, low: number): boolean {
+    let ghost = words[headFor(place, low)]! - 1
+    while (ghost >= 0 && !isNamed(ghost, place, low)) ghost = words[recordAt(ghost) + Ghost.next]! - 1
     if (ghost < 0) return false
-    this.#unchain(ghost)
-    words[this.#at(ghost) + Ghost.place] = 0
-    this.#order.remove(ghost)
-    this.#order.addOldest(ghost)
+    unchain(ghost)
+    words[recordAt(ghost) + Ghost.place] = 0
+    order.remove(ghost)
+    order.addOldest(ghost)
     return true
   }
 
-  /** Forgets all names. */
-  reset(): void {
-    this.#words.fill(0, this.#ghostsAt, this.#at(this.#capacity))
-    this.#words[Header.ghostOldest] = 0
-    this.#words[Header.ghostsUsed] = 0
+  function reset(): void {
+    words.fill(0, ghostsAt, recordAt(capacity))
+    words[Header.ghostOldest] = 0
+    words[Header.ghostsUsed] = 0
   }
 
-  /** Every broken invariant, by name: P4 the order has every record in use, P5 the chains have every name once. */
-  check(): string[] {
-    const words = this.#words
+  function check(): string[] {
     const broken: string[] = []
     const used = words[Header.ghostsUsed]!
-    const inOrder = new Set(this.#order.items(this.#capacity))
+    const inOrder = new Set(order.items(capacity))
     let names = 0
     for (const ghost of inOrder) {
-      if (ghost >= used || !this.#order.isLinked(ghost))
-        broken.push(`P4 ghost ${ghost}: torn out of the order`)
-      if (words[this.#at(ghost) + Ghost.place] !== 0) names++
+      if (ghost >= used || !order.isLinked(ghost)) broken.push(`P4 ghost ${ghost}: torn out of the order`)
+      if (words[recordAt(ghost) + Ghost.place] !== 0) names++
     }
     if (inOrder.size !== used) broken.push(`P4 ${inOrder.size} ghosts are in order, ${used} in use`)
     const chained = new Set<number>()
-    for (let head = 0; head < this.#capacity; head++) {
+    for (let head = 0; head < capacity; head++) {
       for (
-        let ghost = words[this.#at(head) + Ghost.head]! - 1;
+        let ghost = words[recordAt(head) + Ghost.head]! - 1;
         ghost >= 0;
-        ghost = words[this.#at(ghost) + Ghost.next]! - 1
+        ghost = words[recordAt(ghost) + Ghost.next]! - 1
       ) {
         if (chained.has(ghost)) {
           broken.push(`P5 ghost ${ghost}: chained twice`)
           break
         }
         chained.add(ghost)
-        if (this.#headAtOf(ghost) !== this.#at(head) + Ghost.head)
+        if (headOf(ghost) !== recordAt(head) + Ghost.head)
           broken.push(`P5 ghost ${ghost}: in chain ${head}, hashes to another`)
       }
     }
@@ -111,30 +105,32 @@ export class Ghosts {
     return broken
   }
 
-  #at(ghost: number): number {
-    return this.#ghostsAt + ghost * Ghost.WORDS
+  function recordAt(ghost: number): number {
+    return ghostsAt + ghost * Ghost.WORDS
   }
 
-  #headAt(place: number, low: number): number {
+  function headFor(place: number, low: number): number {
     // A product, since a remainder of doubles is a call.
     const hash = hashOf(2 ** 32, place, low) >>> 0
-    return this.#at(Math.floor(hash * this.#perHash)) + Ghost.head
+    return recordAt(Math.floor(hash * perHash)) + Ghost.head
   }
 
-  #headAtOf(ghost: number): number {
-    const at = this.#at(ghost)
-    return this.#headAt(this.#words[at + Ghost.place]!, this.#words[at + Ghost.blockLow]!)
+  function headOf(ghost: number): number {
+    const at = recordAt(ghost)
+    return headFor(words[at + Ghost.place]!, words[at + Ghost.blockLow]!)
   }
 
-  #isNamed(ghost: number, place: number, low: number): boolean {
-    const at = this.#at(ghost)
-    return this.#words[at + Ghost.blockLow] === low && this.#words[at + Ghost.place] === place
+  function isNamed(ghost: number, place: number, low: number): boolean {
+    const at = recordAt(ghost)
+    return words[at + Ghost.blockLow] === low && words[at + Ghost.place] === place
   }
 
   /** Takes a named record out of its chain. */
-  #unchain(ghost: number): void {
-    let linkAt = this.#headAtOf(ghost)
-    while (this.#words[linkAt] !== ghost + 1) linkAt = this.#at(this.#words[linkAt]! - 1) + Ghost.next
-    this.#words[linkAt] = this.#words[this.#at(ghost) + Ghost.next]!
+  function unchain(ghost: number): void {
+    let linkAt = headOf(ghost)
+    while (words[linkAt] !== ghost + 1) linkAt = recordAt(words[linkAt]! - 1) + Ghost.next
+    words[linkAt] = words[recordAt(ghost) + Ghost.next]!
   }
+
+  return { add, take, reset, check }
 }

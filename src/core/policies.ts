@@ -5,13 +5,13 @@ import type { Arena } from '../shared/arena.js'
 import type { ThreadSlot } from '../shared/slot.js'
 import { Lru2 } from './lru2.js'
 import type { Policy } from './policy.js'
-import { TwoQueues } from './twoq.js'
+import { twoQueues } from './twoq.js'
 
 export function policyOf(name: 'lru2' | '2q', arena: Arena, slot: ThreadSlot): Policy {
   switch (name) {
     case 'lru2':
       return new Lru2(arena, slot)
     case '2q':
-      return new TwoQueues(arena)
+      return twoQueues(arena)
   }
 }

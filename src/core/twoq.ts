@@ -17,10 +17,9 @@
  * In the frame: policySlot and used are its links (loop.ts), used2 its uses: period, UNASKED, counter. The heap region has a word for each frame
  * that says in which part it is, or was before it was taken out dirty or held.
  */
-import type { Words } from '#atomics'
 import type { Arena } from '../shared/arena.js'
 import type { FrameIndex } from '../shared/indices.js'
-import { Ghosts } from './ghosts.js'
+import { ghostsOf } from './ghosts.js'
 import { Loop } from './loop.js'
 import type { Policy } from './policy.js'
 import { Frame, Header } from '../shared/words.js'
@@ -40,163 +39,165 @@ const enum Uses {
 /** Log2 of the share of the blocks that is inserted in a period. */
 const PERIODS = 6
 
-export class TwoQueues implements Policy {
-  readonly notesDue = false
-  readonly #words: Words
-  readonly #framesAt: number
-  readonly #usesAt: number
-  readonly #partsAt: number
-  readonly #blocks: number
-  readonly #fifoMax: number
+/** A closure, as the hit path is one (hit-path.ts). */
+export function twoQueues(arena: Arena): Policy {
+  const { words, framesAt } = arena
+  const usesAt = framesAt + Frame.used2
+  const partsAt = arena.heapAt
+  const { blocks } = arena.geometry
+  const fifoMax = Math.floor(blocks / 10)
   /** From insertions to periods. */
-  readonly #shift: number
-  readonly #fifo: Loop
-  readonly #main: Loop
-  readonly #ghosts: Ghosts
+  const shift = Math.max(0, Math.floor(Math.log2(blocks)) - PERIODS)
+  const loop = (headAt: number) =>
+    new Loop(words, {
+      headAt,
+      itemsAt: framesAt,
+      stride: Frame.WORDS,
+      newer: Frame.policySlot,
+      older: Frame.used,
+    })
+  const fifo = loop(Header.fifoOldest)
+  const main = loop(Header.mainOldest)
+  const ghosts = ghostsOf(arena)
 
-  constructor(arena: Arena) {
-    this.#words = arena.words
-    this.#framesAt = arena.framesAt
-    this.#usesAt = arena.framesAt + Frame.used2
-    this.#partsAt = arena.heapAt
-    this.#blocks = arena.geometry.blocks
-    this.#fifoMax = Math.floor(arena.geometry.blocks / 10)
-    this.#shift = Math.max(0, Math.floor(Math.log2(arena.geometry.blocks)) - PERIODS)
-    const loop = (headAt: number) =>
-      new Loop(arena.words, {
-        headAt,
-        itemsAt: arena.framesAt,
-        stride: Frame.WORDS,
-        newer: Frame.policySlot,
-        older: Frame.used,
-      })
-    this.#fifo = loop(Header.fifoOldest)
-    this.#main = loop(Header.mainOldest)
-    this.#ghosts = new Ghosts(arena)
-  }
-
-  note(frame: FrameIndex): void {
-    const at = this.#usesAt + frame * Frame.WORDS
-    const word = this.#words[at]!
-    const period = this.#period()
+  function note(frame: FrameIndex): void {
+    const at = usesAt + frame * Frame.WORDS
+    const word = words[at]!
+    const period = presentPeriod()
     if (((word ^ period) & ~Uses.COUNT) === 0) return
     const uses = word & Uses.COUNT
-    this.#words[at] = period | ((word & Uses.UNASKED) !== 0 ? 0 : uses === Uses.MAX ? uses : uses + 1)
+    words[at] = period | ((word & Uses.UNASKED) !== 0 ? 0 : uses === Uses.MAX ? uses : uses + 1)
   }
 
-  drain(): void {
+  function drain(): void {
     // A use is in its frame already.
   }
 
-  insert(frame: FrameIndex, place: number, low: number, isAhead = false): void {
-    const isBack = this.#ghosts.take(place, low)
-    this.#words[this.#partsAt + frame] = isBack ? Part.MAIN : Part.FIFO
-    this.#words[Header.policyClock]! += 1
-    this.#words[this.#usesAt + frame * Frame.WORDS] = this.#period() | (isAhead ? Uses.UNASKED : 0)
-    this.#loopOf(frame).addNewest(frame)
-    this.#count(frame, 1)
+  function insert(frame: FrameIndex, place: number, low: number, isAhead = false): void {
+    const isBack = ghosts.take(place, low)
+    words[partsAt + frame] = isBack ? Part.MAIN : Part.FIFO
+    words[Header.policyClock]! += 1
+    words[usesAt + frame * Frame.WORDS] = presentPeriod() | (isAhead ? Uses.UNASKED : 0)
+    loopOf(frame).addNewest(frame)
+    counted(frame, 1)
   }
 
-  victim(): FrameIndex {
-    if (this.size() === 0) return -1
-    const isFifo = this.#words[Header.fifoSize]! > this.#fifoMax || this.#main.oldest() < 0
-    const frame = isFifo ? this.#fifo.oldest() : this.#unused()
-    this.remove(frame)
+  function victim(): FrameIndex {
+    if (size() === 0) return -1
+    const isFifo = words[Header.fifoSize]! > fifoMax || main.oldest() < 0
+    const frame = isFifo ? fifo.oldest() : unused()
+    remove(frame)
     return frame
   }
 
-  renew(frame: FrameIndex): void {
-    this.note(frame)
-    this.#loopOf(frame).addNewest(frame)
-    this.#count(frame, 1)
+  function renew(frame: FrameIndex): void {
+    note(frame)
+    loopOf(frame).addNewest(frame)
+    counted(frame, 1)
   }
 
   /** A block that nobody asked for leaves no ghost: its first use would count as a return. */
-  evicted(frame: FrameIndex): boolean {
-    const at = this.#framesAt + frame * Frame.WORDS
-    const isUnasked = (this.#words[at + Frame.used2]! & Uses.UNASKED) !== 0
-    if (this.#words[this.#partsAt + frame] === Part.FIFO && !isUnasked)
-      this.#ghosts.add(this.#words[at + Frame.place]!, this.#words[at + Frame.blockLow]!)
+  function evicted(frame: FrameIndex): boolean {
+    const at = framesAt + frame * Frame.WORDS
+    const isUnasked = (words[at + Frame.used2]! & Uses.UNASKED) !== 0
+    if (words[partsAt + frame] === Part.FIFO && !isUnasked)
+      ghosts.add(words[at + Frame.place]!, words[at + Frame.blockLow]!)
     return isUnasked
   }
 
   /** It was taken out as the oldest: there it comes back. */
-  readmit(frame: FrameIndex): void {
-    this.#loopOf(frame).addOldest(frame)
-    this.#count(frame, 1)
+  function readmit(frame: FrameIndex): void {
+    loopOf(frame).addOldest(frame)
+    counted(frame, 1)
   }
 
-  remove(frame: FrameIndex): void {
-    this.#loopOf(frame).remove(frame)
-    this.#count(frame, -1)
+  function remove(frame: FrameIndex): void {
+    loopOf(frame).remove(frame)
+    counted(frame, -1)
   }
 
-  has(frame: FrameIndex): boolean {
-    return this.#fifo.isLinked(frame)
+  function has(frame: FrameIndex): boolean {
+    return fifo.isLinked(frame)
   }
 
-  size(): number {
-    return this.#words[Header.policySize]!
+  function size(): number {
+    return words[Header.policySize]!
   }
 
   /** The ghosts are forgotten: their chains may be torn. */
-  reset(): void {
+  function reset(): void {
     for (const head of [Header.fifoOldest, Header.mainOldest, Header.fifoSize, Header.policySize]) {
-      this.#words[head] = 0
+      words[head] = 0
     }
-    for (let frame = 0; frame < this.#blocks; frame++) {
-      this.#words[this.#framesAt + frame * Frame.WORDS + Frame.policySlot] = 0
+    for (let frame = 0; frame < blocks; frame++) {
+      words[framesAt + frame * Frame.WORDS + Frame.policySlot] = 0
     }
-    this.#ghosts.reset()
+    ghosts.reset()
   }
 
   /** P1 each part's list has its own frames, once; P2 the sizes are theirs; P4, P5 the ghosts' own. */
-  check(): string[] {
+  function check(): string[] {
     const broken: string[] = []
-    const sizes = [this.#fifo, this.#main].map((loop, part) => {
-      const frames = new Set(loop.items(this.#blocks))
+    const sizes = [fifo, main].map((loop, part) => {
+      const frames = new Set(loop.items(blocks))
       for (const frame of frames) {
-        const says = this.#words[this.#partsAt + frame]!
+        const says = words[partsAt + frame]!
         if (says !== part) broken.push(`P1 frame ${frame}: says part ${says}, is in part ${part}`)
-        if (!this.has(frame)) broken.push(`P1 frame ${frame}: torn out of part ${part}`)
+        if (!has(frame)) broken.push(`P1 frame ${frame}: torn out of part ${part}`)
       }
       return frames.size
     })
-    const [fifo, main] = sizes as [number, number]
-    if (fifo !== this.#words[Header.fifoSize])
-      broken.push(`P2 ${fifo} frames are in the FIFO, the count says ${this.#words[Header.fifoSize]!}`)
-    if (fifo + main !== this.size())
-      broken.push(`P2 ${fifo + main} frames are in the policy, the count says ${this.size()}`)
-    return [...broken, ...this.#ghosts.check()]
+    const [inFifo, inMain] = sizes as [number, number]
+    if (inFifo !== words[Header.fifoSize])
+      broken.push(`P2 ${inFifo} frames are in the FIFO, the count says ${words[Header.fifoSize]!}`)
+    if (inFifo + inMain !== size())
+      broken.push(`P2 ${inFifo + inMain} frames are in the policy, the count says ${size()}`)
+    return [...broken, ...ghosts.check()]
   }
 
   /** The present one, where the uses have it. */
-  #period(): number {
-    return (this.#words[Header.policyClock]! >> this.#shift) << Uses.PERIOD_SHIFT
+  function presentPeriod(): number {
+    return (words[Header.policyClock]! >> shift) << Uses.PERIOD_SHIFT
   }
 
-  #loopOf(frame: FrameIndex): Loop {
-    return this.#words[this.#partsAt + frame] === Part.FIFO ? this.#fifo : this.#main
+  function loopOf(frame: FrameIndex): Loop {
+    return words[partsAt + frame] === Part.FIFO ? fifo : main
   }
 
-  #count(frame: FrameIndex, change: 1 | -1): void {
-    this.#words[Header.policySize]! += change
-    if (this.#words[this.#partsAt + frame] === Part.FIFO) this.#words[Header.fifoSize]! += change
+  function counted(frame: FrameIndex, change: 1 | -1): void {
+    words[Header.policySize]! += change
+    if (words[partsAt + frame] === Part.FIFO) words[Header.fifoSize]! += change
   }
 
   /**
    * Moves the hand to a block of MAIN without uses. Others may add uses as fast as the hand takes them away: after as
    * many steps as take away all that there were, the block under the hand is given up anyway.
    */
-  #unused(): FrameIndex {
-    const mainSize = this.size() - this.#words[Header.fifoSize]!
+  function unused(): FrameIndex {
+    const mainSize = size() - words[Header.fifoSize]!
     for (let steps = Uses.MAX * mainSize; steps > 0; steps--) {
-      const frame = this.#main.oldest()
-      const at = this.#usesAt + frame * Frame.WORDS
-      if ((this.#words[at]! & Uses.COUNT) === 0) break
-      this.#words[at]! -= 1
-      this.#main.turn()
+      const frame = main.oldest()
+      const at = usesAt + frame * Frame.WORDS
+      if ((words[at]! & Uses.COUNT) === 0) break
+      words[at]! -= 1
+      main.turn()
     }
-    return this.#main.oldest()
+    return main.oldest()
+  }
+
+  return {
+    notesDue: false,
+    note,
+    drain,
+    insert,
+    victim,
+    renew,
+    evicted,
+    readmit,
+    remove,
+    has,
+    size,
+    reset,
+    check,
   }
 }

@@ -2,7 +2,7 @@
 
 import { load } from '#atomics'
 import { placeOf } from '#dist/shared/name.js'
-import { TwoQueues } from '#dist/core/twoq.js'
+import { twoQueues } from '#dist/core/twoq.js'
 import { Arena } from '#dist/shared/arena.js'
 import { nameFrame } from '#dist/bench/replay/policy-replay.js'
 import type { Thread } from '../../support/threads.js'
@@ -11,7 +11,7 @@ import { Frame, Header } from '#dist/shared/words.js'
 /** What is wrong when all is over. */
 export function noteAndEvict({ buffer, index, args }: Thread<{ turns: number }>): string[] {
   const arena = Arena.open(buffer, 1, 2)
-  const policy = new TwoQueues(arena)
+  const policy = twoQueues(arena)
   const { blocks } = arena.geometry
   // The plan region is nobody's here.
   const endAt = arena.planAt
