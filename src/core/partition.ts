@@ -79,7 +79,9 @@ export class PartitionClient implements Partition {
   }
 
   tryAcquire(block: number, mode: Mode): Guard | undefined {
-    return this.#hit(block, mode, undefined, 0)
+    const guard = this.#hit(block, mode, undefined, 0)
+    if (guard === undefined) this.core.slot.assertAttached()
+    return guard
   }
 
   readSync(target: Uint8Array, position: number, wait?: WaitOptions): void {

@@ -6,7 +6,7 @@
  *   AHEAD   the blocks start .. end-1 were asked for, and the marker is the first of the last window. When it is used,
  *           the next window is asked for, twice as large, so that the reader is one ahead. After misses elsewhere: IDLE. So
  *           it is after some windows of which half were not there in time, or not any more; then a longer sequence is
- *           needed than before
+ *           needed than before, in which the thread reads several blocks with one call itself
  *
  * A hit costs one comparison, with the marker.
  */
@@ -74,7 +74,7 @@ export class ReadAhead {
       if (!isNext && ++this.#strays > STRAYS_MAX) this.#stop()
     }
     this.#row = isNext ? this.#row + 1 : 1
-    if (this.#row < this.#needed) return count
+    if (this.#row < this.#needed) return this.#row < NEEDED_MIN ? count : this.#alone(block, count)
     this.#row = 0
     this.#bad = 0
     this.#late = 0
@@ -95,6 +95,13 @@ export class ReadAhead {
       this.reached()
       this.#late += this.#next - Math.max(block, marker) // those of the window that has begun with it
     }
+    return together
+  }
+
+  /** The reader was of no use, but one call for several blocks is. */
+  #alone(block: number, count: number): number {
+    const together = Math.max(count, Math.min(TOGETHER_MAX, this.#windowMax, this.#blocks - block))
+    this.#next = block + together
     return together
   }
 

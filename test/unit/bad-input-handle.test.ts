@@ -86,6 +86,7 @@ handles('of a cache that was closed, here and in a thread', async () => {
   await refusal('ERR_DCACHE_CLOSED', () => partition.read(new Uint8Array(4), 0))
   await refusal('ERR_DCACHE_CLOSED', () => partition.write(new Uint8Array(4), 0))
   refusalNow('ERR_DCACHE_CLOSED', () => partition.tryAcquire(0, 'read'))
+  refusalNow('ERR_DCACHE_CLOSED', () => partition.tryAcquire(1, 'read'))
   refusalNow('ERR_DCACHE_CLOSED', () => partition.acquireSync(0, 'modify'))
   refusalNow('ERR_DCACHE_CLOSED', () => partition.forget(0, 1))
   await refusal('ERR_DCACHE_CLOSED', () => cache.flush())

@@ -107,11 +107,14 @@ steps('after four windows that come too late it ends, and the next needs a longe
   assert.ok(asked.length >= 4 && asked.length <= 6, `asked ${asked.length} times`)
   assert.ok(block < 200, `${block} blocks`)
   const { length } = asked
-  block = miss(block, 5)
-  assert.is(asked.length, length, 'given up')
-  block = miss(block, 1)
-  assert.equal(asked.at(-1), [block, 4])
-  miss(block, 5000)
+  assert.equal([ahead.missed(block), ahead.missed(block + 1)], [1, 1], 'given up')
+  block += 2
+  for (let i = 0; i < 3; i++, block += 32) assert.is(ahead.missed(block), 32, 'it reads alone, with one call')
+  assert.is(asked.length, length)
+  assert.is(ahead.missed(block), 4)
+  assert.equal(asked.at(-1), [block + 4, 4])
+  assert.is(ahead.missed(0), 1, 'elsewhere')
+  miss(block + 4, 5000)
   assert.ok(asked.length < 350, `asked ${asked.length} times`)
 })
 
