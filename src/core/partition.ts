@@ -80,8 +80,10 @@ export class PartitionClient implements Partition {
 
   tryAcquire(block: number, mode: Mode): Guard | undefined {
     const guard = this.#hit(block, mode, undefined, 0)
-    if (guard === undefined) this.core.slot.assertAttached()
-    return guard
+    if (guard !== undefined) return guard
+    this.core.assertOpen()
+    this.core.slot.assertAttached()
+    return undefined
   }
 
   readSync(target: Uint8Array, position: number, wait?: WaitOptions): void {
