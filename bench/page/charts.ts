@@ -3,10 +3,12 @@
  */
 import { FLOOR_AGAIN } from '../hit/crews.js'
 import { type SuiteReport, valueOf } from '../harness/report.js'
+import { diskCharts } from './disk-charts.js'
 import {
   blocksText,
   type Chart,
   dots,
+  HALF_WIDTH,
   lines,
   nsText,
   PALETTE,
@@ -230,7 +232,7 @@ function replayCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
     title: `Trace ${trace}`,
     note: 'Hits in percent of the accesses, by the size of the cache.',
     options: {
-      width: WIDTH / 2,
+      width: HALF_WIDTH,
       height: 300,
       x: { type: 'log', label: 'blocks in the cache', ticks: 4, tickFormat: (d: number) => d.toLocaleString('en-US') },
       y: { grid: true, label: '% hits', zero: true },
@@ -277,6 +279,7 @@ const CHARTS: Readonly<Record<string, (Plot: PlotLibrary, suite: SuiteReport) =>
   modify: modifyCharts,
   recovery: recoveryCharts,
   replay: replayCharts,
+  disk: diskCharts,
   nbd: nbdCharts,
 }
 

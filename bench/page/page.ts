@@ -19,8 +19,9 @@ export async function pageOf(report: BenchReport): Promise<string> {
   const [Plot, { parseHTML }] = await Promise.all([import('@observablehq/plot'), import('linkedom')])
   // Both libraries speak of the types of a browser, which this project has not.
   const { document } = parseHTML('<!doctype html><html><body></body></html>') as { document: object }
+  // With the margin that there is otherwise, the title of an axis lies on its last tick.
   const draw = ({ options }: Chart): string =>
-    (Plot.plot({ ...options, document }) as { outerHTML: string }).outerHTML
+    (Plot.plot({ marginBottom: 38, ...options, document }) as { outerHTML: string }).outerHTML
   const { dcache, startedAt, setup, suites } = report
   const links = suites.map(({ name, title }) => `<a href="#${name}">${escape(title)}</a>`)
   return `<!doctype html>
@@ -51,7 +52,7 @@ function suiteHtml(Plot: PlotLibrary, suite: SuiteReport, draw: (chart: Chart) =
   const { name, title, about, sections, leftOut, seconds } = suite
   const charts = chartsOf(Plot, suite).map(
     (chart) =>
-      `<figure><figcaption><b>${escape(chart.title)}</b> ${escape(chart.note)}</figcaption>${draw(chart)}</figure>`,
+      `<figure style="width: ${chart.options.width}px"><figcaption><b>${escape(chart.title)}</b> ${escape(chart.note)}</figcaption>${draw(chart)}</figure>`,
   )
   return `<section id="${name}">
 <h2>${escape(title)}</h2>

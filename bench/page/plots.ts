@@ -4,6 +4,7 @@
 import type * as Plots from '@observablehq/plot'
 import type { ChannelValue, Markish, PlotOptions } from '@observablehq/plot'
 import { isSpread, type Row, type Section, type SuiteReport, valueOf } from '../harness/report.js'
+import { numberText } from '../output/format.js'
 
 /** Of @observablehq/plot: it is loaded when a page is wanted. */
 export type PlotLibrary = typeof Plots
@@ -23,6 +24,8 @@ export interface Point {
 }
 
 export const WIDTH = 960
+/** Of two that stand side by side, with the gap between them. */
+export const HALF_WIDTH = 464
 export const PALETTE = ['#0b7285', '#e8590c', '#7048e8', '#2b8a3e', '#c2255c', '#868e96', '#f08c00', '#1971c2', '#5c940d', '#862e9c'] // prettier-ignore
 
 export function pointsOf(rows: readonly Row[], key: string, scale = 1): Point[] {
@@ -47,7 +50,7 @@ export const valuesOf = (rows: readonly Row[], parameter: string): (string | num
 export const blocksText = (blocks: number) => `${blocks.toLocaleString('en-US')} blocks`
 export const threadsText = (threads: number) => (threads === 1 ? '1 thread' : `${threads} threads`)
 export const nsText = (ns: number) =>
-  ns >= 1e6 ? `${ns / 1e6} ms` : ns >= 1e3 ? `${ns / 1e3} µs` : `${ns} ns`
+  ns >= 1e9 ? `${ns / 1e9} s` : ns >= 1e6 ? `${ns / 1e6} ms` : ns >= 1e3 ? `${ns / 1e3} µs` : `${ns} ns`
 
 /** A dot for each thing at its median, a line from p10 to p90 behind it. */
 export function dots(
@@ -68,6 +71,32 @@ export function dots(
       ...facet,
     }),
     Plot.dot(points, { x: 'value', y, r: 4.5, fill: color, ...facet }),
+  ]
+}
+
+/** A bar for each thing up to its median, a line from p10 to p90 over it, and behind both the median in words. */
+export function bars(
+  Plot: PlotLibrary,
+  points: Point[],
+  y: string,
+  { color, ...facet }: { color: (d: Point) => string; fx?: ChannelValue; fy?: ChannelValue },
+): Markish[] {
+  const ranges = points.filter(({ low }) => low !== undefined)
+  // Markers would be shorter, but lines refer to them by url(), and a page that fetches nothing has none.
+  const end = (x: 'low' | 'high') => Plot.tickX(ranges, { x, y, strokeWidth: 1.5, inset: 10, ...facet })
+  return [
+    Plot.barX(points, { x: 'value', y, fill: color, fillOpacity: 0.75, ...facet }),
+    Plot.ruleY(ranges, { x1: 'low', x2: 'high', y, strokeWidth: 1.5, ...facet }),
+    end('low'),
+    end('high'),
+    Plot.text(points, {
+      x: ({ value, high }: Point) => high ?? value,
+      y,
+      text: ({ value }: Point) => numberText(value!),
+      textAnchor: 'start',
+      dx: 8,
+      ...facet,
+    }),
   ]
 }
 
