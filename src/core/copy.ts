@@ -1,8 +1,8 @@
 /**
  * Reading a part of a block without a pin: version, copy, version again (a sequence lock on the frame). Whoever gets a
  * frame's exclusive latch moves its version before anything of the frame can change (`enter`), and stays in the latch
- * word until it is done. So a copy is good when nobody was in alone before it, and after it the version is the same and
- * nobody is in alone: no change, eviction or load came in between. It journals nothing, and a death leaves nothing.
+ * word until it is done. So a copy is good when nobody was in alone before it, and after it the version is the same: no
+ * change, eviction or load has begun in between. It journals nothing, and a death leaves nothing.
  *
  * Plain loads must not sink below the last look. They do not on x64; elsewhere a pin is taken.
  */
@@ -39,14 +39,13 @@ export function copyHit(
   if (frame < 0) return -1
   const { words, arena } = core
   const at = core.framesAt + frame * Frame.WORDS
-  const version = load(words, at + Frame.version)
+  const version = words[at + Frame.version]!
   if ((load(words, at + Frame.latch) & (Latch.WRITER | Latch.FROZEN)) !== 0) return -1
   if (!isNamed(core, at, place, low) || (words[at + Frame.state]! & State.ABSENT) !== 0) return -1
   const bytes = arena.segment(frame)
   const from = arena.offset(frame) + start
   if (length <= LOOP_MAX) for (let i = 0; i < length; i++) target[targetAt + i] = bytes[from + i]!
   else target.set(bytes.subarray(from, from + length), targetAt)
-  if ((load(words, at + Frame.latch) & Latch.WRITER) !== 0 || load(words, at + Frame.version) !== version)
-    return -1
+  if (load(words, at + Frame.version) !== version) return -1
   return frame
 }

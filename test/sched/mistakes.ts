@@ -97,7 +97,9 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     what: 'a copy does not see that somebody came and went meanwhile',
     body: 'cache.copyChange',
     preemptions: 2,
-    edits: [{ file: 'core/copy.js', from: ' || load(words, at + 5 /* version */) !== version', to: '' }],
+    edits: [
+      { file: 'core/copy.js', from: 'if (load(words, at + 5 /* version */) !== version) return -1;', to: '' },
+    ],
   },
   'copy-no-latch': {
     what: 'a copy does not see that somebody is in alone',

@@ -1,5 +1,6 @@
 // A driven thread: runs its role of a body again and again, each time when the explorer gives it the turn.
 
+import { performance } from 'node:perf_hooks'
 import { workerData } from 'node:worker_threads'
 import { drive, type Driver } from './atomics.js'
 import { type Body, Context, type Role } from './body.js'
@@ -18,7 +19,7 @@ export interface ThreadData {
 
 // Time stands still: a schedule must not depend on how busy the machine is. What a clock would bring, the explorer
 // does itself (slices).
-Object.defineProperty(globalThis, 'performance', { value: { now: () => 0, timeOrigin: 0 } })
+Object.defineProperties(performance, { now: { value: () => 0 }, timeOrigin: { value: 0 } })
 
 const data = workerData as ThreadData
 const body = await loadBody(data.body, data.dist, data.memory)
