@@ -187,6 +187,17 @@ export async function until(what: string, isSo: () => boolean): Promise<void> {
   }
 }
 
+const QUIET_MS = 50
+
+/** Nobody is in, and has not been for a while: the reader may be between two hints. */
+export async function untilQuiet(cache: BlockCache): Promise<void> {
+  let sinceMs = performance.now()
+  await until('quiet', () => {
+    if (cache.stats().blocks.held > 0) sinceMs = performance.now()
+    return performance.now() - sinceMs > QUIET_MS
+  })
+}
+
 /** Points at which threads wait for each other. */
 export class Gates {
   readonly words = new Int32Array(new SharedArrayBuffer(256))

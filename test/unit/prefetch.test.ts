@@ -18,6 +18,7 @@ import {
   refusal,
   refusalNow,
   until,
+  untilQuiet,
   withCache,
   writeBlocks,
 } from '../support/open.js'
@@ -34,7 +35,7 @@ hints('absent blocks are loaded, of each partition, and reading them is a hit th
     a.prefetch(63, 1)
     await until('the reads', () => cache.stats().prefetch.loaded === 13)
     assert.is(cache.stats().misses, 0)
-    await until('quiet', () => cache.stats().blocks.held === 0)
+    await untilQuiet(cache)
     for (const block of [3, 12, 63]) {
       using guard = a.tryAcquire(block, 'read')
       assert.equal(copyOf(guard!.data), blockBytes(block))
@@ -54,7 +55,7 @@ hints('a worker hints as well, and what is cached or dirty stays as it is', () =
       client.partition('data').prefetch(0, 16)
     })
     await until('the reads', () => cache.stats().prefetch.loaded === 15)
-    await until('quiet', () => cache.stats().blocks.held === 0)
+    await untilQuiet(cache)
     using guard = data.tryAcquire(5, 'read')
     assert.is(guard!.data[7], 9)
   }),
@@ -67,7 +68,7 @@ hints('a quarter of the cache at most, and nothing for no blocks', () =>
     await until('the reads', () => cache.stats().prefetch.loaded === 4)
     assert.is(cache.stats().prefetch.dropped, 60)
     assert.is(cache.stats().diskReads, 4)
-    await until('quiet', () => cache.stats().blocks.held === 0)
+    await untilQuiet(cache)
   }),
 )
 
@@ -80,7 +81,7 @@ hints('where no frame is to be had it gives up, and waits for none', () =>
     for (const guard of guards) guard.release()
     data.prefetch(10, 1)
     await until('the read', () => cache.stats().prefetch.loaded === 1)
-    await until('quiet', () => cache.stats().blocks.held === 0)
+    await untilQuiet(cache)
   }),
 )
 
@@ -89,7 +90,7 @@ hints('a read that fails is no error to anybody but to who asks for the block', 
     truncateSync(paths['data']!, 20 * 512)
     data.prefetch(18, 10)
     await until('the hint is dropped', () => cache.stats().prefetch.dropped === 10)
-    await until('quiet', () => cache.stats().blocks.held === 0)
+    await untilQuiet(cache)
     using guard = await data.acquire(19, 'read')
     assert.equal(copyOf(guard.data), blockBytes(19))
     await refusal('ERR_DCACHE_READ_FAILED', () => data.acquire(20, 'read'), 'block 20')
@@ -143,7 +144,7 @@ hints('a reader that dies is replaced, and what it held is free', async () => {
           data.prefetch(1900 + i, 1)
           await until('it reads', () => cache.stats().prefetch.loaded > loaded)
         }
-        await until('quiet', () => cache.stats().blocks.held === 0)
+        await untilQuiet(cache)
         const target = new Uint8Array(2000 * 512)
         await data.read(target, 0)
         for (let block = 0; block < 2000; block++)
@@ -170,7 +171,7 @@ hints('a thread that reads in sequence is read ahead of, and one that does not w
         })
         if (readAheadBytes > 0) await until('the reader', () => cache.stats().prefetch.loaded > 0)
         else assert.equal(cache.stats().prefetch, { loaded: 0, dropped: 0, unused: 0 })
-        await until('quiet', () => cache.stats().blocks.held === 0)
+        await untilQuiet(cache)
       },
     )
   }
