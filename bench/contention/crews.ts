@@ -7,7 +7,9 @@ import { floorMemory } from '../hit/crews.js'
 import type { DcacheData } from '../hit/variants/dcache.js'
 import type { Workload } from '../hit/workload.js'
 import { type GlobalMutexData, tableOf } from './variants/global-mutex.js'
+import { latchMemory } from './one-latch.js'
 import { FIRST_AT, type LatchData, SECOND_AT } from './variants/latch.js'
+import type { OneBlockData } from './variants/one-block.js'
 import { COUNTER_AT, type MutexData } from './variants/mutex.js'
 import { PAIR_WORDS, type PingPongData } from './variants/ping-pong.js'
 import { RING_WORDS, type RingData, ringIn } from './variants/ring.js'
@@ -37,9 +39,9 @@ function plain(name: string, isShared: boolean, lanes: number): Contender {
   }
 }
 
-export function latch(name: string, writes: LatchData['writes']): Contender {
-  const data: LatchData = { words: words(64), writes }
-  const isRight = ({ sum }: Crew) => data.words[FIRST_AT] === sum && data.words[SECOND_AT] === sum
+export function latch(name: string, writes: LatchData['writes'], lanes: number): Contender {
+  const data: LatchData = { buffer: latchMemory(lanes), guarded: words(32), writes }
+  const isRight = ({ sum }: Crew) => data.guarded[FIRST_AT] === sum && data.guarded[SECOND_AT] === sum
   return { name, module: moduleOf('variants/latch'), data, isRight }
 }
 
@@ -58,9 +60,9 @@ export function primitives(lanes: number): Contender[] {
       data: mutexData,
       isRight: ({ operations }) => mutexData.words[COUNTER_AT] === (operations | 0),
     },
-    latch('latch, all read', 0),
-    latch('latch, 95 % read', 0.05),
-    latch('latch, 50 % read', 0.5),
+    latch('latch, all read', 0, lanes),
+    latch('latch, 95 % read', 0.05, lanes),
+    latch('latch, 50 % read', 0.5, lanes),
     {
       name: 'condition, ping-pong',
       module: moduleOf('variants/ping-pong'),
@@ -96,6 +98,14 @@ export function caches(workload: Workload, cache: BlockCache): Contender[] {
     { name: 'dcache', module: moduleOf('../hit/variants/dcache'), data: dcache, isRight: () => true },
   ]
 }
+
+/** One block of a cache; its bytes say nothing, since rounds and evictions are not what is looked at. */
+export const oneBlock = (name: string, data: OneBlockData): Contender => ({
+  name,
+  module: moduleOf('variants/one-block'),
+  data,
+  isRight: () => true,
+})
 
 export const start = ({ name, module, data }: Contender, lanes: number): Promise<Crew> =>
   Crew.start({ name, module, data, lanes })

@@ -2,6 +2,7 @@
  * `contention`: what happens to locks when several threads want them: how much gets done, how long one waits, and whether
  * all get their share.
  */
+import type { CacheOptions } from 'dcache'
 import { closeSound, openFull } from '../harness/cache.js'
 import { type Crew, throughputOf } from '../harness/crew.js'
 import { makeFolder } from '../harness/folder.js'
@@ -9,9 +10,10 @@ import type { Column, Row } from '../harness/report.js'
 import { runRounds } from '../harness/rounds.js'
 import { spreadOf } from '../harness/spread.js'
 import type { Suite } from '../harness/suite.js'
-import type { Latency } from '../harness/task.js'
+import type { LaneResult, Latency } from '../harness/task.js'
 import { BLOCK_SIZE, sequenceOf, type Workload, writeBlocks } from '../hit/workload.js'
-import { caches, type Contender, latch, primitives, start } from './crews.js'
+import { caches, type Contender, latch, oneBlock, primitives, start } from './crews.js'
+import type { OneBlockData } from './variants/one-block.js'
 
 const CONTENTION: readonly Column[] = [
   { key: 'perSecond', title: 'all threads', unit: '/s' },
@@ -28,6 +30,20 @@ const STARVATION: readonly Column[] = [
   { key: 'p99', title: 'p99', unit: 'ns' },
   { key: 'mostMs', title: 'longest wait', unit: 'ms' },
 ]
+
+const SHARES: readonly Column[] = [
+  { key: 'perSecond', title: 'all threads', unit: '/s' },
+  { key: 'share', title: 'slowest of the fastest', unit: '%' },
+  { key: 'p50', title: 'wait and hold, p50', unit: 'ns' },
+  { key: 'p99', title: 'p99', unit: 'ns' },
+  { key: 'mostMs', title: 'longest', unit: 'ms' },
+]
+
+/** How long a guard is kept where that is asked for, milliseconds. */
+const HOLD_MS = 1
+/** Numbers of threads on one block, and the slices they need for each to have its turn. */
+const SHARE_THREADS = [2, 8, 32, 64]
+const SHARE_SLICES = 20
 
 /** How many times a second; the slices of `starvation` are longer, since it looks for the longest wait. */
 const STARVATION_SLICES = 10
@@ -54,6 +70,13 @@ export const contention: Suite = {
       rows.push(...(await contend(contender, threads, { rounds, sliceMs })))
     }
     await closeSound(cache)
+    say('contention: one block')
+    const shares = await shareOneBlock(
+      path,
+      smoke ? [2] : SHARE_THREADS,
+      { rounds, sliceMs },
+      settings.policy,
+    )
     say('contention: starvation')
     const starvation = [
       ...(await starve('one writes, the others read', 'first', threads, { rounds, sliceMs })),
@@ -83,6 +106,16 @@ export const contention: Suite = {
           columns: STARVATION,
           rows: starvation,
         },
+        {
+          name: 'shares',
+          title: 'One block that all threads want',
+          about:
+            `Threads that take the same block of a cache again and again, without a pause; with a hold each keeps its guard for ` +
+            `${HOLD_MS} ms. The shares are counted over all threads that do the same; latencies are of the thread that fared worst, ` +
+            'its own hold included.',
+          columns: SHARES,
+          rows: shares,
+        },
       ],
       leftOut: [],
       seconds: (performance.now() - startMs) / 1000,
@@ -104,10 +137,7 @@ async function contend(contender: Contender, threads: readonly number[], slices:
     const rows: Row[] = []
     for (const [count, results] of outcome) {
       const { p50, p99, p999 } = worst(await crew.latencies(count))
-      const fairness = results.map((lanes) => {
-        const rates = lanes.map(({ operations, ms }) => operations / ms)
-        return (100 * Math.min(...rates)) / Math.max(...rates)
-      })
+      const fairness = results.map(shareOfSlowest)
       rows.push({
         parameters: { what: contender.name, threads: count },
         figures: {
@@ -126,6 +156,12 @@ async function contend(contender: Contender, threads: readonly number[], slices:
   }
 }
 
+/** The slowest lane's share of what the fastest did, percent. */
+function shareOfSlowest(lanes: readonly LaneResult[]): number {
+  const rates = lanes.map(({ operations, ms }) => operations / ms)
+  return (100 * Math.min(...rates)) / Math.max(...rates)
+}
+
 /** Of the lane that fared worst. */
 function worst(latencies: readonly Latency[]): Latency {
   const most = (key: keyof Latency) => Math.max(...latencies.map((latency) => latency[key]))
@@ -138,10 +174,10 @@ async function starve(
   threads: readonly number[],
   { rounds, sliceMs }: Slices,
 ): Promise<Row[]> {
-  const contender = latch(name, writes)
   const rows: Row[] = []
   const counts = threads.filter((count) => count > 1)
   if (counts.length === 0) return []
+  const contender = latch(name, writes, Math.max(...counts))
   const crew = await start(contender, Math.max(...counts))
   try {
     for (const count of counts) {
@@ -167,6 +203,78 @@ async function starve(
   } finally {
     await crew.stop()
   }
+}
+
+interface ShareCase {
+  readonly what: string
+  readonly readers: OneBlockData['readers']
+  readonly holdMs: number
+}
+
+const SHARE_CASES: readonly ShareCase[] = [
+  { what: 'all change it', readers: 'none', holdMs: 0 },
+  { what: 'all change it, with a hold', readers: 'none', holdMs: HOLD_MS },
+  { what: 'one changes it, the others read, with a hold', readers: 'all but the first', holdMs: HOLD_MS },
+  { what: 'one reads it, the others change it, with a hold', readers: 'first', holdMs: HOLD_MS },
+]
+
+/** A row for each case and number of threads; where one thread differs from the others, one for it and one for them. */
+async function shareOneBlock(
+  path: string,
+  threads: readonly number[],
+  { rounds, sliceMs }: Slices,
+  policy: CacheOptions['policy'] | undefined,
+): Promise<Row[]> {
+  const rows: Row[] = []
+  for (const { what, readers, holdMs } of SHARE_CASES) {
+    const lanes = Math.max(...threads)
+    const cache = await openFull({
+      path,
+      blocks: 64,
+      blockSize: BLOCK_SIZE,
+      policy,
+      more: { threads: lanes },
+    })
+    const data: OneBlockData = { handle: cache.handle, readers, holdMs }
+    const crew = await start(oneBlock(what, data), lanes)
+    try {
+      for (const count of threads) {
+        await crew.run(count, sliceMs) // warm: cold code makes many threads look slow
+        const results = []
+        for (let round = 0; round < rounds; round++) {
+          await crew.time(count, sliceMs * SHARE_SLICES)
+          results.push(await crew.run(count, sliceMs * SHARE_SLICES))
+        }
+        const latencies = await crew.latencies(count)
+        for (const { name, from, to } of parts(what, readers, count)) {
+          const lanesOf = results.map((all) => all.slice(from, to))
+          const { p50, p99, most } = worst(latencies.slice(from, to))
+          rows.push({
+            parameters: { what: name, threads: count },
+            figures: {
+              perSecond: spreadOf(lanesOf.map(throughputOf)),
+              share: to - from === 1 ? null : spreadOf(lanesOf.map(shareOfSlowest)),
+              p50,
+              p99,
+              mostMs: most / 1e6,
+            },
+          })
+        }
+      }
+    } finally {
+      await crew.stop()
+      await closeSound(cache)
+    }
+  }
+  return rows
+}
+
+function parts(what: string, readers: OneBlockData['readers'], count: number) {
+  if (readers === 'none') return [{ name: what, from: 0, to: count }]
+  return [
+    { name: `${what}: the one`, from: 0, to: 1 },
+    { name: `${what}: the others`, from: 1, to: count },
+  ]
 }
 
 function assertRight(contender: Contender, crew: Crew): void {

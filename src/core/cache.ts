@@ -15,17 +15,17 @@
  * that.
  */
 import { performance } from 'node:perf_hooks'
-import { clockMs } from '../shared/slot.js'
+import { clockMs } from '../shared/clock.js'
 import type { FrameIndex } from '../shared/indices.js'
 import type { Slow } from '../shared/wait.js'
 import { type Core, enter, leave, type PartitionView } from './core.js'
 import { find, findSurely, isNamed } from './directory.js'
 import { insertFrame, takeFrame } from './frames.js'
-import { isFull, pinNamed } from './hit.js'
+import { isFull, isStillPinned, pinNamed } from './hit.js'
 import { beginChange } from './images.js'
 import { countMisses, keepPin, load, loadBoth, loadSync } from './load.js'
 import type { Request } from './request.js'
-import { holdsPin, type ImageWait, takeImage, waitedForLimit, waitForLatch, waitForImage } from './stall.js'
+import { type ImageWait, takeImage, waitedForLimit, waitForLatch, waitForImage } from './stall.js'
 import { Counter, Frame, State } from '../shared/words.js'
 
 /**
@@ -60,14 +60,6 @@ export function missSync(
  * @throws ERR_DCACHE_READ_FAILED, _TIMEOUT, _EXHAUSTED, _FENCED, _DEADLOCK, _CLOSED; nothing is held then
  */
 export function* acquireSlow(core: Core, request: Request): Slow<FrameIndex> {
-  try {
-    return yield* acquireFrame(core, request)
-  } finally {
-    core.slot.waitsNoMore(request)
-  }
-}
-
-function* acquireFrame(core: Core, request: Request): Slow<FrameIndex> {
   const { words, arena } = core
   const { place, low, mode, entry, deadline } = request
   let missedAtMs = -1
@@ -85,24 +77,24 @@ function* acquireFrame(core: Core, request: Request): Slow<FrameIndex> {
       frame = yield* takeFrame(core, place, low, deadline)
       if (!(yield* insertFrame(core, frame, place, low, deadline))) continue
     } else {
-      if (mode === 'read' && (words[stateAt]! & State.ABSENT) === 0) {
-        if (pinNamed(core, frame, place, low, entry, holdsPin(core, frame))) {
-          countLookup(core, frame, missedAtMs)
-          return frame
-        }
-        yield* waitForLatch(core, request, frame)
-        continue
+      const isRead = mode === 'read' && (words[stateAt]! & State.ABSENT) === 0
+      let isIn = isRead ? pinNamed(core, frame, place, low, entry) : enter(core, frame)
+      let isPinned = isRead
+      if (!isIn) {
+        const entered = yield* waitForLatch(core, request, frame)
+        isPinned = entered === 'pinned'
+        isIn = entered === 'latched' || (isPinned && isStillPinned(core, frame, place, low, entry))
       }
-      if (!enter(core, frame)) {
-        yield* waitForLatch(core, request, frame)
-        continue
+      if (!isIn) continue
+      if (isPinned) {
+        countLookup(core, frame, missedAtMs)
+        return frame
       }
       if (!isNamed(core, arena.frameAt(frame), place, low)) {
         leave(core, frame)
         continue
       }
     }
-    core.slot.waitsNoMore(request)
     words[arena.frameAt(frame) + Frame.since] = clockMs()
     const imageWait = yield* prepareLatched(core, request, frame)
     if (imageWait !== undefined) {
@@ -137,7 +129,6 @@ function* prepareLatched(core: Core, request: Request, frame: FrameIndex): Slow<
     const imageWait = isOverLimit ? 'limit' : isClean ? undefined : yield* takeImage(core, request, frame)
     if (imageWait === undefined) {
       beginChange(core, frame)
-      core.alone.add(frame)
     } else {
       leave(core, frame)
     }

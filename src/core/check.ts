@@ -8,13 +8,15 @@
  *   W1  a frame is in its group's dirty list if it has an owed image W2  the dirty count is the list's length
  *   W3  a spare has one owner: free list, undo or aside list         W4  images of a frame are ordered by epoch
  *   W5  a stamp is not after the group's epoch                       L1  pins are those of the journals
- *   L2  an exclusive latch is a live slot's
+ *   L2  an exclusive latch is a live slot's                          L3  a mark or an offer that keeps threads out is backed
+ *       by a published wait, unless a slot is looking after the frame
  */
 import { performance } from 'node:perf_hooks'
 import { load } from '#atomics'
 import { pinsOf, writerOf } from '../shared/latch.js'
 import type { Mutex } from '../shared/mutex.js'
 import { journaledPins } from '../shared/slot.js'
+import { waitsForFrame } from '../shared/waits.js'
 import { epochOf, isAfter } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/indices.js'
 import { type Core, enter, leave, partitionOf } from './core.js'
@@ -27,6 +29,9 @@ import { Frame, Group, Header, Latch, Slot, SlotState, Spare, State } from '../s
 /** How long to try for a mutex; sections are microseconds long, but their thread may have lost its processor. */
 const TRY_MS = 2000
 
+/** How often a mark without a wait is looked at before it is believed: some tenths of a second. */
+const MARK_LOOKS = 200_000
+
 /** Any thread; takes each lock in turn, never two of a kind, and never sleeps. */
 export function check(core: Core): string[] {
   const broken: string[] = []
@@ -34,6 +39,7 @@ export function check(core: Core): string[] {
   checkChains(core, broken)
   for (let frame = 0; frame < core.arena.geometry.blocks; frame++) {
     checkLatch(core, frame, broken)
+    checkMarks(core, frame, broken)
     if (looksMisplaced(core, frame, free)) checkPlace(core, frame, broken)
   }
   for (let group = 0; group < core.arena.geometry.groups; group++) checkGroup(core, group, broken)
@@ -196,6 +202,32 @@ function checkLatch(core: Core, frame: FrameIndex, broken: string[]): void {
   if (problem !== '') broken.push(problem)
 }
 
+/** Looks until what is wrong has stayed so for long: a thread between two steps may have lost its processor. */
+function checkMarks(core: Core, frame: FrameIndex, broken: string[]): void {
+  const { words, arena } = core
+  const latchAt = arena.latchAt(frame)
+  const first = load(words, latchAt)
+  const isHanded = (first & Latch.HANDED) !== 0
+  if (!isHanded && ((first & Latch.MARK_WRITER) === 0 || pinsOf(first) === 0)) return
+  for (let looks = 0; looks < MARK_LOOKS; looks++) {
+    if (isServed(core, frame) || load(words, latchAt) !== first) return
+    const waits = waitsForFrame(arena, frame)
+    const isBacked = isHanded
+      ? waits.some(({ slot, kind }) => (writerOf(first) < 0 ? kind === 'read' : slot === writerOf(first)))
+      : waits.some(({ kind }) => kind === 'modify') || (waits.length > 0 && arena.isAbsent(frame))
+    if (isBacked) return
+  }
+  const what = isHanded ? 'offered to a thread' : 'marked for a writer'
+  broken.push(`L3 ${core.describe(frame)}: ${what} that does not wait (latch word 0x${first.toString(16)})`)
+}
+
+/** Whether a live slot looks after the waiters of a frame at this moment. */
+function isServed({ words, arena }: Core, frame: FrameIndex): boolean {
+  for (let slot = 0; slot < arena.geometry.slots; slot++)
+    if (load(words, arena.slotAt(slot) + Slot.serves) === frame + 1) return true
+  return false
+}
+
 function checkGroup(core: Core, group: number, broken: string[]): void {
   locked(`round ${group}`, () => tryLockRound(core, group), () => unlockRound(core, group), broken, () => {
     const { words, arena } = core
@@ -236,7 +268,7 @@ export function checkQuiet(core: Core): string[] {
   for (let frame = 0; frame < core.arena.geometry.blocks; frame++) {
     const at = core.arena.frameAt(frame)
     const word = load(core.words, at + Frame.latch)
-    if (pinsOf(word) !== 0 || writerOf(word) >= 0 || (word & Latch.FROZEN) !== 0)
+    if (pinsOf(word) !== 0 || writerOf(word) >= 0 || (word & (Latch.FROZEN | Latch.HANDED)) !== 0)
       broken.push(`Q1 ${core.describe(frame)}: somebody is still in`)
     if ((core.words[at + Frame.state]! & State.CHANGING) !== 0)
       broken.push(`Q2 ${core.describe(frame)}: still CHANGING`)

@@ -10,11 +10,14 @@ import { blockIn, partitionIn } from '../shared/name.js'
 import { Mutex, RANK } from '../shared/mutex.js'
 import { Round } from '../shared/round.js'
 import type { ThreadSlot } from '../shared/slot.js'
-import { tryLatch, unlatch } from '../shared/latch.js'
+import { tryLatch } from '../shared/latch.js'
+import { LatchQueue } from '../shared/latch-queue.js'
 import type { FrameIndex } from '../shared/indices.js'
 import { Tracer } from '../shared/trace.js'
+import { wakeAllWaits } from '../shared/waits.js'
 import type { Device } from './device.js'
 import { policyOf } from './policies.js'
+import type { Passes } from './pass.js'
 import type { Policy } from './policy.js'
 import { EngineState, Frame, Group, Header, Partition } from '../shared/words.js'
 
@@ -66,8 +69,10 @@ export class Core {
   readonly spares: readonly Condition[]
   readonly policy: Policy
   readonly tracer: Tracer
-  /** Frames that guards of this thread hold alone. */
-  readonly alone = new Set<FrameIndex>()
+  /** Writers that calls of this thread have passed; see pass.ts. */
+  readonly passes = new Map<FrameIndex, Passes>()
+  /** How this thread leaves latches, and waits for them. */
+  readonly latches: LatchQueue
   /** Set under a round mutex: the flush worker has work; rung after unlock. */
   bellDue = false
   /** Set under a round mutex: a spare came back; signalled after unlock. */
@@ -124,6 +129,7 @@ export class Core {
       return new Condition(words, at + Group.spareFreed, at + Group.spareWaiters)
     })
     this.policy = policyOf(options.policy, arena, slot)
+    this.latches = new LatchQueue(arena, slot.index, slot.published)
     this.tracer = new Tracer(arena, slot.index)
     this.isTraced = this.tracer.on
   }
@@ -157,8 +163,9 @@ export class Core {
 }
 
 /** Wakes everyone who waits for something of the engine: its state has changed. */
-export function wakeAll({ freed, turns, spares }: Core): void {
+export function wakeAll({ arena, freed, turns, spares }: Core): void {
   for (const condition of [freed, ...turns, ...spares]) condition.broadcast()
+  wakeAllWaits(arena)
 }
 
 /** Why an engine is not open. */
@@ -197,6 +204,6 @@ export function enter({ words, framesAt, slot }: Core, frame: FrameIndex): boole
 
 /** Gives the exclusive latch up, and tells those who wait for a frame. @requires the frame's latch */
 export function leave(core: Core, frame: FrameIndex): void {
-  unlatch(core.words, core.arena.frameAt(frame) + Frame.latch)
+  core.latches.unlatch(frame)
   core.freed.signal()
 }

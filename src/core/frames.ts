@@ -12,7 +12,6 @@
  * under the new one after another look.
  */
 import { load, or, store } from '#atomics'
-import { wakeAll } from '../shared/latch.js'
 import type { FrameIndex } from '../shared/indices.js'
 import type { Mutex } from '../shared/mutex.js'
 import { TRACE } from '../shared/trace.js'
@@ -23,7 +22,7 @@ import { chain, findUnderStripe, headOf, stripeOf, unchain } from './directory.j
 import { kick } from './rounds.js'
 import { waitForMutex } from './waiting.js'
 import { Watch } from './watch.js'
-import { Counter, Frame, Group, Header, State } from '../shared/words.js'
+import { Counter, Frame, Group, Header, Latch, State } from '../shared/words.js'
 
 /** How often a free frame that somebody is just leaving is tried, before a victim is looked for. */
 const SPINS = 100
@@ -288,8 +287,8 @@ function unname(core: Core, frame: FrameIndex, stripe: Mutex): void {
   unchain(core, frame)
   stripe.unlock()
   slot.count(Counter.evictions)
-  // Who waits for the old block has nothing to wait for here.
-  wakeAll(words, at + Frame.latch)
+  // Calls that wait for the old block have nothing to wait for here.
+  if ((load(words, at + Frame.latch) & Latch.MARKS) !== 0) core.latches.wakeAll(frame)
 }
 
 /**

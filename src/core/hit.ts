@@ -4,8 +4,8 @@
  * slow path (cache.ts). The hit to read is in hit-path.ts.
  */
 import { load } from '#atomics'
-import { tryPin, tryPinPastWaiters, unpin } from '../shared/latch.js'
-import { clockMs } from '../shared/slot.js'
+import { tryPin, unpin } from '../shared/latch.js'
+import { clockMs } from '../shared/clock.js'
 import type { FrameIndex } from '../shared/indices.js'
 import { type Core, enter, leave } from './core.js'
 import { find, isNamed } from './directory.js'
@@ -14,23 +14,28 @@ import { tryLockRound, unlockRound } from './rounds.js'
 import { Frame, Group, Header, Journal, State } from '../shared/words.js'
 
 /** Pins a frame that seemed to hold the block; false if it is not to be had so, or holds something else by now. */
-export function pinNamed(
+export function pinNamed(core: Core, frame: FrameIndex, place: number, low: number, entry: number): boolean {
+  const { words } = core
+  const at = core.framesAt + frame * Frame.WORDS
+  words[entry] = (frame << 2) | Journal.TAKING
+  if (!tryPin(words, at + Frame.latch)) {
+    words[entry] = Journal.FREE
+    return false
+  }
+  words[entry] = (frame << 2) | Journal.HELD
+  return isStillPinned(core, frame, place, low, entry)
+}
+
+/** Whether a pinned frame holds the block and has contents; else the pin is given back. @requires the pin */
+export function isStillPinned(
   core: Core,
   frame: FrameIndex,
   place: number,
   low: number,
   entry: number,
-  pastWaiters: boolean,
 ): boolean {
-  const { words } = core
   const at = core.framesAt + frame * Frame.WORDS
-  words[entry] = (frame << 2) | Journal.TAKING
-  if (!(pastWaiters ? tryPinPastWaiters(words, at + Frame.latch) : tryPin(words, at + Frame.latch))) {
-    words[entry] = Journal.FREE
-    return false
-  }
-  words[entry] = (frame << 2) | Journal.HELD
-  if (isNamed(core, at, place, low) && (words[at + Frame.state]! & State.ABSENT) === 0) return true
+  if (isNamed(core, at, place, low) && (core.words[at + Frame.state]! & State.ABSENT) === 0) return true
   unpinFrame(core, frame, entry)
   return false
 }
@@ -39,7 +44,7 @@ export function pinNamed(
 export function unpinFrame(core: Core, frame: FrameIndex, entry: number): void {
   const { words } = core
   words[entry] = (frame << 2) | Journal.GIVING
-  unpin(words, core.framesAt + frame * Frame.WORDS + Frame.latch)
+  if (unpin(words, core.framesAt + frame * Frame.WORDS + Frame.latch)) core.latches.unpinned(frame)
   words[entry] = Journal.FREE
   if (words[Header.freedWaiters] !== 0) core.freed.broadcast()
 }
@@ -65,7 +70,6 @@ export function latchHit(core: Core, group: number, place: number, low: number, 
   }
   words[at + Frame.since] = clockMs()
   beginChange(core, frame)
-  core.alone.add(frame)
   return frame
 }
 

@@ -4,13 +4,13 @@
  */
 import { load } from '#atomics'
 import type { Holder } from '../shared/interface.js'
-import { writerOf } from '../shared/latch.js'
+import { isLatched, writerOf } from '../shared/latch.js'
 import { GUARDS_MAX } from '../shared/layout.js'
-import { clockMs } from '../shared/slot.js'
+import { clockMs } from '../shared/clock.js'
 import { slotName } from '../shared/slot-name.js'
 import { blockOf, type Core, partitionOf } from './core.js'
 import { liveSlots } from './stats.js'
-import { cycleOf, holdersOf, waitOf } from './waiting.js'
+import { cycleOf, holdersOf, shownWaits } from './waiting.js'
 import { Frame, Journal, Slot, SlotState } from '../shared/words.js'
 
 type What = Pick<Holder, 'what' | 'mode' | 'sinceMs'> & Partial<Pick<Holder, 'heldBy' | 'cycle'>>
@@ -41,22 +41,22 @@ export function holders(core: Core): Holder[] {
       if ((entry & 3) === Journal.HELD)
         add(slot, entry >>> 2, { what: 'holds', mode: 'read', sinceMs: undefined })
     }
-    const wait = waitOf(core, slot)
-    if (wait === undefined) continue
-    add(slot, wait.kind === 'read' || wait.kind === 'modify' ? wait.at : -1, {
-      what: 'waits',
-      mode: wait.kind,
-      sinceMs: wait.sinceMs,
-      heldBy: holdersOf(core, wait),
-      cycle: cycleOf(core, slot, wait)?.map((link) => link.slot) ?? [],
-    })
+    for (const wait of shownWaits(core, slot)) {
+      add(slot, wait.kind === 'read' || wait.kind === 'modify' ? wait.at : -1, {
+        what: 'waits',
+        mode: wait.kind,
+        sinceMs: wait.sinceMs,
+        heldBy: holdersOf(core, wait),
+        cycle: cycleOf(core, slot, wait)?.map((link) => link.slot) ?? [],
+      })
+    }
   }
   for (let frame = 0; frame < arena.geometry.blocks; frame++) {
     const at = arena.frameAt(frame)
-    const writer = writerOf(load(words, at + Frame.latch))
-    if (writer < 0) continue
+    const word = load(words, at + Frame.latch)
+    if (!isLatched(word)) continue
     const sinceMs = (clockMs() - words[at + Frame.since]!) | 0
-    add(writer, frame, { what: 'holds', mode: 'modify', sinceMs })
+    add(writerOf(word), frame, { what: 'holds', mode: 'modify', sinceMs })
   }
   return found
 }

@@ -11,9 +11,8 @@
 import { performance } from 'node:perf_hooks'
 import { store } from '#atomics'
 import { CacheError } from '../shared/errors.js'
-import { downgrade } from '../shared/latch.js'
 import { lowOf, placeOf } from '../shared/name.js'
-import { clockMs } from '../shared/slot.js'
+import { clockMs } from '../shared/clock.js'
 import type { FrameIndex } from '../shared/indices.js'
 import { TRACE } from '../shared/trace.js'
 import type { Slow } from '../shared/wait.js'
@@ -188,7 +187,7 @@ export function* load(
 export function keepPin(core: Core, frame: FrameIndex, entry: number): void {
   const { words } = core
   words[entry] = (frame << 2) | Journal.TAKING
-  downgrade(words, core.arena.frameAt(frame) + Frame.latch)
+  core.latches.downgrade(frame)
   words[entry] = (frame << 2) | Journal.HELD
   core.freed.signal()
 }

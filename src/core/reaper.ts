@@ -3,14 +3,17 @@
  * run again: every step leaves a state from which all steps can be taken again.
  *
  *   1  mutexes of all dead slots: stolen, and what they guard is rebuilt (repair.ts)
- *   2  frames latched by a dead slot: a change under way is undone, a load under way is forgotten; unlatched
- *   3  pins of its journal: counted out by those of the living, never subtracted
- *   4  the slot is free
+ *   2  frames latched by a dead slot, or offered to it: a change under way is undone, a load under way is forgotten; then
+ *      the latch goes to the next waiter
+ *   3  pins of its journal: counted out by those of the living, never subtracted; waiters are woken
+ *   4  frames that it waited for, or was serving: their waiters are woken and their marks healed (shared/latch-queue.ts)
+ *   5  the slot is free
  */
 import { load, store, wait } from '#atomics'
 import { freeze, thaw, writerOf } from '../shared/latch.js'
 import { GUARDS_MAX } from '../shared/layout.js'
 import { journaledPins } from '../shared/slot.js'
+import { clearWaits, frameIn, recordsOf } from '../shared/waits.js'
 import type { FrameIndex, SlotIndex } from '../shared/indices.js'
 import { type Core, leave, partitionOf } from './core.js'
 import { readmitStray } from './frames.js'
@@ -19,7 +22,7 @@ import { settleOne } from './pending.js'
 import type { Mutex } from '../shared/mutex.js'
 import { isDead, repairPolicy, repairRound, repairStripe, seize, seizePolicy, seizeRound } from './repair.js'
 import { unlockRound } from './rounds.js'
-import { DelayedKick, Frame, Group, Journal, Slot, SlotState, State } from '../shared/words.js'
+import { DelayedKick, Frame, Group, Journal, Latch, Slot, SlotState, State } from '../shared/words.js'
 
 /** How long a thread between two stores of its journal is given before it is looked at again. */
 const UNSETTLED_MS = 1
@@ -35,6 +38,7 @@ export function reapDead(core: Core): SlotIndex[] {
   }
   for (const slot of dead) {
     reapPins(core, slot)
+    reapWaits(core, slot)
     freeSlot(core, slot)
   }
   return dead
@@ -67,10 +71,11 @@ export function freeOwnMutexes(core: Core): void {
     repairStripe(core, i)
     stripe.unlock()
   })
-  // Releases that it had settled, and not unlatched yet.
+  // Releases that it had settled and not unlatched yet, and a frame whose waiters it was looking after.
   for (let frame = 0; frame < core.arena.geometry.blocks; frame++) {
     if (writerOf(load(core.words, core.arena.frameAt(frame) + Frame.latch)) === index) leave(core, frame)
   }
+  healServed(core, index)
 }
 
 /** Only a mutex that a dead slot has is waited for; the others are none of the reaper's business. */
@@ -103,8 +108,9 @@ function undoFrame(core: Core, frame: FrameIndex): void {
   const { words, arena, partitions } = core
   const at = arena.frameAt(frame)
   const partition = partitions[partitionOf(words, at)]
-  if (partition === undefined) {
-    leave(core, frame)
+  const isOffer = (load(words, at + Frame.latch) & Latch.HANDED) !== 0
+  if (partition === undefined || isOffer) {
+    leaveFor(core, frame)
     return
   }
   seizeRound(core, partition.group)
@@ -122,10 +128,16 @@ function undoFrame(core: Core, frame: FrameIndex): void {
       uncommit(core, partition.group, frame)
     }
     unlockRound(core, partition.group)
-    leave(core, frame)
+    leaveFor(core, frame)
   } else {
     unlockRound(core, partition.group)
   }
+}
+
+/** The latch, or the offer, that a dead slot has goes to the next waiter. */
+function leaveFor(core: Core, frame: FrameIndex): void {
+  core.latches.serveFor(frame)
+  core.freed.signal()
 }
 
 /** Counts the pins of a dead slot out. */
@@ -143,9 +155,37 @@ function reapPins(core: Core, slot: SlotIndex): void {
       if (pins < 0) wait(words, latchAt, word, UNSETTLED_MS)
       else if (thaw(words, latchAt, word, pins)) break
     }
+    wakeAndHeal(core, entry >>> 2)
     words[at] = Journal.FREE
   }
   core.freed.signal()
+}
+
+/**
+ * What a dead slot waited for, and the frame that it was serving: a wakeup may have died with it, or been spent on it. Its
+ * records are cleared last, so that a successor of this thread finds them; scans pass over the dead.
+ */
+function reapWaits(core: Core, slot: SlotIndex): void {
+  const { words, arena } = core
+  for (const recordAt of recordsOf(arena, slot)) {
+    const frame = frameIn(words, recordAt)
+    if (frame >= 0 && frame < arena.geometry.blocks) wakeAndHeal(core, frame)
+  }
+  healServed(core, slot)
+  clearWaits(arena, slot)
+}
+
+function healServed(core: Core, slot: SlotIndex): void {
+  const servesAt = core.arena.slotAt(slot) + Slot.serves
+  const served = load(core.words, servesAt)
+  if (served === 0) return
+  wakeAndHeal(core, served - 1)
+  store(core.words, servesAt, 0)
+}
+
+function wakeAndHeal({ latches }: Core, frame: FrameIndex): void {
+  latches.wakeAll(frame)
+  latches.heal(frame)
 }
 
 function freeSlot(core: Core, slot: SlotIndex): void {
@@ -154,8 +194,6 @@ function freeSlot(core: Core, slot: SlotIndex): void {
   words[at + Slot.guards] = 0
   words[at + Slot.threadId] = 0
   store(words, at + Slot.inIo, 0)
-  store(words, at + Slot.waitsFor, 0)
-  words[at + Slot.waitsCount] = 0
   store(words, at + Slot.state, SlotState.FREE)
 }
 

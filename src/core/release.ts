@@ -25,7 +25,6 @@ export function releaseChanged(
   writeClass: number,
   maySleep: boolean,
 ): void {
-  core.alone.delete(frame)
   if (core.tracer.on) traceBlock(core, TRACE['block.dirty'], frame, writeClass)
   if (!lockForRelease(core, group, maySleep)) {
     leaveToOthers(core, group, frame, writeClass)
@@ -42,7 +41,6 @@ export function releaseChanged(
  * @requires as releaseChanged
  */
 export function releaseUnchanged(core: Core, group: number, frame: FrameIndex, maySleep: boolean): void {
-  core.alone.delete(frame)
   const at = core.arena.frameAt(frame)
   if (core.words[at + Frame.undo] === 0) {
     and(core.words, at + Frame.state, ~State.CHANGING)
@@ -66,7 +64,6 @@ export function releaseUnchanged(core: Core, group: number, frame: FrameIndex, m
 export function discardChange(core: Core, group: number, frame: FrameIndex, maySleep: boolean): void {
   const at = core.arena.frameAt(frame)
   if (core.words[at + Frame.undo] === 0) {
-    core.alone.delete(frame)
     store(core.words, at + Frame.state, State.ABSENT)
     leave(core, frame)
     return

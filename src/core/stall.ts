@@ -5,22 +5,22 @@
 import { performance } from 'node:perf_hooks'
 import { load } from '#atomics'
 import { CacheError } from '../shared/errors.js'
-import { waitOut } from '../shared/latch.js'
-import { GUARDS_MAX } from '../shared/layout.js'
+import { isLatched, writerOf } from '../shared/latch.js'
+import type { Entered } from '../shared/latch-queue.js'
 import { STALL_BUCKETS, stallBucket } from '../shared/stalls.js'
 import type { FrameIndex } from '../shared/indices.js'
 import { type Slow, timedOut } from '../shared/wait.js'
 import { want } from './bell.js'
 import type { Request } from './request.js'
 import type { Core } from './core.js'
-import { isNamed } from './directory.js'
 import { fencedError } from './failure.js'
 import { isFull } from './hit.js'
 import { bindUndo, fillUndo } from './images.js'
 import { kick, lockRound, tryLockRound, unlockRound } from './rounds.js'
-import { frameExpired, type Wait } from './waiting.js'
+import { holdsPin, mayPass } from './pass.js'
+import { frameExpired } from './waiting.js'
 import { Watch } from './watch.js'
-import { Counter, Frame, Group, Journal, State } from '../shared/words.js'
+import { Counter, Frame, Group, State } from '../shared/words.js'
 
 /** What a change without a spare waits for: read under the mutex under which spares come back. */
 export interface SpareWait {
@@ -131,40 +131,59 @@ export function* waitedForLimit(core: Core, request: Request): Slow<boolean> {
 }
 
 /**
- * One slice of a wait for a frame that somebody is in. Whoever leaves it last wakes all who set a bit in its word. The wait
- * stays published between slices: the caller takes it back.
- * @throws ERR_DCACHE_DEADLOCK when it is this sleeping thread's own, ERR_DCACHE_TIMEOUT naming the holder
+ * Waits for the latch of a frame that other guards hold, in the queue: latch-queue.ts. `pinned` for a read of a block that
+ * is there, else `latched`; `again` when the frame has come to hold another block.
+ * @throws ERR_DCACHE_DEADLOCK if only this sleeping thread could release it, ERR_DCACHE_TIMEOUT naming the holder
  */
-export function* waitForLatch(core: Core, request: Request, frame: FrameIndex): Slow<void> {
-  const { words, arena, slot } = core
-  const latchAt = arena.frameAt(frame) + Frame.latch
-  const alone = request.mode !== 'read' || (words[arena.frameAt(frame) + Frame.state]! & State.ABSENT) !== 0
-  if (request.isSync && (core.alone.has(frame) || (alone && holdsPin(core, frame)))) {
-    throw new CacheError(
-      'ERR_DCACHE_DEADLOCK',
-      `block ${request.block} of '${request.partition.name}' is held by this thread itself; release that guard first`,
-    )
-  }
-  const kind = request.mode === 'read' ? 'read' : 'modify'
-  const wait: Wait = { kind, at: frame, sleeps: request.isSync }
-  slot.waits(request, kind, frame, request.isSync)
+export function* waitForLatch(core: Core, request: Request, frame: FrameIndex): Slow<Entered> {
+  const { arena, words, slot, latches } = core
+  const { mode, entry, deadline, isSync, place, low } = request
+  const frameAt = arena.frameAt(frame)
+  const kind = mode === 'read' ? 'read' : 'modify'
+  const what = `block ${request.block} of '${request.partition.name}'`
   const startMs = performance.now()
+  slot.count(Counter.latchStalls)
   try {
-    const waited = yield* waitOut(
-      words,
-      latchAt,
-      alone,
-      request.deadline,
-      () => isNamed(core, arena.frameAt(frame), request.place, request.low),
-      () => {
-        const what = `block ${request.block} of '${request.partition.name}'`
-        return frameExpired(core, frame, what, wait, request.deadline.timeoutMs)
+    const entered = yield* latches.wait({
+      call: request,
+      kind,
+      frame,
+      entry,
+      deadline,
+      sleeps: isSync,
+      publish: () => {
+        slot.waits(request, kind, frame, isSync)
       },
-    )
-    if (waited) slot.count(Counter.latchStalls)
+      mayPass: (writers, waitedMs) => mayPass(core, request, frame, writers, waitedMs),
+      still: () => {
+        core.assertOpen()
+        if (isSync) assertNotOwn(core, request, frame)
+        return load(words, frameAt + Frame.place) === place && load(words, frameAt + Frame.blockLow) === low
+      },
+      expired: () => frameExpired(core, frame, what, { kind, at: frame, sleeps: isSync }, deadline.timeoutMs),
+    })
+    if (entered === 'latched') words[frameAt + Frame.version]!++
+    return entered
   } finally {
-    countStall(core, startMs, request.mode !== 'read')
+    countStall(core, startMs, mode !== 'read')
   }
+}
+
+/**
+ * A thread that sleeps for what only its own event loop, or its own caller, can release would sleep to its deadline: its own
+ * guard, or a block that an asynchronous call of its own is loading. A release that was left to others comes without it.
+ */
+function assertNotOwn(core: Core, request: Request, frame: FrameIndex): void {
+  const { words, arena, slot } = core
+  const at = arena.frameAt(frame)
+  const word = load(words, at + Frame.latch)
+  const isOwn = isLatched(word) && writerOf(word) === slot.index && words[at + Frame.released] === 0
+  const isWriter = request.mode !== 'read' || arena.isAbsent(frame)
+  if (!isOwn && !(isWriter && holdsPin(core, frame))) return
+  throw new CacheError(
+    'ERR_DCACHE_DEADLOCK',
+    `block ${request.block} of '${request.partition.name}' is held by this thread itself, by a guard or an asynchronous call under way; release the guard, or await that call, first`,
+  )
 }
 
 /** Somebody waited: for who is in a block, for a spare, or for the dirty limit. Writers' waits make the histogram. */
@@ -173,12 +192,4 @@ function countStall(core: Core, startMs: number, isWriter = true): void {
   const ms = performance.now() - startMs
   slot.count(Counter.stallTimeMs, ms)
   if (isWriter) arena.words[arena.stallsAt + slot.index * STALL_BUCKETS + stallBucket(ms)]!++
-}
-
-/** Whether a guard of this thread has a pin on the frame. Slow paths only. */
-export function holdsPin(core: Core, frame: FrameIndex): boolean {
-  const held = (frame << 2) | Journal.HELD
-  for (let at = core.slot.journalAt; at < core.slot.journalAt + GUARDS_MAX; at++)
-    if (core.words[at] === held) return true
-  return false
 }

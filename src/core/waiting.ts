@@ -5,16 +5,16 @@
  *
  *   thread A --read, modify--> frame --latch word, journals--> thread B --mutex--> lock --its word--> thread C
  *
- * A slot shows one wait, the last that began, also when its thread awaits in many tasks: a cycle through another of them is
- * not seen from here. And a thread that awaits may release what it has in another task: only where every thread of a cycle
- * sleeps is it certain that nobody will.
+ * A slot shows the waits of all its tasks (shared/waits.ts). A thread that awaits in one task may release what it holds in
+ * another: only where every thread of a cycle sleeps is it certain that none will.
  */
 import { load } from '#atomics'
-import { writerOf } from '../shared/latch.js'
+import { isLatched, writerOf } from '../shared/latch.js'
 import { GUARDS_MAX } from '../shared/layout.js'
 import type { Mutex } from '../shared/mutex.js'
-import { clockMs, SLEEPS, type WaitKind, WAITS } from '../shared/slot.js'
+import { clockMs, msSince } from '../shared/clock.js'
 import { threadText } from '../shared/slot-name.js'
+import { type WaitKind, waitsOf } from '../shared/waits.js'
 import type { FrameIndex, SlotIndex } from '../shared/indices.js'
 import { type Deadline, type Slow, timedOut } from '../shared/wait.js'
 import type { Core } from './core.js'
@@ -35,32 +35,37 @@ export interface Link {
   readonly wait: Wait
 }
 
-/** What a slot's thread waits for, as it shows. */
-export function waitOf({ words, arena }: Core, slot: SlotIndex): (Wait & { sinceMs: number }) | undefined {
-  const at = arena.slotAt(slot)
-  if (load(words, at + Slot.state) !== SlotState.LIVE) return undefined
-  const word = load(words, at + Slot.waitsFor)
-  const wait = {
-    kind: WAITS[word & ~SLEEPS] as WaitKind,
-    at: words[at + Slot.waitsAt]!,
-    sleeps: (word & SLEEPS) !== 0,
-    sinceMs: (clockMs() - words[at + Slot.waitsSince]!) | 0,
-  }
-  const isFrame = wait.kind === 'read' || wait.kind === 'modify'
-  const isSane = WAITS.includes(wait.kind) && (!isFrame || (wait.at >= 0 && wait.at < arena.geometry.blocks))
-  return word !== 0 && isSane && load(words, at + Slot.waitsFor) === word ? wait : undefined
+/** A wait that a slot has published. */
+interface ShownWait extends Wait {
+  readonly sinceMs: number
 }
+
+/** What a slot's thread waits for, in all its tasks. */
+export function shownWaits({ arena }: Core, slot: SlotIndex): ShownWait[] {
+  return waitsOf(arena, slot)
+    .filter(({ kind, at }) => !isOfFrame(kind) || (at >= 0 && at < arena.geometry.blocks))
+    .map(({ kind, at, sleeps, since }) => ({ kind, at, sleeps, sinceMs: Math.round(msSince(since)) }))
+}
+
+/** Those that keep its thread: of a thread that sleeps, the one that it sleeps for. */
+function keepingWaits(core: Core, slot: SlotIndex): ShownWait[] {
+  const waits = shownWaits(core, slot)
+  const asleep = waits.filter(({ sleeps }) => sleeps)
+  return asleep.length > 0 ? asleep : waits
+}
+
+const isOfFrame = (kind: WaitKind): boolean => kind === 'read' || kind === 'modify'
 
 /** The slots that have what is waited for; none where that is not a frame or a lock. */
 export function holdersOf(core: Core, { kind, at }: Wait): SlotIndex[] {
   if (kind === 'mutex') return [mutexAt(core, at)?.holder() ?? -1].filter((slot) => slot >= 0)
-  return kind === 'read' || kind === 'modify' ? [...frameHolders(core, at).keys()] : []
+  return isOfFrame(kind) ? [...frameHolders(core, at).keys()] : []
 }
 
 /** The slots that are in a frame, with how many guards to read; 0 for the one that has it alone. */
 export function frameHolders({ words, arena }: Core, frame: FrameIndex): Map<SlotIndex, number> {
-  const writer = writerOf(load(words, arena.frameAt(frame) + Frame.latch))
-  if (writer >= 0) return new Map([[writer, 0]])
+  const word = load(words, arena.frameAt(frame) + Frame.latch)
+  if (isLatched(word)) return new Map([[writerOf(word), 0]])
   const held = (frame << 2) | Journal.HELD
   const found = new Map<SlotIndex, number>()
   for (let slot = 0; slot < arena.geometry.slots; slot++) {
@@ -89,9 +94,11 @@ function follow(core: Core, path: Link[], seen: Set<SlotIndex>): Link[] | undefi
   for (const holder of holdersOf(core, wait)) {
     const start = path.findIndex((link) => link.slot === holder)
     if (start >= 0 && path.length - start > 1) return path.slice(start)
-    const next = seen.has(holder) ? undefined : waitOf(core, holder)
-    const cycle = next && follow(core, [...path, { slot: holder, wait: next }], seen)
-    if (cycle) return cycle
+    if (seen.has(holder)) continue
+    for (const next of keepingWaits(core, holder)) {
+      const cycle = follow(core, [...path, { slot: holder, wait: next }], seen)
+      if (cycle) return cycle
+    }
   }
   return undefined
 }
@@ -122,9 +129,10 @@ function holderText(core: Core, slot: SlotIndex, held: string): string {
   if (slot === core.slot.index) return `${thread} itself, in another of its tasks,${held}`
   if (load(core.words, core.arena.slotAt(slot) + Slot.state) === SlotState.DEAD)
     return `${thread}, which has ended,${held}`
-  const wait = waitOf(core, slot)
+  const waits = keepingWaits(core, slot)
+  const [wait] = waits
   if (wait === undefined) return thread + held
-  const more = core.words[core.arena.slotAt(slot) + Slot.waitsCount]! - 1
+  const more = waits.length - 1
   const others = more > 0 ? `, and in ${more} more task(s)` : ''
   return `${thread}${held}, which waits for ${waitText(core, wait)} for ${wait.sinceMs} ms${others}`
 }
@@ -138,7 +146,7 @@ const OTHER_WAITS = {
 
 function waitText(core: Core, { kind, at }: Wait): string {
   if (kind === 'mutex') return `the lock '${mutexAt(core, at)?.name ?? at}'`
-  return kind === 'read' || kind === 'modify' ? core.describe(at) : OTHER_WAITS[kind]
+  return isOfFrame(kind) ? core.describe(at) : OTHER_WAITS[kind as keyof typeof OTHER_WAITS]
 }
 
 /** The message of a wait for a block that came to its deadline. */

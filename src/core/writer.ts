@@ -15,7 +15,7 @@
  */
 import { add, compareExchange, load } from '#atomics'
 import { WRITE_BYTES_DEFAULT } from '../shared/config.js'
-import { tryPinPastWaiters } from '../shared/latch.js'
+import { tryPinPastMarks } from '../shared/latch.js'
 import { GUARDS_MAX } from '../shared/layout.js'
 import { isOwed } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/indices.js'
@@ -160,7 +160,7 @@ export class Writer {
     const at = arena.frameAt(frame)
     const cut = words[this.#groupAt + Group.cut]! - 1
     words[entry] = (frame << 2) | Journal.TAKING
-    if (!tryPinPastWaiters(words, at + Frame.latch)) {
+    if (!tryPinPastMarks(words, at + Frame.latch)) {
       words[entry] = Journal.FREE
       return undefined
     }

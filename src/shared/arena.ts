@@ -3,7 +3,7 @@
  * Int32Array over everything before the block frames; the frames are seen through segments of at most 1 GiB, since a
  * typed array may not pass 4 GiB on Node 20.
  */
-import type { Words } from '#atomics'
+import { load, type Words } from '#atomics'
 import { baseOf, bufferBytes, newBuffer } from './buffer.js'
 import { CacheError } from './errors.js'
 import {
@@ -19,9 +19,10 @@ import {
   NOTES_MAX,
   STRIPE_WORDS,
   VERSION,
+  WAITS_MAX,
 } from './layout.js'
 import type { FrameIndex, SlotIndex, SpareIndex } from './indices.js'
-import { Frame, Group, Header, Hint, Partition, Slot, Spare } from './words.js'
+import { Frame, Group, Header, Hint, Partition, Slot, Spare, State, Wait } from './words.js'
 
 const SEGMENT_BYTES = 2 ** 30
 
@@ -42,6 +43,7 @@ export class Arena {
   readonly stripesAt: number
   readonly slotsAt: number
   readonly journalsAt: number
+  readonly waitsAt: number
   readonly notesAt: number
   readonly hintsAt: number
   readonly stallsAt: number
@@ -74,6 +76,7 @@ export class Arena {
     this.stripesAt = layout.stripes / 4
     this.slotsAt = layout.slots / 4
     this.journalsAt = layout.journals / 4
+    this.waitsAt = layout.waits / 4
     this.notesAt = layout.notes / 4
     this.hintsAt = layout.hints / 4
     this.stallsAt = layout.stalls / 4
@@ -137,6 +140,13 @@ export class Arena {
   frameAt(frame: FrameIndex): number {
     return this.framesAt + frame * Frame.WORDS
   }
+  latchAt(frame: FrameIndex): number {
+    return this.frameAt(frame) + Frame.latch
+  }
+  /** Whether a frame has no contents, at this moment. */
+  isAbsent(frame: FrameIndex): boolean {
+    return (load(this.words, this.frameAt(frame) + Frame.state) & State.ABSENT) !== 0
+  }
   spareAt(spare: SpareIndex): number {
     return this.sparesAt + spare * Spare.WORDS
   }
@@ -155,6 +165,10 @@ export class Arena {
   }
   journalAt(slot: SlotIndex): number {
     return this.journalsAt + slot * GUARDS_MAX
+  }
+  /** The record of a slot's published wait. */
+  waitAt(slot: SlotIndex, index: number): number {
+    return this.waitsAt + (slot * WAITS_MAX + index) * Wait.WORDS
   }
   noteAt(slot: SlotIndex): number {
     return this.notesAt + slot * NOTES_MAX

@@ -28,7 +28,8 @@ export const CODES = {
   ERR_DCACHE_WOULD_BLOCK: 'this thread may not block; use the asynchronous call',
   ERR_DCACHE_TIMEOUT: 'the wait reached its deadline; the message says who holds what was waited for',
   ERR_DCACHE_ABORTED: 'the AbortSignal of the call was aborted',
-  ERR_DCACHE_DEADLOCK: 'the thread waits for a block that it holds itself; release it first',
+  ERR_DCACHE_DEADLOCK:
+    'the thread would wait for itself: for its own guard, or its own call under way; end that first',
   ERR_DCACHE_EXHAUSTED: 'transient: every frame is held or dirty; release a guard and try again',
   ERR_DCACHE_READ_FAILED: 'the system could not read the block; nothing was cached, try again',
   ERR_DCACHE_FENCED:

@@ -237,7 +237,7 @@ export interface Holder {
   readonly heldBy: readonly number[]
   /**
    * Of a wait: the slots that wait for each other in a cycle, of which this is part, or behind which it stands; [] for
-   * none. A thread that awaits in several tasks shows the wait that began last.
+   * none. A thread that awaits in several tasks has a line for each.
    */
   readonly cycle: readonly number[]
 }

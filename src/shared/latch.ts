@@ -1,31 +1,37 @@
 /**
- * The latch of a frame, in one word: pins, writer and waiters.
+ * The latch of a frame, in one word: pins, writer, and hints about waiters.
  *
- *   bits 0-15   pins          readers that are in; a pin is the read latch
- *   bits 16-23  writer + 1    the slot that is in alone
- *   bit 24      FROZEN        a death is being counted out; nobody gets in
- *   bit 25      WAIT_WRITER   somebody waits to be alone: new readers queue behind it
- *   bit 26      WAIT_READER   somebody waits for the writer to leave
+ *   bits 0-15   pins          read latches held
+ *   bits 16-23  writer + 1    the slot that holds the latch exclusively, or to which it is offered
+ *   bit 24      FROZEN        the reaper is counting pins: no thread gets the latch
+ *   bit 25      MARK_WRITER   threads may wait for the exclusive latch
+ *   bit 26      MARK_READER   threads may wait for a read latch
+ *   bit 27      HANDED        offered: to the slot in `writer`, or, without one, to the readers that wait
  *
- *   FREE  word & (PINS | WRITER) = 0 --tryPin--> PINNED(1) --tryPin--> PINNED(n) --unpin--> ... FREE
- *                                    --tryLatch--> LATCHED(slot) --unlatch--> FREE, --downgrade--> PINNED(1)
+ *   FREE --tryPin--> PINNED(1) --tryPin--> PINNED(n) --unpin--> ... FREE
+ *        --tryLatch--> LATCHED(slot) --leaveLatched--> FREE, --leaveDowngraded--> PINNED(1)
+ *        <--serve, in latch-queue.ts--> OFFERED(slot, or the readers) --accept--> LATCHED(slot), PINNED(1)
  *
- * Whoever leaves last with a WAIT bit set clears both and wakes everyone; they compete again. Nobody is lost: a
- * sleeper sets its bit by compare-and-swap on a word that keeps it out, and sleeps on that very value. Policy: a waiting
- * writer keeps new readers out (but not a thread that is in already); readers that waited with it compete when it
- * leaves. Pins are journaled by the slots, so that a dead thread's can be counted out.
+ * A mark is a hint to look at the published waits (waits.ts). It keeps the fast path of readers out (`tryPin`), and no
+ * thread out of a free latch. The queue (latch-queue.ts) sets marks, clears them, and makes offers; this file has the
+ * transitions that take one step. Pins are journaled by the slots, so that those of a dead thread can be counted out.
  */
-import { and, compareExchange, load, notify, or, sub, type Words } from '#atomics'
-import type { CacheError } from './errors.js'
+import { and, compareExchange, load, or, sub, type Words } from '#atomics'
 import type { SlotIndex } from './indices.js'
-import { type Deadline, sleep, type Slow } from './wait.js'
 import { Latch } from './words.js'
 
-/** The slot that is in alone, -1 if none. */
+/** The slot in the word: that of the holder, or the one with an offer; -1 if none. */
 export const writerOf = (word: number): number => ((word & Latch.WRITER) >>> Latch.WRITER_SHIFT) - 1
 export const pinsOf = (word: number): number => word & Latch.PINS
+/** The part of the word that names a slot as writer. */
+export const asWriter = (slot: SlotIndex): number => (slot + 1) << Latch.WRITER_SHIFT
+/** Neither held, offered nor frozen; marks do not matter. */
+export const isFree = (word: number): boolean =>
+  (word & (Latch.PINS | Latch.WRITER | Latch.FROZEN | Latch.HANDED)) === 0
+/** Held exclusively; an offer is no hold. */
+export const isLatched = (word: number): boolean => (word & Latch.WRITER) !== 0 && (word & Latch.HANDED) === 0
 
-/** Gets in beside other readers; not while anybody is in alone, or waits for that. */
+/** Pins, if the word shows pins and nothing else. One compare-and-swap. */
 export function tryPin(words: Words, at: number): boolean {
   let word = words[at]!
   for (;;) {
@@ -36,120 +42,81 @@ export function tryPin(words: Words, at: number): boolean {
   }
 }
 
-/** The same, past waiters: for a thread that has a pin on this frame already, or that was woken. */
-export function tryPinPastWaiters(words: Words, at: number): boolean {
-  let word = words[at]!
+/**
+ * Pins past marks and past an offer to readers, which it accepts: for the writer of a round, which may not wait for
+ * clients, and for waiters that may pass (latch-queue.ts).
+ */
+export function tryPinPastMarks(words: Words, at: number): boolean {
+  let word = load(words, at)
   for (;;) {
     if ((word & (Latch.WRITER | Latch.FROZEN)) !== 0) return false
-    const seen = compareExchange(words, at, word, word + 1)
+    const seen = compareExchange(words, at, word, (word & ~Latch.HANDED) + 1)
     if (seen === word) return true
     word = seen
   }
 }
 
-/** Leaves. @requires a pin */
-export function unpin(words: Words, at: number): void {
+/** Gives a pin back; true if it was the last and there are marks: the caller serves the waiters. @requires a pin */
+export function unpin(words: Words, at: number): boolean {
   const word = sub(words, at, 1)
-  if ((word & Latch.PINS) === 1 && (word & Latch.WAITS) !== 0) wakeAll(words, at)
+  return (word & Latch.PINS) === 1 && (word & Latch.MARKS) !== 0
 }
 
-/** Gets in alone, if nobody is in; waiters don't matter. */
+/** Takes the exclusive latch, if it is free; marks do not matter. */
 export function tryLatch(words: Words, at: number, slot: SlotIndex): boolean {
   let word = words[at]!
   for (;;) {
-    if ((word & (Latch.PINS | Latch.WRITER | Latch.FROZEN)) !== 0) return false
-    const seen = compareExchange(words, at, word, word | ((slot + 1) << Latch.WRITER_SHIFT))
+    if (!isFree(word)) return false
+    const seen = compareExchange(words, at, word, word | asWriter(slot))
     if (seen === word) return true
     word = seen
   }
 }
 
-/** @requires the exclusive latch */
-export function unlatch(words: Words, at: number): void {
-  const word = and(words, at, ~(Latch.WRITER | Latch.WAITS))
-  if ((word & Latch.WAITS) !== 0) notify(words, at)
+/** From the exclusive latch to none; false, and nothing done, if there are marks. @requires the exclusive latch */
+export function leaveLatched(words: Words, at: number): boolean {
+  return leaveTo(words, at, 0)
 }
 
-/** From alone to one pin, with no moment in between. @requires the exclusive latch */
-export function downgrade(words: Words, at: number): void {
+/** From the exclusive latch to a pin; false, and nothing done, if there are marks. @requires the exclusive latch */
+export function leaveDowngraded(words: Words, at: number): boolean {
+  return leaveTo(words, at, 1)
+}
+
+function leaveTo(words: Words, at: number, pins: 0 | 1): boolean {
   let word = load(words, at)
-  for (;;) {
-    const seen = compareExchange(words, at, word, (word & ~(Latch.WRITER | Latch.WAITS)) + 1)
-    if (seen === word) break
+  while ((word & Latch.MARKS) === 0) {
+    const seen = compareExchange(words, at, word, (word & ~Latch.WRITER) | pins)
+    if (seen === word) return true
     word = seen
   }
-  if ((word & Latch.WAITS) !== 0) notify(words, at)
+  return false
 }
 
-/** The latch goes from one slot to another, with no moment in between. @requires the exclusive latch, of any slot */
+/** The latch, or the offer, of one slot becomes the latch of another. @requires that no other thread may take it */
 export function handOver(words: Words, at: number, slot: SlotIndex): void {
   let word = load(words, at)
   for (;;) {
-    const seen = compareExchange(words, at, word, (word & ~Latch.WRITER) | ((slot + 1) << Latch.WRITER_SHIFT))
+    const seen = compareExchange(words, at, word, (word & ~(Latch.WRITER | Latch.HANDED)) | asWriter(slot))
     if (seen === word) return
     word = seen
   }
 }
 
-/** Nobody new gets in, and pins do not change but by those that leave. The reaper's. */
+/** No thread gets the latch any more; pins can only be given back. The reaper's thread. */
 export function freeze(words: Words, at: number): void {
   or(words, at, Latch.FROZEN)
 }
 
-/** Sets the pins to those that were counted, and lets everybody compete; false if one left meanwhile: count again. */
-export function thaw(words: Words, at: number, word: number, pins: number): boolean {
-  if (compareExchange(words, at, word, (word & ~(Latch.PINS | Latch.FROZEN | Latch.WAITS)) | pins) !== word)
-    return false
-  notify(words, at)
-  return true
-}
-
-/** Wakes who waits here without leaving: the frame they ask for has another name now. */
-export function wakeAll(words: Words, at: number): void {
-  if ((and(words, at, ~Latch.WAITS) & Latch.WAITS) !== 0) notify(words, at)
-}
-
-/** The value to sleep on, with the waiter's bit in it; 0 when there is nothing to wait for any more. */
-export function prepareWait(words: Words, at: number, alone: boolean): number {
-  let word = load(words, at)
-  for (;;) {
-    const keepsOut = alone
-      ? Latch.PINS | Latch.WRITER | Latch.FROZEN
-      : Latch.WRITER | Latch.FROZEN | Latch.WAIT_WRITER
-    if ((word & keepsOut) === 0) return 0
-    if (!alone && (word & (Latch.WRITER | Latch.FROZEN | Latch.PINS)) === 0) {
-      // Only the bit of a writer that went away keeps the readers out: nobody is left who would wake them.
-      wakeAll(words, at)
-      return 0
-    }
-    const asleep = word | (alone ? Latch.WAIT_WRITER : Latch.WAIT_READER)
-    const seen = compareExchange(words, at, word, asleep)
-    if (seen === word) return asleep
-    word = seen
-  }
-}
-
 /**
- * One slice of a wait for somebody to leave; who calls it tries again. False when nobody was in the way any more.
- * `still` is asked once the bit is set: whether this is the frame to wait for. Who gives up takes the bits away with it:
- * others must not queue behind a writer that is gone; those that still wait set them again.
- * @throws what `expired` makes, when the deadline is over
+ * Sets the pins to those that were counted; false if one was given back in the meantime: the caller counts again. After it
+ * the reaper wakes the waiters and heals the marks (LatchQueue.wakeAll, heal). @requires FROZEN
  */
-export function* waitOut(
-  words: Words,
-  at: number,
-  alone: boolean,
-  deadline: Deadline,
-  still: () => boolean,
-  expired: () => CacheError,
-): Slow<boolean> {
-  const word = prepareWait(words, at, alone)
-  if (word === 0 || !still()) return false
-  try {
-    yield* sleep(words, at, word, deadline, expired)
-  } catch (error) {
-    wakeAll(words, at)
-    throw error
-  }
-  return true
+export function thaw(words: Words, at: number, word: number, pins: number): boolean {
+  return compareExchange(words, at, word, (word & ~(Latch.PINS | Latch.FROZEN)) | pins) === word
+}
+
+/** Clears the marks. */
+export function clearMarks(words: Words, at: number): void {
+  and(words, at, ~Latch.MARKS)
 }

@@ -4,15 +4,18 @@
  */
 import { CacheError } from './errors.js'
 import { STALL_BUCKETS } from './stalls.js'
-import { Counter, Frame, Ghost, Group, Header, Hint, Partition, Slot, Spare } from './words.js'
+import { Counter, Frame, Ghost, Group, Header, Hint, Partition, Slot, Spare, Wait } from './words.js'
 
 export const MAGIC = 0x64636163
-export const VERSION = 1
+export const VERSION = 2
 
 /** Pins a thread may hold at once, and with them the length of its journal. */
 export const GUARDS_MAX = 256
 /** Uses that a thread notes before it hands them to the policy in one batch (BP-Wrapper, ICDE 2009). */
 export const NOTES_MAX = 64
+/** Waits that a thread can have published at once, and how many of them may be for other things than frames. */
+export const WAITS_MAX = 320
+export const OTHER_WAITS_MAX = 64
 /** Hints of a thread that the reader has not taken yet. */
 export const HINTS_MAX = 8
 /** Bytes of a thread's name. */
@@ -65,6 +68,7 @@ export type RegionName =
   | 'slots'
   | 'names'
   | 'journals'
+  | 'waits'
   | 'notes'
   | 'hints'
   | 'counters'
@@ -91,6 +95,7 @@ const REGIONS: readonly Region[] = [
   { name: 'slots', align: 64, bytes: (g) => g.slots * Slot.WORDS * 4 },
   { name: 'names', align: 64, bytes: (g) => g.slots * NAME_BYTES },
   { name: 'journals', align: 64, bytes: (g) => g.slots * GUARDS_MAX * 4 },
+  { name: 'waits', align: 64, bytes: (g) => g.slots * WAITS_MAX * Wait.WORDS * 4 },
   { name: 'notes', align: 64, bytes: (g) => g.slots * NOTES_MAX * 4 },
   { name: 'hints', align: 64, bytes: (g) => g.slots * HINTS_MAX * Hint.WORDS * 4 },
   { name: 'counters', align: 64, bytes: (g) => g.slots * COUNTER_STRIDE * 8 },

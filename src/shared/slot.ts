@@ -11,32 +11,14 @@
  * Plain stores are enough: each is ordered by the atomic beside it. Who sees the pin sees TAKING or later, who sees it
  * gone sees GIVING or later.
  */
-import { performance } from 'node:perf_hooks'
 import { add, compareExchange, store, sub, type Words } from '#atomics'
 import type { Arena } from './arena.js'
 import { CacheError } from './errors.js'
 import { GUARDS_MAX } from './layout.js'
 import { setSlotName } from './slot-name.js'
+import { OwnWaits, type WaitKind } from './waits.js'
 import type { FrameIndex, SlotIndex } from './indices.js'
 import { Journal, Slot, SlotState } from './words.js'
-
-/** What a thread can wait for; 0 nothing. Named in holders() and in the errors of deadlines. */
-export const WAITS = ['', 'read', 'modify', 'frame', 'dirty', 'spare', 'flush', 'mutex'] as const
-export type WaitKind = Exclude<(typeof WAITS)[number], ''>
-/** In `Slot.waitsFor`, beside the kind: the whole thread sleeps, not only a task of it. */
-export const SLEEPS = 0x100
-
-/** What one call of a thread waits for. */
-interface OwnWait {
-  readonly kind: WaitKind
-  readonly at: number
-  readonly since: number
-  readonly sleeps: boolean
-}
-
-/** Milliseconds on a clock that all threads of the process share, modulo 2^32: subtract and cut to 32 bits. */
-export const clockMs = (nowMs = performance.now()): number => (ORIGIN_MS + nowMs) | 0
-const ORIGIN_MS = performance.timeOrigin
 
 export class ThreadSlot {
   readonly index: SlotIndex
@@ -49,8 +31,8 @@ export class ThreadSlot {
   readonly #freeEntries = new Int32Array(GUARDS_MAX)
   #free = GUARDS_MAX
   #isClosed = false
-  /** By the call that waits; the last one is published. */
-  readonly #waits = new Map<object, OwnWait>()
+  /** What calls of this thread wait for, for other threads to see. */
+  readonly published: OwnWaits
 
   constructor(arena: Arena, index: SlotIndex) {
     this.index = index
@@ -59,6 +41,7 @@ export class ThreadSlot {
     this.countersAt = arena.countersAt(index)
     this.#words = arena.words
     this.#counters = arena.counters
+    this.published = new OwnWaits(arena, index)
     for (let i = 0; i < GUARDS_MAX; i++) this.#freeEntries[i] = this.journalAt + GUARDS_MAX - 1 - i
   }
 
@@ -103,32 +86,14 @@ export class ThreadSlot {
     this.#counters[this.countersAt + counter]! += by
   }
 
-  /**
-   * Publishes what a call of this thread is about to wait for; said again, it waits still. Of a thread's waits the one that
-   * began last can be seen, and how many there are. `sleeps`: the thread does nothing else meanwhile.
-   */
+  /** Publishes what a call of this thread is about to wait for. `sleeps`: the thread does nothing else in the meantime. */
   waits(call: object, kind: WaitKind, at: number, sleeps = false): void {
-    const known = this.#waits.get(call)
-    if (known?.kind === kind && known.at === at) return
-    this.#waits.delete(call)
-    this.#waits.set(call, { kind, at, since: clockMs(), sleeps })
-    this.#publishWait()
+    this.published.publish(call, kind, at, sleeps)
   }
 
   /** That call does not wait any more. */
   waitsNoMore(call: object): void {
-    if (this.#waits.delete(call)) this.#publishWait()
-  }
-
-  #publishWait(): void {
-    const words = this.#words
-    const last = [...this.#waits.values()].at(-1)
-    store(words, this.at + Slot.waitsFor, 0)
-    words[this.at + Slot.waitsCount] = this.#waits.size
-    if (last === undefined) return
-    words[this.at + Slot.waitsSince] = last.since
-    words[this.at + Slot.waitsAt] = last.at
-    store(words, this.at + Slot.waitsFor, WAITS.indexOf(last.kind) | (last.sleeps ? SLEEPS : 0))
+    this.published.withdraw(call)
   }
 
   /** Between these two the thread may be inside a system call on the files: close() waits for that. */

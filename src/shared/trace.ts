@@ -9,7 +9,7 @@ import { add, compareExchange, load, store } from '#atomics'
 import type { Arena } from './arena.js'
 import type { TraceRecord } from './interface.js'
 import { TRACE_WORDS } from './layout.js'
-import { clockMs } from './slot.js'
+import { clockMs } from './clock.js'
 
 /** Grouped as in the ancestor: block (a thread and a block), proc (life of the engine), work (what a round does). */
 export const TRACE_POINTS = [

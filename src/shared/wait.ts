@@ -46,7 +46,7 @@ export class Deadline {
 }
 
 /**
- * One slice of a wait. Who calls it looks again at what it waits for.
+ * One slice of a wait, of at most `sliceMs`. Who calls it looks again at what it waits for.
  * @throws what `expired` makes, when the deadline is over
  */
 export function* sleep(
@@ -55,10 +55,11 @@ export function* sleep(
   value: number,
   deadline: Deadline,
   expired: () => CacheError,
+  sliceMs = SLICE_MS,
 ): Slow<void> {
   const leftMs = deadline.leftMs()
   if (leftMs <= 0) throw expired()
-  yield { kind: 'wait', words, at, value, timeoutMs: Math.min(leftMs, SLICE_MS) }
+  yield { kind: 'wait', words, at, value, timeoutMs: Math.min(leftMs, sliceMs) }
 }
 
 /**

@@ -154,9 +154,10 @@ export enum Latch {
   WRITER_SHIFT = 16,
   WRITER = 0xff << WRITER_SHIFT,
   FROZEN = 1 << 24,
-  WAIT_WRITER = 1 << 25,
-  WAIT_READER = 1 << 26,
-  WAITS = WAIT_WRITER | WAIT_READER,
+  MARK_WRITER = 1 << 25,
+  MARK_READER = 1 << 26,
+  MARKS = MARK_WRITER | MARK_READER,
+  HANDED = 1 << 27,
 }
 
 /** The state word of a frame: see stamp.ts. */
@@ -193,13 +194,23 @@ export enum Slot {
   threadId, // own, as all that follows
   guards, // how many guards it holds
   inIo, // calls into the system that may touch the files or the frames; atomic
-  waitsFor, // WaitKind, and SLEEPS
-  waitsAt, // what it waits for: a frame, a group, the word of a mutex
-  waitsSince, // on clockMs
-  waitsCount, // how many of its calls wait; the other words say what the last of them waits for
+  waitsEnd, // its published waits stand in the records before this one; atomic
+  serves, // the frame plus one whose waiters it looks after at this moment; atomic
   hintsGiven, // hints that it has given the reader; atomic, stored after the hint
   hintsTaken, // those that the reader has taken; atomic, the reader's
   WORDS = 16,
+}
+
+/**
+ * What one call of a thread waits for (waits.ts); written by the slot's thread. The other words are valid while `what` is
+ * not 0.
+ */
+export enum Wait {
+  what, // WaitKind and SLEEPS, 0 none; atomic, stored last
+  at, // a frame, a group, the word of a mutex
+  since, // on clockTicks
+  wake, // epoch: the thread that lets this call in, or has news for it, adds; atomic
+  WORDS = 4,
 }
 
 /** Blocks that the reader is to load; written by the slot's thread before `hintsGiven`. */

@@ -83,6 +83,7 @@ test('every suite measures what it says, at a smoke size', () => {
       'hit/garbage',
       'contention/contention',
       'contention/starvation',
+      'contention/shares',
       'modify/changes',
       'modify/prices',
       'recovery/recovery',
@@ -111,6 +112,7 @@ test('every suite measures what it says, at a smoke size', () => {
   assert.equal(valuesOf(sections.get('hit/cost')!, 'threads'), [1, 2])
   assert.is(valuesOf(sections.get('contention/contention')!, 'what').length, 10)
   assert.is(sections.get('contention/starvation')!.rows.length, 2)
+  assert.is(sections.get('contention/shares')!.rows.length, 6)
   assert.is(sections.get('modify/changes')!.rows.length, 8)
   assert.is(sections.get('modify/prices')!.rows.length, 3)
   assert.equal(valuesOf(sections.get('disk/flushes')!, 'what').length, 3)

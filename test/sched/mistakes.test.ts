@@ -12,7 +12,9 @@ const mistakes = suite('mistakes')
 for (const [name, mistake] of Object.entries(MISTAKES)) {
   mistakes(`found: ${mistake.what}`, async () => {
     const { body, preemptions, detours = 9, deaths = 0, needsStores = false } = mistake
-    const variant = needsStores ? `stores+${name}` : name
+    const variant = [...(needsStores ? ['stores'] : []), mistake.variant ?? '', name]
+      .filter(Boolean)
+      .join('+')
     const found = await exploreInChild({
       body,
       preemptions,

@@ -16,6 +16,8 @@ export interface Mistake {
   readonly deaths?: number
   /** Whether plain stores have to be places to die. */
   readonly needsStores?: boolean
+  /** What the code is changed to besides: see variants.ts. */
+  readonly variant?: string
   readonly edits: readonly Edit[]
 }
 
@@ -61,18 +63,6 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
         file: 'shared/condition.js',
         from: 'const epoch = this.enter();\n      const value = ready();',
         to: 'const value = ready();\n      const epoch = this.enter();',
-      },
-    ],
-  },
-  'downgrade-no-notify': {
-    what: 'from alone to a pin without waking',
-    body: 'primitives.latchUpgrade',
-    preemptions: 1,
-    edits: [
-      {
-        file: 'shared/latch.js',
-        from: 'if (seen === word) break;\n    word = seen;\n  }\n  if ((word & 100663296 /* WAITS */) !== 0) notify(words, at);',
-        to: 'if (seen === word) break;\n    word = seen;\n  }',
       },
     ],
   },
@@ -202,18 +192,6 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
       },
     ],
   },
-  'thaw-by-store': {
-    what: 'the reaper sets the pins that it counted over a release that came meanwhile',
-    body: 'cache.releaseReaper',
-    preemptions: 1,
-    edits: [
-      {
-        file: 'shared/latch.js',
-        from: 'if (compareExchange(words, at, word, word & ~(65535 /* PINS */ | 16777216 /* FROZEN */ | 100663296 /* WAITS */) | pins) !== word)\n    return false;\n  notify(words, at);',
-        to: 'compareExchange(words, at, words[at], word & ~(65535 /* PINS */ | 16777216 /* FROZEN */ | 100663296 /* WAITS */) | pins);\n  notify(words, at);',
-      },
-    ],
-  },
   'undo-keeps-contents': {
     what: 'a clean block that a dead thread was changing keeps its contents',
     body: 'cache.undoReaper',
@@ -226,28 +204,142 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
       },
     ],
   },
-  'thaw-no-wake': {
-    what: 'who wants to change a block is not woken when a dead reader has been counted out',
-    body: 'cache.changeReaper',
+  'thaw-by-store': {
+    what: 'the reaper sets the pins that it counted over a release that came in the meantime',
+    body: 'cache.releaseReaper',
     preemptions: 1,
     edits: [
       {
         file: 'shared/latch.js',
-        from: 'word & ~(65535 /* PINS */ | 16777216 /* FROZEN */ | 100663296 /* WAITS */) | pins) !== word)\n    return false;\n  notify(words, at);',
-        to: 'word & ~(65535 /* PINS */ | 16777216 /* FROZEN */ | 100663296 /* WAITS */) | pins) !== word)\n    return false;',
+        from: 'return compareExchange(words, at, word, word & ~(65535 /* PINS */ | 16777216 /* FROZEN */) | pins) === word;',
+        to: 'compareExchange(words, at, words[at], word & ~(65535 /* PINS */ | 16777216 /* FROZEN */) | pins);\n  return true;',
       },
     ],
   },
-  'reap-no-wake': {
-    what: 'the reaper thaws without waking',
-    body: 'cache.latch',
-    preemptions: 0,
+  'thaw-no-wake': {
+    what: 'a thread that waits to change a block is not woken when the pins of a dead reader are counted out',
+    body: 'cache.changeReaper',
+    preemptions: 1,
+    edits: [{ file: 'core/reaper.js', from: '    wakeAndHeal(core, entry >>> 2);\n', to: '' }],
+  },
+  'downgrade-no-wake': {
+    what: 'from the exclusive latch to a pin without waking the readers',
+    body: 'latch.load',
+    preemptions: 1,
+    edits: [{ file: 'shared/latch-server.js', from: '      this.#wake(readers);\n', to: '' }],
+  },
+  'wait-published-late': {
+    what: 'a wait can be seen only after its mark was set',
+    body: 'latch.writers',
+    preemptions: 2,
+    edits: [
+      {
+        file: 'shared/latch-queue.js',
+        from: 'const recordAt = this.#waits.recordAt(call);\n    try {',
+        to: 'const recordAt = this.#waits.recordAt(call);\n    const endAt = this.table.slotAt(this.slot) + 5;\n    store(words, endAt, 0);\n    try {',
+      },
+      {
+        file: 'shared/latch-queue.js',
+        from: 'if (isWriter) hasMarkedWriter = true;',
+        to: 'if (isWriter) hasMarkedWriter = true;\n        store(words, endAt, 1);',
+      },
+    ],
+  },
+  'marks-cleared-late': {
+    what: 'the marks are cleared after the scan: one that came in between is lost',
+    body: 'latch.threeWriters',
+    preemptions: 2,
+    edits: [
+      {
+        file: 'shared/latch-server.js',
+        from: 'clearMarks(this.words, at);\n    const scan = this.scan(frame);',
+        to: 'const scan = this.scan(frame);\n    clearMarks(this.words, at);',
+      },
+    ],
+  },
+  'scan-used-though-marked': {
+    what: 'the latch is given by a scan that is older than a mark',
+    body: 'latch.threeWriters',
+    preemptions: 2,
+    edits: [
+      {
+        file: 'shared/latch-server.js',
+        from: 'while ((word & 100663296 /* MARKS */) === 0) {\n      const seen = compareExchange(words, at, word, word & 16777216 /* FROZEN */ | next);',
+        to: 'for (; ; ) {\n      const seen = compareExchange(words, at, word, word & 16777216 /* FROZEN */ | next);',
+      },
+    ],
+  },
+  'no-look-after-offer': {
+    what: 'the latch is offered to a waiter that gives up, and the thread that offers it does not look again',
+    body: 'latch.quitFirst',
+    preemptions: 3,
+    variant: 'offers',
+    edits: [
+      {
+        file: 'shared/latch-server.js',
+        from: 'if (chosen.some((wait) => isPublished(this.table, wait))) {',
+        to: 'if (chosen.length > 0) {',
+      },
+    ],
+  },
+  'any-wait-backs-an-offer': {
+    what: 'an offer is taken for backed by a wait of the same thread for another block',
+    body: 'latch.elsewhere',
+    preemptions: 3,
+    detours: 1,
+    variant: 'offers',
+    edits: [
+      {
+        file: 'shared/waits.js',
+        from: 'return now?.kind === kind && now.at === at;',
+        to: 'return now !== void 0;',
+      },
+    ],
+  },
+  'no-look-when-giving-up': {
+    what: 'a waiter that gives up does not look whether the latch was offered to it',
+    body: 'latch.quitAmong',
+    preemptions: 2,
+    variant: 'offers',
+    edits: [
+      {
+        file: 'shared/latch-queue.js',
+        from: 'if (isMine || isFree(word) && (word & 100663296 /* MARKS */) !== 0) {',
+        to: 'if (isMine && at < 0) {',
+      },
+    ],
+  },
+  'mark-outlives-wait': {
+    what: 'the mark of a writer that gives up keeps readers out',
+    body: 'latch.joined',
+    preemptions: 1,
+    edits: [{ file: 'shared/latch-queue.js', from: '        step = "heal";\n', to: '' }],
+  },
+  'gives-up-unnamed': {
+    what: 'a waiter withdraws its wait before its slot names the frame, and dies before it looks',
+    body: 'latch.quitNext',
+    preemptions: 1,
+    detours: 0,
     deaths: 1,
     edits: [
       {
-        file: 'shared/latch.js',
-        from: 'word & ~(65535 /* PINS */ | 16777216 /* FROZEN */ | 100663296 /* WAITS */) | pins) !== word)\n    return false;\n  notify(words, at);',
-        to: 'word & ~(65535 /* PINS */ | 16777216 /* FROZEN */ | 100663296 /* WAITS */) | pins) !== word)\n    return false;',
+        file: 'shared/latch-queue.js',
+        from: 'store(words, this.servesAt, frame + 1);\n    this.#waits.withdraw(call);\n    let step = "done";',
+        to: 'this.#waits.withdraw(call);\n    let step = "done";',
+      },
+    ],
+  },
+  'reaper-frees-first': {
+    what: 'the reaper frees a slot before it looks after what that slot waited for, and dies in between',
+    body: 'latch.held',
+    preemptions: 0,
+    detours: 0,
+    deaths: 2,
+    edits: [
+      {
+        file: 'core/reaper.js',
+        from: '    reapWaits(core, slot);\n    freeSlot(core, slot);\n',
+        to: '    freeSlot(core, slot);\n    reapWaits(core, slot);\n',
       },
     ],
   },

@@ -1,5 +1,5 @@
 // @deadline 600
-// Mutex, latch, condition, round and ring: every schedule within a bound on preemptions, on real threads.
+// Mutex, condition, round and ring: every schedule within a bound on preemptions, on real threads.
 
 import { suite } from 'uvu'
 import { mustHold } from './child.js'
@@ -9,11 +9,6 @@ const primitives = suite('primitives')
 const BODIES: readonly (readonly [string, number])[] = [
   ['mutex.two', 3],
   ['mutex.three', 2],
-  ['primitives.latchModes', 2],
-  ['primitives.latchWriters', 2],
-  ['primitives.latchUpgrade', 2],
-  ['primitives.latchUpgradeWriter', 2],
-  ['primitives.latchHandOver', 2],
   ['primitives.condition', 3],
   ['primitives.conditionTwo', 2],
   ['primitives.roundWait', 2],
@@ -26,7 +21,7 @@ const BODIES: readonly (readonly [string, number])[] = [
 ]
 
 for (const [body, preemptions] of BODIES) {
-  primitives(`${body}: nobody is in beside a writer, no wakeup is lost`, async () => {
+  primitives(`${body}: no wakeup is lost`, async () => {
     await mustHold({ body, preemptions })
   })
 }

@@ -17,7 +17,7 @@ export class Death extends Error {}
 export class Abort extends Error {}
 
 /** Waits that last no longer are given another look: they do not rely on a wakeup. */
-const SHORT_MS = 200
+const SHORT_MS = 6
 
 const POLLS_A_SLICE = 8
 

@@ -5,7 +5,7 @@
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { MISTAKES } from './mistakes.js'
+import { type Edit, MISTAKES } from './mistakes.js'
 import { withPlainPoints } from './plain-points.js'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
@@ -16,9 +16,16 @@ export interface Variant {
   remove(): void
 }
 
+/** Time stands still for the explorer, so no waiter has waited long. In this variant every waiter has, at once. */
+const OFFERS: Edit = {
+  file: 'shared/latch-queue.js',
+  from: 'msSince(since) >= OFFER_MS',
+  to: 'since === since',
+}
+
 /**
- * The code to explore: '' is dist/ itself, 'stores' has points before plain stores, and a mistake's name has that
- * mistake; 'stores+NAME' has both.
+ * The code to explore: '' is dist/ itself, 'stores' has points before plain stores, 'offers' hands a latch with waiters
+ * over at each release, and a mistake's name has that mistake; 'stores+offers+NAME' has all of it.
  */
 export function prepareVariant(name: string): Variant {
   if (name === '') return { dist: pathToFileURL(join(root, 'dist/')).href, remove: () => undefined }
@@ -31,7 +38,9 @@ export function prepareVariant(name: string): Variant {
       recursive: true,
       filter: (path) => !path.endsWith('.d.ts'),
     })
-  for (const part of parts) if (part !== 'stores') applyMistake(folder, part)
+  for (const part of parts)
+    if (part === 'offers') applyEdit(folder, part, OFFERS)
+    else if (part !== 'stores') applyMistake(folder, part)
   if (parts.includes('stores')) withPlainPoints(join(folder, 'dist'))
   writeFileSync(
     join(folder, 'package.json'),
@@ -48,19 +57,21 @@ export function prepareVariant(name: string): Variant {
   }
 }
 
-/** Each text to be replaced must be there exactly once, or the mistake is no longer the one that was meant. */
 function applyMistake(folder: string, name: string): void {
   const mistake = MISTAKES[name]
   if (mistake === undefined)
     throw new Error(`no mistake ${name}; there are ${Object.keys(MISTAKES).join(', ')}`)
-  for (const { file, from, to } of mistake.edits) {
-    const path = join(folder, 'dist', file)
-    const text = readFileSync(path, 'utf8')
-    const times = text.split(from).length - 1
-    if (times !== 1) throw new Error(`mistake ${name}: its text is ${times} times in ${file}`)
-    writeFileSync(
-      path,
-      text.replace(from, () => to),
-    )
-  }
+  for (const edit of mistake.edits) applyEdit(folder, name, edit)
+}
+
+/** The text to be replaced must be there exactly once, or the change is no longer the one that was meant. */
+function applyEdit(folder: string, name: string, { file, from, to }: Edit): void {
+  const path = join(folder, 'dist', file)
+  const text = readFileSync(path, 'utf8')
+  const times = text.split(from).length - 1
+  if (times !== 1) throw new Error(`variant ${name}: its text is ${times} times in ${file}`)
+  writeFileSync(
+    path,
+    text.replace(from, () => to),
+  )
 }

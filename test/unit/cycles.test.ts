@@ -4,7 +4,7 @@ import { suite, test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { CacheError, CacheHandle } from 'dcache'
 import { Gates, refusal, startThread, until, withCache } from '../support/open.js'
-import { Header, Slot } from '#dist/shared/words.js'
+import { Header, Slot, Wait } from '#dist/shared/words.js'
 
 const LONG_MS = 60_000
 
@@ -210,17 +210,21 @@ test('words of a slot that make no sense do no harm', () =>
       })
     })
     const at = arena.slotAt(thread)
+    const recordAt = arena.waitAt(thread, 0)
     for (const [kind, where] of [
       [1, -1],
       [2, 1 << 28],
       [99, 0],
       [7, 12345],
     ] as const) {
-      // prettier-ignore
-      arena.words[at + Slot.waitsFor] = kind
-      arena.words[at + Slot.waitsAt] = where
-      cache.holders()
-      arena.words[at + Slot.waitsFor] = 0
+      arena.words[recordAt + Wait.what] = kind
+      arena.words[recordAt + Wait.at] = where
+      for (const end of [1, -1, 1 << 28]) {
+        arena.words[at + Slot.waitsEnd] = end
+        cache.holders()
+      }
+      arena.words[recordAt + Wait.what] = 0
+      arena.words[at + Slot.waitsEnd] = 0
     }
   }))
 

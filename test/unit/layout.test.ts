@@ -25,6 +25,7 @@ function needs(g: Geometry): Record<string, number> {
     slots: words(g.slots, Slot.WORDS),
     names: g.slots * 64,
     journals: words(g.slots, 256),
+    waits: g.slots * 320 * 16,
     notes: words(g.slots, 64),
     hints: words(g.slots * 8, 4),
     counters: g.slots * 20 * 8,

@@ -22,7 +22,7 @@ import {
   tableAfter,
 } from '../support/readme-snippets.js'
 import { tempFolder, type TempFolder } from '../support/temp.js'
-import { Frame, Ghost, Group, Header, Hint, Partition, Slot, Spare } from '#dist/shared/words.js'
+import { Frame, Ghost, Group, Header, Hint, Partition, Slot, Spare, Wait } from '#dist/shared/words.js'
 import { namesOf } from '../support/words.js'
 
 const readme = readFileSync(join(projectRoot, 'README.md'), 'utf8')
@@ -211,6 +211,7 @@ test('the words of every record are described', () => {
     Spare,
     Ghost,
     Slot,
+    Wait,
     Hint,
   })) {
     const described = tableAfter(architecture, `Words of \`${name}\``).flatMap(([words]) => quoted(words!))

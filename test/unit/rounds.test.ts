@@ -7,7 +7,7 @@ import { push } from '#dist/core/pending.js'
 import { flush, kick, lockRound, tryLockRound, unlockRound } from '#dist/core/rounds.js'
 import { CacheError } from '#dist/shared/errors.js'
 import { tryLatch } from '#dist/shared/latch.js'
-import { WAITS } from '#dist/shared/slot.js'
+import { waitsOf } from '#dist/shared/waits.js'
 import { Deadline, runAsync, runSync, SLICE_MS, type Slow, type Step } from '#dist/shared/wait.js'
 import { smallArena, smallCore } from '../support/small-core.js'
 import { inThreads } from '../support/threads.js'
@@ -81,13 +81,17 @@ test('a flush waits until what was dirty when it began is durable', () => {
   const step = flushing.next().value as Step
   assert.is(step.kind, 'wait')
   assert.is(get(0, 'want'), 3)
-  assert.is(WAITS[core.words[core.slot.at + Slot.waitsFor]!], 'flush', 'others can see it wait')
+  assert.equal(
+    waitsOf(core.arena, core.slot.index).map(({ kind }) => kind),
+    ['flush'],
+    'others can see it wait',
+  )
   set(0, 'epoch', 4)
   set(0, 'done', 2)
   assert.not.ok(flushing.next().done, 'an older round is not enough')
   finish(core, 0)
   assert.ok(flushing.next().done, 'epoch 4 is none of its business')
-  assert.is(core.words[core.slot.at + Slot.waitsFor], 0)
+  assert.is(core.words[core.slot.at + Slot.waitsEnd], 0)
 })
 
 test('groups are flushed side by side, and a failure of one does not hide the other', () => {
@@ -160,7 +164,7 @@ test('an engine that stopped is not waited for', () => {
     flushing.next()
     core.words[Header.state] = state
     assert.throws(() => flushing.next(), isCode(code))
-    assert.is(core.words[core.slot.at + Slot.waitsFor], 0)
+    assert.is(core.words[core.slot.at + Slot.waitsEnd], 0)
   }
 })
 

@@ -1,18 +1,10 @@
-// Thread slots: taking and giving them, the journal of pins, and what others see of a thread.
+// Thread slots: taking and returning them, and the journal of pins.
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { CacheError } from '#dist/shared/errors.js'
 import { GUARDS_MAX } from '#dist/shared/layout.js'
-import {
-  attachSlot,
-  clockMs,
-  detachSlot,
-  journaledPins,
-  takeOverSlot,
-  SLEEPS,
-  WAITS,
-} from '#dist/shared/slot.js'
+import { attachSlot, detachSlot, journaledPins, takeOverSlot } from '#dist/shared/slot.js'
 import { smallArena } from '../support/small-core.js'
 import { inThreads } from '../support/threads.js'
 import type { Attached } from './workers/slot.js'
@@ -96,29 +88,6 @@ test('a detached thread gets no entry', () => {
   detachSlot(arena, slot)
   assert.throws(() => slot.takeEntry(), isCode('ERR_DCACHE_CLOSED'))
   assert.is(slot.guards, 0)
-})
-
-test('what it waits for can be seen', () => {
-  const arena = smallArena()
-  const slot = attachSlot(arena, 2, 5, 1)
-  const before = clockMs()
-  const [call, later] = [{}, {}]
-  slot.waits(call, 'spare', 4)
-  assert.is(WAITS[arena.words[slot.at + Slot.waitsFor]!], 'spare')
-  assert.is(arena.words[slot.at + Slot.waitsAt], 4)
-  assert.ok(((arena.words[slot.at + Slot.waitsSince]! - before) | 0) >= 0)
-  const since = arena.words[slot.at + Slot.waitsSince]
-  slot.waits(later, 'read', 7, true)
-  assert.is(arena.words[slot.at + Slot.waitsFor], WAITS.indexOf('read') | SLEEPS)
-  assert.is(arena.words[slot.at + Slot.waitsCount], 2)
-  slot.waitsNoMore(later)
-  assert.is(WAITS[arena.words[slot.at + Slot.waitsFor]!], 'spare', 'the other call waits still')
-  assert.is(arena.words[slot.at + Slot.waitsAt], 4)
-  slot.waits(call, 'spare', 4)
-  assert.is(arena.words[slot.at + Slot.waitsSince], since, 'said again, it began when it began')
-  slot.waitsNoMore(call)
-  assert.is(arena.words[slot.at + Slot.waitsFor], 0)
-  assert.is(arena.words[slot.at + Slot.waitsCount], 0)
 })
 
 test('calls into the system are counted in and out', () => {

@@ -2,7 +2,7 @@
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { clockMs } from '#dist/shared/slot.js'
+import { clockMs } from '#dist/shared/clock.js'
 import { readTrace, TRACE, TRACE_POINTS, Tracer } from '#dist/shared/trace.js'
 import { smallArena } from '../support/small-core.js'
 import { inThreads } from '../support/threads.js'

@@ -47,85 +47,9 @@ const onWords =
     return { memory: [buffer], roles, verify: () => broken(words), nameOf }
   }
 
-const mustBe = (words: Words, at: number, what: string, value: number): string[] =>
-  words[at] === value ? [] : [`${what} is ${words[at]!}, not ${value}`]
-
 const fail = (text: string): never => {
   throw new Error(text)
 }
-
-// --- the latch
-
-const LATCH = { latch: 0, readers: 1, writers: 2, loaded: 3, loads: 4 } as const
-
-/** In beside others: nobody may be in alone. */
-const pinned = (words: Words) => {
-  words[LATCH.readers]!++
-  if (words[LATCH.writers] !== 0) fail('a reader is in beside a writer')
-  point(words)
-  words[LATCH.readers]!--
-}
-
-const alone = (words: Words) => {
-  words[LATCH.writers]!++
-  if (words[LATCH.writers] !== 1 || words[LATCH.readers] !== 0) fail('a writer is not alone')
-  point(words)
-  words[LATCH.writers]!--
-}
-
-const always = () => true
-
-const reader: Run = ({ engine: { latch }, words, run, deadline }) => {
-  while (!latch.tryPin(words, LATCH.latch))
-    run(latch.waitOut(words, LATCH.latch, false, deadline(), always, expired))
-  pinned(words)
-  latch.unpin(words, LATCH.latch)
-}
-
-const writer: Run = ({ engine: { latch }, words, run, deadline }, _, slot) => {
-  while (!latch.tryLatch(words, LATCH.latch, slot))
-    run(latch.waitOut(words, LATCH.latch, true, deadline(), always, expired))
-  alone(words)
-  latch.unlatch(words, LATCH.latch)
-}
-
-/** Reads what the first of them has to load: alone, then with a pin. */
-const loader: Run = ({ engine: { latch }, words, run, deadline }, _, slot) => {
-  for (;;) {
-    const isLoaded = words[LATCH.loaded] === 1
-    if (isLoaded && latch.tryPin(words, LATCH.latch)) break
-    if (!isLoaded && latch.tryLatch(words, LATCH.latch, slot)) {
-      if (words[LATCH.loaded] === 0) {
-        alone(words)
-        words[LATCH.loads]!++
-        words[LATCH.loaded] = 1
-      }
-      latch.downgrade(words, LATCH.latch)
-      break
-    }
-    run(latch.waitOut(words, LATCH.latch, !isLoaded, deadline(), always, expired))
-  }
-  pinned(words)
-  latch.unpin(words, LATCH.latch)
-}
-
-/** A reader that comes in, and gives its place to the waiters by another name. */
-const handsOver: Run = ({ engine: { latch }, words, run, deadline }, _, slot) => {
-  while (!latch.tryLatch(words, LATCH.latch, slot))
-    run(latch.waitOut(words, LATCH.latch, true, deadline(), always, expired))
-  latch.handOver(words, LATCH.latch, slot + 1)
-  alone(words)
-  latch.unlatch(words, LATCH.latch)
-}
-
-const isFree = (words: Words) => {
-  const left = words[LATCH.latch]! & 0x1ffffff
-  return left === 0 ? [] : [`the latch is 0x${words[LATCH.latch]!.toString(16)} at the end`]
-}
-const isLoadedOnce = (words: Words) => [
-  ...isFree(words),
-  ...mustBe(words, LATCH.loads, 'the number of loads', 1),
-]
 
 // --- the condition
 
@@ -267,11 +191,6 @@ const fullRing = (kit: Kit) => (): string[] => {
 } // prettier-ignore
 
 export const bodies: Readonly<Record<string, MakeBody>> = {
-  latchModes: onWords(LATCH, [reader, reader, writer], isFree),
-  latchWriters: onWords(LATCH, [writer, writer, reader], isFree),
-  latchUpgrade: onWords(LATCH, [loader, loader, loader], isLoadedOnce),
-  latchUpgradeWriter: onWords(LATCH, [loader, loader, writer], isLoadedOnce),
-  latchHandOver: onWords(LATCH, [handsOver, writer, reader], isFree),
   condition: onWords(CONDITION, [waitsFor(1), waitsFor(1), signals], () => []),
   conditionTwo: onWords(CONDITION, [waitsFor(1), waitsFor(2), signals, signals], () => []),
   roundWait: onWords(ROUND, [asks('waits'), asks('waits'), worker(0)], nothingWanted, startsAtOne),

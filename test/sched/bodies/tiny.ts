@@ -13,7 +13,7 @@ import type { Client } from '#dist/core/client.js'
 import type { Core } from '#dist/core/core.js'
 import type { Device } from '#dist/core/device.js'
 import type { Arena } from '#dist/shared/arena.js'
-import { Frame, Group, Slot, SlotState } from '#dist/shared/words.js'
+import { Frame, Group, Slot, SlotState, Wait } from '#dist/shared/words.js'
 
 export const BLOCK = 512
 const NUMBER = 0
@@ -138,7 +138,10 @@ export class Tiny {
     for (let slot = 0; slot < slots; slot++) {
       const at = arena.slotAt(slot)
       words.push(at + Slot.inIo, at + Slot.guards, at + Slot.incarnation, at + Slot.threadId)
-      words.push(at + Slot.waitsFor, at + Slot.waitsAt, at + Slot.waitsSince)
+      // Only clients wait for latches, or serve those that do.
+      if (slot < CLIENT_SLOT) words.push(at + Slot.waitsEnd)
+      if (slot === OWNER_SLOT || slot === READER_SLOT) words.push(at + Slot.state)
+      for (let index = 0; index < 4; index++) words.push(arena.waitAt(slot, index) + Wait.since)
     }
     for (let frame = 0; frame < arena.geometry.blocks; frame++) words.push(arena.frameAt(frame) + Frame.since)
     for (let at = arena.notesAt; at < arena.layout.counters / 4; at++) words.push(at)

@@ -2,11 +2,11 @@
 
 import type { Engine } from '../engine.js'
 import type { Arena } from '#dist/shared/arena.js'
-import { Frame, Group, Header, Partition, Slot, Spare } from '#dist/shared/words.js'
+import { Frame, Group, Header, Partition, Slot, Spare, Wait } from '#dist/shared/words.js'
 import { namesOf } from '../../support/words.js'
 
 export function wordNames({ layout }: Engine, arena: Arena): (at: number) => string {
-  const { GUARDS_MAX, STRIPE_WORDS } = layout
+  const { GUARDS_MAX, STRIPE_WORDS, WAITS_MAX } = layout
   const { geometry } = arena
   const fields = (
     what: string,
@@ -33,6 +33,7 @@ export function wordNames({ layout }: Engine, arena: Arena): (at: number) => str
     items('stripe', arena.stripesAt, STRIPE_WORDS, geometry.stripes),
     fields('slot', arena.slotsAt, Slot, geometry.slots),
     items('journal', arena.journalsAt, GUARDS_MAX, geometry.slots),
+    fields('wait', arena.waitsAt, Wait, geometry.slots * WAITS_MAX),
     fields('frame', arena.framesAt, Frame, geometry.blocks),
     fields('spare', arena.sparesAt, Spare, geometry.spares),
     items('head', arena.headsAt, 1, geometry.heads),

@@ -1,41 +1,27 @@
-// What the threads of latch.test.ts do. Words: 0 the latch, 16 and 32 two counters that only one who is alone changes,
-// 48 how many wakeups were needed, 64 how many have come, 80 nothing ever.
+// What the threads of the latch's tests do. The latch is that of an arena's frame 0; what it guards is in a buffer of its
+// own: words 0 and 16 are two counters that only a writer changes, 32 counts the waits, 48 those that have come.
 
-import {
-  downgrade,
-  prepareWait,
-  tryLatch,
-  tryPin,
-  tryPinPastWaiters,
-  unlatch,
-  unpin,
-} from '#dist/shared/latch.js'
-import { sleepEndless, type Thread } from '../../support/threads.js'
+import { OneLatch } from '#dist/bench/contention/one-latch.js'
+import type { Thread } from '../../support/threads.js'
 
-export const LATCH = 0
-export const FIRST = 16
-export const SECOND = 32
-export const SLEEPS = 48
-export const ARRIVED = 64
-const NEVER = 80
+export const FIRST = 0
+export const SECOND = 16
+export const WAITED = 32
+export const ARRIVED = 48
+const NEVER = 64
+export const GUARDED_WORDS = 80
 
 type Words = Int32Array<SharedArrayBuffer>
 
-/** Gets in, sleeping as the cache does, but until it is woken. */
-function enter(words: Words, alone: boolean, slot: number): void {
-  while (!(alone ? tryLatch(words, LATCH, slot) : tryPin(words, LATCH))) {
-    const word = prepareWait(words, LATCH, alone)
-    if (word === 0) continue
-    Atomics.add(words, SLEEPS, 1)
-    sleepEndless(words, LATCH, word)
-  }
+export interface Guarded {
+  readonly guarded: SharedArrayBuffer
 }
 
-/** The two counters are the same for whoever is in, and stay so. */
+/** The two counters are the same for a thread that has the latch, and stay so. */
 function assertQuiet(words: Words): void {
   const first = words[FIRST]!
   for (let i = 0; i < 20; i++) {
-    if (words[FIRST] !== first || words[SECOND] !== first) throw new Error('changed while somebody is in')
+    if (words[FIRST] !== first || words[SECOND] !== first) throw new Error('changed while it is read')
   }
 }
 
@@ -43,50 +29,86 @@ function change(words: Words): void {
   assertQuiet(words)
   words[FIRST]! += 1
   for (let i = 0; i < 20; i++) {
-    if (words[FIRST] !== words[SECOND]! + 1) throw new Error('two are in alone')
+    if (words[FIRST] !== words[SECOND]! + 1) throw new Error('two writers at a time')
   }
   words[SECOND]! += 1
 }
 
-/** Changes, reads, reads twice at once, and changes and reads on; returns how often it changed. */
-export function readAndWrite({ words, index, args }: Thread<{ turns: number }>): number {
+/** Changes, reads, changes and reads on, gives up now and then; returns how often it changed. */
+export function readAndWrite({ buffer, index, args }: Thread<Guarded & { turns: number }>): number {
+  const words = new Int32Array(args.guarded)
+  const latch = new OneLatch(buffer, index + 1)
   let random = index + 1
   let changes = 0
   for (let i = 0; i < args.turns; i++) {
     random = (Math.imul(random, 1103515245) + 12345) >>> 0
     const kind = (random >>> 16) % 8
-    const alone = kind < 3
-    enter(words, alone, index)
-    // Now and then somebody stays, and the others fall asleep.
+    const isWriter = kind < 3
+    try {
+      // Some give up at once.
+      const timeoutMs = random >>> 26 === 1 ? 0 : undefined
+      if (isWriter) latch.latch(timeoutMs)
+      else latch.pin(timeoutMs)
+    } catch {
+      continue
+    }
+    // Now and then a thread keeps the latch, and the others fall asleep.
     if (random >>> 22 === 0) Atomics.wait(words, NEVER, 0, 1)
-    if (alone) {
+    if (isWriter) {
       change(words)
       changes++
     }
-    if (kind === 0) downgrade(words, LATCH)
+    if (kind === 0) latch.downgrade()
     if (kind < 1 || kind > 2) {
       assertQuiet(words)
-      if (kind === 7 && tryPinPastWaiters(words, LATCH)) {
-        assertQuiet(words)
-        unpin(words, LATCH)
-      }
-      unpin(words, LATCH)
+      latch.unpin()
     } else {
-      unlatch(words, LATCH)
+      latch.unlatch()
     }
   }
+  Atomics.add(words, WAITED, latch.waits)
   return changes
 }
 
-/** One that waits until it is let in, to read or alone, and leaves. */
-export function waiter({ words, index, args }: Thread<{ firstAlone: number }>): void {
-  const alone = index >= args.firstAlone
+/** Waits until it has the latch, to read or to write, and leaves. */
+export function waiter({ buffer, index, args }: Thread<Guarded & { firstWriter: number }>): void {
+  const words = new Int32Array(args.guarded)
+  const latch = new OneLatch(buffer, index + 1)
+  const isWriter = index >= args.firstWriter
   Atomics.add(words, ARRIVED, 1)
-  enter(words, alone, index)
-  if (alone) {
+  if (isWriter) {
+    latch.latch()
     change(words)
-    unlatch(words, LATCH)
+    latch.unlatch()
   } else {
-    unpin(words, LATCH)
+    latch.pin()
+    latch.unpin()
   }
+}
+
+/** Takes and leaves the latch again and again, holding it for `holdMs`; how often, and its longest wait in milliseconds. */
+export function loops({
+  buffer,
+  index,
+  args,
+}: Thread<Guarded & { readers: number; holdMs: number; forMs: number }>): {
+  times: number
+  longestMs: number
+} {
+  const words = new Int32Array(args.guarded)
+  const latch = new OneLatch(buffer, index + 1)
+  const isReader = index < args.readers
+  let times = 0
+  let longestMs = 0
+  const endMs = performance.now() + args.forMs
+  for (let nowMs = performance.now(); nowMs < endMs; nowMs = performance.now()) {
+    if (isReader) latch.pin()
+    else latch.latch()
+    longestMs = Math.max(longestMs, performance.now() - nowMs)
+    times++
+    if (args.holdMs > 0) Atomics.wait(words, NEVER, 0, args.holdMs)
+    if (isReader) latch.unpin()
+    else latch.unlatch()
+  }
+  return { times, longestMs }
 }

@@ -1,0 +1,85 @@
+/**
+ * The latch of one frame, alone: as a thread of the cache takes and leaves it, without blocks and partitions.
+ */
+import { Arena } from '#dist/shared/arena.js'
+import { CacheError } from '#dist/shared/errors.js'
+import { tryLatch, tryPin, unpin } from '#dist/shared/latch.js'
+import { type Entered, LatchQueue } from '#dist/shared/latch-queue.js'
+import { attachSlot, type ThreadSlot } from '#dist/shared/slot.js'
+import { Deadline, runSync, type Slow } from '#dist/shared/wait.js'
+
+const FRAME = 0
+
+/** The memory of a latch for up to so many threads. */
+export function latchMemory(threads: number): SharedArrayBuffer {
+  const geometry = { blocks: 8, spares: 1, frameSize: 512, partitions: 1, groups: 1, slots: threads, stripes: 1, heads: 8, traceEntries: 0, classes: 1, ghosts: 0 } // prettier-ignore
+  return Arena.create(geometry, 0, 0).buffer
+}
+
+export class OneLatch {
+  readonly arena: Arena
+  readonly queue: LatchQueue
+  readonly slot: ThreadSlot
+  readonly at: number
+  /** The journal entry of a pin that was waited for. */
+  readonly entry: number
+  /** How often a call had to wait. */
+  waits = 0
+
+  /** `thread`: 0, 1, ..., each once. */
+  constructor(buffer: SharedArrayBuffer, thread: number) {
+    this.arena = Arena.open(buffer, 0, 0)
+    this.slot = attachSlot(this.arena, thread, thread + 1, thread + 1)
+    this.queue = new LatchQueue(this.arena, thread, this.slot.published)
+    this.at = this.arena.latchAt(FRAME)
+    this.entry = this.slot.takeEntry()
+  }
+
+  get word(): number {
+    return this.arena.words[this.at]!
+  }
+
+  latch(timeoutMs?: number): void {
+    if (!tryLatch(this.arena.words, this.at, this.slot.index)) this.#wait('modify', timeoutMs)
+  }
+
+  unlatch(): void {
+    this.queue.unlatch(FRAME)
+  }
+
+  pin(timeoutMs?: number): void {
+    if (!tryPin(this.arena.words, this.at)) this.#wait('read', timeoutMs)
+  }
+
+  unpin(): void {
+    if (unpin(this.arena.words, this.at)) this.queue.unpinned(FRAME)
+  }
+
+  downgrade(): void {
+    this.queue.downgrade(FRAME)
+  }
+
+  #wait(kind: 'read' | 'modify', timeoutMs?: number): void {
+    this.waits++
+    runSync(this.waiting(kind, timeoutMs), true)
+  }
+
+  /** The wait as a slow path. */
+  *waiting(kind: 'read' | 'modify', timeoutMs?: number, still = () => true): Slow<Entered> {
+    const call = {}
+    return yield* this.queue.wait({
+      call,
+      kind,
+      frame: FRAME,
+      entry: this.entry,
+      deadline: new Deadline(timeoutMs),
+      sleeps: true,
+      publish: () => {
+        this.slot.waits(call, kind, FRAME, true)
+      },
+      mayPass: () => false,
+      still,
+      expired: () => new CacheError('ERR_DCACHE_TIMEOUT', `the latch stood at 0x${this.word.toString(16)}`),
+    })
+  }
+}

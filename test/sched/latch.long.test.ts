@@ -1,0 +1,26 @@
+// @deadline 3600
+// The bodies of latch.test.ts with more threads, more preemptions, and with plain stores as places to die; the largest are cut off.
+
+import { suite } from 'uvu'
+import { mustHold, type Run } from './child.js'
+
+const latch = suite('latch, long')
+
+const BODIES = ['writers', 'threeWriters', 'modes', 'readTwice', 'readTwiceAmong', 'load', 'threeLoad', 'loadAndWrite', 'quitWriter', 'quitWriters', 'quitReader', 'quitAmong', 'quitLoader', 'comesBack', 'comesBackToWriter', 'changesMode', 'changesModeAmong', 'joined', 'joinedLater'] // prettier-ignore
+const BOUNDS: readonly Omit<Run, 'body'>[] = [
+  { preemptions: 2, detours: 2, max: 60_000 },
+  { preemptions: 2, deaths: 1, detours: 0, slices: 9, max: 60_000 },
+  { preemptions: 0, deaths: 2, detours: 0, slices: 9, max: 60_000 },
+]
+
+for (const name of BODIES)
+  for (const variant of ['', 'offers', 'stores'])
+    latch(`${name} ${variant}`, async () => {
+      for (const bounds of BOUNDS) {
+        // Readers that need each other wait for ever for one that died.
+        if (bounds.deaths !== undefined && name.startsWith('joined')) continue
+        await mustHold({ body: `latch.${name}`, ...bounds, ...(variant === '' ? {} : { variant }) })
+      }
+    })
+
+latch.run()

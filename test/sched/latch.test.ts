@@ -1,0 +1,50 @@
+// @deadline 900
+// The queue of a latch: every schedule within a bound, with the latch freed and the waiter woken, and with each release an
+// offer ('offers'); then with a death at every step, after which the reaper runs and may die itself.
+
+import { suite } from 'uvu'
+import { mustHold, type Run } from './child.js'
+
+const latch = suite('latch')
+
+const RUNS: readonly Run[] = [
+  { body: 'latch.writers', preemptions: 3 },
+  { body: 'latch.threeWriters', preemptions: 2, detours: 0 },
+  { body: 'latch.modes', preemptions: 2, detours: 1 },
+  { body: 'latch.readTwice', preemptions: 2 },
+  { body: 'latch.load', preemptions: 2 },
+  { body: 'latch.threeLoad', preemptions: 2, detours: 0 },
+  { body: 'latch.loadAndWrite', preemptions: 1, detours: 1 },
+  { body: 'latch.quitWriter', preemptions: 2, detours: 1 },
+  { body: 'latch.quitAmong', preemptions: 2, detours: 0 },
+  { body: 'latch.quitLoader', preemptions: 1, detours: 1 },
+  { body: 'latch.comesBackToWriter', preemptions: 2 },
+  { body: 'latch.changesMode', preemptions: 2 },
+  { body: 'latch.joined', preemptions: 2, detours: 0 },
+  { body: 'latch.joinedLater', preemptions: 2, detours: 0 },
+]
+
+for (const run of RUNS)
+  for (const variant of ['', 'offers'])
+    latch(`${run.body} ${variant}: no two writers, no wakeup lost, no mark without a wait`, async () => {
+      await mustHold({ ...run, ...(variant === '' ? {} : { variant }) })
+    })
+
+const DEATHS: readonly Run[] = [
+  { body: 'latch.writers', preemptions: 1, deaths: 1 },
+  { body: 'latch.modes', preemptions: 1, deaths: 1, detours: 0 },
+  { body: 'latch.readTwice', preemptions: 1, deaths: 1, detours: 0 },
+  { body: 'latch.load', preemptions: 1, deaths: 1, detours: 0 },
+  { body: 'latch.quitAmong', preemptions: 1, deaths: 1, detours: 0 },
+  { body: 'latch.quitReader', preemptions: 1, deaths: 1, detours: 0 },
+  { body: 'latch.writers', preemptions: 0, deaths: 2, detours: 0 },
+  { body: 'latch.quitWriter', preemptions: 0, deaths: 2, detours: 0 },
+]
+
+for (const run of DEATHS)
+  for (const variant of ['', 'offers'])
+    latch(`${run.body} ${variant}: a death anywhere keeps no thread out`, async () => {
+      await mustHold({ ...run, slices: 9, ...(variant === '' ? {} : { variant }) })
+    })
+
+latch.run()

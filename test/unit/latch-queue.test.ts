@@ -1,0 +1,213 @@
+// @deadline 300
+// The queue of a latch, by real threads: each waiter gets the latch, in turn; a mark without a wait keeps no thread out.
+
+import { suite, test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { latchMemory, OneLatch } from '#dist/bench/contention/one-latch.js'
+import { waitsForFrame } from '#dist/shared/waits.js'
+import type { WaitStep } from '#dist/shared/wait.js'
+import { Latch, Slot, SlotState } from '#dist/shared/words.js'
+import { inThreads } from '../support/threads.js'
+import { ARRIVED, FIRST, GUARDED_WORDS, SECOND, WAITED } from './workers/latch.js'
+
+const bodies = import.meta.resolve('./workers/latch.js')
+const MARKS = Latch.MARK_READER | Latch.MARK_WRITER
+/** Holds, offers and a frozen word; marks are hints. */
+const HELD = Latch.PINS | Latch.WRITER | Latch.HANDED | Latch.FROZEN
+
+function fresh(threads: number) {
+  const buffer = latchMemory(threads + 1)
+  const guarded = new SharedArrayBuffer(GUARDED_WORDS * 4)
+  return { buffer, guarded, words: new Int32Array(guarded), latch: new OneLatch(buffer, 0) }
+}
+
+/** A wait as far as its first sleep: what it sleeps on, and the wait to go on with. */
+function toSleep(latch: OneLatch, kind: 'read' | 'modify', still?: () => boolean) {
+  const waiting = latch.waiting(kind, 60_000, still)
+  const turn = waiting.next()
+  return { waiting, turn, step: turn.value as WaitStep }
+}
+
+test('many threads read, write, read on and give up: no writer has company, and none is forgotten', async () => {
+  const { buffer, guarded, words, latch } = fresh(4)
+  const args = { guarded, turns: 20_000 }
+  const changes = await inThreads<number>(bodies, 'readAndWrite', { threads: 4, buffer, args })
+  const sum = changes.reduce((a, b) => a + b)
+  assert.is(words[FIRST], sum)
+  assert.is(words[SECOND], sum)
+  assert.is(latch.word & HELD, 0)
+  assert.is(waitsForFrame(latch.arena, 0).length, 0)
+  console.log(`\n# ${words[WAITED]!} waits in ${4 * args.turns} turns`)
+})
+
+for (const leave of ['unlatch', 'downgrade', 'unpin'] as const)
+  test(`all that wait for one holder come in after its ${leave}`, async () => {
+    const { buffer, guarded, words, latch } = fresh(4)
+    if (leave === 'unpin') latch.pin()
+    else latch.latch()
+    const done = inThreads(bodies, 'waiter', { threads: 4, buffer, args: { guarded, firstWriter: 2 } })
+    const waits = () => waitsForFrame(latch.arena, 0)
+    // Readers come in next to a pin until a writer waits: so there the writers are all that wait for certain.
+    while (Atomics.load(words, ARRIVED) < 4 || waits().filter(({ kind }) => kind === 'modify').length < 2)
+      await sleep(5)
+    if (leave !== 'unpin') while (waits().length < 4) await sleep(5)
+    assert.is(words[FIRST], 0, 'no writer has the latch')
+    if (leave === 'unlatch') latch.unlatch()
+    else if (leave === 'downgrade') latch.downgrade()
+    if (leave !== 'unlatch') latch.unpin()
+    await done
+    assert.is(words[FIRST], 2)
+    assert.is(latch.word & HELD, 0)
+  })
+
+const marks = suite('marks without a wait')
+
+marks('a wait for a frame that turns out to be another block leaves no mark that keeps readers out', () => {
+  const { latch, buffer } = fresh(1)
+  const reader = new OneLatch(buffer, 1)
+  latch.pin()
+  const { turn } = toSleep(reader, 'modify', () => false)
+  assert.ok(turn.done)
+  assert.is(turn.value, 'again')
+  assert.is(latch.word & MARKS, 0)
+})
+
+marks('a writer that gives up next to a reader takes its mark along, another one that waits keeps it', () => {
+  const { latch, buffer } = fresh(2)
+  const [first, second] = [new OneLatch(buffer, 1), new OneLatch(buffer, 2)]
+  latch.pin()
+  const one = toSleep(first, 'modify')
+  const other = toSleep(second, 'modify')
+  assert.is(latch.word & MARKS, Latch.MARK_WRITER)
+  assert.throws(() => one.waiting.throw(new Error('aborted')), /aborted/)
+  assert.is(latch.word & MARKS, Latch.MARK_WRITER)
+  assert.throws(() => other.waiting.throw(new Error('aborted')), /aborted/)
+  assert.is(latch.word, 1)
+})
+
+marks('a mark that a server sets for a writer that has given up by then does not stay', () => {
+  const { latch, buffer } = fresh(2)
+  const [writer, reader] = [new OneLatch(buffer, 1), new OneLatch(buffer, 2)]
+  latch.latch()
+  const write = toSleep(writer, 'modify')
+  // The server asks for contents when it has scanned, and for the slot of the writer when it looks again.
+  const { arena } = latch
+  const isAbsent = arena.isAbsent.bind(arena)
+  const slotAt = arena.slotAt.bind(arena)
+  let looks = 0
+  arena.isAbsent = (frame) => {
+    if (looks++ === 0) assert.throws(() => write.waiting.throw(new Error('aborted')), /aborted/)
+    return isAbsent(frame)
+  }
+  arena.slotAt = (slot) => {
+    if (looks === 1 && slot === 1 && (latch.word & Latch.WRITER) === 0) {
+      looks++
+      assert.is(latch.word, Latch.MARK_WRITER)
+      assert.is(toSleep(reader, 'read').turn.value, 'pinned')
+    }
+    return slotAt(slot)
+  }
+  latch.unlatch()
+  assert.ok(looks >= 2, 'both moments were met')
+  assert.is(latch.word, 1, 'a third reader is not kept out')
+})
+
+marks('a mark that a dead thread left is healed at the end of a slice', () => {
+  const { latch, buffer } = fresh(2)
+  const [dead, reader] = [new OneLatch(buffer, 1), new OneLatch(buffer, 2)]
+  latch.pin()
+  toSleep(dead, 'modify')
+  latch.arena.words[dead.slot.at + Slot.state] = SlotState.DEAD
+  const { waiting } = toSleep(reader, 'read')
+  assert.is(latch.word, 1 | MARKS)
+  // The slice ends without a wakeup; then the mark has no wait, and the reader is in.
+  const turn = waiting.next()
+  assert.ok(turn.done)
+  assert.is(turn.value, 'pinned')
+  assert.is(latch.word & ~Latch.MARK_READER, 2)
+})
+
+marks('an offer that is not taken lapses at the end of a slice of another waiter', async () => {
+  const { latch, buffer } = fresh(2)
+  const [busy, other] = [new OneLatch(buffer, 1), new OneLatch(buffer, 2)]
+  latch.latch()
+  toSleep(busy, 'modify')
+  await sleep(5)
+  latch.unlatch()
+  assert.is(latch.word & Latch.HANDED, Latch.HANDED)
+  const { waiting } = toSleep(other, 'modify')
+  const turn = waiting.next()
+  assert.ok(turn.done)
+  assert.is(turn.value, 'latched')
+  assert.is(latch.word & Latch.HANDED, 0)
+  other.unlatch()
+})
+
+const turns = suite('turns')
+
+turns('after a writer the readers, after readers the writer that has waited longest', async () => {
+  const { latch, buffer } = fresh(4)
+  const [w1, w2, r1, r2] = [1, 2, 3, 4].map((thread) => new OneLatch(buffer, thread))
+  latch.latch()
+  const waits = []
+  for (const [one, kind] of [
+    [w1!, 'modify'],
+    [r1!, 'read'],
+    [w2!, 'modify'],
+    [r2!, 'read'],
+  ] as const) {
+    waits.push(toSleep(one, kind)) // prettier-ignore
+    await sleep(5)
+  }
+  const [firstWriter, firstReader, secondWriter, secondReader] = waits.map(({ waiting }) => waiting)
+  latch.unlatch()
+  assert.is(latch.word & (Latch.HANDED | Latch.WRITER), Latch.HANDED, 'offered to the readers')
+  assert.is(firstReader!.next().value, 'pinned')
+  assert.is(secondReader!.next().value, 'pinned')
+  r1!.unpin()
+  r2!.unpin()
+  assert.is((latch.word & Latch.WRITER) >> 16, 2, 'offered to the first writer')
+  assert.is(firstWriter!.next().value, 'latched')
+  w1!.unlatch()
+  assert.is((latch.word & Latch.WRITER) >> 16, 3)
+  assert.is(secondWriter!.next().value, 'latched')
+  w2!.unlatch()
+  assert.is(latch.word, 0)
+})
+
+turns('new readers queue behind a writer that waits, and come in with the phase after it', async () => {
+  const { latch, buffer } = fresh(2)
+  const [writer, reader] = [new OneLatch(buffer, 1), new OneLatch(buffer, 2)]
+  latch.pin()
+  const write = toSleep(writer, 'modify')
+  const read = toSleep(reader, 'read')
+  assert.not.ok(read.turn.done)
+  await sleep(5)
+  latch.unpin()
+  assert.is(write.waiting.next().value, 'latched')
+  writer.unlatch()
+  assert.is(read.waiting.next().value, 'pinned')
+})
+
+// Counted in turns, not in time: how fast the machine is does not matter, only that none is left behind.
+for (const { readers, threads, holdMs } of [
+  { readers: 3, threads: 4, holdMs: 1 },
+  { readers: 1, threads: 4, holdMs: 1 },
+  { readers: 0, threads: 8, holdMs: 1 },
+])
+  turns(`${readers} readers of ${threads} threads that never pause: each has its turns`, async () => {
+    const { buffer, guarded } = fresh(threads)
+    const args = { guarded, readers, holdMs, forMs: 2000 }
+    const all = await inThreads<{ times: number; longestMs: number }>(bodies, 'loops', { threads, buffer, args }) // prettier-ignore
+    const times = all.map((one) => one.times)
+    console.log(`\n# turns ${times.join(' ')}, longest waits ${all.map(({ longestMs }) => longestMs.toFixed(0)).join(' ')} ms`) // prettier-ignore
+    // Threads of one kind take turns; a reader can have many in one phase of readers.
+    for (const kind of [times.slice(0, readers), times.slice(readers)])
+      if (kind.length > 1) assert.ok(Math.min(...kind) * 10 >= Math.max(...kind), times.join(' '))
+    assert.ok(Math.min(...times) > 5, times.join(' '))
+  })
+
+test.run()
+marks.run()
+turns.run()
