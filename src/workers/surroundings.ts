@@ -2,9 +2,9 @@
  * What a cache needs of the runtime and of the machine: looked at before a file is touched, and what openCache rejects with when
  * it is missing all the same.
  */
-import { fsyncSync } from 'node:fs'
+import { existsSync, fsyncSync } from 'node:fs'
 import { totalmem } from 'node:os'
-import * as process from 'node:process'
+import process from 'node:process'
 import { CacheError } from '../shared/errors.js'
 
 const STDERR = 2
@@ -56,14 +56,21 @@ export function warnOfMemory(bytes: number): void {
   )
 }
 
-const MISSING = new Set(['MODULE_NOT_FOUND', 'ERR_MODULE_NOT_FOUND', 'ERR_INVALID_URL'])
+/** Whether the engine's threads have their files: a bundle has not. Node says of EMFILE, too, that a module is missing. */
+function hasThreadFiles(): boolean {
+  try {
+    return existsSync(new URL('./flush-worker.js', import.meta.url))
+  } catch {
+    return false // in a bundle of CommonJS there is no URL
+  }
+}
 
 /** What openCache rejects with: a CacheError, with what failed as its cause. */
 export function openError(error: unknown): CacheError {
   if (error instanceof CacheError) return error
   const { code = '' } = error as NodeJS.ErrnoException
   const message = error instanceof Error ? error.message : String(error)
-  if (MISSING.has(code))
+  if (!hasThreadFiles())
     return unsupported(
       `the files of the engine's threads are not where dcache looks for them (${message}): a bundler has moved its code; mark dcache as external (README, "Bundlers")`,
       error,
