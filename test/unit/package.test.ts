@@ -80,8 +80,8 @@ test('the public declarations have every name that the package exports', async (
 const COMPILERS: readonly [string, string, string][] = [
   ['typescript', 'nodenext', 'nodenext'],
   ['typescript', 'esnext', 'bundler'],
-  ['typescript-least', 'nodenext', 'nodenext'],
-  ['typescript-least', 'esnext', 'node'],
+  ['least-typescript', 'nodenext', 'nodenext'],
+  ['least-typescript', 'esnext', 'node'],
 ]
 
 test('a project without the DOM compiles against the package', () => {

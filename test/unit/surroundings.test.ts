@@ -57,7 +57,7 @@ test('any limit of open files: it works, or is refused by name and leaves nothin
   const text = `${REPORT}
     console.log(await report(open({ path: 'new', size: 65536 })))`
   const codes = new Set<string>()
-  for (let most = 20; most <= 80; most += 4) {
+  for (const most of [24, 28, 32, 36, 40, 44, 46, 48, 52, 1024]) {
     const { out } = await runProgram(folder, text, { before: `ulimit -n ${most}` })
     if (out === '') continue // Node itself did not start
     assert.match(out, /^(works|ERR_DCACHE_\w+ .*(open files|EMFILE))/, `ulimit -n ${most}`)
