@@ -1,6 +1,6 @@
-// Builds the package: src/ to dist/ (code and declarations), bench/ to dist/bench, and test/ to build/.
+// Builds the package: src/ to dist/ (code, and the public declarations in one file), bench/ to dist/bench, and test/ to build/.
 // esbuild transpiles file by file, so the trees stay the same and the entry file of a worker thread
-// is a file of its own; tsc checks the types of src/ and writes its declarations. Of src/ the files are "bundled", each
+// is a file of its own; tsc checks the types of src/ and writes its declarations to build/types. Of src/ the files are "bundled", each
 // with nothing but the enums of shared/words.ts and core/how.ts: for esbuild that is where numbers take the place of their names.
 
 import { spawnSync } from 'node:child_process'
@@ -9,6 +9,7 @@ import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { writeDeclarations } from './declarations.mjs'
 
 const root = dirname(fileURLToPath(import.meta.url))
 process.chdir(root)
@@ -69,3 +70,4 @@ for (const command of ['dist/cli/main.js', 'dist/bench/main.js'])
   if (existsSync(command)) chmodSync(command, 0o755)
 
 if (!declare()) process.exit(1)
+writeDeclarations('build/types/index.d.ts', 'dist/index.d.ts')

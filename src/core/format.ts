@@ -18,7 +18,8 @@ export function formatArena(
   idLow: number,
   idHigh: number,
 ): Arena {
-  const arena = Arena.create(geometry, idLow, idHigh)
+  const isDirect = config.partitions.some((partition) => partition.direct)
+  const arena = Arena.create(geometry, idLow, idHigh, isDirect)
   formatPartitions(arena, config, blocks)
   formatGroups(arena, config)
   formatFrames(arena)

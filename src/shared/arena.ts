@@ -4,7 +4,7 @@
  * typed array may not pass 4 GiB on Node 20.
  */
 import { load, type Words } from '#atomics'
-import { baseOf, bufferBytes, newBuffer } from './buffer.js'
+import { baseOf, isBufferFor, newBuffer } from './buffer.js'
 import { CacheError } from './errors.js'
 import {
   COUNTER_STRIDE,
@@ -33,6 +33,8 @@ export class Arena {
   readonly words: Words
   readonly counters: Float64Array<SharedArrayBuffer>
   readonly #segments: Uint8Array<SharedArrayBuffer>[] = []
+  /** Where the map begins in the buffer, bytes. */
+  readonly #base: number
   readonly #dataAt: number
   readonly #segmentShift: number
   readonly #segmentMask: number
@@ -61,6 +63,7 @@ export class Arena {
     this.geometry = geometry
     this.layout = layout
     const base = baseOf(buffer.byteLength)
+    this.#base = base
     this.#dataAt = base + layout.data
     this.words = new Int32Array(buffer, base, layout.dataStart / 4)
     this.counters = new Float64Array(buffer, base + layout.counters, geometry.slots * COUNTER_STRIDE)
@@ -91,12 +94,12 @@ export class Arena {
   }
 
   /**
-   * A new buffer, all zero but for its header's magic, version, id and geometry.
+   * A new buffer, all zero but for its header's magic, version, id and geometry. `isDirect`: a partition is.
    * @throws ERR_DCACHE_MEMORY when the system does not give as much
    */
-  static create(geometry: Geometry, idLow: number, idHigh: number): Arena {
+  static create(geometry: Geometry, idLow: number, idHigh: number, isDirect = false): Arena {
     const layout = layoutOf(geometry)
-    const buffer = newBuffer(layout.totalBytes)
+    const buffer = newBuffer(layout.totalBytes, isDirect)
     const arena = new Arena(buffer, geometry, layout)
     const words = arena.words
     for (const field of GEOMETRY_FIELDS) words[Header[field]] = geometry[field]
@@ -114,8 +117,9 @@ export class Arena {
   static open(buffer: SharedArrayBuffer, idLow: number, idHigh: number): Arena {
     const foreign = (why: string) =>
       new CacheError('ERR_DCACHE_BAD_HANDLE', `not the buffer of a dcache: ${why}`)
-    if (buffer.byteLength < Header.WORDS * 4) throw foreign(`it has ${buffer.byteLength} bytes`)
-    const header = new Int32Array(buffer, baseOf(buffer.byteLength), Header.WORDS)
+    const base = baseOf(buffer.byteLength)
+    if (buffer.byteLength < base + Header.WORDS * 4) throw foreign(`it has ${buffer.byteLength} bytes`)
+    const header = new Int32Array(buffer, base, Header.WORDS)
     if (header[Header.magic] !== MAGIC)
       throw foreign(`its magic is 0x${(header[Header.magic]! >>> 0).toString(16)}`)
     const version = header[Header.version]!
@@ -131,8 +135,8 @@ export class Arena {
       GEOMETRY_FIELDS.map((f) => [f, header[Header[f]]]),
     ) as unknown as Geometry
     const layout = layoutOf(geometry)
-    if (bufferBytes(layout.totalBytes) !== buffer.byteLength) {
-      throw foreign(`its geometry needs ${bufferBytes(layout.totalBytes)} bytes, it has ${buffer.byteLength}`)
+    if (!isBufferFor(buffer.byteLength, layout.totalBytes)) {
+      throw foreign(`its map has ${layout.totalBytes} bytes, and it has ${buffer.byteLength}`)
     }
     return new Arena(buffer, geometry, layout)
   }
@@ -161,7 +165,7 @@ export class Arena {
   }
   /** The bytes of a slot's name; see slot-name.ts. */
   nameBytes(slot: SlotIndex): Uint8Array<SharedArrayBuffer> {
-    return new Uint8Array(this.buffer, this.layout.names + slot * NAME_BYTES, NAME_BYTES)
+    return new Uint8Array(this.buffer, this.#base + this.layout.names + slot * NAME_BYTES, NAME_BYTES)
   }
   journalAt(slot: SlotIndex): number {
     return this.journalsAt + slot * GUARDS_MAX

@@ -2,7 +2,7 @@
  * Options, checked and turned into numbers, before anything is opened. Every refusal has the value in its message.
  */
 import { inspect } from 'node:util'
-import { isPageAligned } from './buffer.js'
+import { mayBeAligned } from './buffer.js'
 import { CacheError, type CacheErrorCode } from './errors.js'
 import type { CacheOptions, PartitionOptions } from './interface.js'
 import { CLASSES_MAX, type Geometry, GUARDS_MAX, layoutOf, PARTITIONS_MAX, SLOTS_MAX } from './layout.js'
@@ -221,7 +221,7 @@ export function geometryOf(config: Config): Geometry {
     ghosts: config.policy === '2q' ? blocks : 0,
   }
   const direct = partitions.find((partition) => partition.direct)
-  if (direct && !isPageAligned(layoutOf(geometry).totalBytes)) {
+  if (direct && !mayBeAligned(layoutOf(geometry).totalBytes)) {
     refuse(
       `partition '${direct.name}': direct I/O needs blocks at the bounds of pages, which a cache of more than 4 GiB in all has not; memory is ${config.memoryBytes} bytes`,
       'ERR_DCACHE_UNSUPPORTED',

@@ -1,7 +1,8 @@
 /**
- * One writer a file: the owner listens on an abstract Unix socket named by device and inode. The kernel gives the name
- * to one process, and takes it back when that process is gone, however it went. Linux only; elsewhere there is no
- * guard. It reaches as far as the network namespace: two containers that share a file don't see each other.
+ * One writer for each file: the owner listens on an abstract Unix socket that is named by the file's device and inode. The
+ * kernel gives a name to one socket, and frees it when that socket's process is gone, however it ended. A child process does
+ * not inherit the socket: libuv opens it with SOCK_CLOEXEC. Linux only; elsewhere there is no guard. It reaches as far as the
+ * network namespace: two containers that share a file do not see each other.
  */
 import { createServer } from 'node:net'
 import { platform } from 'node:process'
@@ -11,27 +12,43 @@ export interface Claim {
   release(): void
 }
 
-/** @throws ERR_DCACHE_IN_USE */
+/**
+ * The name is taken, or found taken, before this returns its promise: between the caller's open(2) and the claim no other task of
+ * the process runs.
+ * @throws ERR_DCACHE_IN_USE; ERR_DCACHE_BAD_FILE when the system gives no socket, ERR_DCACHE_UNSUPPORTED when Node does not
+ */
 export async function claimFile(key: string, what: string): Promise<Claim> {
   if (platform !== 'linux') return { release: () => undefined }
   const server = createServer((socket) => socket.destroy())
   server.unref()
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) => {
-      const isTaken = cause.code === 'EADDRINUSE'
-      reject(
-        isTaken
-          ? new CacheError(
-              'ERR_DCACHE_IN_USE',
-              `${what} is open for writing already, here or in another process`,
-              { cause },
-            )
-          : new CacheError('ERR_DCACHE_BAD_FILE', `${what}: its claim could not be made: ${cause.message}`, {
-              cause,
-            }),
-      )
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      // exclusive: a worker of node:cluster would ask the primary, which gives one name to all its workers.
+      server.listen({ path: `\0dcache-${key}`, exclusive: true }, resolve)
     })
-    server.listen({ path: `\0dcache-${key}` }, resolve)
-  })
+  } catch (cause) {
+    throw claimError(what, cause as NodeJS.ErrnoException)
+  }
+  // A connection that the system can't accept (EMFILE) does not end the claim, and must not end the process.
+  server.on('error', () => undefined)
   return { release: () => server.close() }
+}
+
+function claimError(what: string, cause: NodeJS.ErrnoException): CacheError {
+  if (cause.code === 'EADDRINUSE')
+    return new CacheError(
+      'ERR_DCACHE_IN_USE',
+      `${what} is open for writing already, here or in another process`,
+      { cause },
+    )
+  if (cause.code === 'ERR_ACCESS_DENIED')
+    return new CacheError(
+      'ERR_DCACHE_UNSUPPORTED',
+      `${what} can't be claimed for writing: Node's permission model refuses the socket; start Node with --allow-net, or open the partition with readOnly: true`,
+      { cause },
+    )
+  return new CacheError('ERR_DCACHE_BAD_FILE', `${what} can't be claimed for writing: ${cause.message}`, {
+    cause,
+  })
 }

@@ -62,13 +62,15 @@ export class Crew {
 
   #startFlush(): Promise<void> {
     const start = { handle: this.#handle, options: this.#options }
-    return this.#start('./flush-worker.js', 'flush', start, () => this.#startFlush())
+    return this.#start(new URL('./flush-worker.js', import.meta.url), 'flush', start, () =>
+      this.#startFlush(),
+    )
   }
 
   #startWriter(partition: number): Promise<void> {
     const name = `writer of '${this.#core.partitions[partition]!.name}'`
     const start = { handle: this.#handle, options: this.#options, partition }
-    return this.#start('./writer-worker.js', name, start, async () => {
+    return this.#start(new URL('./writer-worker.js', import.meta.url), name, start, async () => {
       await this.#slotIsFree(writerSlot(partition))
       await this.#startWriter(partition)
     })
@@ -76,19 +78,19 @@ export class Crew {
 
   #startReader(): Promise<void> {
     const start = { handle: this.#handle, options: this.#options }
-    return this.#start('./reader-worker.js', 'reader', start, async () => {
+    return this.#start(new URL('./reader-worker.js', import.meta.url), 'reader', start, async () => {
       await this.#slotIsFree(readerSlot(this.#core.arena.geometry.partitions))
       await this.#startReader()
     })
   }
 
   async #start(
-    file: string,
+    file: URL,
     name: string,
     start: Parameters<typeof startWorker>[2],
     again: () => Promise<void>,
   ): Promise<void> {
-    const worker = await startWorker(new URL(file, import.meta.url), name, start)
+    const worker = await startWorker(file, name, start)
     worker.unref()
     let cause: unknown
     worker.on('error', (error) => (cause = error))

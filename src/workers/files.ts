@@ -1,87 +1,234 @@
 /**
- * The files of the partitions: opened once, by the owner, checked, and guarded against a second writer. Everybody uses
- * these descriptors: one opened by a worker would die with it, and its number would soon be a foreign file's.
+ * The files of the partitions: opened once, by the owner, checked, and guarded against a second writer. All threads use these
+ * descriptors: one opened by a worker would die with it, and its number would soon be a foreign file's.
+ *
+ *   open --> open or create --> claim --> does the path still lead there? --no--> give back, open again
+ *   extend --> keep --> close
+ *   close without keep: sizes as before, what was created is removed, and only then are descriptors and claims given back
+ *
+ * Until the claim, another process may have the file that this one has just created; from the claim on, no other cache that is
+ * open has it, or will resolve with it after it was removed. So only what this call created and has claimed is removed, and only
+ * where its path still leads to it.
  */
 import {
   closeSync,
   constants,
-  existsSync,
   fstatSync,
   fsyncSync,
   ftruncateSync,
   openSync,
   readSync,
   rmSync,
-  type Stats,
+  statSync,
 } from 'node:fs'
-import { dirname } from 'node:path'
-import type { PartitionConfig } from '../shared/config.js'
 import { alignedBytes } from '../shared/buffer.js'
+import type { PartitionConfig } from '../shared/config.js'
 import { CacheError } from '../shared/errors.js'
 import { claimFile, type Claim } from './claim.js'
+import {
+  absolute,
+  fileError,
+  findFile,
+  type Found,
+  identityAt,
+  identityOf,
+  notDirect,
+  openDirect,
+  realFolder,
+  sizeOf,
+  withCause,
+} from './open-file.js'
+
+/** How often a path may lead to another file by the time that the one found there is claimed. */
+const ATTEMPTS_MAX = 10
 
 export interface OpenFile {
   readonly partition: PartitionConfig
+  /** Absolute, as it was when opening began. */
+  readonly path: string
   readonly fd: number
+  readonly identity: string
   /** Where the partition begins, bytes. */
   readonly offset: number
   readonly blocks: number
-  /** How many bytes the file has to be extended to; undefined: it is long enough. */
-  readonly extendTo: number | undefined
-  /** The file was not there before. */
-  readonly isNew: boolean
+  /** The least bytes that the file has to have; undefined: a block device, or nothing but read. */
+  readonly end: number | undefined
 }
 
-/**
- * Opens all, or none. On failure every descriptor and claim is given back, and no file was changed. Files are extended
- * later (`extendFiles`), when nothing else can be refused.
- * @throws ERR_DCACHE_BAD_FILE, ERR_DCACHE_READ_ONLY, ERR_DCACHE_IN_USE
- */
-export async function openFiles(
-  partitions: readonly PartitionConfig[],
-): Promise<{ files: OpenFile[]; claims: Claim[] }> {
-  const opened: Opened[] = []
-  const claims: Claim[] = []
-  try {
-    for (const partition of partitions) opened.push(openOne(partition))
-    const files = opened.map(measure)
-    assertDisjoint(files.map((file, i) => extentOf(file, opened[i]!.key)))
-    const writable = new Map(
-      opened.filter(({ partition }) => !partition.readOnly).map(({ partition, key }) => [key, partition]),
-    )
-    for (const [key, { name, path }] of writable)
-      claims.push(await claimFile(key, `partition '${name}': ${path}`))
-    return { files, claims }
-  } catch (error) {
-    for (const { fd } of opened) closeSync(fd)
-    for (const claim of claims) claim.release()
-    removeCreated(opened)
-    throw error
+export class OpenFiles {
+  readonly list: OpenFile[] = []
+  readonly #fds = new Set<number>()
+  /** By identity: several partitions may be in one file. */
+  readonly #claims = new Map<string, Claim>()
+  /** The real paths of files that were not there before, by identity. */
+  readonly #created = new Map<string, string>()
+  readonly #extended: { readonly fd: number; readonly from: number; readonly to: number }[] = []
+  #isKept = false
+
+  /**
+   * Opens all, or none. No file that was there is changed: files are extended later, when nothing else can be refused.
+   * @throws ERR_DCACHE_BAD_FILE, ERR_DCACHE_READ_ONLY, ERR_DCACHE_IN_USE, ERR_DCACHE_UNSUPPORTED
+   */
+  static async open(partitions: readonly PartitionConfig[]): Promise<OpenFiles> {
+    const files = new OpenFiles()
+    // Before the first await: the program may change its folder in the meantime.
+    const paths = partitions.map(({ path }) => absolute(path))
+    try {
+      for (const [i, partition] of partitions.entries()) await files.#add(partition, paths[i]!)
+      assertDisjoint(files.list)
+      return files
+    } catch (error) {
+      files.close()
+      await files.#removeUnclaimed()
+      throw error
+    }
+  }
+
+  async #add(partition: PartitionConfig, path: string): Promise<void> {
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      const found = findFile(partition, path)
+      if (found === undefined) continue
+      this.#fds.add(found.fd)
+      const file = await this.#take(partition, path, found).catch((error: unknown) => {
+        throw fileError(partition, error)
+      })
+      if (file !== undefined) {
+        this.list.push(file)
+        return
+      }
+      this.#giveUp(found.fd)
+    }
+    const why = `it was another file each of the ${ATTEMPTS_MAX} times that it was opened`
+    throw new CacheError('ERR_DCACHE_BAD_FILE', `partition '${partition.name}': ${partition.path}: ${why}`)
+  }
+
+  /** The file, claimed. Undefined: the path leads to another one by now. */
+  async #take(partition: PartitionConfig, path: string, found: Found): Promise<OpenFile | undefined> {
+    const { name, readOnly, direct, offset, blockSize } = partition
+    const identity = identityOf(found.fd)
+    if (found.created !== undefined) this.#created.set(identity, found.created)
+    const stats = fstatSync(found.fd)
+    if (!stats.isFile() && !stats.isBlockDevice()) {
+      const why = 'it is neither a file nor a block device'
+      throw new CacheError('ERR_DCACHE_BAD_FILE', `partition '${name}': ${partition.path}: ${why}`)
+    }
+    if (!readOnly) {
+      await this.#claim(identity, `partition '${name}': ${partition.path}`)
+      // Until now another cache may have had the claim, and removed what it had created.
+      if (identityAt(path) !== identity) return undefined
+      // It may also have filled the file that this call had created.
+      if (fstatSync(found.fd).size > 0) this.#created.delete(identity)
+    }
+    const bytes = sizeOf(partition, found.fd, fstatSync(found.fd))
+    const fd = direct ? openDirect(partition, path, identity) : found.fd
+    if (fd === undefined) return undefined
+    if (fd !== found.fd) this.#swap(found.fd, fd)
+    const end = stats.isFile() && !readOnly ? offset + bytes : undefined
+    return { partition, path, fd, identity, offset, blocks: bytes / blockSize, end }
+  }
+
+  async #claim(identity: string, what: string): Promise<void> {
+    if (this.#claims.has(identity)) return
+    try {
+      this.#claims.set(identity, await claimFile(identity, what))
+    } catch (error) {
+      if ((error as CacheError).code === 'ERR_DCACHE_IN_USE') this.#created.delete(identity)
+      throw error
+    }
+  }
+
+  /** A descriptor for direct I/O can't read single bytes; so it takes the plain one's place once the size is known. */
+  #swap(plain: number, direct: number): void {
+    this.#fds.add(direct)
+    this.#close(plain)
+  }
+
+  /** Gives a file back that its path does not lead to any more. */
+  #giveUp(fd: number): void {
+    const identity = identityOf(fd)
+    this.#close(fd)
+    if (this.list.some((file) => file.identity === identity)) return
+    this.#removeCreated(identity)
+    this.#claims.get(identity)?.release()
+    this.#claims.delete(identity)
+  }
+
+  /**
+   * Makes the files as long as their partitions say, and their names durable. Whether a file can be read directly shows only
+   * where it has bytes, so that is tried last.
+   * @throws ERR_DCACHE_BAD_FILE, ERR_DCACHE_UNSUPPORTED
+   */
+  extend(): void {
+    for (const { partition, path, fd, end } of this.list) {
+      withCause(partition, () => {
+        const { size } = fstatSync(fd)
+        if (end === undefined || size >= end) return
+        // First the name: a file that has its length has a durable name then, also for a process that did not create it.
+        if (size === 0) syncFolder(realFolder(path))
+        this.#extended.push({ fd, from: size, to: end })
+        ftruncateSync(fd, end)
+        fsyncSync(fd)
+      })
+    }
+    for (const file of this.list) if (file.partition.direct) probeDirect(file)
+  }
+
+  /** Opening has succeeded: what it did to the files stays. */
+  keep(): void {
+    this.#isKept = true
+  }
+
+  /** Closes all, and undoes first what opening did to the files, unless it has succeeded. */
+  close(): void {
+    if (!this.#isKept) this.#undo()
+    for (const fd of this.#fds) this.#close(fd)
+    for (const claim of this.#claims.values()) claim.release()
+    this.#claims.clear()
+  }
+
+  #close(fd: number): void {
+    this.#fds.delete(fd)
+    closeSync(fd)
+  }
+
+  #undo(): void {
+    for (const { fd, from, to } of this.#extended.splice(0).reverse()) {
+      attempt(() => {
+        if (fstatSync(fd).size === to) ftruncateSync(fd, from)
+      })
+    }
+    for (const identity of this.#claims.keys()) this.#removeCreated(identity)
+  }
+
+  /** The caller has the file's claim. */
+  #removeCreated(identity: string): void {
+    const path = this.#created.get(identity)
+    this.#created.delete(identity)
+    if (path !== undefined && identityAt(path) === identity) attempt(() => rmSync(path))
+  }
+
+  /**
+   * After close, which gives descriptors back: removes what was created and could not be claimed then, because of EMFILE for
+   * example. A file that another cache has, or has filled, is not among them.
+   */
+  async #removeUnclaimed(): Promise<void> {
+    for (const [identity, path] of [...this.#created]) {
+      const claim = await claimFile(identity, path).catch(() => undefined)
+      if (claim === undefined) continue
+      if (isEmpty(path)) this.#removeCreated(identity)
+      claim.release()
+    }
   }
 }
 
-/**
- * Makes the files as long as their partitions say, and their names durable. Whether a file can be read directly shows only
- * where it has bytes, so that is tried last.
- * @throws ERR_DCACHE_BAD_FILE, ERR_DCACHE_UNSUPPORTED; the files are as long as before then
- */
-export function extendFiles(files: readonly OpenFile[]): void {
-  const extended: { fd: number; size: number }[] = []
+const isEmpty = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.size === 0
+
+/** For what is undone after a failure: that failure is the one to report. */
+function attempt(undo: () => void): void {
   try {
-    for (const { partition, fd, extendTo, isNew } of files) {
-      withCause(partition, () => {
-        if (extendTo !== undefined) {
-          extended.push({ fd, size: fstatSync(fd).size })
-          ftruncateSync(fd, extendTo)
-          fsyncSync(fd)
-        }
-        if (isNew) syncFolder(dirname(partition.path))
-      })
-    }
-    for (const file of files) if (file.partition.direct) probeDirect(file)
-  } catch (error) {
-    for (const { fd, size } of extended.reverse()) ftruncateSync(fd, size)
-    throw error
+    undo()
+  } catch {
+    // What can't be undone stays.
   }
 }
 
@@ -99,167 +246,23 @@ function probeDirect({ partition, fd, offset }: OpenFile): void {
   }
 }
 
-function notDirect({ name, path }: PartitionConfig, why: string, cause?: unknown): CacheError {
-  const message = `partition '${name}': ${path}: ${why}; open it without direct`
-  return new CacheError('ERR_DCACHE_UNSUPPORTED', message, { cause })
-}
-
-/** Removes the files that opening created, when it fails after all. */
-export function removeCreated(files: readonly { partition: PartitionConfig; isNew: boolean }[]): void {
-  for (const { partition, isNew } of files) if (isNew) rmSync(partition.path, { force: true })
-}
-
-interface Opened {
-  readonly partition: PartitionConfig
-  readonly fd: number
-  readonly stats: Stats
-  readonly isNew: boolean
-  /** The file's identity: by device and inode, not by name. */
-  readonly key: string
-}
-
-function openOne(partition: PartitionConfig): Opened {
-  const { path, readOnly, size } = partition
-  // O_NONBLOCK: a pipe is to be refused, not waited for.
-  const flags = (readOnly ? constants.O_RDONLY : constants.O_RDWR) | constants.O_NONBLOCK
-  const mayCreate = size !== undefined && !readOnly
-  return withCause(partition, () => {
-    const isNew = mayCreate && !existsSync(path)
-    const fd = openFile(partition, isNew ? flags | constants.O_CREAT | constants.O_EXCL : flags)
-    const stats = fstatSync(fd)
-    const key = stats.isBlockDevice() ? `device-${stats.rdev}` : `${stats.dev}-${stats.ino}`
-    return { partition, fd, stats, isNew, key }
-  })
-}
-
-function openFile(partition: PartitionConfig, flags: number): number {
-  const { path, direct } = partition
-  if (!direct) return openSync(path, flags, 0o666)
-  // Linux has it; where it is missing, so is the number.
-  const { O_DIRECT } = constants as { O_DIRECT?: number }
-  if (O_DIRECT === undefined) throw notDirect(partition, 'this system has no direct I/O')
-  try {
-    return openSync(path, flags | O_DIRECT, 0o666)
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'EINVAL') throw cause
-    // It is created before it is refused.
-    if ((flags & constants.O_EXCL) !== 0) rmSync(path, { force: true })
-    throw notDirect(partition, 'its file system has no direct I/O', cause)
-  }
-}
-
-/** Runs calls on a partition's file; the system's error becomes the cause of one that names the partition. */
-function withCause<T>(partition: PartitionConfig, calls: () => T): T {
-  try {
-    return calls()
-  } catch (cause) {
-    if (cause instanceof CacheError) throw cause
-    const { code } = cause as NodeJS.ErrnoException
-    const { name, path, readOnly } = partition
-    if (code === 'EACCES' || code === 'EROFS' || code === 'EPERM') {
-      const hint = readOnly
-        ? 'it may not be read'
-        : 'it may not be written; open the partition with readOnly: true'
-      throw new CacheError('ERR_DCACHE_READ_ONLY', `partition '${name}': ${path}: ${hint}`, { cause })
-    }
-    const hint =
-      code === 'ENOENT' ? 'there is no such file; give a size to create it' : (cause as Error).message
-    throw new CacheError('ERR_DCACHE_BAD_FILE', `partition '${name}': ${path}: ${hint}`, { cause })
-  }
-}
-
-function measure({ partition, fd, stats, isNew }: Opened): OpenFile {
-  const bytes = sizeOf(partition, fd, stats)
-  const end = partition.offset + bytes
-  return {
-    partition,
-    fd,
-    offset: partition.offset,
-    blocks: bytes / partition.blockSize,
-    extendTo: stats.isFile() && stats.size < end ? end : undefined,
-    isNew,
-  }
-}
-
-const extentOf = ({ partition, offset, blocks }: OpenFile, file: string): Extent => ({
-  partition,
-  file,
-  start: offset,
-  end: offset + blocks * partition.blockSize,
-})
-
 /** A new name is in its folder, and lost with it unless that is synced too. */
 function syncFolder(path: string): void {
   const fd = openSync(path, constants.O_RDONLY)
-  fsyncSync(fd)
-  closeSync(fd)
-}
-
-/** Bytes of the partition within its file. */
-function sizeOf(
-  { name, path, blockSize, size, offset, readOnly, direct }: PartitionConfig,
-  fd: number,
-  stats: Stats,
-): number {
-  const bad = (why: string) => new CacheError('ERR_DCACHE_BAD_FILE', `partition '${name}': ${path}: ${why}`)
-  if (!stats.isFile() && !stats.isBlockDevice()) throw bad('it is neither a file nor a block device')
-  const fileSize = stats.isFile() ? stats.size : direct ? deviceSizeAt(path) : deviceSize(fd)
-  if (size !== undefined) {
-    if ((readOnly || stats.isBlockDevice()) && offset + size > fileSize)
-      throw bad(`it has ${fileSize} bytes, ${offset + size} are asked for`)
-    return size
-  }
-  const rest = fileSize - offset
-  if (rest <= 0)
-    throw bad(
-      fileSize === 0
-        ? 'it is empty; give a size to extend it'
-        : `it has ${fileSize} bytes, the partition would begin at ${offset}`,
-    )
-  if (rest % blockSize !== 0)
-    throw bad(
-      `${rest} bytes from offset ${offset} are not a multiple of the block size ${blockSize}; give a size`,
-    )
-  return rest
-}
-
-/** A descriptor for direct I/O can't read single bytes. */
-function deviceSizeAt(path: string): number {
-  const fd = openSync(path, constants.O_RDONLY)
   try {
-    return deviceSize(fd)
+    fsyncSync(fd)
   } finally {
     closeSync(fd)
   }
 }
 
-/** A block device's size is not in its stat: the last readable byte is searched for. */
-function deviceSize(fd: number): number {
-  const byte = new Uint8Array(1)
-  let readable = 0
-  let end = 512
-  while (readSync(fd, byte, 0, 1, end - 1) === 1) [readable, end] = [end, end * 2]
-  while (end - readable > 512) {
-    const middle = readable + Math.floor((end - readable) / 1024) * 512
-    if (readSync(fd, byte, 0, 1, middle - 1) === 1) readable = middle
-    else end = middle
-  }
-  return readable
-}
-
-interface Extent {
-  readonly partition: PartitionConfig
-  readonly file: string
-  readonly start: number
-  readonly end: number
-}
-
 /** The same byte in two partitions would be cached twice, and not coherent. */
-function assertDisjoint(extents: readonly Extent[]): void {
-  for (const [i, a] of extents.entries()) {
-    const b = extents
+function assertDisjoint(files: readonly OpenFile[]): void {
+  const endOf = ({ offset, blocks, partition }: OpenFile) => offset + blocks * partition.blockSize
+  for (const [i, a] of files.entries()) {
+    const b = files
       .slice(0, i)
-      .find((other) => other.file === a.file && other.start < a.end && a.start < other.end)
+      .find((other) => other.identity === a.identity && other.offset < endOf(a) && a.offset < endOf(other))
     if (b) {
       throw new CacheError(
         'ERR_DCACHE_IN_USE',

@@ -9,7 +9,6 @@
 import { compareExchange, load, store } from '#atomics'
 import { EventEmitter } from 'node:events'
 import { randomBytes } from 'node:crypto'
-import { closeSync } from 'node:fs'
 import { threadId, type Worker } from 'node:worker_threads'
 import { Client } from '../core/client.js'
 import { blockOf, partitionOf, wakeAll } from '../core/core.js'
@@ -29,53 +28,50 @@ import { TRACE } from '../shared/trace.js'
 import { Deadline, runAsync } from '../shared/wait.js'
 import { adoptWorkers, type Adoption } from './adopt.js'
 import { coreOf, firstClientSlot, forgetClient, idWords, OWNER_SLOT, registerClient } from './attach.js'
-import type { Claim } from './claim.js'
 import { Crew } from './crew.js'
 import { eventOf, STOP_RECORD } from './events.js'
-import { extendFiles, type OpenFile, openFiles, removeCreated } from './files.js'
+import { OpenFiles } from './files.js'
+import { assertRuntime, openError, warnOfMemory } from './surroundings.js'
 import { EngineState, Frame, Header, Slot, SlotState } from '../shared/words.js'
 
 /**
  * Opens a cache; the calling thread owns it. Nothing is left behind when it fails.
- * @throws every code of bad options and files, ERR_DCACHE_MEMORY, ERR_DCACHE_IN_USE
+ * @throws every code of bad options and files, ERR_DCACHE_MEMORY, ERR_DCACHE_IN_USE, ERR_DCACHE_UNSUPPORTED,
+ *   ERR_DCACHE_WORKER_DIED
  */
 export async function openCache(options: CacheOptions): Promise<BlockCache> {
   const config = parseOptions(options)
   const geometry = geometryOf(config)
-  const { files, claims } = await openFiles(config.partitions)
+  assertRuntime(config.partitions.some(({ readOnly }) => !readOnly))
+  const files = await OpenFiles.open(config.partitions)
   let host: Host | undefined
   try {
-    host = new Host(config, geometry, files, claims)
-    extendFiles(files)
+    host = new Host(config, geometry, files)
+    files.extend()
     await host.start()
+    files.keep()
+    warnOfMemory(host.handle.buffer.byteLength)
     return host
   } catch (error) {
     if (host) await host.stop()
-    else closeFiles(files, claims)
-    removeCreated(files)
-    throw error
+    else files.close()
+    throw openError(error)
   }
-}
-
-function closeFiles(files: readonly OpenFile[], claims: readonly Claim[]): void {
-  for (const { fd } of files) closeSync(fd)
-  for (const claim of claims) claim.release()
 }
 
 class Host extends Client implements BlockCache {
   readonly handle: CacheHandle
   readonly #events = new EventEmitter()
-  readonly #files: readonly OpenFile[]
-  readonly #claims: readonly Claim[]
+  readonly #files: OpenFiles
   readonly #adoption: Adoption
   readonly #crew: Crew
   #stopping: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
-  constructor(config: Config, geometry: Geometry, files: readonly OpenFile[], claims: readonly Claim[]) {
+  constructor(config: Config, geometry: Geometry, files: OpenFiles) {
     const id = randomBytes(8).toString('hex')
     const { low, high } = idWords(id)
-    const arena = formatArena(config, geometry, files.map((file) => file.blocks), low, high) // prettier-ignore
+    const arena = formatArena(config, geometry, files.list.map((file) => file.blocks), low, high) // prettier-ignore
     const handle: CacheHandle = {
       dcache: VERSION,
       id,
@@ -83,8 +79,8 @@ class Host extends Client implements BlockCache {
       partitions: config.partitions.map(({ name, path, direct }, i) => ({
         name,
         path,
-        fd: files[i]!.fd,
-        offset: files[i]!.offset,
+        fd: files.list[i]!.fd,
+        offset: files.list[i]!.offset,
         direct,
       })),
       writeOrder: config.writeOrder,
@@ -94,7 +90,6 @@ class Host extends Client implements BlockCache {
     super(coreOf(handle, arena, attachSlot(arena, OWNER_SLOT, OWNER_SLOT + 1, threadId, 'owner'), false))
     this.handle = handle
     this.#files = files
-    this.#claims = claims
     this.#adoption = adoptWorkers(this.core, (info) => this.#events.emit('workerDied', info))
     const { flushDelayMs, writeBytes, writeBytesPerSecond } = config
     this.#crew = new Crew(this.core, handle, { flushDelayMs, writeBytes, writeBytesPerSecond }, () => {
@@ -199,7 +194,7 @@ class Host extends Client implements BlockCache {
     await this.#crew.stop()
     await this.#ioIsOver()
     this.#adoption.end()
-    closeFiles(this.#files, this.#claims)
+    this.#files.close()
     forgetClient(this.handle.id)
   }
 

@@ -1,0 +1,135 @@
+// The shared buffer and where the memory map begins in it: page-aligned, and plain where the system does not give that; each
+// thread tells which from the length alone.
+
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { openCache } from 'dcache'
+import { baseOf, isBufferFor, newBuffer } from '#dist/shared/buffer.js'
+import { geometryOf, parseOptions } from '#dist/shared/config.js'
+import { layoutOf } from '#dist/shared/layout.js'
+import { canRun, works } from '../support/left-out.js'
+import { inThread, refusal } from '../support/open.js'
+import { packageUrl, runProgram } from '../support/program.js'
+import { tempFolder } from '../support/temp.js'
+
+/** Until the end of the scope there is no WebAssembly, as with --jitless. */
+function withoutWebAssembly(): Disposable {
+  const all = globalThis as unknown as { WebAssembly: unknown }
+  const before = all.WebAssembly
+  all.WebAssembly = undefined
+  return { [Symbol.dispose]: () => (all.WebAssembly = before) }
+}
+
+test('the length of a buffer says where its map begins, for maps of all lengths that there are', () => {
+  for (let i = 0; i < 2000; i++) {
+    const blockSize = 512 << (i % 8)
+    const { totalBytes } = layoutOf(
+      geometryOf(
+        parseOptions({
+          memory: blockSize * (8 + 31 * i),
+          partitions: { a: { path: 'a', blockSize: 512 }, b: { path: 'b', blockSize, group: 'b' } },
+          threads: 1 + (i % 200),
+          policy: i % 3 === 0 ? 'lru2' : '2q',
+          traceEntries: i % 2 === 0 ? 0 : 2 ** (i % 12),
+        }),
+      ),
+    )
+    assert.is(totalBytes % 512, 0)
+    const [aligned, plain] = [Math.ceil(totalBytes / 65536) * 65536, totalBytes + 48]
+    assert.equal([baseOf(aligned), baseOf(plain)], [0, 48])
+    assert.equal([isBufferFor(aligned, totalBytes), isBufferFor(plain, totalBytes)], [true, true])
+    for (const other of [aligned + 65536, plain + 1, totalBytes + 65536 + 48])
+      assert.not(isBufferFor(other, totalBytes))
+  }
+  // Above 4 GiB there is none but the plain one.
+  assert.not(isBufferFor(2 ** 32 + 65536, 2 ** 32 + 65536))
+  assert.ok(isBufferFor(2 ** 32 + 65536 + 48, 2 ** 32 + 65536))
+})
+
+test('the buffer is page-aligned, and plain where there is no WebAssembly', () => {
+  assert.is(newBuffer(1000 * 512, false).byteLength, 8 * 65536)
+  using _without = withoutWebAssembly()
+  assert.is(newBuffer(1000 * 512, false).byteLength, 1000 * 512 + 48)
+  assert.throws(() => newBuffer(1000 * 512, true), /page-aligned.*without direct/)
+})
+
+test('a cache in a plain buffer: every slot taken and named, blocks changed by several threads', async () => {
+  using folder = tempFolder()
+  const partitions = { data: { path: join(folder.path, 'data'), blockSize: 4096, size: '256KiB' } }
+  const opening = () => openCache({ memory: '128KiB', partitions, threads: 4 })
+  const cache = await (async () => {
+    using _without = withoutWebAssembly()
+    await refusal('ERR_DCACHE_MEMORY', () => openCache({ memory: '128KiB', partitions: { data: { ...partitions.data, direct: true } } }), 'direct') // prettier-ignore
+    return await opening()
+  })()
+  assert.ok(cache.handle.buffer.byteLength % 512 === 48)
+  const program = `
+    import { parentPort, workerData } from 'node:worker_threads'
+    import { attachCache } from ${JSON.stringify(packageUrl)}
+    const { handle, name } = workerData
+    const data = attachCache(handle, { name }).partition('data')
+    for (let i = 0; i < 500; i++) {
+      const guard = data.acquireSync(i % 50, 'modify')
+      guard.data[0]++
+      guard.markDirty()
+      guard.release()
+    }
+    data.acquireSync(60 + Number(name.slice(-1)), 'read')
+    parentPort.postMessage('done')
+    setInterval(() => {}, 1000)`
+  const names = [0, 1, 2, 3].map((i) => 'x'.repeat(63) + String(i))
+  const workers = names.map(
+    (name) =>
+      new Worker(new URL(`data:text/javascript,${encodeURIComponent(program)}`), {
+        workerData: { handle: cache.handle, name },
+      }),
+  )
+  await Promise.all(workers.map((worker) => once(worker, 'message')))
+  const holders = cache.holders().filter(({ what, name }) => what === 'holds' && name.startsWith('x'))
+  assert.equal(holders.map(({ name }) => name).sort(), names)
+  await Promise.all(workers.map((worker) => worker.terminate()))
+  await cache.flush()
+  const sum = await inThread(cache.handle, undefined, ({ client }) => {
+    const byte = new Uint8Array(1)
+    let total = 0
+    for (let block = 0; block < 64; block++) {
+      client.partition('data').readSync(byte, block * 4096)
+      total += byte[0]!
+    }
+    return total
+  })
+  assert.is(sum, 4 * 500)
+  assert.equal(cache.check(), [])
+  await cache.close()
+})
+
+const USE = `
+  const open = (more) =>
+    openCache({ memory: '16MiB', partitions: { data: { path: 'data', blockSize: 4096, size: '1MiB', ...more } } })
+  const refused = await open({ direct: true }).then((cache) => cache.close(), (error) => error)
+  const cache = await open()
+  await cache.partition('data').write(Buffer.from('hello'), 0)
+  await cache.flush()
+  console.log(refused?.code, cache.handle.buffer.byteLength % 512, JSON.stringify(cache.check()))
+  await cache.close()`
+
+test('where address space is limited', async () => {
+  using folder = tempFolder()
+  const before = 'ulimit -v 8000000'
+  const isHere = works('sh', '-c', `${before}; exec '${process.execPath}' -e 0`)
+  if (!canRun('a limit of address space', { 'ulimit -v': isHere })) return
+  const { out, err } = await runProgram(folder, USE, { before })
+  assert.is(out, 'ERR_DCACHE_MEMORY 48 []', err)
+})
+
+test('with --jitless', async () => {
+  using folder = tempFolder()
+  const { out, err } = await runProgram(folder, USE, { flags: ['--jitless'] })
+  // Later versions of V8 have WebAssembly there too.
+  assert.match(out, /^(ERR_DCACHE_MEMORY 48|undefined 0) \[\]$/, err)
+})
+
+test.run()
