@@ -24,7 +24,13 @@ interface EngineWorker {
   start(start: WorkerStart): void
 }
 
-/** In a worker: answers `start` by preparing, and then gives the thread to the loop that `prepare` returns. */
+/** Of the process's environment, the variables that an engine worker reads. */
+const VARIABLES = ['DCACHE_DEBUG'] as const
+
+/**
+ * In a worker: answers `start` by preparing, then runs the loop that `prepare` returns, and ends the thread, whatever else
+ * keeps its event loop busy.
+ */
 export function serveStart(prepare: (start: WorkerStart) => () => void): void {
   const port = parentPort
   if (port === null) throw new Error('an engine worker is started by openCache, not by hand')
@@ -34,16 +40,20 @@ export function serveStart(prepare: (start: WorkerStart) => () => void): void {
       // The answer leaves first: the loop does not come back before the engine stops.
       setImmediate(() => {
         loop()
-        port.close()
+        process.exit()
       })
     },
   }
   Comlink.expose(worker, nodeEndpoint(port))
 }
 
-/** In the owner: a worker that runs `file`, once it is ready. A call to one that died never settles, hence the race. */
+/**
+ * In the owner: a worker that runs `file`, once it is ready. A call to one that died never settles, hence the race. It
+ * inherits neither the options of the process (`--input-type`, `--import`, `--require`, loaders) nor its environment, whose
+ * NODE_OPTIONS has such options too: it runs this package's code alone.
+ */
 export async function startWorker(file: URL, name: string, start: WorkerStart): Promise<Worker> {
-  const worker = new Worker(file, { name: `dcache ${name}` })
+  const worker = new Worker(file, { name: `dcache ${name}`, execArgv: [], env: ownEnvironment() })
   const died = new Promise<never>((_, reject) => {
     worker.once('error', reject)
     worker.once('exit', (code) => {
@@ -65,4 +75,13 @@ export async function startWorker(file: URL, name: string, start: WorkerStart): 
   }
   worker.removeAllListeners('message')
   return worker
+}
+
+function ownEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    VARIABLES.filter((variable) => process.env[variable] !== undefined).map((variable) => [
+      variable,
+      process.env[variable],
+    ]),
+  )
 }
