@@ -62,6 +62,15 @@ function closeFiles(files: readonly OpenFile[], claims: readonly Claim[]): void 
   for (const claim of claims) claim.release()
 }
 
+/** A write that is under way may still land: its descriptor and the claim stay until the process ends. */
+function stuckError(threads: readonly string[]): CacheError {
+  return new CacheError(
+    'ERR_DCACHE_TIMEOUT',
+    `the cache is stopped, but for the ${threads.join(', the ')}: inside a call into the system that does not return; ` +
+      'the files stay open and claimed until the process ends',
+  )
+}
+
 class Host extends Client implements BlockCache {
   readonly handle: CacheHandle
   readonly #events = new EventEmitter()
@@ -196,11 +205,12 @@ class Host extends Client implements BlockCache {
     store(core.words, Header.state, EngineState.CLOSED)
     eventsOf(core.arena).tryPush(...STOP_RECORD)
     wakeAll(this.core)
-    await this.#crew.stop()
+    const stuck = await this.#crew.stop()
     await this.#ioIsOver()
     this.#adoption.end()
-    closeFiles(this.#files, this.#claims)
     forgetClient(this.handle.id)
+    if (stuck.length > 0) throw stuckError(stuck)
+    closeFiles(this.#files, this.#claims)
   }
 
   /** Waits until no thread is inside a system call on the files. */
