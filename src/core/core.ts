@@ -174,7 +174,7 @@ export function notOpenError(words: Words): CacheError {
     case EngineState.BROKEN:
       return new CacheError(
         'ERR_DCACHE_WORKER_DIED',
-        'the workers of the engine keep ending; nothing is written any more',
+        'the flush worker keeps ending, or can not be started; nothing is written any more',
       )
     case EngineState.ORPHANED:
       return new CacheError('ERR_DCACHE_ORPHANED', 'the thread that owned the cache ended')

@@ -4,12 +4,14 @@
  * queue drops the hint.
  *
  *   hintsGiven   counts what was put in; stored after the record     hintsTaken   counts what was taken out
- *   hintBell     moves after hintsGiven; the reader reads it before it looks, and sleeps on that value
+ *   hintBell     moves after hintsGiven; the reader reads it before it looks, and sleeps on that value. The first hint of all
+ *                rings the flush worker too: the reader starts then (needs.ts)
  */
 import { add, load, notify, store } from '#atomics'
 import { HINTS_MAX } from '../shared/layout.js'
 import { lowOf, partitionIn, placeOf, blockIn } from '../shared/name.js'
 import type { SlotIndex } from '../shared/indices.js'
+import { ringBell } from './bell.js'
 import type { Core, PartitionView } from './core.js'
 import { Counter, Header, Hint, Slot } from '../shared/words.js'
 
@@ -40,9 +42,11 @@ export function giveHint(core: Core, partition: PartitionView, block: number, co
 }
 
 /** Wakes the reader. */
-export function ringHintBell({ words }: Core): void {
-  add(words, Header.hintBell, 1)
+export function ringHintBell(core: Core): void {
+  const { words } = core
+  const isFirst = add(words, Header.hintBell, 1) === 0
   notify(words, Header.hintBell)
+  if (isFirst) ringBell(core)
 }
 
 /** The oldest hint of a slot. The reader's thread only. */

@@ -9,7 +9,7 @@ import { classOf, epochOf, isAfter, isOwed, nextEpoch, previousEpoch, stampOf } 
 import type { FrameIndex, SpareIndex } from '../shared/indices.js'
 import { armDelayedKick, want } from './bell.js'
 import { type Core, partitionOf } from './core.js'
-import { Frame, Group, Spare, State } from '../shared/words.js'
+import { Frame, Group, Partition, Spare, State } from '../shared/words.js'
 
 /** Bytes of a block that a change may touch. */
 export interface Range {
@@ -190,6 +190,7 @@ export function dirtyFrames(core: Core, group: number): FrameIndex[] {
 /** Ends the dirty list: 0 says that a frame is not in it. */
 export const LIST_END = -1
 
+/** Puts a frame into the dirty list. The first of a partition calls for its writer (needs.ts). @requires round mutex */
 export function linkDirty(core: Core, group: number, frame: FrameIndex): void {
   core.rounds[group]!.assertHeld(core.slot.index)
   const { words, arena } = core
@@ -201,6 +202,10 @@ export function linkDirty(core: Core, group: number, frame: FrameIndex): void {
   if (first !== LIST_END) words[arena.frameAt(first - 1) + Frame.dirtyPrevious] = frame + 1
   words[groupAt + Group.dirtyHead] = frame + 1
   words[groupAt + Group.dirty]!++
+  const changedAt = arena.partitionAt(partitionOf(words, at)) + Partition.changed
+  if (words[changedAt] !== 0) return
+  words[changedAt] = 1
+  core.bellDue = true
 }
 
 /** The undo's stamp: that of the frame, if it is an image that has to be kept; else 0. */

@@ -4,6 +4,7 @@
  */
 import { load, store } from '#atomics'
 import type { CacheError } from '../shared/errors.js'
+import { FLUSH_SLOT } from '../shared/layout.js'
 import type { Ticket } from '../shared/round.js'
 import { isOwed } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/indices.js'
@@ -15,7 +16,7 @@ import { dirtyFrames, imageStamps } from './images.js'
 import { settle } from './pending.js'
 import { waitForMutex } from './waiting.js'
 import { Watch } from './watch.js'
-import { Counter, Group } from '../shared/words.js'
+import { Counter, Group, Slot } from '../shared/words.js'
 
 /** Gets a group's round mutex, waiting for it, and does what was left for whoever has it. */
 export function* lockRound(core: Core, group: number, deadline: Deadline): Slow<void> {
@@ -123,6 +124,12 @@ function isAnyOwed(core: Core, { group, covers }: FlushTarget, epoch: number): b
   )
 }
 
+/** Why nothing moves, where the engine knows: the owner can't start a flush worker at the moment (workers/crew.ts). */
+function idleText({ words, arena }: Core): string {
+  const isThere = words[arena.slotAt(FLUSH_SLOT) + Slot.threadId] !== 0
+  return isThere ? '' : '; the flush worker has ended, and could not be replaced yet'
+}
+
 function* waitForRound(
   core: Core,
   group: number,
@@ -145,7 +152,7 @@ function* waitForRound(
   slot.waits(watch, 'flush', group)
   try {
     return yield* core.turns[group]!.settled(ticket, look, () =>
-      timedOut('the flush stood still: no block was written', timeoutMs),
+      timedOut(`the flush stood still: no block was written${idleText(core)}`, timeoutMs),
     )
   } finally {
     slot.waitsNoMore(watch)

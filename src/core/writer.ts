@@ -73,10 +73,15 @@ export class Writer {
 
   /** Does the job that was asked for, reports, and rings the flush worker. @requires isAsked */
   runJob(): void {
+    runSync(this.job(), this.#core.mayBlock)
+  }
+
+  /** The same, for a thread that has its own way to wait. */
+  *job(): Slow<void> {
     const { words } = this.#core
     let syscall = 0
     try {
-      runSync(this.#writeAll(), this.#core.mayBlock)
+      yield* this.#writeAll()
       syscall = 1
       this.#partition.device.syncSync()
       words[this.#at + Partition.result] = JobResult.OK

@@ -35,7 +35,7 @@ export const CODES = {
   ERR_DCACHE_FENCED:
     'a write or fsync failed; the data is still dirty in memory: repair, then retry(partition)',
   ERR_DCACHE_WORKER_DIED:
-    'workers of the engine keep ending: nothing is written any more; abandon() lists what is lost',
+    'workers of the engine keep ending, or can not be started: nothing is written any more; abandon() lists what is lost',
   ERR_DCACHE_ORPHANED: 'the thread that owned the cache ended; open it again',
 } as const
 

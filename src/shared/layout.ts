@@ -20,6 +20,8 @@ export const OTHER_WAITS_MAX = 64
 export const HINTS_MAX = 8
 /** Bytes of a thread's name. */
 export const NAME_BYTES = 64
+/** The slot that the flush worker has. */
+export const FLUSH_SLOT = 1
 /** lock words that stand for `slot + 1` in 8 bits leave room for this many slots. */
 export const SLOTS_MAX = 254
 export const CLASSES_MAX = 7

@@ -25,7 +25,7 @@ export enum Header {
   ghosts,
   state, // EngineState; atomic, the owner writes
   bell, // the flush worker's doorbell: an epoch, anyone adds
-  heartbeat, // the last ring that the flush worker answered; own
+  heartbeat, // the last ring that the flush worker answered; own, or the owner's while there is no flush worker
   hintBell, // the reader's doorbell: an epoch, anyone adds
   freed, // epoch: a frame may have become free
   freedWaiters, // somebody waits for it; atomic
@@ -64,6 +64,7 @@ export enum Partition {
   result, // JobResult; written by the writer before `job`, as the errno
   errno,
   syscall, // 0 pwrite, 1 fsync
+  changed, // 1 once a block of it was changed: it needs a writer from then on; round
   WORDS = 16,
 }
 

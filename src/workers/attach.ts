@@ -11,7 +11,7 @@ import { Arena } from '../shared/arena.js'
 import { show } from '../shared/config.js'
 import { CacheError } from '../shared/errors.js'
 import type { CacheClient, CacheHandle } from '../shared/interface.js'
-import { NAME_BYTES, VERSION } from '../shared/layout.js'
+import { FLUSH_SLOT, NAME_BYTES, VERSION } from '../shared/layout.js'
 import { attachSlot, type ThreadSlot } from '../shared/slot.js'
 import { EngineState, Header } from '../shared/words.js'
 
@@ -29,7 +29,7 @@ const clients = new Map<string, Client>()
 
 /** Slots: the owner's, the flush worker's, one for each writer, the reader's, then those of attached threads. */
 export const OWNER_SLOT = 0
-export const FLUSH_SLOT = 1
+export { FLUSH_SLOT }
 export const writerSlot = (partition: number): number => 2 + partition
 export const readerSlot = (partitions: number): number => 2 + partitions
 export const firstClientSlot = (partitions: number): number => 3 + partitions

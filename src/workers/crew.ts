@@ -1,35 +1,47 @@
 /**
- * The engine's own threads: one flush worker, one writer for each partition, one reader. They are started together,
- * replaced when one ends by itself, and stopped together.
+ * The engine's own threads, each at a post of its own (post.ts): one flush worker, which starts with the engine; a writer for
+ * each partition, which starts when the partition is first changed; one reader, which starts with the first hint. Replaced
+ * when they end by themselves, and stopped together.
  *
  *   flush worker   its successor takes over the slot, repairs what was half-changed, and makes a new cut
- *   writer         its slot is reaped first; its successor finds the job still asked for, and does all of it again
+ *   writer         its slot is reaped first; its successor finds the job still asked for, and does all of it again. As long as
+ *                  there is none, the flush worker does its jobs (stand-in.ts)
  *   reader         its slot is reaped first; the hints that it was at are lost
+ *
+ * The flush worker is the one thread that the engine can't do without: where it can't be replaced, the engine is broken.
  */
+import { existsSync } from 'node:fs'
 import { performance } from 'node:perf_hooks'
+import { fileURLToPath } from 'node:url'
 import { load, notify, store } from '#atomics'
-import type { Worker } from 'node:worker_threads'
 import { ringBell } from '../core/bell.js'
 import type { Core } from '../core/core.js'
 import { ringHintBell } from '../core/hints.js'
+import type { Call } from '../core/needs.js'
+import { CacheError } from '../shared/errors.js'
 import type { CacheHandle } from '../shared/interface.js'
-import { readerSlot, writerSlot } from './attach.js'
+import { FLUSH_SLOT, readerSlot, writerSlot } from './attach.js'
 import { type EngineOptions, startWorker } from './control.js'
-import { JobState, Partition, Slot, SlotState } from '../shared/words.js'
+import { backoffMs, Post, type PostOptions } from './post.js'
+import { Group, Header, JobState, Partition, Slot, SlotState } from '../shared/words.js'
 
-/** So many replacements in so short a time mean that it is no accident. */
-const DEATHS_MAX = 20
-const DEATHS_MS = 2000
+const FLUSH_WORKER = new URL('./flush-worker.js', import.meta.url)
+const WRITER = new URL('./writer-worker.js', import.meta.url)
+const READER = new URL('./reader-worker.js', import.meta.url)
+
+/** So many failures in a row are said aloud: one or two are an accident. */
+const WARN_AT = 5
+/** A writer that writes nothing for so long while the engine stops is inside a call that does not return. */
+const STILL_MS = 60_000
 
 export class Crew {
   readonly #core: Core
   readonly #handle: CacheHandle
   readonly #options: EngineOptions
   readonly #gaveUp: (cause: unknown) => void
-  readonly #workers = new Set<Worker>()
-  readonly #deathsAtMs: number[] = []
-  #isStopping = false
-  #isBroken = false
+  readonly #flushWorker: Post
+  readonly #writers: readonly Post[]
+  readonly #reader: Post
 
   /** `gaveUp` is called when the engine can't go on: nothing is written any more. */
   constructor(core: Core, handle: CacheHandle, options: EngineOptions, gaveUp: (cause: unknown) => void) {
@@ -37,106 +49,112 @@ export class Crew {
     this.#handle = handle
     this.#options = options
     this.#gaveUp = gaveUp
+    this.#flushWorker = this.#flushPost()
+    this.#writers = core.partitions.map(({ index, name }) =>
+      this.#post(WRITER, `writer of '${name}'`, writerSlot(index), index),
+    )
+    this.#reader = this.#post(READER, 'reader', readerSlot(core.arena.geometry.partitions))
   }
 
-  /** Resolves when all are ready. @throws ERR_DCACHE_WORKER_DIED */
+  /** Resolves when rounds can run. @throws ERR_DCACHE_WORKER_DIED */
   async start(): Promise<void> {
-    // All of them, also when one fails: stop() has to see every one that did start.
-    const starts = [
-      this.#startFlush(),
-      ...this.#core.partitions.map(({ index }) => this.#startWriter(index)),
-      this.#startReader(),
-    ]
-    const failed = (await Promise.allSettled(starts)).find((start) => start.status === 'rejected')
-    if (failed) throw failed.reason
+    // Those that start later would fail then, with nobody to tell.
+    for (const file of [WRITER, READER]) assertThere(file)
+    await this.#flushWorker.fill()
   }
 
-  /** Lets each finish the write that it is at, and waits until all are gone. */
-  async stop(): Promise<void> {
-    this.#isStopping = true
-    for (const { index } of this.#core.partitions) await this.#stopWriter(index)
+  /**
+   * Lets each finish the write that it is at, and waits until all are gone. Returns the names of those that are not: each is
+   * inside a call into the system that does not return.
+   */
+  async stop(): Promise<string[]> {
+    const posts = [this.#flushWorker, ...this.#writers, this.#reader]
+    for (const post of posts) post.close()
+    await Promise.all(this.#writers.map((_, partition) => this.#stopWriter(partition)))
     ringBell(this.#core)
     ringHintBell(this.#core)
-    await Promise.all([...this.#workers].map(ended))
+    const haveEnded = await Promise.all(posts.map((post) => post.stop()))
+    const writers = this.#core.partitions.map(({ name }) => `writer of '${name}'`)
+    return ['flush worker', ...writers, 'reader'].filter((_, i) => haveEnded[i] === false)
   }
 
-  #startFlush(): Promise<void> {
-    const start = { handle: this.#handle, options: this.#options }
-    return this.#start(new URL('./flush-worker.js', import.meta.url), 'flush', start, () =>
-      this.#startFlush(),
-    )
+  #called(call: Call): void {
+    const post = call.calls === 'reader' ? this.#reader : this.#writers[call.partition]!
+    post.call()
   }
 
-  #startWriter(partition: number): Promise<void> {
-    const name = `writer of '${this.#core.partitions[partition]!.name}'`
-    const start = { handle: this.#handle, options: this.#options, partition }
-    return this.#start(new URL('./writer-worker.js', import.meta.url), name, start, async () => {
-      await this.#slotIsFree(writerSlot(partition))
-      await this.#startWriter(partition)
-    })
-  }
-
-  #startReader(): Promise<void> {
-    const start = { handle: this.#handle, options: this.#options }
-    return this.#start(new URL('./reader-worker.js', import.meta.url), 'reader', start, async () => {
-      await this.#slotIsFree(readerSlot(this.#core.arena.geometry.partitions))
-      await this.#startReader()
-    })
-  }
-
-  async #start(
-    file: URL,
-    name: string,
-    start: Parameters<typeof startWorker>[2],
-    again: () => Promise<void>,
-  ): Promise<void> {
-    const worker = await startWorker(file, name, start)
-    worker.unref()
-    let cause: unknown
-    worker.on('error', (error) => (cause = error))
-    this.#workers.add(worker)
-    worker.once('exit', () => {
-      this.#workers.delete(worker)
-      if (!this.#isStopping) this.#replace(again, cause)
-    })
-  }
-
-  #replace(again: () => Promise<void>, cause: unknown): void {
-    this.#deathsAtMs.push(performance.now())
-    const first = this.#deathsAtMs.at(-DEATHS_MAX)
-    if (this.#isStopping) return
-    if (first !== undefined && performance.now() - first < DEATHS_MS) {
-      this.#giveUp(cause)
-      return
-    }
-    again().catch((error: unknown) => {
-      this.#replace(again, error) // it ended before it was ready
-    })
-  }
-
-  #giveUp(cause: unknown): void {
-    if (this.#isBroken || this.#isStopping) return
-    this.#isBroken = true
-    this.#gaveUp(cause)
-  }
-
-  /** Until the flush worker has reaped it. */
-  async #slotIsFree(slot: number): Promise<void> {
-    const at = this.#core.arena.slotAt(slot) + Slot.state
-    while (load(this.#core.words, at) !== SlotState.FREE && !this.#isStopping && !this.#isBroken)
-      await pause()
-  }
-
-  /** A writer finishes the job it is at: its descriptor must not go away under it. */
-  async #stopWriter(partition: number): Promise<void> {
+  #flushPost(): Post {
     const { words, arena } = this.#core
+    return new Post({
+      begin: this.#beginner(FLUSH_WORKER, 'flush worker'),
+      isVacant: () => true, // its successor takes the slot over
+      restMs: backoffMs,
+      // A thread that waits must not take the engine for orphaned: the owner is here, and tries.
+      replaces: () => {
+        store(words, Header.heartbeat, load(words, Header.bell))
+      },
+      failed: (cause, failures) => {
+        words[arena.slotAt(FLUSH_SLOT) + Slot.threadId] = 0 // until its successor takes it over
+        this.#warn('flush worker', cause, failures)
+      },
+      hopeless: (cause) => {
+        warn(`the flush worker can't be replaced, and nothing is written any more: ${textOf(cause)}`)
+        this.#gaveUp(cause)
+      },
+    })
+  }
+
+  /** Of a thread that comes to a slot which the reaper has freed. */
+  #post(file: URL, name: string, slot: number, partition?: number): Post {
+    const { words, arena } = this.#core
+    return new Post({
+      begin: this.#beginner(file, name, partition),
+      isVacant: () => load(words, arena.slotAt(slot) + Slot.state) === SlotState.FREE,
+      restMs: backoffMs,
+      failed: (cause, failures) => {
+        this.#warn(name, cause, failures)
+      },
+    })
+  }
+
+  #beginner(file: URL, name: string, partition?: number): PostOptions['begin'] {
+    const start = {
+      handle: this.#handle,
+      options: this.#options,
+      ...(partition !== undefined && { partition }),
+    }
+    return () =>
+      startWorker(file, name, start, (call) => {
+        this.#called(call)
+      })
+  }
+
+  /** Says that a thread can't be started or keeps ending: it is tried again, and what waits for it waits on. */
+  #warn(name: string, cause: unknown, failures: number): void {
+    if (failures === WARN_AT)
+      warn(`the ${name} failed ${WARN_AT} times in a row, and is started again: ${textOf(cause)}`)
+  }
+
+  /**
+   * A writer finishes the job it is at: its descriptor must not go away under it. Where nothing is written for STILL_MS it is
+   * told to stop all the same.
+   */
+  async #stopWriter(partition: number): Promise<void> {
+    const { words, arena, partitions } = this.#core
     const jobAt = arena.partitionAt(partition) + Partition.job
+    const writtenAt = arena.groupAt(partitions[partition]!.group) + Group.written
     const isAtWork = () => load(words, jobAt) === JobState.ASKED && this.#isManned(partition)
-    while (isAtWork()) await pause()
+    let written = load(words, writtenAt)
+    for (let movedAtMs = performance.now(); isAtWork(); await pause()) {
+      if (load(words, writtenAt) !== written) movedAtMs = performance.now()
+      written = load(words, writtenAt)
+      if (performance.now() - movedAtMs > STILL_MS) break
+    }
     store(words, jobAt, JobState.STOP)
     notify(words, jobAt)
   }
 
+  /** A thread is there to do the partition's job: its writer, or the flush worker that stands in for it. */
   #isManned(partition: number): boolean {
     return (
       load(this.#core.words, this.#core.arena.slotAt(writerSlot(partition)) + Slot.state) === SlotState.LIVE
@@ -144,12 +162,16 @@ export class Crew {
   }
 }
 
-const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1))
+/** @throws ERR_DCACHE_WORKER_DIED */
+function assertThere(file: URL): void {
+  if (file.protocol !== 'file:' || existsSync(file)) return
+  throw new CacheError('ERR_DCACHE_WORKER_DIED', `the engine's file ${fileURLToPath(file)} is not there`)
+}
 
-const ended = (worker: Worker): Promise<void> =>
-  new Promise((resolve) => {
-    worker.ref()
-    worker.once('exit', () => {
-      resolve()
-    })
-  })
+function warn(text: string): void {
+  process.emitWarning(`dcache: ${text}`, { type: 'DcacheWarning', code: 'DCACHE_WORKER' })
+}
+
+const textOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
+
+const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1))

@@ -59,6 +59,15 @@ export async function openCache(options: CacheOptions): Promise<BlockCache> {
   }
 }
 
+/** A write that is under way may still land: its descriptor and the claim stay until the process ends. */
+function stuckError(threads: readonly string[]): CacheError {
+  return new CacheError(
+    'ERR_DCACHE_TIMEOUT',
+    `the cache is stopped, but for the ${threads.join(', the ')}: inside a call into the system that does not return; ` +
+      'the files stay open and claimed until the process ends',
+  )
+}
+
 class Host extends Client implements BlockCache {
   readonly handle: CacheHandle
   readonly #events = new EventEmitter()
@@ -191,11 +200,12 @@ class Host extends Client implements BlockCache {
     store(core.words, Header.state, EngineState.CLOSED)
     eventsOf(core.arena).tryPush(...STOP_RECORD)
     wakeAll(this.core)
-    await this.#crew.stop()
+    const stuck = await this.#crew.stop()
     await this.#ioIsOver()
     this.#adoption.end()
-    this.#files.close()
     forgetClient(this.handle.id)
+    if (stuck.length > 0) throw stuckError(stuck)
+    this.#files.close()
   }
 
   /** Waits until no thread is inside a system call on the files. */

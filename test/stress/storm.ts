@@ -10,7 +10,7 @@ import { type BlockCache, type CacheOptions } from 'dcache'
 import { Piscina } from 'piscina'
 import * as assert from 'uvu/assert'
 import type { Arena } from '#dist/shared/arena.js'
-import { FLUSH_SLOT, openArena, writerSlot } from '#dist/workers/attach.js'
+import { firstClientSlot, FLUSH_SLOT, openArena, writerSlot } from '#dist/workers/attach.js'
 import { withEngine } from '../support/engine.js'
 import { PATIENCE_MS, until } from '../support/open.js'
 import { firstContents, Order, PARTITIONS, Truth, verifyFile } from './records.js'
@@ -156,10 +156,18 @@ class Storm {
     await Promise.all(this.#dying)
     await this.#calm()
     await this.end()
-    await until('the slots of all threads are free', () => this.#cache.stats().threads === 5)
+    await until('the slots of all threads are free', () => this.#attached() === 0)
     this.#assertWell()
     assert.equal(this.#cache.holders(), [], 'nothing stays held')
     await this.#assertSound('at the end')
+  }
+
+  /** Slots that threads of the storm have. */
+  #attached(): number {
+    const { words, geometry } = this.#arena
+    const first = firstClientSlot(geometry.partitions)
+    const slots = Array.from({ length: geometry.slots - first }, (_, i) => this.#arena.slotAt(first + i))
+    return slots.filter((at) => Atomics.load(words, at + Slot.state) !== SlotState.FREE).length
   }
 
   /** All threads stop by themselves. */

@@ -74,6 +74,7 @@ aborting('while it waits for a spare: another thread that got the block meanwhil
       cache.handle,
       0,
       ({ client, open, pass }) => {
+        open(3)
         pass(0)
         // Dirty, it needs a spare; once a round has cleaned it, it does not.
         const guard = client.partition('data').acquireSync(2, 'modify')
@@ -85,7 +86,7 @@ aborting('while it waits for a spare: another thread that got the block meanwhil
       },
       { gates },
     )
-    await until('the thread', () => cache.stats().threads === 5)
+    await gates.opened(3)
     const controller = new AbortController()
     const wait = refusal('ERR_DCACHE_ABORTED', () => data.acquire(2, 'modify', { signal: controller.signal }))
     assert.is(cache.stats().waits.spare, 1)

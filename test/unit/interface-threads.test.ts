@@ -160,7 +160,7 @@ slots('attached twice, a thread has the same client', () =>
       later.detach()
       return { isSame, isOther, threads }
     })
-    assert.equal(found, { isSame: true, isOther: true, threads: 5 })
+    assert.equal(found, { isSame: true, isOther: true, threads: 3 })
   }),
 )
 
@@ -168,8 +168,8 @@ slots('detach gives the slot back', () =>
   withCache({ threads: 1 }, async ({ cache }) => {
     for (let i = 0; i < 3; i++) {
       const threads = await inThread(cache.handle, 0, ({ client }) => client.stats().threads)
-      assert.is(threads, 5, 'the owner, three of the engine, and the thread')
-      assert.is(cache.stats().threads, 4)
+      assert.is(threads, 3, 'the owner, the flush worker, and the thread')
+      assert.is(cache.stats().threads, 2)
     }
   }),
 )
@@ -210,7 +210,7 @@ for (const [how, exit] of [
         if (exit === 'terminate') await worker.terminate()
         const info = await died
         assert.is(info.threadId, threadId)
-        await until('the slot', () => cache.stats().threads === 4)
+        await until('the slot', () => cache.stats().threads === 2)
       }
       await inThread(cache.handle, 0, ({ client }) =>
         client.partition('data').acquireSync(2, 'read').release(),

@@ -130,6 +130,8 @@ hints('a reader that dies is replaced, and what it held is free', async () => {
       { cached: 256, partitions: { data: { blocks: 2000 } } },
       async ({ cache, data, arena }) => {
         const threadAt = arena.slotAt(readerSlot(1)) + Slot.threadId
+        data.prefetch(1999, 1)
+        await until('the first reader', () => arena.words[threadAt] !== 0)
         for (let i = 0; i < 4; i++) {
           const threadId = arena.words[threadAt]!
           const reader = workers.find((worker) => worker.threadId === threadId)!

@@ -1,0 +1,152 @@
+/**
+ * A place in the engine that one thread fills. Where the thread ends, or can't be started, another one is started, after a
+ * time that grows while it goes wrong.
+ *
+ *   EMPTY --fill, call--> STARTING --ready--> FILLED --it ends--> RESTING --restMs--> STARTING
+ *                            '--it can't be started--> RESTING, or HOPELESS after FAILURES_MAX in a row
+ *   any state --stop--> STOPPED, once the thread has ended
+ *
+ * A failure is a start that failed, or a thread that ended within HEALTHY_MS. The first replacement starts at once.
+ * Everything here is the owner's event loop's; its timers do not keep the process alive, except in `stop`.
+ */
+import { performance } from 'node:perf_hooks'
+import type { Worker } from 'node:worker_threads'
+import type { Starting } from './control.js'
+
+export interface PostOptions {
+  /** Begins to start a thread. May throw. */
+  readonly begin: () => Starting
+  /** Whether a new thread can take the place of the one before it. Asked before each start, and again until it can. */
+  readonly isVacant: () => boolean
+  /** Milliseconds from a failure to the next start; `failures`: how many in a row, from 1. See backoffMs. */
+  readonly restMs: (failures: number) => number
+  /** Called before each start of a replacement. */
+  readonly replaces?: () => void
+  /** Called for each failure of a replacement or of a thread that was called for; `failures`: how many in a row. */
+  readonly failed?: (cause: unknown, failures: number) => void
+  /** Where it is there, FAILURES_MAX failures in a row end the attempts, and call this. */
+  readonly hopeless?: (cause: unknown) => void
+}
+
+/** A thread that ran for so long was well: the failures are counted anew. */
+const HEALTHY_MS = 200
+/** All rests of so many failures in a row come to a minute. */
+export const FAILURES_MAX = 40
+const REST_LEAST_MS = 10
+const REST_MAX_MS = 2000
+/** How often it is asked whether the place is vacant. */
+const VACANT_MS = 5
+/** A thread that was told to end is terminated after so long, and given up after as long again. */
+const END_MS = 10_000
+
+/** None after the first failure, then from 10 ms on twice as long each time, up to 2 s. */
+export function backoffMs(failures: number): number {
+  return failures <= 1 ? 0 : Math.min(REST_MAX_MS, REST_LEAST_MS * 2 ** (failures - 2))
+}
+
+export class Post {
+  readonly #options: PostOptions
+  #worker: Worker | undefined
+  #timer: NodeJS.Timeout | undefined
+  #failures = 0
+  #isCalled = false
+  #isStopped = false
+
+  constructor(options: PostOptions) {
+    this.#options = options
+  }
+
+  /** Starts its first thread; resolves when that is ready. @throws what `begin` and `ready` throw */
+  async fill(): Promise<void> {
+    this.#isCalled = true
+    await this.#start(true)
+  }
+
+  /** Starts its first thread, some time; returns at once. Ignored if it was called before. */
+  call(): void {
+    if (this.#isCalled) return
+    this.#isCalled = true
+    this.#attempt()
+  }
+
+  /** Starts no more threads. */
+  close(): void {
+    this.#isStopped = true
+    clearTimeout(this.#timer)
+  }
+
+  /**
+   * Closes it, and waits until its thread has ended; that thread has been told. False if it did not end, and could not be
+   * terminated either: it is inside a call into the system that does not return.
+   */
+  async stop(endMs = END_MS): Promise<boolean> {
+    this.close()
+    const worker = this.#worker
+    if (worker === undefined) return true
+    if (await endsWithin(worker, endMs)) return true
+    void worker.terminate()
+    return endsWithin(worker, endMs)
+  }
+
+  #attempt(): void {
+    if (this.#isStopped) return
+    if (this.#options.isVacant()) this.#start(false).catch(this.#hasFailed)
+    else this.#later(VACANT_MS)
+  }
+
+  /** `isAwaited`: the process stays alive until it is ready. */
+  async #start(isAwaited: boolean): Promise<void> {
+    const { worker, ready } = this.#options.begin()
+    if (!isAwaited) worker.unref()
+    this.#worker = worker
+    let readyAtMs = Infinity
+    let cause: unknown
+    worker.on('error', (error) => (cause = error))
+    worker.once('exit', (code) => {
+      this.#worker = undefined
+      if (readyAtMs === Infinity) return // its start failed
+      if (performance.now() - readyAtMs >= HEALTHY_MS) this.#failures = 0
+      this.#hasFailed(cause ?? new Error(`it ended with code ${code}`))
+    })
+    await ready
+    readyAtMs = performance.now()
+    worker.unref()
+  }
+
+  readonly #hasFailed = (cause: unknown): void => {
+    if (this.#isStopped) return
+    this.#failures++
+    this.#options.failed?.(cause, this.#failures)
+    if (this.#options.hopeless !== undefined && this.#failures >= FAILURES_MAX) {
+      this.close()
+      this.#options.hopeless(cause)
+      return
+    }
+    this.#later(this.#options.restMs(this.#failures))
+  }
+
+  #later(ms: number): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => {
+      this.#options.replaces?.()
+      this.#attempt()
+    }, ms)
+    this.#timer.unref()
+  }
+}
+
+/** Whether it ends within that time; the process stays alive meanwhile. */
+async function endsWithin(worker: Worker, ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const ended = new Promise<boolean>((resolve) => {
+    worker.once('exit', () => {
+      resolve(true)
+    })
+    timer = setTimeout(resolve, ms, false)
+  })
+  worker.ref()
+  const hasEnded = await ended
+  clearTimeout(timer)
+  if (!hasEnded) worker.unref()
+  return hasEnded
+}

@@ -1,0 +1,316 @@
+// @deadline 300
+// The engine's own threads: which there are at what time, that each starts when it is first needed and not before, and that
+// nothing is lost or waits for ever where one ends, or can't be started, while it is needed for the first time.
+
+import { spawn } from 'node:child_process'
+import type * as fs from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Worker } from 'node:worker_threads'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import type * as dcache from 'dcache'
+import { type CacheClient, openCache } from 'dcache'
+import { Slot, SlotState } from '#dist/shared/words.js'
+import { readerSlot, writerSlot } from '#dist/workers/attach.js'
+import { type Bench, Gates, startThread, until, withCache, writeBlocks } from '../support/open.js'
+import { tempFolder } from '../support/temp.js'
+
+/** Runs a body with the list of workers that are made meanwhile. */
+async function withWorkers(body: (workers: Worker[]) => Promise<void>): Promise<void> {
+  const workers: Worker[] = []
+  const note = (worker: Worker) => {
+    workers.push(worker)
+  }
+  process.on('worker', note)
+  try {
+    await body(workers)
+  } finally {
+    process.off('worker', note)
+  }
+}
+
+const names = (count: number) => Array.from({ length: count }, (_, i) => `p${i}`)
+const isLive = ({ arena }: Bench, slot: number) =>
+  Atomics.load(arena.words, arena.slotAt(slot) + Slot.state) === SlotState.LIVE
+const turns = (count: number) => new Promise((resolve) => setTimeout(resolve, count))
+
+const lazy = suite('the threads of the engine start when they are needed')
+
+lazy('64 partitions that are only read need one thread', () =>
+  withWorkers((workers) =>
+    withCache(
+      {
+        cached: 64,
+        partitions: Object.fromEntries(
+          names(64).map((name, i) => [name, { blocks: 2, readOnly: i % 2 === 0 }]),
+        ),
+      },
+      async ({ cache }) => {
+        for (const name of names(64)) await cache.partition(name).read(new Uint8Array(10), 512)
+        await cache.flush()
+        await turns(50)
+        assert.is(workers.length, 1)
+        assert.is(cache.stats().threads, 2, 'the owner and the flush worker')
+      },
+    ),
+  ),
+)
+
+lazy('a writer comes with the first change of its partition, and not only with a round', () =>
+  withWorkers((workers) =>
+    withCache(
+      {
+        cached: 64,
+        flushDelayMs: 1e9,
+        partitions: Object.fromEntries(names(5).map((name) => [name, { blocks: 2 }])),
+      },
+      async (bench) => {
+        const { cache } = bench
+        // Of one group: only the first of them starts the clock of the delayed kick.
+        for (const [i, partition] of [1, 3].entries()) {
+          await cache.partition(`p${partition}`).write(new Uint8Array(8).fill(7), 512)
+          await until('the writer', () => isLive(bench, writerSlot(partition)))
+          assert.is(workers.length, 2 + i)
+        }
+        assert.is(cache.stats().rounds, 0)
+        await cache.flush()
+        assert.equal(
+          [0, 1, 2, 3, 4].map((i) => isLive(bench, writerSlot(i))),
+          [false, true, false, true, false],
+        )
+        for (const i of [1, 3]) assert.is(bench.onDisk(1, `p${i}`)[0], 7)
+        assert.is(workers.length, 3)
+      },
+    ),
+  ),
+)
+
+lazy('the reader comes with the first hint', () =>
+  withCache({ cached: 64 }, async (bench) => {
+    assert.not(isLive(bench, readerSlot(1)))
+    bench.data.prefetch(3, 4)
+    await until('it is loaded', () => bench.cache.stats().prefetch.loaded === 4)
+    await until('nothing is held', () => bench.cache.stats().blocks.held === 0)
+  }),
+)
+
+lazy('the cache closes at any moment of a start, and no thread is left', async () => {
+  for (const end of ['close', 'abandon'] as const) {
+    for (const afterMs of [0, 1, 3, 10, 30, 60]) {
+      await withWorkers(async (workers) => {
+        using folder = tempFolder()
+        const path = join(folder.path, 'p')
+        writeBlocks(path, 64)
+        const cache = await openCache({ memory: 64 * 512, partitions: { p: { path, blockSize: 512 } } })
+        await cache.partition('p').write(new Uint8Array(8).fill(7), 0)
+        cache.partition('p').prefetch(9, 3)
+        await turns(afterMs)
+        await cache[end]()
+        assert.equal(
+          workers.map(({ threadId }) => threadId),
+          workers.map(() => -1),
+          `after ${afterMs} ms`,
+        )
+        if (end === 'close') assert.is(readFileSync(path)[0], 7)
+      })
+    }
+  }
+})
+
+lazy('a process that only changes something, and never flushes, ends', async () => {
+  using folder = tempFolder()
+  const path = join(folder.path, 'p')
+  writeBlocks(path, 64)
+  const program = `
+    import { openCache } from ${JSON.stringify(import.meta.resolve('dcache'))}
+    const cache = await openCache({ memory: 65536, flushDelayMs: 1e9, partitions: { p: { path: ${JSON.stringify(path)}, blockSize: 512 } } })
+    await cache.partition('p').write(Buffer.from('x'), 0)
+    cache.partition('p').prefetch(5, 1)
+    console.log('end of the program')`
+  assert.equal(await runNode(['--input-type=module', '-e', program]), { out: 'end of the program', code: 0 })
+})
+
+lazy.run()
+
+const mishaps = suite('a thread of the engine ends, or does not come, when it is first needed')
+
+for (const afterMs of [0, 1, 5, 20, 50]) {
+  mishaps(`the flush worker ends ${afterMs} ms after the first change`, () =>
+    withWorkers((workers) =>
+      withCache({ cached: 32, flushDelayMs: 1e9 }, async ({ cache, data, onDisk }) => {
+        for (let i = 1; i <= 4; i++) {
+          await data.write(new Uint8Array(8).fill(i), i * 512)
+          await turns(afterMs)
+          void workers.find(({ threadId }) => threadId !== -1)!.terminate()
+          await cache.flush()
+          assert.is(onDisk(i)[0], i)
+        }
+      }),
+    ),
+  )
+}
+
+mishaps('writers end as soon as they are made, again and again', async () => {
+  let left = 6
+  const kill = (worker: Worker) => {
+    if (left-- > 0) void worker.terminate()
+  }
+  await withCache({ cached: 32, flushDelayMs: 1e9 }, async ({ cache, data, onDisk }) => {
+    process.on('worker', kill)
+    try {
+      await data.write(new Uint8Array(8).fill(5), 512)
+      await cache.flush()
+      assert.is(onDisk(1)[0], 5)
+      await until('all of them', () => left <= 0)
+    } finally {
+      process.off('worker', kill)
+    }
+    await data.write(new Uint8Array(8).fill(6), 512)
+    await cache.flush()
+    assert.is(onDisk(1)[0], 6)
+  })
+})
+
+mishaps('the owner’s event loop is busy: the first changes of other threads are flushed all the same', () =>
+  withCache(
+    { cached: 64, flushDelayMs: 1e9, partitions: { a: { blocks: 16 }, b: { blocks: 16, group: 'other' } } },
+    async ({ cache, onDisk }) => {
+      const gates = new Gates()
+      const body = ({
+        client,
+        open,
+        pass,
+      }: {
+        client: CacheClient
+        open: (gate: number) => void
+        pass: (gate: number) => void
+      }) => {
+        open(0)
+        pass(1)
+        for (const name of ['a', 'b'])
+          for (let block = 0; block < 16; block++)
+            client.partition(name).writeSync(new Uint8Array(8).fill(block + 1), block * 512)
+        for (let i = 0; i < 3; i++) {
+          client.partition('a').writeSync(new Uint8Array(8).fill(9), 512)
+          client.flushSync()
+        }
+        open(2)
+      }
+      const { result } = startThread(cache.handle, 0, body, { gates })
+      await gates.opened(0)
+      gates.open(1)
+      gates.sleepUntilOpened(2)
+      for (const name of ['a', 'b'])
+        for (let block = 2; block < 16; block++) assert.is(onDisk(block, name)[0], block + 1)
+      assert.is(onDisk(1, 'a')[0], 9)
+      await result
+      // The writers come when the loop is free, and have the next job.
+      await cache.partition('a').write(new Uint8Array(8).fill(3), 0)
+      await cache.flush()
+      assert.is(onDisk(0, 'a')[0], 3)
+    },
+  ),
+)
+
+mishaps(
+  'no descriptors are left for a while: nothing breaks, a flush goes on as soon as there are some',
+  async () => {
+    using folder = tempFolder()
+    const path = join(folder.path, 'p')
+    writeBlocks(path, 64)
+    const program = join(folder.path, 'program.mjs')
+    writeFileSync(
+      program,
+      `(${hungry.toString()})(await import(${JSON.stringify(import.meta.resolve('dcache'))}), ${JSON.stringify(path)}, await import('node:fs'))`,
+    )
+    const { out, code } = await runNode([program], 'ulimit -n 64')
+    assert.is(
+      out
+        .split('\n')
+        .filter((line) => !line.startsWith('('))
+        .join('; '),
+      [
+        'without a writer: flushed',
+        'warned: DCACHE_WORKER',
+        'without a flush worker: ERR_DCACHE_TIMEOUT, the flush worker has ended',
+        'with descriptors: flushed',
+        'closed',
+        'abandoned while there are none',
+      ].join('; '),
+    )
+    assert.is(code, 0)
+    assert.equal([...readFileSync(path).subarray(0, 3)], [1, 2, 3])
+  },
+)
+
+type Dcache = Pick<typeof dcache, 'openCache'>
+type Fs = Pick<typeof fs, 'closeSync' | 'openSync'>
+
+/** Runs in a process of its own, which may have few descriptors. */
+async function hungry({ openCache }: Dcache, path: string, fs: Fs): Promise<void> {
+  const workers: Worker[] = []
+  process.on('worker', (worker) => workers.push(worker))
+  let warned = ''
+  process.on('warning', ({ code }: Error & { code?: string }) => (warned ||= code ?? ''))
+  const taken: number[] = []
+  const starve = () => {
+    try {
+      for (;;) taken.push(fs.openSync('/dev/null', 'r'))
+    } catch {
+      // None is left.
+    }
+  }
+  const feed = () => {
+    for (const fd of taken.splice(0)) fs.closeSync(fd)
+  }
+  const open = () =>
+    openCache({ memory: 65536, flushDelayMs: 1e9, partitions: { p: { path, blockSize: 512 } } })
+  const cache = await open()
+  const p = cache.partition('p')
+  starve()
+  await p.write(new Uint8Array([1]), 0)
+  await cache.flush()
+  console.log(`without a writer: flushed${cache.stats().threads > 2 ? ' by a writer' : ''}`)
+  await p.write(new Uint8Array([1, 2]), 0)
+  const ended = new Promise((resolve) => workers[0]!.once('exit', resolve))
+  void workers[0]!.terminate()
+  await ended
+  const error = await cache.flush().catch((error: unknown) => error as Error)
+  console.log(`warned: ${warned}`)
+  console.log(
+    error === undefined
+      ? 'flushed by nobody'
+      : `without a flush worker: ${(error as Error & { code: string }).code}, ${/the flush worker has ended/.exec(error.message)?.[0] ?? error.message}`,
+  )
+  const flushed = (async () => {
+    await p.write(new Uint8Array([1, 2, 3]), 0)
+    await cache.flush()
+  })()
+  feed()
+  await flushed
+  console.log('with descriptors: flushed')
+  await cache.close()
+  console.log('closed')
+  const second = await open()
+  await second.partition('p').write(new Uint8Array([9]), 512)
+  starve()
+  void workers.at(-1)!.terminate()
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  await second.abandon()
+  console.log('abandoned while there are none')
+}
+
+/** What a Node process prints, and its exit code. */
+async function runNode(args: string[], before = ':'): Promise<{ out: string; code: number | null }> {
+  const child = spawn('bash', ['-c', `${before}; exec "$0" "$@"`, process.execPath, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let out = ''
+  child.stdout.on('data', (data: Buffer) => (out += data.toString()))
+  child.stderr.on('data', (data: Buffer) => (out += data.toString()))
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve))
+  return { out: out.trim(), code }
+}
+
+mishaps.run()

@@ -1,0 +1,172 @@
+// A post of the engine with made-up threads: when it starts the next one, how long it rests, when it gives up, and that
+// stopping it ends whatever it is at.
+
+import { EventEmitter } from 'node:events'
+import type { Worker } from 'node:worker_threads'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { backoffMs, FAILURES_MAX, Post, type PostOptions } from '#dist/workers/post.js'
+import { until } from '../support/open.js'
+
+/** What a post uses of a Worker. `isStubborn`: it does not end when it is terminated. */
+class FakeWorker extends EventEmitter {
+  isStubborn = false
+  terminations = 0
+  ref(): void {
+    // Nothing keeps a process alive here.
+  }
+  unref(): void {
+    // As above.
+  }
+  end(): void {
+    this.emit('exit', 1)
+  }
+  terminate(): Promise<number> {
+    this.terminations++
+    if (!this.isStubborn) setImmediate(() => { this.end() }) // prettier-ignore
+    return Promise.resolve(1)
+  }
+}
+
+/** A post whose threads do what `fate` says when they start, with what happened to it. */
+function fakePost(
+  fate: (start: number) => 'ready' | 'fails' | 'throws' | 'hangs',
+  more: Partial<PostOptions> = {},
+) {
+  const workers: FakeWorker[] = []
+  const rests: number[] = []
+  const hopeless: unknown[] = []
+  let starts = 0
+  const post = new Post({
+    begin() {
+      const what = fate(starts++)
+      if (what === 'throws') throw new Error('no thread')
+      const worker = new FakeWorker()
+      workers.push(worker)
+      const ready =
+        what === 'ready'
+          ? Promise.resolve()
+          : what === 'hangs'
+            ? new Promise<void>(() => undefined)
+            : Promise.reject(new Error('it failed'))
+      if (what === 'fails') setImmediate(() => { worker.end() }) // prettier-ignore
+      return { worker: worker as unknown as Worker, ready }
+    },
+    isVacant: () => true,
+    restMs(failures) {
+      rests.push(failures)
+      return 0
+    },
+    hopeless: (cause) => hopeless.push(cause),
+    ...more,
+  })
+  return { post, workers, rests, hopeless, starts: () => starts }
+}
+
+const posts = suite('posts of the engine')
+
+posts('rests: none at first, then longer and longer, up to two seconds; all of them come to a minute', () => {
+  assert.equal([1, 2, 3, 4].map(backoffMs), [0, 10, 20, 40])
+  const all = Array.from({ length: FAILURES_MAX - 1 }, (_, i) => backoffMs(i + 1))
+  all.reduce((before, rest) => {
+    assert.ok(rest >= before && rest <= 2000)
+    return rest
+  })
+  assert.ok(all.reduce((sum, rest) => sum + rest) >= 60_000)
+})
+
+posts('a first start that fails is told to the caller, and not tried again', async () => {
+  for (const how of ['fails', 'throws'] as const) {
+    const { post, rests } = fakePost(() => how)
+    const failure = await post.fill().catch((error: unknown) => error)
+    assert.instance(failure, Error)
+    assert.equal(rests, [])
+  }
+})
+
+posts('starts that fail are tried again until one goes well', async () => {
+  const { post, workers, rests, starts } = fakePost((start) =>
+    start < 12 ? (start % 2 ? 'fails' : 'throws') : 'ready',
+  )
+  post.call()
+  post.call()
+  await until('the thirteenth start', () => starts() === 13)
+  await until('all rests', () => rests.length === 12)
+  assert.equal(rests, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])
+  const stopped = post.stop()
+  workers.at(-1)!.end()
+  assert.is(await stopped, true)
+})
+
+posts('after so many failures in a row it gives up, once', async () => {
+  const { post, hopeless, starts } = fakePost(() => 'throws')
+  post.call()
+  await until('it gives up', () => hopeless.length > 0)
+  await new Promise((resolve) => setTimeout(resolve, 30))
+  assert.is(starts(), FAILURES_MAX)
+  assert.is(hopeless.length, 1)
+})
+
+posts('without an end that it may come to, it goes on', async () => {
+  const { post, starts } = fakePost(() => 'throws', { hopeless: undefined as never })
+  post.call()
+  await until('many starts', () => starts() > 3 * FAILURES_MAX)
+  post.close()
+})
+
+posts('a thread that was well for a while begins the count anew', async () => {
+  const { post, workers, rests } = fakePost((start) => (start < 3 ? 'throws' : 'ready'))
+  post.call()
+  await until('a thread', () => workers.length === 1)
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  workers[0]!.end()
+  await until('its successor', () => workers.length === 2)
+  assert.equal(rests, [1, 2, 3, 1])
+  workers[1]!.end()
+  await until('the next, after a short life', () => workers.length === 3)
+  assert.equal(rests, [1, 2, 3, 1, 2])
+  post.close()
+})
+
+posts('a place that is not vacant is waited for, and that is no failure', async () => {
+  let isVacant = false
+  const { post, rests, starts } = fakePost(() => 'ready', { isVacant: () => isVacant })
+  post.call()
+  await new Promise((resolve) => setTimeout(resolve, 30))
+  assert.is(starts(), 0)
+  isVacant = true
+  await until('a start', () => starts() === 1)
+  assert.equal(rests, [])
+  post.close()
+})
+
+posts('stopped while it rests, it ends at once and starts nothing more', async () => {
+  const { post, starts } = fakePost(() => 'throws', { restMs: () => 20 })
+  post.call()
+  await until('a failure', () => starts() > 0)
+  const before = starts()
+  assert.is(await post.stop(), true)
+  await new Promise((resolve) => setTimeout(resolve, 60))
+  assert.is(starts(), before)
+})
+
+posts(
+  'stopped while a thread starts, it waits for its end, and terminates one that does not come to it',
+  async () => {
+    const { post, workers } = fakePost(() => 'hangs')
+    post.call()
+    const [worker] = workers
+    const stopped = post.stop(30)
+    assert.is(await stopped, true)
+    assert.is(worker!.terminations, 1)
+  },
+)
+
+posts('a thread that can’t be terminated is given up', async () => {
+  const { post, workers } = fakePost(() => 'ready')
+  await post.fill()
+  workers[0]!.isStubborn = true
+  assert.is(await post.stop(20), false)
+})
+
+posts.run()
