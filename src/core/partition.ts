@@ -22,6 +22,7 @@ import type { Range } from './images.js'
 import { giveHint } from './hints.js'
 import { helpReader, takeAbsent } from './load.js'
 import { RangeRead } from './range-read.js'
+import type { Request } from './request.js'
 import { assertBlock, assertBlocks, assertBytes, pieces } from './ranges.js'
 import { ReadAhead, windowMax } from './read-ahead.js'
 import { Counter } from '../shared/words.js'
@@ -81,8 +82,10 @@ export class PartitionClient implements Partition {
   tryAcquire(block: number, mode: Mode): Guard | undefined {
     const guard = this.#hit(block, mode, undefined, 0)
     if (guard !== undefined) return guard
-    this.core.assertOpen()
-    this.core.slot.assertAttached()
+    const { core } = this
+    core.assertOpen()
+    core.slot.assertAttached()
+    if (core.slot.areAllHeld) throw core.slot.noEntry()
     return undefined
   }
 
@@ -157,6 +160,7 @@ export class PartitionClient implements Partition {
     assertBlock(view, block)
     this.#assertChange(mode)
     const range = options !== undefined && mode === 'modify' ? rangeOf(this.blockSize, options) : this.#whole
+    if (core.slot.isFull) return undefined
     const entry = core.slot.takeEntry()
     const frame = latchHit(core, view.group, this.#placeOf(block), block | 0, range)
     if (frame < 0) {
@@ -205,27 +209,21 @@ export class PartitionClient implements Partition {
     const range = options !== undefined && mode === 'modify' ? rangeOf(this.blockSize, options) : this.#whole
     const place = placeOf(this.view.index, block)
     if (mode !== 'overwrite') this.#missed(block, place)
-    const entry = core.slot.takeEntry()
-    let frame: FrameIndex
-    try {
-      frame = yield* acquireSlow(core, {
-        partition: this.view,
-        block,
-        place,
-        low: lowOf(block),
-        mode,
-        range,
-        entry,
-        deadline,
-        isSync: sync !== 0,
-      })
-    } catch (error) {
-      core.slot.giveEntry(entry)
-      throw error
+    const request: Request = {
+      partition: this.view,
+      block,
+      place,
+      low: lowOf(block),
+      mode,
+      range,
+      entry: -1,
+      deadline,
+      isSync: sync !== 0,
     }
+    const frame = yield* acquireSlow(core, request)
     return mode === 'read'
-      ? guardOf(this.core, this, block, frame, entry, How.READ | sync)
-      : this.#changeGuard(block, howOf(mode) | sync, frame, entry)
+      ? guardOf(this.core, this, block, frame, request.entry, How.READ | sync)
+      : this.#changeGuard(block, howOf(mode) | sync, frame, request.entry)
   }
 
   #changeGuard(block: number, how: number, frame: FrameIndex, entry: number): Guard {

@@ -14,6 +14,7 @@ import { want } from './bell.js'
 import type { Request } from './request.js'
 import type { Core } from './core.js'
 import { isNamed } from './directory.js'
+import { lendEntry } from './entry.js'
 import { fencedError } from './failure.js'
 import { isFull } from './hit.js'
 import { bindUndo, fillUndo } from './images.js'
@@ -102,6 +103,7 @@ export function* waitedForLimit(core: Core, request: Request): Slow<boolean> {
   const { group } = request.partition
   const groupAt = arena.groupAt(group)
   if (!isFull(core, group)) return false
+  lendEntry(core, request)
   const turn = core.turns[group]!
   const { failures } = turn
   const watch = new Watch(core)
