@@ -9,6 +9,7 @@ import { lowOf, placeOf } from '../shared/name.js'
 import type { FrameIndex } from '../shared/indices.js'
 import type { Deadline } from '../shared/wait.js'
 import { runAsync, runSync, type Slow } from '../shared/wait.js'
+import { BREATH, Breath } from './breath.js'
 import { acquireSlow, missSync } from './cache.js'
 import { assertTimeout, deadlineOf, rangeOf, throwIfAborted } from './call-options.js'
 import { latchHit } from './hit.js'
@@ -108,7 +109,7 @@ export class PartitionClient implements Partition {
     const range = new RangeRead(this.core, this.view, this.hits, this.#ahead, target, position)
     const deadline = deadlineOf(wait)
     await runAsync(
-      range.run(true, (block) => this.#one(block, deadline, 0)),
+      range.run(true, (block) => this.#one(block, deadline, 0), new Breath()),
       wait?.signal,
     )
   }
@@ -269,7 +270,9 @@ export class PartitionClient implements Partition {
     this.#assertWritable()
     classNumber(this.core, writeClass)
     const deadline = deadlineOf(wait)
+    const breath = sync === 0 ? new Breath() : undefined
     for (const { block, start, length, at } of pieces(this.blockSize, position, source.length)) {
+      if (breath?.isDue(at) === true) yield BREATH
       const mode = length === this.blockSize ? 'overwrite' : 'modify'
       const range = mode === 'modify' ? { start, length } : undefined
       const guard =
