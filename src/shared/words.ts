@@ -199,6 +199,7 @@ export enum Slot {
   waitsCount, // how many of its calls wait; the other words say what the last of them waits for
   hintsGiven, // hints that it has given the reader; atomic, stored after the hint
   hintsTaken, // those that the reader has taken; atomic, the reader's
+  neverBlocks, // 1: its thread said so when it attached, or is the owner's; written and read by that thread
   WORDS = 16,
 }
 

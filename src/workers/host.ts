@@ -91,7 +91,9 @@ class Host extends Client implements BlockCache {
       policy: config.policy,
       readAheadBytes: config.readAheadBytes,
     }
-    super(coreOf(handle, arena, attachSlot(arena, OWNER_SLOT, OWNER_SLOT + 1, threadId, 'owner'), false))
+    const slot = attachSlot(arena, OWNER_SLOT, OWNER_SLOT + 1, threadId, 'owner')
+    arena.words[slot.at + Slot.neverBlocks] = 1
+    super(coreOf(handle, arena, slot, false))
     this.handle = handle
     this.#files = files
     this.#claims = claims
