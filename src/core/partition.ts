@@ -12,6 +12,7 @@ import { runAsync, runSync, type Slow } from '../shared/wait.js'
 import { BREATH, Breath } from './breath.js'
 import { acquireSlow, missSync } from './cache.js'
 import { assertTimeout, deadlineOf, rangeOf, throwIfAborted } from './call-options.js'
+import { INSPECT, nameText } from './describe.js'
 import { latchHit } from './hit.js'
 import type { HitPath } from './hit-path.js'
 import { How } from './how.js'
@@ -136,6 +137,16 @@ export class PartitionClient implements Partition {
     this.core.assertOpen()
     this.core.slot.assertAttached()
     forget(this.core, this.view, block, count)
+  }
+
+  toJSON(): object {
+    const { name, blockSize, blocks, readOnly } = this
+    return { partition: name, blockSize, blocks, readOnly }
+  }
+
+  [INSPECT](): string {
+    const only = this.readOnly ? ', read-only' : ''
+    return `Partition { ${nameText(this.name)}, ${this.blocks} blocks of ${this.blockSize} bytes${only} }`
   }
 
   /** The guard, if nothing has to be waited for. */

@@ -13,6 +13,7 @@ import { closeSync } from 'node:fs'
 import { threadId, type Worker } from 'node:worker_threads'
 import { Client } from '../core/client.js'
 import { blockOf, partitionOf, wakeAll } from '../core/core.js'
+import { describeHandle } from '../core/describe.js'
 import { evictClean } from '../core/forget.js'
 import { eventsOf, formatArena } from '../core/format.js'
 import { imageStamps } from '../core/images.js'
@@ -91,6 +92,7 @@ class Host extends Client implements BlockCache {
       policy: config.policy,
       readAheadBytes: config.readAheadBytes,
     }
+    describeHandle(handle)
     const slot = attachSlot(arena, OWNER_SLOT, OWNER_SLOT + 1, threadId, 'owner')
     arena.words[slot.at + Slot.neverBlocks] = 1
     super(coreOf(handle, arena, slot, false))
