@@ -50,6 +50,12 @@ export class Client implements CacheClient {
     return this.#isDetached
   }
 
+  /** Whether the cache has been closed, or its owner has ended: nothing can be done with this client any more. */
+  get isClosed(): boolean {
+    const state = this.core.words[Header.state]
+    return state === EngineState.CLOSED || state === EngineState.ORPHANED
+  }
+
   partition(name: string): PartitionClient {
     const partition = this.#partitions.get(name)
     if (partition === undefined) {

@@ -18,8 +18,26 @@ export const bufferBytes = (mapBytes: number): number =>
 /** Whether the frames of a map of so many bytes begin at the bounds of pages, as O_DIRECT wants them. */
 export const isPageAligned = (mapBytes: number): boolean => mapBytes <= WASM_BYTES_MAX
 
-/** Where the map begins in a buffer of so many bytes. */
-export const baseOf = (byteLength: number): number => (byteLength <= WASM_BYTES_MAX ? 0 : PLAIN_BASE)
+/** Views of the map in a buffer. All addresses are bytes of the map: only here is known where in the buffer it begins. */
+export class MapViews {
+  readonly #buffer: SharedArrayBuffer
+  readonly #base: number
+
+  constructor(buffer: SharedArrayBuffer) {
+    this.#buffer = buffer
+    this.#base = buffer.byteLength <= WASM_BYTES_MAX ? 0 : PLAIN_BASE
+  }
+
+  bytes(at: number, length: number): Uint8Array<SharedArrayBuffer> {
+    return new Uint8Array(this.#buffer, this.#base + at, length)
+  }
+  words(at: number, length: number): Int32Array<SharedArrayBuffer> {
+    return new Int32Array(this.#buffer, this.#base + at, length)
+  }
+  doubles(at: number, length: number): Float64Array<SharedArrayBuffer> {
+    return new Float64Array(this.#buffer, this.#base + at, length)
+  }
+}
 
 /**
  * A buffer for a map of so many bytes, all zero.

@@ -42,6 +42,7 @@ export const firstClientSlot = (partitions: number): number => 3 + partitions
  */
 export function attachCache(handle: CacheHandle, options: AttachOptions = {}): CacheClient {
   const arena = openArena(handle)
+  forgetClosed()
   if (load(arena.words, Header.state) !== EngineState.OPEN) {
     clients.delete(handle.id)
     throw notOpenError(arena.words)
@@ -100,6 +101,11 @@ function assertName(name: unknown): void {
 /** The owner's client is what its thread gets when it attaches. */
 export function registerClient(id: string, client: Client): void {
   clients.set(id, client)
+}
+
+/** The owner has closed these, and a thread that did not detach kept their buffers. */
+function forgetClosed(): void {
+  for (const [id, client] of clients) if (client.isClosed) clients.delete(id)
 }
 
 /** Its buffer may be collected. */
