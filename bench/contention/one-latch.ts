@@ -71,7 +71,8 @@ export class OneLatch {
       call,
       kind,
       frame: FRAME,
-      entry: this.entry,
+      takeEntry: () => this.entry,
+      lendEntry: () => undefined,
       deadline: new Deadline(timeoutMs),
       sleeps: true,
       publish: () => {

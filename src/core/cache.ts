@@ -12,13 +12,14 @@
  *    `--limit reached------'--to change: an undo image if dirty, CHANGING --> done
  *
  * At every wait nothing is held but latches of this very block; where a wait could need what a round frees, not even
- * that.
+ * that. A journal entry is lent to other calls of the thread while this one waits for them or for other threads (entry.ts).
  */
 import { performance } from 'node:perf_hooks'
 import { clockMs } from '../shared/clock.js'
 import type { FrameIndex } from '../shared/indices.js'
 import type { Slow } from '../shared/wait.js'
 import { type Core, enter, leave, type PartitionView } from './core.js'
+import { giveEntry, keepEntry, lendEntry, takeEntry } from './entry.js'
 import { find, findSurely, isNamed } from './directory.js'
 import { insertFrame, takeFrame } from './frames.js'
 import { isFull, isStillPinned, pinNamed } from './hit.js'
@@ -56,15 +57,27 @@ export function missSync(
 }
 
 /**
- * The block's frame: pinned for `read`, else latched and CHANGING.
- * @throws ERR_DCACHE_READ_FAILED, _TIMEOUT, _EXHAUSTED, _FENCED, _DEADLOCK, _CLOSED; nothing is held then
+ * The block's frame: pinned for `read`, else latched and CHANGING. The request has the entry of its guard then.
+ * @throws ERR_DCACHE_READ_FAILED, _TIMEOUT, _EXHAUSTED, _FENCED, _DEADLOCK, _GUARDS, _CLOSED; nothing is held then
  */
 export function* acquireSlow(core: Core, request: Request): Slow<FrameIndex> {
+  try {
+    const frame = yield* acquireFrame(core, request)
+    keepEntry(core, request)
+    return frame
+  } catch (error) {
+    giveEntry(core, request)
+    throw error
+  }
+}
+
+function* acquireFrame(core: Core, request: Request): Slow<FrameIndex> {
   const { words, arena } = core
-  const { place, low, mode, entry, deadline } = request
+  const { place, low, mode, deadline } = request
   let missedAtMs = -1
   for (;;) {
     core.assertOpen()
+    yield* takeEntry(core, request)
     let frame = find(core, place, low)
     if (frame < 0) frame = yield* findSurely(core, place, low, deadline)
     const stateAt = frame < 0 ? -1 : arena.frameAt(frame) + Frame.state
@@ -74,16 +87,16 @@ export function* acquireSlow(core: Core, request: Request): Slow<FrameIndex> {
     if (frame < 0 || (words[stateAt]! & State.ABSENT) !== 0)
       missedAtMs = missedAtMs < 0 ? performance.now() : missedAtMs
     if (frame < 0) {
-      frame = yield* takeFrame(core, place, low, deadline)
+      frame = yield* takeFrame(core, request)
       if (!(yield* insertFrame(core, frame, place, low, deadline))) continue
     } else {
       const isRead = mode === 'read' && (words[stateAt]! & State.ABSENT) === 0
-      let isIn = isRead ? pinNamed(core, frame, place, low, entry) : enter(core, frame)
+      let isIn = isRead ? pinNamed(core, frame, place, low, request.entry) : enter(core, frame)
       let isPinned = isRead
       if (!isIn) {
         const entered = yield* waitForLatch(core, request, frame)
         isPinned = entered === 'pinned'
-        isIn = entered === 'latched' || (isPinned && isStillPinned(core, frame, place, low, entry))
+        isIn = entered === 'latched' || (isPinned && isStillPinned(core, frame, place, low, request.entry))
       }
       if (!isIn) continue
       if (isPinned) {
@@ -98,6 +111,7 @@ export function* acquireSlow(core: Core, request: Request): Slow<FrameIndex> {
     words[arena.frameAt(frame) + Frame.since] = clockMs()
     const imageWait = yield* prepareLatched(core, request, frame)
     if (imageWait !== undefined) {
+      lendEntry(core, request)
       yield* waitForImage(core, request, imageWait)
       continue
     }

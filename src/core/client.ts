@@ -11,6 +11,7 @@ import { readTrace, TRACE } from '../shared/trace.js'
 import { runAsync, runSync } from '../shared/wait.js'
 import { check } from './check.js'
 import { blockOf, type Core, partitionOf } from './core.js'
+import { INSPECT, namesText } from './describe.js'
 import { hitPath } from './hit-path.js'
 import { holders } from './holders.js'
 import { PartitionClient } from './partition.js'
@@ -18,7 +19,15 @@ import { assertBlocks } from './ranges.js'
 import { flush, type FlushTarget, kick } from './rounds.js'
 import { stats } from './stats.js'
 import { markOrphaned } from './watch.js'
-import { Slot } from '../shared/words.js'
+import { EngineState, Header, Slot } from '../shared/words.js'
+
+const STATES: Readonly<Record<number, string>> = {
+  [EngineState.OPEN]: 'open',
+  [EngineState.CLOSING]: 'closing',
+  [EngineState.CLOSED]: 'closed',
+  [EngineState.BROKEN]: 'broken',
+  [EngineState.ORPHANED]: 'orphaned',
+}
 
 export class Client implements CacheClient {
   protected readonly core: Core
@@ -39,6 +48,12 @@ export class Client implements CacheClient {
 
   get isDetached(): boolean {
     return this.#isDetached
+  }
+
+  /** Whether the cache has been closed, or its owner has ended: nothing can be done with this client any more. */
+  get isClosed(): boolean {
+    const state = this.core.words[Header.state]
+    return state === EngineState.CLOSED || state === EngineState.ORPHANED
   }
 
   partition(name: string): PartitionClient {
@@ -100,6 +115,18 @@ export class Client implements CacheClient {
     this.#isDetached = true
     detachSlot(arena, slot)
     this.#detached()
+  }
+
+  toJSON(): object {
+    return { state: this.#state(), partitions: [...this.#partitions.keys()] }
+  }
+
+  [INSPECT](): string {
+    return `Cache { ${this.#state()}, ${namesText([...this.#partitions.keys()])} }`
+  }
+
+  #state(): string {
+    return this.#isDetached ? 'detached' : (STATES[this.core.words[Header.state]!] ?? 'opening')
   }
 
   /** A thread ended: the cache is an orphan if it was its owner. Its slot is the first. */

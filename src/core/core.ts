@@ -16,6 +16,7 @@ import type { FrameIndex } from '../shared/indices.js'
 import { Tracer } from '../shared/trace.js'
 import { wakeAllWaits } from '../shared/waits.js'
 import type { Device } from './device.js'
+import { FrameViews } from './frame-views.js'
 import { policyOf } from './policies.js'
 import type { Passes } from './pass.js'
 import type { Policy } from './policy.js'
@@ -30,8 +31,8 @@ export interface PartitionView {
   readonly blocks: number
   readonly readOnly: boolean
   readonly device: Device
-  /** A view of each frame, as long as this partition's blocks; made when first asked for. */
-  readonly views: (Uint8Array<SharedArrayBuffer> | undefined)[]
+  /** Views of the frames, as long as this partition's blocks; shared by all partitions with that block size. */
+  readonly views: FrameViews
 }
 
 export interface CoreOptions {
@@ -89,6 +90,12 @@ export class Core {
     this.mayBlock = options.mayBlock
     this.readAheadBytes = options.readAheadBytes ?? 0
     this.writeOrder = options.writeOrder
+    const views = new Map<number, FrameViews>()
+    const viewsOf = (blockSize: number): FrameViews => {
+      const known = views.get(blockSize) ?? new FrameViews(arena, blockSize)
+      views.set(blockSize, known)
+      return known
+    }
     this.partitions = options.names.map((name, index) => {
       const at = arena.partitionAt(index)
       return {
@@ -99,8 +106,7 @@ export class Core {
         blocks: (words[at + Partition.blocksLow]! >>> 0) + words[at + Partition.blocksHigh]! * 2 ** 32,
         readOnly: words[at + Partition.readOnly] === 1,
         device: options.devices[index]!,
-        // As long as it can get: one that grows at random places becomes a hash table.
-        views: new Array<Uint8Array<SharedArrayBuffer> | undefined>(geometry.blocks),
+        views: viewsOf(words[at + Partition.blockSize]!),
       }
     })
     this.policyMutex = new Mutex(words, Header.policyMutex, RANK.policy, 'policy')
@@ -136,7 +142,7 @@ export class Core {
 
   /** The bytes of a frame as this partition sees them. */
   view(partition: PartitionView, frame: FrameIndex): Uint8Array<SharedArrayBuffer> {
-    return (partition.views[frame] ??= this.arena.view(frame, partition.blockSize))
+    return partition.views.get(frame)
   }
 
   /** Throws unless the engine is open: a plain load, for every path. */

@@ -3,7 +3,7 @@
  * asked: every one is continued until all is done, or nothing more comes.
  */
 import { fsyncSync, read, readSync, readv, readvSync, writeSync, writevSync } from 'node:fs'
-import { promisify } from 'node:util'
+import { promisify, types } from 'node:util'
 import { alignedBytes } from '../shared/buffer.js'
 import type { Device } from './device.js'
 
@@ -83,7 +83,7 @@ export class FileDevice implements Device {
 
   /** Frames and spares are aligned; an image that was put together is not, and is copied to where it is. */
   #align(sources: readonly Uint8Array[]): readonly Uint8Array[] {
-    const isShared = ({ buffer }: Uint8Array) => buffer instanceof SharedArrayBuffer
+    const isShared = ({ buffer }: Uint8Array) => types.isSharedArrayBuffer(buffer)
     const bytes = sources.reduce((sum, source) => sum + (isShared(source) ? 0 : source.length), 0)
     if (bytes > this.#aligned.length) this.#aligned = alignedBytes(bytes)
     let at = 0

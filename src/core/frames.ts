@@ -17,8 +17,10 @@ import type { Mutex } from '../shared/mutex.js'
 import { TRACE } from '../shared/trace.js'
 import { type Deadline, sleep, type Slow, timedOut } from '../shared/wait.js'
 import { blockOf, type Core, enter, leave, partitionOf } from './core.js'
+import { lendEntry, takeEntry } from './entry.js'
 import { hashOf } from '../shared/hash.js'
 import { chain, findUnderStripe, headOf, stripeOf, unchain } from './directory.js'
+import type { Request } from './request.js'
 import { kick } from './rounds.js'
 import { waitForMutex } from './waiting.js'
 import { Watch } from './watch.js'
@@ -34,12 +36,14 @@ export function isClean(core: Core, frameAt: number): boolean {
 }
 
 /**
- * A frame latched by this thread that holds nothing and is in the policy under the new block's name.
+ * A frame latched by this thread that holds nothing and is in the policy under the new block's name. The request has an
+ * entry again when it returns.
  * @takes policy mutex, a stripe
  * @throws ERR_DCACHE_EXHAUSTED when every frame is held or dirty until the deadline
  */
-export function* takeFrame(core: Core, place: number, low: number, deadline: Deadline): Slow<FrameIndex> {
+export function* takeFrame(core: Core, request: Request): Slow<FrameIndex> {
   const { policyMutex, slot, freed } = core
+  const { place, low, deadline } = request
   const failures = core.turns.map((turn) => turn.failures)
   const watch = new Watch(core)
   let isWaiting = false
@@ -61,6 +65,7 @@ export function* takeFrame(core: Core, place: number, low: number, deadline: Dea
         slot.waits(watch, 'frame', 0)
         continue // look again, now that signals reach this thread
       }
+      lendEntry(core, request)
       yield* sleep(core.words, freed.at, epoch, deadline, () =>
         timedOut(
           `no frame became free: all ${core.arena.geometry.blocks} are held or dirty`,
@@ -70,6 +75,7 @@ export function* takeFrame(core: Core, place: number, low: number, deadline: Dea
       )
       core.assertOpen()
       watch.look()
+      yield* takeEntry(core, request)
     }
   } finally {
     slot.waitsNoMore(watch)

@@ -9,6 +9,7 @@ import type { BlockGuard, Mode } from '../shared/interface.js'
 import type { FrameIndex } from '../shared/indices.js'
 import { EngineState, Header } from '../shared/words.js'
 import { TRACE } from '../shared/trace.js'
+import { INSPECT, nameText } from './describe.js'
 import { How } from './how.js'
 import type { Core } from './core.js'
 import type { PartitionClient } from './partition.js'
@@ -88,11 +89,30 @@ export class Guard implements BlockGuard {
     giveBack(this.partition, this.block, frame, this.#entry, this.#how)
   }
 
+  toJSON(): object {
+    const { partition, block } = this
+    return { partition: partition.name, block, mode: modeText(this.#how), isReleased: this.#frame < 0 }
+  }
+
+  [INSPECT](): string {
+    const { partition, block } = this
+    const state = this.#frame < 0 ? 'released' : modeText(this.#how)
+    return `BlockGuard { block ${block} of ${nameText(partition.name)}, ${state} }`
+  }
+
   /** For `using`: releases, unless that was done already. */
   [Symbol.dispose](): void {
     if (this.#frame >= 0) this.release()
   }
 }
+
+const MODES = new Map<number, Mode>([
+  [How.READ, 'read'],
+  [How.MODIFY, 'modify'],
+  [How.OVERWRITE, 'overwrite'],
+])
+
+const modeText = (how: number): string => MODES.get(how & How.MODE) ?? ''
 
 /** A release that is no plain one of a pin. */
 function giveBack(

@@ -20,8 +20,8 @@ import type { PartitionClient } from './partition.js'
 
 export interface HitPath {
   /**
-   * A guard to read, if the block is simply there. `sync`: How.SYNC or 0. Takes no lock, never waits.
-   * @throws ERR_DCACHE_GUARDS, and what is wrong with a cache that is not open
+   * A guard to read, if the block is simply there and a journal entry is free. `sync`: How.SYNC or 0. Takes no lock, never waits.
+   * @throws what is wrong with a cache that is not open
    */
   readonly read: (partition: PartitionClient, place: number, block: number, sync: number) => Guard | undefined
   /** As copyHit. */
@@ -67,6 +67,7 @@ export function hitPath(core: Core): HitPath {
           link = words[at + Frame.next]!
           continue
         }
+        if (slot.isFull) return undefined
         const entry = slot.takeEntry()
         words[entry] = (frame << 2) | Journal.TAKING
         if (!tryPin(words, at + Frame.latch)) {

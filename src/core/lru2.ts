@@ -15,6 +15,11 @@ import type { FrameIndex } from '../shared/indices.js'
 import type { Policy } from './policy.js'
 import { Frame, Header } from '../shared/words.js'
 
+/** Ages are cut each time so many ticks have passed: a look at every frame, in seconds of uses. */
+const REBASE_TICKS = 2 ** 30
+/** With the ticks of one period, and of another in which a thread died, less than 2^32. */
+const AGE_MAX = 2 ** 30
+
 export class Lru2 implements Policy {
   readonly #words: Words
   readonly #framesAt: number
@@ -129,9 +134,21 @@ export class Lru2 implements Policy {
   }
 
   #use(frame: FrameIndex): void {
+    if ((this.#words[Header.policyClock]! & (REBASE_TICKS - 1)) === 0) this.#rebase()
     const at = this.#at(frame)
     this.#words[at + Frame.used2] = this.#words[at + Frame.used]!
     this.#words[at + Frame.used] = this.#words[Header.policyClock]!++
+  }
+
+  /**
+   * Uses older than AGE_MAX become that old: after 2^32 ticks an age would begin from 0 again. The order of the heap stays, since no
+   * two ages change places. Before the tick: if the thread dies in here, the next use does it again.
+   */
+  #rebase(): void {
+    const now = this.#words[Header.policyClock]!
+    for (let frame = 0; frame < this.#blocks; frame++)
+      for (const at of [this.#at(frame) + Frame.used, this.#at(frame) + Frame.used2])
+        if ((now - this.#words[at]!) >>> 0 > AGE_MAX) this.#words[at] = now - AGE_MAX
   }
 
   /** Puts a frame where it belongs, from `slot` up or down. */

@@ -9,8 +9,10 @@ import { lowOf, placeOf } from '../shared/name.js'
 import type { FrameIndex } from '../shared/indices.js'
 import type { Deadline } from '../shared/wait.js'
 import { runAsync, runSync, type Slow } from '../shared/wait.js'
+import { BREATH, Breath } from './breath.js'
 import { acquireSlow, missSync } from './cache.js'
 import { assertTimeout, deadlineOf, rangeOf, throwIfAborted } from './call-options.js'
+import { INSPECT, nameText } from './describe.js'
 import { latchHit } from './hit.js'
 import type { HitPath } from './hit-path.js'
 import { How } from './how.js'
@@ -22,6 +24,7 @@ import type { Range } from './images.js'
 import { giveHint } from './hints.js'
 import { helpReader, takeAbsent } from './load.js'
 import { RangeRead } from './range-read.js'
+import type { Request } from './request.js'
 import { assertBlock, assertBlocks, assertBytes, pieces } from './ranges.js'
 import { ReadAhead, windowMax } from './read-ahead.js'
 import { Counter } from '../shared/words.js'
@@ -81,8 +84,10 @@ export class PartitionClient implements Partition {
   tryAcquire(block: number, mode: Mode): Guard | undefined {
     const guard = this.#hit(block, mode, undefined, 0)
     if (guard !== undefined) return guard
-    this.core.assertOpen()
-    this.core.slot.assertAttached()
+    const { core } = this
+    core.assertOpen()
+    core.slot.assertAttached()
+    if (core.slot.areAllHeld) throw core.slot.noEntry()
     return undefined
   }
 
@@ -105,7 +110,7 @@ export class PartitionClient implements Partition {
     const range = new RangeRead(this.core, this.view, this.hits, this.#ahead, target, position)
     const deadline = deadlineOf(wait)
     await runAsync(
-      range.run(true, (block) => this.#one(block, deadline, 0)),
+      range.run(true, (block) => this.#one(block, deadline, 0), new Breath()),
       wait?.signal,
     )
   }
@@ -134,6 +139,16 @@ export class PartitionClient implements Partition {
     forget(this.core, this.view, block, count)
   }
 
+  toJSON(): object {
+    const { name, blockSize, blocks, readOnly } = this
+    return { partition: name, blockSize, blocks, readOnly }
+  }
+
+  [INSPECT](): string {
+    const only = this.readOnly ? ', read-only' : ''
+    return `Partition { ${nameText(this.name)}, ${this.blocks} blocks of ${this.blockSize} bytes${only} }`
+  }
+
   /** The guard, if nothing has to be waited for. */
   #hit(block: number, mode: Mode, options: AcquireOptions | undefined, sync: number): Guard | undefined {
     if (options?.timeoutMs !== undefined) assertTimeout(options.timeoutMs)
@@ -157,6 +172,7 @@ export class PartitionClient implements Partition {
     assertBlock(view, block)
     this.#assertChange(mode)
     const range = options !== undefined && mode === 'modify' ? rangeOf(this.blockSize, options) : this.#whole
+    if (core.slot.isFull) return undefined
     const entry = core.slot.takeEntry()
     const frame = latchHit(core, view.group, this.#placeOf(block), block | 0, range)
     if (frame < 0) {
@@ -205,27 +221,21 @@ export class PartitionClient implements Partition {
     const range = options !== undefined && mode === 'modify' ? rangeOf(this.blockSize, options) : this.#whole
     const place = placeOf(this.view.index, block)
     if (mode !== 'overwrite') this.#missed(block, place)
-    const entry = core.slot.takeEntry()
-    let frame: FrameIndex
-    try {
-      frame = yield* acquireSlow(core, {
-        partition: this.view,
-        block,
-        place,
-        low: lowOf(block),
-        mode,
-        range,
-        entry,
-        deadline,
-        isSync: sync !== 0,
-      })
-    } catch (error) {
-      core.slot.giveEntry(entry)
-      throw error
+    const request: Request = {
+      partition: this.view,
+      block,
+      place,
+      low: lowOf(block),
+      mode,
+      range,
+      entry: -1,
+      deadline,
+      isSync: sync !== 0,
     }
+    const frame = yield* acquireSlow(core, request)
     return mode === 'read'
-      ? guardOf(this.core, this, block, frame, entry, How.READ | sync)
-      : this.#changeGuard(block, howOf(mode) | sync, frame, entry)
+      ? guardOf(this.core, this, block, frame, request.entry, How.READ | sync)
+      : this.#changeGuard(block, howOf(mode) | sync, frame, request.entry)
   }
 
   #changeGuard(block: number, how: number, frame: FrameIndex, entry: number): Guard {
@@ -271,7 +281,9 @@ export class PartitionClient implements Partition {
     this.#assertWritable()
     classNumber(this.core, writeClass)
     const deadline = deadlineOf(wait)
+    const breath = sync === 0 ? new Breath() : undefined
     for (const { block, start, length, at } of pieces(this.blockSize, position, source.length)) {
+      if (breath?.isDue(at) === true) yield BREATH
       const mode = length === this.blockSize ? 'overwrite' : 'modify'
       const range = mode === 'modify' ? { start, length } : undefined
       const guard =

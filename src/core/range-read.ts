@@ -7,6 +7,7 @@ import { CacheError } from '../shared/errors.js'
 import { lowOf, placeOf } from '../shared/name.js'
 import type { FrameIndex } from '../shared/indices.js'
 import type { Slow } from '../shared/wait.js'
+import { BREATH, type Breath } from './breath.js'
 import { type Core, leave, type PartitionView } from './core.js'
 import type { Guard } from './guard.js'
 import type { HitPath } from './hit-path.js'
@@ -22,6 +23,8 @@ export class RangeRead {
   readonly #ahead: ReadAhead
   readonly #target: Uint8Array
   readonly #position: number
+  /** At the call: a target that is transferred in the meantime has none. */
+  readonly #length: number
   /** How many bytes are there. */
   #done = 0
 
@@ -38,6 +41,7 @@ export class RangeRead {
     this.#hits = hits
     this.#ahead = ahead
     this.#target = target
+    this.#length = target.length
     this.#position = position
   }
 
@@ -46,7 +50,7 @@ export class RangeRead {
    * @requires a thread that may block
    */
   runNow(): boolean {
-    while (this.#done < this.#target.length) {
+    while (this.#done < this.#length) {
       const piece = this.#piece()
       if (this.#copies(piece)) continue
       const startMs = performance.now()
@@ -69,11 +73,15 @@ export class RangeRead {
     return true
   }
 
-  /** Reads what is left. `guardOf` gets a block that has to be waited for; without `isSeveral` every absent one. */
-  *run(isSeveral: boolean, guardOf: (block: number) => Slow<Guard>): Slow<void> {
+  /**
+   * Reads what is left. `guardOf` gets a block that has to be waited for; without `isSeveral` every absent one. With `breath`
+   * the event loop has its turn now and then.
+   */
+  *run(isSeveral: boolean, guardOf: (block: number) => Slow<Guard>, breath?: Breath): Slow<void> {
     const core = this.#core
     let oneByOneTo = 0
-    while (this.#done < this.#target.length) {
+    while (this.#done < this.#length) {
+      if (breath?.isDue(this.#done) === true) yield BREATH
       const piece = this.#piece()
       const { block, start, length, at } = piece
       if (this.#copies(piece)) continue
@@ -104,7 +112,7 @@ export class RangeRead {
   }
 
   #piece(): Piece {
-    return pieceAt(this.#partition.blockSize, this.#position, this.#target.length, this.#done)
+    return pieceAt(this.#partition.blockSize, this.#position, this.#length, this.#done)
   }
 
   /** The piece without a latch, if its block is there. */
@@ -120,7 +128,7 @@ export class RangeRead {
   /** The absent blocks from this one on, as many as can be read at once; in a sequence also of those behind the range. */
   #takeRun(block: number): FrameIndex[] {
     const core = this.#core
-    const end = Math.ceil((this.#position + this.#target.length) / this.#partition.blockSize)
+    const end = Math.ceil((this.#position + this.#length) / this.#partition.blockSize)
     const frames = takeRun(core, this.#partition, block, end - block)
     if (frames.length === 0) return frames
     const behind = this.#ahead.missed(block, frames.length) - frames.length
@@ -136,7 +144,7 @@ export class RangeRead {
   #copyRun(frames: readonly FrameIndex[], startMs: number): void {
     let count = 0
     for (const frame of frames) {
-      if (this.#done === this.#target.length) break
+      if (this.#done === this.#length) break
       const { start, length, at } = this.#piece()
       const bytes = this.#core.view(this.#partition, frame)
       this.#target.set(length === bytes.length ? bytes : bytes.subarray(start, start + length), at)

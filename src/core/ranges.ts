@@ -1,6 +1,7 @@
 /**
  * Byte ranges as blocks: which bytes of which block a read or a write at a position touches.
  */
+import { types } from 'node:util'
 import { CacheError } from '../shared/errors.js'
 import { show } from '../shared/config.js'
 import type { PartitionView } from './core.js'
@@ -34,7 +35,7 @@ export function* pieces(blockSize: number, position: number, length: number): Ge
 /** @throws ERR_DCACHE_OUT_OF_RANGE, ERR_DCACHE_BAD_OPTION */
 export function assertBytes(partition: PartitionView, bytes: Uint8Array, position: number): void {
   const end = partition.blocks * partition.blockSize
-  if (!((bytes as unknown) instanceof Uint8Array)) {
+  if (!types.isUint8Array(bytes)) {
     throw new CacheError('ERR_DCACHE_BAD_OPTION', `the bytes are ${show(bytes)}; they are a Uint8Array`)
   }
   if (!Number.isSafeInteger(position) || position < 0 || position + bytes.length > end) {

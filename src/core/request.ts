@@ -15,8 +15,8 @@ export interface Request {
   readonly mode: Mode
   /** The bytes that a change may touch. */
   readonly range: Range
-  /** The journal entry that the pin will have. */
-  readonly entry: number
+  /** The journal entry that the pin will have; -1 while the call has none (entry.ts). */
+  entry: number
   readonly deadline: Deadline
   /** Whether the calling thread sleeps meanwhile: then a block that it holds itself can't become free. */
   readonly isSync: boolean

@@ -13,6 +13,7 @@ import { type Slow, timedOut } from '../shared/wait.js'
 import { want } from './bell.js'
 import type { Request } from './request.js'
 import type { Core } from './core.js'
+import { lendEntry } from './entry.js'
 import { fencedError } from './failure.js'
 import { isFull } from './hit.js'
 import { bindUndo, fillUndo } from './images.js'
@@ -102,6 +103,7 @@ export function* waitedForLimit(core: Core, request: Request): Slow<boolean> {
   const { group } = request.partition
   const groupAt = arena.groupAt(group)
   if (!isFull(core, group)) return false
+  lendEntry(core, request)
   const turn = core.turns[group]!
   const { failures } = turn
   const watch = new Watch(core)
@@ -137,7 +139,7 @@ export function* waitedForLimit(core: Core, request: Request): Slow<boolean> {
  */
 export function* waitForLatch(core: Core, request: Request, frame: FrameIndex): Slow<Entered> {
   const { arena, words, slot, latches } = core
-  const { mode, entry, deadline, isSync, place, low } = request
+  const { mode, deadline, isSync, place, low } = request
   const frameAt = arena.frameAt(frame)
   const kind = mode === 'read' ? 'read' : 'modify'
   const what = `block ${request.block} of '${request.partition.name}'`
@@ -148,7 +150,13 @@ export function* waitForLatch(core: Core, request: Request, frame: FrameIndex): 
       call: request,
       kind,
       frame,
-      entry,
+      takeEntry: () => {
+        if (request.entry < 0) request.entry = slot.takeCallEntry()
+        return request.entry
+      },
+      lendEntry: () => {
+        lendEntry(core, request)
+      },
       deadline,
       sleeps: isSync,
       publish: () => {

@@ -21,7 +21,7 @@ export function stats(core: Core): CacheStats {
   }
   const groups = (field: number): number => {
     let total = 0
-    for (let group = 0; group < geometry.groups; group++) total += words[arena.groupAt(group) + field]!
+    for (let group = 0; group < geometry.groups; group++) total += words[arena.groupAt(group) + field]! >>> 0
     return total
   }
   return {
@@ -66,7 +66,7 @@ export function stats(core: Core): CacheStats {
 function stallBuckets({ words, arena }: Core): number[] {
   const sum = new Array<number>(STALL_BUCKETS).fill(0)
   for (let i = 0; i < arena.geometry.slots * STALL_BUCKETS; i++)
-    sum[i % STALL_BUCKETS]! += words[arena.stallsAt + i]!
+    sum[i % STALL_BUCKETS]! += words[arena.stallsAt + i]! >>> 0
   return sum
 }
 

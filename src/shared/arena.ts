@@ -4,7 +4,7 @@
  * typed array may not pass 4 GiB on Node 20.
  */
 import { load, type Words } from '#atomics'
-import { baseOf, isBufferFor, newBuffer } from './buffer.js'
+import { isBufferFor, MapViews, newBuffer } from './buffer.js'
 import { CacheError } from './errors.js'
 import {
   COUNTER_STRIDE,
@@ -33,9 +33,7 @@ export class Arena {
   readonly words: Words
   readonly counters: Float64Array<SharedArrayBuffer>
   readonly #segments: Uint8Array<SharedArrayBuffer>[] = []
-  /** Where the map begins in the buffer, bytes. */
-  readonly #base: number
-  readonly #dataAt: number
+  readonly #views: MapViews
   readonly #segmentShift: number
   readonly #segmentMask: number
 
@@ -62,18 +60,16 @@ export class Arena {
     this.buffer = buffer
     this.geometry = geometry
     this.layout = layout
-    const base = baseOf(buffer.byteLength)
-    this.#base = base
-    this.#dataAt = base + layout.data
-    this.words = new Int32Array(buffer, base, layout.dataStart / 4)
-    this.counters = new Float64Array(buffer, base + layout.counters, geometry.slots * COUNTER_STRIDE)
+    const views = new MapViews(buffer)
+    this.#views = views
+    this.words = views.words(0, layout.dataStart / 4)
+    this.counters = views.doubles(layout.counters, geometry.slots * COUNTER_STRIDE)
     const segmentFrames = SEGMENT_BYTES / geometry.frameSize
     this.#segmentShift = Math.log2(segmentFrames)
     this.#segmentMask = segmentFrames - 1
-    const end = base + layout.totalBytes
-    for (let start = this.#dataAt; start < end; start += SEGMENT_BYTES) {
-      this.#segments.push(new Uint8Array(buffer, start, Math.min(SEGMENT_BYTES, end - start)))
-    }
+    const end = layout.totalBytes
+    for (let start = layout.data; start < end; start += SEGMENT_BYTES)
+      this.#segments.push(views.bytes(start, Math.min(SEGMENT_BYTES, end - start)))
     this.partitionsAt = layout.partitions / 4
     this.groupsAt = layout.groups / 4
     this.stripesAt = layout.stripes / 4
@@ -117,9 +113,9 @@ export class Arena {
   static open(buffer: SharedArrayBuffer, idLow: number, idHigh: number): Arena {
     const foreign = (why: string) =>
       new CacheError('ERR_DCACHE_BAD_HANDLE', `not the buffer of a dcache: ${why}`)
-    const base = baseOf(buffer.byteLength)
-    if (buffer.byteLength < base + Header.WORDS * 4) throw foreign(`it has ${buffer.byteLength} bytes`)
-    const header = new Int32Array(buffer, base, Header.WORDS)
+    const views = new MapViews(buffer)
+    if (buffer.byteLength < views.base + Header.WORDS * 4) throw foreign(`it has ${buffer.byteLength} bytes`)
+    const header = views.words(0, Header.WORDS)
     if (header[Header.magic] !== MAGIC)
       throw foreign(`its magic is 0x${(header[Header.magic]! >>> 0).toString(16)}`)
     const version = header[Header.version]!
@@ -165,7 +161,7 @@ export class Arena {
   }
   /** The bytes of a slot's name; see slot-name.ts. */
   nameBytes(slot: SlotIndex): Uint8Array<SharedArrayBuffer> {
-    return new Uint8Array(this.buffer, this.#base + this.layout.names + slot * NAME_BYTES, NAME_BYTES)
+    return this.#views.bytes(this.layout.names + slot * NAME_BYTES, NAME_BYTES)
   }
   journalAt(slot: SlotIndex): number {
     return this.journalsAt + slot * GUARDS_MAX
@@ -199,6 +195,6 @@ export class Arena {
   }
   /** A fresh view of the first `length` bytes of a frame. */
   view(index: number, length: number): Uint8Array<SharedArrayBuffer> {
-    return new Uint8Array(this.buffer, this.#dataAt + index * this.geometry.frameSize, length)
+    return this.#views.bytes(this.layout.data + index * this.geometry.frameSize, length)
   }
 }

@@ -25,12 +25,34 @@ const plainLength = (mapBytes: number): number => mapBytes + PLAIN_BASE
 /** Whether the frames of a map of so many bytes can begin at the bounds of pages, as O_DIRECT wants them. */
 export const mayBeAligned = (mapBytes: number): boolean => mapBytes <= WASM_BYTES_MAX
 
-/** Where the map begins in a buffer of so many bytes. */
-export const baseOf = (byteLength: number): number => (byteLength % WASM_PAGE === 0 ? 0 : PLAIN_BASE)
-
 /** Whether a buffer of so many bytes is one for a map of so many bytes. */
 export const isBufferFor = (byteLength: number, mapBytes: number): boolean =>
   byteLength === plainLength(mapBytes) || (mayBeAligned(mapBytes) && byteLength === alignedLength(mapBytes))
+
+/** Where the map begins in a buffer of so many bytes: the length of a plain one is never a multiple of a page. */
+export const baseOf = (byteLength: number): number => (byteLength % WASM_PAGE === 0 ? 0 : PLAIN_BASE)
+
+/** Views of the map in a buffer. All addresses are bytes of the map: only here is known where in the buffer it begins. */
+export class MapViews {
+  readonly #buffer: SharedArrayBuffer
+  /** Where the map begins in the buffer, bytes. */
+  readonly base: number
+
+  constructor(buffer: SharedArrayBuffer) {
+    this.#buffer = buffer
+    this.base = baseOf(buffer.byteLength)
+  }
+
+  bytes(at: number, length: number): Uint8Array<SharedArrayBuffer> {
+    return new Uint8Array(this.#buffer, this.base + at, length)
+  }
+  words(at: number, length: number): Int32Array<SharedArrayBuffer> {
+    return new Int32Array(this.#buffer, this.base + at, length)
+  }
+  doubles(at: number, length: number): Float64Array<SharedArrayBuffer> {
+    return new Float64Array(this.#buffer, this.base + at, length)
+  }
+}
 
 /**
  * A buffer for a map of so many bytes, all zero. `mustBeAligned`: blocks are read with O_DIRECT.

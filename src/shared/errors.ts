@@ -4,6 +4,8 @@
  * `toJSON()` there, `CacheError.from()` here.
  */
 
+import { types } from 'node:util'
+
 /** code: what it means and what to do. */
 export const CODES = {
   ERR_DCACHE_BAD_OPTION: 'an option has a value that cannot work; nothing was opened or changed',
@@ -54,7 +56,16 @@ export interface CacheErrorJson {
   }
 }
 
+/** What every copy of the package, in every realm, marks its errors with. */
+const BRAND = Symbol.for('dcache.CacheError')
+
 export class CacheError extends Error {
+  /** A CacheError of another copy of the package or another realm (a vm context, as in Jest) is one too. */
+  static override [Symbol.hasInstance](thing: unknown): boolean {
+    if (this !== CacheError) return Function.prototype[Symbol.hasInstance].call(this, thing)
+    return typeof thing === 'object' && thing !== null && BRAND in thing
+  }
+
   override readonly name = 'CacheError'
   readonly code: CacheErrorCode
 
@@ -69,8 +80,12 @@ export class CacheError extends Error {
       name: this.name,
       code: this.code,
       message: this.message,
-      ...(cause instanceof Error ? { cause: systemFields(cause) } : {}),
+      ...(types.isNativeError(cause) || cause instanceof Error ? { cause: systemFields(cause) } : {}),
     }
+  }
+
+  get [BRAND](): true {
+    return true
   }
 
   /** The CacheError in anything that came through a message; anything else is given back as it is. */
@@ -78,9 +93,9 @@ export class CacheError extends Error {
     if (thing instanceof CacheError || typeof thing !== 'object' || thing === null) return thing
     const { code, message, cause } = thing as Partial<CacheErrorJson>
     if (typeof code !== 'string' || !Object.hasOwn(CODES, code)) return thing
-    const options =
-      cause === undefined ? undefined : { cause: Object.assign(new Error(cause.message), cause) }
-    return new CacheError(code, message ?? '', options)
+    const hasCause = typeof cause === 'object' && (cause as unknown) !== null
+    const options = hasCause ? { cause: Object.assign(new Error(cause.message), cause) } : undefined
+    return new CacheError(code, typeof message === 'string' ? message : '', options)
   }
 }
 

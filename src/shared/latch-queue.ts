@@ -30,8 +30,10 @@ export interface LatchWait {
   readonly call: object
   readonly kind: 'read' | 'modify'
   readonly frame: FrameIndex
-  /** The address of the journal entry that a pin will have. */
-  readonly entry: number
+  /** The address of the journal entry that the guard will have; -1 if none is free: the call comes back when it has one. */
+  readonly takeEntry: () => number
+  /** Before each sleep: other calls of the thread may have the entry in the meantime. */
+  readonly lendEntry: () => void
   readonly deadline: Deadline
   /** The whole thread sleeps: an offer to its slot is for this call. */
   readonly sleeps: boolean
@@ -71,14 +73,18 @@ export class LatchQueue extends LatchServer {
     // So many tasks of this thread wait that no record is left: the call has no place in the queue, and tries again.
     if (recordAt < 0) {
       const endAt = this.table.slotAt(this.slot) + Slot.waitsEnd
-      if (wait.still()) yield* sleep(words, endAt, load(words, endAt), deadline, wait.expired, FIRST_SLICE_MS)
+      const isStill = wait.still()
+      wait.lendEntry()
+      if (isStill) yield* sleep(words, endAt, load(words, endAt), deadline, wait.expired, FIRST_SLICE_MS)
       return 'again'
     }
     try {
       for (;;) {
         const epoch = load(words, recordAt + Wait.wake)
+        const entry = wait.takeEntry()
+        if (entry < 0) break
         const isWriter = kind === 'modify' || this.table.isAbsent(frame)
-        if (isWriter ? this.#latches(wait) : this.#pins(wait, recordAt, isWoken)) {
+        if (isWriter ? this.#latches(wait) : this.#pins(wait, entry, recordAt, isWoken)) {
           this.#entered(wait, hasMarkedWriter && !isWriter)
           return isWriter ? 'latched' : 'pinned'
         }
@@ -86,6 +92,7 @@ export class LatchQueue extends LatchServer {
         // The mark is set, and the block may have been loaded before that.
         if (isWriter && kind === 'read' && !this.table.isAbsent(frame)) continue
         if (!wait.still()) break
+        wait.lendEntry()
         yield* sleep(words, recordAt + Wait.wake, epoch, deadline, wait.expired, sliceMs)
         isWoken = load(words, recordAt + Wait.wake) !== epoch
         if (isWoken) continue
@@ -115,17 +122,17 @@ export class LatchQueue extends LatchServer {
   }
 
   /** Pins, journaled, if it is this reader's turn or no writer waits. Else sets the mark. */
-  #pins(wait: LatchWait, recordAt: number, isWoken: boolean): boolean {
+  #pins(wait: LatchWait, entry: number, recordAt: number, isWoken: boolean): boolean {
     const words = this.words
     const at = this.table.latchAt(wait.frame)
-    words[wait.entry] = (wait.frame << 2) | Journal.TAKING
+    words[entry] = (wait.frame << 2) | Journal.TAKING
     let word = load(words, at)
     for (;;) {
       const isIn = this.#mayPin(word, wait, recordAt, isWoken)
       const next = isIn ? this.#pinned(word, wait.frame, recordAt) : word | Latch.MARK_READER
       const seen = next === word ? word : compareExchange(words, at, word, next)
       if (seen === word) {
-        words[wait.entry] = isIn ? (wait.frame << 2) | Journal.HELD : Journal.FREE
+        words[entry] = isIn ? (wait.frame << 2) | Journal.HELD : Journal.FREE
         return isIn
       }
       word = seen

@@ -13,6 +13,7 @@
  */
 import { add, compareExchange, store, sub, type Words } from '#atomics'
 import type { Arena } from './arena.js'
+import { EntryQueue, type Ticket } from './entry-queue.js'
 import { CacheError } from './errors.js'
 import { GUARDS_MAX } from './layout.js'
 import { setSlotName } from './slot-name.js'
@@ -30,6 +31,9 @@ export class ThreadSlot {
   readonly #counters: Float64Array
   readonly #freeEntries = new Int32Array(GUARDS_MAX)
   #free = GUARDS_MAX
+  /** Of the entries taken, those of asynchronous calls that have made no guard yet. */
+  #calls = 0
+  readonly #queue = new EntryQueue()
   #isClosed = false
   /** What calls of this thread wait for, for other threads to see. */
   readonly published: OwnWaits
@@ -45,35 +49,82 @@ export class ThreadSlot {
     for (let i = 0; i < GUARDS_MAX; i++) this.#freeEntries[i] = this.journalAt + GUARDS_MAX - 1 - i
   }
 
+  /** Whether every journal entry is taken. A closed slot is full. */
+  get isFull(): boolean {
+    return this.#free === 0
+  }
+
   /** A free journal entry. @throws ERR_DCACHE_GUARDS */
   takeEntry(): number {
-    if (this.#free === 0) throw this.#noEntry()
+    if (this.#free === 0) throw this.noEntry()
     this.#words[this.at + Slot.guards] = GUARDS_MAX - --this.#free
     return this.#freeEntries[this.#free]!
   }
 
-  #noEntry(): CacheError {
-    return this.#isClosed
-      ? new CacheError('ERR_DCACHE_CLOSED', 'this thread is detached from the cache')
-      : new CacheError(
-          'ERR_DCACHE_GUARDS',
-          `this thread holds ${GUARDS_MAX} guards, the most it may; release some`,
-        )
+  noEntry(): CacheError {
+    if (this.#isClosed) return new CacheError('ERR_DCACHE_CLOSED', 'this thread is detached from the cache')
+    const calls = this.#calls === 0 ? '' : ` (${this.#calls} of them in asynchronous calls under way)`
+    return new CacheError(
+      'ERR_DCACHE_GUARDS',
+      `this thread holds ${GUARDS_MAX} guards${calls}, the most it may; release some`,
+    )
   }
 
-  /** @requires that the entry is FREE */
+  /** Returns an entry: to the call that has waited longest for one, else to the free list. @requires that the entry is FREE */
   giveEntry(entry: number): void {
+    if (this.#free === 0 && this.#serve(entry)) return
     this.#freeEntries[this.#free++] = entry
     this.#words[this.at + Slot.guards] = GUARDS_MAX - this.#free
   }
 
+  #serve(entry: number): boolean {
+    if (!this.#queue.serve(entry)) return false
+    this.#calls++
+    return true
+  }
+
+  /** An entry for an asynchronous call, -1 if none is free. It is the call's until `toGuard` or `giveCallEntry`. */
+  takeCallEntry(): number {
+    if (this.#free === 0) return -1
+    this.#calls++
+    return this.takeEntry()
+  }
+
+  /** @requires that the entry is FREE */
+  giveCallEntry(entry: number): void {
+    this.#calls--
+    this.giveEntry(entry)
+  }
+
+  /** A call has ended with a guard, which is the caller's from now on. */
+  toGuard(): void {
+    this.#calls--
+  }
+
+  /** The calls that wait for an entry. An entry that they are given counts as a call's. */
+  get entryQueue(): EntryQueue {
+    return this.#queue
+  }
+
+  /** A call stops to wait, with or without its entry. */
+  leaveQueue(ticket: Ticket): void {
+    this.#queue.leave(ticket)
+    if (ticket.entry >= 0) this.giveCallEntry(ticket.entry)
+  }
+
+  /** Whether all entries are guards in the caller's hands, and none is a call's: then only the caller can return one. */
+  get areAllHeld(): boolean {
+    return this.#free === 0 && this.#calls === 0
+  }
+
+  /** Guards of this thread, and its calls that have an entry or wait for one. */
   get guards(): number {
-    return this.#isClosed ? 0 : GUARDS_MAX - this.#free
+    return this.#isClosed ? 0 : GUARDS_MAX - this.#free + this.#queue.length
   }
 
   /** @throws ERR_DCACHE_CLOSED */
   assertAttached(): void {
-    if (this.#isClosed) throw this.#noEntry()
+    if (this.#isClosed) throw this.noEntry()
   }
 
   /** No more guards for this thread: it is detached. @requires no guards */

@@ -3,9 +3,11 @@
  * (no entries) it costs a test of a constant. A record may be overwritten while it is read; its sequence tells.
  *
  *   ring     next sequence number, 16 words, then the records
- *   record   sequence + 1 (written last; WRITING before that), point, slot, partition, block, value, time
+ *   record   sequence, point, slot, partition, block, value, time, state: EMPTY, WRITING or WRITTEN (stored last)
+ *
+ * Sequence numbers wrap: only their differences count.
  */
-import { add, compareExchange, load, store } from '#atomics'
+import { add, compareExchange, load, store, type Words } from '#atomics'
 import type { Arena } from './arena.js'
 import type { TraceRecord } from './interface.js'
 import { TRACE_WORDS } from './layout.js'
@@ -34,7 +36,10 @@ export const TRACE = Object.freeze(Object.fromEntries(TRACE_POINTS.map((name, i)
 >
 
 const RECORDS = 16
-const WRITING = -1
+const STATE = 7
+const EMPTY = 0
+const WRITING = 1
+const WRITTEN = 2
 
 export class Tracer {
   readonly on: boolean
@@ -52,17 +57,21 @@ export class Tracer {
     const { words, traceAt, geometry } = this.#arena
     const sequence = add(words, traceAt, 1)
     const at = traceAt + RECORDS + (sequence & (geometry.traceEntries - 1)) * TRACE_WORDS
-    const mark = load(words, at)
-    // Overtaken by a whole lap, or it is one: the place belongs to another writer, and this record is lost.
-    if (mark === WRITING || ((mark - sequence) | 0) > 0 || compareExchange(words, at, mark, WRITING) !== mark)
+    const state = load(words, at + STATE)
+    if (state === WRITING || compareExchange(words, at + STATE, state, WRITING) !== state) return
+    if (state !== EMPTY && ((words[at]! - sequence) | 0) > 0) {
+      // Overtaken by a whole lap: the place has a newer record, and this one is lost.
+      store(words, at + STATE, state)
       return
+    }
+    words[at] = sequence
     words[at + 1] = point
     words[at + 2] = this.#slot
     words[at + 3] = partition
     words[at + 4] = block
     words[at + 5] = value
     words[at + 6] = clockMs()
-    store(words, at, (sequence + 1) | 0)
+    store(words, at + STATE, WRITTEN)
   }
 }
 
@@ -72,11 +81,12 @@ export function readTrace(arena: Arena): TraceRecord[] {
   if (traceEntries === 0) return []
   const end = load(words, traceAt)
   const records: TraceRecord[] = []
-  for (let sequence = Math.max(0, end - traceEntries); sequence < end; sequence++) {
+  for (let i = 0; i < traceEntries; i++) {
+    const sequence = (end - traceEntries + i) | 0
     const at = traceAt + RECORDS + (sequence & (traceEntries - 1)) * TRACE_WORDS
-    if (load(words, at) !== sequence + 1) continue
+    if (!isWritten(words, at, sequence)) continue
     const [, point, slot, partition, block, value, atMs] = words.subarray(at, at + 7)
-    if (load(words, at) !== sequence + 1) continue
+    if (!isWritten(words, at, sequence)) continue
     records.push({
       point: TRACE_POINTS[point!]!,
       slot: slot!,
@@ -88,3 +98,6 @@ export function readTrace(arena: Arena): TraceRecord[] {
   }
   return records
 }
+
+const isWritten = (words: Words, at: number, sequence: number): boolean =>
+  load(words, at + STATE) === WRITTEN && words[at] === sequence

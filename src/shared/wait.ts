@@ -5,6 +5,7 @@
  */
 import { performance } from 'node:perf_hooks'
 import { wait, waitAsync, type Words } from '#atomics'
+import { onAbort } from './abort.js'
 import { CacheError, type CacheErrorCode } from './errors.js'
 
 export const SLICE_MS = 250
@@ -27,7 +28,16 @@ export interface IoStep {
   readonly async: () => Promise<void>
 }
 
-export type Step = WaitStep | IoStep
+/** A wait for this thread's own event loop, of a call that awaits: for another task, or with no `turn` for one round of the loop. */
+export interface TurnStep {
+  readonly kind: 'turn'
+  readonly what: string
+  /** Resolved by the other task. */
+  readonly turn?: Promise<void>
+  readonly timeoutMs: number
+}
+
+export type Step = WaitStep | IoStep | TurnStep
 export type Slow<T> = Generator<Step, T, void>
 
 /** When a wait has to end. Made on slow paths only: reading the clock costs as much as a hit. */
@@ -72,8 +82,8 @@ export function runSync<T>(path: Slow<T>, mayBlock: boolean): T {
   while (!turn.done) {
     const step = turn.value
     try {
-      if (!mayBlock) {
-        const what = step.kind === 'io' ? step.what : 'another thread'
+      if (!mayBlock || step.kind === 'turn') {
+        const what = step.kind === 'wait' ? 'another thread' : step.what
         throw new CacheError(
           'ERR_DCACHE_WOULD_BLOCK',
           `the call has to wait for ${what}, and this thread may not block; use the asynchronous form`,
@@ -106,6 +116,7 @@ export async function runAsync<T>(path: Slow<T>, signal?: AbortSignal, isBackgro
       try {
         if (signal?.aborted) throw aborted(signal)
         if (step.kind === 'io') await step.async()
+        else if (step.kind === 'turn') await turnAsync(step, signal)
         else await sleepAsync(step, signal)
       } catch (error) {
         turn = path.throw(error)
@@ -126,21 +137,40 @@ async function sleepAsync(step: WaitStep, signal: AbortSignal | undefined): Prom
     await new Promise(setImmediate)
     return
   }
-  if (signal === undefined) {
-    await sleeping.value
+  await unlessAborted(sleeping.value, signal)
+}
+
+async function turnAsync({ turn, timeoutMs }: TurnStep, signal: AbortSignal | undefined): Promise<void> {
+  if (turn === undefined) {
+    await new Promise(setImmediate)
+    if (signal?.aborted) throw aborted(signal)
     return
   }
-  let stop: (() => void) | undefined
+  let timer: NodeJS.Timeout | undefined
+  const slice = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)))
+  try {
+    await unlessAborted(Promise.race([turn, slice]), signal)
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Awaits a promise that never rejects. @throws ERR_DCACHE_ABORTED as soon as the signal is aborted */
+async function unlessAborted(promise: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) {
+    await promise
+    return
+  }
+  let end: (() => void) | undefined
   const abort = new Promise<never>((_, reject) => {
-    stop = () => {
+    end = onAbort(signal, () => {
       reject(aborted(signal))
-    }
-    signal.addEventListener('abort', stop, { once: true })
+    })
   })
   try {
-    await Promise.race([sleeping.value, abort])
+    await Promise.race([promise, abort])
   } finally {
-    if (stop) signal.removeEventListener('abort', stop)
+    end?.()
   }
 }
 

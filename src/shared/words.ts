@@ -199,6 +199,7 @@ export enum Slot {
   serves, // the frame plus one whose waiters it looks after at this moment; atomic
   hintsGiven, // hints that it has given the reader; atomic, stored after the hint
   hintsTaken, // those that the reader has taken; atomic, the reader's
+  neverBlocks, // 1: its thread said so when it attached, or is the owner's; written and read by that thread
   WORDS = 16,
 }
 

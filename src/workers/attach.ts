@@ -3,6 +3,7 @@
  * magic, version, id and geometry.
  */
 import { load } from '#atomics'
+import { types } from 'node:util'
 import { threadId, type Worker } from 'node:worker_threads'
 import { Client } from '../core/client.js'
 import { Core, notOpenError } from '../core/core.js'
@@ -13,12 +14,13 @@ import { CacheError } from '../shared/errors.js'
 import type { CacheClient, CacheHandle } from '../shared/interface.js'
 import { FLUSH_SLOT, NAME_BYTES, VERSION } from '../shared/layout.js'
 import { attachSlot, type ThreadSlot } from '../shared/slot.js'
-import { EngineState, Header } from '../shared/words.js'
+import { EngineState, Header, Slot, SlotState } from '../shared/words.js'
 
 export interface AttachOptions {
   /**
    * false: this thread must never block. A Sync call that would have to wait, or to read from the disk, throws
-   * ERR_DCACHE_WOULD_BLOCK. Default true; always false on the owner's thread.
+   * ERR_DCACHE_WOULD_BLOCK. Default true; always false on the owner's thread, and where another copy of the package said false in
+   * this thread.
    */
   mayBlock?: boolean
   /** What this thread is called in messages and in holders(): 1 to 64 bytes of UTF-8. */
@@ -40,6 +42,7 @@ export const firstClientSlot = (partitions: number): number => 3 + partitions
  */
 export function attachCache(handle: CacheHandle, options: AttachOptions = {}): CacheClient {
   const arena = openArena(handle)
+  forgetClosed()
   if (load(arena.words, Header.state) !== EngineState.OPEN) {
     clients.delete(handle.id)
     throw notOpenError(arena.words)
@@ -52,13 +55,29 @@ export function attachCache(handle: CacheHandle, options: AttachOptions = {}): C
     return known
   }
   const { slots, partitions } = arena.geometry
+  const neverBlocks = !mayBlock || threadNeverBlocks(arena)
   const slot = attachSlot(arena, firstClientSlot(partitions), slots, threadId, name)
-  const core = coreOf(handle, arena, slot, mayBlock)
+  arena.words[slot.at + Slot.neverBlocks] = neverBlocks ? 1 : 0
+  const core = coreOf(handle, arena, slot, !neverBlocks)
   const client = new Client(core, () => {
     forgetClient(handle.id)
   })
   registerClient(handle.id, client)
   return client
+}
+
+/**
+ * Whether this thread has a slot already that never blocks: of another copy of the package, which this one's `clients` does not
+ * know. The words of such a slot are this thread's own, so nothing changes them meanwhile.
+ */
+function threadNeverBlocks(arena: Arena): boolean {
+  const { words, geometry } = arena
+  for (let slot = 0; slot < geometry.slots; slot++) {
+    const at = arena.slotAt(slot)
+    const isOwn = load(words, at + Slot.state) === SlotState.LIVE && words[at + Slot.threadId] === threadId
+    if (isOwn && words[at + Slot.neverBlocks] === 1) return true
+  }
+  return false
 }
 
 // A thread that created a cache's owner hears of its end, and tells everyone at once; where no such thread is attached,
@@ -84,6 +103,11 @@ export function registerClient(id: string, client: Client): void {
   clients.set(id, client)
 }
 
+/** The owner has closed these, and a thread that did not detach kept their buffers. */
+function forgetClosed(): void {
+  for (const [id, client] of clients) if (client.isClosed) clients.delete(id)
+}
+
 /** Its buffer may be collected. */
 export function forgetClient(id: string): void {
   clients.delete(id)
@@ -105,7 +129,7 @@ export function openArena(handle: CacheHandle): Arena {
   const isHandle =
     typeof handle === 'object' &&
     (handle as unknown) !== null &&
-    handle.buffer instanceof SharedArrayBuffer &&
+    types.isSharedArrayBuffer(handle.buffer) &&
     typeof handle.id === 'string' &&
     Array.isArray(handle.partitions)
   if (!isHandle)

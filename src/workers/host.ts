@@ -12,6 +12,7 @@ import { randomBytes } from 'node:crypto'
 import { threadId, type Worker } from 'node:worker_threads'
 import { Client } from '../core/client.js'
 import { blockOf, partitionOf, wakeAll } from '../core/core.js'
+import { describeHandle } from '../core/describe.js'
 import { evictClean } from '../core/forget.js'
 import { eventsOf, formatArena } from '../core/format.js'
 import { imageStamps } from '../core/images.js'
@@ -96,7 +97,10 @@ class Host extends Client implements BlockCache {
       policy: config.policy,
       readAheadBytes: config.readAheadBytes,
     }
-    super(coreOf(handle, arena, attachSlot(arena, OWNER_SLOT, OWNER_SLOT + 1, threadId, 'owner'), false))
+    describeHandle(handle)
+    const slot = attachSlot(arena, OWNER_SLOT, OWNER_SLOT + 1, threadId, 'owner')
+    arena.words[slot.at + Slot.neverBlocks] = 1
+    super(coreOf(handle, arena, slot, false))
     this.handle = handle
     this.#files = files
     this.#adoption = adoptWorkers(this.core, (info) => this.#events.emit('workerDied', info))

@@ -90,7 +90,7 @@ export class StandIn {
     for (const step of writer.job()) {
       reapDead(this.#core)
       if (step.kind === 'wait') wait(step.words, step.at, step.value, Math.min(step.timeoutMs, LOOK_MS))
-      else step.sync()
+      else if (step.kind === 'io') step.sync()
     }
   }
 }

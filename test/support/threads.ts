@@ -93,7 +93,8 @@ export function runEndless<T>(path: Slow<T>): T {
     const turn = path.next()
     if (turn.done) return turn.value
     if (turn.value.kind === 'wait') sleepEndless(turn.value.words, turn.value.at, turn.value.value)
-    else turn.value.sync()
+    else if (turn.value.kind === 'io') turn.value.sync()
+    else throw new Error('a call that blocks waits for a task of its own thread')
   }
 }
 

@@ -8,13 +8,17 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type BlockCache, CacheError, openCache } from 'dcache'
 import type { Arena } from '#dist/shared/arena.js'
-import { openArena } from '#dist/workers/attach.js'
+import { attachSlot } from '#dist/shared/slot.js'
+import { setSlotName, slotName } from '#dist/shared/slot-name.js'
+import { firstClientSlot, openArena } from '#dist/workers/attach.js'
 import { assertSound, inThread } from '../support/open.js'
 import { tempFolder } from '../support/temp.js'
-import { Frame, Header } from '#dist/shared/words.js'
+import { Frame, Header, Slot, SlotState } from '#dist/shared/words.js'
 
 const BLOCK = 65536
 const GIB = 2 ** 30
+/** All slots are taken in the end. */
+const THREADS = 3
 
 /** The last frame becomes the first to be used. */
 function turnFreeListAround(arena: Arena): void {
@@ -33,7 +37,7 @@ const contents = (block: number, salt: number): Buffer => Buffer.alloc(BLOCK, `$
 async function openLarge(path: string, memory: number): Promise<BlockCache | undefined> {
   try {
     const partitions = { data: { path, blockSize: BLOCK } }
-    return await openCache({ memory, partitions, flushDelayMs: 1e9, readAheadBytes: 0 })
+    return await openCache({ memory, partitions, flushDelayMs: 1e9, readAheadBytes: 0, threads: THREADS })
   } catch (error) {
     // Some machines do not give as much; then it is said, and nothing is damaged.
     assert.instance(error, CacheError)
@@ -41,6 +45,24 @@ async function openLarge(path: string, memory: number): Promise<BlockCache | und
     console.log(`# ${memory / GIB} GiB: refused`)
     return undefined
   }
+}
+
+/** Takes all slots, with names: each shows its own, and no word but theirs has changed. */
+async function withAllSlots(cache: BlockCache, arena: Arena): Promise<void> {
+  const { slots } = arena.geometry
+  const slotWords = () => [...arena.words.subarray(arena.slotsAt, arena.slotAt(slots))]
+  const first = firstClientSlot(1)
+  const names = Array.from({ length: THREADS }, (_, i) => `${'x'.repeat(62)}${i}`)
+  for (let i = 0; i < THREADS; i++) assert.is(attachSlot(arena, first, slots, 1000 + i).index, first + i)
+  const before = slotWords()
+  for (let i = 0; i < THREADS; i++) setSlotName(arena, first + i, names[i]!)
+  assert.equal(slotWords(), before, 'names lie behind the slots')
+  for (let i = 0; i < THREADS; i++) {
+    assert.is(slotName(arena, first + i), names[i])
+    assert.is(arena.words[arena.slotAt(first + i) + Slot.threadId], 1000 + i)
+  }
+  assert.equal(cache.check(), [])
+  for (let i = 0; i < THREADS; i++) arena.words[arena.slotAt(first + i) + Slot.state] = SlotState.FREE
 }
 
 for (const memory of [4 * GIB - BLOCK, 4 * GIB, 4 * GIB + 16 * BLOCK, 5 * GIB]) {
@@ -85,6 +107,7 @@ for (const memory of [4 * GIB - BLOCK, 4 * GIB, 4 * GIB + 16 * BLOCK, 5 * GIB]) 
           guard.release()
         }
       })
+      await withAllSlots(cache, arena)
       await cache.flush()
       for (const block of blocks) {
         const bytes = Buffer.alloc(BLOCK)

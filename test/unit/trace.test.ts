@@ -54,6 +54,22 @@ test('a record that is being written is left out', () => {
   )
 })
 
+for (const start of [2 ** 31 - 20, 2 ** 32 - 20]) {
+  test(`the newest are kept where the sequence passes ${start + 20}`, () => {
+    const arena = smallArena({ traceEntries: 8 })
+    const tracer = new Tracer(arena, 0)
+    arena.words[arena.traceAt] = start
+    for (let i = 0; i < 60; i++) {
+      tracer.record(TRACE['block.acquire'], 0, i, 0)
+      const first = Math.max(0, i - 7)
+      assert.equal(
+        readTrace(arena).map(({ block }) => block),
+        Array.from({ length: i + 1 - first }, (_, j) => first + j),
+      )
+    }
+  })
+}
+
 test('every point has a name of its own', () => {
   assert.is(new Set(TRACE_POINTS).size, TRACE_POINTS.length)
   for (const point of TRACE_POINTS) assert.is(TRACE_POINTS[TRACE[point]], point)

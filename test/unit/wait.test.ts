@@ -216,6 +216,67 @@ test('a signal is left as it was found', async () => {
   assert.equal(getEventListeners(signal, 'abort'), [])
 })
 
+test('many waits with one signal add one listener, which goes with the last of them', async () => {
+  const words = fresh()
+  const { signal } = new AbortController()
+  const wait = (timeoutMs: number): Step => ({ kind: 'wait', words, at: 0, value: 0, timeoutMs })
+  const long = Array.from({ length: 50 }, () => runAsync(noting([], wait(100_000)), signal))
+  const short = Array.from({ length: 50 }, () => runAsync(noting([], wait(5)), signal))
+  assert.is(getEventListeners(signal, 'abort').length, 1)
+  await Promise.all(short)
+  assert.is(getEventListeners(signal, 'abort').length, 1, 'others wait still')
+  Atomics.notify(words, 0)
+  await Promise.all(long)
+  assert.equal(getEventListeners(signal, 'abort'), [])
+})
+
+test('an abort ends all waits of its signal, in the order in which they began, and no others', async () => {
+  const words = fresh()
+  const [one, other] = [new AbortController(), new AbortController()]
+  const wait: Step = { kind: 'wait', words, at: 0, value: 0, timeoutMs: 100_000 }
+  const order: number[] = []
+  const waits = Array.from({ length: 30 }, (_, i) =>
+    runAsync(noting([], wait, wait), one.signal).catch((error: unknown) => {
+      assert.ok(isCode('ERR_DCACHE_ABORTED')(error))
+      assert.is((error as Error).cause, 'enough')
+      order.push(i)
+    }),
+  )
+  const kept = runAsync(noting([], wait), other.signal)
+  one.abort('enough')
+  await Promise.all(waits)
+  assert.equal(
+    order,
+    Array.from({ length: 30 }, (_, i) => i),
+  )
+  assert.equal(getEventListeners(one.signal, 'abort'), [])
+  Atomics.notify(words, 0)
+  assert.is(await kept, 'result')
+  const late = await runAsync(noting([], wait), one.signal).catch((error: unknown) => error)
+  assert.ok(isCode('ERR_DCACHE_ABORTED')(late), 'aborted before it began')
+  assert.equal(getEventListeners(one.signal, 'abort'), [])
+})
+
+test('a wait for a turn of the event loop, or for another task', async () => {
+  let isServed = false
+  setImmediate(() => (isServed = true))
+  await runAsync(noting([], { kind: 'turn', what: 'a turn', timeoutMs: 0 }))
+  assert.ok(isServed, 'others had their turn')
+  let serve: () => void = none
+  const turn = new Promise<void>((resolve) => (serve = resolve))
+  const task: Step = { kind: 'turn', what: 'a task', turn, timeoutMs: 100_000 }
+  setImmediate(() => {
+    serve()
+  })
+  await runAsync(noting([], task))
+  await runAsync(noting([], { ...task, turn: new Promise(none), timeoutMs: 5 }))
+  const controller = new AbortController()
+  const running = runAsync(noting([], { ...task, turn: new Promise(none) }), controller.signal)
+  controller.abort()
+  assert.ok(isCode('ERR_DCACHE_ABORTED')(await running.catch((e: unknown) => e)))
+  assert.throws(() => runSync(noting([], task), true), isCode('ERR_DCACHE_WOULD_BLOCK'))
+})
+
 test('a wait keeps its process alive, one in the background does not', async () => {
   const [kept] = await inThreads<boolean[]>(bodies, 'keepsAlive', { threads: 1, buffer: fresh().buffer })
   assert.equal(kept, [false, true, true, false, false, false])

@@ -1,0 +1,125 @@
+// Long asynchronous reads and writes of blocks that are all there: the event loop has its turns in between, with nothing held, and
+// an abort is seen. Short ones have no extra turn.
+
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { CacheError, type Partition } from 'dcache'
+import { refusal, withCache } from '../support/open.js'
+
+const MIB = 2 ** 20
+/** What is copied between two turns of the loop. */
+const PART = 2 ** 18
+const BYTES = 16 * MIB
+
+/** How many turns the event loop has while a call is under way; `each` is run in each of them. */
+async function turnsOf(call: () => Promise<void>, each: () => void = () => undefined): Promise<number> {
+  let turns = 0
+  let isOver = false
+  const turn = () => {
+    if (isOver) return
+    turns++
+    each()
+    setImmediate(turn)
+  }
+  setImmediate(turn)
+  try {
+    await call()
+  } finally {
+    isOver = true
+  }
+  return turns
+}
+
+const calls: [string, (data: Partition, bytes: Uint8Array, signal?: AbortSignal) => Promise<void>][] = [
+  ['read', (data, bytes, signal) => data.read(bytes, 0, signal && { signal })],
+  ['write', (data, bytes, signal) => data.write(bytes, 0, undefined, signal && { signal })],
+]
+
+for (const blockSize of [512, 65536]) {
+  const options = {
+    memory: '24MiB',
+    dirtyLimit: 1,
+    flushDelayMs: 1e9,
+    readAheadBytes: 0,
+    partitions: { data: { blockSize, blocks: BYTES / blockSize } },
+  }
+
+  for (const [name, call] of calls) {
+    test(`a ${name} of 16 MiB in blocks of ${blockSize}`, () =>
+      withCache(options, async ({ cache, data }) => {
+        const bytes = new Uint8Array(BYTES)
+        await data.read(bytes, 0)
+        const misses = cache.stats().misses
+        const turns = await turnsOf(
+          () => call(data, bytes),
+          () => {
+            assert.equal(
+              cache.holders().filter(({ what }) => what === 'holds'),
+              [],
+            )
+          },
+        )
+        assert.is(cache.stats().misses, misses, 'all of it was there')
+        assert.ok(turns >= 60, `${turns} turns`)
+        // Nothing is left to the next turn of the loop.
+        const short = new Uint8Array(PART)
+        assert.is(await turnsOf(() => call(data, short)), 0)
+      }))
+
+    test(`an abort in the middle of a ${name} of blocks of ${blockSize}`, () =>
+      withCache(options, async ({ data }) => {
+        const bytes = new Uint8Array(BYTES)
+        await data.read(bytes, 0)
+        const controller = new AbortController()
+        let turns = 0
+        const running = turnsOf(
+          () => call(data, bytes.fill(255), controller.signal),
+          () => {
+            if (++turns === 4) controller.abort('enough')
+          },
+        )
+        const error = (await running.catch((e: unknown) => e)) as CacheError
+        assert.instance(error, CacheError)
+        assert.is(error.code, 'ERR_DCACHE_ABORTED')
+        assert.ok(turns <= 6, `${turns} turns`)
+        // Blocks are done in ascending order, and none is half done.
+        const after = new Uint8Array(BYTES)
+        await data.read(after, 0)
+        if (name === 'write') {
+          // No block of the file has this byte.
+          const isNew = (block: number) => after[block * blockSize + 100] === 255
+          let end = 0
+          while (isNew(end)) end++
+          assert.ok(end * blockSize >= 3 * PART && end * blockSize <= 6 * PART, `${end} blocks`)
+          assert.ok(after.subarray(0, end * blockSize).every((byte) => byte === 255))
+          for (let block = end; block < BYTES / blockSize; block++) assert.not.ok(isNew(block))
+        }
+      }))
+  }
+}
+
+test('a buffer that is transferred in the middle of a call is an error, not a success', () =>
+  withCache(
+    {
+      memory: '24MiB',
+      dirtyLimit: 1,
+      flushDelayMs: 1e9,
+      partitions: { data: { blockSize: 4096, blocks: 2048 } },
+    },
+    async ({ data }) => {
+      await data.read(new Uint8Array(8 * MIB), 0)
+      for (const [, call] of calls) {
+        const bytes = new Uint8Array(8 * MIB)
+        const running = call(data, bytes).then(
+          () => 'success',
+          (error: unknown) => (error as Error).name,
+        )
+        structuredClone(bytes, { transfer: [bytes.buffer] })
+        assert.is(await running, 'TypeError')
+      }
+      await data.write(new Uint8Array(MIB), 0)
+      await refusal('ERR_DCACHE_OUT_OF_RANGE', () => data.read(new Uint8Array(MIB), 8 * MIB))
+    },
+  ))
+
+test.run()
