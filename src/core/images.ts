@@ -92,9 +92,8 @@ export function commit(core: Core, group: number, frame: FrameIndex, writeClass:
  */
 export function uncommit(core: Core, group: number, frame: FrameIndex): void {
   core.rounds[group]!.assertHeld(core.slot.index)
-  // The frame keeps its image: the undo is needed only while a writer may be reading it.
-  const cut = core.words[core.arena.groupAt(group) + Group.cut]! - 1
-  stampUndo(core, frame, (stamp) => cut >= 0 && isOwed(stamp, cut))
+  // The frame itself is the image again, so the undo is free at once: a writer copies an undo under the mutex.
+  stampUndo(core, frame, () => false)
   and(core.words, core.arena.frameAt(frame) + Frame.state, ~State.CHANGING)
   disposeUndo(core, group, frame)
 }
@@ -227,7 +226,7 @@ function completeUndo(core: Core, frame: FrameIndex, spare: SpareIndex): void {
   words[at + Spare.length] = size
 }
 
-/** A stamped undo becomes the newest aside, another one is free. Never freed when a writer may be reading it. */
+/** A stamped undo becomes the newest aside, another one is free. No writer reads an undo outside of the mutex. */
 export function disposeUndo(core: Core, group: number, frame: FrameIndex): void {
   const { words, arena } = core
   const at = arena.frameAt(frame)

@@ -50,8 +50,8 @@ export const mistakes = {
     what: 'who waits for a spare keeps its latch',
     shownBy: scenario('nested', {}),
   },
-  discardFreesItsUndo: {
-    what: 'discard frees an undo that a writer may be reading',
+  undoReadOutsideTheMutex: {
+    what: 'a writer reads an undo after it has given the mutex back',
     shownBy: scenario('discarded', { kicks: 1 }),
   },
   boundBeforeEpoch: {
