@@ -7,6 +7,7 @@ import { load } from '#atomics'
 import { CacheError } from '../shared/errors.js'
 import { waitOut } from '../shared/latch.js'
 import { GUARDS_MAX } from '../shared/layout.js'
+import { isAfter } from '../shared/stamp.js'
 import { STALL_BUCKETS, stallBucket } from '../shared/stalls.js'
 import type { FrameIndex } from '../shared/indices.js'
 import { type Slow, timedOut } from '../shared/wait.js'
@@ -43,11 +44,24 @@ export function* takeImage(core: Core, request: Request, frame: FrameIndex): Slo
   const isDirty = (words[arena.frameAt(frame) + Frame.state]! & State.CLASS_MASK) !== 0
   const isBound = isDirty && bindUndo(core, group, frame, request.range)
   const spareWait = { epoch: load(words, core.spares[group]!.at), failures: core.turns[group]!.failures }
-  if (isDirty && !isBound) want(core, group, words[arena.groupAt(group) + Group.epoch]!)
+  if (isDirty && !isBound) wantSpares(core, group)
   unlockRound(core, group)
   if (isDirty && !isBound) return spareWait
   if (isBound) fillUndo(core, frame)
   return undefined
+}
+
+/**
+ * Asks for the round that frees spares. Saved images are stamped up to the bound, so a round of more would only write blocks
+ * that are changed again at once. Where there is no such image, guards have all the spares: the round of everything makes
+ * this very block clean, and then it needs none.
+ * @requires round mutex
+ */
+function wantSpares(core: Core, group: number): void {
+  const { words, arena } = core
+  const at = arena.groupAt(group)
+  const bound = words[at + Group.bound]!
+  want(core, group, isAfter(bound, words[at + Group.done]!) ? bound : words[at + Group.epoch]!)
 }
 
 /** What keeps a latched block from being changed; 'limit' is waited for at the next look. */

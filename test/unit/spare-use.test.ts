@@ -1,5 +1,6 @@
 // What takes a spare, and for how long: a block that is acquired to change and given back as it was takes one only while
-// it is held, also during a round and while a writer writes what the block was.
+// it is held, also during a round and while a writer writes what the block was. And what a thread that finds no spare asks
+// for: no more than frees one.
 
 import { InlineEngine } from '../support/inline-engine.js'
 import { suite } from 'uvu'
@@ -105,4 +106,54 @@ for (const range of [undefined, { start: 0, length: SIZE / 2 }]) {
   })
 }
 
+const shortage = suite('a thread that finds no spare')
+
+shortage('asks for no other round than the one under way', () => {
+  const { engine, a } = engineOf(128)
+  const other = engine.attach().partition('a')
+  const { total } = engine.client.stats().spares
+  for (let block = 0; block < 40; block++) change(a, block, 1, 'trailer')
+  engine.client.kick()
+  engine.stepFlusher()
+  assert.ok(total < 40, 'there are fewer spares than blocks to be saved')
+  for (let block = 0; block < 40; block++) change(other, block, 2, 'trailer')
+  engine.settle()
+  const { rounds, dirty, waits } = engine.client.stats()
+  assert.ok(waits.spare > 0)
+  assert.is(rounds, 1)
+  assert.ok(dirty >= total, 'what was changed since the cut waits for its time')
+  engine.client.flushSync()
+  assert.equal(engine.checkQuiet(), [])
+})
+
+shortage('asks for the round that makes its block clean where guards have all spares', () => {
+  const { engine, a } = engineOf()
+  const other = engine.attach().partition('a')
+  const { total } = engine.client.stats().spares
+  for (let block = 0; block <= total; block++) change(a, block, 1)
+  const held = Array.from({ length: total }, (_, block) => other.acquireSync(block, 'modify'))
+  assert.is(engine.client.stats().spares.free, 0)
+  const last = other.acquireSync(total, 'modify')
+  assert.is(engine.client.stats().rounds, 1)
+  for (const guard of [...held, last]) guard.release()
+  assert.equal(engine.checkQuiet(), [])
+})
+
+shortage('asks for the rounds up to the last class change, and no more', () => {
+  const { engine, a } = engineOf()
+  const { total } = engine.client.stats().spares
+  change(a, 60, 1)
+  for (let block = 0; block < total; block++) {
+    change(a, block, 1, 'trailer')
+    change(a, block, 2, 'data')
+  }
+  assert.is(engine.client.stats().spares.free, 0)
+  change(a, 60, 2)
+  engine.settle()
+  assert.ok(engine.client.stats().dirty > 0)
+  engine.client.flushSync()
+  assert.equal(engine.checkQuiet(), [])
+})
+
 unchanged.run()
+shortage.run()

@@ -3,6 +3,7 @@
  * then the change itself, half by half.
  */
 import { bindUndo, freeSpareOf, want } from './images.js'
+import type { Model } from './model.js'
 import { Block, Client, Group, Spare, spareAt, type State, WHOLE } from './state.js'
 import type { Turn } from './turn.js'
 
@@ -102,8 +103,7 @@ function takeUndo(t: Turn): void {
       'finds no spare, gives the latch back',
       [
         (_m, s) => {
-          want(s, s[Group.epoch]!)
-          s[t.at + Client.target] = s[Group.epoch]!
+          wantSpares(m, s)
           s[t.at + Client.failures] = s[Group.failures]!
         },
       ],
@@ -137,6 +137,12 @@ function takeUndo(t: Turn): void {
   )
 }
 
+/** A round frees saved images, which are within the bound; where there is none, it makes the block clean. */
+function wantSpares(m: Model, s: State): void {
+  const isEnough = s[Group.bound]! > s[Group.done]! || m.mistake === 'waitsForSavedImagesOnly'
+  want(s, s[isEnough ? Group.bound : Group.epoch]!)
+}
+
 function copy(t: Turn, s: State, half: number): void {
   const spare = spareAt(s[t.frame + Block.undo]!)
   const range = s[spare + Spare.range]!
@@ -152,6 +158,12 @@ function change(t: Turn, half: number): void {
   t.end(`changes half ${half}`)
 }
 
+/** What it asked for is done, and there is more to ask for. */
+function asksForMore({ m, now }: Turn): boolean {
+  if (m.mistake === 'waitsForSavedImagesOnly') return now[Group.want]! < now[Group.bound]!
+  return now[Group.want]! <= now[Group.done]! && now[Group.want]! < now[Group.epoch]!
+}
+
 function waitForSpare(t: Turn): void {
   const now = t.now
   const hasSpare = freeSpareOf(t.m, now) !== 0
@@ -162,7 +174,7 @@ function waitForSpare(t: Turn): void {
     if (isLatched) s[t.frame + Block.latch] = 0
     t.advance(s)
     t.end('is told of the fence')
-  } else if (hasSpare || now[t.frame + Block.class] === 0 || now[Group.done]! >= now[t.at + Client.target]!) {
+  } else if (hasSpare || now[t.frame + Block.class] === 0 || asksForMore(t)) {
     t.move('tries again', isLatched ? Acquire.NEEDS_UNDO : Acquire.LATCH)
   }
 }

@@ -50,6 +50,10 @@ export const mistakes = {
     what: 'who waits for a spare keeps its latch',
     shownBy: scenario('nested', {}),
   },
+  waitsForSavedImagesOnly: {
+    what: 'who finds no spare asks for no more than the saved images, though guards have all spares',
+    shownBy: scenario('nested', {}),
+  },
   undoReadOutsideTheMutex: {
     what: 'a writer reads an undo after it has given the mutex back',
     shownBy: scenario('discarded', { kicks: 1 }),

@@ -67,7 +67,7 @@ export const Client = record(
   'life',
   'operation', // place in its script
   'step', // within the operation
-  'target', // of a flush, or the epoch that was wanted for a spare
+  'target', // of a flush
   'failures', // as they were then
 )
 const clientsAt = Budget.clientDeaths + Budget.size
