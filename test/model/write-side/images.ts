@@ -80,6 +80,17 @@ export function eachClassChange(m: Model, s: State, found: (epoch: number) => vo
   }
 }
 
+/** How many images of the block have another class than the one before them. */
+export function classChangesOf(s: State, block: number): number {
+  let count = 0
+  let writeClass = s[blockAt(block) + Block.class]!
+  for (let link = s[blockAt(block) + Block.aside]!; link !== 0; link = s[spareAt(link) + Spare.next]!) {
+    if (writeClass !== 0 && s[spareAt(link) + Spare.class] !== writeClass) count++
+    writeClass = s[spareAt(link) + Spare.class]!
+  }
+  return count
+}
+
 /** Whether a release with this class has to close the epoch. */
 export function closesEpoch(s: State, block: number, writeClass: number): boolean {
   const at = blockAt(block)
@@ -170,7 +181,6 @@ const closeSecond = (m: Model, s: State): void => {
   if (!isClosing) return
   if (m.mistake === 'boundBeforeEpoch') s[Group.epoch]!++
   else s[Group.bound] = s[Group.epoch]! - 1
-  want(s, s[Group.bound]!)
 }
 
 const disposal: readonly Effect[] = [

@@ -50,6 +50,14 @@ export const mistakes = {
     what: 'who waits for a spare keeps its latch',
     shownBy: scenario('nested', {}),
   },
+  classChangeIsNotWaitedFor: {
+    what: 'a change does not wait for an older image of another class, and a block collects them',
+    shownBy: scenario('flip', {}),
+  },
+  classChangeAsksForNoRound: {
+    what: 'who waits for an older image of another class asks for no round',
+    shownBy: scenario('flip', {}),
+  },
   waitsForSavedImagesOnly: {
     what: 'who finds no spare asks for no more than the saved images, though guards have all spares',
     shownBy: scenario('nested', {}),

@@ -67,7 +67,7 @@ export const Client = record(
   'life',
   'operation', // place in its script
   'step', // within the operation
-  'target', // of a flush
+  'target', // of a flush, or of a wait for a class change
   'failures', // as they were then
 )
 const clientsAt = Budget.clientDeaths + Budget.size
