@@ -5,6 +5,7 @@
 import { load } from '#atomics'
 import { classOf, epochOf, isAfter, isOwed, nextEpoch, previousEpoch } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/indices.js'
+import { want } from './bell.js'
 import type { Core } from './core.js'
 import { dropAsides, imageStamps, LIST_END } from './images.js'
 import { type Job, OwedList } from './order.js'
@@ -23,8 +24,12 @@ export interface Cut {
   readonly jobs: readonly Job[]
 }
 
-/** The cut, and what it owes, sorted by class, partition and block. @takes round mutex */
-export function makeCut(core: Core, group: number): Cut {
+/**
+ * The cut, and what it owes, sorted by class, partition and block. `isDue`: blocks have been dirty for as long as they may;
+ * where the cut ends before a class change, the rest is asked for.
+ * @takes round mutex
+ */
+export function makeCut(core: Core, group: number, isDue: boolean): Cut {
   const { words, arena } = core
   const at = arena.groupAt(group)
   seizeRound(core, group)
@@ -52,6 +57,7 @@ export function makeCut(core: Core, group: number): Cut {
   }
   if (cut === epoch) words[at + Group.epoch] = nextEpoch(epoch)
   else owed.keep((stamp) => isOwed(stamp, cut))
+  if (cut !== epoch && isDue) want(core, group, epoch)
   if (isAfter(cut, words[at + Group.bound]!)) words[at + Group.bound] = cut
   words[at + Group.delayed] = DelayedKick.NONE
   for (const frame of layered) {

@@ -9,7 +9,7 @@ import { clockMs } from '../shared/clock.js'
 import type { FrameIndex } from '../shared/indices.js'
 import { type Core, enter, leave } from './core.js'
 import { find, isNamed } from './directory.js'
-import { beginChange, bindUndo, fillUndo, type Range } from './images.js'
+import { awaitsClassChange, beginChange, bindUndo, fillUndo, type Range } from './images.js'
 import { tryLockRound, unlockRound } from './rounds.js'
 import { Frame, Group, Header, Journal, State } from '../shared/words.js'
 
@@ -73,10 +73,14 @@ export function latchHit(core: Core, group: number, place: number, low: number, 
   return frame
 }
 
-/** An image of a dirty block, if mutex and spare are to be had now. @requires the frame's latch @takes round mutex */
+/**
+ * An image of a dirty block, if mutex and spare are available, and no class change of the block awaits its round.
+ * @requires the frame's latch
+ * @takes round mutex
+ */
 function tryImage(core: Core, group: number, frame: FrameIndex, range: Range): boolean {
   if (!tryLockRound(core, group)) return false
-  const isBound = bindUndo(core, group, frame, range)
+  const isBound = !awaitsClassChange(core, group, frame) && bindUndo(core, group, frame, range)
   unlockRound(core, group)
   if (isBound) fillUndo(core, frame)
   return isBound

@@ -5,11 +5,23 @@
  * round mutex unless it says otherwise.
  */
 import { and, load, or, store } from '#atomics'
-import { classOf, epochOf, isAfter, isOwed, nextEpoch, previousEpoch, stampOf } from '../shared/stamp.js'
+import {
+  classOf,
+  epochDistance,
+  epochOf,
+  isAfter,
+  isOwed,
+  nextEpoch,
+  previousEpoch,
+  stampOf,
+} from '../shared/stamp.js'
 import type { FrameIndex, SpareIndex } from '../shared/indices.js'
 import { armDelayedKick, want } from './bell.js'
 import { type Core, partitionOf } from './core.js'
 import { Frame, Group, Partition, Spare, State } from '../shared/words.js'
+
+/** So many epochs may end at class changes before their rounds are asked for: a flush needs a round for each. */
+const CLOSED_MAX = 8
 
 /** Bytes of a block that a change may touch. */
 export interface Range {
@@ -92,26 +104,43 @@ export function commit(core: Core, group: number, frame: FrameIndex, writeClass:
  */
 export function uncommit(core: Core, group: number, frame: FrameIndex): void {
   core.rounds[group]!.assertHeld(core.slot.index)
-  // The frame keeps its image: the undo is needed only while a writer may be reading it.
-  const cut = core.words[core.arena.groupAt(group) + Group.cut]! - 1
-  stampUndo(core, frame, (stamp) => cut >= 0 && isOwed(stamp, cut))
+  // The frame itself is the image again, so the undo is free at once: a writer copies an undo under the mutex.
+  stampUndo(core, frame, () => false)
   and(core.words, core.arena.frameAt(frame) + Frame.state, ~State.CHANGING)
   disposeUndo(core, group, frame)
 }
 
 /**
  * A dirty block is about to get another class than its image has: if no cut covers that image yet, the epoch ends
- * here, and no cut will span the change. True if it did. The epoch moves first, then the bound.
+ * here, and no cut will span the change. The epoch moves first, then the bound. No round is asked for, because one costs all
+ * threads that use the group: the next change of this block waits for it (`awaitsClassChange`). Only where so many epochs
+ * have ended that a flush would need as many rounds, the rounds are asked for.
  * @requires round mutex, the frame's latch
  */
-export function closeEpochFor(core: Core, group: number, frame: FrameIndex, writeClass: number): boolean {
+export function closeEpochFor(core: Core, group: number, frame: FrameIndex, writeClass: number): void {
   const { words, arena } = core
   const groupAt = arena.groupAt(group)
   const old = load(words, arena.frameAt(frame) + Frame.state)
   const differs = (old & State.CLASS_MASK) !== 0 && classOf(old) !== writeClass
-  if (!differs || !isAfter(epochOf(old), words[groupAt + Group.bound]!)) return false
+  if (!differs || !isAfter(epochOf(old), words[groupAt + Group.bound]!)) return
   words[groupAt + Group.epoch] = nextEpoch(words[groupAt + Group.epoch]!)
-  words[groupAt + Group.bound] = previousEpoch(words[groupAt + Group.epoch]!)
+  const bound = previousEpoch(words[groupAt + Group.epoch]!)
+  words[groupAt + Group.bound] = bound
+  if (epochDistance(bound, words[groupAt + Group.done]!) >= CLOSED_MAX) want(core, group, bound)
+}
+
+/**
+ * Whether the block has an unwritten image of another class than its newest; the round that writes it is asked for then.
+ * A change of such a block waits for that round, so that one block never keeps more than one image of another class by
+ * changing its class. While the group has a fence no round would end well, and no change waits.
+ * @requires round mutex, the frame's latch
+ */
+export function awaitsClassChange(core: Core, group: number, frame: FrameIndex): boolean {
+  const { words, arena } = core
+  const groupAt = arena.groupAt(group)
+  if (words[arena.frameAt(frame) + Frame.aside] === 0 || words[groupAt + Group.fences] !== 0) return false
+  const [newest, ...older] = imageStamps(core, frame)
+  if (newest === undefined || older.every((stamp) => classOf(stamp) === classOf(newest))) return false
   want(core, group, words[groupAt + Group.bound]!)
   return true
 }
@@ -232,7 +261,7 @@ function completeUndo(core: Core, frame: FrameIndex, spare: SpareIndex): void {
   words[at + Spare.length] = size
 }
 
-/** A stamped undo becomes the newest aside, another one is free. Never freed when a writer may be reading it. */
+/** A stamped undo becomes the newest aside, another one is free. No writer reads an undo outside of the mutex. */
 export function disposeUndo(core: Core, group: number, frame: FrameIndex): void {
   const { words, arena } = core
   const at = arena.frameAt(frame)

@@ -97,6 +97,11 @@ export class Pace {
     return count
   }
 
+  /** Whether blocks have been dirty for as long as they may. */
+  get isDue(): boolean {
+    return this.#isDue
+  }
+
   /** Its blocks have been dirty for as long as they may by now. */
   hurry(): void {
     this.#isDue = true

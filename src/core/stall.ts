@@ -7,6 +7,8 @@ import { load } from '#atomics'
 import { CacheError } from '../shared/errors.js'
 import { isLatched, writerOf } from '../shared/latch.js'
 import type { Entered } from '../shared/latch-queue.js'
+import type { Ticket } from '../shared/round.js'
+import { isAfter } from '../shared/stamp.js'
 import { STALL_BUCKETS, stallBucket } from '../shared/stalls.js'
 import type { FrameIndex } from '../shared/indices.js'
 import { type Slow, timedOut } from '../shared/wait.js'
@@ -16,7 +18,7 @@ import type { Core } from './core.js'
 import { lendEntry } from './entry.js'
 import { fencedError } from './failure.js'
 import { isFull } from './hit.js'
-import { bindUndo, fillUndo } from './images.js'
+import { awaitsClassChange, bindUndo, fillUndo } from './images.js'
 import { kick, lockRound, tryLockRound, unlockRound } from './rounds.js'
 import { holdsPin, mayPass } from './pass.js'
 import { frameExpired } from './waiting.js'
@@ -42,27 +44,76 @@ export function* takeImage(core: Core, request: Request, frame: FrameIndex): Slo
   if (request.isSync) yield* lockRound(core, group, request.deadline)
   else if (!tryLockRound(core, group)) return 'mutex'
   const isDirty = (words[arena.frameAt(frame) + Frame.state]! & State.CLASS_MASK) !== 0
+  // A Sync call of a thread that may not block goes on while there are spares.
+  const mayWait = !request.isSync || core.mayBlock
+  if (isDirty && awaitsClassChange(core, group, frame) && mayWait) {
+    const ticket = core.turns[group]!.ticket(words[arena.groupAt(group) + Group.bound]!)
+    unlockRound(core, group)
+    return ticket
+  }
   const isBound = isDirty && bindUndo(core, group, frame, request.range)
   const spareWait = { epoch: load(words, core.spares[group]!.at), failures: core.turns[group]!.failures }
-  if (isDirty && !isBound) want(core, group, words[arena.groupAt(group) + Group.epoch]!)
+  if (isDirty && !isBound) wantSpares(core, group)
   unlockRound(core, group)
   if (isDirty && !isBound) return spareWait
   if (isBound) fillUndo(core, frame)
   return undefined
 }
 
+/**
+ * Asks for the round that frees spares. Saved images are stamped up to the bound, so a round of more would only write blocks
+ * that are changed again at once. Where there is no such image, guards have all the spares: the round of everything makes
+ * this very block clean, and then it needs none.
+ * @requires round mutex
+ */
+function wantSpares(core: Core, group: number): void {
+  const { words, arena } = core
+  const at = arena.groupAt(group)
+  const bound = words[at + Group.bound]!
+  want(core, group, isAfter(bound, words[at + Group.done]!) ? bound : words[at + Group.epoch]!)
+}
+
 /** What keeps a latched block from being changed; 'limit' is waited for at the next look. */
-export type ImageWait = SpareWait | 'mutex' | 'limit'
+export type ImageWait = SpareWait | Ticket | 'mutex' | 'limit'
 
 /** Waits for what an image was not to be had for. @throws ERR_DCACHE_FENCED, ERR_DCACHE_EXHAUSTED */
 export function* waitForImage(core: Core, request: Request, wait: ImageWait): Slow<void> {
   if (wait === 'limit') return
   if (wait !== 'mutex') {
-    yield* waitForSpare(core, request, wait)
+    if ('number' in wait) yield* waitForClassChange(core, request, wait)
+    else yield* waitForSpare(core, request, wait)
     return
   }
   yield* lockRound(core, request.partition.group, request.deadline)
   unlockRound(core, request.partition.group)
+}
+
+/** Waits until the older image of the block is durable, or a round failed: behind a fence a change does not wait for it. */
+function* waitForClassChange(core: Core, request: Request, ticket: Ticket): Slow<void> {
+  const { slot } = core
+  const { group, name } = request.partition
+  const watch = new Watch(core)
+  slot.count(Counter.spareStalls)
+  slot.waits(request, 'spare', group, request.isSync)
+  const startMs = performance.now()
+  try {
+    yield* core.turns[group]!.settled(
+      ticket,
+      () => {
+        watch.look()
+        return request.deadline
+      },
+      () =>
+        timedOut(
+          `no round wrote the older image of block ${request.block} of '${name}', which has another class`,
+          request.deadline.timeoutMs,
+          'ERR_DCACHE_EXHAUSTED',
+        ),
+    )
+  } finally {
+    slot.waitsNoMore(request)
+    countStall(core, startMs)
+  }
 }
 
 /** Until a spare came back or a round ended. */

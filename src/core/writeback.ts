@@ -48,7 +48,7 @@ export function* runRound(
   report: (event: RoundEvent) => void,
 ): Generator<void, void, void> {
   if (failsForAge(core, group)) return
-  const cut = makeCut(core, group)
+  const cut = makeCut(core, group, pace.isDue)
   const { frames, jobs } = cut
   if (core.tracer.on) core.tracer.record(TRACE['work.cut'], group, frames.length, cut.number)
   for (let first = 0; first < jobs.length;) {

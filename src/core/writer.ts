@@ -7,7 +7,7 @@
  * and where that is not so, under the round mutex:
  *
  *   an aside within the cut          a spare that nobody changes until the stage is over
- *   else CHANGING                    the undo image: what the block was at its last release
+ *   else CHANGING                    a copy of the undo image: what the block was at its last release
  *   latched, but not yet CHANGING    somebody is copying its image just now: another block first
  *
  * It writes outside of the mutex, and never waits for a client. Nothing becomes clean here: that is the flush worker's,
@@ -205,15 +205,16 @@ export class Writer {
   }
 
   /**
-   * The undo as a whole block. That of a declared range is put together with the bytes around it, which do not change
-   * while its holder has the latch; the mutex keeps the holder from releasing it meanwhile.
+   * A copy of the undo as a whole block. That of a declared range is put together with the bytes around it, which do not
+   * change while its holder has the latch. Copied under the mutex: a holder that releases the block unchanged frees its undo
+   * under it, and the next change may take that spare. Costs one copy of a block that is held during the round.
    */
   #undoBytes(frame: FrameIndex): Uint8Array {
     const { words, arena } = this.#core
     const spare = words[arena.frameAt(frame) + Frame.undo]! - 1
     const start = words[arena.spareAt(spare) + Spare.start]!
     const length = words[arena.spareAt(spare) + Spare.length]!
-    if (length >= this.#partition.blockSize) return this.#spareBytes(spare)
+    if (length >= this.#partition.blockSize) return new Uint8Array(this.#spareBytes(spare))
     const whole = new Uint8Array(this.#core.view(this.#partition, frame))
     whole.set(this.#spareBytes(spare).subarray(start, start + length), start)
     return whole

@@ -84,10 +84,6 @@ export class CacheError extends Error {
     }
   }
 
-  get [BRAND](): true {
-    return true
-  }
-
   /** The CacheError in anything that came through a message; anything else is given back as it is. */
   static from(thing: unknown): unknown {
     if (thing instanceof CacheError || typeof thing !== 'object' || thing === null) return thing
@@ -98,6 +94,9 @@ export class CacheError extends Error {
     return new CacheError(code, typeof message === 'string' ? message : '', options)
   }
 }
+
+// On the prototype: an error of ours shows no field that is not the reader's.
+Object.defineProperty(CacheError.prototype, BRAND, { value: true })
 
 function systemFields(error: NodeJS.ErrnoException): NonNullable<CacheErrorJson['cause']> {
   return {

@@ -145,10 +145,11 @@ export class Crew {
     const writtenAt = arena.groupAt(partitions[partition]!.group) + Group.written
     const isAtWork = () => load(words, jobAt) === JobState.ASKED && this.#isManned(partition)
     let written = load(words, writtenAt)
-    for (let movedAtMs = performance.now(); isAtWork(); await pause()) {
+    let movedAtMs = performance.now()
+    while (isAtWork() && performance.now() - movedAtMs <= STILL_MS) {
       if (load(words, writtenAt) !== written) movedAtMs = performance.now()
       written = load(words, writtenAt)
-      if (performance.now() - movedAtMs > STILL_MS) break
+      await pause()
     }
     store(words, jobAt, JobState.STOP)
     notify(words, jobAt)

@@ -172,12 +172,7 @@ export const VARIANTS: readonly Variant[] = [
   },
   {
     name: 'discard-frees-what-a-writer-reads',
-    edits: [
-      inImages(
-        'stampUndo(core, frame, (stamp) => cut >= 0 && isOwed(stamp, cut));',
-        'stampUndo(core, frame, (stamp) => cut >= 0 && isOwed(stamp, cut) && false);',
-      ),
-    ],
+    edits: [inWriter('return new Uint8Array(this.#spareBytes(spare));', 'return this.#spareBytes(spare);')],
   },
   {
     name: 'aside-freed-when-written',

@@ -8,12 +8,13 @@ import { MessageChannel, moveMessagePortToContext } from 'node:worker_threads'
 import { createContext, runInContext } from 'node:vm'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import type * as dcache from 'dcache'
 import { attachCache, CacheError, type CacheHandle } from 'dcache'
 import { projectRoot } from '../support/project.js'
 import { inThread, refusal, refusalNow, withCache } from '../support/open.js'
 import { tempFolder } from '../support/temp.js'
 
-type Package = typeof import('dcache')
+type Package = typeof dcache
 
 /** A second copy of the package, as another node_modules would have it. */
 async function withCopy(body: (copy: Package, url: string) => Promise<void>): Promise<void> {

@@ -2,7 +2,8 @@
  * Acquiring a block to change it, as in src/core/cache.ts and stall.ts: latch, an undo if the block is dirty, CHANGING,
  * then the change itself, half by half.
  */
-import { bindUndo, freeSpareOf, want } from './images.js'
+import { bindUndo, classChangesOf, freeSpareOf, want } from './images.js'
+import type { Model } from './model.js'
 import { Block, Client, Group, Spare, spareAt, type State, WHOLE } from './state.js'
 import type { Turn } from './turn.js'
 
@@ -18,6 +19,7 @@ const Acquire = {
   WAIT_FOR_SPARE: 7,
   STORE_BEGIN: 8,
   BIND: 9,
+  WAIT_FOR_CLASS: 10,
 } as const
 
 export function acquire(t: Turn): void {
@@ -68,6 +70,9 @@ export function acquire(t: Turn): void {
     case Acquire.CHANGE_SECOND:
       change(t, 1)
       return
+    case Acquire.WAIT_FOR_CLASS:
+      waitForClass(t)
+      return
     default:
       waitForSpare(t)
   }
@@ -95,6 +100,25 @@ function takeUndo(t: Turn): void {
   const isBoundOutside = m.mistake === 'sparePoppedOutsideTheMutex'
   // The slow path looks again and needs no undo by now; the path for hits takes one all the same.
   if (t.now[t.frame + Block.class] === 0) t.section('finds the block clean', [], [t.go(Acquire.BEGIN)])
+  if (awaitsClassChange(t)) {
+    t.section(
+      'finds an older image of another class, gives the latch back',
+      [
+        (_m, s) => {
+          if (m.mistake !== 'classChangeAsksForNoRound') want(s, s[Group.bound]!)
+          s[t.at + Client.target] = s[Group.bound]!
+          s[t.at + Client.failures] = s[Group.failures]!
+        },
+      ],
+      [
+        (_m, s) => {
+          s[t.frame + Block.latch] = 0
+        },
+        t.go(Acquire.WAIT_FOR_CLASS),
+      ],
+    )
+    return
+  }
   // Settling may free a spare, but a section that needs one looks after that.
   const hasSpare = freeSpareOf(m, t.now) !== 0 || t.now[Group.pending] !== 0
   if (!hasSpare) {
@@ -102,8 +126,7 @@ function takeUndo(t: Turn): void {
       'finds no spare, gives the latch back',
       [
         (_m, s) => {
-          want(s, s[Group.epoch]!)
-          s[t.at + Client.target] = s[Group.epoch]!
+          wantSpares(m, s)
           s[t.at + Client.failures] = s[Group.failures]!
         },
       ],
@@ -137,6 +160,30 @@ function takeUndo(t: Turn): void {
   )
 }
 
+/** Nobody waits for that behind a fence, nor a thread that may not wait. */
+function awaitsClassChange({ m, now, block, operation }: Turn): boolean {
+  if (!operation.isPatient || m.mistake === 'classChangeIsNotWaitedFor') return false
+  return now[Group.fenced] === 0 && classChangesOf(now, block) > 0
+}
+
+/** Until the older image is durable, or a round failed. */
+function waitForClass(t: Turn): void {
+  const { now, at } = t
+  const target = now[at + Client.target]!
+  const hasFailed = now[Group.failures] !== now[at + Client.failures] && target <= now[Group.failedTo]!
+  if (now[Group.done]! >= target || hasFailed)
+    t.move('looks at the block again', Acquire.LATCH, (s) => {
+      s[at + Client.target] = 0
+      s[at + Client.failures] = 0
+    })
+}
+
+/** A round frees saved images, which are within the bound; where there is none, it makes the block clean. */
+function wantSpares(m: Model, s: State): void {
+  const isEnough = s[Group.bound]! > s[Group.done]! || m.mistake === 'waitsForSavedImagesOnly'
+  want(s, s[isEnough ? Group.bound : Group.epoch]!)
+}
+
 function copy(t: Turn, s: State, half: number): void {
   const spare = spareAt(s[t.frame + Block.undo]!)
   const range = s[spare + Spare.range]!
@@ -152,6 +199,12 @@ function change(t: Turn, half: number): void {
   t.end(`changes half ${half}`)
 }
 
+/** What it asked for is done, and there is more to ask for. */
+function asksForMore({ m, now }: Turn): boolean {
+  if (m.mistake === 'waitsForSavedImagesOnly') return now[Group.want]! < now[Group.bound]!
+  return now[Group.want]! <= now[Group.done]! && now[Group.want]! < now[Group.epoch]!
+}
+
 function waitForSpare(t: Turn): void {
   const now = t.now
   const hasSpare = freeSpareOf(t.m, now) !== 0
@@ -162,7 +215,7 @@ function waitForSpare(t: Turn): void {
     if (isLatched) s[t.frame + Block.latch] = 0
     t.advance(s)
     t.end('is told of the fence')
-  } else if (hasSpare || now[t.frame + Block.class] === 0 || now[Group.done]! >= now[t.at + Client.target]!) {
+  } else if (hasSpare || now[t.frame + Block.class] === 0 || asksForMore(t)) {
     t.move('tries again', isLatched ? Acquire.NEEDS_UNDO : Acquire.LATCH)
   }
 }

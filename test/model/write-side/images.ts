@@ -80,6 +80,17 @@ export function eachClassChange(m: Model, s: State, found: (epoch: number) => vo
   }
 }
 
+/** How many images of the block have another class than the one before them. */
+export function classChangesOf(s: State, block: number): number {
+  let count = 0
+  let writeClass = s[blockAt(block) + Block.class]!
+  for (let link = s[blockAt(block) + Block.aside]!; link !== 0; link = s[spareAt(link) + Spare.next]!) {
+    if (writeClass !== 0 && s[spareAt(link) + Spare.class] !== writeClass) count++
+    writeClass = s[spareAt(link) + Spare.class]!
+  }
+  return count
+}
+
 /** Whether a release with this class has to close the epoch. */
 export function closesEpoch(s: State, block: number, writeClass: number): boolean {
   const at = blockAt(block)
@@ -91,25 +102,26 @@ export function want(s: State, epoch: number): void {
   if (epoch > s[Group.want]!) s[Group.want] = epoch
 }
 
-/** The undo gets the stamp of its frame if that image has to be kept; a declared range is completed then. */
-export function stampUndo(m: Model, s: State, block: number, isDiscard: boolean): void {
+/**
+ * The undo gets the stamp of its frame if that image has to be kept; a declared range is completed then. `isBack`: the
+ * frame keeps its image.
+ */
+export function stampUndo(m: Model, s: State, block: number, isBack: boolean): void {
   const at = blockAt(block)
   const spare = s[at + Block.undo]!
   if (spare === 0) return
-  const isKept = s[at + Block.class] !== 0 && mustBeKept(m, s, at, isDiscard)
+  const isKept = !isBack && s[at + Block.class] !== 0 && mustBeKept(m, s, at)
   if (isKept && m.mistake !== 'declaredRangeNotCompleted') completeUndo(s, block, spare)
   s[spareAt(spare) + Spare.epoch] = isKept ? s[at + Block.epoch]! : 0
   s[spareAt(spare) + Spare.class] = isKept ? s[at + Block.class]! : 0
 }
 
-function mustBeKept(m: Model, s: State, at: number, isDiscard: boolean): boolean {
+function mustBeKept(m: Model, s: State, at: number): boolean {
   const epoch = s[at + Block.epoch]!
   if (m.mistake === 'asideOnlyIfUnwritten' && s[at + Block.wasWritten] === 1) return false
   if (m.mistake === 'asideOnlyForTheActiveCut') return epoch <= s[Group.cut]!
   if (m.mistake === 'oneAsideABlock' && s[at + Block.aside] !== 0) return false
-  if (m.mistake === 'discardFreesItsUndo' && isDiscard) return false
-  // A frame that keeps its image needs the undo only while a writer may be reading it.
-  return epoch <= s[isDiscard ? Group.cut : Group.bound]!
+  return epoch <= s[Group.bound]!
 }
 
 function completeUndo(s: State, block: number, spare: number): void {
@@ -169,7 +181,6 @@ const closeSecond = (m: Model, s: State): void => {
   if (!isClosing) return
   if (m.mistake === 'boundBeforeEpoch') s[Group.epoch]!++
   else s[Group.bound] = s[Group.epoch]! - 1
-  want(s, s[Group.bound]!)
 }
 
 const disposal: readonly Effect[] = [

@@ -3,7 +3,7 @@
  * half may be on disk in any version that was written since the last fsync, or as it was before.
  */
 import type { Model } from './model.js'
-import { isInAsides } from './images.js'
+import { classChangesOf, isInAsides } from './images.js'
 import { areWritersIdle } from './round.js'
 import {
   Block,
@@ -41,6 +41,9 @@ export function checkState(m: Model): void {
   if (s[Group.mutex] !== 0) return
   checkSpares(m, s)
   for (let block = 0; block < m.blocks; block++) checkLists(m, s, block)
+  if (m.isPatient && s[Group.failures] === 0)
+    for (let block = 0; block < m.blocks; block++)
+      if (classChangesOf(s, block) > 1) m.fail(`CHANGES block ${block} keeps images of several classes`)
   if (s[Group.cut] !== 0 && s[Group.bound]! < s[Group.cut]!) m.fail('BOUND it is before the cut')
 }
 

@@ -50,8 +50,20 @@ export const mistakes = {
     what: 'who waits for a spare keeps its latch',
     shownBy: scenario('nested', {}),
   },
-  discardFreesItsUndo: {
-    what: 'discard frees an undo that a writer may be reading',
+  classChangeIsNotWaitedFor: {
+    what: 'a change does not wait for an older image of another class, and a block collects them',
+    shownBy: scenario('flip', {}),
+  },
+  classChangeAsksForNoRound: {
+    what: 'who waits for an older image of another class asks for no round',
+    shownBy: scenario('flip', {}),
+  },
+  waitsForSavedImagesOnly: {
+    what: 'who finds no spare asks for no more than the saved images, though guards have all spares',
+    shownBy: scenario('nested', {}),
+  },
+  undoReadOutsideTheMutex: {
+    what: 'a writer reads an undo after it has given the mutex back',
     shownBy: scenario('discarded', { kicks: 1 }),
   },
   boundBeforeEpoch: {

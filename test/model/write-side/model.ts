@@ -33,6 +33,8 @@ export class Model {
   readonly blocks: number
   readonly spares: number
   readonly mistake: Mistake | 'none'
+  /** Whether every acquire waits for a class change of its block. */
+  readonly isPatient: boolean
   /** The state whose steps are looked for. */
   readonly now: State
   /** The state after the step. */
@@ -50,6 +52,7 @@ export class Model {
     this.blocks = scenario.partitionOf.length
     this.spares = scenario.spares
     this.mistake = mistake
+    this.isPatient = scenario.scripts.flat().every(({ kind, isPatient }) => kind !== 'acquire' || isPatient)
     this.now = new Uint8Array(stateSize(this.blocks))
     this.next = new Uint8Array(stateSize(this.blocks))
     this.#reached = reached

@@ -12,7 +12,10 @@ export interface Operation {
   readonly half: number
   /** Of an acquire: whether anything is changed. */
   readonly changes: boolean
-  /** Of what gives a block back: whether its thread may wait for the mutex. */
+  /**
+   * Of what gives a block back: whether its thread may wait for the mutex. Of an acquire: whether it waits for the round
+   * that writes an older image of another class.
+   */
   readonly isPatient: boolean
 }
 
@@ -52,6 +55,11 @@ export const give = (block: number, writeClass: number): Operation =>
   operation('release', { block, writeClass })
 export const change = (block: number, writeClass: number): Operation[] => [
   hold(block),
+  give(block, writeClass),
+]
+/** By a thread that goes on although an older image has another class. */
+const changeNow = (block: number, writeClass: number): Operation[] => [
+  operation('acquire', { block, isPatient: false }),
   give(block, writeClass),
 ]
 /** Only one half of the block is declared, and changed. */
@@ -110,25 +118,40 @@ const programs = {
       [...change(0, 2), ...change(0, 1), flush],
     ],
   },
+  /** And back again: its thread waits for the older image. */
+  flip: {
+    partitionOf: [0, 1],
+    spares: 2,
+    scripts: [
+      [...change(0, 1), ...change(0, 2), ...change(0, 1), ...change(1, 2), flush],
+      [...change(1, 1), flush],
+    ],
+  },
   /** And back again: several images of one block are owed. */
   chain: {
     partitionOf: [0, 1],
     spares: 3,
-    scripts: [[...change(0, 1), ...change(0, 2), ...change(0, 1), ...change(1, 2), flush], [flush]],
+    scripts: [
+      [...changeNow(0, 1), ...changeNow(0, 2), ...changeNow(0, 1), ...changeNow(1, 2), flush],
+      [flush],
+    ],
   },
   /** Three images of a block with another class each, and a change that depends on the second. */
   threeImages: {
     partitionOf: [0, 1],
     spares: 3,
-    scripts: [[...change(0, 1), ...change(0, 2), ...change(1, 3), ...change(0, 3), flush], [flush]],
+    scripts: [
+      [...changeNow(0, 1), ...changeNow(0, 2), ...changeNow(1, 3), ...changeNow(0, 3), flush],
+      [flush],
+    ],
   },
   /** A class change closes an epoch and is forgotten, while an earlier one is pending. */
   vanishedChange: {
     partitionOf: [0, 1, 0],
     spares: 3,
     scripts: [
-      [...change(0, 2), ...change(0, 1), ...change(1, 2), ...change(0, 1), flush],
-      [...change(2, 1), ...change(2, 2), forget(2), flush],
+      [...changeNow(0, 2), ...changeNow(0, 1), ...changeNow(1, 2), ...changeNow(0, 1), flush],
+      [...changeNow(2, 1), ...changeNow(2, 2), forget(2), flush],
     ],
   },
   /** Three classes, three blocks. */

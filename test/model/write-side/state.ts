@@ -67,7 +67,7 @@ export const Client = record(
   'life',
   'operation', // place in its script
   'step', // within the operation
-  'target', // of a flush, or the epoch that was wanted for a spare
+  'target', // of a flush, or of a wait for a class change
   'failures', // as they were then
 )
 const clientsAt = Budget.clientDeaths + Budget.size
@@ -82,13 +82,13 @@ export const Writer = record(
   'left', // not yet written
   'block',
   'source', // a spare, or one of the two below
-  'composed', // two halves: an undo of a declared range, put together under the mutex
-  'composed2',
+  'copied', // two halves: an undo, copied under the mutex; that of a declared range with the half around it
+  'copied2',
   'wrote', // what the first half held
   'result',
 )
 export const FROM_FRAME = 255
-export const FROM_COMPOSED = 254
+export const FROM_COPY = 254
 const writersAt = clientsAt + CLIENTS * Client.size
 export const writerAt = (partition: number): number => writersAt + partition * Writer.size
 

@@ -10,7 +10,7 @@ import {
   Block,
   blockAt,
   Budget,
-  FROM_COMPOSED,
+  FROM_COPY,
   FROM_FRAME,
   Group,
   Job,
@@ -50,8 +50,8 @@ export function restartJob(m: Model, s: State, partition: number): void {
 function unpin(s: State, at: number): void {
   if (s[at + Writer.source] === FROM_FRAME) s[blockAt(s[at + Writer.block]!) + Block.pins] = 0
   s[at + Writer.source] = 0
-  s[at + Writer.composed] = 0
-  s[at + Writer.composed2] = 0
+  s[at + Writer.copied] = 0
+  s[at + Writer.copied2] = 0
   s[at + Writer.wrote] = 0
   s[at + Writer.block] = 0
 }
@@ -97,12 +97,13 @@ function chooseSource(m: Model, s: State, partition: number, block: number): voi
       return
     }
     const range = s[spareAt(source) + Spare.range]!
-    if (range !== WHOLE && m.mistake !== 'declaredRangeNotComposed') {
+    const isWhole = range === WHOLE || m.mistake === 'declaredRangeNotComposed'
+    if (!isWhole || m.mistake !== 'undoReadOutsideTheMutex') {
       for (let half = 0; half < 2; half++) {
-        const from = range === 1 + half ? spareAt(source) + Spare.half : frame + Block.half
-        s[at + Writer.composed + half] = s[from + half]!
+        const from = isWhole || range === 1 + half ? spareAt(source) + Spare.half : frame + Block.half
+        s[at + Writer.copied + half] = s[from + half]!
       }
-      source = FROM_COMPOSED
+      source = FROM_COPY
     }
   } else if (s[frame + Block.latch] === 0) {
     source = FROM_FRAME
@@ -161,7 +162,7 @@ function write(m: Model, partition: number, half: number): void {
 function sourceBytes(m: Model, s: State, at: number, half: number): number {
   const source = s[at + Writer.source]!
   if (source === FROM_FRAME) return s[blockAt(s[at + Writer.block]!) + Block.half + half]!
-  if (source === FROM_COMPOSED) return s[at + Writer.composed + half]!
+  if (source === FROM_COPY) return s[at + Writer.copied + half]!
   if (s[spareAt(source) + Spare.free] === 1) m.fail('FREED a spare is written that nobody has')
   return s[spareAt(source) + Spare.half + half]!
 }
