@@ -26,7 +26,7 @@ const log = (entry: LogEntry) => say({ kind: 'log', entry })
 
 const client = attachCache(start.handle)
 const context: ConnectionContext = {
-  exports: start.handle.partitions.map(({ name }) => exportOf(client.partition(name))),
+  exports: start.exports.map((name) => exportOf(client.partition(name))),
   client,
   gate: new Gate(BLOCKS_AT_ONCE),
   tls: start.tls,

@@ -4,6 +4,7 @@
  */
 import { store } from '#atomics'
 import { Worker } from 'node:worker_threads'
+import type { LogLimit } from './log-limit.js'
 import { entry, type Log } from './log.js'
 import type { FromWorker, ToWorker, WorkerStart } from './messages.js'
 
@@ -15,15 +16,23 @@ type Common = Omit<WorkerStart, 'descriptors' | 'thread'>
 export class ConnectionWorkers {
   readonly #common: Common
   readonly #log: Log
+  readonly #limit: LogLimit
   readonly #descriptors: (readonly number[])[]
   readonly #deserted: () => void
   readonly #workers = new Map<number, Worker>()
   #isStopping = false
 
   /** `deserted` is called when no worker is left and none can be started. */
-  constructor(common: Common, descriptors: readonly (readonly number[])[], log: Log, deserted: () => void) {
+  constructor(
+    common: Common,
+    descriptors: readonly (readonly number[])[],
+    log: Log,
+    limit: LogLimit,
+    deserted: () => void,
+  ) {
     this.#common = common
     this.#log = log
+    this.#limit = limit
     this.#descriptors = [...descriptors]
     this.#deserted = deserted
   }
@@ -63,7 +72,7 @@ export class ConnectionWorkers {
     worker.on('error', (error) => (cause = error instanceof Error ? error.message : String(error)))
     return new Promise((resolve, reject) => {
       worker.on('message', (message: FromWorker) => {
-        if (message.kind === 'log') this.#log(message.entry)
+        if (message.kind === 'log') this.#limit.pass(message.entry)
         else if (message.kind === 'ready') resolve()
       })
       worker.once('exit', () => {
