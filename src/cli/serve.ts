@@ -5,6 +5,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { resolve } from 'node:path'
 import { launch } from '../nbd/launcher.js'
 import { openLog } from '../nbd/log.js'
+import { assertServableFiles } from '../nbd/export-files.js'
 import type { ExportSettings, TlsFiles } from '../nbd/messages.js'
 import { printable } from '../nbd/printable.js'
 import { readTls } from '../nbd/tls-files.js'
@@ -80,9 +81,11 @@ async function serve(options: ServeOptions): Promise<number> {
   const { log, sink } = openLog(options.json)
   try {
     const files = tlsFilesOf(options)
+    const exports = options.export.map((exported) => ({ ...exported, readOnly: options.readOnly }))
+    assertServableFiles(exports)
     return await launch(
       {
-        exports: options.export.map((exported) => ({ ...exported, readOnly: options.readOnly })),
+        exports,
         memory: options.memory,
         policy: options.policy,
         threads: options.threads,

@@ -7,6 +7,7 @@ import { holdersText } from '../workers/holders-text.js'
 import { LogLimit } from './log-limit.js'
 import { entry, type Log, openLog } from './log.js'
 import type { EngineSettings, FromEngine, ToEngine } from './messages.js'
+import { placeWords } from './places.js'
 import { Recovery } from './recovery.js'
 import type { Sink } from './sink.js'
 import { ConnectionWorkers } from './workers.js'
@@ -73,14 +74,13 @@ async function serve(settings: EngineSettings, log: Log): Promise<number> {
     handle: cache.handle,
     exports: settings.exports.map(({ name }) => name),
     connections: new Int32Array(new SharedArrayBuffer(4 * threads)),
+    places: placeWords(threads),
     connectionsMax: settings.connectionsMax,
     handshakeMs: settings.handshakeMs,
     stallMs: settings.stallMs,
     tls: settings.tls,
   }
-  let isDeserted = false
   const workers = new ConnectionWorkers(common, settings.descriptors, log, limit, () => {
-    isDeserted = true
     ask('no connection worker is left')
   })
   try {
@@ -101,7 +101,7 @@ async function serve(settings: EngineSettings, log: Log): Promise<number> {
   await workers.stop(FINISH_MS)
   limit.report()
   await recovery.stop()
-  return (await isFlushed(cache, log)) && !isDeserted ? 0 : 1
+  return (await isFlushed(cache, log)) && !workers.areGone ? 0 : 1
 }
 
 /** Closes the cache, which flushes; what can't be written is counted and told. */

@@ -2,6 +2,7 @@
  * What the threads and processes of a server say to each other, each a closed union.
  */
 import type { CacheHandle } from '../index.js'
+import type { PlaceWords } from './places.js'
 
 /** Certificates, as paths of PEM files. */
 export interface TlsFiles {
@@ -22,6 +23,8 @@ export interface WorkerStart {
   readonly thread: number
   /** Open connections, a word for each thread. */
   readonly connections: Int32Array<SharedArrayBuffer>
+  /** Places of clients that have chosen an export. */
+  readonly places: PlaceWords
   readonly connectionsMax: number
   readonly handshakeMs: number
   readonly stallMs: number

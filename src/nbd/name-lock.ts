@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { basename, dirname } from 'node:path'
+import { performance } from 'node:perf_hooks'
 import { platform } from 'node:process'
 
 export interface NameLock {

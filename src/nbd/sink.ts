@@ -7,6 +7,7 @@
  * for a terminal or a file, throws where a file can't be written, and is over for good after its first error.
  */
 import { writeSync } from 'node:fs'
+import { performance } from 'node:perf_hooks'
 
 const STDERR = 2
 /** Bytes that wait for a slow reader; lines beyond them are lost. */

@@ -143,4 +143,4 @@ const identityOf = (path: string): Identity | undefined =>
   lstatSync(path, { bigint: true, throwIfNoEntry: false })
 
 const isSame = (one: Identity | undefined, other: Identity | undefined): boolean =>
-  one !== undefined && other !== undefined && one.dev === other.dev && one.ino === other.ino
+  one !== undefined && one.dev === other?.dev && one.ino === other.ino

@@ -6,6 +6,7 @@ import { store } from '#atomics'
 import { Worker } from 'node:worker_threads'
 import type { LogLimit } from './log-limit.js'
 import { entry, type Log } from './log.js'
+import { Places } from './places.js'
 import type { FromWorker, ToWorker, WorkerStart } from './messages.js'
 
 /** Between a death and its replacement: a worker that can't live must not burn all spares at once. */
@@ -21,6 +22,7 @@ export class ConnectionWorkers {
   readonly #deserted: () => void
   readonly #workers = new Map<number, Worker>()
   #isStopping = false
+  #areGone = false
 
   /** `deserted` is called when no worker is left and none can be started. */
   constructor(
@@ -35,6 +37,11 @@ export class ConnectionWorkers {
     this.#limit = limit
     this.#descriptors = [...descriptors]
     this.#deserted = deserted
+  }
+
+  /** None is left, and none can be started. */
+  get areGone(): boolean {
+    return this.#areGone
   }
 
   async start(count: number): Promise<void> {
@@ -62,7 +69,10 @@ export class ConnectionWorkers {
       this.#log(
         entry('error', 'worker', `no socket is left for a worker in place of thread ${thread}`, { thread }),
       )
-      if (this.#workers.size === 0) this.#deserted()
+      if (this.#workers.size === 0) {
+        this.#areGone = true
+        this.#deserted()
+      }
       return Promise.resolve()
     }
     const workerData: WorkerStart = { ...this.#common, descriptors, thread }
@@ -78,6 +88,8 @@ export class ConnectionWorkers {
       worker.once('exit', () => {
         this.#workers.delete(thread)
         store(this.#common.connections, thread, 0)
+        const { places, connectionsMax } = this.#common
+        new Places(places, thread, connectionsMax).releaseAll()
         reject(new Error(`connection worker ${thread}: ${cause}`))
         if (!this.#isStopping) this.#replace(thread, cause)
       })
