@@ -4,8 +4,9 @@
  * exit codes mean: 0 done, 1 failed, 2 called wrongly, 130 interrupted.
  */
 import { Command, CommanderError } from 'commander'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { printableLines } from '../nbd/printable.js'
 import { loadCommand } from './load.js'
 import { serveCommand } from './serve.js'
 
@@ -16,9 +17,21 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
 // Who reads our output may have enough of it, as `head` does.
 process.stdout.on('error', () => process.exit(1))
 
+const STDERR = 2
+
+/** What is wrong with the options. Where stderr takes nothing, the exit code says it. */
+function complain(text: string): void {
+  try {
+    writeSync(STDERR, printableLines(text))
+  } catch {
+    // full, or closed
+  }
+}
+
 const program = new Command('dcache')
   .description('A disk block cache that all threads of a process share.')
   .version(version)
+  .configureOutput({ writeErr: complain })
   .exitOverride((error) => {
     if (error.code !== 'commander.executeSubCommandAsync') throw error
     process.exitCode = error.exitCode // that of `bench`

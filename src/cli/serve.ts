@@ -5,7 +5,10 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { resolve } from 'node:path'
 import { launch } from '../nbd/launcher.js'
 import { openLog } from '../nbd/log.js'
+import { assertServableFiles } from '../nbd/export-files.js'
 import type { ExportSettings, TlsFiles } from '../nbd/messages.js'
+import { printable } from '../nbd/printable.js'
+import { readTls } from '../nbd/tls-files.js'
 import { number, whole } from './load-settings.js'
 
 const EXIT_USAGE = 2
@@ -75,11 +78,14 @@ export function serveCommand(): Command {
 }
 
 async function serve(options: ServeOptions): Promise<number> {
-  const log = openLog(options.json)
+  const { log, sink } = openLog(options.json)
   try {
+    const files = tlsFilesOf(options)
+    const exports = options.export.map((exported) => ({ ...exported, readOnly: options.readOnly }))
+    assertServableFiles(exports)
     return await launch(
       {
-        exports: options.export.map((exported) => ({ ...exported, readOnly: options.readOnly })),
+        exports,
         memory: options.memory,
         policy: options.policy,
         threads: options.threads,
@@ -88,14 +94,17 @@ async function serve(options: ServeOptions): Promise<number> {
         stallMs: options.stallTimeout * 1000,
         flushDelayMs: Math.round(options.flushDelay * 1000),
         json: options.json,
-        tls: tlsFilesOf(options),
+        tls: files && readTls(files, log),
       },
       { unix: options.unix, port: options.port, host: options.host },
       log,
+      sink,
     )
   } catch (error) {
-    process.stderr.write(`dcache: ${(error as Error).message}\n`)
+    sink.line(printable(`dcache: ${(error as Error).message}`))
     return EXIT_USAGE
+  } finally {
+    await sink.end()
   }
 }
 

@@ -10,11 +10,17 @@ import { attachCache } from '../index.js'
 import { Connection, type ConnectionContext } from './connection.js'
 import { exportOf } from './export.js'
 import { Gate } from './gate.js'
+import { Lobby } from './lobby.js'
 import type { FromWorker, LogEntry, ToWorker, WorkerStart } from './messages.js'
+import { Places } from './places.js'
+import { Turns } from './turns.js'
 
 /** Below the guards that a thread may hold (README, limits), with some for the quick way. */
 const BLOCKS_AT_ONCE = 192
 const INSPECT_MS = 250
+/** Connections that have not chosen an export, as a part of those that may be open; and at least so many for each thread. */
+const LOBBY_SHARE = 1 / 4
+const LOBBY_MIN = 2
 /** How long a thread waits, for each connection that it has more than another, for that one to accept; and at most. */
 const COURTESY_MS = 1
 const COURTESY_MS_MAX = 8
@@ -25,44 +31,76 @@ const say = (message: FromWorker) => port.postMessage(message)
 const log = (entry: LogEntry) => say({ kind: 'log', entry })
 
 const client = attachCache(start.handle)
+const places = new Places(start.places, start.thread, start.connectionsMax)
 const context: ConnectionContext = {
-  exports: start.handle.partitions.map(({ name }) => exportOf(client.partition(name))),
+  exports: start.exports.map((name) => exportOf(client.partition(name))),
   client,
   gate: new Gate(BLOCKS_AT_ONCE),
+  turns: new Turns(),
+  places,
   tls: start.tls,
   handshakeMs: start.handshakeMs,
   stallMs: start.stallMs,
   log,
 }
+const ofThread = (share: number) =>
+  Math.max(LOBBY_MIN, Math.ceil((start.connectionsMax * share) / start.connections.length))
+const lobby = new Lobby(ofThread(LOBBY_SHARE), ofThread(1), speakWith)
 const open = new Set<Connection>()
+/** Closed, and not done with what they were asked. */
+const unfinished = new Set<Connection>()
 let accepted = 0
 let isStopping = false
 
 function accept(socket: Socket): void {
-  const { connections, connectionsMax, thread } = start
-  const name = `${thread}.${++accepted}`
-  const others = Array.from(connections, (_, i) => load(connections, i))
-  if (others.reduce((sum, count) => sum + count, 0) >= connectionsMax) {
-    log({
-      level: 'warn',
-      event: 'refused',
-      message: `connection ${name} was refused: ${connectionsMax} are open, as many as may be`,
-      fields: { connection: name, connectionsMax },
-    })
-    socket.destroy()
+  // What takes no part in this is told of errors by 'close'.
+  socket.on('error', () => undefined)
+  if (places.areTaken || !lobby.enter(socket, performance.now())) {
+    refuse(socket)
     return
   }
-  const connection = new Connection(socket, name, context, () => {
-    open.delete(connection)
-    count()
-    if (isStopping && open.size === 0) leave()
-  })
-  open.add(connection)
-  count()
+  const { connections, thread } = start
+  const others = Array.from(connections, (_, i) => load(connections, i))
   const least = others.indexOf(Math.min(...others))
   const surplus = open.size - others[least]!
   if (surplus > 0 && least !== thread)
     wait(connections, least, others[least]!, Math.min(surplus * COURTESY_MS, COURTESY_MS_MAX))
+}
+
+function refuse(socket: Socket): void {
+  const { connectionsMax, thread } = start
+  const name = `${thread}.${++accepted}`
+  const why = places.areTaken
+    ? `${connectionsMax} are open, as many as may be (--connections)`
+    : 'too many have not chosen an export'
+  log({
+    level: 'warn',
+    event: 'refused',
+    message: `connection ${name} was refused: ${why}`,
+    fields: { connection: name, connectionsMax },
+  })
+  socket.destroy()
+}
+
+function speakWith(socket: Socket): Connection {
+  const connection: Connection = new Connection(
+    socket,
+    `${start.thread}.${++accepted}`,
+    context,
+    () => {
+      lobby.left(connection)
+    },
+    () => {
+      open.delete(connection)
+      if (connection.isServing) unfinished.add(connection)
+      count()
+      lobby.left(connection)
+      leaveIfDone()
+    },
+  )
+  open.add(connection)
+  count()
+  return connection
 }
 
 /** Tells the other threads how many connections this one has. */
@@ -75,8 +113,14 @@ function stop(): void {
   if (isStopping) return
   isStopping = true
   for (const server of servers) server.close()
+  lobby.close()
   for (const connection of open) connection.stop()
-  if (open.size === 0) leave()
+  leaveIfDone()
+}
+
+/** Detaching takes back what requests use, so these end first. */
+function leaveIfDone(): void {
+  if (isStopping && open.size === 0 && unfinished.size === 0) leave()
 }
 
 function leave(): void {
@@ -89,10 +133,13 @@ function leave(): void {
 const timer = setInterval(() => {
   const nowMs = performance.now()
   for (const connection of open) connection.inspect(nowMs)
+  for (const connection of unfinished) if (!connection.isServing) unfinished.delete(connection)
+  lobby.inspect(nowMs, start.handshakeMs)
+  leaveIfDone()
 }, INSPECT_MS)
 
 const servers: Server[] = start.descriptors.map((fd) =>
-  createServer({ noDelay: true, keepAlive: true }, accept).listen({ fd }),
+  createServer({ noDelay: true, keepAlive: true, allowHalfOpen: true }, accept).listen({ fd }),
 )
 await Promise.all(servers.map((server) => new Promise<void>((resolve) => server.once('listening', resolve))))
 port.on('message', (_: ToWorker) => {

@@ -4,52 +4,81 @@
  */
 import { performance } from 'node:perf_hooks'
 import type { Socket } from 'node:net'
-import { createServer as createTlsServer } from 'node:tls'
+import { createServer as createTlsServer, type PeerCertificate, type TLSSocket } from 'node:tls'
 import type { Export } from './export.js'
 import type { TlsState } from './handshake.js'
 import type { LogEntry, TlsContents } from './messages.js'
+import type { Places } from './places.js'
 import { Session } from './session.js'
+import { TLS_MIN_VERSION } from './tls-files.js'
 import type { Services, Traffic } from './transmission.js'
 
 export interface ConnectionContext extends Services {
   readonly exports: readonly Export[]
+  readonly places: Places
   readonly tls: TlsContents | undefined
   readonly handshakeMs: number
   readonly stallMs: number
   readonly log: (entry: LogEntry) => void
 }
 
-/** How long a peer may take to close its side. */
+/** How long a peer may take to close its side, and its long requests after it has done so. */
 const FAREWELL_MS = 2000
+/** A peer that leaves has to take its last replies at this rate, after the time that it may stand still. */
+const FAREWELL_BYTES_PER_MS = 256
 /** Failures of the cache are told once in so long for each connection. */
 const FAILURES_MS = 1000
 
 export class Connection {
   readonly #context: ConnectionContext
+  readonly #admitted: () => void
   readonly #name: string
   readonly #peer: string
   readonly #startMs = performance.now()
+  /** The socket itself, and the stream over it: the same, or TLS. */
+  readonly #plain: Socket
   #socket: Socket
   #session: Session
-  /** When bytes last went either way. */
-  #movedMs = this.#startMs
+  /** Takes the session off its socket. */
+  #unuse: () => void = () => undefined
+  /** When the peer last sent bytes, or was last allowed to. */
+  #receivedMs = this.#startMs
+  /** Batches that the system has not taken, how much of the one at hand is left, and when that last changed. */
+  #batches = 0
+  #queuedBytes = 0
+  #tookMs = this.#startMs
+  /** When the peer was first seen to leave, and when it will have had its last replies. */
+  #leavingMs: number | undefined
+  #lastReplyMs: number | undefined
+  /** When the session was over. */
+  #overMs: number | undefined
   #exportName: string | undefined
   #traffic: Traffic | undefined
   #reason: string | undefined
-  #isEnding = false
+  #hasPlace = false
   #failureToldMs = -Infinity
   #failuresUntold = 0
 
-  /** `closed` is called once, when the socket is gone. */
-  constructor(socket: Socket, name: string, context: ConnectionContext, closed: () => void) {
+  /** `admitted` is called when it has an export, `closed` once, when the socket is gone. */
+  constructor(
+    socket: Socket,
+    name: string,
+    context: ConnectionContext,
+    admitted: () => void,
+    closed: () => void,
+  ) {
     this.#context = context
+    this.#admitted = admitted
     this.#name = name
+    this.#plain = socket
     this.#socket = socket
     this.#peer =
       socket.remoteAddress === undefined
         ? 'a Unix socket'
         : `${socket.remoteAddress}:${socket.remotePort ?? '?'}`
     socket.once('close', () => {
+      this.#session.abandon()
+      if (this.#hasPlace) context.places.release()
       this.#logEnd()
       closed()
     })
@@ -61,31 +90,81 @@ export class Connection {
     this.#session.stop()
   }
 
-  /** Called now and then: drops a peer that keeps us waiting. */
+  /** When it came; the handshake is counted from here. */
+  get startMs(): number {
+    return this.#startMs
+  }
+
+  /** A request is being served, perhaps for a peer that is gone. */
+  get isServing(): boolean {
+    return !this.#session.isIdle
+  }
+
+  /** Ends it at once. */
+  drop(reason: string): void {
+    this.#reason ??= reason
+    this.#socket.destroy()
+  }
+
+  /**
+   * Called now and then: drops a peer that takes too long. What it sends counts for an open connection only: the deadlines
+   * of the handshake, and of a connection that is over, are fixed.
+   */
   inspect(nowMs: number): void {
     const { handshakeMs, stallMs } = this.#context
-    const silentMs = nowMs - this.#movedMs
-    if (this.#isEnding) {
-      if (silentMs > FAREWELL_MS) this.#socket.destroy()
-    } else if (this.#session.isNegotiating) {
-      if (nowMs - this.#startMs > handshakeMs) this.#drop(`no export was chosen in ${handshakeMs} ms`)
-    } else if (this.#session.isPeerDue && silentMs > stallMs) {
-      this.#drop(`the peer stood still in the middle of a message for ${stallMs} ms`)
+    const session = this.#session
+    this.#lookAtQueue(nowMs)
+    if (this.#overMs !== undefined) {
+      if (nowMs - this.#overMs > FAREWELL_MS) this.#socket.destroy()
+    } else if (session.isNegotiating) {
+      if (nowMs - this.#startMs > handshakeMs) this.drop(`no export was chosen in ${handshakeMs} ms`)
+    } else if (this.#isStill(nowMs)) {
+      this.drop(`the peer stood still in the middle of a message for ${stallMs} ms`)
+    } else if (session.isLeaving) {
+      this.#inspectLeaving(nowMs)
     }
+  }
+
+  #isStill(nowMs: number): boolean {
+    const { stallMs } = this.#context
+    if (this.#batches > 0 && nowMs - this.#tookMs > stallMs) return true
+    return this.#session.isPeerDue && nowMs - this.#receivedMs > stallMs
+  }
+
+  #inspectLeaving(nowMs: number): void {
+    const session = this.#session
+    this.#leavingMs ??= nowMs
+    if (session.hasLeft && nowMs - this.#leavingMs > FAREWELL_MS) session.hurry()
+    if (!session.isIdle) return
+    this.#lastReplyMs ??= nowMs + this.#context.stallMs + session.unsent / FAREWELL_BYTES_PER_MS
+    if (nowMs > this.#lastReplyMs) this.drop('the peer left, and did not take its last replies in time')
+  }
+
+  /** The system takes a large batch piece by piece: less of it is left when the peer has taken some. */
+  #lookAtQueue(nowMs: number): void {
+    const { _handle } = this.#plain as Socket & { _handle?: { writeQueueSize?: number } | null }
+    const queuedBytes = _handle?.writeQueueSize ?? 0
+    if (queuedBytes === this.#queuedBytes) return
+    this.#queuedBytes = queuedBytes
+    this.#tookMs = nowMs
   }
 
   #use(socket: Socket, tls: TlsState): Session {
     const { exports } = this.#context
     const send = (bytes: Buffer, done: () => void) => {
       if (socket.destroyed) return
+      if (this.#batches++ === 0) this.#tookMs = performance.now()
       socket.write(bytes, (error) => {
         if (error) return
-        this.#movedMs = performance.now()
+        this.#batches--
+        this.#tookMs = performance.now()
         done()
       })
     }
     const session = new Session(exports, this.#context, tls, send, {
+      admit: () => (this.#hasPlace = this.#context.places.take()),
       opened: ({ exported }) => {
+        this.#admitted()
         this.#exportName = exported.name
         this.#log('info', 'opened', `opened '${exported.name}'`, {
           export: exported.name,
@@ -102,54 +181,62 @@ export class Connection {
         this.#end(reason)
       },
       room: () => {
-        if (socket.isPaused() && !session.isFull) socket.resume()
+        this.#receivedMs = performance.now()
+        if (socket.isPaused()) socket.resume()
       },
     })
-    socket.on('data', (bytes: Buffer) => {
-      this.#movedMs = performance.now()
+    const receive = (bytes: Buffer) => {
+      this.#receivedMs = performance.now()
       session.receive(bytes)
-      if (session.isFull) socket.pause()
-    })
+      if (session.isHeld) socket.pause()
+    }
+    const finish = () => {
+      session.finish()
+    }
+    socket.on('data', receive).once('end', finish)
     socket.on('error', (error) => {
       this.#reason ??= error.message
     })
+    this.#unuse = () => socket.off('data', receive).off('end', finish)
     return session
   }
 
-  /** node:tls takes the socket over; the client's certificate is checked before anything is served. */
+  /** node:tls takes the socket over; the client's certificate is checked before anything is read. */
   #startTls(): void {
     const { cert, key, ca } = this.#context.tls!
-    const plain = this.#socket
-    plain.removeAllListeners('data')
+    const plain = this.#plain
+    this.#unuse()
     const server = createTlsServer({
       cert,
       key,
-      ...(ca === undefined ? {} : { ca, requestCert: true, rejectUnauthorized: true }),
-      minVersion: 'TLSv1.2',
+      // A refusal by node:tls would not say why, so it is made here.
+      ...(ca === undefined ? {} : { ca, requestCert: true, rejectUnauthorized: false }),
+      minVersion: TLS_MIN_VERSION,
       handshakeTimeout: this.#context.handshakeMs,
     })
     server.once('secureConnection', (safe) => {
+      safe.on('error', (error: Error) => {
+        this.#reason ??= error.message
+      })
+      if (ca !== undefined && !safe.authorized) {
+        this.drop(`TLS: ${refusalOf(safe)}`)
+        safe.destroy()
+        return
+      }
       this.#socket = safe
       // The TLS socket ends when the plain one does, and the other way round.
       this.#session = this.#use(safe, 'active')
     })
     server.once('tlsClientError', (error) => {
-      this.#drop(`TLS: ${error.message}`)
-      plain.destroy()
+      this.drop(`TLS: ${error.message}`)
     })
     server.emit('connection', plain)
   }
 
   #end(reason: string | undefined): void {
     this.#reason ??= reason
-    this.#isEnding = true
-    this.#movedMs = performance.now()
+    this.#overMs = performance.now()
     this.#socket.end()
-  }
-
-  #drop(reason: string): void {
-    this.#reason = reason
-    this.#socket.destroy()
   }
 
   #tellFailure(error: NodeJS.ErrnoException): void {
@@ -212,4 +299,12 @@ export class Connection {
       fields: { connection: this.#name, peer: this.#peer, ...fields },
     })
   }
+}
+
+/** Why a client's certificate is not accepted. */
+function refusalOf(safe: TLSSocket): string {
+  const { subject } = safe.getPeerCertificate() as Partial<PeerCertificate>
+  if (subject === undefined) return 'the client showed no certificate'
+  const name = String(subject.CN)
+  return `the certificate of '${name}' was refused: ${String(safe.authorizationError)}`
 }

@@ -27,6 +27,8 @@ export interface Agreement {
 export interface Step {
   readonly reply: Buffer
   readonly then: 'options' | 'tls' | 'close' | Agreement
+  /** In place of the reply, where an agreement can't be kept and the option has a reply for that. */
+  readonly refusal?: Buffer
 }
 
 export const ALLOCATION = 'base:allocation'
@@ -157,7 +159,9 @@ export class Handshake {
       infoReplies(option, exported, this.#isStructured),
       optionReply(option, nbd.NBD_REP_ACK),
     ])
-    return { reply, then: option === nbd.NBD_OPT_GO ? this.#agreement(exported) : 'options' }
+    if (option !== nbd.NBD_OPT_GO) return going(reply)
+    const refusal = optionReply(option, nbd.NBD_REP_ERR_POLICY, 'as many clients as may be are here already')
+    return { reply, then: this.#agreement(exported), refusal }
   }
 
   #contexts(option: number, data: Buffer): Step {

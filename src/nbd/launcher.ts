@@ -4,34 +4,47 @@
  * one, and a child process gets as many copies as it has entries in `stdio`.
  */
 import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { type Listener, type Listening, openListeners } from './listeners.js'
+import { closeListeners, type Listening, openListeners } from './listeners.js'
+import type { Listener } from './listening.js'
 import { entry, type Log } from './log.js'
 import type { EngineSettings, FromEngine, ToEngine } from './messages.js'
+import { printable } from './printable.js'
+import { endsAtHangup, Signals } from './signals.js'
+import type { Sink } from './sink.js'
 
 /** Copies of each socket for workers that take the place of dead ones. */
 const SPARES = 64
 /** 0, 1, 2, and the channel between the two processes. */
 const FIRST_COPY = 4
-const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 const EXIT_KILLED = 1
 
-export type LaunchSettings = Omit<EngineSettings, 'descriptors'>
+export type LaunchSettings = Omit<EngineSettings, 'descriptors' | 'endsAtHangup'>
 
 /** Serves until it is told to stop; says the exit code. @throws with a message for the user if it could not begin */
-export async function launch(settings: LaunchSettings, where: Listening, log: Log): Promise<number> {
+export async function launch(
+  settings: LaunchSettings,
+  where: Listening,
+  log: Log,
+  sink: Sink,
+): Promise<number> {
+  using signals = new Signals(endsAtHangup())
   const listeners = await openListeners(where)
   try {
-    return await run(settings, listeners, log)
+    return signals.count > 0 ? 0 : await run(settings, listeners, signals, log, sink)
   } finally {
-    for (const listener of listeners) {
-      listener.release()
-      listener.remove()
-    }
+    await closeListeners(listeners)
   }
 }
 
-function run(settings: LaunchSettings, listeners: readonly Listener[], log: Log): Promise<number> {
+function run(
+  settings: LaunchSettings,
+  listeners: readonly Listener[],
+  signals: Signals,
+  log: Log,
+  sink: Sink,
+): Promise<number> {
   const generations = settings.threads + SPARES
   const copies = Array.from({ length: generations }, () =>
     listeners.map(({ descriptor }) => descriptor),
@@ -39,54 +52,61 @@ function run(settings: LaunchSettings, listeners: readonly Listener[], log: Log)
   const descriptors = Array.from({ length: generations }, (_, generation) =>
     listeners.map((_, i) => FIRST_COPY + generation * listeners.length + i),
   )
-  const engineSettings: EngineSettings = { ...settings, descriptors }
   const { LISTEN_PID: _pid, LISTEN_FDS: _fds, LISTEN_FDNAMES: _names, ...env } = process.env
-  const engine = spawn(
-    process.execPath,
-    [fileURLToPath(new URL('./engine.js', import.meta.url)), JSON.stringify(engineSettings)],
-    {
-      // A group of its own: Ctrl-C reaches the launcher only, which counts.
-      detached: true,
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc', ...copies],
-      // Cold blocks are read by these threads.
-      env: { UV_THREADPOOL_SIZE: String(4 + 4 * settings.threads), ...env },
-    },
-  )
+  const engine = spawn(process.execPath, [fileURLToPath(new URL('./engine.js', import.meta.url))], {
+    // A group of its own: Ctrl-C reaches the launcher only, which counts.
+    detached: true,
+    // The engine's lines go through this process: starting a child with our stderr would make that wait for its reader.
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc', ...copies],
+    // Cold blocks are read by these threads.
+    env: { UV_THREADPOOL_SIZE: String(4 + 4 * settings.threads), ...env },
+  })
   for (const listener of listeners) listener.release()
-  let signals = 0
-  const forward = (signal: string) => {
-    const message: ToEngine = ++signals === 1 ? 'stop' : 'leave'
-    if (message === 'leave')
-      log(entry('warn', 'leaving', `${signal} again: leaving at once, without a flush`))
-    if (engine.connected) engine.send(message)
-    if (signals > 1) engine.kill('SIGKILL')
+  createInterface({ input: engine.stderr! }).on('line', (line) => sink.line(printable(line)))
+  /** An engine that is gone tells so by its end. */
+  const tell = (message: ToEngine) => {
+    if (engine.connected) engine.send(message, () => undefined)
   }
-  const askHolders = () => {
-    const message: ToEngine = 'holders'
-    if (engine.connected) engine.send(message)
-  }
-  for (const name of SIGNALS) process.on(name, forward)
-  process.on('SIGUSR2', askHolders)
-  return new Promise((resolve, reject) => {
-    let refusal: string | undefined
-    engine.on('message', (message: FromEngine) => {
-      if (message.kind === 'refused') {
-        refusal = message.message
+  // Not on the command line, which holds 128 KiB for each argument.
+  tell({ ...settings, descriptors, endsAtHangup: endsAtHangup() })
+  signals.on(
+    (signal) => {
+      if (signals.count === 1) {
+        tell('stop')
         return
       }
-      for (const listener of listeners) listener.publish()
+      log(entry('warn', 'leaving', `${signal} again: leaving at once, without a flush`))
+      engine.kill('SIGKILL')
+    },
+    () => tell('holders'),
+  )
+  return new Promise((resolve, reject) => {
+    let refusal: Error | undefined
+    engine.on('message', (message: FromEngine) => {
+      if (message.kind === 'refused') {
+        refusal = new Error(message.message)
+        return
+      }
+      try {
+        for (const listener of listeners) listener.publish()
+      } catch (error) {
+        refusal = error as Error
+        tell('stop')
+        return
+      }
       const names = settings.exports.map(({ name }) => `'${name}'`).join(', ')
       const places = listeners.map(({ name }) => name).join(' and ')
       log(entry('info', 'ready', `serving ${names} on ${places}`, { pid: engine.pid ?? 0 }))
     })
-    engine.once('error', reject)
-    engine.once('exit', (code, signal) => {
-      for (const name of SIGNALS) process.off(name, forward)
-      process.off('SIGUSR2', askHolders)
-      if (refusal !== undefined) reject(new Error(refusal))
-      else resolve(signal === null ? (code ?? EXIT_KILLED) : EXIT_KILLED)
-      if (signal !== null && signals < 2)
+    engine.once('error', (error) => {
+      reject(new Error(`the engine process can't be started: ${error.message}`, { cause: error }))
+    })
+    // Not 'exit': the last lines of its log come before.
+    engine.once('close', (code, signal) => {
+      if (signal !== null && signals.count < 2)
         log(entry('error', 'ended', `the engine process was ended by ${signal}`))
+      if (refusal !== undefined) reject(refusal)
+      else resolve(signal === null ? (code ?? EXIT_KILLED) : EXIT_KILLED)
     })
   })
 }

@@ -1,18 +1,24 @@
 /**
- * The server's log, on stderr: a line for people, or one JSON object for machines.
+ * The server's log, on stderr: a line for people, or one JSON object for machines. Characters that a terminal acts on are
+ * escaped in both: names of exports and messages of errors may come from clients.
  */
 import type { LogEntry } from './messages.js'
+import { printable, printableJson } from './printable.js'
+import { Sink } from './sink.js'
 
 export type Log = (entry: LogEntry) => void
 
-export function openLog(isJson: boolean): Log {
-  return ({ level, event, message, fields }) => {
+export function openLog(isJson: boolean): { readonly log: Log; readonly sink: Sink } {
+  const lineOf = ({ level, event, message, fields }: LogEntry): string => {
     const time = new Date().toISOString()
-    const line = isJson
-      ? JSON.stringify({ time, level, event, message, ...fields })
-      : `${time} ${level === 'info' ? '' : `${level}: `}${message}`
-    process.stderr.write(`${line}\n`)
+    return isJson
+      ? printableJson(JSON.stringify({ time, level, event, message, ...fields }))
+      : printable(`${time} ${level === 'info' ? '' : `${level}: `}${message}`)
   }
+  const sink = new Sink((lost) =>
+    lineOf(entry('warn', 'lost', `${lost} line(s) of the log could not be written`, { lost })),
+  )
+  return { log: (what) => sink.line(lineOf(what)), sink }
 }
 
 export const entry = (

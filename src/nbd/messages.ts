@@ -2,6 +2,7 @@
  * What the threads and processes of a server say to each other, each a closed union.
  */
 import type { CacheHandle } from '../index.js'
+import type { PlaceWords } from './places.js'
 
 /** Certificates, as paths of PEM files. */
 export interface TlsFiles {
@@ -14,12 +15,16 @@ export interface TlsFiles {
 /** For a connection worker, as its workerData. */
 export interface WorkerStart {
   readonly handle: CacheHandle
+  /** Names of the exports, in the order in which they were given; the first is the default. */
+  readonly exports: readonly string[]
   /** Listening sockets of its own. */
   readonly descriptors: readonly number[]
   /** Place among the workers. */
   readonly thread: number
   /** Open connections, a word for each thread. */
   readonly connections: Int32Array<SharedArrayBuffer>
+  /** Places of clients that have chosen an export. */
+  readonly places: PlaceWords
   readonly connectionsMax: number
   readonly handshakeMs: number
   readonly stallMs: number
@@ -49,7 +54,7 @@ export type FromWorker =
   /** The last word before it ends by itself. */
   | { readonly kind: 'stopped' }
 
-/** For the engine process, on its command line. */
+/** For the engine process, its first message. */
 export interface EngineSettings {
   readonly exports: readonly ExportSettings[]
   readonly memory: string
@@ -60,7 +65,9 @@ export interface EngineSettings {
   readonly stallMs: number
   readonly flushDelayMs: number
   readonly json: boolean
-  readonly tls: TlsFiles | undefined
+  /** SIGHUP asks for the end, and is not ignored. */
+  readonly endsAtHangup: boolean
+  readonly tls: TlsContents | undefined
   /** For each generation of a worker, a copy of each listening socket. */
   readonly descriptors: readonly (readonly number[])[]
 }
@@ -72,6 +79,5 @@ export interface ExportSettings {
   readonly readOnly: boolean
 }
 
-/** `stop` the first time, `leave` the second. */
-export type ToEngine = 'stop' | 'leave' | 'holders'
+export type ToEngine = EngineSettings | 'stop' | 'holders'
 export type FromEngine = { readonly kind: 'ready' } | { readonly kind: 'refused'; readonly message: string }

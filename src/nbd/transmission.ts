@@ -4,7 +4,7 @@
  * replies leave in any order. Knows the cache, not the socket.
  */
 import type { CacheClient } from '../index.js'
-import { trim, writeZeroes } from './bulk.js'
+import { BULK_BYTES, readBulk, trim, writeBulk, writeZeroes } from './bulk.js'
 import type { ByteQueue } from './byte-queue.js'
 import * as nbd from './constants.js'
 import { errorNumber, Refusal } from './failures.js'
@@ -15,16 +15,22 @@ import type { Outbox } from './outbox.js'
 import * as replies from './replies.js'
 import { type Request, RequestReader } from './request-reader.js'
 import { assertServable } from './servable.js'
+import type { Lane, Turns } from './turns.js'
 
 /** While the payloads and replies at hand take so many bytes no further request is taken from the stream. */
 export const IN_FLIGHT_BYTES = 2 ** 25
 /** What a request counts beside its payload or reply. */
 const REQUEST_BYTES = 1024
+/** Requests that are done in slices, under way at a time; further requests wait in the stream. */
+const BULK_MAX = 64
+/** What a connection is served in one turn of the event loop before the others have theirs. */
+const TURN_BYTES = 2 ** 20
 
 /** What the connections of a thread share. */
 export interface Services {
   readonly client: CacheClient
   readonly gate: Gate
+  readonly turns: Turns
 }
 
 export interface TransmissionEvents {
@@ -56,6 +62,7 @@ export class Transmission {
   }
   /** From now on requests are refused, with ESHUTDOWN. */
   isStopping = false
+  readonly #lane: Lane
   readonly #agreement: Agreement
   readonly #reader: RequestReader
   readonly #outbox: Outbox
@@ -64,7 +71,10 @@ export class Transmission {
   /** Requests that are being served, and the bytes they count. */
   #running = 0
   #runningBytes = 0
+  /** Of them, those that are done in slices. */
+  #bulk = 0
   #isOver = false
+  #isAbandoned = false
 
   constructor(
     agreement: Agreement,
@@ -78,10 +88,11 @@ export class Transmission {
     this.#outbox = outbox
     this.#services = services
     this.#events = events
+    this.#lane = services.turns.lane()
   }
 
   get isFull(): boolean {
-    return this.#runningBytes + this.#outbox.unsent >= IN_FLIGHT_BYTES
+    return this.#bulk >= BULK_MAX || this.#runningBytes + this.#outbox.unsent >= IN_FLIGHT_BYTES
   }
 
   /** No request is being served. */
@@ -99,14 +110,29 @@ export class Transmission {
     return !this.#reader.isBetween
   }
 
-  /** Serves what has come; true if it stopped for want of room. @throws ProtocolError */
+  /** Refuses what is left of requests that are done in slices. */
+  hurry(): void {
+    this.#lane.close(new Refusal(nbd.NBD_ESHUTDOWN, 'the client has left, and this would take longer'))
+  }
+
+  /** The client is gone: no reply is of use any more. */
+  abandon(): void {
+    this.#isAbandoned = true
+    this.hurry()
+  }
+
+  /**
+   * Serves what has come. True if it stopped before the end of that: `isFull`, or others have their turn.
+   * @throws ProtocolError
+   */
   proceed(): boolean {
-    while (!this.#isOver) {
-      if (this.isFull) return true
+    for (let served = 0; !this.#isOver; served += REQUEST_BYTES) {
+      if (this.isFull || served >= TURN_BYTES) return true
       const request = this.#reader.next()
       if (request === undefined) return false
       if (request.type === nbd.NBD_CMD_DISC) this.#isOver = true
       else this.#serve(request)
+      if (!isBulk(request)) served += request.length
     }
     return false
   }
@@ -137,12 +163,12 @@ export class Transmission {
         return
       case nbd.NBD_CMD_TRIM:
         this.traffic.others++
-        this.#goOn(request, 0, () => trim(partition, offset, length))
+        this.#goOn(request, 0, () => trim(partition, offset, length, this.#lane))
         return
       case nbd.NBD_CMD_WRITE_ZEROES:
         this.traffic.others++
         this.#goOn(request, 0, async () => {
-          await writeZeroes(partition, offset, length, this.#services.gate)
+          await writeZeroes(partition, offset, length, this.#lane)
           await this.#persist(request)
         })
         return
@@ -171,6 +197,11 @@ export class Transmission {
       this.#succeed(request)
       return
     }
+    if (isBulk(request)) {
+      const reply = Buffer.allocUnsafeSlow(head + length)
+      this.#answerLater(request, reply, () => readBulk(partition, reply.subarray(head), offset, this.#lane))
+      return
+    }
     const at = outbox.reserve(head + length)
     let done: number
     try {
@@ -187,15 +218,15 @@ export class Transmission {
     outbox.bytes.copy(reply, head, at + head, at + head + done)
     outbox.giveBack(head + length)
     const rest = () => partition.read(reply.subarray(head + done), offset + done)
-    this.#goOn(
-      request,
-      length,
-      () => this.#services.gate.run(rest),
-      () => {
-        this.#putHead(reply, 0, request)
-        this.#outbox.append(reply)
-      },
-    )
+    this.#answerLater(request, reply, () => this.#services.gate.run(rest))
+  }
+
+  /** A read that has a buffer of its own, with room for the head. */
+  #answerLater(request: Request, reply: Buffer, work: () => Promise<void>): void {
+    this.#goOn(request, request.length, work, () => {
+      this.#putHead(reply, 0, request)
+      this.#outbox.append(reply)
+    })
   }
 
   #write(request: Request): void {
@@ -203,6 +234,13 @@ export class Transmission {
     const { offset, length, payload } = request
     this.traffic.writes++
     this.traffic.bytesWritten += length
+    if (isBulk(request)) {
+      this.#goOn(request, length, async () => {
+        await writeBulk(partition, payload, offset, this.#lane)
+        await this.#persist(request)
+      })
+      return
+    }
     const done = writeHits(partition, payload, offset)
     if (done === length && (request.flags & nbd.NBD_CMD_FLAG_FUA) === 0) {
       this.#succeed(request)
@@ -240,16 +278,21 @@ export class Transmission {
     },
   ): void {
     const count = bytes + REQUEST_BYTES
+    const bulk = isBulk(request) ? 1 : 0
     this.#running++
     this.#runningBytes += count
+    this.#bulk += bulk
     work()
-      .then(answer)
+      .then(() => {
+        if (!this.#isAbandoned) answer()
+      })
       .catch((error: unknown) => {
-        this.#fail(request, error)
+        if (!this.#isAbandoned) this.#fail(request, error)
       })
       .finally(() => {
         this.#running--
         this.#runningBytes -= count
+        this.#bulk -= bulk
         this.#events.changed()
       })
   }
@@ -284,5 +327,19 @@ export class Transmission {
       replies.putSimple(this.#outbox.bytes, at, request, number)
     }
     if (!(error instanceof Refusal)) this.#events.failed(error)
+  }
+}
+
+/** Whether a request is done in slices. */
+function isBulk({ type, length }: Request): boolean {
+  switch (type) {
+    case nbd.NBD_CMD_TRIM:
+    case nbd.NBD_CMD_WRITE_ZEROES:
+      return true
+    case nbd.NBD_CMD_READ:
+    case nbd.NBD_CMD_WRITE:
+      return length > BULK_BYTES
+    default:
+      return false
   }
 }

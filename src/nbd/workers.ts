@@ -4,7 +4,9 @@
  */
 import { store } from '#atomics'
 import { Worker } from 'node:worker_threads'
+import type { LogLimit } from './log-limit.js'
 import { entry, type Log } from './log.js'
+import { Places } from './places.js'
 import type { FromWorker, ToWorker, WorkerStart } from './messages.js'
 
 /** Between a death and its replacement: a worker that can't live must not burn all spares at once. */
@@ -15,17 +17,31 @@ type Common = Omit<WorkerStart, 'descriptors' | 'thread'>
 export class ConnectionWorkers {
   readonly #common: Common
   readonly #log: Log
+  readonly #limit: LogLimit
   readonly #descriptors: (readonly number[])[]
   readonly #deserted: () => void
   readonly #workers = new Map<number, Worker>()
   #isStopping = false
+  #areGone = false
 
   /** `deserted` is called when no worker is left and none can be started. */
-  constructor(common: Common, descriptors: readonly (readonly number[])[], log: Log, deserted: () => void) {
+  constructor(
+    common: Common,
+    descriptors: readonly (readonly number[])[],
+    log: Log,
+    limit: LogLimit,
+    deserted: () => void,
+  ) {
     this.#common = common
     this.#log = log
+    this.#limit = limit
     this.#descriptors = [...descriptors]
     this.#deserted = deserted
+  }
+
+  /** None is left, and none can be started. */
+  get areGone(): boolean {
+    return this.#areGone
   }
 
   async start(count: number): Promise<void> {
@@ -53,7 +69,10 @@ export class ConnectionWorkers {
       this.#log(
         entry('error', 'worker', `no socket is left for a worker in place of thread ${thread}`, { thread }),
       )
-      if (this.#workers.size === 0) this.#deserted()
+      if (this.#workers.size === 0) {
+        this.#areGone = true
+        this.#deserted()
+      }
       return Promise.resolve()
     }
     const workerData: WorkerStart = { ...this.#common, descriptors, thread }
@@ -63,12 +82,14 @@ export class ConnectionWorkers {
     worker.on('error', (error) => (cause = error instanceof Error ? error.message : String(error)))
     return new Promise((resolve, reject) => {
       worker.on('message', (message: FromWorker) => {
-        if (message.kind === 'log') this.#log(message.entry)
+        if (message.kind === 'log') this.#limit.pass(message.entry)
         else if (message.kind === 'ready') resolve()
       })
       worker.once('exit', () => {
         this.#workers.delete(thread)
         store(this.#common.connections, thread, 0)
+        const { places, connectionsMax } = this.#common
+        new Places(places, thread, connectionsMax).releaseAll()
         reject(new Error(`connection worker ${thread}: ${cause}`))
         if (!this.#isStopping) this.#replace(thread, cause)
       })

@@ -5,6 +5,7 @@ import { exportOf } from '#dist/nbd/export.js'
 import { Gate } from '#dist/nbd/gate.js'
 import type { TlsState } from '#dist/nbd/handshake.js'
 import { Session } from '#dist/nbd/session.js'
+import { Turns } from '#dist/nbd/turns.js'
 
 export interface Talk {
   readonly session: Session
@@ -14,16 +15,23 @@ export interface Talk {
   settle(): Promise<void>
 }
 
-export function talk(cache: BlockCache, names: readonly string[], tls: TlsState = 'none'): Talk {
+export function talk(
+  cache: BlockCache,
+  names: readonly string[],
+  tls: TlsState = 'none',
+  turns = new Turns(),
+  places = () => true,
+): Talk {
   const chunks: Buffer[] = []
   const events: string[] = []
-  const services = { client: cache, gate: new Gate(100) }
+  const services = { client: cache, gate: new Gate(100), turns }
   const exports = names.map((name) => exportOf(cache.partition(name)))
   const send = (bytes: Buffer, done: () => void) => {
     chunks.push(Buffer.from(bytes))
     done()
   }
   const session = new Session(exports, services, tls, send, {
+    admit: places,
     opened: ({ exported }) => events.push(`opened ${exported.name}`),
     startTls: () => events.push('tls'),
     failed: (error) => events.push(`failed ${String(error)}`),

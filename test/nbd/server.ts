@@ -27,6 +27,8 @@ export class Server implements AsyncDisposable {
   enginePid = 0
   /** What was said that is no line of the log. */
   text = ''
+  /** All that was said. */
+  raw = ''
   readonly #child: ChildProcess
   #isOver = false
 
@@ -37,6 +39,7 @@ export class Server implements AsyncDisposable {
     })
     let rest = ''
     this.#child.stderr!.on('data', (chunk: Buffer) => {
+      this.raw += chunk.toString()
       const lines = (rest + chunk.toString()).split('\n')
       rest = lines.pop()!
       for (const line of lines) {

@@ -1,0 +1,146 @@
+/**
+ * A listening Unix socket under a name. It is bound under another name in the same folder and takes its own when the server
+ * is ready, so that a client that finds the name is served. From the check that the name is free until it is taken this
+ * process holds the lock of the name: of two servers that start at once the second is refused.
+ *
+ *   lock, check -> bound under a short name -> renamed, so that closing the handle leaves it -> name taken, lock released
+ *                                                                                              -> removed, if it is still ours
+ *
+ * A name is removed only while it leads to the socket that this process bound, judged by device and inode.
+ */
+import { linkSync, lstatSync, renameSync, rmSync, statSync, unlinkSync } from 'node:fs'
+import { connect } from 'node:net'
+import { dirname, join } from 'node:path'
+import { descriptorOf, type Listener, listening } from './listening.js'
+import { lockName } from './name-lock.js'
+
+/** sun_path, without the NUL at its end. */
+const PATH_BYTES_MAX = process.platform === 'linux' ? 107 : 103
+/** A server that stops holds the lock for a moment; one that starts holds it for longer, and is not waited for. */
+const LOCK_MS = 2000
+/** Names tried for the moment before the renaming. */
+const TRIES = 20
+
+interface Identity {
+  readonly dev: bigint
+  readonly ino: bigint
+}
+
+/** @throws with a message for the user */
+export async function listenUnix(path: string): Promise<Listener> {
+  assertUsable(path)
+  const lock = await lockName(path, LOCK_MS)
+  if (lock === undefined) throw new Error(`another server is starting or stopping at ${path}: try again`)
+  try {
+    const stale = await staleAt(path)
+    const waiting = `${path}.${process.pid}.new`
+    const server = await bindAs(path, waiting)
+    const own = identityOf(waiting)!
+    let current = waiting
+    return {
+      descriptor: descriptorOf(server),
+      name: path,
+      publish() {
+        take(waiting, path, stale)
+        current = path
+        lock.release()
+      },
+      release: () => server.close(),
+      async remove() {
+        // Without the lock the check below is all there is: better than to leave the name.
+        const held = current === waiting ? lock : await lockName(path, LOCK_MS).catch(() => undefined)
+        if (isSame(identityOf(current), own)) unlinkSync(current)
+        held?.release()
+      },
+    }
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+/** @throws with a message for the user */
+function assertUsable(path: string): void {
+  const most = PATH_BYTES_MAX
+  const longest = Math.max(Buffer.byteLength(path), Buffer.byteLength(shortName(path)))
+  if (longest > most) {
+    throw new Error(
+      `--unix ${path}: the path of a Unix socket has at most ${most} bytes here, and this needs ${longest}; ` +
+        'choose a shorter one, or one relative to the working directory',
+    )
+  }
+  const folder = dirname(path)
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true)
+    throw new Error(`--unix ${path}: ${folder} is no folder`)
+}
+
+/** A socket at the name that no server listens to any more: it may be replaced, anything else may not. */
+async function staleAt(path: string): Promise<Identity | undefined> {
+  const found = lstatSync(path, { bigint: true, throwIfNoEntry: false })
+  if (found === undefined) return undefined
+  if (!found.isSocket()) throw new Error(`${path} exists and is no socket`)
+  const isLive = await new Promise<boolean>((resolve) => {
+    const socket = connect(path)
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      resolve(error.code !== 'ECONNREFUSED' && error.code !== 'ENOENT')
+    })
+  })
+  if (isLive) throw new Error(`a server is there already: ${path} answers`)
+  return found
+}
+
+/** Closing a server removes the name that it was bound to, so it gets another one in the same turn of the event loop. */
+async function bindAs(path: string, name: string) {
+  for (let attempt = 1; ; attempt++) {
+    const bound = shortName(path)
+    try {
+      const server = await listening({ path: bound, exclusive: true })
+      try {
+        renameSync(bound, name)
+      } catch (error) {
+        server.close()
+        throw error
+      }
+      return server
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException
+      if (code !== 'EADDRINUSE' || attempt === TRIES)
+        throw new Error(`--unix ${path}: the socket can't be made: ${message}`, { cause: error })
+    }
+  }
+}
+
+const shortName = (path: string): string =>
+  join(dirname(path), `.${Math.floor(Math.random() * 36 ** 5).toString(36).padStart(5, '0')}`) // prettier-ignore
+
+/** Gives the socket at `from` the name `to`, which is free, or a stale socket's. @throws with a message for the user */
+function take(from: string, to: string, stale: Identity | undefined): void {
+  const found = identityOf(to)
+  if (found === undefined) {
+    try {
+      linkSync(from, to)
+      rmSync(from)
+      return
+    } catch (error) {
+      // A file system without hard links: the name was free a moment ago.
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
+        renameSync(from, to)
+        return
+      }
+    }
+  } else if (isSame(found, stale)) {
+    renameSync(from, to)
+    return
+  }
+  throw new Error(`${to} was made by another program while the server started`)
+}
+
+const identityOf = (path: string): Identity | undefined =>
+  lstatSync(path, { bigint: true, throwIfNoEntry: false })
+
+const isSame = (one: Identity | undefined, other: Identity | undefined): boolean =>
+  one !== undefined && one.dev === other?.dev && one.ino === other.ino

@@ -1,0 +1,154 @@
+// @deadline 240
+// What one client can't take from the others: turns of long requests, places, time. And what each may expect: its answers
+// after it has closed its sending side, and patience with a slow but steady reader.
+
+import { writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import * as nbd from '#dist/nbd/constants.js'
+import { Places, placeWords } from '#dist/nbd/places.js'
+import { Turns } from '#dist/nbd/turns.js'
+import { withEngine } from '../support/engine.js'
+import { tempFolder } from '../support/temp.js'
+import { talk } from './in-memory.js'
+import { Server } from './server.js'
+import { opening, requestBytes, WireClient } from './wire-client.js'
+
+const BLOCK = 4096
+const BLOCKS = 4096
+
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
+
+test('full slices begin one in a turn, in turn for all lanes; a closed lane begins none', async () => {
+  const turns = new Turns()
+  const begun: string[] = []
+  const lanes = ['a', 'b', 'c'].map((name) => ({ name, lane: turns.lane() }))
+  const ends: Promise<void>[] = []
+  for (const { name, lane } of lanes) {
+    const count = name === 'a' ? 100 : 3
+    for (let i = 0; i < count; i++) ends.push(lane.run(() => void begun.push(name), 1))
+  }
+  const settled = Promise.allSettled(ends)
+  for (let i = 1; i <= 9; i++) {
+    await turn()
+    assert.ok(begun.length <= i, 'one in a turn')
+  }
+  while (begun.length < 12) await turn()
+  assert.is(begun.slice(0, 9).filter((name) => name !== 'a').length, 6, begun.join(''))
+  lanes[0]!.lane.close(new Error('gone'))
+  const count = begun.length
+  await settled
+  assert.is(begun.length, count)
+})
+
+test('slices under way are few: of a lane, and of all', async () => {
+  const turns = new Turns()
+  let running = 0
+  let most = 0
+  const release: (() => void)[] = []
+  const work = () => {
+    most = Math.max(most, ++running)
+    return new Promise<void>((resolve) => release.push(resolve)).then(() => void running--)
+  }
+  const first = turns.lane()
+  const all = Array.from({ length: 20 }, () => first.run(work, 1))
+  for (let i = 0; i < 50; i++) await turn()
+  assert.is(most, 4)
+  for (const lane of Array.from({ length: 10 }, () => turns.lane()))
+    for (let i = 0; i < 4; i++) all.push(lane.run(work, 0.001))
+  for (let i = 0; i < 100; i++) await turn()
+  assert.is(most, 16)
+  let isDone = false
+  const done = Promise.all(all).then(() => (isDone = true))
+  while (!isDone) {
+    for (const resolve of release.splice(0)) resolve()
+    await turn()
+  }
+  await done
+})
+
+test('places: no more than there are, and those of a thread that has ended are free', () => {
+  const words = placeWords(2)
+  const [one, two] = [0, 1].map((thread) => new Places(words, thread, 3))
+  assert.equal([one!.take(), two!.take(), one!.take(), two!.take()], [true, true, true, false])
+  assert.ok(two!.areTaken)
+  one!.releaseAll()
+  assert.equal([two!.take(), two!.take(), one!.take()], [true, true, false])
+  two!.release()
+  assert.not(one!.areTaken)
+})
+
+const engine = (body: Parameters<typeof withEngine>[1]) =>
+  withEngine({ blocks: 256, partitions: { disk: { blockSize: BLOCK, blocks: BLOCKS } } }, body)
+
+test("20,000 trims of a whole disk do not hold up a neighbour's read, and end with their connection", () =>
+  engine(async (cache) => {
+    const turns = new Turns()
+    const bulk = talk(cache, ['disk'], 'none', turns)
+    const neighbour = talk(cache, ['disk'], 'none', turns)
+    bulk.session.receive(opening('disk', false))
+    neighbour.session.receive(opening('disk', false))
+    await cache.partition('disk').read(new Uint8Array(1), 0)
+    const trims = Array.from({ length: 20_000 }, (_, i) =>
+      requestBytes(i % 2 === 0 ? nbd.NBD_CMD_TRIM : nbd.NBD_CMD_WRITE_ZEROES, i, BLOCK, (BLOCKS - 1) * BLOCK),
+    )
+    bulk.session.receive(Buffer.concat(trims))
+    assert.ok(bulk.session.isHeld, 'the rest waits in the stream')
+    const before = neighbour.said().length
+    neighbour.session.receive(requestBytes(nbd.NBD_CMD_READ, 1, 0, BLOCK))
+    let waited = 0
+    for (; neighbour.said().length === before && waited < 1000; waited++) await turn()
+    assert.ok(waited < 100, `${waited} turns`)
+    bulk.session.abandon()
+    let left = 0
+    for (; !bulk.session.isIdle && left < 5000; left++) await turn()
+    assert.ok(bulk.session.isIdle, 'nothing is done for it any more')
+  }))
+
+function place() {
+  const folder = tempFolder()
+  const disk = join(folder.path, 'disk.img')
+  writeFileSync(disk, Buffer.alloc(BLOCK * BLOCKS))
+  const path = join(folder.path, 'socket')
+  return { folder, path, args: ['--export', `disk=${disk}`, '--unix', path, '--memory', '32MiB'] }
+}
+
+test('a client that closes its sending side gets all its answers, then the end', async () => {
+  const { folder, path, args } = place()
+  using _ = folder
+  await using server = await Server.start(args)
+  const socket = connect({ path, allowHalfOpen: true })
+  let received = 0
+  socket.on('data', (chunk) => (received += chunk.length))
+  const requests = Array.from({ length: 50 }, (_, i) =>
+    requestBytes(nbd.NBD_CMD_READ, i, i * 8 * BLOCK, 8 * BLOCK),
+  )
+  socket.end(Buffer.concat([opening('disk', false), ...requests, requestBytes(nbd.NBD_CMD_FLUSH, 99, 0, 0)]))
+  await new Promise((resolve) => socket.once('end', resolve))
+  assert.ok(received > 50 * (16 + 8 * BLOCK) + 16, String(received))
+  assert.is((await server.said('closed'))['reason'], null)
+})
+
+test('connections without an export keep no client out, and bytes do not prolong a connection that has failed', async () => {
+  const { folder, path, args } = place()
+  using _ = folder
+  await using server = await Server.start([...args, '--connections', '4', '--handshake-timeout', '3600'])
+  const bad = Array.from({ length: 12 }, (_, i) => {
+    const client = new WireClient({ path })
+    if (i % 2 === 0) client.socket.write('X'.repeat(16))
+    return client
+  })
+  const drip = setInterval(() => {
+    for (const { socket } of bad) if (socket.writable) socket.write('x')
+  }, 100)
+  const good = await Promise.all([1, 2, 3, 4].map(() => WireClient.open({ path }, 'disk')))
+  for (const client of good) await client.read(0, 1)
+  await Promise.all(bad.filter((_, i) => i % 2 === 0).map(({ closed }) => closed))
+  clearInterval(drip)
+  for (const client of [...bad, ...good]) client[Symbol.dispose]()
+  assert.is((await server.stop()).code, 0)
+})
+
+test.run()
