@@ -64,6 +64,7 @@ export enum Partition {
   result, // JobResult; written by the writer before `job`, as the errno
   errno,
   syscall, // 0 pwrite, 1 fsync
+  calls, // odd while the writer is inside a call into the system; the writer adds, atomic
   WORDS = 16,
 }
 
@@ -199,6 +200,7 @@ export enum Slot {
   waitsCount, // how many of its calls wait; the other words say what the last of them waits for
   hintsGiven, // hints that it has given the reader; atomic, stored after the hint
   hintsTaken, // those that the reader has taken; atomic, the reader's
+  osThread, // the system's number of the thread, 0 unknown
   WORDS = 16,
 }
 
@@ -210,10 +212,13 @@ export enum Hint {
   WORDS = 4,
 }
 
+/** See slot.ts. */
 export enum SlotState {
   FREE = 0,
   LIVE = 1,
   DEAD = 2,
+  ATTACHING = 3, // the only state with a claim above it
+  CLAIM_SHIFT = 2,
 }
 
 /** The lower bits of an entry of a thread's journal: see slot.ts. */

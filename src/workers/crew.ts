@@ -20,13 +20,16 @@ import { JobState, Partition, Slot, SlotState } from '../shared/words.js'
 /** So many replacements in so short a time mean that it is no accident. */
 const DEATHS_MAX = 20
 const DEATHS_MS = 2000
+/** What a worker needs to end, on a busy machine too. */
+const ENDING_MS = 2000
 
 export class Crew {
   readonly #core: Core
   readonly #handle: CacheHandle
   readonly #options: EngineOptions
   readonly #gaveUp: (cause: unknown) => void
-  readonly #workers = new Set<Worker>()
+  /** Those that have not ended, with their names. */
+  readonly #workers = new Map<Worker, string>()
   readonly #deathsAtMs: number[] = []
   #isStopping = false
   #isBroken = false
@@ -51,13 +54,34 @@ export class Crew {
     if (failed) throw failed.reason
   }
 
-  /** Lets each finish the write that it is at, and waits until all are gone. */
-  async stop(): Promise<void> {
+  /**
+   * Lets each finish the job that it is at, and waits until all have ended, `patienceMs` at most. Those that are left then are
+   * ended where they are; inside a call into the system that is not before the call ends, and `names` has them until then.
+   */
+  async stop(patienceMs: number): Promise<void> {
     this.#isStopping = true
-    for (const { index } of this.#core.partitions) await this.#stopWriter(index)
+    const endMs = performance.now() + patienceMs
+    await Promise.all(this.#core.partitions.map(({ index }) => this.#stopWriter(index, endMs)))
     ringBell(this.#core)
     ringHintBell(this.#core)
-    await Promise.all([...this.#workers].map(ended))
+    await this.#allEnded(Math.max(ENDING_MS, endMs - performance.now()))
+    if (this.#workers.size === 0) return
+    for (const worker of this.#workers.keys()) void worker.terminate()
+    await this.#allEnded(ENDING_MS)
+  }
+
+  /** The engine's threads that have not ended. */
+  names(): string[] {
+    return [...this.#workers.values()]
+  }
+
+  /** Waits for that, up to `patienceMs`. */
+  async #allEnded(patienceMs: number): Promise<void> {
+    const workers = [...this.#workers.keys()]
+    for (const worker of workers) worker.ref()
+    const all = Promise.all(workers.map((worker) => new Promise((resolve) => worker.once('exit', resolve))))
+    await within(patienceMs, all)
+    for (const worker of this.#workers.keys()) worker.unref()
   }
 
   #startFlush(): Promise<void> {
@@ -92,7 +116,7 @@ export class Crew {
     worker.unref()
     let cause: unknown
     worker.on('error', (error) => (cause = error))
-    this.#workers.add(worker)
+    this.#workers.set(worker, `the ${name} worker`)
     worker.once('exit', () => {
       this.#workers.delete(worker)
       if (!this.#isStopping) this.#replace(again, cause)
@@ -125,12 +149,12 @@ export class Crew {
       await pause()
   }
 
-  /** A writer finishes the job it is at: its descriptor must not go away under it. */
-  async #stopWriter(partition: number): Promise<void> {
+  /** A writer finishes the job that it is at, until `endMs`: its descriptor must not go away under it. */
+  async #stopWriter(partition: number, endMs: number): Promise<void> {
     const { words, arena } = this.#core
     const jobAt = arena.partitionAt(partition) + Partition.job
     const isAtWork = () => load(words, jobAt) === JobState.ASKED && this.#isManned(partition)
-    while (isAtWork()) await pause()
+    while (isAtWork() && performance.now() < endMs) await pause()
     store(words, jobAt, JobState.STOP)
     notify(words, jobAt)
   }
@@ -144,10 +168,9 @@ export class Crew {
 
 const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1))
 
-const ended = (worker: Worker): Promise<void> =>
-  new Promise((resolve) => {
-    worker.ref()
-    worker.once('exit', () => {
-      resolve()
-    })
-  })
+/** Resolves when that settles, or after `ms`. */
+async function within(ms: number, what: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  await Promise.race([what, new Promise((resolve) => (timer = setTimeout(resolve, ms)))])
+  clearTimeout(timer)
+}
