@@ -1,14 +1,14 @@
 /**
  * The flush worker's doorbell, and the two words that say what it is rung for.
  */
-import { add, notify } from '#atomics'
+import { add, notify, type Words } from '#atomics'
 import type { Core } from './core.js'
 import { DelayedKick, Group, Header } from '../shared/words.js'
 
 /** Wakes the flush worker. */
-export function ringBell(core: Core): void {
-  add(core.words, Header.bell, 1)
-  notify(core.words, Header.bell)
+export function ringBell({ words }: { readonly words: Words }): void {
+  add(words, Header.bell, 1)
+  notify(words, Header.bell)
 }
 
 /** Wants everything up to `epoch` durable. @requires round mutex */

@@ -8,9 +8,11 @@ import { detachSlot } from '../shared/slot.js'
 import { setSlotName } from '../shared/slot-name.js'
 import type { FrameIndex } from '../shared/indices.js'
 import { readTrace, TRACE } from '../shared/trace.js'
-import { runAsync, runSync } from '../shared/wait.js'
+import { runSync } from '../shared/wait.js'
+import { runCall } from './call.js'
 import { check } from './check.js'
 import { blockOf, type Core, partitionOf } from './core.js'
+import { buryThread } from './deaths.js'
 import { INSPECT, namesText } from './describe.js'
 import { hitPath } from './hit-path.js'
 import { holders } from './holders.js'
@@ -68,7 +70,7 @@ export class Client implements CacheClient {
   }
 
   async flush(scope?: FlushScope): Promise<void> {
-    await runAsync(flush(this.core, this.#targetsOf(scope)))
+    await runCall(this.core, flush(this.core, this.#targetsOf(scope)))
   }
 
   flushSync(scope?: FlushScope): void {
@@ -105,6 +107,12 @@ export class Client implements CacheClient {
   detach(): void {
     if (this.#isDetached) return
     const { arena, slot, tracer } = this.core
+    if (slot.calls > 0) {
+      throw new CacheError(
+        'ERR_DCACHE_GUARDS_HELD',
+        `${slot.calls} asynchronous call(s) of this thread are under way; await them before it detaches`,
+      )
+    }
     if (slot.guards > 0) {
       throw new CacheError(
         'ERR_DCACHE_GUARDS_HELD',
@@ -129,10 +137,11 @@ export class Client implements CacheClient {
     return this.#isDetached ? 'detached' : (STATES[this.core.words[Header.state]!] ?? 'opening')
   }
 
-  /** A thread ended: the cache is an orphan if it was its owner. Its slot is the first. */
-  ownerEnded(threadId: number): void {
+  /** A worker of this thread ended: the cache is an orphan if that was its owner. The owner's slot is the first. */
+  threadEnded(threadId: number): void {
     const { words, arena } = this.core
     if (words[arena.slotAt(0) + Slot.threadId] === threadId) markOrphaned(this.core)
+    else buryThread(arena, threadId)
   }
 
   [Symbol.dispose](): void {

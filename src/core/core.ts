@@ -150,10 +150,15 @@ export class Core {
     if (this.words[Header.state] !== EngineState.OPEN) throw this.notOpen()
   }
 
-  /** Throws when nobody writes any more; a cache that is closing still flushes. */
-  assertRunning(): void {
+  /** Whether changes are still written; a cache that is closing still flushes. */
+  get isRunning(): boolean {
     const state = load(this.words, Header.state)
-    if (state !== EngineState.OPEN && state !== EngineState.CLOSING) throw this.notOpen()
+    return state === EngineState.OPEN || state === EngineState.CLOSING
+  }
+
+  /** Throws when nothing is written any more. */
+  assertRunning(): void {
+    if (!this.isRunning) throw this.notOpen()
   }
 
   notOpen(): CacheError {

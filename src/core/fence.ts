@@ -4,7 +4,7 @@
  */
 import { store } from '#atomics'
 import { EPOCH_FENCED_MAX, epochDistance, epochOf, isAfter, previousEpoch } from '../shared/stamp.js'
-import type { FrameIndex } from '../shared/indices.js'
+import type { FrameIndex, SlotIndex } from '../shared/indices.js'
 import { TRACE } from '../shared/trace.js'
 import type { Core } from './core.js'
 import { classChanges } from './cut.js'
@@ -13,7 +13,17 @@ import { seizeRound } from './repair.js'
 import { unlockRound } from './rounds.js'
 import { Fence, Group, JobResult, Partition } from '../shared/words.js'
 
-/** What happened to a partition, for the owner's events. */
+/** What happened, for the owner's events. */
+export type EngineEvent = RoundEvent | DeathEvent
+
+/** A thread that had attached ended. */
+export interface DeathEvent {
+  readonly kind: 'died'
+  readonly slot: SlotIndex
+  readonly threadId: number
+}
+
+/** What happened to a partition. */
 export interface RoundEvent {
   readonly kind: 'fenced' | 'restored'
   readonly partition: number

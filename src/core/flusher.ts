@@ -12,7 +12,7 @@ import { PlanSpace } from './plan.js'
 import { forgetCut, freeOwnMutexes, reapDead } from './reaper.js'
 import { seizeRound } from './repair.js'
 import { unlockRound } from './rounds.js'
-import type { RoundEvent } from './fence.js'
+import type { EngineEvent } from './fence.js'
 import { isIdle, runRound } from './writeback.js'
 import { DelayedKick, Group, Partition } from '../shared/words.js'
 
@@ -31,16 +31,18 @@ export class Flusher {
   readonly #core: Core
   readonly #flushDelayMs: number
   readonly #budget: Budget
-  readonly #report: (event: RoundEvent) => void
+  readonly #report: (event: EngineEvent) => void
   readonly #plans: PlanSpace
   readonly #rounds: (RunningRound | undefined)[] = []
   readonly #kickAtMs: number[]
   /** Groups whose last flush worker's cut is forgotten. */
   readonly #isReady: boolean[]
+  /** No dead thread is left to be reaped. */
+  #isReaped = true
   /** When a round's pace wants to look again. */
   #lookAtMs = Infinity
 
-  constructor(core: Core, options: FlusherOptions, report: (event: RoundEvent) => void) {
+  constructor(core: Core, options: FlusherOptions, report: (event: EngineEvent) => void) {
     this.#core = core
     this.#flushDelayMs = options.flushDelayMs
     this.#budget = new Budget(options.writeBytesPerSecond ?? Infinity)
@@ -55,7 +57,9 @@ export class Flusher {
 
   /** Reaps the dead, and takes every round as far as it goes without waiting. Called after each ring of the bell. */
   step(): void {
-    reapDead(this.#core)
+    this.#isReaped = reapDead(this.#core, (slot, threadId) => {
+      this.#report({ kind: 'died', slot, threadId })
+    })
     this.#lookAtMs = Infinity
     for (let group = 0; group < this.#core.arena.geometry.groups; group++) {
       if (!this.#becomesReady(group)) continue
@@ -74,7 +78,8 @@ export class Flusher {
   idleMs(): number {
     const kicksAtMs = this.#kickAtMs.filter((_, group) => this.#rounds[group] === undefined)
     const wakeAtMs = Math.min(...kicksAtMs, this.#lookAtMs)
-    return Math.min(this.isBusy ? SLICE_MS : Infinity, Math.max(0, wakeAtMs - performance.now()))
+    const sliceMs = this.isBusy || !this.#isReaped ? SLICE_MS : Infinity
+    return Math.min(sliceMs, Math.max(0, wakeAtMs - performance.now()))
   }
 
   /** Whether a round is under way. */

@@ -8,9 +8,10 @@ import type { AcquireOptions, Mode, Partition, WaitOptions } from '../shared/int
 import { lowOf, placeOf } from '../shared/name.js'
 import type { FrameIndex } from '../shared/indices.js'
 import type { Deadline } from '../shared/wait.js'
-import { runAsync, runSync, type Slow } from '../shared/wait.js'
+import { runSync, type Slow } from '../shared/wait.js'
 import { BREATH, Breath } from './breath.js'
 import { acquireSlow, missSync } from './cache.js'
+import { runCall } from './call.js'
 import { assertTimeout, deadlineOf, rangeOf, throwIfAborted } from './call-options.js'
 import { INSPECT, nameText } from './describe.js'
 import { latchHit } from './hit.js'
@@ -77,7 +78,7 @@ export class PartitionClient implements Partition {
     throwIfAborted(options)
     return (
       this.#hit(block, mode, options, 0) ??
-      (await runAsync(this.#slow(block, mode, options, 0), options?.signal))
+      (await runCall(this.core, this.#slow(block, mode, options, 0), options?.signal))
     )
   }
 
@@ -109,7 +110,8 @@ export class PartitionClient implements Partition {
     if (this.#copyOne(target, position, wait)) return
     const range = new RangeRead(this.core, this.view, this.hits, this.#ahead, target, position)
     const deadline = deadlineOf(wait)
-    await runAsync(
+    await runCall(
+      this.core,
       range.run(true, (block) => this.#one(block, deadline, 0), new Breath()),
       wait?.signal,
     )
@@ -121,7 +123,7 @@ export class PartitionClient implements Partition {
 
   async write(source: Uint8Array, position: number, writeClass?: string, wait?: WaitOptions): Promise<void> {
     throwIfAborted(wait)
-    await runAsync(this.#write(source, position, writeClass, wait, 0), wait?.signal)
+    await runCall(this.core, this.#write(source, position, writeClass, wait, 0), wait?.signal)
   }
 
   prefetch(block: number, count: number): void {

@@ -8,9 +8,13 @@
  *   3  pins of its journal: counted out by those of the living, never subtracted; waiters are woken
  *   4  frames that it waited for, or was serving: their waiters are woken and their marks healed (shared/latch-queue.ts)
  *   5  the slot is free
+ *
+ * Nothing here waits for another thread without a limit. A count that does not settle, because a thread that is not known to
+ * have ended stopped between two stores of its journal, leaves its block with the dead thread's pins: it can be read and
+ * written to the disk, and not be changed or evicted. The slot stays DEAD, and `reapDead` is called again.
  */
-import { load, store, wait } from '#atomics'
-import { freeze, thaw, writerOf } from '../shared/latch.js'
+import { load, notify, store, wait } from '#atomics'
+import { freeze, pinsOf, thaw, writerOf } from '../shared/latch.js'
 import { GUARDS_MAX } from '../shared/layout.js'
 import { journaledPins } from '../shared/slot.js'
 import { clearWaits, frameIn, recordsOf } from '../shared/waits.js'
@@ -26,22 +30,36 @@ import { DelayedKick, Frame, Group, Journal, Latch, Slot, SlotState, State } fro
 
 /** How long a thread between two stores of its journal is given before it is looked at again. */
 const UNSETTLED_MS = 1
+/** How often that is done in one call of `reapDead`. */
+const UNSETTLED_MAX = 20
 
-/** Reaps every dead slot; which. The flush worker's thread only. @takes every mutex, one after the other */
-export function reapDead(core: Core): SlotIndex[] {
+/**
+ * Reaps the dead slots; false when one is left, which another call has to reap. `died` is told of each before its slot is
+ * free, a second time where the flush worker ends in between. The flush worker's thread only; waits at most some 20 ms.
+ * @takes every mutex, one after the other
+ */
+export function reapDead(
+  core: Core,
+  died: (slot: SlotIndex, threadId: number) => void = () => undefined,
+): boolean {
   const dead = deadSlots(core)
-  if (dead.length === 0) return dead
+  if (dead.length === 0) return true
   freeMutexes(core)
   for (let frame = 0; frame < core.arena.geometry.blocks; frame++) {
     const writer = writerOf(load(core.words, core.arena.frameAt(frame) + Frame.latch))
     if (writer >= 0 && dead.includes(writer)) undoFrame(core, frame)
   }
-  for (const slot of dead) {
-    reapPins(core, slot)
-    reapWaits(core, slot)
-    freeSlot(core, slot)
-  }
+  const patience = { left: UNSETTLED_MAX }
   return dead
+    .map((slot) => {
+      const isCounted = reapPins(core, slot, patience)
+      reapWaits(core, slot)
+      if (!isCounted) return false
+      died(slot, core.words[core.arena.slotAt(slot) + Slot.threadId]!)
+      freeSlot(core, slot)
+      return true
+    })
+    .every((isFree) => isFree)
 }
 
 function deadSlots(core: Core): SlotIndex[] {
@@ -140,25 +158,41 @@ function leaveFor(core: Core, frame: FrameIndex): void {
   core.freed.signal()
 }
 
-/** Counts the pins of a dead slot out. */
-function reapPins(core: Core, slot: SlotIndex): void {
+/** Counts the pins of a dead slot out; false when one is left. */
+function reapPins(core: Core, slot: SlotIndex, patience: { left: number }): boolean {
   const { words, arena } = core
   const start = arena.journalAt(slot)
+  let isDone = true
   for (let at = start; at < start + GUARDS_MAX; at++) {
     const entry = words[at]!
     if ((entry & 3) === Journal.FREE) continue
-    const latchAt = arena.frameAt(entry >>> 2) + Frame.latch
-    freeze(words, latchAt)
-    for (;;) {
-      const word = load(words, latchAt)
-      const pins = journaledPins(arena, entry >>> 2)
-      if (pins < 0) wait(words, latchAt, word, UNSETTLED_MS)
-      else if (thaw(words, latchAt, word, pins)) break
-    }
-    wakeAndHeal(core, entry >>> 2)
-    words[at] = Journal.FREE
+    if (countOut(core, entry >>> 2, patience)) words[at] = Journal.FREE
+    else isDone = false
   }
   core.freed.signal()
+  return isDone
+}
+
+/**
+ * Sets a frame's pins to those that the living have. While the frame is frozen no pin is added, so a thread that runs
+ * settles its entry within some instructions. One that does not leaves the pins as they are, which are too many and never
+ * too few; false then.
+ */
+function countOut(core: Core, frame: FrameIndex, patience: { left: number }): boolean {
+  const { words, arena } = core
+  const latchAt = arena.frameAt(frame) + Frame.latch
+  freeze(words, latchAt)
+  for (;;) {
+    const word = load(words, latchAt)
+    const pins = journaledPins(arena, frame)
+    if (pins < 0 && patience.left > 0) {
+      patience.left--
+      wait(words, latchAt, word, UNSETTLED_MS)
+    } else if (thaw(words, latchAt, word, pins < 0 ? pinsOf(word) : pins)) {
+      wakeAndHeal(core, frame)
+      return pins >= 0
+    }
+  }
 }
 
 /**
@@ -192,9 +226,9 @@ function freeSlot(core: Core, slot: SlotIndex): void {
   const { words, arena } = core
   const at = arena.slotAt(slot)
   words[at + Slot.guards] = 0
-  words[at + Slot.threadId] = 0
   store(words, at + Slot.inIo, 0)
   store(words, at + Slot.state, SlotState.FREE)
+  notify(words, at + Slot.state) // a thread may wait for a slot to attach
 }
 
 /**

@@ -7,6 +7,7 @@ import { writerOf } from '../shared/latch.js'
 import type { FrameIndex, SlotIndex } from '../shared/indices.js'
 import { SLICE_MS } from '../shared/wait.js'
 import { type Core, partitionOf } from './core.js'
+import { buryGone } from './deaths.js'
 import { hashOf } from '../shared/hash.js'
 import { chain, isNamed } from './directory.js'
 import { pushFree } from './frames.js'
@@ -19,12 +20,19 @@ import { Fence, Frame, Group, Header, Partition, Slot, SlotState, Spare, State }
 export const isDead = (core: Core, slot: SlotIndex): boolean =>
   load(core.words, core.arena.slotAt(slot) + Slot.state) === SlotState.DEAD
 
+/** So many slices of waiting, some 250 ms, after which the system is asked whether the holder is still there. */
+const SLICES = 50
+
 /**
- * Takes a mutex for the flush worker, who may not wait for a dead holder: it is the one that frees them.
+ * Takes a mutex for the flush worker, which may not wait for a dead holder: the flush worker is what frees them. It waits for
+ * a living one as long as the engine runs.
  * @requires a thread that may block; the flush worker's
+ * @throws what is wrong with an engine that does not run
  */
 export function seize(core: Core, mutex: Mutex, repair: () => void): void {
-  while (!mutex.tryLock(core.slot.index)) {
+  for (let slices = 1; !mutex.tryLock(core.slot.index); slices++) {
+    core.assertRunning()
+    if (slices % SLICES === 0) buryGone(core.arena)
     const holder = mutex.holder()
     if (holder >= 0 && isDead(core, holder) && mutex.steal(holder, core.slot.index)) {
       repair()
@@ -32,7 +40,7 @@ export function seize(core: Core, mutex: Mutex, repair: () => void): void {
     }
     const word = load(core.words, mutex.at)
     // Short slices, without the CONTENDED bit: a death is announced on the bell, not here.
-    if (word !== 0) wait(core.words, mutex.at, word, SLICE_MS / 50)
+    if (word !== 0) wait(core.words, mutex.at, word, SLICE_MS / SLICES)
   }
 }
 

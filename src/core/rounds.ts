@@ -16,7 +16,10 @@ import { dirtyFrames, imageStamps } from './images.js'
 import { settle } from './pending.js'
 import { waitForMutex } from './waiting.js'
 import { Watch } from './watch.js'
-import { Counter, Group, Slot } from '../shared/words.js'
+import { Counter, Group, Partition, Slot } from '../shared/words.js'
+
+/** How long one call of a writer into the system counts as work. A disk with a long backlog takes minutes for an fsync. */
+const CALL_PATIENCE_MS = 600_000
 
 /** Gets a group's round mutex, waiting for it, and does what was left for whoever has it. */
 export function* lockRound(core: Core, group: number, deadline: Deadline): Slow<void> {
@@ -83,7 +86,8 @@ export interface FlushTarget {
  * Returns when all that was released in the scope before the call is durable. Groups go on side by side; threads that
  * ask at the same moment share a round. A round writes its group's whole cut, which is more than a small scope asked
  * for: when one fails, a scope of which nothing is owed any more is durable all the same.
- * The deadline is for a device that stands still: it is put off while blocks are being written.
+ * The deadline is for an engine that stands still: it is put off whenever a writer has begun or ended a call into the system,
+ * and while one is inside a call, up to ten minutes. Such a call can't be interrupted, and does not say how far it is.
  * @throws ERR_DCACHE_FENCED, ERR_DCACHE_TIMEOUT
  */
 export function* flush(
@@ -136,25 +140,69 @@ function* waitForRound(
   ticket: Ticket,
   timeoutMs: number,
 ): Slow<'done' | 'failed'> {
-  const { words, slot } = core
-  const writtenAt = core.arena.groupAt(group) + Group.written
+  const { slot } = core
   const watch = new Watch(core)
-  let deadline = new Deadline(timeoutMs)
-  let written = load(words, writtenAt)
+  const progress = new Progress(core, group, timeoutMs)
   const look = () => {
     watch.look()
-    if (load(words, writtenAt) !== written) {
-      written = load(words, writtenAt)
-      deadline = new Deadline(timeoutMs)
-    }
-    return deadline
+    return progress.deadline()
   }
   slot.waits(watch, 'flush', group)
   try {
-    return yield* core.turns[group]!.settled(ticket, look, () =>
-      timedOut(`the flush stood still: no block was written${idleText(core)}`, timeoutMs),
-    )
+    return yield* core.turns[group]!.settled(ticket, look, () => progress.expired())
   } finally {
     slot.waitsNoMore(watch)
   }
 }
+
+/** What a patient flush sees of its group's writers. */
+class Progress {
+  readonly #core: Core
+  readonly #group: number
+  readonly #timeoutMs: number
+  #seen = ''
+  #deadline: Deadline
+
+  constructor(core: Core, group: number, timeoutMs: number) {
+    this.#core = core
+    this.#group = group
+    this.#timeoutMs = timeoutMs
+    this.#deadline = new Deadline(timeoutMs)
+  }
+
+  /** When the flush has to end, as things are now. */
+  deadline(): Deadline {
+    const { words, arena } = this.#core
+    const calls = this.#writers().map((partition) =>
+      load(words, arena.partitionAt(partition) + Partition.calls),
+    )
+    const seen = [load(words, arena.groupAt(this.#group) + Group.written), ...calls].join()
+    if (seen !== this.#seen) {
+      this.#seen = seen
+      this.#deadline = new Deadline(
+        calls.some(isInCall) ? Math.max(CALL_PATIENCE_MS, this.#timeoutMs) : this.#timeoutMs,
+      )
+    }
+    return this.#deadline
+  }
+
+  expired(): CacheError {
+    const { words, arena, partitions } = this.#core
+    const stuck = this.#writers().filter((partition) =>
+      isInCall(load(words, arena.partitionAt(partition) + Partition.calls)),
+    )
+    const names = stuck.map((partition) => `'${partitions[partition]!.name}'`).join(', ')
+    const what =
+      stuck.length === 0
+        ? `no block was written${idleText(this.#core)}`
+        : `one write or fsync of ${names} does not end`
+    return timedOut(`the flush stood still: ${what}`, this.#deadline.timeoutMs)
+  }
+
+  #writers(): number[] {
+    return this.#core.partitions.filter(({ group }) => group === this.#group).map(({ index }) => index)
+  }
+}
+
+/** Of the word `calls` of a partition. */
+const isInCall = (calls: number): boolean => (calls & 1) !== 0

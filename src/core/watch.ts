@@ -5,7 +5,7 @@
  */
 import { performance } from 'node:perf_hooks'
 import { compareExchange, load } from '#atomics'
-import { SLICE_MS } from '../shared/wait.js'
+import { Deadline, SLICE_MS } from '../shared/wait.js'
 import { ringBell } from './bell.js'
 import { type Core, wakeAll } from './core.js'
 import { EngineState, Header } from '../shared/words.js'
@@ -47,6 +47,25 @@ export class Watch {
   #note(nowMs: number): void {
     this.#bell = load(this.#core.words, Header.bell)
     this.#rungAtMs = nowMs
+  }
+}
+
+/**
+ * The deadline of the engine's own threads: none while the engine runs. A lock that is held for long is no failure of a
+ * device, and nothing else may come of it than that its thread waits.
+ */
+export class WhileRunning extends Deadline {
+  readonly #core: Core
+
+  constructor(core: Core) {
+    super(Infinity)
+    this.#core = core
+  }
+
+  /** @throws what is wrong with an engine that does not run */
+  override leftMs(): number {
+    this.#core.assertRunning()
+    return Infinity
   }
 }
 

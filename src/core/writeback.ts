@@ -9,7 +9,9 @@
  * its blocks are clean (pace.ts says how many, and when).
  *
  *   lane   WAITS --pace lets it--> ASKED --writer idle, OK--> its blocks clean; WAITS, or OVER after the last
- *                                        `--writer idle, not OK--> FAILED
+ *                                        |--writer idle, FAILED--> FAILED
+ *                                        `--the writer stopped, with the engine--> never over
+ *          WAITS --partition is fenced--> FAILED
  *
  * An image is owed until it is durable (cut.ts); a held guard never delays a round.
  *
@@ -89,6 +91,8 @@ class Lane {
   /** When the last job was over, and how long it took. */
   #overAtMs = -Infinity
   #tookMs = 0
+  /** The writer was not asked, because the partition is fenced. */
+  #isFenced = false
 
   constructor(core: Core, group: number, cut: Cut, job: Job, plans: PlanSpace) {
     this.partition = job.partition
@@ -104,7 +108,7 @@ class Lane {
   goOn(pace: Pace): boolean {
     while (!this.#isOver) {
       if (this.#plan !== undefined) {
-        if (!isIdle(this.#core, this.partition)) return false
+        if (!isIdle(this.#core, this.partition) || this.#hasStopped()) return false
         this.#conclude(this.#plan)
       } else {
         const { blockSize } = this.#core.partitions[this.partition]!
@@ -122,7 +126,7 @@ class Lane {
     return this.hasFailed || this.#done === this.#job.end
   }
 
-  /** A fenced partition fails without being asked, as one that stops. */
+  /** A fenced partition fails without being asked. */
   #ask(plan: number, count: number): void {
     const { words, arena } = this.#core
     const at = arena.partitionAt(this.partition)
@@ -135,12 +139,16 @@ class Lane {
     words[at + Partition.jobCount] = count
     words[at + Partition.jobClass] = this.#job.writeClass
     words[at + Partition.result] = JobResult.NONE
-    if (
-      load(words, at + Partition.fenced) !== Fence.FENCED &&
-      compareExchange(words, at + Partition.job, JobState.IDLE, JobState.ASKED) === JobState.IDLE
-    ) {
+    this.#isFenced = load(words, at + Partition.fenced) === Fence.FENCED
+    if (this.#isFenced) return
+    if (compareExchange(words, at + Partition.job, JobState.IDLE, JobState.ASKED) === JobState.IDLE)
       notify(words, at + Partition.job)
-    }
+  }
+
+  /** The writer ended without a result, or was not there any more: the engine stops. That is no failure of the device. */
+  #hasStopped(): boolean {
+    const { words, arena } = this.#core
+    return !this.#isFenced && words[arena.partitionAt(this.partition) + Partition.result] === JobResult.NONE
   }
 
   /** What was written and fsynced becomes clean, now. @requires that its writer is idle */

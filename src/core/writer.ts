@@ -12,6 +12,13 @@
  *
  * It writes outside of the mutex, and never waits for a client. Nothing becomes clean here: that is the flush worker's,
  * after the fsync.
+ *
+ * How a job ends. Only what a call of the device throws is a failure of the device:
+ *
+ *   OK        written, and fsynced
+ *   FAILED    a write or the fsync failed: errno and syscall say how
+ *   NONE      the engine stopped meanwhile; the flush worker concludes nothing from it
+ *   none      any other exception is a fault of the engine: it ends the thread, and the next writer does the job again
  */
 import { add, compareExchange, load } from '#atomics'
 import { WRITE_BYTES_DEFAULT } from '../shared/config.js'
@@ -20,12 +27,13 @@ import { GUARDS_MAX } from '../shared/layout.js'
 import { isOwed } from '../shared/stamp.js'
 import type { FrameIndex } from '../shared/indices.js'
 import { TRACE } from '../shared/trace.js'
-import { Deadline, runSync, type Slow } from '../shared/wait.js'
+import { runSync, type Slow } from '../shared/wait.js'
 import { ringBell } from './bell.js'
 import { unpinFrame } from './hit.js'
 import { blockOf, type Core, type PartitionView } from './core.js'
 import { spareData } from './images.js'
 import { lockRound, unlockRound } from './rounds.js'
+import { WhileRunning } from './watch.js'
 import {
   Counter,
   Frame,
@@ -40,6 +48,20 @@ import {
 
 /** In place of bytes: somebody is copying the image just now. */
 const BUSY = new Uint8Array()
+
+/** What a call of the device threw. */
+class DeviceFailure extends Error {
+  readonly errno: number
+  /** As in Partition.syscall. */
+  readonly syscall: number
+
+  constructor(cause: unknown, syscall: number) {
+    super('a call of the device failed', { cause })
+    this.errno = (cause as NodeJS.ErrnoException).errno ?? EIO
+    this.syscall = syscall
+  }
+}
+const EIO = -5
 
 /** How long a latch that is only being copied under is given before its block is tried again. */
 const BUSY_MS = 1
@@ -64,6 +86,8 @@ export class Writer {
     const length = Math.max(1, Math.min(GUARDS_MAX, most))
     this.#entries = Array.from({ length }, () => core.slot.takeEntry())
     this.#run = new Int32Array(length)
+    // The writer before may have ended inside a call.
+    if (this.#isInCall) add(core.words, this.#at + Partition.calls, 1)
   }
 
   /** Whether the flush worker asks for something. */
@@ -71,7 +95,11 @@ export class Writer {
     return load(this.#core.words, this.#at + Partition.job) === JobState.ASKED
   }
 
-  /** Does the job that was asked for, reports, and rings the flush worker. @requires isAsked */
+  /**
+   * Does the job that was asked for, reports, and rings the flush worker.
+   * @requires isAsked
+   * @throws faults of the engine; the job is still asked for then
+   */
   runJob(): void {
     runSync(this.job(), this.#core.mayBlock)
   }
@@ -79,20 +107,41 @@ export class Writer {
   /** The same, for a thread that has its own way to wait. */
   *job(): Slow<void> {
     const { words } = this.#core
-    let syscall = 0
     try {
       yield* this.#writeAll()
-      syscall = 1
-      this.#partition.device.syncSync()
+      this.#call(1, () => {
+        this.#partition.device.syncSync()
+      })
       words[this.#at + Partition.result] = JobResult.OK
     } catch (error) {
-      words[this.#at + Partition.errno] = (error as NodeJS.ErrnoException).errno ?? -5
-      words[this.#at + Partition.syscall] = syscall
-      words[this.#at + Partition.result] = JobResult.FAILED
+      if (error instanceof DeviceFailure) {
+        words[this.#at + Partition.errno] = error.errno
+        words[this.#at + Partition.syscall] = error.syscall
+        words[this.#at + Partition.result] = JobResult.FAILED
+      } else if (this.#core.isRunning) {
+        throw error
+      }
     }
     // STOP may stand there by now, and stays.
     compareExchange(words, this.#at + Partition.job, JobState.ASKED, JobState.IDLE)
     ringBell(this.#core)
+  }
+
+  /** A call of the device, which those who wait for a flush see as work. @throws DeviceFailure */
+  #call(syscall: number, call: () => void): void {
+    const { words } = this.#core
+    add(words, this.#at + Partition.calls, 1)
+    try {
+      call()
+    } catch (error) {
+      throw new DeviceFailure(error, syscall)
+    } finally {
+      add(words, this.#at + Partition.calls, 1)
+    }
+  }
+
+  get #isInCall(): boolean {
+    return (load(this.#core.words, this.#at + Partition.calls) & 1) !== 0
   }
 
   *#writeAll(): Slow<void> {
@@ -133,14 +182,18 @@ export class Writer {
         run[sources.length] = frame
         let bytes = this.#pinned(frame, this.#entries[sources.length]!)
         if (bytes === undefined) {
-          yield* lockRound(core, group, new Deadline())
+          yield* lockRound(core, group, new WhileRunning(core))
           bytes = this.#image(frame, this.#entries[sources.length]!)
           unlockRound(core, group)
         }
         if (bytes === BUSY) busy.push(frame)
         else if (bytes !== undefined) sources.push(bytes)
       }
-      if (sources.length > 0) device.writeSync(sources, first * blockSize)
+      if (sources.length > 0) {
+        this.#call(0, () => {
+          device.writeSync(sources, first * blockSize)
+        })
+      }
     } finally {
       for (let i = 0; i < sources.length; i++) {
         const entry = this.#entries[i]!

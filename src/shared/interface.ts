@@ -93,8 +93,8 @@ export interface HandlePartition {
 export interface BlockCache extends CacheClient, AsyncDisposable {
   readonly handle: CacheHandle
   /**
-   * When that worker ends, what it held is recovered and its slot is free. Workers that the owner's thread starts after
-   * openCache are adopted by themselves.
+   * When that worker ends, what it held is recovered and its slot is free. For workers that this thread created before it
+   * imported dcache; later ones are adopted automatically.
    */
   adopt(worker: Worker): void
   on<E extends keyof CacheEvents>(event: E, listener: (info: CacheEvents[E]) => void): this
@@ -140,7 +140,10 @@ export interface CacheClient extends Disposable {
   stats(): CacheStats
   /** The newest trace records, oldest first; [] when tracing is off. */
   trace(): TraceRecord[]
-  /** Gives this thread's slot back; the owner closes instead. @throws ERR_DCACHE_GUARDS_HELD, ERR_DCACHE_BAD_OPTION */
+  /**
+   * Gives this thread's slot back; the owner closes instead.
+   * @throws ERR_DCACHE_GUARDS_HELD, also while an asynchronous call of this thread is under way; ERR_DCACHE_BAD_OPTION
+   */
   detach(): void
 }
 

@@ -8,7 +8,7 @@
  *            sequence = index + 1      FULL, the popper of that round may take it; it leaves index + capacity
  *
  * A push into a full ring is refused, never waited for: the records are news, and who brings them must not be held up.
- * A thread that dies between taking a place and filling it stops the ring there; its reader has a deadline.
+ * A thread that dies between taking a place and filling it stops the ring there, until `mend`.
  */
 import { add, compareExchange, load, notify, store, type Words } from '#atomics'
 import { type Deadline, sleep, type Slow, timedOut } from './wait.js'
@@ -17,6 +17,8 @@ const TAIL = 0
 const HEAD = 1
 const PUSHED = 2
 const RECORDS = 16
+/** In a record's first word: it was never filled. */
+const NOTHING = -(2 ** 31)
 
 export class Ring {
   readonly #words: Words
@@ -63,8 +65,25 @@ export class Ring {
       if (ahead > 0 || compareExchange(this.#words, this.#at + HEAD, head, (head + 1) | 0) !== head) continue
       const record = [...this.#words.subarray(place + 1, place + this.#stride)]
       store(this.#words, place, (head + this.#capacity) | 0)
+      if (record[0] === NOTHING) continue
       return record
     }
+  }
+
+  /**
+   * Gives the places back that a dead thread took and did not fill: they become records without words, which `tryPop` passes
+   * over. @requires that no other thread pushes; others may pop
+   */
+  mend(): void {
+    const tail = load(this.#words, this.#at + TAIL)
+    for (let index = load(this.#words, this.#at + HEAD); index !== tail; index = (index + 1) | 0) {
+      const place = this.#place(index)
+      if (load(this.#words, place) !== index) continue
+      this.#words[place + 1] = NOTHING
+      store(this.#words, place, (index + 1) | 0)
+    }
+    add(this.#words, this.#at + PUSHED, 1)
+    notify(this.#words, this.#at + PUSHED)
   }
 
   /** Whether there is nothing to pop at this moment. */

@@ -3,19 +3,30 @@
  * others can say who is in their way, and count a dead thread out. A slot's words are written by its thread alone
  * (state excepted); others read them.
  *
- *   FREE --attach, by compare-and-swap--> LIVE --detach--> FREE
- *                                         LIVE --the owner sees the worker end--> DEAD --reaped--> FREE
+ *   FREE ------> ATTACHING ------> LIVE ------> FREE            its thread: attach, attach, detach
+ *                ATTACHING ------> FREE                         another thread: the thread ended (deaths.ts)
+ *                                  LIVE ------> DEAD            another thread: the thread ended (deaths.ts)
+ *                                               DEAD ---> FREE  the flush worker: reaped (reaper.ts)
+ *
+ * Every change of the state is a compare-and-swap, except detach and the reaper's, which nothing competes with. A thread can
+ * end between any two steps, so each state says whose the slot is:
+ *
+ *   ATTACHING   the claim stands in the state word itself, above the state. Nothing is held. `threadId`, `osThread` and the
+ *               name are written in this state, so whatever sees LIVE sees those of its thread
+ *   LIVE        `threadId` and `osThread` name the thread. They keep their values after detach, and mean nothing in FREE
+ *   DEAD        the same; only the flush worker changes the slot
  *
  * The journal has an entry for each pin: `frame << 2 | state`, where state is
  *   FREE --before the latch is tried--> TAKING --pinned--> HELD --before the pin is given back--> GIVING --> FREE
  * Plain stores are enough: each is ordered by the atomic beside it. Who sees the pin sees TAKING or later, who sees it
  * gone sees GIVING or later.
  */
-import { add, compareExchange, store, sub, type Words } from '#atomics'
+import { add, compareExchange, notify, store, sub, type Words } from '#atomics'
 import type { Arena } from './arena.js'
 import { EntryQueue, type Ticket } from './entry-queue.js'
 import { CacheError } from './errors.js'
 import { GUARDS_MAX } from './layout.js'
+import { osThreadId } from './os-thread.js'
 import { setSlotName } from './slot-name.js'
 import { OwnWaits, type WaitKind } from './waits.js'
 import type { FrameIndex, SlotIndex } from './indices.js'
@@ -32,11 +43,13 @@ export class ThreadSlot {
   readonly #freeEntries = new Int32Array(GUARDS_MAX)
   #free = GUARDS_MAX
   /** Of the entries taken, those of asynchronous calls that have made no guard yet. */
-  #calls = 0
+  #callEntries = 0
   readonly #queue = new EntryQueue()
   #isClosed = false
   /** What calls of this thread wait for, for other threads to see. */
   readonly published: OwnWaits
+  /** Asynchronous calls of this thread that have not settled. */
+  #calls = 0
 
   constructor(arena: Arena, index: SlotIndex) {
     this.index = index
@@ -63,7 +76,8 @@ export class ThreadSlot {
 
   noEntry(): CacheError {
     if (this.#isClosed) return new CacheError('ERR_DCACHE_CLOSED', 'this thread is detached from the cache')
-    const calls = this.#calls === 0 ? '' : ` (${this.#calls} of them in asynchronous calls under way)`
+    const calls =
+      this.#callEntries === 0 ? '' : ` (${this.#callEntries} of them in asynchronous calls under way)`
     return new CacheError(
       'ERR_DCACHE_GUARDS',
       `this thread holds ${GUARDS_MAX} guards${calls}, the most it may; release some`,
@@ -79,26 +93,26 @@ export class ThreadSlot {
 
   #serve(entry: number): boolean {
     if (!this.#queue.serve(entry)) return false
-    this.#calls++
+    this.#callEntries++
     return true
   }
 
   /** An entry for an asynchronous call, -1 if none is free. It is the call's until `toGuard` or `giveCallEntry`. */
   takeCallEntry(): number {
     if (this.#free === 0) return -1
-    this.#calls++
+    this.#callEntries++
     return this.takeEntry()
   }
 
   /** @requires that the entry is FREE */
   giveCallEntry(entry: number): void {
-    this.#calls--
+    this.#callEntries--
     this.giveEntry(entry)
   }
 
   /** A call has ended with a guard, which is the caller's from now on. */
   toGuard(): void {
-    this.#calls--
+    this.#callEntries--
   }
 
   /** The calls that wait for an entry. An entry that they are given counts as a call's. */
@@ -114,7 +128,19 @@ export class ThreadSlot {
 
   /** Whether all entries are guards in the caller's hands, and none is a call's: then only the caller can return one. */
   get areAllHeld(): boolean {
-    return this.#free === 0 && this.#calls === 0
+    return this.#free === 0 && this.#callEntries === 0
+  }
+
+  /** Between these two an asynchronous call of the thread is under way, which uses the slot. */
+  enterCall(): void {
+    this.#calls++
+  }
+  leaveCall(): void {
+    this.#calls--
+  }
+
+  get calls(): number {
+    return this.#calls
   }
 
   /** Guards of this thread, and its calls that have an entry or wait for one. */
@@ -156,10 +182,27 @@ export class ThreadSlot {
   }
 }
 
-/**
- * Takes a free slot of `first .. end-1` for the calling thread.
- * @throws ERR_DCACHE_THREADS
- */
+/** Takes a free slot of `first .. end-1` for the calling thread; undefined when there is none. */
+export function tryAttachSlot(
+  arena: Arena,
+  first: number,
+  end: number,
+  threadId: number,
+  name = '',
+): ThreadSlot | undefined {
+  const claim = claimOf(threadId)
+  for (let index = first; index < end; index++) {
+    const stateAt = arena.slotAt(index) + Slot.state
+    if (compareExchange(arena.words, stateAt, SlotState.FREE, claim) !== SlotState.FREE) continue
+    nameThread(arena, index, threadId, name)
+    // Fails only where this thread was taken for a dead one.
+    if (compareExchange(arena.words, stateAt, claim, SlotState.LIVE) === claim)
+      return new ThreadSlot(arena, index)
+  }
+  return undefined
+}
+
+/** The same. @throws ERR_DCACHE_THREADS */
 export function attachSlot(
   arena: Arena,
   first: number,
@@ -167,36 +210,40 @@ export function attachSlot(
   threadId: number,
   name = '',
 ): ThreadSlot {
-  for (let index = first; index < end; index++) {
-    const at = arena.slotAt(index)
-    if (compareExchange(arena.words, at + Slot.state, SlotState.FREE, SlotState.LIVE) !== SlotState.FREE)
-      continue
-    add(arena.words, at + Slot.incarnation, 1)
-    arena.words[at + Slot.threadId] = threadId
-    setSlotName(arena, index, name)
-    return new ThreadSlot(arena, index)
-  }
+  const slot = tryAttachSlot(arena, first, end, threadId, name)
+  if (slot !== undefined) return slot
   throw new CacheError(
     'ERR_DCACHE_THREADS',
     `all ${end - first} thread slots are taken; detach a thread, or open the cache with more threads`,
   )
 }
 
-/** The slot of the flush worker, for the thread that has that part now: there is one at a time. */
-export function takeOverSlot(arena: Arena, index: SlotIndex, threadId: number, name = ''): ThreadSlot {
+/** ATTACHING, and above it the thread's number: the system's, where that is known. */
+function claimOf(threadId: number): number {
+  return SlotState.ATTACHING | ((osThreadId() || threadId) << SlotState.CLAIM_SHIFT)
+}
+
+/** Says which thread has a slot. @requires the slot, not LIVE yet */
+function nameThread(arena: Arena, index: SlotIndex, threadId: number, name: string): void {
   const at = arena.slotAt(index)
   add(arena.words, at + Slot.incarnation, 1)
   arena.words[at + Slot.threadId] = threadId
+  arena.words[at + Slot.osThread] = osThreadId()
   setSlotName(arena, index, name)
-  store(arena.words, at + Slot.state, SlotState.LIVE)
+}
+
+/** The slot of the flush worker, for the thread that has that part now: there is one at a time. */
+export function takeOverSlot(arena: Arena, index: SlotIndex, threadId: number, name = ''): ThreadSlot {
+  nameThread(arena, index, threadId, name)
+  store(arena.words, arena.slotAt(index) + Slot.state, SlotState.LIVE)
   return new ThreadSlot(arena, index)
 }
 
-/** @requires no guards held, nothing waited for */
+/** @requires no guards held, no call under way */
 export function detachSlot(arena: Arena, slot: ThreadSlot): void {
   slot.close()
-  arena.words[slot.at + Slot.threadId] = 0 // the end of this thread is not that of the slot's next
   store(arena.words, slot.at + Slot.state, SlotState.FREE)
+  notify(arena.words, slot.at + Slot.state)
 }
 
 /**

@@ -65,6 +65,7 @@ export enum Partition {
   errno,
   syscall, // 0 pwrite, 1 fsync
   changed, // 1 once a block of it was changed: it needs a writer from then on; round
+  calls, // odd while the writer is inside a call into the system; the writer adds, atomic
   WORDS = 16,
 }
 
@@ -200,6 +201,7 @@ export enum Slot {
   hintsGiven, // hints that it has given the reader; atomic, stored after the hint
   hintsTaken, // those that the reader has taken; atomic, the reader's
   neverBlocks, // 1: its thread said so when it attached, or is the owner's; written and read by that thread
+  osThread, // the system's number of the thread, 0 unknown
   WORDS = 16,
 }
 
@@ -223,10 +225,13 @@ export enum Hint {
   WORDS = 4,
 }
 
+/** See slot.ts. */
 export enum SlotState {
   FREE = 0,
   LIVE = 1,
   DEAD = 2,
+  ATTACHING = 3, // the only state with a claim above it
+  CLAIM_SHIFT = 2,
 }
 
 /** The lower bits of an entry of a thread's journal: see slot.ts. */

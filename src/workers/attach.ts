@@ -4,7 +4,8 @@
  */
 import { load } from '#atomics'
 import { types } from 'node:util'
-import { threadId, type Worker } from 'node:worker_threads'
+import { threadId } from 'node:worker_threads'
+import { ringBell } from '../core/bell.js'
 import { Client } from '../core/client.js'
 import { Core, notOpenError } from '../core/core.js'
 import { FileDevice } from '../core/file-device.js'
@@ -13,7 +14,9 @@ import { show } from '../shared/config.js'
 import { CacheError } from '../shared/errors.js'
 import type { CacheClient, CacheHandle } from '../shared/interface.js'
 import { FLUSH_SLOT, NAME_BYTES, VERSION } from '../shared/layout.js'
-import { attachSlot, type ThreadSlot } from '../shared/slot.js'
+import type { ThreadSlot } from '../shared/slot.js'
+import { watchWorkers } from './adopt.js'
+import { waitForSlot } from './slot-wait.js'
 import { EngineState, Header, Slot, SlotState } from '../shared/words.js'
 
 export interface AttachOptions {
@@ -37,7 +40,8 @@ export const readerSlot = (partitions: number): number => 2 + partitions
 export const firstClientSlot = (partitions: number): number => 3 + partitions
 
 /**
- * The cache behind a handle, for the calling thread; asked again in the same thread, the same client.
+ * The cache behind a handle, for the calling thread; asked again in the same thread, the same client. Where all slots are
+ * taken, and threads that had some have ended, it blocks until a slot is free: up to 5 s, with `mayBlock: false` 50 ms.
  * @throws ERR_DCACHE_BAD_HANDLE, _VERSION, _BAD_OPTION, _CLOSED, _ORPHANED, _THREADS
  */
 export function attachCache(handle: CacheHandle, options: AttachOptions = {}): CacheClient {
@@ -54,10 +58,10 @@ export function attachCache(handle: CacheHandle, options: AttachOptions = {}): C
     if (name !== undefined) known.rename(name)
     return known
   }
-  const { slots, partitions } = arena.geometry
   const neverBlocks = !mayBlock || threadNeverBlocks(arena)
-  const slot = attachSlot(arena, firstClientSlot(partitions), slots, threadId, name)
+  const slot = waitForSlot(arena, firstClientSlot(arena.geometry.partitions), threadId, name, !neverBlocks)
   arena.words[slot.at + Slot.neverBlocks] = neverBlocks ? 1 : 0
+  ringBell(arena) // the flush worker looks after the slots that are in use
   const core = coreOf(handle, arena, slot, !neverBlocks)
   const client = new Client(core, () => {
     forgetClient(handle.id)
@@ -80,13 +84,10 @@ function threadNeverBlocks(arena: Arena): boolean {
   return false
 }
 
-// A thread that created a cache's owner hears of its end, and tells everyone at once; where no such thread is attached,
-// those who wait find out (core/watch.ts). Listens from the import on: the owner is usually older than the cache.
-process.on('worker', (worker: Worker) => {
-  const { threadId: ownerId } = worker // -1 once it has ended
-  worker.once('exit', () => {
-    for (const client of clients.values()) client.ownerEnded(ownerId)
-  })
+// A thread that created a cache's owner tells all others at once; where no such thread is attached, the threads that wait
+// find out (core/watch.ts). From the import on, because the owner is usually older than the cache.
+watchWorkers((ended) => {
+  for (const client of clients.values()) client.threadEnded(ended)
 })
 
 function assertName(name: unknown): void {

@@ -23,7 +23,7 @@ import type { CacheHandle } from '../shared/interface.js'
 import { FLUSH_SLOT, readerSlot, writerSlot } from './attach.js'
 import { type EngineOptions, startWorker } from './control.js'
 import { backoffMs, Post, type PostOptions } from './post.js'
-import { Group, Header, JobState, Partition, Slot, SlotState } from '../shared/words.js'
+import { Header, JobState, Partition, Slot, SlotState } from '../shared/words.js'
 
 const FLUSH_WORKER = new URL('./flush-worker.js', import.meta.url)
 const WRITER = new URL('./writer-worker.js', import.meta.url)
@@ -31,8 +31,6 @@ const READER = new URL('./reader-worker.js', import.meta.url)
 
 /** So many failures in a row are said aloud: one or two are an accident. */
 const WARN_AT = 5
-/** A writer that writes nothing for so long while the engine stops is inside a call that does not return. */
-const STILL_MS = 60_000
 
 export class Crew {
   readonly #core: Core
@@ -42,6 +40,7 @@ export class Crew {
   readonly #flushWorker: Post
   readonly #writers: readonly Post[]
   readonly #reader: Post
+  readonly #posts: readonly { readonly name: string; readonly post: Post }[]
 
   /** `gaveUp` is called when the engine can't go on: nothing is written any more. */
   constructor(core: Core, handle: CacheHandle, options: EngineOptions, gaveUp: (cause: unknown) => void) {
@@ -54,6 +53,11 @@ export class Crew {
       this.#post(WRITER, `writer of '${name}'`, writerSlot(index), index),
     )
     this.#reader = this.#post(READER, 'reader', readerSlot(core.arena.geometry.partitions))
+    this.#posts = [
+      { name: 'flush worker', post: this.#flushWorker },
+      ...this.#writers.map((post, i) => ({ name: `writer of '${core.partitions[i]!.name}'`, post })),
+      { name: 'reader', post: this.#reader },
+    ]
   }
 
   /** Resolves when rounds can run. @throws ERR_DCACHE_WORKER_DIED */
@@ -64,18 +68,21 @@ export class Crew {
   }
 
   /**
-   * Lets each finish the write that it is at, and waits until all are gone. Returns the names of those that are not: each is
-   * inside a call into the system that does not return.
+   * Lets each finish the job that it is at, `patienceMs` at most, and waits until all have ended. Those that are left then are
+   * terminated; inside a call into the system a thread does not end before the call, and `names` has it until then.
    */
-  async stop(): Promise<string[]> {
-    const posts = [this.#flushWorker, ...this.#writers, this.#reader]
-    for (const post of posts) post.close()
-    await Promise.all(this.#writers.map((_, partition) => this.#stopWriter(partition)))
+  async stop(patienceMs: number): Promise<void> {
+    const endMs = performance.now() + patienceMs
+    for (const { post } of this.#posts) post.close()
+    await Promise.all(this.#writers.map((_, partition) => this.#stopWriter(partition, endMs)))
     ringBell(this.#core)
     ringHintBell(this.#core)
-    const haveEnded = await Promise.all(posts.map((post) => post.stop()))
-    const writers = this.#core.partitions.map(({ name }) => `writer of '${name}'`)
-    return ['flush worker', ...writers, 'reader'].filter((_, i) => haveEnded[i] === false)
+    await Promise.all(this.#posts.map(({ post }) => post.stop(patienceMs)))
+  }
+
+  /** The engine's threads that have not ended. */
+  names(): string[] {
+    return this.#posts.filter(({ post }) => post.isFilled).map(({ name }) => `the ${name}`)
   }
 
   #called(call: Call): void {
@@ -135,22 +142,12 @@ export class Crew {
       warn(`the ${name} failed ${WARN_AT} times in a row, and is started again: ${textOf(cause)}`)
   }
 
-  /**
-   * A writer finishes the job it is at: its descriptor must not go away under it. Where nothing is written for STILL_MS it is
-   * told to stop all the same.
-   */
-  async #stopWriter(partition: number): Promise<void> {
-    const { words, arena, partitions } = this.#core
+  /** A writer finishes the job that it is at, until `endMs`: its descriptor must not go away under it. */
+  async #stopWriter(partition: number, endMs: number): Promise<void> {
+    const { words, arena } = this.#core
     const jobAt = arena.partitionAt(partition) + Partition.job
-    const writtenAt = arena.groupAt(partitions[partition]!.group) + Group.written
     const isAtWork = () => load(words, jobAt) === JobState.ASKED && this.#isManned(partition)
-    let written = load(words, writtenAt)
-    let movedAtMs = performance.now()
-    while (isAtWork() && performance.now() - movedAtMs <= STILL_MS) {
-      if (load(words, writtenAt) !== written) movedAtMs = performance.now()
-      written = load(words, writtenAt)
-      await pause()
-    }
+    while (isAtWork() && performance.now() < endMs) await pause()
     store(words, jobAt, JobState.STOP)
     notify(words, jobAt)
   }

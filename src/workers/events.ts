@@ -1,34 +1,59 @@
 /**
- * News of the flush worker as records in a ring of the shared buffer, which the owner's event loop reads.
+ * News of the flush worker as records in a ring of the shared buffer, which the owner's event loop reads. Only the flush
+ * worker puts records in.
  */
 import type { Core } from '../core/core.js'
 import { systemError } from '../core/failure.js'
-import type { RoundEvent } from '../core/fence.js'
+import type { EngineEvent } from '../core/fence.js'
 import type { CacheEvents } from '../shared/interface.js'
+import type { Ring } from '../shared/ring.js'
+import { SLICE_MS } from '../shared/wait.js'
 
-const KINDS = ['fenced', 'restored'] as const
-const STOP = -1
+const KINDS = ['fenced', 'restored', 'died'] as const
 
-/** Ends the owner's reading. */
-export const STOP_RECORD: readonly number[] = [STOP, 0, 0, 0, 0]
+/** What listeners get. */
+export type CacheEvent = {
+  [E in keyof CacheEvents]: { readonly name: E; readonly info: CacheEvents[E] }
+}[keyof CacheEvents]
 
-export const eventRecord = (event: RoundEvent): number[] => [
-  KINDS.indexOf(event.kind),
-  event.partition,
-  event.writeClass,
-  event.errno,
-  event.syscall,
-]
+/** The flush worker's end of the ring. What finds no room is kept, and sent when the owner has read some. */
+export class EventSender {
+  readonly #ring: Ring
+  readonly #kept: number[][] = []
 
-/** What listeners get; undefined when reading ends. */
-export function eventOf(
-  core: Core,
-  record: readonly number[],
-): { [E in 'fenced' | 'restored']: { name: E; info: CacheEvents[E] } }['fenced' | 'restored'] | undefined {
-  const [kind, index, writeClass, errno, syscall] = record
-  if (kind === STOP) return undefined
+  constructor(ring: Ring) {
+    this.#ring = ring
+    ring.mend()
+  }
+
+  send(event: EngineEvent): void {
+    this.#kept.push(recordOf(event))
+    this.sendKept()
+  }
+
+  sendKept(): void {
+    while (this.#kept.length > 0 && this.#ring.tryPush(...this.#kept[0]!)) this.#kept.shift()
+  }
+
+  /** Milliseconds until `sendKept` is to be called; Infinity when nothing is kept. */
+  get idleMs(): number {
+    return this.#kept.length > 0 ? SLICE_MS : Infinity
+  }
+}
+
+function recordOf(event: EngineEvent): number[] {
+  const kind = KINDS.indexOf(event.kind)
+  return event.kind === 'died'
+    ? [kind, event.slot, event.threadId]
+    : [kind, event.partition, event.writeClass, event.errno, event.syscall]
+}
+
+/** A record as what listeners get. */
+export function eventOf(core: Core, record: readonly number[]): CacheEvent {
+  const [kind, index, second, errno, syscall] = record
+  if (KINDS[kind!] === 'died') return { name: 'workerDied', info: { slot: index!, threadId: second! } }
   const partition = core.partitions[index!]!.name
   if (KINDS[kind!] === 'restored') return { name: 'restored', info: { partition } }
   const error = systemError(errno!, syscall === 1 ? 'fsync' : 'write')
-  return { name: 'fenced', info: { partition, writeClass: core.writeOrder[writeClass! - 1]!, error } }
+  return { name: 'fenced', info: { partition, writeClass: core.writeOrder[second! - 1]!, error } }
 }

@@ -8,29 +8,50 @@ import { eventsOf } from '../core/format.js'
 import { Needs } from '../core/needs.js'
 import { takeOverSlot } from '../shared/slot.js'
 import { threadId } from 'node:worker_threads'
-import { coreOf, FLUSH_SLOT, openArena } from './attach.js'
+import { coreOf, firstClientSlot, FLUSH_SLOT, openArena } from './attach.js'
+import { Census } from './census.js'
 import { serveStart } from './control.js'
-import { eventRecord } from './events.js'
+import { EventSender } from './events.js'
 import { StandIn } from './stand-in.js'
 import { EngineState, Header } from '../shared/words.js'
 
 serveStart(({ handle, options }, call) => {
   const arena = openArena(handle)
   const core = coreOf(handle, arena, takeOverSlot(arena, FLUSH_SLOT, threadId, 'flush worker'), true)
-  const events = eventsOf(arena)
-  const flusher = new Flusher(core, options, (event) => events.tryPush(...eventRecord(event)))
+  const firstClient = firstClientSlot(arena.geometry.partitions)
+  const events = new EventSender(eventsOf(arena))
+  const flusher = new Flusher(core, options, (event) => {
+    if (event.kind !== 'died' || event.slot >= firstClient) events.send(event)
+  })
+  const census = new Census(arena, firstClient)
   const needs = new Needs(core, call)
   const standIn = new StandIn(core, handle, options.writeBytes)
+  const isRunning = () => {
+    const state = load(core.words, Header.state)
+    return state === EngineState.OPEN || state === EngineState.CLOSING
+  }
+  /** Milliseconds until the stand-in wants to look again. */
+  const step = (): number => {
+    census.look()
+    needs.look()
+    flusher.step()
+    events.sendKept()
+    return standIn.look()
+  }
   return () => {
     for (;;) {
       const bell = load(core.words, Header.bell)
       store(core.words, Header.heartbeat, bell)
-      const state = load(core.words, Header.state)
-      if (state !== EngineState.OPEN && state !== EngineState.CLOSING) return
-      needs.look()
-      flusher.step()
-      const dueMs = standIn.look()
-      wait(core.words, Header.bell, bell, Math.min(flusher.idleMs(), dueMs))
+      if (!isRunning()) return
+      let dueMs: number
+      try {
+        dueMs = step()
+      } catch (error) {
+        if (isRunning()) throw error
+        return // it gave up a wait, because the engine stopped
+      }
+      const idleMs = Math.min(flusher.idleMs(), census.idleMs(), events.idleMs, dueMs)
+      wait(core.words, Header.bell, bell, idleMs)
     }
   }
 })

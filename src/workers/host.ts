@@ -5,19 +5,24 @@
  *   OPEN --close: no guards, flush--> CLOSING --nobody got in meanwhile, flush--> CLOSED -> workers gone -> files closed
  *   OPEN --abandon--> CLOSED, without a flush
  *   OPEN --engine workers keep ending--> BROKEN: nothing is written any more; abandon says what is lost
+ *
+ * Stopping ends after some seconds, whatever other threads do. A descriptor that a system call may still use is not closed,
+ * because the system would give its number to another file: a warning names it, and it is closed when the call ends.
  */
 import { compareExchange, load, store } from '#atomics'
-import { EventEmitter } from 'node:events'
+import { performance } from 'node:perf_hooks'
 import { randomBytes } from 'node:crypto'
 import { threadId, type Worker } from 'node:worker_threads'
+import { runCall } from '../core/call.js'
 import { Client } from '../core/client.js'
 import { blockOf, partitionOf, wakeAll } from '../core/core.js'
+import { buryGone, hasEnded } from '../core/deaths.js'
 import { describeHandle } from '../core/describe.js'
 import { evictClean } from '../core/forget.js'
 import { eventsOf, formatArena } from '../core/format.js'
 import { imageStamps } from '../core/images.js'
 import { retry } from '../core/retry.js'
-import { flush, lockRound, unlockRound } from '../core/rounds.js'
+import { flush } from '../core/rounds.js'
 import { type Config, geometryOf, parseOptions } from '../shared/config.js'
 import { CacheError } from '../shared/errors.js'
 import type { BlockCache, CacheEvents, CacheHandle, CacheOptions, LostBlock } from '../shared/interface.js'
@@ -26,14 +31,18 @@ import { attachSlot } from '../shared/slot.js'
 import { threadText } from '../shared/slot-name.js'
 import { classOf } from '../shared/stamp.js'
 import { TRACE } from '../shared/trace.js'
-import { Deadline, runAsync } from '../shared/wait.js'
-import { adoptWorkers, type Adoption } from './adopt.js'
+import { Deadline, runAsync, SLICE_MS } from '../shared/wait.js'
+import { watchWorker } from './adopt.js'
 import { coreOf, firstClientSlot, forgetClient, idWords, OWNER_SLOT, registerClient } from './attach.js'
 import { Crew } from './crew.js'
-import { eventOf, STOP_RECORD } from './events.js'
+import { eventOf } from './events.js'
 import { OpenFiles } from './files.js'
+import { Listeners } from './listeners.js'
 import { assertRuntime, openError, warnOfMemory } from './surroundings.js'
 import { EngineState, Frame, Header, Slot, SlotState } from '../shared/words.js'
+
+/** How long stopping waits for calls into the system, and for each kind of engine thread. */
+const STOP_PATIENCE_MS = 5000
 
 /**
  * Opens a cache; the calling thread owns it. Nothing is left behind when it fails.
@@ -60,21 +69,12 @@ export async function openCache(options: CacheOptions): Promise<BlockCache> {
   }
 }
 
-/** A write that is under way may still land: its descriptor and the claim stay until the process ends. */
-function stuckError(threads: readonly string[]): CacheError {
-  return new CacheError(
-    'ERR_DCACHE_TIMEOUT',
-    `the cache is stopped, but for the ${threads.join(', the ')}: inside a call into the system that does not return; ` +
-      'the files stay open and claimed until the process ends',
-  )
-}
-
 class Host extends Client implements BlockCache {
   readonly handle: CacheHandle
-  readonly #events = new EventEmitter()
+  readonly #listeners = new Listeners()
   readonly #files: OpenFiles
-  readonly #adoption: Adoption
   readonly #crew: Crew
+  readonly #reading = new AbortController()
   #stopping: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
@@ -103,7 +103,6 @@ class Host extends Client implements BlockCache {
     super(coreOf(handle, arena, slot, false))
     this.handle = handle
     this.#files = files
-    this.#adoption = adoptWorkers(this.core, (info) => this.#events.emit('workerDied', info))
     const { flushDelayMs, writeBytes, writeBytesPerSecond } = config
     this.#crew = new Crew(this.core, handle, { flushDelayMs, writeBytes, writeBytesPerSecond }, () => {
       this.#breakDown()
@@ -118,23 +117,23 @@ class Host extends Client implements BlockCache {
   }
 
   adopt(worker: Worker): void {
-    this.#adoption.adopt(worker)
+    watchWorker(worker)
   }
 
   on<E extends keyof CacheEvents>(event: E, listener: (info: CacheEvents[E]) => void): this {
-    this.#events.on(event, listener)
+    this.#listeners.on(event, listener)
     return this
   }
 
   off<E extends keyof CacheEvents>(event: E, listener: (info: CacheEvents[E]) => void): this {
-    this.#events.off(event, listener)
+    this.#listeners.off(event, listener)
     return this
   }
 
   async retry(partition: string): Promise<void> {
     this.core.assertRunning()
     const { view } = this.partition(partition)
-    await runAsync(retry(this.core, view))
+    await runCall(this.core, retry(this.core, view))
   }
 
   evictClean(): number {
@@ -151,16 +150,26 @@ class Host extends Client implements BlockCache {
 
   async abandon(): Promise<LostBlock[]> {
     await this.stop()
-    // Releases that were left to others are changes too.
-    for (let group = 0; group < this.core.arena.geometry.groups; group++) {
-      await runAsync(lockRound(this.core, group, new Deadline()))
-      unlockRound(this.core, group)
-    }
     return this.#lostBlocks()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  /**
+   * Listeners hear of it now, and not only when the flush worker has reaped the slot: the process may have nothing else to
+   * wait for. What the flush worker has told meanwhile is read too.
+   */
+  override threadEnded(ended: number): void {
+    super.threadEnded(ended)
+    const { words, arena } = this.core
+    for (let slot = firstClientSlot(arena.geometry.partitions); slot < arena.geometry.slots; slot++) {
+      const at = arena.slotAt(slot)
+      if (load(words, at + Slot.state) === SlotState.DEAD && words[at + Slot.threadId] === ended)
+        this.#listeners.tell({ name: 'workerDied', info: { threadId: ended, slot } })
+    }
+    this.#readEventsNow()
   }
 
   /** The owner's thread is attached as long as the cache is open. */
@@ -192,7 +201,10 @@ class Host extends Client implements BlockCache {
     await this.stop()
   }
 
-  /** Stops the workers, waits for calls into the system, closes the files; once. Also of an engine that started half-way. */
+  /**
+   * Stops the workers, waits for calls into the system, closes the files; once. Also of an engine that started half-way.
+   * Resolves after some `3 * STOP_PATIENCE_MS` at the latest.
+   */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop()
     return this.#stopping
@@ -202,29 +214,44 @@ class Host extends Client implements BlockCache {
     const { core } = this
     if (core.tracer.on) core.tracer.record(TRACE['proc.stop'], 0, 0, 0)
     store(core.words, Header.state, EngineState.CLOSED)
-    eventsOf(core.arena).tryPush(...STOP_RECORD)
     wakeAll(this.core)
-    const stuck = await this.#crew.stop()
-    await this.#ioIsOver()
-    this.#adoption.end()
+    await this.#crew.stop(STOP_PATIENCE_MS)
+    const endMs = performance.now() + STOP_PATIENCE_MS
+    while (this.#slotsInIo().length > 0 && performance.now() < endMs) await pause(1)
+    this.#reading.abort()
     forgetClient(this.handle.id)
-    if (stuck.length > 0) throw stuckError(stuck)
+    if (this.#usersOfFiles().length === 0) this.#files.close()
+    else void this.#closeLater()
+  }
+
+  /** Says which files stay open and why, and closes them when they are not used any more. Keeps no process alive. */
+  async #closeLater(): Promise<void> {
+    const files = this.handle.partitions.map(({ fd, name }) => `${fd} of '${name}'`).join(', ')
+    process.emitWarning(
+      `the cache is closed, but inside a call into the system: ${this.#usersOfFiles().join(', ')}; ` +
+        `the descriptors ${files} stay open, and the files claimed, until the call ends`,
+      { type: 'CacheWarning', code: 'DCACHE_FILES_OPEN' },
+    )
+    while (this.#usersOfFiles().length > 0) await pause(SLICE_MS, true)
     this.#files.close()
   }
 
-  /** Waits until no thread is inside a system call on the files. */
-  async #ioIsOver(): Promise<void> {
+  /** The threads that may still use the files' descriptors. */
+  #usersOfFiles(): string[] {
+    const { arena } = this.core
+    return [...this.#crew.names(), ...this.#slotsInIo().map((slot) => threadText(arena, slot))]
+  }
+
+  #slotsInIo(): number[] {
     const { words, arena } = this.core
-    const isBusy = (slot: number) =>
-      load(words, arena.slotAt(slot) + Slot.inIo) > 0 &&
-      words[arena.slotAt(slot) + Slot.state] === SlotState.LIVE
-    while (Array.from({ length: arena.geometry.slots }, (_, slot) => slot).some(isBusy)) {
-      await new Promise((resolve) => setTimeout(resolve, 1))
-    }
+    return Array.from({ length: arena.geometry.slots }, (_, slot) => slot).filter(
+      (slot) => load(words, arena.slotAt(slot) + Slot.inIo) > 0 && !hasEnded(arena, slot),
+    )
   }
 
   #assertNoGuards(): void {
     const { words, arena } = this.core
+    buryGone(arena) // what a dead thread held is given back
     for (let slot = 0; slot < arena.geometry.slots; slot++) {
       const at = arena.slotAt(slot)
       const isWriter = slot > OWNER_SLOT && slot < firstClientSlot(arena.geometry.partitions)
@@ -241,12 +268,15 @@ class Host extends Client implements BlockCache {
     const lost: LostBlock[] = []
     for (let frame = 0; frame < arena.geometry.blocks; frame++) {
       const at = arena.frameAt(frame)
-      const [newest] = words[at + Frame.place] === 0 ? [] : imageStamps(this.core, frame)
-      if (newest === undefined) continue
+      if (words[at + Frame.place] === 0) continue
+      // Releases that were left to others are changes too.
+      const released = load(words, at + Frame.released)
+      const newest = released > 0 ? released : classOf(imageStamps(this.core, frame)[0] ?? 0)
+      if (newest === 0) continue
       lost.push({
         partition: partitions[partitionOf(words, at)]!.name,
         block: blockOf(words, at),
-        writeClass: writeOrder[classOf(newest) - 1]!,
+        writeClass: writeOrder[newest - 1]!,
       })
     }
     return lost
@@ -264,11 +294,24 @@ class Host extends Client implements BlockCache {
   /** Tells listeners what the flush worker found, as long as the engine is open; the process need not stay for it. */
   async #readEvents(): Promise<void> {
     const events = eventsOf(this.core.arena)
-    while (this.#stopping === undefined || !events.isEmpty) {
-      const record = await runAsync(events.pop(new Deadline(Infinity)), undefined, true)
-      const event = eventOf(this.core, record)
-      if (event === undefined) return
-      this.#events.emit(event.name, event.info)
+    const { signal } = this.#reading
+    while (!signal.aborted) {
+      const next = runAsync(events.pop(new Deadline(Infinity)), signal, true)
+      const record = await next.catch(() => undefined) // undefined: aborted
+      if (record !== undefined) this.#listeners.tell(eventOf(this.core, record))
     }
+    this.#readEventsNow()
+  }
+
+  #readEventsNow(): void {
+    const events = eventsOf(this.core.arena)
+    for (let record = events.tryPop(); record !== undefined; record = events.tryPop())
+      this.#listeners.tell(eventOf(this.core, record))
   }
 }
+
+const pause = (ms: number, isBackground = false): Promise<void> =>
+  new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms)
+    if (isBackground) timer.unref()
+  })

@@ -69,6 +69,11 @@ export class Post {
     this.#attempt()
   }
 
+  /** Whether it has a thread that has not ended. */
+  get isFilled(): boolean {
+    return this.#worker !== undefined
+  }
+
   /** Starts no more threads. */
   close(): void {
     this.#isStopped = true

@@ -31,7 +31,9 @@ function runFlusher({ Flusher }: Engine, setup: Setup): void {
   const core = coreIn(engine, setup, FLUSH_SLOT, FLUSH_SLOT + 1)
   const log = new CrashLog(setup.log, FLUSH_SLOT)
   const { flushDelayMs } = setup.scenario
-  const flusher = new Flusher(core, { flushDelayMs }, ({ kind, partition, writeClass, errno }) => {
+  const flusher = new Flusher(core, { flushDelayMs }, (event) => {
+    if (event.kind === 'died') return
+    const { kind, partition, writeClass, errno } = event
     log.append(kind === 'fenced' ? KIND.FENCED : KIND.RESTORED, {
       partition,
       value: writeClass,

@@ -1,5 +1,5 @@
 // @deadline 3600
-// The kill storm of deaths.test.ts, with 10 000 deaths.
+// The kill storm of deaths.test.ts, with 11 000 deaths.
 
 import { test } from 'uvu'
 import { storm } from './storm.js'
@@ -12,6 +12,9 @@ for (const policy of ['lru2', '2q'] as const) {
 
   test(`1500 deaths of threads of piscina, under ${policy}`, () =>
     storm({ deaths: 1500, policy, by: 'piscina', seed }))
+
+  test(`500 deaths of workers of workers, under ${policy}`, () =>
+    storm({ deaths: 500, policy, by: 'nest', seed }))
 }
 
 test.run()

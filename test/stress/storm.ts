@@ -1,6 +1,6 @@
 // The kill storm: threads under verified load are ended one after the other, by terminate(), by process.exit() and out of
 // memory, and replaced; the engine's own threads too, beside them. Every wait has a deadline of its own, so that who hangs is
-// seen with the seed. The threads are found out by the process's 'worker' event, as the engine does it, and are
+// seen with the seed. Where each is created by a worker of its own (storm-nest.ts), that ends with it, or first. The threads are found out by the process's 'worker' event, as the engine does it, and are
 // given to nobody.
 
 import { closeSync, openSync } from 'node:fs'
@@ -15,6 +15,7 @@ import { withEngine } from '../support/engine.js'
 import { PATIENCE_MS, until } from '../support/open.js'
 import { firstContents, Order, PARTITIONS, Truth, verifyFile } from './records.js'
 import type { Life } from './storm-life.js'
+import type { Nest } from './storm-nest.js'
 import { asyncCalls, Traffic } from './traffic.js'
 import { Slot, SlotState } from '#dist/shared/words.js'
 
@@ -22,7 +23,7 @@ export interface StormOptions {
   readonly deaths: number
   readonly policy: NonNullable<CacheOptions['policy']>
   /** Who makes the threads. */
-  readonly by: 'hand' | 'piscina'
+  readonly by: 'hand' | 'piscina' | 'nest'
   readonly seed: number
 }
 
@@ -196,10 +197,7 @@ class Storm {
       this.#ends.push((this.#pool.run(data) as Promise<void>).catch(judge))
       return
     }
-    const worker = new Worker(new URL('./storm-thread.js', import.meta.url), {
-      workerData: data,
-      resourceLimits: LIMITS,
-    })
+    const worker = this.#options.by === 'nest' ? nested(data) : new Worker(new URL('./storm-thread.js', import.meta.url), { workerData: data, resourceLimits: LIMITS }) // prettier-ignore
     worker.on('error', judge)
     this.#lives[index] = { life, worker }
     this.#ends.push(exitOf(worker))
@@ -224,8 +222,12 @@ class Storm {
 
   async #recovered(life: number): Promise<void> {
     const { words, geometry } = this.#arena
-    const isDead = (slot: number) =>
-      Atomics.load(words, this.#arena.slotAt(slot) + Slot.state) === SlotState.DEAD
+    const thread = this.#truth.threadOf(life) || -1 // it may have ended before it began; the owner is thread 0
+    const isDead = (slot: number) => {
+      const at = this.#arena.slotAt(slot)
+      const state = Atomics.load(words, at + Slot.state)
+      return state === SlotState.DEAD || (state === SlotState.LIVE && words[at + Slot.threadId] === thread)
+    }
     const endMs = performance.now() + PATIENCE_MS
     while (Array.from({ length: geometry.slots }, (_, slot) => slot).some(isDead)) {
       if (performance.now() > endMs) throw new Error(`life ${life} is not put right: ${this.#holders()}`)
@@ -288,6 +290,12 @@ class Storm {
     this.#random = (Math.imul(this.#random, 1664525) + 1013904223) | 0
     return ((this.#random ^ (this.#random >>> 16)) >>> 0) % limit
   }
+}
+
+/** A worker whose worker lives the life; every second one uses the cache itself. */
+function nested(life: Life): Worker {
+  const nest: Nest = { life, attaches: life.life % 2 === 0, limits: LIMITS }
+  return new Worker(new URL('./storm-nest.js', import.meta.url), { workerData: nest })
 }
 
 /** Not events.once, which would be over at an 'error'. */

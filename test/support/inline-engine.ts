@@ -85,7 +85,7 @@ export class InlineEngine {
       this.#moveOthers(words, at, value)
     })
     this.flusher = new Flusher(this.#coreIn(FLUSH_SLOT), config, (event) => {
-      this.events.push(event)
+      if (event.kind !== 'died') this.events.push(event)
     })
     this.writers = sizes.map(
       (_, index) => new Writer(this.#coreIn(writerSlot(index)), index, config.writeBytes),

@@ -1,0 +1,177 @@
+// What the engine waits for, and what it makes of it: a lock is no device, a long call into the system is work, and an engine
+// that stands still or stops is neither. The clock is the test's.
+
+import { InlineEngine } from '../support/inline-engine.js' // first: it has to be there before the engine
+import { setSleeper } from '../support/inline-sleep.js'
+import { performance } from 'node:perf_hooks'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { flush } from '#dist/core/rounds.js'
+import { MemoryDevice } from '../support/memory-device.js'
+import { assertRefusal, refusalNow } from '../support/open.js'
+import { EngineState, Group, Header, JobState, Partition } from '#dist/shared/words.js'
+
+const realNow = performance.now.bind(performance)
+
+/** A cache with one dirty block, which a guard is changing again: its writer needs the round mutex. */
+function dirty() {
+  const device = new MemoryDevice(512 * 16)
+  const engine = new InlineEngine({ blocks: 32, partitions: { a: { device, blockSize: 512 } } })
+  const a = engine.client.partition('a')
+  a.writeSync(new Uint8Array(512).fill(1), 0)
+  const guard = a.acquireSync(0, 'modify')
+  const { words, arena } = engine.core
+  return {
+    engine,
+    device,
+    guard,
+    words,
+    jobAt: arena.partitionAt(0) + Partition.job,
+    groupAt: arena.groupAt(0),
+  }
+}
+
+const writer = suite('the writer')
+
+writer('waits for a lock as long as it takes', () => {
+  const { engine, guard, words, groupAt } = dirty()
+  engine.client.kick()
+  engine.stepFlusher()
+  const mutex = engine.core.rounds[0]!
+  assert.ok(mutex.tryLock(engine.core.slot.index))
+  let clockMs = realNow()
+  performance.now = () => clockMs
+  try {
+    let slices = 0
+    setSleeper(engine.arena.buffer, () => {
+      clockMs += 10_000
+      if (++slices === 10) mutex.unlock()
+    })
+    assert.ok(engine.stepWriter(0))
+    assert.is(slices, 10)
+  } finally {
+    performance.now = realNow
+  }
+  engine.settle()
+  guard.release()
+  assert.equal(engine.events, [], 'nothing was fenced')
+  assert.is(words[groupAt + Group.dirty], 0)
+  assert.equal(engine.checkQuiet(), [])
+})
+
+writer('does not take the end of the engine for a failure of the device', () => {
+  const { engine, words, jobAt, groupAt } = dirty()
+  engine.client.kick()
+  engine.stepFlusher()
+  assert.ok(engine.core.rounds[0]!.tryLock(engine.core.slot.index))
+  setSleeper(engine.arena.buffer, () => {
+    words[Header.state] = EngineState.CLOSED
+  })
+  assert.ok(engine.stepWriter(0))
+  assert.is(words[jobAt], JobState.IDLE)
+  engine.core.rounds[0]!.unlock()
+  engine.stepFlusher()
+  assert.equal([engine.events, words[groupAt + Group.failures]], [[], 0])
+})
+
+writer('that is told to stop is no failure either', () => {
+  const { engine, words, jobAt, groupAt } = dirty()
+  words[jobAt] = JobState.STOP
+  engine.client.kick()
+  engine.stepFlusher()
+  engine.stepFlusher()
+  assert.equal([engine.events, words[groupAt + Group.failures]], [[], 0])
+})
+
+writer('throws what is no failure of the device, and the job can be done again', () => {
+  const { engine, guard, jobAt, words } = dirty()
+  engine.client.kick()
+  engine.stepFlusher()
+  // Wherever it may be.
+  const slots = Object.getPrototypeOf(engine.core.slot) as { count: (counter: number, by?: number) => void }
+  const { count } = slots
+  slots.count = () => {
+    throw new TypeError('a fault of the engine')
+  }
+  try {
+    assert.throws(() => engine.stepWriter(0), /a fault of the engine/)
+  } finally {
+    slots.count = count
+  }
+  assert.is(words[jobAt], JobState.ASKED)
+  engine.settle()
+  guard.release()
+  assert.equal(engine.events, [])
+  assert.equal(engine.checkQuiet(), [])
+})
+
+for (const [call, syscall] of [
+  ['writeSync', 'write'],
+  ['syncSync', 'fsync'],
+] as const) {
+  writer(`says of what ${call} of the device threw that the ${syscall} failed`, () => {
+    const { engine, device, guard } = dirty()
+    device[call] = () => {
+      throw Object.assign(new Error('on purpose'), { errno: -28 })
+    }
+    refusalNow('ERR_DCACHE_FENCED', () => engine.client.flushSync(), 'ENOSPC', syscall)
+    guard.release()
+  })
+}
+
+writer.run()
+
+const patience = suite('a flush')
+
+/** Steps a flush by hand; `pass` lets time pass, and gives it a look; what it throws. */
+function flushing() {
+  const made = dirty()
+  const { engine } = made
+  let clockMs = realNow()
+  performance.now = () => clockMs
+  const steps = flush(engine.core, [{ group: 0 }])
+  steps.next()
+  return {
+    ...made,
+    callsAt: engine.arena.partitionAt(0) + Partition.calls,
+    pass: (ms: number): unknown => {
+      clockMs += ms
+      try {
+        assert.not.ok(steps.next().done)
+        return undefined
+      } catch (error) {
+        return error
+      }
+    },
+  }
+}
+
+patience.after.each(() => {
+  performance.now = realNow
+})
+
+patience('in which nothing moves ends after its time', () => {
+  const { pass } = flushing()
+  assert.is(pass(29_000), undefined)
+  assertRefusal('ERR_DCACHE_TIMEOUT', pass(1001), 'no block was written')
+})
+
+patience('waits for a call of the writer that takes minutes', () => {
+  const { pass, words, callsAt } = flushing()
+  words[callsAt]!++
+  for (let i = 0; i < 5; i++) assert.is(pass(100_000), undefined)
+  words[callsAt]!++
+  assert.is(pass(29_000), undefined)
+  assert.is(pass(29_000), undefined, 'from the end of the call on')
+  assertRefusal('ERR_DCACHE_TIMEOUT', pass(2000), 'no block was written')
+})
+
+patience('does not wait for ever for a call that never ends', () => {
+  const { pass, words, callsAt } = flushing()
+  words[callsAt]!++
+  assert.is(pass(1), undefined)
+  assert.is(pass(599_000), undefined)
+  assertRefusal('ERR_DCACHE_TIMEOUT', pass(2000), "one write or fsync of 'a' does not end")
+})
+
+patience.run()
