@@ -50,7 +50,9 @@ test('slices under way are few: of a lane, and of all', async () => {
   const release: (() => void)[] = []
   const work = () => {
     most = Math.max(most, ++running)
-    return new Promise<void>((resolve) => release.push(resolve)).then(() => running--)
+    return new Promise<void>((resolve) => release.push(resolve)).then(() => {
+      running--
+    })
   }
   const first = turns.lane()
   const all = Array.from({ length: 20 }, () => first.run(work, 1))
