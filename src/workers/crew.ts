@@ -10,24 +10,22 @@
  *
  * The flush worker is the one thread that the engine can't do without: where it can't be replaced, the engine is broken.
  */
-import { existsSync } from 'node:fs'
 import { performance } from 'node:perf_hooks'
-import { fileURLToPath } from 'node:url'
 import { load, notify, store } from '#atomics'
 import { ringBell } from '../core/bell.js'
 import type { Core } from '../core/core.js'
 import { ringHintBell } from '../core/hints.js'
 import type { Call } from '../core/needs.js'
-import { CacheError } from '../shared/errors.js'
 import type { CacheHandle } from '../shared/interface.js'
 import { FLUSH_SLOT, readerSlot, writerSlot } from './attach.js'
 import { type EngineOptions, startWorker } from './control.js'
 import { backoffMs, Post, type PostOptions } from './post.js'
 import { Header, JobState, Partition, Slot, SlotState } from '../shared/words.js'
 
-const FLUSH_WORKER = new URL('./flush-worker.js', import.meta.url)
-const WRITER = new URL('./writer-worker.js', import.meta.url)
-const READER = new URL('./reader-worker.js', import.meta.url)
+// Functions, since a bundle has no URL; literals, so that tools that trace files find them.
+const flushWorkerFile = () => new URL('./flush-worker.js', import.meta.url)
+const writerFile = () => new URL('./writer-worker.js', import.meta.url)
+const readerFile = () => new URL('./reader-worker.js', import.meta.url)
 
 /** So many failures in a row are said aloud: one or two are an accident. */
 const WARN_AT = 5
@@ -50,9 +48,9 @@ export class Crew {
     this.#gaveUp = gaveUp
     this.#flushWorker = this.#flushPost()
     this.#writers = core.partitions.map(({ index, name }) =>
-      this.#post(WRITER, `writer of '${name}'`, writerSlot(index), index),
+      this.#post(writerFile(), `writer of '${name}'`, writerSlot(index), index),
     )
-    this.#reader = this.#post(READER, 'reader', readerSlot(core.arena.geometry.partitions))
+    this.#reader = this.#post(readerFile(), 'reader', readerSlot(core.arena.geometry.partitions))
     this.#posts = [
       { name: 'flush worker', post: this.#flushWorker },
       ...this.#writers.map((post, i) => ({ name: `writer of '${core.partitions[i]!.name}'`, post })),
@@ -62,8 +60,6 @@ export class Crew {
 
   /** Resolves when rounds can run. @throws ERR_DCACHE_WORKER_DIED */
   async start(): Promise<void> {
-    // Those that start later would fail then, with nobody to tell.
-    for (const file of [WRITER, READER]) assertThere(file)
     await this.#flushWorker.fill()
   }
 
@@ -93,7 +89,7 @@ export class Crew {
   #flushPost(): Post {
     const { words, arena } = this.#core
     return new Post({
-      begin: this.#beginner(FLUSH_WORKER, 'flush worker'),
+      begin: this.#beginner(flushWorkerFile(), 'flush worker'),
       isVacant: () => true, // its successor takes the slot over
       restMs: backoffMs,
       // A thread that waits must not take the engine for orphaned: the owner is here, and tries.
@@ -158,12 +154,6 @@ export class Crew {
       load(this.#core.words, this.#core.arena.slotAt(writerSlot(partition)) + Slot.state) === SlotState.LIVE
     )
   }
-}
-
-/** @throws ERR_DCACHE_WORKER_DIED */
-function assertThere(file: URL): void {
-  if (file.protocol !== 'file:' || existsSync(file)) return
-  throw new CacheError('ERR_DCACHE_WORKER_DIED', `the engine's file ${fileURLToPath(file)} is not there`)
 }
 
 function warn(text: string): void {

@@ -15,6 +15,10 @@ export function assertRuntime(writes: boolean): void {
     throw unsupported(
       'Deno is not supported: its worker threads do not share file descriptors; run the program with Node.js',
     )
+  if (!hasThreadFiles())
+    throw unsupported(
+      'the files of the engine\'s threads are not where dcache looks for them: a bundler has moved its code; mark dcache as external (README, "Bundlers")',
+    )
   // There only where Node runs with --permission.
   const permission = process.permission as typeof process.permission | undefined
   if (permission === undefined) return
@@ -56,10 +60,14 @@ export function warnOfMemory(bytes: number): void {
   )
 }
 
-/** Whether the engine's threads have their files: a bundle has not. Node says of EMFILE, too, that a module is missing. */
+/** Whether the engine's threads have their files: a bundle has not. */
 function hasThreadFiles(): boolean {
   try {
-    return existsSync(new URL('./flush-worker.js', import.meta.url))
+    return (
+      existsSync(new URL('./flush-worker.js', import.meta.url)) &&
+      existsSync(new URL('./writer-worker.js', import.meta.url)) &&
+      existsSync(new URL('./reader-worker.js', import.meta.url))
+    )
   } catch {
     return false // in a bundle of CommonJS there is no URL
   }
@@ -70,11 +78,6 @@ export function openError(error: unknown): CacheError {
   if (error instanceof CacheError) return error
   const { code = '' } = error as NodeJS.ErrnoException
   const message = error instanceof Error ? error.message : String(error)
-  if (!hasThreadFiles())
-    return unsupported(
-      `the files of the engine's threads are not where dcache looks for them (${message}): a bundler has moved its code; mark dcache as external (README, "Bundlers")`,
-      error,
-    )
   if (code === 'ERR_ACCESS_DENIED')
     return unsupported(`Node's permission model refuses what a cache needs: ${message}`, error)
   return new CacheError(

@@ -5,9 +5,10 @@ import { suite, test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { latchMemory, OneLatch } from '#dist/bench/contention/one-latch.js'
+import { clockTicks } from '#dist/shared/clock.js'
 import { waitsForFrame } from '#dist/shared/waits.js'
 import type { WaitStep } from '#dist/shared/wait.js'
-import { Latch, Slot, SlotState } from '#dist/shared/words.js'
+import { Latch, Slot, SlotState, Wait } from '#dist/shared/words.js'
 import { inThreads } from '../support/threads.js'
 import { ARRIVED, FIRST, GUARDED_WORDS, SECOND, WAITED } from './workers/latch.js'
 
@@ -95,6 +96,9 @@ marks('a mark that a server sets for a writer that has given up by then does not
   const { arena } = latch
   const isAbsent = arena.isAbsent.bind(arena)
   const slotAt = arena.slotAt.bind(arena)
+  // It must not have waited long, or it is made an offer.
+  const [wait] = waitsForFrame(arena, 0)
+  arena.words[wait!.recordAt + Wait.since] = (clockTicks() + 1e6) | 0
   let looks = 0
   arena.isAbsent = (frame) => {
     if (looks++ === 0) assert.throws(() => write.waiting.throw(new Error('aborted')), /aborted/)
