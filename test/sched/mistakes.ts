@@ -73,7 +73,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/hit.js',
-        from: 'if (isNamed(core, at, place, low) && (words[at + 1 /* state */] & 1 /* ABSENT */) === 0) return true;',
+        from: 'if (isNamed(core, at, place, low) && (core.words[at + 1 /* state */] & 1 /* ABSENT */) === 0) return true;',
         to: 'return true;',
       },
       {
@@ -184,11 +184,10 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     deaths: 2,
     needsStores: true,
     edits: [
-      { file: 'core/reaper.js', from: '    words[at] = 0 /* FREE */;\n', to: '' },
       {
         file: 'core/reaper.js',
-        from: '    freeze(words, latchAt);\n',
-        to: '    words[at] = 0 /* FREE */;\n    freeze(words, latchAt);\n',
+        from: 'if (countOut(core, entry >>> 2, patience)) words[at] = 0 /* FREE */;\n    else isDone = false;',
+        to: 'words[at] = 0 /* FREE */;\n    countOut(core, entry >>> 2, patience);',
       },
     ],
   },
@@ -220,7 +219,13 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     what: 'a thread that waits to change a block is not woken when the pins of a dead reader are counted out',
     body: 'cache.changeReaper',
     preemptions: 1,
-    edits: [{ file: 'core/reaper.js', from: '    wakeAndHeal(core, entry >>> 2);\n', to: '' }],
+    edits: [
+      {
+        file: 'core/reaper.js',
+        from: '      wakeAndHeal(core, frame);\n      return pins',
+        to: '      return pins',
+      },
+    ],
   },
   'downgrade-no-wake': {
     what: 'from the exclusive latch to a pin without waking the readers',
@@ -235,13 +240,13 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'shared/latch-queue.js',
-        from: 'const recordAt = this.#waits.recordAt(call);\n    try {',
-        to: 'const recordAt = this.#waits.recordAt(call);\n    const endAt = this.table.slotAt(this.slot) + 5;\n    store(words, endAt, 0);\n    try {',
+        from: 'const recordAt = this.#waits.recordAt(call);\n    if',
+        to: 'const recordAt = this.#waits.recordAt(call);\n    const lateAt = this.table.slotAt(this.slot) + 5;\n    store(words, lateAt, 0);\n    if',
       },
       {
         file: 'shared/latch-queue.js',
         from: 'if (isWriter) hasMarkedWriter = true;',
-        to: 'if (isWriter) hasMarkedWriter = true;\n        store(words, endAt, 1);',
+        to: 'if (isWriter) hasMarkedWriter = true;\n        store(words, lateAt, 1);',
       },
     ],
   },
@@ -338,7 +343,12 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/reaper.js',
-        from: '    reapWaits(core, slot);\n    freeSlot(core, slot);\n',
+        from: '    reapWaits(core, slot);\n',
+        to: '',
+      },
+      {
+        file: 'core/reaper.js',
+        from: '    freeSlot(core, slot);\n',
         to: '    freeSlot(core, slot);\n    reapWaits(core, slot);\n',
       },
     ],

@@ -18,7 +18,7 @@ export interface Variant {
 
 /** Time stands still for the explorer, so no waiter has waited long. In this variant every waiter has, at once. */
 const OFFERS: Edit = {
-  file: 'shared/latch-queue.js',
+  file: 'shared/latch-server.js',
   from: 'msSince(since) >= OFFER_MS',
   to: 'since === since',
 }
