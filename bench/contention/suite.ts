@@ -43,7 +43,8 @@ const SHARES: readonly Column[] = [
 const HOLD_MS = 1
 /** Numbers of threads on one block, and the slices they need for each to have its turn. */
 const SHARE_THREADS = [2, 8, 32, 64]
-const SHARE_SLICES = 20
+const SHARE_SLICES = 10
+const SHARE_ROUNDS = 3
 
 /** How many times a second; the slices of `starvation` are longer, since it looks for the longest wait. */
 const STARVATION_SLICES = 10
@@ -241,7 +242,7 @@ async function shareOneBlock(
       for (const count of threads) {
         await crew.run(count, sliceMs) // warm: cold code makes many threads look slow
         const results = []
-        for (let round = 0; round < rounds; round++) {
+        for (let round = 0; round < Math.min(rounds, SHARE_ROUNDS); round++) {
           await crew.time(count, sliceMs * SHARE_SLICES)
           results.push(await crew.run(count, sliceMs * SHARE_SLICES))
         }
