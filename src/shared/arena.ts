@@ -147,6 +147,9 @@ export class Arena {
   isAbsent(frame: FrameIndex): boolean {
     return (load(this.words, this.frameAt(frame) + Frame.state) & State.ABSENT) !== 0
   }
+  versionOf(frame: FrameIndex): number {
+    return load(this.words, this.frameAt(frame) + Frame.version)
+  }
   spareAt(spare: SpareIndex): number {
     return this.sparesAt + spare * Spare.WORDS
   }

@@ -15,12 +15,15 @@ import { compareExchange, load, store } from '#atomics'
 import { msSince } from './clock.js'
 import type { CacheError } from './errors.js'
 import type { FrameIndex, SlotIndex } from './indices.js'
-import { asWriter, isFree, pinsOf, writerOf } from './latch.js'
+import { asWriter, isFree, isLatched, pinsOf, writerOf } from './latch.js'
 import { type LatchTable, LatchServer, type Step } from './latch-server.js'
 import { type Deadline, sleep, SLICE_MS, type Slow } from './wait.js'
 import type { OwnWaits, PublishedWait } from './waits.js'
 import { Journal, Latch, Slot, Wait } from './words.js'
 
+const NO_OFFER = -1
+/** More than there are slots. */
+const OFFERS = 0x100
 /** The first slice of a wait; each is twice as long as the one before, up to SLICE_MS. */
 const FIRST_SLICE_MS = 8
 
@@ -68,6 +71,7 @@ export class LatchQueue extends LatchServer {
     let sliceMs = FIRST_SLICE_MS
     let isWoken = false
     let hasMarkedWriter = false
+    let offer = NO_OFFER
     wait.publish()
     const recordAt = this.#waits.recordAt(call)
     // So many tasks of this thread wait that no record is left: the call has no place in the queue, and tries again.
@@ -97,7 +101,7 @@ export class LatchQueue extends LatchServer {
         isWoken = load(words, recordAt + Wait.wake) !== epoch
         if (isWoken) continue
         sliceMs = Math.min(2 * sliceMs, SLICE_MS)
-        this.attend(frame, 'heal', false, recordAt)
+        offer = this.#sliceIsOver(frame, recordAt, offer)
       }
     } catch (error) {
       this.#giveUp(wait, hasMarkedWriter)
@@ -105,6 +109,20 @@ export class LatchQueue extends LatchServer {
     }
     this.#giveUp(wait, hasMarkedWriter)
     return 'again'
+  }
+
+  /**
+   * At the end of a slice without a wakeup. An offer that was there at the end of the slice before as well, and was not taken
+   * in between, is taken back: the event loop of its thread is busy. Returns the offer that is seen now.
+   */
+  #sliceIsOver(frame: FrameIndex, recordAt: number, before: number): number {
+    const word = load(this.words, this.table.latchAt(frame))
+    if (isLatched(word)) return NO_OFFER
+    const isOffer = (word & Latch.HANDED) !== 0
+    // Each taker moves the version, so the same slot with the same version is the same offer.
+    const offer = isOffer ? this.table.versionOf(frame) * OFFERS + writerOf(word) + 1 : NO_OFFER
+    if (!isOffer || offer === before) this.attend(frame, 'heal', false, recordAt)
+    return offer
   }
 
   /** Takes the exclusive latch: free, or offered to this slot. Else sets the mark. */

@@ -30,6 +30,8 @@ export interface LatchTable extends WaitTable {
   latchAt(frame: FrameIndex): number
   /** Whether a read needs the exclusive latch: the frame has no contents yet. */
   isAbsent(frame: FrameIndex): boolean
+  /** Counts the exclusive latches of the frame. */
+  versionOf(frame: FrameIndex): number
 }
 
 export type Step = 'serve' | 'heal' | 'done'

@@ -132,21 +132,26 @@ marks('a mark that a dead thread left is healed at the end of a slice', () => {
   assert.is(latch.word & ~Latch.MARK_READER, 2)
 })
 
-marks('an offer that is not taken lapses at the end of a slice of another waiter', async () => {
-  const { latch, buffer } = fresh(2)
-  const [busy, other] = [new OneLatch(buffer, 1), new OneLatch(buffer, 2)]
-  latch.latch()
-  toSleep(busy, 'modify')
-  await sleep(5)
-  latch.unlatch()
-  assert.is(latch.word & Latch.HANDED, Latch.HANDED)
-  const { waiting } = toSleep(other, 'modify')
-  const turn = waiting.next()
-  assert.ok(turn.done)
-  assert.is(turn.value, 'latched')
-  assert.is(latch.word & Latch.HANDED, 0)
-  other.unlatch()
-})
+marks(
+  'an offer that is not taken lapses when another waiter has seen it at the ends of two slices',
+  async () => {
+    const { latch, buffer } = fresh(2)
+    const [busy, other] = [new OneLatch(buffer, 1), new OneLatch(buffer, 2)]
+    latch.latch()
+    toSleep(busy, 'modify')
+    await sleep(5)
+    latch.unlatch()
+    assert.is(latch.word & Latch.HANDED, Latch.HANDED)
+    const { waiting } = toSleep(other, 'modify')
+    assert.not.ok(waiting.next().done)
+    assert.is(latch.word & Latch.HANDED, Latch.HANDED)
+    const turn = waiting.next()
+    assert.ok(turn.done)
+    assert.is(turn.value, 'latched')
+    assert.is(latch.word & Latch.HANDED, 0)
+    other.unlatch()
+  },
+)
 
 const turns = suite('turns')
 
