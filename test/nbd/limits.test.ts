@@ -110,6 +110,24 @@ test("20,000 trims of a whole disk do not hold up a neighbour's read, and end wi
     assert.ok(bulk.session.isIdle, 'nothing is done for it any more')
   }))
 
+test('of requests that wait for the disk a connection has few under way; all are answered', () =>
+  engine(async (cache) => {
+    const flush = (i: number) => requestBytes(nbd.NBD_CMD_FLUSH, i, 0, 0)
+    const durableWrite = (i: number) =>
+      requestBytes(nbd.NBD_CMD_WRITE, i, i * 8, 8, nbd.NBD_CMD_FLAG_FUA, Buffer.alloc(8, i))
+    for (const request of [flush, durableWrite]) {
+      const client = talk(cache, ['disk'])
+      client.session.receive(opening('disk', false))
+      const before = client.said().length
+      client.session.receive(Buffer.concat(Array.from({ length: 1000 }, (_, i) => request(i))))
+      const { flushes, writes } = client.session.traffic!
+      assert.is(flushes + writes, 64)
+      assert.ok(client.session.isHeld, 'the rest waits in the stream')
+      await client.settle()
+      assert.is(client.said().length - before, 1000 * 16)
+    }
+  }))
+
 function place() {
   const folder = tempFolder()
   const disk = join(folder.path, 'disk.img')
