@@ -18,9 +18,8 @@ import { Turns } from './turns.js'
 /** Below the guards that a thread may hold (README, limits), with some for the quick way. */
 const BLOCKS_AT_ONCE = 192
 const INSPECT_MS = 250
-/** Connections that have not chosen an export, as a part of those that may be open; and at least so many for each thread. */
-const LOBBY_SHARE = 1 / 4
-const LOBBY_MIN = 2
+/** Connections of a thread that have not chosen an export: as many as there may be clients, so that all may come at once. */
+const LOBBY_MIN = 64
 /** How long a thread waits, for each connection that it has more than another, for that one to accept; and at most. */
 const COURTESY_MS = 1
 const COURTESY_MS_MAX = 8
@@ -43,9 +42,7 @@ const context: ConnectionContext = {
   stallMs: start.stallMs,
   log,
 }
-const ofThread = (share: number) =>
-  Math.max(LOBBY_MIN, Math.ceil((start.connectionsMax * share) / start.connections.length))
-const lobby = new Lobby(ofThread(LOBBY_SHARE), ofThread(1), speakWith)
+const lobby = new Lobby(Math.max(LOBBY_MIN, start.connectionsMax))
 const open = new Set<Connection>()
 /** Closed, and not done with what they were asked. */
 const unfinished = new Set<Connection>()
@@ -53,12 +50,11 @@ let accepted = 0
 let isStopping = false
 
 function accept(socket: Socket): void {
-  // What takes no part in this is told of errors by 'close'.
-  socket.on('error', () => undefined)
-  if (places.areTaken || !lobby.enter(socket, performance.now())) {
+  if (places.areTaken) {
     refuse(socket)
     return
   }
+  lobby.enter(speakWith(socket))
   const { connections, thread } = start
   const others = Array.from(connections, (_, i) => load(connections, i))
   const least = others.indexOf(Math.min(...others))
@@ -70,15 +66,13 @@ function accept(socket: Socket): void {
 function refuse(socket: Socket): void {
   const { connectionsMax, thread } = start
   const name = `${thread}.${++accepted}`
-  const why = places.areTaken
-    ? `${connectionsMax} are open, as many as may be (--connections)`
-    : 'too many have not chosen an export'
   log({
     level: 'warn',
     event: 'refused',
-    message: `connection ${name} was refused: ${why}`,
+    message: `connection ${name} was refused: ${connectionsMax} are open, as many as may be (--connections)`,
     fields: { connection: name, connectionsMax },
   })
+  socket.on('error', () => undefined)
   socket.destroy()
 }
 
@@ -113,7 +107,6 @@ function stop(): void {
   if (isStopping) return
   isStopping = true
   for (const server of servers) server.close()
-  lobby.close()
   for (const connection of open) connection.stop()
   leaveIfDone()
 }
@@ -134,7 +127,6 @@ const timer = setInterval(() => {
   const nowMs = performance.now()
   for (const connection of open) connection.inspect(nowMs)
   for (const connection of unfinished) if (!connection.isServing) unfinished.delete(connection)
-  lobby.inspect(nowMs, start.handshakeMs)
   leaveIfDone()
 }, INSPECT_MS)
 

@@ -90,11 +90,6 @@ export class Connection {
     this.#session.stop()
   }
 
-  /** When it came; the handshake is counted from here. */
-  get startMs(): number {
-    return this.#startMs
-  }
-
   /** A request is being served, perhaps for a peer that is gone. */
   get isServing(): boolean {
     return !this.#session.isIdle
@@ -215,20 +210,19 @@ export class Connection {
       handshakeTimeout: this.#context.handshakeMs,
     })
     server.once('secureConnection', (safe) => {
-      safe.on('error', (error: Error) => {
-        this.#reason ??= error.message
-      })
-      if (ca !== undefined && !safe.authorized) {
-        this.drop(`TLS: ${refusalOf(safe)}`)
-        safe.destroy()
+      // The TLS socket ends when the plain one does, and the other way round. Only one of them may be destroyed: Node 20
+      // ends with a segmentation fault where a callback of TLS destroys both.
+      this.#socket = safe
+      if (ca === undefined || safe.authorized) {
+        this.#session = this.#use(safe, 'active')
         return
       }
-      this.#socket = safe
-      // The TLS socket ends when the plain one does, and the other way round.
-      this.#session = this.#use(safe, 'active')
+      safe.on('error', () => undefined)
+      this.drop(`TLS: ${refusalOf(safe)}`)
     })
-    server.once('tlsClientError', (error) => {
-      this.drop(`TLS: ${error.message}`)
+    server.once('tlsClientError', (error: Error & { reason?: string }) => {
+      // OpenSSL's own message is a line of numbers and files.
+      this.drop(`TLS: ${error.reason ?? error.message}`)
     })
     server.emit('connection', plain)
   }

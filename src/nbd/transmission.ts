@@ -21,8 +21,8 @@ import type { Lane, Turns } from './turns.js'
 export const IN_FLIGHT_BYTES = 2 ** 25
 /** What a request counts beside its payload or reply. */
 const REQUEST_BYTES = 1024
-/** Requests that are done in slices, under way at a time; further requests wait in the stream. */
-const BULK_MAX = 64
+/** Requests that are done in slices or wait for the disk, under way at a time; further requests wait in the stream. */
+const LONG_MAX = 64
 /** What a connection is served in one turn of the event loop before the others have theirs. */
 const TURN_BYTES = 2 ** 20
 
@@ -71,8 +71,8 @@ export class Transmission {
   /** Requests that are being served, and the bytes they count. */
   #running = 0
   #runningBytes = 0
-  /** Of them, those that are done in slices. */
-  #bulk = 0
+  /** Of them, those that are done in slices or wait for the disk. */
+  #long = 0
   #isOver = false
   #isAbandoned = false
 
@@ -92,7 +92,7 @@ export class Transmission {
   }
 
   get isFull(): boolean {
-    return this.#bulk >= BULK_MAX || this.#runningBytes + this.#outbox.unsent >= IN_FLIGHT_BYTES
+    return this.#long >= LONG_MAX || this.#runningBytes + this.#outbox.unsent >= IN_FLIGHT_BYTES
   }
 
   /** No request is being served. */
@@ -278,10 +278,10 @@ export class Transmission {
     },
   ): void {
     const count = bytes + REQUEST_BYTES
-    const bulk = isBulk(request) ? 1 : 0
+    const long = isLong(request) ? 1 : 0
     this.#running++
     this.#runningBytes += count
-    this.#bulk += bulk
+    this.#long += long
     work()
       .then(() => {
         if (!this.#isAbandoned) answer()
@@ -292,7 +292,7 @@ export class Transmission {
       .finally(() => {
         this.#running--
         this.#runningBytes -= count
-        this.#bulk -= bulk
+        this.#long -= long
         this.#events.changed()
       })
   }
@@ -329,6 +329,10 @@ export class Transmission {
     if (!(error instanceof Refusal)) this.#events.failed(error)
   }
 }
+
+/** Whether a request is done in slices, or waits for the disk. */
+const isLong = (request: Request): boolean =>
+  isBulk(request) || request.type === nbd.NBD_CMD_FLUSH || (request.flags & nbd.NBD_CMD_FLAG_FUA) !== 0
 
 /** Whether a request is done in slices. */
 function isBulk({ type, length }: Request): boolean {

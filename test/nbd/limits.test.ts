@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as nbd from '#dist/nbd/constants.js'
+import { Lobby } from '#dist/nbd/lobby.js'
 import { Places, placeWords } from '#dist/nbd/places.js'
 import { Turns } from '#dist/nbd/turns.js'
 import { withEngine } from '../support/engine.js'
@@ -109,6 +110,24 @@ test("20,000 trims of a whole disk do not hold up a neighbour's read, and end wi
     assert.ok(bulk.session.isIdle, 'nothing is done for it any more')
   }))
 
+test('of requests that wait for the disk a connection has few under way; all are answered', () =>
+  engine(async (cache) => {
+    const flush = (i: number) => requestBytes(nbd.NBD_CMD_FLUSH, i, 0, 0)
+    const durableWrite = (i: number) =>
+      requestBytes(nbd.NBD_CMD_WRITE, i, i * 8, 8, nbd.NBD_CMD_FLAG_FUA, Buffer.alloc(8, i))
+    for (const request of [flush, durableWrite]) {
+      const client = talk(cache, ['disk'])
+      client.session.receive(opening('disk', false))
+      const before = client.said().length
+      client.session.receive(Buffer.concat(Array.from({ length: 1000 }, (_, i) => request(i))))
+      const { flushes, writes } = client.session.traffic!
+      assert.is(flushes + writes, 64)
+      assert.ok(client.session.isHeld, 'the rest waits in the stream')
+      await client.settle()
+      assert.is(client.said().length - before, 1000 * 16)
+    }
+  }))
+
 function place() {
   const folder = tempFolder()
   const disk = join(folder.path, 'disk.img')
@@ -133,23 +152,45 @@ test('a client that closes its sending side gets all its answers, then the end',
   assert.is((await server.said('closed'))['reason'], null)
 })
 
+test('the lobby: a guest too many takes the place of the oldest that is still there', () => {
+  const lobby = new Lobby(3)
+  const dropped: number[] = []
+  const guests = Array.from({ length: 8 }, (_, i) => ({ drop: () => void dropped.push(i) }))
+  for (const guest of guests.slice(0, 4)) lobby.enter(guest)
+  assert.equal(dropped, [0])
+  lobby.left(guests[2]!)
+  lobby.left(guests[0]!)
+  lobby.enter(guests[4]!)
+  assert.equal(dropped, [0])
+  for (const guest of guests.slice(5)) lobby.enter(guest)
+  assert.equal(dropped, [0, 1, 3, 4])
+})
+
 test('connections without an export keep no client out, and bytes do not prolong a connection that has failed', async () => {
   const { folder, path, args } = place()
   using _ = folder
   await using server = await Server.start([...args, '--connections', '4', '--handshake-timeout', '3600'])
-  const bad = Array.from({ length: 12 }, (_, i) => {
-    const client = new WireClient({ path })
-    if (i % 2 === 0) client.socket.write('X'.repeat(16))
-    return client
-  })
+  const clients: WireClient[] = []
   const drip = setInterval(() => {
-    for (const { socket } of bad) if (socket.writable) socket.write('x')
+    for (const { socket } of clients) if (socket.writable) socket.write('x')
   }, 100)
-  const good = await Promise.all([1, 2, 3, 4].map(() => WireClient.open({ path }, 'disk')))
-  for (const client of good) await client.read(0, 1)
-  await Promise.all(bad.filter((_, i) => i % 2 === 0).map(({ closed }) => closed))
-  clearInterval(drip)
-  for (const client of [...bad, ...good]) client[Symbol.dispose]()
+  try {
+    for (let i = 0; i < 400; i++) {
+      const client = new WireClient({ path })
+      clients.push(client)
+      if (i % 2 === 0) client.socket.write('X'.repeat(16))
+    }
+    const failed = clients.filter((_, i) => i % 2 === 0)
+    for (let i = 0; i < 4; i++) {
+      const client = await WireClient.open({ path }, 'disk')
+      clients.push(client)
+      await client.read(0, 1)
+    }
+    await Promise.all(failed.map(({ closed }) => closed))
+  } finally {
+    clearInterval(drip)
+    for (const client of clients) client[Symbol.dispose]()
+  }
   assert.is((await server.stop()).code, 0)
 })
 

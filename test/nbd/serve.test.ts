@@ -2,7 +2,7 @@
 // `dcache serve` as a process: how it begins and ends, who is refused, what bad clients can't do to others, and that all
 // connections, on all threads, see one device.
 
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -291,64 +291,6 @@ test('a connection worker that dies is replaced; other connections go on, and ne
   for (const client of clients) client[Symbol.dispose]()
   assert.equal(await server.stop(), { code: 0, signal: null })
   assert.is(readFileSync(disk)[0], 3)
-})
-
-test('TLS: required as soon as there is a certificate; a client certificate can be demanded', async () => {
-  const { folder, path, args } = place()
-  using _ = folder
-  const openssl = (...options: string[]) => {
-    const { status, stderr } = spawnSync('openssl', options, { cwd: folder.path, encoding: 'utf8' })
-    assert.is(status, 0, stderr)
-  }
-  const request = ['req', '-newkey', 'rsa:2048', '-nodes', '-subj']
-  openssl(...request, '/CN=authority', '-x509', '-days', '2', '-keyout', 'ca.key', '-out', 'ca-cert.pem')
-  for (const name of ['server', 'client']) {
-    openssl(...request, '/CN=localhost', '-keyout', `${name}-key.pem`, '-out', `${name}.csr`)
-    openssl('x509', '-req', '-in', `${name}.csr`, '-CA', 'ca-cert.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-out', `${name}-cert.pem`) // prettier-ignore
-  }
-  const file = (name: string) => join(folder.path, name)
-  const tls = ['--tls-certificate', file('server-cert.pem'), '--tls-key', file('server-key.pem')]
-  const { connect } = await import('node:tls')
-  for (const isDemanded of [false, true]) {
-    await using server = await Server.start([
-      ...args,
-      ...tls,
-      ...(isDemanded ? ['--tls-client-authority', file('ca-cert.pem')] : []),
-    ])
-    await WireClient.open({ path }, 'disk').then(
-      () => assert.unreachable('no TLS'),
-      (error: unknown) => assert.match((error as Error).message, '0x80000005'),
-    )
-    for (const hasCertificate of [false, true]) {
-      using plain = new WireClient({ path })
-      plain.socket.write(Buffer.concat([clientFlags, optionBytes(nbd.NBD_OPT_STARTTLS)]))
-      await plain.take(18 + 20)
-      plain.socket.removeAllListeners('data')
-      const own = hasCertificate
-        ? { cert: readFileSync(file('client-cert.pem')), key: readFileSync(file('client-key.pem')) }
-        : {}
-      const safe = connect({
-        socket: plain.socket,
-        ca: readFileSync(file('ca-cert.pem')),
-        servername: 'localhost',
-        ...own,
-      })
-      let said = Buffer.alloc(0)
-      safe.on('error', () => {})
-      safe.on('data', (chunk: Buffer) => (said = Buffer.concat([said, chunk])))
-      let isClosed = false
-      safe.on('close', () => (isClosed = true))
-      safe.write(Buffer.concat([optionBytes(nbd.NBD_OPT_LIST)]))
-      await until('it answers or closes', () => said.length > 0 || isClosed)
-      assert.is(
-        said.length > 0,
-        hasCertificate || !isDemanded,
-        `certificate: ${hasCertificate}, demanded: ${isDemanded}`,
-      )
-      safe.destroy()
-    }
-    await server.stop()
-  }
 })
 
 test.run()
