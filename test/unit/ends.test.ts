@@ -9,7 +9,7 @@ import * as assert from 'uvu/assert'
 import { type CacheEvents, type CacheHandle, openCache } from 'dcache'
 import type { Arena } from '#dist/shared/arena.js'
 import { slotName } from '#dist/shared/slot-name.js'
-import { openArena } from '#dist/workers/attach.js'
+import { firstClientSlot, openArena } from '#dist/workers/attach.js'
 import { withEngine } from '../support/engine.js'
 import {
   Gates,
@@ -22,7 +22,7 @@ import {
   writeBlocks,
 } from '../support/open.js'
 import { tempFolder } from '../support/temp.js'
-import { Slot } from '#dist/shared/words.js'
+import { Slot, SlotState } from '#dist/shared/words.js'
 
 const dcache = import.meta.resolve('dcache')
 
@@ -197,7 +197,9 @@ detaching('is refused while an asynchronous call of the thread is under way, wha
     }) // prettier-ignore
     assert.equal(refusals, [])
     guard.release()
-    assert.is(cache.stats().threads, 3, 'the owner, the flush worker, the writer')
+    const arena = openArena(cache.handle)
+    for (let slot = firstClientSlot(arena.geometry.partitions); slot < arena.geometry.slots; slot++)
+      assert.is(arena.words[arena.slotAt(slot) + Slot.state], SlotState.FREE, 'the slot is free')
   }),
 )
 
