@@ -26,7 +26,7 @@ export function pinNamed(core: Core, frame: FrameIndex, place: number, low: numb
   return isStillPinned(core, frame, place, low, entry)
 }
 
-/** Whether a pinned frame holds the block and has contents; else the pin is given back. @requires the pin */
+/** Whether a pinned frame holds the block and has contents; else the pin is released. @requires the pin */
 export function isStillPinned(
   core: Core,
   frame: FrameIndex,

@@ -90,7 +90,7 @@ export class Arena {
   }
 
   /**
-   * A new buffer, all zero but for its header's magic, version, id and geometry. `isDirect`: a partition is.
+   * A new buffer, all zero except its header's magic, version, id and geometry. `isDirect`: a partition is.
    * @throws ERR_DCACHE_MEMORY when the system does not give as much
    */
   static create(geometry: Geometry, idLow: number, idHigh: number, isDirect = false): Arena {

@@ -107,7 +107,7 @@ export class LatchServer {
     store(this.words, this.servesAt, 0)
   }
 
-  /** @requires the exclusive latch of this slot; it is given up */
+  /** @requires the exclusive latch of this slot, which is released */
   #serve(frame: FrameIndex, wasLatched: boolean, mayOffer: boolean): Step {
     const at = this.table.latchAt(frame)
     clearMarks(this.words, at)

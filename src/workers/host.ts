@@ -251,7 +251,7 @@ class Host extends Client implements BlockCache {
 
   #assertNoGuards(): void {
     const { words, arena } = this.core
-    buryGone(arena) // what a dead thread held is given back
+    buryGone(arena) // what a dead thread held is released
     for (let slot = 0; slot < arena.geometry.slots; slot++) {
       const at = arena.slotAt(slot)
       const isWriter = slot > OWNER_SLOT && slot < firstClientSlot(arena.geometry.partitions)

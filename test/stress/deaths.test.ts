@@ -1,5 +1,5 @@
 // @deadline 300
-// Threads that end under load: 345 deaths. Nobody hangs, no byte is wrong, check() is empty after each, and the files are
+// Threads that end under load: 345 deaths. No thread hangs, no byte is wrong, check() is empty after each, and the files are
 // right at the end. DCACHE_STRESS_SEED repeats the choices, though not the moments.
 
 import { test } from 'uvu'

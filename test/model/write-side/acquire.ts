@@ -160,7 +160,7 @@ function takeUndo(t: Turn): void {
   )
 }
 
-/** Nobody waits for that behind a fence, nor a thread that may not wait. */
+/** No thread waits for that behind a fence, and none that may not wait does. */
 function awaitsClassChange({ m, now, block, operation }: Turn): boolean {
   if (!operation.isPatient || m.mistake === 'classChangeIsNotWaitedFor') return false
   return now[Group.fenced] === 0 && classChangesOf(now, block) > 0
