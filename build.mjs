@@ -1,7 +1,7 @@
 // Builds the package: src/ to dist/ (code, and the public declarations in one file), bench/ to dist/bench, and test/ to build/.
 // esbuild transpiles file by file, so the trees stay the same and the entry file of a worker thread
 // is a file of its own; tsc checks the types of src/ and writes its declarations to build/types. Of src/ the files are "bundled", each
-// with nothing but the enums of shared/words.ts and core/how.ts: for esbuild that is where numbers take the place of their names.
+// with nothing but the enums of shared/words.ts and core/client/how.ts: for esbuild that is where numbers take the place of their names.
 
 import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, readdirSync, rmSync } from 'node:fs'

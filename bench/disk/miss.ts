@@ -13,7 +13,7 @@ import type { BenchSettings } from '../harness/suite.js'
 import type { DcacheData } from '../hit/variants/dcache.js'
 import type { FileData } from '../hit/variants/read-sync.js'
 import { BLOCK_SIZE, type Workload, writeBlocks } from '../hit/workload.js'
-import { Random } from '#dist/workers/load-random.js'
+import { Random } from '#dist/workload/random.js'
 
 export const MISSES: readonly Column[] = [
   { key: 'miss', title: 'a miss', unit: 'us' },

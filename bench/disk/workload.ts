@@ -2,7 +2,7 @@
  * What the variants of `disk` write: which blocks each time, and a number in each block by which the file shows at the end
  * that the last of them is there.
  */
-import { Random } from '#dist/workers/load-random.js'
+import { Random } from '#dist/workload/random.js'
 import { closeSync, constants, fsyncSync, openSync, readSync, writeSync } from 'node:fs'
 
 export const BLOCK_SIZE = 8192

@@ -2,8 +2,8 @@
  * The same work for every variant of `hit`: the file's contents, the blocks in the order in which a lane asks for them,
  * and the one byte that it reads of each. A variant that gives another byte is found out.
  */
-import { Random } from '#dist/workers/load-random.js'
-import { blockSource, type Pattern } from '#dist/workers/load-pattern.js'
+import { Random } from '#dist/workload/random.js'
+import { blockSource, type Pattern } from '#dist/workload/pattern.js'
 import { closeSync, openSync, writeSync } from 'node:fs'
 
 export const BLOCK_SIZE = 8192

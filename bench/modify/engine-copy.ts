@@ -14,8 +14,8 @@ export interface Edit {
   readonly replace: string
 }
 
-const inHit = (find: string, replace = ''): Edit => ({ file: 'core/hit.js', find, replace })
-const inHitPath = (find: string): Edit => ({ file: 'core/hit-path.js', find, replace: '' })
+const inHit = (find: string, replace = ''): Edit => ({ file: 'core/blocks/hit.js', find, replace })
+const inHitPath = (find: string): Edit => ({ file: 'core/client/hit-path.js', find, replace: '' })
 
 /** Nothing is taken out: for what is compared with the others, so that both are copies. */
 export const UNCHANGED: readonly Edit[] = []
@@ -37,7 +37,7 @@ export const NO_IMAGE: readonly Edit[] = [
   inHit('if (!tryLockRound(core, group)) return false;', 'return true;'),
 ]
 
-const dist = fileURLToPath(new URL('../../', import.meta.url))
+const dist = fileURLToPath(new URL('../..', import.meta.url))
 
 /** Makes a copy in an empty folder; what to import of it. @throws when a text is not there exactly once */
 export function copyEngine(folder: string, edits: readonly Edit[]): string {

@@ -4,8 +4,8 @@
  */
 
 import { lowOf, placeOf } from '#dist/shared/name.js'
-import { policyOf } from '#dist/core/policies.js'
-import type { Policy } from '#dist/core/policy.js'
+import { policyOf } from '#dist/core/policy/policies.js'
+import type { Policy } from '#dist/core/policy/policy.js'
 import { Arena } from '#dist/shared/arena.js'
 import { type Geometry } from '#dist/shared/layout.js'
 import { attachSlot } from '#dist/shared/slot.js'

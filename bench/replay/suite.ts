@@ -1,8 +1,8 @@
 /**
  * `replay`: how many accesses of a trace are hits, by victim policy and size of the cache.
  */
-import { blockSource } from '#dist/workers/load-pattern.js'
-import { Random } from '#dist/workers/load-random.js'
+import { blockSource } from '#dist/workload/pattern.js'
+import { Random } from '#dist/workload/random.js'
 import type { Column, Row } from '../harness/report.js'
 import type { Suite } from '../harness/suite.js'
 import { hitsOf } from './policy-replay.js'

@@ -7,7 +7,7 @@ import { chmod, copyFile, constants, mkdtemp, open, stat, truncate } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { PartitionOptions } from '../index.js'
-import { Random } from '../workers/load-random.js'
+import { Random } from '../workload/random.js'
 import { BLOCK_SIZE, type NamedPartition } from './load-settings.js'
 
 export interface LoadFiles extends Disposable {

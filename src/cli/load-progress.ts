@@ -4,7 +4,7 @@
 import { performance } from 'node:perf_hooks'
 import type { WriteStream } from 'node:tty'
 import type { CacheStats } from '../index.js'
-import type { LoadCounts } from '../workers/load-board.js'
+import type { LoadCounts } from '../workload/board.js'
 
 const TERMINAL_MS = 250
 const PLAIN_MS = 2000

@@ -6,7 +6,7 @@ import { InvalidArgumentError } from 'commander'
 import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
-import { type Pattern } from '../workers/load-pattern.js'
+import { type Pattern } from '../workload/pattern.js'
 
 export interface NamedPartition {
   readonly path: string

@@ -7,7 +7,7 @@ import { Arena } from '../shared/arena.js'
 import type { Config } from '../shared/config.js'
 import { EVENT_RECORD_WORDS, EVENTS_MAX, type Geometry } from '../shared/layout.js'
 import { Ring } from '../shared/ring.js'
-import { LIST_END } from './images.js'
+import { LIST_END } from './changes/images.js'
 import { EngineState, Frame, Group, Header, Partition, Spare, State } from '../shared/words.js'
 
 /** `blocks`: how many blocks each partition has, in the order of the config. @throws ERR_DCACHE_MEMORY */

@@ -9,7 +9,7 @@
  * flush worker dies: its successor calls again.
  */
 import { load } from '#atomics'
-import type { Core } from './core.js'
+import type { Core } from './context.js'
 import { Header, Partition } from '../shared/words.js'
 
 /** A message to the owner. */

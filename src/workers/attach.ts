@@ -5,10 +5,10 @@
 import { load } from '#atomics'
 import { types } from 'node:util'
 import { threadId } from 'node:worker_threads'
-import { ringBell } from '../core/bell.js'
-import { Client } from '../core/client.js'
-import { Core, notOpenError } from '../core/core.js'
-import { FileDevice } from '../core/file-device.js'
+import { ringBell } from '../core/wait/bell.js'
+import { Client } from '../core/client/client.js'
+import { Core, notOpenError } from '../core/context.js'
+import { FileDevice } from '../core/device/file-device.js'
 import { Arena } from '../shared/arena.js'
 import { show } from '../shared/config.js'
 import { CacheError } from '../shared/errors.js'
@@ -85,7 +85,7 @@ function threadNeverBlocks(arena: Arena): boolean {
 }
 
 // A thread that created a cache's owner tells all others at once; where no such thread is attached, the threads that wait
-// find out (core/watch.ts). From the import on, because the owner is usually older than the cache.
+// find out (core/wait/watch.ts). From the import on, because the owner is usually older than the cache.
 watchWorkers((ended) => {
   for (const client of clients.values()) client.threadEnded(ended)
 })

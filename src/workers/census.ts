@@ -5,7 +5,7 @@
  */
 import { performance } from 'node:perf_hooks'
 import { load } from '#atomics'
-import { buryGone } from '../core/deaths.js'
+import { buryGone } from '../core/wait/deaths.js'
 import type { Arena } from '../shared/arena.js'
 import { Slot, SlotState } from '../shared/words.js'
 

@@ -12,9 +12,9 @@
  */
 import { performance } from 'node:perf_hooks'
 import { load, notify, store } from '#atomics'
-import { ringBell } from '../core/bell.js'
-import type { Core } from '../core/core.js'
-import { ringHintBell } from '../core/hints.js'
+import { ringBell } from '../core/wait/bell.js'
+import type { Core } from '../core/context.js'
+import { ringHintBell } from '../core/prefetch/hints.js'
 import type { Call } from '../core/needs.js'
 import type { CacheHandle } from '../shared/interface.js'
 import { FLUSH_SLOT, readerSlot, writerSlot } from './attach.js'

@@ -2,9 +2,9 @@
  * News of the flush worker as records in a ring of the shared buffer, which the owner's event loop reads. Only the flush
  * worker puts records in.
  */
-import type { Core } from '../core/core.js'
-import { systemError } from '../core/failure.js'
-import type { EngineEvent } from '../core/fence.js'
+import type { Core } from '../core/context.js'
+import { systemError } from '../core/wait/failure.js'
+import type { EngineEvent } from '../core/write-back/fence.js'
 import type { CacheEvents } from '../shared/interface.js'
 import type { Ring } from '../shared/ring.js'
 import { SLICE_MS } from '../shared/wait.js'

@@ -3,7 +3,7 @@
  * needed, and does the job of a writer that does not come, until the engine closes.
  */
 import { load, store, wait } from '#atomics'
-import { Flusher } from '../core/flusher.js'
+import { Flusher } from '../core/write-back/flusher.js'
 import { eventsOf } from '../core/format.js'
 import { Needs } from '../core/needs.js'
 import { takeOverSlot } from '../shared/slot.js'

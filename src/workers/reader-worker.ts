@@ -2,7 +2,7 @@
  * The reader's thread: loads what is hinted at, and sleeps on its bell, until the engine stops.
  */
 import { load, wait } from '#atomics'
-import { Reader } from '../core/reader.js'
+import { Reader } from '../core/prefetch/reader.js'
 import { attachSlot } from '../shared/slot.js'
 import { threadId } from 'node:worker_threads'
 import { coreOf, openArena, readerSlot } from './attach.js'

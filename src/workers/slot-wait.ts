@@ -4,8 +4,8 @@
  */
 import { performance } from 'node:perf_hooks'
 import { load, wait } from '#atomics'
-import { notOpenError } from '../core/core.js'
-import { buryGone } from '../core/deaths.js'
+import { notOpenError } from '../core/context.js'
+import { buryGone } from '../core/wait/deaths.js'
 import type { Arena } from '../shared/arena.js'
 import { CacheError } from '../shared/errors.js'
 import { type ThreadSlot, tryAttachSlot } from '../shared/slot.js'

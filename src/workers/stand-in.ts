@@ -10,9 +10,9 @@
  */
 import { performance } from 'node:perf_hooks'
 import { load, store, wait } from '#atomics'
-import type { Core } from '../core/core.js'
-import { reapDead } from '../core/reaper.js'
-import { Writer } from '../core/writer.js'
+import type { Core } from '../core/context.js'
+import { reapDead } from '../core/recovery/reaper.js'
+import { Writer } from '../core/write-back/writer.js'
 import type { CacheHandle } from '../shared/interface.js'
 import { attachSlot, detachSlot, type ThreadSlot } from '../shared/slot.js'
 import { threadId } from 'node:worker_threads'

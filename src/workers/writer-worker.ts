@@ -2,7 +2,7 @@
  * A partition's writer thread: sleeps on its job word, does the job, sleeps again, until it is told to stop.
  */
 import { load, wait } from '#atomics'
-import { Writer } from '../core/writer.js'
+import { Writer } from '../core/write-back/writer.js'
 import { attachSlot } from '../shared/slot.js'
 import { threadId } from 'node:worker_threads'
 import { coreOf, openArena, writerSlot } from './attach.js'

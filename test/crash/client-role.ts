@@ -2,8 +2,8 @@
  * A client of a run: it changes, discards, holds, flushes and reads blocks at random, and writes down in the log what it
  * released and what a flush has promised. What it reads must be the newest version.
  */
-import type { Client } from '#dist/core/client.js'
-import type { Core } from '#dist/core/core.js'
+import type { Client } from '#dist/core/client/client.js'
+import type { Core } from '#dist/core/context.js'
 import type { BlockGuard, WaitOptions } from '#dist/shared/interface.js'
 import type { Engine } from './engine.js'
 import { CrashLog, KIND } from './log.js'

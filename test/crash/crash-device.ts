@@ -6,7 +6,7 @@
  * sync that fails drops the marks: what was written since the last good one may be on disk or not, a later sync does
  * not change that, and a read may find what was there before.
  */
-import type { Device } from '#dist/core/device.js'
+import type { Device } from '#dist/core/device/device.js'
 import { CrashLog, KIND } from './log.js'
 import { Random } from './random.js'
 import { SECTOR, sectorVersions } from './sectors.js'

@@ -4,14 +4,14 @@
  */
 import { pathToFileURL } from 'node:url'
 import { join } from 'node:path'
-import type * as CheckModule from '#dist/core/check.js'
-import type * as ClientModule from '#dist/core/client.js'
-import type * as CoreModule from '#dist/core/core.js'
-import type * as FlusherModule from '#dist/core/flusher.js'
-import type * as ForgetModule from '#dist/core/forget.js'
+import type * as CheckModule from '#dist/core/inspect/check.js'
+import type * as ClientModule from '#dist/core/client/client.js'
+import type * as CoreModule from '#dist/core/context.js'
+import type * as FlusherModule from '#dist/core/write-back/flusher.js'
+import type * as ForgetModule from '#dist/core/blocks/forget.js'
 import type * as FormatModule from '#dist/core/format.js'
-import type * as RetryModule from '#dist/core/retry.js'
-import type * as WriterModule from '#dist/core/writer.js'
+import type * as RetryModule from '#dist/core/changes/retry.js'
+import type * as WriterModule from '#dist/core/write-back/writer.js'
 import type * as ArenaModule from '#dist/shared/arena.js'
 import type * as ConfigModule from '#dist/shared/config.js'
 import type * as LayoutModule from '#dist/shared/layout.js'
@@ -25,14 +25,14 @@ export async function loadEngine(dist: string) {
   const load = async <T>(path: string): Promise<T> =>
     (await import(pathToFileURL(join(dist, path)).href)) as T
   return {
-    ...(await load<typeof CoreModule>('core/core.js')),
-    ...(await load<typeof ClientModule>('core/client.js')),
-    ...(await load<typeof FlusherModule>('core/flusher.js')),
-    ...(await load<typeof WriterModule>('core/writer.js')),
+    ...(await load<typeof CoreModule>('core/context.js')),
+    ...(await load<typeof ClientModule>('core/client/client.js')),
+    ...(await load<typeof FlusherModule>('core/write-back/flusher.js')),
+    ...(await load<typeof WriterModule>('core/write-back/writer.js')),
     ...(await load<typeof FormatModule>('core/format.js')),
-    ...(await load<typeof ForgetModule>('core/forget.js')),
-    ...(await load<typeof RetryModule>('core/retry.js')),
-    ...(await load<typeof CheckModule>('core/check.js')),
+    ...(await load<typeof ForgetModule>('core/blocks/forget.js')),
+    ...(await load<typeof RetryModule>('core/changes/retry.js')),
+    ...(await load<typeof CheckModule>('core/inspect/check.js')),
     ...(await load<typeof ArenaModule>('shared/arena.js')),
     ...(await load<typeof ConfigModule>('shared/config.js')),
     ...(await load<typeof LayoutModule>('shared/layout.js')),

@@ -3,8 +3,8 @@
  * threads are started once and take part in one run after another.
  */
 import { Worker } from 'node:worker_threads'
-import type { Client } from '#dist/core/client.js'
-import type { Core } from '#dist/core/core.js'
+import type { Client } from '#dist/core/client/client.js'
+import type { Core } from '#dist/core/context.js'
 import { Actor } from './client-role.js'
 import type { Engine } from './engine.js'
 import { CrashLog, type LogRecord } from './log.js'

@@ -2,7 +2,7 @@
  * A run's shared memory, and a thread's way into it: the arena of a fresh cache over crash disks, without files. The
  * same steps as workers/host.ts and attach.ts, whose place this takes.
  */
-import type { Core } from '#dist/core/core.js'
+import type { Core } from '#dist/core/context.js'
 import { CrashDevice, createDisk, type Disk, DiskControl } from './crash-device.js'
 import type { Engine } from './engine.js'
 import { CrashLog } from './log.js'

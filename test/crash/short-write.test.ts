@@ -6,7 +6,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import fs, { closeSync, openSync, readFileSync } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
-import { FileDevice } from '#dist/core/file-device.js'
+import { FileDevice } from '#dist/core/device/file-device.js'
 import { tempFolder } from '../support/temp.js'
 
 /** Runs `body` where a write takes at most `limit` bytes. */

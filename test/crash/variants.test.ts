@@ -39,7 +39,7 @@ for (const variant of VARIANTS) {
 }
 
 test('a text that is not there is a variant that has rotted', () => {
-  const edits = [{ file: 'core/writer.js', find: 'no such text', replace: '' }]
+  const edits = [{ file: 'core/write-back/writer.js', find: 'no such text', replace: '' }]
   assert.throws(() => makeVariant(projectRoot, { name: 'rotten', edits }), /has rotted/)
 })
 

@@ -19,8 +19,12 @@ export interface Variant {
 /** Keeps a thread for a moment where the mistake leaves a gap of a few instructions. */
 const PAUSE = 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 0.3);'
 
-const inWriter = (find: string, replace: string): Edit => ({ file: 'core/writer.js', find, replace })
-const inImages = (find: string, replace: string): Edit => ({ file: 'core/images.js', find, replace })
+const inWriter = (find: string, replace: string): Edit => ({
+  file: 'core/write-back/writer.js',
+  find,
+  replace,
+})
+const inImages = (find: string, replace: string): Edit => ({ file: 'core/changes/images.js', find, replace })
 
 const importIn = (file: string, names: string, from: string): Edit => ({
   file,
@@ -41,7 +45,7 @@ export const VARIANTS: readonly Variant[] = [
     name: 'cut-does-not-keep-its-images',
     edits: [
       {
-        file: 'core/cut.js',
+        file: 'core/write-back/cut.js',
         find: 'if (isAfter(cut, words[at + 3 /* bound */])) words[at + 3 /* bound */] = cut;',
         replace: '',
       },
@@ -63,11 +67,8 @@ export const VARIANTS: readonly Variant[] = [
     }
     unlockRound(core, group);`,
       ),
-      importIn('core/writer.js', '{ and }', '#atomics'),
-      inWriter(
-        'import { ringBell } from "./bell.js";',
-        'import { ringBell } from "./bell.js";\nimport { unlinkDirty } from "./images.js";',
-      ),
+      importIn('core/write-back/writer.js', '{ and }', '#atomics'),
+      importIn('core/write-back/writer.js', '{ unlinkDirty }', '../changes/images.js'),
     ],
   },
   {
@@ -112,7 +113,11 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'classes-without-a-barrier',
     edits: [
-      { file: 'core/order.js', find: 'const writeClass = classOf(stamp);', replace: 'const writeClass = 1;' },
+      {
+        file: 'core/write-back/order.js',
+        find: 'const writeClass = classOf(stamp);',
+        replace: 'const writeClass = 1;',
+      },
     ],
   },
   {
@@ -123,7 +128,7 @@ export const VARIANTS: readonly Variant[] = [
     name: 'fsynced-again-after-a-failure',
     edits: [
       {
-        file: 'core/writeback.js',
+        file: 'core/write-back/writeback.js',
         find: 'if (isWell) clean(',
         replace: 'if (isWell || words[arena.partitionAt(this.partition) + 12 /* syscall */] === 1) clean(',
       },
@@ -133,7 +138,7 @@ export const VARIANTS: readonly Variant[] = [
     name: 'later-classes-go-on-after-a-failure',
     edits: [
       {
-        file: 'core/writeback.js',
+        file: 'core/write-back/writeback.js',
         find: 'if (!endStage(core, group, cut, lanes, report)) return;',
         replace: `const went = endStage(core, group, cut, lanes, report);
       if (!went) core.words[core.arena.groupAt(group) + 2 /* cut */] = cut.number + 1;`,
@@ -153,12 +158,12 @@ export const VARIANTS: readonly Variant[] = [
     name: 'failed-round-drops-asides',
     edits: [
       {
-        file: 'core/fence.js',
+        file: 'core/write-back/fence.js',
         find: 'words[at + 2 /* cut */] = 0;',
         replace:
           'words[at + 2 /* cut */] = 0;\n  for (const frame of frames) dropAsides(core, group, frame, () => true);',
       },
-      importIn('core/fence.js', '{ dropAsides }', './images.js'),
+      importIn('core/write-back/fence.js', '{ dropAsides }', '../changes/images.js'),
     ],
   },
   {
@@ -185,7 +190,7 @@ export const VARIANTS: readonly Variant[] = [
     for (const frame of run.subarray(0, count)) dropAsides(core, group, frame, (stamp) => isOwed(stamp, cut));
     unlockRound(core, group);`,
       ),
-      importIn('core/writer.js', '{ dropAsides }', './images.js'),
+      importIn('core/write-back/writer.js', '{ dropAsides }', '../changes/images.js'),
     ],
   },
   {
@@ -218,7 +223,7 @@ export const VARIANTS: readonly Variant[] = [
     name: 'flush-of-an-earlier-epoch',
     edits: [
       {
-        file: 'core/rounds.js',
+        file: 'core/changes/rounds.js',
         find: 'ticket: core.turns[group].ticket(epoch)',
         replace: 'ticket: core.turns[group].ticket(epoch - 1)',
       },

@@ -4,7 +4,7 @@
 import { InlineEngine } from '../support/inline-engine.js'
 import { MemoryDevice, type DeviceCall } from '../support/memory-device.js'
 import type { AcquireOptions, BlockGuard, FlushScope, Mode, Partition } from 'dcache'
-import type { Client } from '#dist/core/client.js'
+import type { Client } from '#dist/core/client/client.js'
 import type { Setup } from './commands.js'
 import type { Driver, InlineControls } from './driver.js'
 import { History, type HistoryPartition } from './history.js'

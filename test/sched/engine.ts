@@ -1,18 +1,19 @@
 // The compiled engine from any folder: dist/ itself, or a copy of it that was changed (variants.ts).
 
+import { posix } from 'node:path'
 import type { Body, MakeBody } from './body.js'
-import type * as bellModule from '#dist/core/bell.js'
-import type * as checkModule from '#dist/core/check.js'
-import type * as clientModule from '#dist/core/client.js'
-import type * as coreModule from '#dist/core/core.js'
-import type * as flusherModule from '#dist/core/flusher.js'
-import type * as forgetModule from '#dist/core/forget.js'
+import type * as bellModule from '#dist/core/wait/bell.js'
+import type * as checkModule from '#dist/core/inspect/check.js'
+import type * as clientModule from '#dist/core/client/client.js'
+import type * as contextModule from '#dist/core/context.js'
+import type * as flusherModule from '#dist/core/write-back/flusher.js'
+import type * as forgetModule from '#dist/core/blocks/forget.js'
 import type * as formatModule from '#dist/core/format.js'
-import type * as readerModule from '#dist/core/reader.js'
-import type * as reaperModule from '#dist/core/reaper.js'
-import type * as releaseModule from '#dist/core/release.js'
-import type * as roundsModule from '#dist/core/rounds.js'
-import type * as writerModule from '#dist/core/writer.js'
+import type * as readerModule from '#dist/core/prefetch/reader.js'
+import type * as reaperModule from '#dist/core/recovery/reaper.js'
+import type * as releaseModule from '#dist/core/changes/release.js'
+import type * as roundsModule from '#dist/core/changes/rounds.js'
+import type * as writerModule from '#dist/core/write-back/writer.js'
 import type * as arenaModule from '#dist/shared/arena.js'
 import type * as conditionModule from '#dist/shared/condition.js'
 import type * as configModule from '#dist/shared/config.js'
@@ -40,7 +41,7 @@ export interface Engine {
   readonly wait: typeof waitModule
   readonly check: typeof checkModule
   readonly client: typeof clientModule
-  readonly core: typeof coreModule
+  readonly context: typeof contextModule
   readonly flusher: typeof flusherModule
   readonly forget: typeof forgetModule
   readonly format: typeof formatModule
@@ -53,23 +54,23 @@ export interface Engine {
 
 const SHARED = ['arena', 'condition', 'config', 'latch', 'layout', 'mutex', 'ring', 'round', 'slot', 'stamp', 'wait'] // prettier-ignore
 const CORE = [
-  'bell',
-  'check',
-  'client',
-  'core',
-  'flusher',
-  'forget',
+  'blocks/forget',
+  'changes/release',
+  'changes/rounds',
+  'client/client',
+  'context',
   'format',
-  'reader',
-  'reaper',
-  'release',
-  'rounds',
-  'writer',
+  'inspect/check',
+  'prefetch/reader',
+  'recovery/reaper',
+  'wait/bell',
+  'write-back/flusher',
+  'write-back/writer',
 ]
 
 async function loadEngine(dist: string): Promise<Engine> {
   const load = async (folder: string, name: string) =>
-    [name, (await import(new URL(`${folder}/${name}.js`, dist).href)) as unknown] as const
+    [posix.basename(name), (await import(new URL(`${folder}/${name}.js`, dist).href)) as unknown] as const
   const modules = [
     ...(await Promise.all(SHARED.map((name) => load('shared', name)))),
     ...(await Promise.all(CORE.map((name) => load('core', name)))),

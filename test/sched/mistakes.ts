@@ -23,7 +23,7 @@ export interface Mistake {
 
 const NO_POLICY_LOCK: readonly Edit[] = [
   {
-    file: 'core/frames.js',
+    file: 'core/blocks/frames.js',
     from: 'if (!policyMutex.tryLock(slot.index)) return -1;\n  const frame = chooseFrame(core, place, low, isAhead);\n  policyMutex.unlock();',
     to: 'const frame = chooseFrame(core, place, low, isAhead);',
   },
@@ -72,12 +72,12 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     preemptions: 1,
     edits: [
       {
-        file: 'core/hit.js',
+        file: 'core/blocks/hit.js',
         from: 'if (isNamed(core, at, place, low) && (core.words[at + 1 /* state */] & 1 /* ABSENT */) === 0) return true;',
         to: 'return true;',
       },
       {
-        file: 'core/hit-path.js',
+        file: 'core/client/hit-path.js',
         from: '          unpin(frame, entry);\n          return void 0;\n',
         to: '',
       },
@@ -88,7 +88,11 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     body: 'cache.copyChange',
     preemptions: 2,
     edits: [
-      { file: 'core/copy.js', from: 'if (load(words, at + 5 /* version */) !== version) return -1;', to: '' },
+      {
+        file: 'core/blocks/copy.js',
+        from: 'if (load(words, at + 5 /* version */) !== version) return -1;',
+        to: '',
+      },
     ],
   },
   'copy-no-latch': {
@@ -97,7 +101,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     preemptions: 2,
     edits: [
       {
-        file: 'core/copy.js',
+        file: 'core/blocks/copy.js',
         from: 'if ((load(words, at + 0 /* latch */) & (16711680 /* WRITER */ | 16777216 /* FROZEN */)) !== 0) return -1;',
         to: '',
       },
@@ -109,7 +113,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     preemptions: 1,
     edits: [
       {
-        file: 'core/frames.js',
+        file: 'core/blocks/frames.js',
         from: 'const isFirst = findUnderStripe(core, head, place, low) < 0;',
         to: 'const isFirst = true;',
       },
@@ -127,7 +131,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     preemptions: 1,
     edits: [
       {
-        file: 'core/rounds.js',
+        file: 'core/changes/rounds.js',
         from: 'if (load(core.words, at + 20 /* pending */) === 0 && load(core.words, at + 8 /* kicked */) === 0) return;',
         to: 'if (at > 0) return;',
       },
@@ -140,7 +144,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     detours: 1,
     edits: [
       {
-        file: 'core/writeback.js',
+        file: 'core/write-back/writeback.js',
         from: 'if (isOwed(load(core.words, stateAt), cut)) and(core.words, stateAt, ~28 /* CLASS_MASK */);',
         to: 'and(core.words, stateAt, ~28 /* CLASS_MASK */);',
       },
@@ -166,12 +170,12 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     needsStores: true,
     edits: [
       {
-        file: 'core/hit.js',
+        file: 'core/blocks/hit.js',
         from: 'words[entry] = frame << 2 | 1 /* TAKING */;',
         to: '',
       },
       {
-        file: 'core/hit-path.js',
+        file: 'core/client/hit-path.js',
         from: 'words[entry] = frame << 2 | 1 /* TAKING */;',
         to: '',
       },
@@ -185,7 +189,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     needsStores: true,
     edits: [
       {
-        file: 'core/reaper.js',
+        file: 'core/recovery/reaper.js',
         from: 'if (countOut(core, entry >>> 2, patience)) words[at] = 0 /* FREE */;\n    else isDone = false;',
         to: 'words[at] = 0 /* FREE */;\n    countOut(core, entry >>> 2, patience);',
       },
@@ -197,7 +201,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     preemptions: 0,
     edits: [
       {
-        file: 'core/reaper.js',
+        file: 'core/recovery/reaper.js',
         from: 'store(words, at + 1 /* state */, 1 /* ABSENT */);',
         to: 'store(words, at + 1 /* state */, 0);',
       },
@@ -221,7 +225,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     preemptions: 1,
     edits: [
       {
-        file: 'core/reaper.js',
+        file: 'core/recovery/reaper.js',
         from: '      wakeAndHeal(core, frame);\n      return pins',
         to: '      return pins',
       },
@@ -342,12 +346,12 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     deaths: 2,
     edits: [
       {
-        file: 'core/reaper.js',
+        file: 'core/recovery/reaper.js',
         from: '    reapWaits(core, slot);\n',
         to: '',
       },
       {
-        file: 'core/reaper.js',
+        file: 'core/recovery/reaper.js',
         from: '    freeSlot(core, slot);\n',
         to: '    freeSlot(core, slot);\n    reapWaits(core, slot);\n',
       },
@@ -361,7 +365,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     needsStores: true,
     edits: [
       {
-        file: 'core/images.js',
+        file: 'core/changes/images.js',
         from: '  store(words, at + 1 /* state */, stampOf(words[groupAt + 1 /* epoch */], writeClass));\n  disposeUndo(core, group, frame);',
         to: '  disposeUndo(core, group, frame);\n  store(words, at + 1 /* state */, stampOf(words[groupAt + 1 /* epoch */], writeClass));',
       },
@@ -373,7 +377,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     preemptions: 0,
     detours: 0,
     deaths: 1,
-    edits: [{ file: 'core/reaper.js', from: '  readmitStray(core);\n', to: '' }],
+    edits: [{ file: 'core/recovery/reaper.js', from: '  readmitStray(core);\n', to: '' }],
   },
   'settling-not-anchored': {
     what: 'releases taken off the stack are kept by their settler alone, who dies',
@@ -382,6 +386,6 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     detours: 1,
     deaths: 1,
     needsStores: true,
-    edits: [{ file: 'core/pending.js', from: '    words[at + 21 /* settling */] = head;\n', to: '' }],
+    edits: [{ file: 'core/changes/pending.js', from: '    words[at + 21 /* settling */] = head;\n', to: '' }],
   },
 }

@@ -8,7 +8,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { type Edit, MISTAKES } from './mistakes.js'
 import { withPlainPoints } from './plain-points.js'
 
-const root = fileURLToPath(new URL('../../../', import.meta.url))
+const root = fileURLToPath(new URL('../../..', import.meta.url))
 
 export interface Variant {
   /** The folder of the code, as a URL that ends with a slash. */

@@ -1,7 +1,7 @@
 // A device in memory, for tests of the core: it keeps apart what was written and what is durable, so that a test can
 // look at what a crash would leave, and it can be told to fail.
 
-import type { Device } from '#dist/core/device.js'
+import type { Device } from '#dist/core/device/device.js'
 
 /** A call that changes the device, before it does. */
 export type DeviceCall =

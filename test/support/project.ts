@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** The package's folder; compiled, this file is build/test/support/project.js in it. */
-export const projectRoot = fileURLToPath(new URL('../../../', import.meta.url))
+export const projectRoot = fileURLToPath(new URL('../../..', import.meta.url))
 
 /** The text of every TypeScript file of src/, or of another folder, by its path from there, with `/` between folders. */
 export function readSources(folder = 'src'): Map<string, string> {

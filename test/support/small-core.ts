@@ -1,7 +1,7 @@
 // A cache's memory and one thread's view of it, without files, workers or an owner: for tests of the parts.
 
-import { Core } from '#dist/core/core.js'
-import type { Device } from '#dist/core/device.js'
+import { Core } from '#dist/core/context.js'
+import type { Device } from '#dist/core/device/device.js'
 import { formatArena } from '#dist/core/format.js'
 import { Arena } from '#dist/shared/arena.js'
 import { geometryOf, parseOptions } from '#dist/shared/config.js'

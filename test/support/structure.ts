@@ -16,7 +16,8 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   workers: ['shared', 'core'],
   index: ['shared', 'core', 'workers'],
   nbd: ['shared', 'core', 'workers', 'index'],
-  cli: ['shared', 'core', 'workers', 'index', 'nbd'],
+  workload: ['shared', 'core', 'workers', 'index'],
+  cli: ['shared', 'core', 'workers', 'index', 'nbd', 'workload'],
 }
 
 /** Visits every node of a file's syntax tree. */

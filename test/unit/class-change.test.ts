@@ -4,7 +4,7 @@
 import { InlineEngine } from '../support/inline-engine.js'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { makeCut } from '#dist/core/cut.js'
+import { makeCut } from '#dist/core/write-back/cut.js'
 import { MemoryDevice } from '../support/memory-device.js'
 import type { Partition } from 'dcache'
 import { refusalNow } from '../support/open.js'

@@ -4,7 +4,7 @@
 import { InlineEngine } from '../support/inline-engine.js'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { copyHit } from '#dist/core/copy.js'
+import type { copyHit } from '#dist/core/blocks/copy.js'
 import { lowOf, placeOf } from '#dist/shared/name.js'
 import { MemoryDevice } from '../support/memory-device.js'
 import { inThreads } from '../support/threads.js'
@@ -12,7 +12,7 @@ import { Frame } from '#dist/shared/words.js'
 import type { Reads } from './workers/copy.js'
 
 const SIZE = 512
-const module = import.meta.resolve('#dist/core/copy.js')
+const module = import.meta.resolve('#dist/core/blocks/copy.js')
 const bodies = import.meta.resolve('./workers/copy.js')
 
 type Copy = typeof copyHit

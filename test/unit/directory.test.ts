@@ -5,7 +5,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { hashOf } from '#dist/shared/hash.js'
 import { lowOf, placeOf } from '#dist/shared/name.js'
-import { chain, find, findUnderStripe, headOf, unchain, WALK_MAX } from '#dist/core/directory.js'
+import { chain, find, findUnderStripe, headOf, unchain, WALK_MAX } from '#dist/core/blocks/directory.js'
 import { smallArena, smallCore } from '../support/small-core.js'
 import { Frame } from '#dist/shared/words.js'
 

@@ -2,7 +2,7 @@
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Lru2 } from '#dist/core/lru2.js'
+import { Lru2 } from '#dist/core/policy/lru2.js'
 import { attachSlot } from '#dist/shared/slot.js'
 import { Header } from '#dist/shared/words.js'
 import { smallArena } from '../support/small-core.js'

@@ -3,7 +3,7 @@
 import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { PlanSpace } from '#dist/core/plan.js'
+import { PlanSpace } from '#dist/core/write-back/plan.js'
 
 test('pieces are taken from the start, and gaps are used again', () => {
   const space = new PlanSpace(100)

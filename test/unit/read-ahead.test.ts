@@ -2,8 +2,8 @@
 
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { ReadAhead, windowMax } from '#dist/core/read-ahead.js'
-import type { Client } from '#dist/core/client.js'
+import { ReadAhead, windowMax } from '#dist/core/blocks/read-ahead.js'
+import type { Client } from '#dist/core/client/client.js'
 import { InlineEngine } from '../support/inline-engine.js'
 import { MemoryDevice } from '../support/memory-device.js'
 

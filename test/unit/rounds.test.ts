@@ -2,9 +2,9 @@
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Core } from '#dist/core/core.js'
-import { push } from '#dist/core/pending.js'
-import { flush, kick, lockRound, tryLockRound, unlockRound } from '#dist/core/rounds.js'
+import type { Core } from '#dist/core/context.js'
+import { push } from '#dist/core/changes/pending.js'
+import { flush, kick, lockRound, tryLockRound, unlockRound } from '#dist/core/changes/rounds.js'
 import { CacheError } from '#dist/shared/errors.js'
 import { tryLatch } from '#dist/shared/latch.js'
 import { waitsOf } from '#dist/shared/waits.js'

@@ -7,7 +7,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { MemoryDevice } from '../support/memory-device.js'
 import type { Partition } from 'dcache'
-import { tryLockRound, unlockRound } from '#dist/core/rounds.js'
+import { tryLockRound, unlockRound } from '#dist/core/changes/rounds.js'
 
 const SIZE = 512
 

@@ -60,7 +60,7 @@ checks('find an import that runs the wrong way', () => {
     ['workers/x.ts', `await import('../index.js')`],
     ['index.ts', `import './nbd/server.js'`],
     ['nbd/x.ts', `import '../cli/main.js'`],
-    ['core/x.ts', `import '../../test/support/temp.js'`],
+    ['core/x.ts', `import '../support/temp.js'`],
     ['core/x.ts', `import '#dist/shared/atomics.js'`],
     ['cli/x.ts', `import 'dcache'`],
     ['core/x.ts', `await import(name)`],

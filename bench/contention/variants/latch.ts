@@ -2,7 +2,7 @@
  * One latch, read and written in a mix. What it guards are two words that are always the same: a reader that sees them
  * differ has seen half of a write.
  */
-import { Random } from '#dist/workers/load-random.js'
+import { Random } from '#dist/workload/random.js'
 import type { Prepare } from '../../harness/task.js'
 import { OneLatch } from '../one-latch.js'
 

@@ -4,7 +4,7 @@
  */
 import { stallBucket, STALL_BUCKETS } from '#dist/shared/stalls.js'
 import { openArena } from '#dist/workers/attach.js'
-import { Random } from '#dist/workers/load-random.js'
+import { Random } from '#dist/workload/random.js'
 import { attachCache, type CacheHandle } from 'dcache'
 import type { Prepare } from '../../harness/task.js'
 import { Group } from '#dist/shared/words.js'

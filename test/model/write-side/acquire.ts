@@ -1,5 +1,5 @@
 /**
- * Acquiring a block to change it, as in src/core/cache.ts and stall.ts: latch, an undo if the block is dirty, CHANGING,
+ * Acquiring a block to change it, as in src/core/blocks/acquire.ts and stall.ts: latch, an undo if the block is dirty, CHANGING,
  * then the change itself, half by half.
  */
 import { bindUndo, classChangesOf, freeSpareOf, want } from './images.js'

@@ -1,5 +1,5 @@
 /**
- * Flush, as in src/core/rounds.ts: asks for a round of everything that exists now, and waits for it or for a failure.
+ * Flush, as in src/core/changes/rounds.ts: asks for a round of everything that exists now, and waits for it or for a failure.
  */
 import { type Effect, owedClass, want } from './images.js'
 import type { Model } from './model.js'

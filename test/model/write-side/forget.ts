@@ -1,5 +1,5 @@
 /**
- * Forget, as in src/core/forget.ts: a block that does not matter any more is dropped, dirty or not.
+ * Forget, as in src/core/blocks/forget.ts: a block that does not matter any more is dropped, dirty or not.
  */
 import { forgetVersions } from './history.js'
 import { dropAsides, type Effect, owedClass } from './images.js'

@@ -1,5 +1,5 @@
 /**
- * Images of blocks, as in src/core/images.ts: undo and asides, their stamps, what a cut owes. Everything here happens
+ * Images of blocks, as in src/core/changes/images.ts: undo and asides, their stamps, what a cut owes. Everything here happens
  * under the round mutex. Each function is one effect that a death may follow.
  */
 import type { Model } from './model.js'

@@ -1,5 +1,5 @@
 /**
- * Settling, as in src/core/pending.ts: finishing the releases of threads that could not wait for the mutex. The stack is
+ * Settling, as in src/core/changes/pending.ts: finishing the releases of threads that could not wait for the mutex. The stack is
  * anchored before it is taken, the latches change hands, and `released` stays until its commit is done: a death of who
  * settles loses none of them.
  */

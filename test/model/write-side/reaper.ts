@@ -1,5 +1,5 @@
 /**
- * The reaper, as in src/core/reaper.ts: the flush worker puts right what dead clients and writers leave. First the mutex,
+ * The reaper, as in src/core/recovery/reaper.ts: the flush worker puts right what dead clients and writers leave. First the mutex,
  * then frame by frame what they had latched, then the slot is free. It may die in the middle of it; its successor has the
  * same slot, and looks after that one's own mutex and latches first.
  */

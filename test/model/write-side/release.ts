@@ -1,5 +1,5 @@
 /**
- * Giving a block back, as in src/core/release.ts: with a change, as it was, or put back; at once or left to others.
+ * Giving a block back, as in src/core/changes/release.ts: with a change, as it was, or put back; at once or left to others.
  */
 import { commitVersion } from './history.js'
 import { applyUndo, type Effect, uncommitEffects } from './images.js'

@@ -1,5 +1,5 @@
 /**
- * Repair, as in src/core/repair.ts: what the round mutex guards, put right from the frames after its holder died.
+ * Repair, as in src/core/recovery/repair.ts: what the round mutex guards, put right from the frames after its holder died.
  */
 import { clearUndo, type Effect, freeSpare, isInAsides, pushStampedUndo } from './images.js'
 import type { Model } from './model.js'

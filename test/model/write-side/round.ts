@@ -1,5 +1,5 @@
 /**
- * The flush worker, as in src/core/writeback.ts, cut.ts and fence.ts: cut, stages class by class, marking clean, and what
+ * The flush worker, as in src/core/write-back/writeback.ts, cut.ts and fence.ts: cut, stages class by class, marking clean, and what
  * a failure does. A new one waits for the writers of its predecessor, then makes a cut of its own.
  */
 import { dropAsides, eachClassChange, type Effect, owedClass, ownsWithin } from './images.js'

@@ -1,5 +1,5 @@
 /**
- * A partition's writer, as in src/core/writer.ts: for each block of its job it picks the image that the round owes, under
+ * A partition's writer, as in src/core/write-back/writer.ts: for each block of its job it picks the image that the round owes, under
  * the mutex, and writes it outside of it, in two halves; then one fsync. Writes and fsyncs may fail, and it may die.
  */
 import { isReleasedImage } from './history.js'

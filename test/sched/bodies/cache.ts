@@ -3,8 +3,8 @@
 import type { MakeBody } from '../body.js'
 import { between, BLOCK, CLIENT_SLOT, Tiny, type TinyOptions } from './tiny.js'
 import { crew, owner, reapers } from './workers.js'
-import type { Client } from '#dist/core/client.js'
-import type { Core } from '#dist/core/core.js'
+import type { Client } from '#dist/core/client/client.js'
+import type { Core } from '#dist/core/context.js'
 import type { Partition } from '#dist/shared/interface.js'
 import { Slot, SlotState } from '#dist/shared/words.js'
 

@@ -9,9 +9,9 @@ import type { Body, Role } from '../body.js'
 import type { Engine } from '../engine.js'
 import { wordNames } from './word-names.js'
 import type { CacheOptions, Partition } from '#dist/shared/interface.js'
-import type { Client } from '#dist/core/client.js'
-import type { Core } from '#dist/core/core.js'
-import type { Device } from '#dist/core/device.js'
+import type { Client } from '#dist/core/client/client.js'
+import type { Core } from '#dist/core/context.js'
+import type { Device } from '#dist/core/device/device.js'
 import type { Arena } from '#dist/shared/arena.js'
 import { Frame, Group, Slot, SlotState, Wait } from '#dist/shared/words.js'
 
@@ -84,8 +84,8 @@ export class Tiny {
   }
 
   core(slot: number): Core {
-    const { core, slot: slots } = this.engine
-    return new core.Core(this.arena, new slots.ThreadSlot(this.arena, slot), {
+    const { context, slot: slots } = this.engine
+    return new context.Core(this.arena, new slots.ThreadSlot(this.arena, slot), {
       names: ['data'],
       writeOrder: ['data', 'directory'],
       policy: this.options.policy ?? 'lru2',

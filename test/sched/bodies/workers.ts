@@ -4,7 +4,7 @@
 import { load, wait } from '../atomics.js'
 import type { Context, Role } from '../body.js'
 import { CLIENT_SLOT, FLUSH_SLOT, Note, OWNER_SLOT, type Tiny, WRITER_SLOT } from './tiny.js'
-import type { Core } from '#dist/core/core.js'
+import type { Core } from '#dist/core/context.js'
 import { Header, JobState, Partition, Slot, SlotState } from '#dist/shared/words.js'
 
 /** The flush worker as nothing but the reaper of clients; mortal itself: then its successor repairs and reaps. */

@@ -2,7 +2,7 @@
 
 import { load } from '#atomics'
 import { placeOf } from '#dist/shared/name.js'
-import { twoQueues } from '#dist/core/twoq.js'
+import { twoQueues } from '#dist/core/policy/twoq.js'
 import { Arena } from '#dist/shared/arena.js'
 import { nameFrame } from '#dist/bench/replay/policy-replay.js'
 import type { Thread } from '../../support/threads.js'

@@ -1,7 +1,7 @@
 // What the threads of rounds.test.ts do: leave releases and kicks to whoever has the round mutex.
 
-import { push } from '#dist/core/pending.js'
-import { kick, tryLockRound, unlockRound } from '#dist/core/rounds.js'
+import { push } from '#dist/core/changes/pending.js'
+import { kick, tryLockRound, unlockRound } from '#dist/core/changes/rounds.js'
 import { tryLatch } from '#dist/shared/latch.js'
 import { openSmall, smallCore } from '../../support/small-core.js'
 import type { Thread } from '../../support/threads.js'

@@ -1,0 +1,61 @@
+/**
+ * Passing a waiting writer: a reader whose own thread has a pin on the frame already. If the thread waits behind the
+ * writer, and the writer for that pin, neither goes on.
+ *
+ *   a Sync call          passes at once: while the thread sleeps nothing can release its pin
+ *   an asynchronous call  may belong to the task that has the pin, or to another. It waits for PATIENCE_MS, since the pin
+ *                        of another task is released in the meantime; then it passes, PASSES_MAX times for one wait of a
+ *                        writer. So tasks whose guards overlap can't keep a writer out for ever.
+ */
+import type { FrameIndex } from '../../shared/indices.js'
+import { GUARDS_MAX } from '../../shared/layout.js'
+import type { PublishedWait } from '../../shared/waits.js'
+import { Journal } from '../../shared/words.js'
+import type { Core } from '../context.js'
+import type { Request } from './request.js'
+
+const PATIENCE_MS = 50
+const PASSES_MAX = 8
+
+/** How often calls of this thread have passed the writer that waits for a frame now. */
+export interface Passes {
+  /** Of the writer that has waited longest. */
+  readonly since: number
+  count: number
+}
+
+/** Whether a guard of this thread has a pin on the frame. Slow paths only: it looks at every journal entry. */
+export function holdsPin(core: Core, frame: FrameIndex): boolean {
+  const held = (frame << 2) | Journal.HELD
+  for (let at = core.slot.journalAt; at < core.slot.journalAt + GUARDS_MAX; at++)
+    if (core.words[at] === held) return true
+  return false
+}
+
+/** Whether a reader may pass the writers that wait for a frame. */
+export function mayPass(
+  core: Core,
+  { isSync }: Request,
+  frame: FrameIndex,
+  writers: () => readonly PublishedWait[],
+  waitedMs: number,
+): boolean {
+  if (!isSync && waitedMs < PATIENCE_MS) return false
+  if (!holdsPin(core, frame)) return false
+  return isSync || countPass(core.passes, frame, writers())
+}
+
+function countPass(
+  passes: Map<FrameIndex, Passes>,
+  frame: FrameIndex,
+  writers: readonly PublishedWait[],
+): boolean {
+  if (writers.length === 0) return true
+  const since = writers.reduce((oldest, wait) => (((wait.since - oldest) | 0) < 0 ? wait.since : oldest), writers[0]!.since) // prettier-ignore
+  const known = passes.get(frame)
+  if (known?.since === since) return ++known.count <= PASSES_MAX
+  // Writers of other frames that waited once; what is forgotten of one that waits still only lets it be passed again.
+  if (passes.size > GUARDS_MAX) passes.clear()
+  passes.set(frame, { since, count: 1 })
+  return true
+}

@@ -1,0 +1,76 @@
+/**
+ * Pending releases: a thread that may not wait for the round mutex leaves its release here, the block still latched.
+ * Whoever has the mutex next finishes it.
+ *
+ *   pushed      `released` says what to do (that is the commit), the frame is on the stack `pending`
+ *   settling    the holder of the mutex has taken the stack: `settling` anchors it, so that a death loses none
+ *   settled     the latch is the settler's, the release is done, `released` is 0; the settler unlatches
+ *
+ * A releaser whose release was taken must not touch the latch again.
+ */
+import { compareExchange, load, store } from '#atomics'
+import { handOver } from '../../shared/latch.js'
+import type { FrameIndex } from '../../shared/indices.js'
+import { type Core, leave } from '../context.js'
+import { closeEpochFor, commit, uncommit } from './images.js'
+import { Frame, Group, Released, State } from '../../shared/words.js'
+
+/** Leaves a release to whoever has the mutex. @requires the frame's latch, which the settler gives up */
+export function push(core: Core, group: number, frame: FrameIndex, released: number): void {
+  const { words, arena } = core
+  const at = arena.frameAt(frame)
+  const pendingAt = arena.groupAt(group) + Group.pending
+  words[at + Frame.released] = released
+  for (;;) {
+    const head = load(words, pendingAt)
+    words[at + Frame.pendingNext] = head
+    if (compareExchange(words, pendingAt, head, frame + 1) === head) return
+  }
+}
+
+/** Finishes all pending releases. @requires round mutex */
+export function settle(core: Core, group: number): void {
+  const { words, arena } = core
+  const at = arena.groupAt(group)
+  for (;;) {
+    const head = load(words, at + Group.pending)
+    if (head === 0) return
+    words[at + Group.settling] = head
+    if (compareExchange(words, at + Group.pending, head, 0) === head) settleChain(core, group)
+  }
+}
+
+/** Finishes the releases that are anchored in `settling`. @requires round mutex */
+export function settleChain(core: Core, group: number): void {
+  const { words, arena } = core
+  const settlingAt = arena.groupAt(group) + Group.settling
+  const frames: FrameIndex[] = []
+  for (
+    let link = words[settlingAt]!;
+    link !== 0;
+    link = words[arena.frameAt(link - 1) + Frame.pendingNext]!
+  ) {
+    frames.push(link - 1)
+  }
+  for (const frame of frames) handOver(words, arena.frameAt(frame) + Frame.latch, core.slot.index)
+  // A class change among them ends one epoch for all: the next ones find their images within the bound.
+  for (const frame of frames) {
+    const writeClass = words[arena.frameAt(frame) + Frame.released]!
+    if (writeClass > 0) closeEpochFor(core, group, frame, writeClass)
+  }
+  for (const frame of frames) settleOne(core, group, frame)
+  words[settlingAt] = 0
+  for (const frame of frames) leave(core, frame)
+}
+
+/** @requires round mutex, the frame's latch */
+export function settleOne(core: Core, group: number, frame: FrameIndex): void {
+  const at = core.arena.frameAt(frame)
+  const released = core.words[at + Frame.released]!
+  // Not CHANGING: somebody died in the middle of this, after the commit; its images were put right by the repair.
+  if ((load(core.words, at + Frame.state) & State.CHANGING) !== 0) {
+    if (released === Released.UNCHANGED) uncommit(core, group, frame)
+    else if (released !== 0) commit(core, group, frame, released)
+  }
+  store(core.words, at + Frame.released, 0)
+}

@@ -1,0 +1,49 @@
+/**
+ * What a caller may say of one call: a deadline, a signal, a range of the block. Checked here, before anything is taken.
+ */
+import { show } from '../../shared/config.js'
+import { CacheError } from '../../shared/errors.js'
+import type { AcquireOptions, WaitOptions } from '../../shared/interface.js'
+import { Deadline } from '../../shared/wait.js'
+import type { Range } from '../changes/images.js'
+
+/** The bytes of a block that a change declares. @throws ERR_DCACHE_OUT_OF_RANGE */
+export function rangeOf(blockSize: number, { start = 0, length = blockSize - start }: AcquireOptions): Range {
+  const isInside =
+    Number.isInteger(start) &&
+    Number.isInteger(length) &&
+    start >= 0 &&
+    length >= 0 &&
+    start + length <= blockSize
+  if (!isInside) {
+    throw new CacheError(
+      'ERR_DCACHE_OUT_OF_RANGE',
+      `the range ${show(start)}, ${show(length)} is not inside a block of ${blockSize} bytes`,
+    )
+  }
+  return { start, length }
+}
+
+/** @throws ERR_DCACHE_BAD_OPTION */
+export function deadlineOf(wait: WaitOptions | undefined): Deadline {
+  if (wait?.timeoutMs !== undefined) assertTimeout(wait.timeoutMs)
+  return new Deadline(wait?.timeoutMs)
+}
+
+/** @throws ERR_DCACHE_BAD_OPTION */
+export function assertTimeout(timeoutMs: unknown): void {
+  if (typeof timeoutMs === 'number' && timeoutMs >= 0) return
+  throw new CacheError(
+    'ERR_DCACHE_BAD_OPTION',
+    `timeoutMs is ${show(timeoutMs)}; it is a number of milliseconds from 0`,
+  )
+}
+
+/** @throws ERR_DCACHE_ABORTED */
+export function throwIfAborted(wait: WaitOptions | undefined): void {
+  if (wait?.signal?.aborted === true) {
+    throw new CacheError('ERR_DCACHE_ABORTED', 'the signal was aborted before the call', {
+      cause: wait.signal.reason,
+    })
+  }
+}

@@ -1,0 +1,177 @@
+/**
+ * A thread's client: the public calls that are about the whole cache.
+ */
+import { show } from '../../shared/config.js'
+import { CacheError } from '../../shared/errors.js'
+import type { CacheClient, CacheStats, FlushScope, Holder, TraceRecord } from '../../shared/interface.js'
+import { detachSlot } from '../../shared/slot.js'
+import { setSlotName } from '../../shared/slot-name.js'
+import type { FrameIndex } from '../../shared/indices.js'
+import { readTrace, TRACE } from '../../shared/trace.js'
+import { runSync } from '../../shared/wait.js'
+import { runCall } from './call.js'
+import { check } from '../inspect/check.js'
+import { blockOf, type Core, partitionOf } from '../context.js'
+import { buryThread } from '../wait/deaths.js'
+import { INSPECT, namesText } from './describe.js'
+import { hitPath } from './hit-path.js'
+import { holders } from '../inspect/holders.js'
+import { PartitionClient } from './partition.js'
+import { assertBlocks } from './ranges.js'
+import { flush, type FlushTarget, kick } from '../changes/rounds.js'
+import { stats } from '../inspect/stats.js'
+import { markOrphaned } from '../wait/watch.js'
+import { EngineState, Header, Slot } from '../../shared/words.js'
+
+const STATES: Readonly<Record<number, string>> = {
+  [EngineState.OPEN]: 'open',
+  [EngineState.CLOSING]: 'closing',
+  [EngineState.CLOSED]: 'closed',
+  [EngineState.BROKEN]: 'broken',
+  [EngineState.ORPHANED]: 'orphaned',
+}
+
+export class Client implements CacheClient {
+  protected readonly core: Core
+  readonly #partitions: ReadonlyMap<string, PartitionClient>
+  readonly #detached: () => void
+  #isDetached = false
+
+  /** `detached` is called when the thread has given its slot back. */
+  constructor(core: Core, detached: () => void = () => undefined) {
+    this.core = core
+    this.#detached = detached
+    const hits = hitPath(core)
+    this.#partitions = new Map(
+      core.partitions.map((view) => [view.name, new PartitionClient(core, view, hits)]),
+    )
+    if (core.tracer.on) core.tracer.record(TRACE['proc.attach'], 0, 0, core.slot.index)
+  }
+
+  get isDetached(): boolean {
+    return this.#isDetached
+  }
+
+  /** Whether the cache has been closed, or its owner has ended: nothing can be done with this client any more. */
+  get isClosed(): boolean {
+    const state = this.core.words[Header.state]
+    return state === EngineState.CLOSED || state === EngineState.ORPHANED
+  }
+
+  partition(name: string): PartitionClient {
+    const partition = this.#partitions.get(name)
+    if (partition === undefined) {
+      throw new CacheError(
+        'ERR_DCACHE_UNKNOWN_PARTITION',
+        `no partition ${show(name)}; there are ${[...this.#partitions.keys()].join(', ')}`,
+      )
+    }
+    return partition
+  }
+
+  async flush(scope?: FlushScope): Promise<void> {
+    await runCall(this.core, flush(this.core, this.#targetsOf(scope)))
+  }
+
+  flushSync(scope?: FlushScope): void {
+    runSync(flush(this.core, this.#targetsOf(scope)), this.core.mayBlock)
+  }
+
+  /** What this thread is called from now on. */
+  rename(name: string): void {
+    setSlotName(this.core.arena, this.core.slot.index, name)
+  }
+
+  kick(): void {
+    this.#assertUsable()
+    for (let group = 0; group < this.core.arena.geometry.groups; group++) kick(this.core, group)
+  }
+
+  check(): string[] {
+    this.#assertUsable()
+    return check(this.core)
+  }
+
+  holders(): Holder[] {
+    return holders(this.core)
+  }
+
+  stats(): CacheStats {
+    return stats(this.core)
+  }
+
+  trace(): TraceRecord[] {
+    return readTrace(this.core.arena)
+  }
+
+  detach(): void {
+    if (this.#isDetached) return
+    const { arena, slot, tracer } = this.core
+    if (slot.calls > 0) {
+      throw new CacheError(
+        'ERR_DCACHE_GUARDS_HELD',
+        `${slot.calls} asynchronous call(s) of this thread are under way; await them before it detaches`,
+      )
+    }
+    if (slot.guards > 0) {
+      throw new CacheError(
+        'ERR_DCACHE_GUARDS_HELD',
+        `this thread holds ${slot.guards} guard(s); release them before it detaches`,
+      )
+    }
+    if (tracer.on) tracer.record(TRACE['proc.detach'], 0, 0, slot.index)
+    this.#isDetached = true
+    detachSlot(arena, slot)
+    this.#detached()
+  }
+
+  toJSON(): object {
+    return { state: this.#state(), partitions: [...this.#partitions.keys()] }
+  }
+
+  [INSPECT](): string {
+    return `Cache { ${this.#state()}, ${namesText([...this.#partitions.keys()])} }`
+  }
+
+  #state(): string {
+    return this.#isDetached ? 'detached' : (STATES[this.core.words[Header.state]!] ?? 'opening')
+  }
+
+  /** A worker of this thread ended: the cache is an orphan if that was its owner. The owner's slot is the first. */
+  threadEnded(threadId: number): void {
+    const { words, arena } = this.core
+    if (words[arena.slotAt(0) + Slot.threadId] === threadId) markOrphaned(this.core)
+    else buryThread(arena, threadId)
+  }
+
+  [Symbol.dispose](): void {
+    this.detach()
+  }
+
+  /** A scope as groups and blocks. @throws ERR_DCACHE_UNKNOWN_PARTITION, _OUT_OF_RANGE, _BAD_OPTION */
+  #targetsOf(scope: FlushScope | undefined): FlushTarget[] {
+    this.#assertUsable()
+    const { arena, words } = this.core
+    if (scope?.partition === undefined) {
+      if (scope?.block !== undefined || scope?.count !== undefined) {
+        throw new CacheError('ERR_DCACHE_BAD_OPTION', 'a flush of blocks names their partition')
+      }
+      return Array.from({ length: arena.geometry.groups }, (_, group) => ({ group }))
+    }
+    const { view } = this.partition(scope.partition)
+    const first = scope.block ?? 0
+    const count = scope.count ?? (scope.block === undefined ? view.blocks : 1)
+    assertBlocks(view, first, count)
+    const covers = (frame: FrameIndex): boolean => {
+      const at = arena.frameAt(frame)
+      const block = blockOf(words, at)
+      return partitionOf(words, at) === view.index && block >= first && block < first + count
+    }
+    return [{ group: view.group, covers }]
+  }
+
+  #assertUsable(): void {
+    if (this.#isDetached) throw new CacheError('ERR_DCACHE_CLOSED', 'this thread is detached from the cache')
+    this.core.assertRunning()
+  }
+}

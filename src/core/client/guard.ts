@@ -1,0 +1,176 @@
+/**
+ * A guard: one pinned and latched block, good for one release. Guards are never pooled: a late release of an old one
+ * must not hit the next holder. One is made for every access: it is as small as can be, and has no private methods,
+ * each of which would cost it a field.
+ */
+import { CacheError } from '../../shared/errors.js'
+import { show } from '../../shared/config.js'
+import type { BlockGuard, Mode } from '../../shared/interface.js'
+import type { FrameIndex } from '../../shared/indices.js'
+import { EngineState, Header } from '../../shared/words.js'
+import { TRACE } from '../../shared/trace.js'
+import { INSPECT, nameText } from './describe.js'
+import { How } from './how.js'
+import type { Core } from '../context.js'
+import type { PartitionClient } from './partition.js'
+import { discardChange, releaseChanged, releaseUnchanged } from '../changes/release.js'
+
+/** Comparisons, not a look into a table: a look by a name that varies is slow. */
+export const howOf = (mode: Mode): number =>
+  mode === 'read' ? How.READ : mode === 'modify' ? How.MODIFY : How.OVERWRITE
+
+export class Guard implements BlockGuard {
+  readonly partition: PartitionClient
+  readonly block: number
+  /** -1 when it was given back. */
+  #frame: FrameIndex
+  readonly #entry: number
+  /** HOW and How.SYNC; above them 1 + place of the class in writeOrder, 0 not marked. */
+  #how: number
+
+  constructor(partition: PartitionClient, block: number, frame: FrameIndex, entry: number, how: number) {
+    this.partition = partition
+    this.block = block
+    this.#frame = frame
+    this.#entry = entry
+    this.#how = how
+  }
+
+  get data(): Uint8Array {
+    const { partition } = this
+    if (this.#frame < 0) throw late(this, 'its data was asked for')
+    return partition.core.view(partition.view, this.#frame)
+  }
+
+  get bytes(): Uint8Array {
+    if (this.#frame < 0) throw late(this, 'its bytes were asked for')
+    return this.partition.hits.bytes(this.#frame)
+  }
+
+  get offset(): number {
+    if (this.#frame < 0) throw late(this, 'its offset was asked for')
+    return this.partition.hits.offset(this.#frame)
+  }
+
+  markDirty(writeClass?: string): void {
+    if (this.#frame < 0) throw late(this, 'it was marked dirty')
+    const { partition, block } = this
+    if ((this.#how & How.MODE) === How.READ) {
+      throw new CacheError(
+        'ERR_DCACHE_GUARD_MODE',
+        `block ${block} of '${partition.name}' was acquired to read: markDirty needs modify or overwrite`,
+      )
+    }
+    this.#how =
+      (this.#how & (How.MODE | How.SYNC)) | (classNumber(partition.core, writeClass) << How.CLASS_SHIFT)
+  }
+
+  discard(): void {
+    const frame = this.#frame
+    if (frame < 0) throw late(this, 'it was discarded')
+    this.#frame = -1
+    const { core, view, hits } = this.partition
+    if ((this.#how & How.MODE) === How.READ) {
+      hits.unpin(frame, this.#entry)
+      return
+    }
+    discardChange(core, view.group, frame, maySleep(core, this.#how))
+    core.slot.giveEntry(this.#entry)
+  }
+
+  release(): void {
+    const frame = this.#frame
+    if (frame < 0) throw late(this, 'it was released')
+    this.#frame = -1
+    if ((this.#how & How.MODE) === How.READ && !this.partition.core.isTraced) {
+      this.partition.hits.unpin(frame, this.#entry)
+      return
+    }
+    giveBack(this.partition, this.block, frame, this.#entry, this.#how)
+  }
+
+  toJSON(): object {
+    const { partition, block } = this
+    return { partition: partition.name, block, mode: modeText(this.#how), isReleased: this.#frame < 0 }
+  }
+
+  [INSPECT](): string {
+    const { partition, block } = this
+    const state = this.#frame < 0 ? 'released' : modeText(this.#how)
+    return `BlockGuard { block ${block} of ${nameText(partition.name)}, ${state} }`
+  }
+
+  /** For `using`: releases, unless that was done already. */
+  [Symbol.dispose](): void {
+    if (this.#frame >= 0) this.release()
+  }
+}
+
+const MODES = new Map<number, Mode>([
+  [How.READ, 'read'],
+  [How.MODIFY, 'modify'],
+  [How.OVERWRITE, 'overwrite'],
+])
+
+const modeText = (how: number): string => MODES.get(how & How.MODE) ?? ''
+
+/** A release that is no plain one of a pin. */
+function giveBack(
+  { core, view, hits }: PartitionClient,
+  block: number,
+  frame: FrameIndex,
+  entry: number,
+  how: number,
+): void {
+  const writeClass = how >>> How.CLASS_SHIFT
+  if (core.isTraced) core.tracer.record(TRACE['block.release'], view.index, block, writeClass)
+  if ((how & How.MODE) === How.READ) {
+    hits.unpin(frame, entry)
+    return
+  }
+  if (writeClass === 0) releaseUnchanged(core, view.group, frame, maySleep(core, how))
+  else releaseChanged(core, view.group, frame, writeClass, maySleep(core, how))
+  core.slot.giveEntry(entry)
+}
+
+/** The last look: a cache that began to close after the latch was taken must not have another holder. */
+export function guardOf(
+  core: Core,
+  partition: PartitionClient,
+  block: number,
+  frame: FrameIndex,
+  entry: number,
+  how: number,
+): Guard {
+  const guard = new Guard(partition, block, frame, entry, how)
+  if (core.words[Header.state] !== EngineState.OPEN) throw refused(guard, core)
+  if (core.isTraced) core.tracer.record(TRACE['block.acquire'], partition.view.index, block, how & ~How.SYNC)
+  return guard
+}
+
+/** What is wrong with a cache that is not open; the guard is given back. */
+function refused(guard: Guard, core: Core): CacheError {
+  guard.release()
+  return core.notOpen()
+}
+
+const maySleep = (core: Core, how: number): boolean => (how & How.SYNC) !== 0 && core.mayBlock
+
+function late({ partition, block }: Guard, what: string): CacheError {
+  return new CacheError(
+    'ERR_DCACHE_GUARD_RELEASED',
+    `the guard of block ${block} of '${partition.name}' was released before ${what}`,
+  )
+}
+
+/** 1 + place in writeOrder; the first class when none is named. @throws ERR_DCACHE_UNKNOWN_CLASS */
+export function classNumber(core: Core, writeClass: string | undefined): number {
+  const place = writeClass === undefined ? 0 : core.writeOrder.indexOf(writeClass)
+  if (place < 0) {
+    throw new CacheError(
+      'ERR_DCACHE_UNKNOWN_CLASS',
+      `no write class ${show(writeClass)}; there are ${core.writeOrder.join(', ')}`,
+    )
+  }
+  return place + 1
+}

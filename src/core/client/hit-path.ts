@@ -1,0 +1,104 @@
+/**
+ * The hit path of one thread: getting a block that is there to read, its bytes, and giving it back. Walk the chain with
+ * plain loads, pin with one compare-and-swap on the frame's own latch word, look at its name again.
+ *
+ * The functions are closures over the thread's core, made once for it, and `read` is one piece: so V8 compiles it with the
+ * addresses, the typed arrays and their bounds as constants. What is found in the fields of an argument is looked up and
+ * checked at every step; so is what a helper that was not inlined finds. That took a third of a hit (ARCHITECTURE.md).
+ */
+import type { FrameIndex } from '../../shared/indices.js'
+import { hashOf } from '../../shared/hash.js'
+import { tryPin } from '../../shared/latch.js'
+import { Counter, Frame, Journal, State } from '../../shared/words.js'
+import { copyHit, type Piece } from '../blocks/copy.js'
+import type { Core } from '../context.js'
+import { WALK_MAX } from '../blocks/directory.js'
+import { type Guard, guardOf } from './guard.js'
+import { unpinFrame } from '../blocks/hit.js'
+import { How } from './how.js'
+import type { PartitionClient } from './partition.js'
+
+export interface HitPath {
+  /**
+   * A guard to read, if the block is simply there and a journal entry is free. `sync`: How.SYNC or 0. Takes no lock, never waits.
+   * @throws what is wrong with a cache that is not open
+   */
+  readonly read: (partition: PartitionClient, place: number, block: number, sync: number) => Guard | undefined
+  /** As copyHit. */
+  readonly copy: (place: number, low: number, piece: Piece, target: Uint8Array) => boolean
+  /** Counts a hit, and tells the policy of it. */
+  readonly used: (frame: FrameIndex) => void
+  /** Gives a pin and its journal entry back. @requires the pin */
+  readonly unpin: (frame: FrameIndex, entry: number) => void
+  /** The segment in which a frame's bytes are. */
+  readonly bytes: (frame: FrameIndex) => Uint8Array<SharedArrayBuffer>
+  /** Where in it they begin. */
+  readonly offset: (frame: FrameIndex) => number
+}
+
+export function hitPath(core: Core): HitPath {
+  const { words, framesAt, headsAt, heads, slot, policy, arena } = core
+
+  const used = (frame: FrameIndex): void => {
+    slot.count(Counter.hits)
+    policy.note(frame)
+    // This thread's notes of hits, unless somebody is busy there.
+    if (policy.notesDue && core.policyMutex.tryLock(slot.index)) {
+      policy.drain()
+      core.policyMutex.unlock()
+    }
+  }
+
+  const unpin = (frame: FrameIndex, entry: number): void => {
+    unpinFrame(core, frame, entry)
+    slot.giveEntry(entry)
+  }
+
+  return {
+    used,
+
+    read(partition, place, block, sync) {
+      const low = block | 0
+      let link = words[headsAt + hashOf(heads, place, low)]!
+      for (let steps = WALK_MAX; link !== 0 && steps > 0; steps--) {
+        const frame = link - 1
+        const at = framesAt + frame * Frame.WORDS
+        if (words[at + Frame.blockLow] !== low || words[at + Frame.place] !== place) {
+          link = words[at + Frame.next]!
+          continue
+        }
+        if (slot.isFull) return undefined
+        const entry = slot.takeEntry()
+        words[entry] = (frame << 2) | Journal.TAKING
+        if (!tryPin(words, at + Frame.latch)) {
+          words[entry] = Journal.FREE
+          slot.giveEntry(entry)
+          return undefined
+        }
+        words[entry] = (frame << 2) | Journal.HELD
+        if (
+          words[at + Frame.blockLow] !== low ||
+          words[at + Frame.place] !== place ||
+          (words[at + Frame.state]! & State.ABSENT) !== 0
+        ) {
+          unpin(frame, entry)
+          return undefined
+        }
+        used(frame)
+        return guardOf(core, partition, block, frame, entry, How.READ | sync)
+      }
+      return undefined
+    },
+
+    copy(place, low, piece, target) {
+      const frame = copyHit(core, place, low, piece, target)
+      if (frame < 0) return false
+      used(frame)
+      return true
+    },
+
+    unpin,
+    bytes: (frame) => arena.segment(frame),
+    offset: (frame) => arena.offset(frame),
+  }
+}

@@ -1,0 +1,318 @@
+/**
+ * A partition as one thread sees it: the calls of the public interface on top of the cache's two paths. A hit goes
+ * straight through; what is not a simple hit becomes a slow path, run by a thread that blocks or one that awaits.
+ */
+import { show } from '../../shared/config.js'
+import { CacheError } from '../../shared/errors.js'
+import type { AcquireOptions, Mode, Partition, WaitOptions } from '../../shared/interface.js'
+import { lowOf, placeOf } from '../../shared/name.js'
+import type { FrameIndex } from '../../shared/indices.js'
+import type { Deadline } from '../../shared/wait.js'
+import { runSync, type Slow } from '../../shared/wait.js'
+import { BREATH, Breath } from './breath.js'
+import { acquireSlow, missSync } from '../blocks/acquire.js'
+import { runCall } from './call.js'
+import { assertTimeout, deadlineOf, rangeOf, throwIfAborted } from './call-options.js'
+import { INSPECT, nameText } from './describe.js'
+import { latchHit } from '../blocks/hit.js'
+import type { HitPath } from './hit-path.js'
+import { How } from './how.js'
+import type { Core, PartitionView } from '../context.js'
+import { find } from '../blocks/directory.js'
+import { forget } from '../blocks/forget.js'
+import { classNumber, type Guard, guardOf, howOf } from './guard.js'
+import type { Range } from '../changes/images.js'
+import { giveHint } from '../prefetch/hints.js'
+import { helpReader, takeAbsent } from '../blocks/fill.js'
+import { RangeRead } from './range-read.js'
+import type { Request } from '../blocks/request.js'
+import { assertBlock, assertBlocks, assertBytes, pieces } from './ranges.js'
+import { ReadAhead, windowMax } from '../blocks/read-ahead.js'
+import { Counter } from '../../shared/words.js'
+
+const MODES: readonly string[] = ['read', 'modify', 'overwrite'] satisfies Mode[]
+
+export class PartitionClient implements Partition {
+  readonly name: string
+  readonly blockSize: number
+  readonly blocks: number
+  readonly readOnly: boolean
+  /** These three are for the guards of this partition; not part of the interface. */
+  readonly core: Core
+  readonly view: PartitionView
+  readonly hits: HitPath
+  readonly #whole: Range
+  /** Of the names of blocks below 2^32. */
+  readonly #place: number
+  readonly #ahead: ReadAhead
+
+  constructor(core: Core, view: PartitionView, hits: HitPath) {
+    this.core = core
+    this.view = view
+    this.hits = hits
+    this.name = view.name
+    this.blockSize = view.blockSize
+    this.blocks = view.blocks
+    this.readOnly = view.readOnly
+    this.#whole = { start: 0, length: view.blockSize }
+    this.#place = placeOf(view.index, 0)
+    const { blocks } = core.arena.geometry
+    this.#ahead = new ReadAhead(
+      view.blocks,
+      windowMax(blocks, core.readAheadBytes, view.blockSize),
+      (block, count) => {
+        giveHint(core, view, block, count)
+      },
+    )
+  }
+
+  acquireSync(block: number, mode: Mode, options?: AcquireOptions): Guard {
+    return (
+      this.#hit(block, mode, options, How.SYNC) ??
+      this.#miss(block, mode) ??
+      runSync(this.#slow(block, mode, options, How.SYNC), this.core.mayBlock)
+    )
+  }
+
+  async acquire(block: number, mode: Mode, options?: AcquireOptions): Promise<Guard> {
+    throwIfAborted(options)
+    return (
+      this.#hit(block, mode, options, 0) ??
+      (await runCall(this.core, this.#slow(block, mode, options, 0), options?.signal))
+    )
+  }
+
+  tryAcquire(block: number, mode: Mode): Guard | undefined {
+    const guard = this.#hit(block, mode, undefined, 0)
+    if (guard !== undefined) return guard
+    const { core } = this
+    core.assertOpen()
+    core.slot.assertAttached()
+    if (core.slot.areAllHeld) throw core.slot.noEntry()
+    return undefined
+  }
+
+  readSync(target: Uint8Array, position: number, wait?: WaitOptions): void {
+    if (this.#copyOne(target, position, wait)) return
+    const range = new RangeRead(this.core, this.view, this.hits, this.#ahead, target, position)
+    const { mayBlock } = this.core
+    if (mayBlock && range.runNow()) return
+    const deadline = deadlineOf(wait)
+    // Where the thread may not block the call fails at an absent block: not more than one is driven out for that.
+    runSync(
+      range.run(mayBlock, (block) => this.#one(block, deadline, How.SYNC)),
+      mayBlock,
+    )
+  }
+
+  async read(target: Uint8Array, position: number, wait?: WaitOptions): Promise<void> {
+    throwIfAborted(wait)
+    if (this.#copyOne(target, position, wait)) return
+    const range = new RangeRead(this.core, this.view, this.hits, this.#ahead, target, position)
+    const deadline = deadlineOf(wait)
+    await runCall(
+      this.core,
+      range.run(true, (block) => this.#one(block, deadline, 0), new Breath()),
+      wait?.signal,
+    )
+  }
+
+  writeSync(source: Uint8Array, position: number, writeClass?: string, wait?: WaitOptions): void {
+    runSync(this.#write(source, position, writeClass, wait, How.SYNC), this.core.mayBlock)
+  }
+
+  async write(source: Uint8Array, position: number, writeClass?: string, wait?: WaitOptions): Promise<void> {
+    throwIfAborted(wait)
+    await runCall(this.core, this.#write(source, position, writeClass, wait, 0), wait?.signal)
+  }
+
+  prefetch(block: number, count: number): void {
+    assertBlocks(this.view, block, count)
+    this.core.assertOpen()
+    this.core.slot.assertAttached()
+    giveHint(this.core, this.view, block, count)
+  }
+
+  forget(block: number, count: number): void {
+    assertBlocks(this.view, block, count)
+    this.#assertWritable()
+    this.core.assertOpen()
+    this.core.slot.assertAttached()
+    forget(this.core, this.view, block, count)
+  }
+
+  toJSON(): object {
+    const { name, blockSize, blocks, readOnly } = this
+    return { partition: name, blockSize, blocks, readOnly }
+  }
+
+  [INSPECT](): string {
+    const only = this.readOnly ? ', read-only' : ''
+    return `Partition { ${nameText(this.name)}, ${this.blocks} blocks of ${this.blockSize} bytes${only} }`
+  }
+
+  /** The guard, if nothing has to be waited for. */
+  #hit(block: number, mode: Mode, options: AcquireOptions | undefined, sync: number): Guard | undefined {
+    if (options?.timeoutMs !== undefined) assertTimeout(options.timeoutMs)
+    return mode === 'read' ? this.#readHit(block, sync) : this.#changeHit(block, mode, options, sync)
+  }
+
+  #readHit(block: number, sync: number): Guard | undefined {
+    if (!(block >= 0 && block < this.blocks && Number.isInteger(block))) assertBlock(this.view, block)
+    const guard = this.hits.read(this, this.#placeOf(block), block, sync)
+    if (guard !== undefined && block === this.#ahead.marker) this.#ahead.reached()
+    return guard
+  }
+
+  #changeHit(
+    block: number,
+    mode: Mode,
+    options: AcquireOptions | undefined,
+    sync: number,
+  ): Guard | undefined {
+    const { core, view } = this
+    assertBlock(view, block)
+    this.#assertChange(mode)
+    const range = options !== undefined && mode === 'modify' ? rangeOf(this.blockSize, options) : this.#whole
+    if (core.slot.isFull) return undefined
+    const entry = core.slot.takeEntry()
+    const frame = latchHit(core, view.group, this.#placeOf(block), block | 0, range)
+    if (frame < 0) {
+      core.slot.giveEntry(entry)
+      return undefined
+    }
+    this.hits.used(frame)
+    if (block === this.#ahead.marker) this.#ahead.reached()
+    return this.#changeGuard(block, howOf(mode) | sync, frame, entry)
+  }
+
+  #placeOf(block: number): number {
+    return block < 2 ** 32 ? this.#place : placeOf(this.view.index, block)
+  }
+
+  /** The guard of an absent block to read, if nobody else has to be waited for. */
+  #miss(block: number, mode: Mode): Guard | undefined {
+    const { core } = this
+    if (mode !== 'read' || !core.mayBlock) return undefined
+    core.assertOpen()
+    const entry = core.slot.takeEntry()
+    const frame = takeAbsent(core, placeOf(this.view.index, block), lowOf(block))
+    if (frame < 0) {
+      core.slot.giveEntry(entry)
+      helpReader(core, this.view, this.#ahead, block)
+      return undefined
+    }
+    try {
+      missSync(core, this.view, block, frame, entry, this.#ahead.missed(block))
+    } catch (error) {
+      core.slot.giveEntry(entry)
+      throw error
+    }
+    return guardOf(this.core, this, block, frame, entry, How.READ | How.SYNC)
+  }
+
+  *#slow(
+    block: number,
+    mode: Mode,
+    options: AcquireOptions | undefined,
+    sync: number,
+    deadline = deadlineOf(options),
+  ): Slow<Guard> {
+    const { core } = this
+    core.assertOpen()
+    const range = options !== undefined && mode === 'modify' ? rangeOf(this.blockSize, options) : this.#whole
+    const place = placeOf(this.view.index, block)
+    if (mode !== 'overwrite') this.#missed(block, place)
+    const request: Request = {
+      partition: this.view,
+      block,
+      place,
+      low: lowOf(block),
+      mode,
+      range,
+      entry: -1,
+      deadline,
+      isSync: sync !== 0,
+    }
+    const frame = yield* acquireSlow(core, request)
+    return mode === 'read'
+      ? guardOf(this.core, this, block, frame, request.entry, How.READ | sync)
+      : this.#changeGuard(block, howOf(mode) | sync, frame, request.entry)
+  }
+
+  #changeGuard(block: number, how: number, frame: FrameIndex, entry: number): Guard {
+    const guard = guardOf(this.core, this, block, frame, entry, how)
+    const { slot } = this.core
+    slot.count(Counter.writes)
+    if ((how & ~How.SYNC) === How.OVERWRITE) slot.count(Counter.overwrites)
+    return guard
+  }
+
+  /** Reads a range that lies in one block without a latch, if that can be; else nothing was read. */
+  #copyOne(target: Uint8Array, position: number, wait: WaitOptions | undefined): boolean {
+    const { core, view, blockSize } = this
+    assertBytes(view, target, position)
+    if (wait?.timeoutMs !== undefined) assertTimeout(wait.timeoutMs)
+    const block = Math.floor(position / blockSize)
+    const start = position - block * blockSize
+    if (start + target.length > blockSize || block >= this.blocks) return false
+    core.slot.assertAttached()
+    core.assertOpen()
+    const piece = { start, length: target.length, at: 0 }
+    if (!this.hits.copy(this.#placeOf(block), lowOf(block), piece, target)) return false
+    if (block === this.#ahead.marker) this.#ahead.reached()
+    return true
+  }
+
+  /** A block of a range by a guard. */
+  *#one(block: number, deadline: Deadline, sync: number): Slow<Guard> {
+    return (
+      this.#hit(block, 'read', undefined, sync) ??
+      (yield* this.#slow(block, 'read', undefined, sync, deadline))
+    )
+  }
+
+  *#write(
+    source: Uint8Array,
+    position: number,
+    writeClass: string | undefined,
+    wait: WaitOptions | undefined,
+    sync: number,
+  ): Slow<void> {
+    assertBytes(this.view, source, position)
+    this.#assertWritable()
+    classNumber(this.core, writeClass)
+    const deadline = deadlineOf(wait)
+    const breath = sync === 0 ? new Breath() : undefined
+    for (const { block, start, length, at } of pieces(this.blockSize, position, source.length)) {
+      if (breath?.isDue(at) === true) yield BREATH
+      const mode = length === this.blockSize ? 'overwrite' : 'modify'
+      const range = mode === 'modify' ? { start, length } : undefined
+      const guard =
+        this.#hit(block, mode, range, sync) ?? (yield* this.#slow(block, mode, range, sync, deadline))
+      try {
+        guard.bytes.set(source.subarray(at, at + length), guard.offset + start)
+        guard.markDirty(writeClass)
+      } catch (error) {
+        guard.discard() // the caller's buffer went away meanwhile
+        throw error
+      }
+      guard.release()
+    }
+  }
+
+  #assertChange(mode: Mode): void {
+    if (!MODES.includes(mode))
+      throw new CacheError('ERR_DCACHE_BAD_OPTION', `mode is ${show(mode)}; it is read, modify or overwrite`)
+    this.#assertWritable()
+  }
+
+  #assertWritable(): void {
+    if (this.readOnly) throw new CacheError('ERR_DCACHE_READ_ONLY', `partition '${this.name}' is read-only`)
+  }
+
+  /** Read-ahead is told of a block that is not there. */
+  #missed(block: number, place: number): void {
+    if (find(this.core, place, lowOf(block)) < 0) this.#ahead.missed(block)
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * Byte ranges as blocks: which bytes of which block a read or a write at a position touches.
+ */
+import { types } from 'node:util'
+import { CacheError } from '../../shared/errors.js'
+import { show } from '../../shared/config.js'
+import type { PartitionView } from '../context.js'
+
+/** A part of a range that is within one block. */
+export interface Piece {
+  readonly block: number
+  /** Bytes within the block. */
+  readonly start: number
+  readonly length: number
+  /** Where the piece begins in the caller's buffer. */
+  readonly at: number
+}
+
+/** The piece of `length` bytes from `position` that begins `at` bytes behind that. */
+export function pieceAt(blockSize: number, position: number, length: number, at: number): Piece {
+  const block = Math.floor((position + at) / blockSize)
+  const start = position + at - block * blockSize
+  return { block, start, length: Math.min(blockSize - start, length - at), at }
+}
+
+/** The pieces of `length` bytes from `position`, ascending. */
+export function* pieces(blockSize: number, position: number, length: number): Generator<Piece, void, void> {
+  for (let at = 0; at < length;) {
+    const piece = pieceAt(blockSize, position, length, at)
+    yield piece
+    at += piece.length
+  }
+}
+
+/** @throws ERR_DCACHE_OUT_OF_RANGE, ERR_DCACHE_BAD_OPTION */
+export function assertBytes(partition: PartitionView, bytes: Uint8Array, position: number): void {
+  const end = partition.blocks * partition.blockSize
+  if (!types.isUint8Array(bytes)) {
+    throw new CacheError('ERR_DCACHE_BAD_OPTION', `the bytes are ${show(bytes)}; they are a Uint8Array`)
+  }
+  if (!Number.isSafeInteger(position) || position < 0 || position + bytes.length > end) {
+    throw new CacheError(
+      'ERR_DCACHE_OUT_OF_RANGE',
+      `${bytes.length} bytes at ${show(position)} are not in partition '${partition.name}', which has ${end} bytes`,
+    )
+  }
+}
+
+/** @throws ERR_DCACHE_OUT_OF_RANGE */
+export function assertBlock(partition: PartitionView, block: number): void {
+  if (!Number.isSafeInteger(block) || block < 0 || block >= partition.blocks) {
+    throw new CacheError(
+      'ERR_DCACHE_OUT_OF_RANGE',
+      `block ${show(block)} is not in partition '${partition.name}', which has blocks 0 to ${partition.blocks - 1}`,
+    )
+  }
+}
+
+/** @throws ERR_DCACHE_OUT_OF_RANGE */
+export function assertBlocks(partition: PartitionView, block: number, count: number): void {
+  assertBlock(partition, block)
+  if (!Number.isSafeInteger(count) || count < 0 || block + count > partition.blocks) {
+    throw new CacheError(
+      'ERR_DCACHE_OUT_OF_RANGE',
+      `${show(count)} blocks from ${block} are not in partition '${partition.name}', which has blocks 0 to ${partition.blocks - 1}`,
+    )
+  }
+}

@@ -1,0 +1,277 @@
+/**
+ * Every invariant, by name: `check()` returns those that are broken. It may run beside load: what looks wrong without
+ * locks is looked at again with them, and a frame that somebody is in is left to the next check.
+ *
+ *   F1  a frame without a name is free, or in the policy             F2  the free count is the list's length
+ *   D1  a named frame is in the chain of its name, once              D2  a chain's frames hash to it
+ *   P1, P2, P4, P5  the policy's own (lru2.ts, twoq.ts)              P3  a named clean frame is in the policy
+ *   W1  a frame is in its group's dirty list if it has an owed image W2  the dirty count is the list's length
+ *   W3  a spare has one owner: free list, undo or aside list         W4  images of a frame are ordered by epoch
+ *   W5  a stamp is not after the group's epoch                       L1  pins are those of the journals
+ *   L2  an exclusive latch is a live slot's                          L3  a mark or an offer that keeps threads out is backed
+ *       by a published wait, unless a slot is looking after the frame
+ */
+import { performance } from 'node:perf_hooks'
+import { load } from '#atomics'
+import { pinsOf, writerOf } from '../../shared/latch.js'
+import type { Mutex } from '../../shared/mutex.js'
+import { journaledPins } from '../../shared/slot.js'
+import { waitsForFrame } from '../../shared/waits.js'
+import { epochOf, isAfter } from '../../shared/stamp.js'
+import type { FrameIndex } from '../../shared/indices.js'
+import { type Core, enter, leave, partitionOf } from '../context.js'
+import { findUnderStripe, headOf, stripeOf } from '../blocks/directory.js'
+import { isClean } from '../blocks/frames.js'
+import { imageStamps, LIST_END } from '../changes/images.js'
+import { tryLockRound, unlockRound } from '../changes/rounds.js'
+import { Frame, Group, Header, Latch, Slot, SlotState, Spare, State } from '../../shared/words.js'
+
+/** How long to try for a mutex; sections are microseconds long, but their thread may have lost its processor. */
+const TRY_MS = 2000
+
+/** How often a mark without a wait is looked at before it is believed: some tenths of a second. */
+const MARK_LOOKS = 200_000
+
+/** Any thread; takes each lock in turn, never two of a kind, and never sleeps. */
+export function check(core: Core): string[] {
+  const broken: string[] = []
+  const free = checkFreeListAndPolicy(core, broken)
+  checkChains(core, broken)
+  for (let frame = 0; frame < core.arena.geometry.blocks; frame++) {
+    checkLatch(core, frame, broken)
+    checkMarks(core, frame, broken)
+    if (looksMisplaced(core, frame, free)) checkPlace(core, frame, broken)
+  }
+  for (let group = 0; group < core.arena.geometry.groups; group++) checkGroup(core, group, broken)
+  return broken
+}
+
+function locked(
+  what: string,
+  tryLock: () => boolean,
+  unlock: () => void,
+  broken: string[],
+  section: () => void,
+): void {
+  const stuck = `X1 ${what}: held for more than ${TRY_MS} ms`
+  // Once is enough: a mutex that a thread died with is not given back while the owner's event loop stands still here.
+  const endMs = performance.now() + (broken.includes(stuck) ? 0 : TRY_MS)
+  while (!tryLock()) {
+    if (performance.now() < endMs) continue
+    if (!broken.includes(stuck)) broken.push(stuck)
+    return
+  }
+  try {
+    section()
+  } finally {
+    unlock()
+  }
+}
+
+function withMutex(core: Core, mutex: Mutex, broken: string[], section: () => void): void {
+  locked(mutex.name, () => mutex.tryLock(core.slot.index), () => mutex.unlock(), broken, section) // prettier-ignore
+}
+
+/** Which frames were on the free list: what is not free any more is looked at again. */
+function checkFreeListAndPolicy(core: Core, broken: string[]): Uint8Array {
+  const { words, arena } = core
+  const free = new Uint8Array(arena.geometry.blocks)
+  withMutex(core, core.policyMutex, broken, () => {
+    let length = 0
+    for (
+      let link = words[Header.freeHead]!;
+      link !== 0;
+      link = words[arena.frameAt(link - 1) + Frame.policySlot]!
+    ) {
+      if (words[arena.frameAt(link - 1) + Frame.place] !== 0)
+        broken.push(`F1 frame ${link - 1}: free, but has a name`)
+      free[link - 1] = 1
+      if (++length > arena.geometry.blocks) {
+        broken.push('F1 the free list is a cycle')
+        return
+      }
+    }
+    if (length !== words[Header.freeCount])
+      broken.push(`F2 ${length} frames are free, the count says ${words[Header.freeCount]!}`)
+    broken.push(...core.policy.check())
+  })
+  return free
+}
+
+function checkChains(core: Core, broken: string[]): void {
+  const { words, arena } = core
+  const { heads, stripes, blocks } = arena.geometry
+  for (let stripe = 0; stripe < stripes; stripe++) {
+    withMutex(core, core.stripes[stripe]!, broken, () => {
+      for (let head = stripe; head < heads; head += stripes) {
+        let steps = 0
+        for (
+          let link = words[arena.headsAt + head]!;
+          link !== 0;
+          link = words[arena.frameAt(link - 1) + Frame.next]!
+        ) {
+          if (words[arena.frameAt(link - 1) + Frame.place] === 0)
+            broken.push(`D2 frame ${link - 1}: in chain ${head} without a name`)
+          else if (headOf(core, link - 1) !== head)
+            broken.push(`D2 frame ${link - 1}: in chain ${head}, hashes to ${headOf(core, link - 1)}`)
+          if (++steps > blocks) {
+            broken.push(`D1 chain ${head} is a cycle`)
+            return
+          }
+        }
+      }
+    })
+  }
+}
+
+/** A look without locks; what it finds is looked at again with the latch. */
+function looksMisplaced(core: Core, frame: FrameIndex, free: Uint8Array): boolean {
+  const at = core.arena.frameAt(frame)
+  const { words } = core
+  if (words[at + Frame.place] === 0) return free[frame] === 0
+  return (
+    words[core.arena.headsAt + headOf(core, frame)] !== frame + 1 ||
+    (isClean(core, at) && !core.policy.has(frame))
+  )
+}
+
+/** Where a frame nobody is in belongs, and whether it is there. */
+function checkPlace(core: Core, frame: FrameIndex, broken: string[]): void {
+  const { words, arena, policyMutex } = core
+  const at = arena.frameAt(frame)
+  if (!enter(core, frame)) return
+  try {
+    if (words[at + Frame.place] === 0) {
+      withMutex(core, policyMutex, broken, () => {
+        let link = words[Header.freeHead]!
+        for (let left = arena.geometry.blocks; link !== 0 && link !== frame + 1 && left > 0; left--) {
+          link = words[arena.frameAt(link - 1) + Frame.policySlot]!
+        }
+        if (link !== frame + 1 && !core.policy.has(frame))
+          broken.push(`F1 frame ${frame}: has no name, and is neither free nor a victim`)
+      })
+      return
+    }
+    const head = headOf(core, frame)
+    withMutex(core, stripeOf(core, head), broken, () => {
+      const found = findUnderStripe(core, head, words[at + Frame.place]!, words[at + Frame.blockLow]!)
+      if (found !== frame)
+        broken.push(
+          `D1 ${core.describe(frame)}: its chain has ${found < 0 ? 'no frame' : `frame ${found}`} for it, not frame ${frame}`,
+        )
+    })
+    withMutex(core, policyMutex, broken, () => {
+      if (isStray(core, frame)) broken.push(`P3 ${core.describe(frame)}: clean, and not in the policy`)
+    })
+  } finally {
+    leave(core, frame)
+  }
+}
+
+/**
+ * Whether a clean block is lost to the policy. In the order of these looks: a block that a round made clean is readmitted
+ * before that round forgets its cut. @requires policy mutex, the frame's latch
+ */
+function isStray(core: Core, frame: FrameIndex): boolean {
+  const { words, arena, partitions } = core
+  const at = arena.frameAt(frame)
+  if (!isClean(core, at) || (load(words, at + Frame.state) & State.ABSENT) !== 0) return false
+  const { group } = partitions[partitionOf(words, at)]!
+  return load(words, arena.groupAt(group) + Group.cut) === 0 && !core.policy.has(frame)
+}
+
+/** Looks several times: pins come and go beside us. */
+function checkLatch(core: Core, frame: FrameIndex, broken: string[]): void {
+  const { words, arena } = core
+  const latchAt = arena.frameAt(frame) + Frame.latch
+  let problem = ''
+  for (let tries = 0; tries < 100; tries++) {
+    const word = load(words, latchAt)
+    if (pinsOf(word) === 0 && writerOf(word) < 0) return
+    const pins = journaledPins(arena, frame)
+    const writer = writerOf(word)
+    if (load(words, latchAt) !== word || pins < 0) continue
+    if (writer >= 0 && words[arena.slotAt(writer) + Slot.state] !== SlotState.LIVE) {
+      problem = `L2 ${core.describe(frame)}: latched by slot ${writer}, which nobody has`
+    } else if (pins !== pinsOf(word)) {
+      problem = `L1 ${core.describe(frame)}: ${pinsOf(word)} pins, ${pins} in the journals`
+    } else {
+      return
+    }
+  }
+  if (problem !== '') broken.push(problem)
+}
+
+/** Looks until what is wrong has stayed so for long: a thread between two steps may have lost its processor. */
+function checkMarks(core: Core, frame: FrameIndex, broken: string[]): void {
+  const { words, arena } = core
+  const latchAt = arena.latchAt(frame)
+  const first = load(words, latchAt)
+  const isHanded = (first & Latch.HANDED) !== 0
+  if (!isHanded && ((first & Latch.MARK_WRITER) === 0 || pinsOf(first) === 0)) return
+  for (let looks = 0; looks < MARK_LOOKS; looks++) {
+    if (isServed(core, frame) || load(words, latchAt) !== first) return
+    const waits = waitsForFrame(arena, frame)
+    const isBacked = isHanded
+      ? waits.some(({ slot, kind }) => (writerOf(first) < 0 ? kind === 'read' : slot === writerOf(first)))
+      : waits.some(({ kind }) => kind === 'modify') || (waits.length > 0 && arena.isAbsent(frame))
+    if (isBacked) return
+  }
+  const what = isHanded ? 'offered to a thread' : 'marked for a writer'
+  broken.push(`L3 ${core.describe(frame)}: ${what} that does not wait (latch word 0x${first.toString(16)})`)
+}
+
+/** Whether a live slot looks after the waiters of a frame at this moment. */
+function isServed({ words, arena }: Core, frame: FrameIndex): boolean {
+  for (let slot = 0; slot < arena.geometry.slots; slot++)
+    if (load(words, arena.slotAt(slot) + Slot.serves) === frame + 1) return true
+  return false
+}
+
+function checkGroup(core: Core, group: number, broken: string[]): void {
+  locked(`round ${group}`, () => tryLockRound(core, group), () => unlockRound(core, group), broken, () => {
+    const { words, arena } = core
+    const at = arena.groupAt(group)
+    const listed = new Set<FrameIndex>()
+    for (let link = words[at + Group.dirtyHead]!; link !== LIST_END && !listed.has(link - 1); ) {
+      listed.add(link - 1)
+      link = words[arena.frameAt(link - 1) + Frame.dirtyNext]!
+    }
+    if (listed.size !== words[at + Group.dirty]) broken.push(`W2 group ${group}: ${listed.size} dirty frames, the count says ${words[at + Group.dirty]!}`)
+    const owners = new Map<number, string>()
+    const own = (link: number, owner: string) => {
+      if (owners.has(link - 1)) broken.push(`W3 spare ${link - 1}: in ${owners.get(link - 1)!} and in ${owner}`)
+      owners.set(link - 1, owner)
+    }
+    for (let link = words[at + Group.spareHead]!; link !== 0 && !owners.has(link - 1); link = words[arena.spareAt(link - 1) + Spare.next]!) own(link, 'the free list')
+    for (let frame = 0; frame < arena.geometry.blocks; frame++) {
+      const frameAt = arena.frameAt(frame)
+      if (words[frameAt + Frame.place] === 0 || core.partitions[partitionOf(words, frameAt)]!.group !== group) continue
+      const stamps = imageStamps(core, frame)
+      if (stamps.length > 0 && !listed.has(frame)) broken.push(`W1 ${core.describe(frame)}: owes an image, is not in the dirty list`)
+      if (stamps.length === 0 && words[frameAt + Frame.aside] === 0 && listed.has(frame)) broken.push(`W1 ${core.describe(frame)}: owes nothing, is in the dirty list`)
+      stamps.forEach((stamp, i) => {
+        if (i > 0 && isAfter(epochOf(stamp), epochOf(stamps[i - 1]!))) broken.push(`W4 ${core.describe(frame)}: an older image has a newer stamp`)
+        if (isAfter(epochOf(stamp), words[at + Group.epoch]!)) broken.push(`W5 ${core.describe(frame)}: stamped after epoch ${words[at + Group.epoch]!}`)
+      })
+      if (words[frameAt + Frame.undo] !== 0) own(words[frameAt + Frame.undo]!, `the undo of frame ${frame}`)
+      for (let link = words[frameAt + Frame.aside]!; link !== 0; link = words[arena.spareAt(link - 1) + Spare.next]!) own(link, `the asides of frame ${frame}`)
+    }
+    const perGroup = arena.geometry.spares / arena.geometry.groups
+    if (owners.size !== perGroup) broken.push(`W3 group ${group}: ${owners.size} of ${perGroup} spares have an owner`)
+  }) // prettier-ignore
+}
+
+/** What is left when nobody is in anywhere: for tests. */
+export function checkQuiet(core: Core): string[] {
+  const broken = check(core)
+  for (let frame = 0; frame < core.arena.geometry.blocks; frame++) {
+    const at = core.arena.frameAt(frame)
+    const word = load(core.words, at + Frame.latch)
+    if (pinsOf(word) !== 0 || writerOf(word) >= 0 || (word & (Latch.FROZEN | Latch.HANDED)) !== 0)
+      broken.push(`Q1 ${core.describe(frame)}: somebody is still in`)
+    if ((core.words[at + Frame.state]! & State.CHANGING) !== 0)
+      broken.push(`Q2 ${core.describe(frame)}: still CHANGING`)
+  }
+  return broken
+}

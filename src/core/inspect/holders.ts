@@ -1,0 +1,62 @@
+/**
+ * Who holds and who waits for what, from the slots, their journals and the latches. Plain reads beside load: each line is
+ * true of some moment, not all of one.
+ */
+import { load } from '#atomics'
+import type { Holder } from '../../shared/interface.js'
+import { isLatched, writerOf } from '../../shared/latch.js'
+import { GUARDS_MAX } from '../../shared/layout.js'
+import { clockMs } from '../../shared/clock.js'
+import { slotName } from '../../shared/slot-name.js'
+import { blockOf, type Core, partitionOf } from '../context.js'
+import { liveSlots } from './stats.js'
+import { cycleOf, holdersOf, shownWaits } from '../wait/wait-graph.js'
+import { Frame, Journal, Slot, SlotState } from '../../shared/words.js'
+
+type What = Pick<Holder, 'what' | 'mode' | 'sinceMs'> & Partial<Pick<Holder, 'heldBy' | 'cycle'>>
+
+/** Any thread. */
+export function holders(core: Core): Holder[] {
+  const { words, arena } = core
+  const found: Holder[] = []
+  const add = (slot: number, frame: number, what: What) => {
+    const slotAt = arena.slotAt(slot)
+    const frameAt = frame < 0 ? -1 : arena.frameAt(frame)
+    const partition = frameAt < 0 ? undefined : core.partitions[partitionOf(words, frameAt)]
+    found.push({
+      slot,
+      threadId: words[slotAt + Slot.threadId]!,
+      name: slotName(arena, slot),
+      alive: words[slotAt + Slot.state] === SlotState.LIVE,
+      heldBy: [],
+      cycle: [],
+      ...what,
+      partition: partition?.name,
+      block: partition === undefined ? undefined : blockOf(words, frameAt),
+    })
+  }
+  for (const slot of liveSlots(core)) {
+    for (let at = arena.journalAt(slot); at < arena.journalAt(slot) + GUARDS_MAX; at++) {
+      const entry = words[at]!
+      if ((entry & 3) === Journal.HELD)
+        add(slot, entry >>> 2, { what: 'holds', mode: 'read', sinceMs: undefined })
+    }
+    for (const wait of shownWaits(core, slot)) {
+      add(slot, wait.kind === 'read' || wait.kind === 'modify' ? wait.at : -1, {
+        what: 'waits',
+        mode: wait.kind,
+        sinceMs: wait.sinceMs,
+        heldBy: holdersOf(core, wait),
+        cycle: cycleOf(core, slot, wait)?.map((link) => link.slot) ?? [],
+      })
+    }
+  }
+  for (let frame = 0; frame < arena.geometry.blocks; frame++) {
+    const at = arena.frameAt(frame)
+    const word = load(words, at + Frame.latch)
+    if (!isLatched(word)) continue
+    const sinceMs = (clockMs() - words[at + Frame.since]!) | 0
+    add(writerOf(word), frame, { what: 'holds', mode: 'modify', sinceMs })
+  }
+  return found
+}

@@ -1,0 +1,104 @@
+/**
+ * Statistics: sums over the slots, and a look at every frame. Plain reads beside load: each number is true of
+ * some moment, not all of one.
+ */
+import { load } from '#atomics'
+import type { CacheStats } from '../../shared/interface.js'
+import { pinsOf, writerOf } from '../../shared/latch.js'
+import { STALL_BUCKETS, summarizeStalls } from '../../shared/stalls.js'
+import type { Core } from '../context.js'
+import {
+  Counter,
+  type CounterName,
+  Frame,
+  Group,
+  Header,
+  Slot,
+  SlotState,
+  State,
+} from '../../shared/words.js'
+
+/** Any thread. */
+export function stats(core: Core): CacheStats {
+  const { arena, words } = core
+  const { geometry } = arena
+  const sum = (name: CounterName): number => {
+    let total = 0
+    for (let slot = 0; slot < geometry.slots; slot++)
+      total += arena.counters[arena.countersAt(slot) + Counter[name]]!
+    return total
+  }
+  const groups = (field: number): number => {
+    let total = 0
+    for (let group = 0; group < geometry.groups; group++) total += words[arena.groupAt(group) + field]! >>> 0
+    return total
+  }
+  return {
+    lookups: sum('hits') + sum('misses'),
+    hits: sum('hits'),
+    misses: sum('misses'),
+    reads: sum('hits') + sum('misses') - sum('overwrites'),
+    writes: sum('writes'),
+    size: geometry.blocks,
+    dirty: groups(Group.dirty),
+    flushes: sum('flushes'),
+    stalls: sum('frameStalls'),
+    lookupTimeMs: sum('lookupTimeMs'),
+    blockStalls: sum('latchStalls'),
+    diskReads: sum('diskReads'),
+    diskReadBytes: sum('diskReadBytes'),
+    diskWrites: sum('diskWrites'),
+    diskWriteBytes: sum('diskWriteBytes'),
+    rounds: groups(Group.rounds),
+    failedRounds: groups(Group.failures),
+    evictions: sum('evictions'),
+    prefetch: {
+      loaded: sum('prefetched'),
+      dropped: sum('prefetchDropped'),
+      unused: sum('prefetchUnused'),
+    },
+    blocks: countFrames(core),
+    spares: { free: groups(Group.spareCount), total: geometry.spares },
+    waits: {
+      frame: sum('frameStalls'),
+      latch: sum('latchStalls'),
+      dirtyLimit: sum('dirtyStalls'),
+      spare: sum('spareStalls'),
+      mutex: sum('mutexStalls'),
+      timeMs: sum('stallTimeMs'),
+    },
+    writerStalls: summarizeStalls(stallBuckets(core)),
+    threads: liveSlots(core).length,
+  }
+}
+
+function stallBuckets({ words, arena }: Core): number[] {
+  const sum = new Array<number>(STALL_BUCKETS).fill(0)
+  for (let i = 0; i < arena.geometry.slots * STALL_BUCKETS; i++)
+    sum[i % STALL_BUCKETS]! += words[arena.stallsAt + i]! >>> 0
+  return sum
+}
+
+function countFrames(core: Core): CacheStats['blocks'] {
+  const { words, arena } = core
+  const blocks = { free: words[Header.freeCount]!, clean: 0, dirty: 0, absent: 0, held: 0 }
+  for (let frame = 0; frame < arena.geometry.blocks; frame++) {
+    const at = arena.frameAt(frame)
+    const latch = words[at + Frame.latch]!
+    if (pinsOf(latch) > 0 || writerOf(latch) >= 0) blocks.held++
+    if (words[at + Frame.place] === 0) continue
+    const state = words[at + Frame.state]!
+    if ((state & State.CLASS_MASK) !== 0) blocks.dirty++
+    else if ((state & State.ABSENT) !== 0) blocks.absent++
+    else blocks.clean++
+  }
+  return blocks
+}
+
+/** The slots that somebody has, or had and was not reaped. */
+export function liveSlots(core: Core): number[] {
+  const { words, arena } = core
+  return Array.from({ length: arena.geometry.slots }, (_, slot) => slot).filter(
+    (slot) => load(words, arena.slotAt(slot) + Slot.state) !== SlotState.FREE,
+  )
+}

@@ -1,0 +1,136 @@
+/**
+ * Ghosts: the names of blocks that policy `2q` gave up not long ago, and no contents. A fixed number of records in the
+ * shared buffer, each in two structures:
+ *
+ *   order   a loop from the oldest name to the newest; records whose name was taken come first
+ *   chain   from a hash head to all names that hash to it; record `i` also carries head `i`, so that there are as many
+ *           heads as records
+ *
+ * A new name takes a record that was never used, else the oldest: so the names are always the newest ones. All of it
+ * under the policy mutex.
+ */
+import type { Arena } from '../../shared/arena.js'
+import { hashOf } from '../../shared/hash.js'
+import { Loop } from './loop.js'
+import { Ghost, Header } from '../../shared/words.js'
+
+export interface Ghosts {
+  /** Notes a name as the newest. */
+  add(place: number, low: number): void
+  /** Takes a name out; false if it is not there. */
+  take(place: number, low: number): boolean
+  /** Forgets all names. */
+  reset(): void
+  /** Every broken invariant, by name: P4 the order has every record in use, P5 the chains have every name once. */
+  check(): string[]
+}
+
+/** A closure, as the hit path is one (hit-path.ts): V8 compiles it with the addresses as constants. */
+export function ghostsOf(arena: Arena): Ghosts {
+  const { words, ghostsAt } = arena
+  const capacity = arena.geometry.ghosts
+  /** From a hash to a place among the heads. */
+  const perHash = capacity / 2 ** 32
+  const order = new Loop(words, {
+    headAt: Header.ghostOldest,
+    itemsAt: ghostsAt,
+    stride: Ghost.WORDS,
+    newer: Ghost.newer,
+    older: Ghost.older,
+  })
+
+  function add(place: number, low: number): void {
+    take(place, low)
+    let ghost = words[Header.ghostsUsed]!
+    if (ghost < capacity) {
+      words[Header.ghostsUsed] = ghost + 1
+      order.addNewest(ghost)
+    } else {
+      ghost = order.oldest()
+      if (words[recordAt(ghost) + Ghost.place] !== 0) unchain(ghost)
+      order.turn()
+    }
+    const at = recordAt(ghost)
+    words[at + Ghost.place] = place
+    words[at + Ghost.blockLow] = low
+    const headAt = headFor(place, low)
+    words[at + Ghost.next] = words[headAt]!
+    words[headAt] = ghost + 1
+  }
+
+  function take(place: number, low: number): boolean {
+    let ghost = words[headFor(place, low)]! - 1
+    while (ghost >= 0 && !isNamed(ghost, place, low)) ghost = words[recordAt(ghost) + Ghost.next]! - 1
+    if (ghost < 0) return false
+    unchain(ghost)
+    words[recordAt(ghost) + Ghost.place] = 0
+    order.remove(ghost)
+    order.addOldest(ghost)
+    return true
+  }
+
+  function reset(): void {
+    words.fill(0, ghostsAt, recordAt(capacity))
+    words[Header.ghostOldest] = 0
+    words[Header.ghostsUsed] = 0
+  }
+
+  function check(): string[] {
+    const broken: string[] = []
+    const used = words[Header.ghostsUsed]!
+    const inOrder = new Set(order.items(capacity))
+    let names = 0
+    for (const ghost of inOrder) {
+      if (ghost >= used || !order.isLinked(ghost)) broken.push(`P4 ghost ${ghost}: torn out of the order`)
+      if (words[recordAt(ghost) + Ghost.place] !== 0) names++
+    }
+    if (inOrder.size !== used) broken.push(`P4 ${inOrder.size} ghosts are in order, ${used} in use`)
+    const chained = new Set<number>()
+    for (let head = 0; head < capacity; head++) {
+      for (
+        let ghost = words[recordAt(head) + Ghost.head]! - 1;
+        ghost >= 0;
+        ghost = words[recordAt(ghost) + Ghost.next]! - 1
+      ) {
+        if (chained.has(ghost)) {
+          broken.push(`P5 ghost ${ghost}: chained twice`)
+          break
+        }
+        chained.add(ghost)
+        if (headOf(ghost) !== recordAt(head) + Ghost.head)
+          broken.push(`P5 ghost ${ghost}: in chain ${head}, hashes to another`)
+      }
+    }
+    if (chained.size !== names) broken.push(`P5 ${chained.size} ghosts are chained, ${names} have a name`)
+    return broken
+  }
+
+  function recordAt(ghost: number): number {
+    return ghostsAt + ghost * Ghost.WORDS
+  }
+
+  function headFor(place: number, low: number): number {
+    // A product, since a remainder of doubles is a call.
+    const hash = hashOf(2 ** 32, place, low) >>> 0
+    return recordAt(Math.floor(hash * perHash)) + Ghost.head
+  }
+
+  function headOf(ghost: number): number {
+    const at = recordAt(ghost)
+    return headFor(words[at + Ghost.place]!, words[at + Ghost.blockLow]!)
+  }
+
+  function isNamed(ghost: number, place: number, low: number): boolean {
+    const at = recordAt(ghost)
+    return words[at + Ghost.blockLow] === low && words[at + Ghost.place] === place
+  }
+
+  /** Takes a named record out of its chain. */
+  function unchain(ghost: number): void {
+    let linkAt = headOf(ghost)
+    while (words[linkAt] !== ghost + 1) linkAt = recordAt(words[linkAt]! - 1) + Ghost.next
+    words[linkAt] = words[recordAt(ghost) + Ghost.next]!
+  }
+
+  return { add, take, reset, check }
+}

@@ -1,0 +1,17 @@
+/**
+ * The policies there are.
+ */
+import type { Arena } from '../../shared/arena.js'
+import type { ThreadSlot } from '../../shared/slot.js'
+import { Lru2 } from './lru2.js'
+import type { Policy } from './policy.js'
+import { twoQueues } from './twoq.js'
+
+export function policyOf(name: 'lru2' | '2q', arena: Arena, slot: ThreadSlot): Policy {
+  switch (name) {
+    case 'lru2':
+      return new Lru2(arena, slot)
+    case '2q':
+      return twoQueues(arena)
+  }
+}

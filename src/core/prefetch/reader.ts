@@ -1,0 +1,97 @@
+/**
+ * The reader's loop, without its thread: loads what hints ask for (hints.ts), a run of neighbouring absent blocks at a time,
+ * the slots in turn. It waits for nobody: a block that somebody is in is passed over, and where the device fails, or no frame
+ * is to be had a few times, the rest of the hint is dropped. What it loads is a clean block like any other.
+ */
+import { load } from '#atomics'
+import { writerOf } from '../../shared/latch.js'
+import { lowOf, placeOf } from '../../shared/name.js'
+import type { FrameIndex } from '../../shared/indices.js'
+import type { Core, PartitionView } from '../context.js'
+import { find } from '../blocks/directory.js'
+import { takeHint } from './hints.js'
+import { loadAhead } from '../blocks/fill.js'
+import { Counter, EngineState, Frame, Header, State } from '../../shared/words.js'
+
+/** What is left of a hint. */
+interface Job {
+  readonly partition: PartitionView
+  block: number
+  readonly end: number
+  /** How often nothing was to be had. */
+  tries: number
+}
+
+const TRIES_MAX = 20
+
+export class Reader {
+  readonly #core: Core
+  /** By slot. */
+  readonly #jobs: (Job | undefined)[]
+
+  constructor(core: Core) {
+    this.#core = core
+    this.#jobs = new Array<Job | undefined>(core.arena.geometry.slots)
+  }
+
+  /** At most one run for every slot; false when nothing moved, or the engine is not open. */
+  step(): boolean {
+    let hasMoved = false
+    for (let slot = 0; slot < this.#jobs.length; slot++) {
+      if (this.#core.words[Header.state] !== EngineState.OPEN) return false
+      const job = (this.#jobs[slot] ??= this.#next(slot))
+      if (job === undefined) continue
+      if (this.#run(job)) hasMoved = true
+      if (job.block === job.end) this.#jobs[slot] = undefined
+    }
+    return hasMoved
+  }
+
+  /** A hint is not done yet: `step` again, in a while if nothing moved. */
+  get isBusy(): boolean {
+    return this.#jobs.some((job) => job !== undefined)
+  }
+
+  #next(slot: number): Job | undefined {
+    const wanted = takeHint(this.#core, slot)
+    if (wanted === undefined) return undefined
+    const { partition, block, count } = wanted
+    return { partition: this.#core.partitions[partition]!, block, end: block + count, tries: 0 }
+  }
+
+  /** Loads the next absent blocks of a job; false when they were not to be had now. */
+  #run(job: Job): boolean {
+    const { partition, end } = job
+    while (job.block < end && this.#hasContents(this.#frameOf(job))) job.block++
+    if (job.block === end) return true
+    const count = loadAhead(this.#core, partition, job.block, end - job.block)
+    job.block += count
+    if (count > 0) {
+      job.tries = 0
+      return true
+    }
+    const frame = this.#frameOf(job)
+    if (frame >= 0 && (this.#hasContents(frame) || this.#isLatched(frame))) {
+      job.block++ // somebody else loads it
+      return true
+    }
+    // A name and no contents: the disk fails. No name: there is no frame, or a lock is held while its thread does not run.
+    if (frame < 0 && ++job.tries < TRIES_MAX) return false
+    this.#core.slot.count(Counter.prefetchDropped, end - job.block)
+    job.block = end
+    return true
+  }
+
+  #frameOf({ partition, block }: Job): FrameIndex {
+    return find(this.#core, placeOf(partition.index, block), lowOf(block))
+  }
+
+  #hasContents(frame: FrameIndex): boolean {
+    const { words, arena } = this.#core
+    return frame >= 0 && (words[arena.frameAt(frame) + Frame.state]! & State.ABSENT) === 0
+  }
+
+  #isLatched(frame: FrameIndex): boolean {
+    return writerOf(load(this.#core.words, this.#core.arena.frameAt(frame) + Frame.latch)) >= 0
+  }
+}

@@ -1,0 +1,211 @@
+/**
+ * Repair: what a mutex guards, put right from the frames after its holder died in the middle of a change. The free list,
+ * the policy, the chains, the spares and the dirty list are all rebuilt: what is true stands in the frames.
+ */
+import { load, store, wait } from '#atomics'
+import { writerOf } from '../../shared/latch.js'
+import type { FrameIndex, SlotIndex } from '../../shared/indices.js'
+import { SLICE_MS } from '../../shared/wait.js'
+import { type Core, partitionOf } from '../context.js'
+import { buryGone } from '../wait/deaths.js'
+import { hashOf } from '../../shared/hash.js'
+import { chain, isNamed } from '../blocks/directory.js'
+import { pushFree } from '../blocks/frames.js'
+import type { Mutex } from '../../shared/mutex.js'
+import { disposeUndo, linkDirty, LIST_END, sparesOf } from '../changes/images.js'
+import { settleChain } from '../changes/pending.js'
+import { catchUp } from '../changes/rounds.js'
+import { Fence, Frame, Group, Header, Partition, Slot, SlotState, Spare, State } from '../../shared/words.js'
+
+export const isDead = (core: Core, slot: SlotIndex): boolean =>
+  load(core.words, core.arena.slotAt(slot) + Slot.state) === SlotState.DEAD
+
+/** So many slices of waiting, some 250 ms, after which the system is asked whether the holder is still there. */
+const SLICES = 50
+
+/**
+ * Takes a mutex for the flush worker, which may not wait for a dead holder: the flush worker is what frees them. It waits for
+ * a living one as long as the engine runs.
+ * @requires a thread that may block; the flush worker's
+ * @throws what is wrong with an engine that does not run
+ */
+export function seize(core: Core, mutex: Mutex, repair: () => void): void {
+  for (let slices = 1; !mutex.tryLock(core.slot.index); slices++) {
+    core.assertRunning()
+    if (slices % SLICES === 0) buryGone(core.arena)
+    const holder = mutex.holder()
+    if (holder >= 0 && isDead(core, holder) && mutex.steal(holder, core.slot.index)) {
+      repair()
+      return
+    }
+    const word = load(core.words, mutex.at)
+    // Short slices, without the CONTENDED bit: a death is announced on the bell, not here.
+    if (word !== 0) wait(core.words, mutex.at, word, SLICE_MS / SLICES)
+  }
+}
+
+/** The flush worker's way to a round mutex. @takes round mutex */
+export function seizeRound(core: Core, group: number): void {
+  seize(core, core.rounds[group]!, () => {
+    repairRound(core, group)
+  })
+  catchUp(core, group)
+}
+
+/** The flush worker's way to the policy mutex. @takes policy mutex */
+export function seizePolicy(core: Core): void {
+  seize(core, core.policyMutex, () => {
+    repairPolicy(core)
+  })
+}
+
+/**
+ * Free list and policy: a frame without a name is free, unless a live thread is moving it; every other frame is in the
+ * policy, the dirty ones until the search for a victim meets them.
+ * @requires policy mutex
+ */
+export function repairPolicy(core: Core): void {
+  const { words, arena, policy } = core
+  policy.reset()
+  words[Header.freeHead] = 0
+  words[Header.freeCount] = 0
+  for (let frame = arena.geometry.blocks - 1; frame >= 0; frame--) {
+    const at = arena.frameAt(frame)
+    const writer = writerOf(load(words, at + Frame.latch))
+    const isMoving = writer >= 0 && !isDead(core, writer)
+    if (words[at + Frame.place] === 0 && !isMoving) pushFree(core, frame)
+    else policy.readmit(frame)
+  }
+}
+
+/**
+ * The chains of one stripe, from the frames' names. Names that belong to this stripe change under it only; the others
+ * may be changing beside us, so a name counts when it was read twice alike.
+ * @requires the stripe
+ */
+export function repairStripe(core: Core, stripe: number): void {
+  const { arena } = core
+  const { heads, stripes, blocks } = arena.geometry
+  for (let head = stripe; head < heads; head += stripes) store(core.words, arena.headsAt + head, 0)
+  for (let frame = 0; frame < blocks; frame++) {
+    const name = nameOf(core, frame)
+    if (name.place === 0) continue
+    const head = hashOf(heads, name.place, name.low)
+    if ((head & (stripes - 1)) === stripe) chain(core, frame, head, name.place, name.low)
+  }
+}
+
+function nameOf(core: Core, frame: FrameIndex): { place: number; low: number } {
+  const { words } = core
+  const at = core.arena.frameAt(frame)
+  for (;;) {
+    const place = load(words, at + Frame.place)
+    const low = load(words, at + Frame.blockLow)
+    if (place === 0 || isNamed(core, at, place, low)) return { place, low }
+  }
+}
+
+/**
+ * The images of a group. In this order: undo images that were on their way to an aside list, the spares that nobody
+ * refers to, the dirty list, the fences; then the releases that the dead holder was finishing.
+ * @requires round mutex
+ */
+export function repairRound(core: Core, group: number): void {
+  const { words, arena } = core
+  const at = arena.groupAt(group)
+  const frames = framesOf(core, group)
+  for (const frame of frames) if (isHalfDisposed(core, frame)) finishDisposal(core, group, frame)
+  repairSpares(core, group, frames)
+  words[at + Group.dirtyHead] = LIST_END
+  words[at + Group.dirty] = 0
+  for (const frame of frames) {
+    const frameAt = arena.frameAt(frame)
+    words[frameAt + Frame.dirtyNext] = 0
+    words[frameAt + Frame.dirtyPrevious] = 0
+    const owes =
+      (load(words, frameAt + Frame.state) & State.CLASS_MASK) !== 0 || words[frameAt + Frame.aside] !== 0
+    if (owes) linkDirty(core, group, frame)
+  }
+  words[at + Group.fences] = core.partitions.filter(
+    (partition) =>
+      partition.group === group &&
+      words[arena.partitionAt(partition.index) + Partition.fenced] !== Fence.OPEN,
+  ).length
+  finishSettling(core, group)
+}
+
+/** Frames that hold a block of the group. */
+export function framesOf(core: Core, group: number): FrameIndex[] {
+  const { words, arena, partitions } = core
+  return Array.from({ length: arena.geometry.blocks }, (_, frame) => frame).filter((frame) => {
+    const partition = partitions[partitionOf(words, arena.frameAt(frame))]
+    return partition?.group === group
+  })
+}
+
+/** Latched by a dead thread, with an undo, and not CHANGING: either not begun, or committed and not disposed. */
+function isHalfDisposed(core: Core, frame: FrameIndex): boolean {
+  const { words, arena } = core
+  const at = arena.frameAt(frame)
+  const writer = writerOf(load(words, at + Frame.latch))
+  const isReleased = words[at + Frame.released] !== 0
+  const isDone = words[at + Frame.undo] !== 0 && (load(words, at + Frame.state) & State.CHANGING) === 0
+  return isDone && writer >= 0 && (isReleased || isDead(core, writer))
+}
+
+function finishDisposal(core: Core, group: number, frame: FrameIndex): void {
+  const { words, arena } = core
+  const at = arena.frameAt(frame)
+  const spare = words[at + Frame.undo]!
+  for (let link = words[at + Frame.aside]!; link !== 0; link = words[arena.spareAt(link - 1) + Spare.next]!) {
+    if (link !== spare) continue
+    words[at + Frame.undo] = 0
+    return
+  }
+  disposeUndo(core, group, frame)
+}
+
+/** The free list: all spares of the group that no frame refers to. */
+function repairSpares(core: Core, group: number, frames: readonly FrameIndex[]): void {
+  const { words, arena } = core
+  const at = arena.groupAt(group)
+  const used = new Set<number>()
+  for (const frame of frames) {
+    const frameAt = arena.frameAt(frame)
+    used.add(words[frameAt + Frame.undo]! - 1)
+    for (
+      let link = words[frameAt + Frame.aside]!;
+      link !== 0;
+      link = words[arena.spareAt(link - 1) + Spare.next]!
+    )
+      used.add(link - 1)
+  }
+  words[at + Group.spareHead] = 0
+  words[at + Group.spareCount] = 0
+  for (const spare of sparesOf(core, group)) {
+    if (used.has(spare)) continue
+    words[arena.spareAt(spare) + Spare.stamp] = 0
+    words[arena.spareAt(spare) + Spare.next] = words[at + Group.spareHead]!
+    words[at + Group.spareHead] = spare + 1
+    words[at + Group.spareCount]!++
+  }
+  core.sparesFreed = true
+}
+
+/** A chain that the dead holder had taken off the stack is finished; one that it had not is still on it. */
+function finishSettling(core: Core, group: number): void {
+  const { words, arena } = core
+  const at = arena.groupAt(group)
+  const anchor = words[at + Group.settling]!
+  if (anchor === 0) return
+  for (
+    let link = load(words, at + Group.pending);
+    link !== 0;
+    link = words[arena.frameAt(link - 1) + Frame.pendingNext]!
+  ) {
+    if (link !== anchor) continue
+    words[at + Group.settling] = 0
+    return
+  }
+  settleChain(core, group)
+}

@@ -1,0 +1,183 @@
+/**
+ * Who waits for whom: from a slot to what it waits for, to the slots that have it, and so on, until nobody waits or a
+ * cycle closes. Takes no lock and never waits: the words change beside it, so what it says was true of some moment, and
+ * a cycle is believed when it is there twice. Bounded by the slots, each is followed once.
+ *
+ *   thread A --read, modify--> frame --latch word, journals--> thread B --mutex--> lock --its word--> thread C
+ *
+ * A slot shows the waits of all its tasks (shared/waits.ts). A thread that awaits in one task may release what it holds in
+ * another: only where every thread of a cycle sleeps is it certain that none will.
+ */
+import { load } from '#atomics'
+import { isLatched, writerOf } from '../../shared/latch.js'
+import { GUARDS_MAX } from '../../shared/layout.js'
+import type { Mutex } from '../../shared/mutex.js'
+import { clockMs, msSince } from '../../shared/clock.js'
+import { threadText } from '../../shared/slot-name.js'
+import { type WaitKind, waitsOf } from '../../shared/waits.js'
+import type { FrameIndex, SlotIndex } from '../../shared/indices.js'
+import { type Deadline, type Slow, timedOut } from '../../shared/wait.js'
+import type { Core } from '../context.js'
+import { Frame, Journal, Slot, SlotState } from '../../shared/words.js'
+
+/** A wait of a thread. */
+export interface Wait {
+  readonly kind: WaitKind
+  /** The frame, the group, or the word of the mutex. */
+  readonly at: number
+  /** Whether the whole thread sleeps. */
+  readonly sleeps: boolean
+}
+
+/** A thread that waits, on the way along a cycle. */
+export interface Link {
+  readonly slot: SlotIndex
+  readonly wait: Wait
+}
+
+/** A wait that a slot has published. */
+interface ShownWait extends Wait {
+  readonly sinceMs: number
+}
+
+/** What a slot's thread waits for, in all its tasks. */
+export function shownWaits({ arena }: Core, slot: SlotIndex): ShownWait[] {
+  return waitsOf(arena, slot)
+    .filter(({ kind, at }) => !isOfFrame(kind) || (at >= 0 && at < arena.geometry.blocks))
+    .map(({ kind, at, sleeps, since }) => ({ kind, at, sleeps, sinceMs: Math.round(msSince(since)) }))
+}
+
+/** Those that keep its thread: of a thread that sleeps, the one that it sleeps for. */
+function keepingWaits(core: Core, slot: SlotIndex): ShownWait[] {
+  const waits = shownWaits(core, slot)
+  const asleep = waits.filter(({ sleeps }) => sleeps)
+  return asleep.length > 0 ? asleep : waits
+}
+
+const isOfFrame = (kind: WaitKind): boolean => kind === 'read' || kind === 'modify'
+
+/** The slots that have what is waited for; none where that is not a frame or a lock. */
+export function holdersOf(core: Core, { kind, at }: Wait): SlotIndex[] {
+  if (kind === 'mutex') return [mutexAt(core, at)?.holder() ?? -1].filter((slot) => slot >= 0)
+  return isOfFrame(kind) ? [...frameHolders(core, at).keys()] : []
+}
+
+/** The slots that are in a frame, with how many guards to read; 0 for the one that has it alone. */
+export function frameHolders({ words, arena }: Core, frame: FrameIndex): Map<SlotIndex, number> {
+  const word = load(words, arena.frameAt(frame) + Frame.latch)
+  if (isLatched(word)) return new Map([[writerOf(word), 0]])
+  const held = (frame << 2) | Journal.HELD
+  const found = new Map<SlotIndex, number>()
+  for (let slot = 0; slot < arena.geometry.slots; slot++) {
+    const start = arena.journalAt(slot)
+    let count = 0
+    for (let at = start; at < start + GUARDS_MAX; at++) if (words[at] === held) count++
+    if (count > 0) found.set(slot, count)
+  }
+  return found
+}
+
+/**
+ * The cycle that a wait is part of, or stands behind; undefined when there is none. A thread alone is no cycle: what it
+ * waits for is held by another of its own tasks.
+ */
+export function cycleOf(core: Core, slot: SlotIndex, wait: Wait): Link[] | undefined {
+  const cycle = follow(core, [{ slot, wait }], new Set())
+  const again = cycle && follow(core, [{ slot, wait }], new Set())
+  const isSame = again?.length === cycle?.length && again?.every((link, i) => link.slot === cycle![i]!.slot)
+  return isSame ? again : undefined
+}
+
+function follow(core: Core, path: Link[], seen: Set<SlotIndex>): Link[] | undefined {
+  const { slot, wait } = path.at(-1)!
+  seen.add(slot)
+  for (const holder of holdersOf(core, wait)) {
+    const start = path.findIndex((link) => link.slot === holder)
+    if (start >= 0 && path.length - start > 1) return path.slice(start)
+    if (seen.has(holder)) continue
+    for (const next of keepingWaits(core, holder)) {
+      const cycle = follow(core, [...path, { slot: holder, wait: next }], seen)
+      if (cycle) return cycle
+    }
+  }
+  return undefined
+}
+
+/** `thread 3 (slot 5) waits for block 7 of 'a' held by thread 4 (slot 6), which waits for ...`. */
+export function cycleText(core: Core, cycle: readonly Link[]): string {
+  const name = (i: number) => threadText(core.arena, cycle[i % cycle.length]!.slot)
+  const links = cycle.map(({ wait }, i) => `waits for ${waitText(core, wait)} held by ${name(i + 1)}`)
+  const isCertain = cycle.every(({ wait }) => wait.sleeps)
+  const doubt = '; not all of these threads sleep, another task of theirs may release'
+  return `a cycle: ${name(0)} ${links.join(', which ')}${isCertain ? '' : doubt}`
+}
+
+/** Who is in a frame, for how long where that is known, and what keeps them: for messages. */
+export function frameText(core: Core, frame: FrameIndex): string {
+  const { words, arena } = core
+  const holders = [...frameHolders(core, frame)]
+  if (holders.length === 0) return 'by threads that have just left'
+  const [[first, guards]] = holders as [[SlotIndex, number]]
+  const heldMs = (clockMs() - words[arena.frameAt(frame) + Frame.since]!) | 0
+  if (guards === 0) return `alone by ${holderText(core, first, ` for ${heldMs} ms`)}`
+  return `to read by ${holders.map(([slot, count]) => holderText(core, slot, ` with ${count} guard(s)`)).join(', ')}`
+}
+
+/** A holder, and what it waits for itself. */
+function holderText(core: Core, slot: SlotIndex, held: string): string {
+  const thread = threadText(core.arena, slot)
+  if (slot === core.slot.index) return `${thread} itself, in another of its tasks,${held}`
+  if (load(core.words, core.arena.slotAt(slot) + Slot.state) === SlotState.DEAD)
+    return `${thread}, which has ended,${held}`
+  const waits = keepingWaits(core, slot)
+  const [wait] = waits
+  if (wait === undefined) return thread + held
+  const more = waits.length - 1
+  const others = more > 0 ? `, and in ${more} more task(s)` : ''
+  return `${thread}${held}, which waits for ${waitText(core, wait)} for ${wait.sinceMs} ms${others}`
+}
+
+const OTHER_WAITS = {
+  frame: 'a frame',
+  dirty: 'a round, at the dirty limit,',
+  spare: 'a spare',
+  flush: 'a flush',
+} as const
+
+function waitText(core: Core, { kind, at }: Wait): string {
+  if (kind === 'mutex') return `the lock '${mutexAt(core, at)?.name ?? at}'`
+  return isOfFrame(kind) ? core.describe(at) : OTHER_WAITS[kind as keyof typeof OTHER_WAITS]
+}
+
+/** The message of a wait for a block that came to its deadline. */
+export function frameExpired(
+  core: Core,
+  frame: FrameIndex,
+  what: string,
+  wait: Wait,
+  timeoutMs: number,
+): ReturnType<typeof timedOut> {
+  const cycle = cycleOf(core, core.slot.index, wait)
+  const text = `${what} is held ${frameText(core, frame)}`
+  return timedOut(cycle ? `${text}; ${cycleText(core, cycle)}` : text, timeoutMs)
+}
+
+/**
+ * Waits for a mutex, in public. How long it is held is not known: a section is short, and a clock read in each would
+ * cost as much as the section.
+ */
+export function* waitForMutex(core: Core, mutex: Mutex, deadline: Deadline): Slow<void> {
+  const call = {}
+  core.slot.waits(call, 'mutex', mutex.at)
+  try {
+    yield* mutex.lock(core.slot.index, deadline, (holder) =>
+      timedOut(`the lock '${mutex.name}' is held by ${holderText(core, holder, '')}`, deadline.timeoutMs),
+    )
+  } finally {
+    core.slot.waitsNoMore(call)
+  }
+}
+
+function mutexAt({ policyMutex, stripes, rounds }: Core, at: number): Mutex | undefined {
+  return [policyMutex, ...rounds, ...stripes].find((mutex) => mutex.at === at)
+}

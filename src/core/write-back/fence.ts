@@ -1,0 +1,111 @@
+/**
+ * What a failed write or fsync does: the partition is fenced, the round forgets its cut, and later classes are held on
+ * every partition of the group. Images stay owed; the next round makes a new cut.
+ */
+import { store } from '#atomics'
+import { EPOCH_FENCED_MAX, epochDistance, epochOf, isAfter, previousEpoch } from '../../shared/stamp.js'
+import type { FrameIndex, SlotIndex } from '../../shared/indices.js'
+import { TRACE } from '../../shared/trace.js'
+import type { Core } from '../context.js'
+import { classChanges } from './cut.js'
+import { dirtyFrames, imageStamps } from '../changes/images.js'
+import { seizeRound } from '../recovery/repair.js'
+import { unlockRound } from '../changes/rounds.js'
+import { Fence, Group, JobResult, Partition } from '../../shared/words.js'
+
+/** What happened, for the owner's events. */
+export type EngineEvent = RoundEvent | DeathEvent
+
+/** A thread that had attached ended. */
+export interface DeathEvent {
+  readonly kind: 'died'
+  readonly slot: SlotIndex
+  readonly threadId: number
+}
+
+/** What happened to a partition. */
+export interface RoundEvent {
+  readonly kind: 'fenced' | 'restored'
+  readonly partition: number
+  readonly writeClass: number
+  readonly errno: number
+  readonly syscall: number
+}
+
+/** A partition failed: nothing is written to it until it is retried. @requires round mutex */
+export function fence(
+  core: Core,
+  group: number,
+  partition: number,
+  report: (event: RoundEvent) => void,
+): void {
+  const { words, arena } = core
+  const at = arena.partitionAt(partition)
+  const groupAt = arena.groupAt(group)
+  const was = words[at + Partition.fenced]!
+  // Lifted while a round went on that had found it fenced, and asked nothing of its writer: the retry is still to come.
+  if (was === Fence.RETRYING && words[at + Partition.result] === JobResult.NONE) return
+  words[groupAt + Group.failedPartition] = partition
+  words[groupAt + Group.failedClass] = words[at + Partition.jobClass]!
+  words[groupAt + Group.failedErrno] = words[at + Partition.errno]!
+  words[groupAt + Group.failedSyscall] = words[at + Partition.syscall]!
+  if (was === Fence.FENCED) return
+  if (was === Fence.OPEN) {
+    if (words[groupAt + Group.fences] === 0) words[groupAt + Group.fencedAt] = words[groupAt + Group.epoch]!
+    words[groupAt + Group.fences]!++
+  }
+  store(words, at + Partition.fenced, Fence.FENCED)
+  report({
+    kind: 'fenced',
+    partition,
+    writeClass: words[at + Partition.jobClass]!,
+    errno: words[at + Partition.errno]!,
+    syscall: words[at + Partition.syscall]!,
+  })
+}
+
+/**
+ * The failed round forgets its cut, not its images. `spokeFor`: the newest stamp there was when it began.
+ * @requires round mutex; broadcast after it is given up
+ */
+export function failRound(core: Core, group: number, spokeFor: number): void {
+  const { words, arena } = core
+  const at = arena.groupAt(group)
+  const frames = dirtyFrames(core, group)
+  words[at + Group.cut] = 0
+  core.turns[group]!.fail(spokeFor)
+  words[at + Group.bound] = lastClosed(core, frames, words[at + Group.epoch]!)
+  words[at + Group.rounds]!++
+  if (core.tracer.on)
+    core.tracer.record(TRACE['work.failed'], group, frames.length, core.turns[group]!.failures)
+}
+
+/**
+ * The epoch up to which images are kept when no cut is active. With a class change pending, everything before the present
+ * epoch: the next cut ends before that change, and owes each block's image of that time. Without one, nothing.
+ */
+function lastClosed(core: Core, frames: readonly FrameIndex[], epoch: number): number {
+  if (classChanges(core, frames).next().done !== true) return previousEpoch(epoch)
+  const epochs = frames.flatMap((frame) => imageStamps(core, frame)).map(epochOf)
+  return previousEpoch(epochs.reduce((oldest, other) => (isAfter(oldest, other) ? other : oldest), epoch))
+}
+
+/** A fence so old that epochs could wrap past its images makes no new cut: the round fails. True if it did. */
+export function failsForAge(core: Core, group: number): boolean {
+  const at = core.arena.groupAt(group)
+  const epoch = core.words[at + Group.epoch]!
+  if (core.words[at + Group.fences] === 0) return false
+  if (epochDistance(epoch, core.words[at + Group.fencedAt]!) <= EPOCH_FENCED_MAX) return false
+  seizeRound(core, group)
+  failRound(core, group, core.words[at + Group.epoch]!)
+  unlockRound(core, group)
+  broadcast(core, group)
+  return true
+}
+
+/** Wakes everyone who waits for this group's rounds, spares or frames. */
+export function broadcast(core: Core, group: number): void {
+  core.turns[group]!.broadcast()
+  core.spares[group]!.broadcast()
+  core.freed.signal()
+}

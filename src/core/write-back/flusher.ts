@@ -1,0 +1,145 @@
+/**
+ * The flush worker's loop, without its thread: runs the rounds that are wanted, and those that nobody asks for: at the
+ * background mark of dirty blocks, and when the clock of a delayed kick is over. An idle clean cache runs no rounds: the
+ * clock of a group starts with its first dirty block, and ends with a round.
+ */
+import { performance } from 'node:perf_hooks'
+import { load, notify } from '#atomics'
+import { SLICE_MS } from '../../shared/wait.js'
+import type { Core } from '../context.js'
+import { Budget, Pace } from './pace.js'
+import { PlanSpace } from './plan.js'
+import { forgetCut, freeOwnMutexes, reapDead } from '../recovery/reaper.js'
+import { seizeRound } from '../recovery/repair.js'
+import { unlockRound } from '../changes/rounds.js'
+import type { EngineEvent } from './fence.js'
+import { isIdle, runRound } from './writeback.js'
+import { DelayedKick, Group, Partition } from '../../shared/words.js'
+
+export interface FlusherOptions {
+  readonly flushDelayMs: number
+  /** Of what nobody asked for; undefined: no limit. */
+  readonly writeBytesPerSecond?: number | undefined
+}
+
+interface RunningRound {
+  readonly steps: Generator<void, void, void>
+  readonly pace: Pace
+}
+
+export class Flusher {
+  readonly #core: Core
+  readonly #flushDelayMs: number
+  readonly #budget: Budget
+  readonly #report: (event: EngineEvent) => void
+  readonly #plans: PlanSpace
+  readonly #rounds: (RunningRound | undefined)[] = []
+  readonly #kickAtMs: number[]
+  /** Groups whose last flush worker's cut is forgotten. */
+  readonly #isReady: boolean[]
+  /** No dead thread is left to be reaped. */
+  #isReaped = true
+  /** When a round's pace wants to look again. */
+  #lookAtMs = Infinity
+
+  constructor(core: Core, options: FlusherOptions, report: (event: EngineEvent) => void) {
+    this.#core = core
+    this.#flushDelayMs = options.flushDelayMs
+    this.#budget = new Budget(options.writeBytesPerSecond ?? Infinity)
+    this.#report = report
+    this.#plans = new PlanSpace(core.arena.geometry.blocks)
+    this.#kickAtMs = core.rounds.map(() => Infinity)
+    this.#isReady = core.rounds.map(() => false)
+    freeOwnMutexes(core)
+    // What the one before asked a writer for may never have been said.
+    for (const { index } of core.partitions) notify(core.words, core.arena.partitionAt(index) + Partition.job)
+  }
+
+  /** Reaps the dead, and takes every round as far as it goes without waiting. Called after each ring of the bell. */
+  step(): void {
+    this.#isReaped = reapDead(this.#core, (slot, threadId) => {
+      this.#report({ kind: 'died', slot, threadId })
+    })
+    this.#lookAtMs = Infinity
+    for (let group = 0; group < this.#core.arena.geometry.groups; group++) {
+      if (!this.#becomesReady(group)) continue
+      do {
+        this.#rounds[group] ??= this.#begin(group)
+        const round = this.#rounds[group]
+        if (this.#isDue(group)) round?.pace.hurry()
+        if (round?.steps.next().done === true) this.#rounds[group] = undefined
+        else if (round) this.#lookAtMs = Math.min(this.#lookAtMs, round.pace.takeLookAtMs())
+      } while (this.#rounds[group] === undefined && this.#isCalledFor(group))
+      this.#watchClock(group)
+    }
+  }
+
+  /** Milliseconds until something is due that nobody rings for; Infinity when nothing is. */
+  idleMs(): number {
+    const kicksAtMs = this.#kickAtMs.filter((_, group) => this.#rounds[group] === undefined)
+    const wakeAtMs = Math.min(...kicksAtMs, this.#lookAtMs)
+    const sliceMs = this.isBusy || !this.#isReaped ? SLICE_MS : Infinity
+    return Math.min(sliceMs, Math.max(0, wakeAtMs - performance.now()))
+  }
+
+  /** Whether a round is under way. */
+  get isBusy(): boolean {
+    return this.#rounds.some((round) => round !== undefined) || this.#isReady.includes(false)
+  }
+
+  /** A round, if there is a reason for one. */
+  #begin(group: number): RunningRound | undefined {
+    if (!this.#isCalledFor(group)) return undefined
+    const pace = new Pace(this.#core, group, this.#budget, this.#isDue(group))
+    this.#kickAtMs[group] = Infinity
+    return { steps: runRound(this.#core, group, this.#plans, pace, this.#report), pace }
+  }
+
+  #isCalledFor(group: number): boolean {
+    return this.#core.turns[group]!.isWanted || this.#isDue(group) || this.#isAtMark(group)
+  }
+
+  /** The clock of its delayed kick is over. */
+  #isDue(group: number): boolean {
+    return this.#kickAtMs[group]! <= performance.now()
+  }
+
+  /** While a partition is fenced rounds fail: nobody is told, and the next would begin at once. */
+  #isAtMark(group: number): boolean {
+    const { words, arena } = this.#core
+    const at = arena.groupAt(group)
+    return (
+      load(words, at + Group.dirty) >= words[at + Group.dirtyBackground]! &&
+      load(words, at + Group.fences) === 0
+    )
+  }
+
+  /** A former flush worker's stage goes on until its writers are idle; then its cut is forgotten. */
+  #becomesReady(group: number): boolean {
+    if (this.#isReady[group] === true) return true
+    const isBusy = this.#core.partitions.some(
+      ({ index, group: of }) => of === group && !isIdle(this.#core, index),
+    )
+    if (isBusy) return false
+    forgetCut(this.#core, group)
+    this.#isReady[group] = true
+    return true
+  }
+
+  #watchClock(group: number): void {
+    const { words, arena } = this.#core
+    const at = arena.groupAt(group)
+    const delayed = load(words, at + Group.delayed)
+    if (delayed === DelayedKick.NONE) {
+      this.#kickAtMs[group] = Infinity
+      return
+    }
+    if (delayed === DelayedKick.RUNNING && this.#kickAtMs[group] !== Infinity) return
+    seizeRound(this.#core, group)
+    if (words[at + Group.delayed] !== DelayedKick.NONE) {
+      words[at + Group.delayed] = DelayedKick.RUNNING
+      this.#kickAtMs[group] = performance.now() + this.#flushDelayMs
+    }
+    unlockRound(this.#core, group)
+  }
+}

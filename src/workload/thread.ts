@@ -1,0 +1,103 @@
+/**
+ * One thread of a load: access after access, each of a kind drawn by lot, all held against the truth. Only Sync calls:
+ * a load thread may block. A thread holds one guard at a time, so a pool of a few frames is enough for many threads.
+ */
+import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
+import type { CacheClient, Partition } from '../shared/interface.js'
+import type { Board, LoadCounter } from './board.js'
+import type { LoadContext, Target } from './context.js'
+import { blockSource, type Pattern } from './pattern.js'
+import { Random } from './random.js'
+import { Reader } from './reader.js'
+import type { Mismatch, Truth } from './truth.js'
+import { MISMATCHES_MAX } from './verify.js'
+import { Writer } from './writer.js'
+
+/** What a load does; the same for all its threads. */
+export interface LoadPlan {
+  readonly pattern: Pattern
+  /** Share of the accesses that only read, 0 to 1. */
+  readonly reads: number
+  readonly seed: number
+  /** Accesses of all threads together; undefined: until the stop. */
+  readonly ops: number | undefined
+  /** Block numbers in place of a pattern, in shared memory; begun again at the end. */
+  readonly trace: Uint32Array<SharedArrayBuffer> | undefined
+}
+
+/** One in so many writes is followed by a flush. */
+const WRITES_A_FLUSH = 8192
+
+export class LoadThread implements LoadContext {
+  readonly thread: number
+  readonly truth: Truth
+  readonly random: Random
+  readonly mayCross: boolean
+  /** Nanoseconds in the cache's calls, without the checksums. */
+  readonly readTimes: RecordableHistogram = createHistogram()
+  readonly writeTimes: RecordableHistogram = createHistogram()
+  readonly mismatches: Mismatch[] = []
+  readonly #client: CacheClient
+  readonly #board: Board
+  readonly #plan: LoadPlan
+  readonly #partitions: readonly Partition[]
+  readonly #blocks: number
+  readonly #draw: () => number
+
+  constructor(client: CacheClient, board: Board, truth: Truth, plan: LoadPlan, thread: number) {
+    this.thread = thread
+    this.truth = truth
+    this.#client = client
+    this.#board = board
+    this.#plan = plan
+    this.mayCross = plan.trace === undefined
+    this.random = new Random(plan.seed, thread)
+    this.#partitions = truth.memory.files.map(({ name }) => client.partition(name))
+    this.#blocks = this.#partitions.reduce((sum, { blocks }) => sum + blocks, 0)
+    this.#draw = blockSource(plan.pattern, this.#blocks, this.random, thread, board.threads)
+  }
+
+  /** Until the stop, or until all threads together have made as many accesses as they should. */
+  run(): void {
+    const reader = new Reader(this, this.readTimes)
+    const writer = new Writer(this, this.writeTimes)
+    while (!this.#board.isStopped) {
+      const target = this.#next()
+      if (target === undefined) return
+      if (this.random.unit() < this.#plan.reads) {
+        reader.access(target)
+        this.count('reads')
+      } else {
+        writer.access(target)
+        this.count('writes')
+        if (this.random.below(WRITES_A_FLUSH) === 0)
+          this.#client.flushSync({ partition: target.partition.name })
+      }
+    }
+  }
+
+  count(counter: LoadCounter, by = 1): void {
+    this.#board.count(this.thread, counter, by)
+  }
+
+  doze(milliseconds: number): void {
+    this.#board.doze(milliseconds)
+  }
+
+  wrong({ index, block }: Target, bytes: Uint8Array, how: string): void {
+    this.count('mismatched')
+    if (this.mismatches.length < MISMATCHES_MAX)
+      this.mismatches.push(this.truth.mismatch(index, block, bytes, `${how} of thread ${this.thread}`))
+  }
+
+  #next(): Target | undefined {
+    const { ops, trace } = this.#plan
+    // The threads take the accesses of a trace in turns: whoever is free has the next.
+    const turn = ops === undefined && trace === undefined ? 0 : this.#board.take()
+    if (ops !== undefined && turn >= ops) return undefined
+    let block = trace === undefined ? this.#draw() : trace[turn % trace.length]! % this.#blocks
+    let index = 0
+    while (block >= this.#partitions[index]!.blocks) block -= this.#partitions[index++]!.blocks
+    return { partition: this.#partitions[index]!, index, block }
+  }
+}

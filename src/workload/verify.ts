@@ -1,0 +1,68 @@
+/**
+ * Files against the truth: reads every block without the cache, before a load to learn what it holds, and after it to
+ * compare.
+ */
+import { open } from 'node:fs/promises'
+import { type LoadFile, type Mismatch, Truth } from './truth.js'
+
+/** Mismatches that are told one by one; of the others only the number is. */
+export const MISMATCHES_MAX = 20
+
+export interface Verification {
+  readonly blocks: number
+  readonly mismatched: number
+  /** The first of them. */
+  readonly mismatches: readonly Mismatch[]
+}
+
+/** The truth as the files have it. @throws what reading throws, or the signal's reason */
+export async function learn(files: readonly LoadFile[], signal?: AbortSignal): Promise<Truth> {
+  const truth = Truth.create(files)
+  for (const [partition, file] of files.entries()) {
+    for await (const { block, bytes } of blocksOf(file, signal)) truth.setOriginal(partition, block, bytes)
+  }
+  return truth
+}
+
+/** Every block of the files, compared with the truth. Nobody may write them meanwhile. */
+export async function verify(files: readonly LoadFile[], truth: Truth): Promise<Verification> {
+  let blocks = 0
+  let mismatched = 0
+  const mismatches: Mismatch[] = []
+  for (const [partition, file] of files.entries()) {
+    for await (const { block, bytes } of blocksOf(file)) {
+      blocks++
+      if (truth.holds(partition, block, bytes)) continue
+      mismatched++
+      if (mismatches.length < MISMATCHES_MAX)
+        mismatches.push(truth.mismatch(partition, block, bytes, 'the last look at the file'))
+    }
+  }
+  return { blocks, mismatched, mismatches }
+}
+
+const CHUNK_BYTES = 1 << 20
+
+/** The blocks of a file in order; each is good until the next is asked for. */
+async function* blocksOf(
+  { path, blockSize, blocks }: LoadFile,
+  signal?: AbortSignal,
+): AsyncGenerator<{ block: number; bytes: Uint8Array }, void> {
+  const file = await open(path, 'r')
+  try {
+    const chunk = new Uint8Array(CHUNK_BYTES)
+    for (let first = 0; first < blocks; first += CHUNK_BYTES / blockSize) {
+      signal?.throwIfAborted()
+      const length = Math.min(CHUNK_BYTES, (blocks - first) * blockSize)
+      for (let filled = 0; filled < length;) {
+        const { bytesRead } = await file.read(chunk, filled, length - filled, first * blockSize + filled)
+        if (bytesRead === 0) throw new Error(`${path} ends before its block ${blocks - 1}`)
+        filled += bytesRead
+      }
+      for (let at = 0; at < length; at += blockSize)
+        yield { block: first + at / blockSize, bytes: chunk.subarray(at, at + blockSize) }
+    }
+  } finally {
+    await file.close()
+  }
+}

@@ -1,0 +1,50 @@
+/**
+ * The file that piscina runs for each thread of a load: attaches, waits for the common start, accesses blocks until it
+ * is over, and gives its slot back.
+ */
+import type { RecordableHistogram } from 'node:perf_hooks'
+import { CacheError, type CacheErrorJson } from '../shared/errors.js'
+import type { CacheHandle } from '../shared/interface.js'
+import { attachCache } from '../workers/attach.js'
+import { Board } from './board.js'
+import { type LoadPlan, LoadThread } from './thread.js'
+import { type Mismatch, Truth, type TruthMemory } from './truth.js'
+
+export interface LoadTask {
+  readonly handle: CacheHandle
+  readonly board: SharedArrayBuffer
+  readonly truth: TruthMemory
+  readonly plan: LoadPlan
+  readonly thread: number
+}
+
+/** The histograms are clones of the thread's; undefined where it could not even begin. */
+export interface LoadResult {
+  readonly readTimes: RecordableHistogram | undefined
+  readonly writeTimes: RecordableHistogram | undefined
+  readonly mismatches: readonly Mismatch[]
+  /** What ended the thread too early. */
+  readonly error: CacheErrorJson | Error | undefined
+}
+
+/** Never throws: what a thread found before it failed is wanted too. */
+export default function runThread({ handle, board, truth, plan, thread }: LoadTask): LoadResult {
+  const words = new Board(board)
+  let load: LoadThread | undefined
+  let error: LoadResult['error']
+  try {
+    using client = attachCache(handle)
+    load = new LoadThread(client, words, new Truth(truth), plan, thread)
+    if (words.awaitStart()) load.run()
+  } catch (cause) {
+    // The others would go on without use, and might wait for what this thread has left.
+    words.stop()
+    error = cause instanceof CacheError ? cause.toJSON() : (cause as Error)
+  }
+  return {
+    readTimes: load?.readTimes,
+    writeTimes: load?.writeTimes,
+    mismatches: load?.mismatches ?? [],
+    error,
+  }
+}

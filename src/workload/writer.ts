@@ -1,0 +1,208 @@
+/**
+ * The changing accesses of a load: whole blocks and ranges through guards, bytes without a guard, and changes that are
+ * begun and given back. All of them stamp what they write.
+ */
+import { performance, type RecordableHistogram } from 'node:perf_hooks'
+import type { AcquireOptions, BlockGuard } from '../shared/interface.js'
+import { STAMP_BYTES, type Stamp, writeStamp } from './stamp.js'
+import { type LoadContext, record, type Target } from './context.js'
+
+const BLOCK_MAX = 65536
+const CLASSES = ['data', 'directory', 'trailer'] as const
+/** One write in so many has a class that its block's changes do not have otherwise. */
+const OTHER_CLASS = 64
+/** One discard in so many is slow, so that a round finds its block half-changed. */
+const SLOW_DISCARD = 128
+const SLOW_MS = 20
+
+/** A byte range within a block, and the place of the stamp in it, from the block's start. */
+interface Change {
+  readonly start: number
+  readonly length: number
+  readonly stampAt: number
+}
+
+export class Writer {
+  readonly #context: LoadContext
+  readonly #times: RecordableHistogram
+  /** Where new contents come from: random bytes, from a random place on. */
+  readonly #noise = new Uint8Array(2 * BLOCK_MAX)
+  readonly #buffer = new Uint8Array(2 * BLOCK_MAX)
+
+  constructor(context: LoadContext, times: RecordableHistogram) {
+    this.#context = context
+    this.#times = times
+    context.random.fill(this.#noise)
+  }
+
+  access(target: Target): void {
+    const { random } = this.#context
+    const { blockSize } = target.partition
+    const lot = random.below(16)
+    if (lot < 4) this.#change(target, 'modify', this.#wholeOf(blockSize))
+    else if (lot < 9) this.#change(target, 'modify', this.#rangeOf(blockSize))
+    else if (lot < 12) this.#change(target, 'overwrite', this.#wholeOf(blockSize))
+    else if (lot < 14) this.#writeBytes(target)
+    else this.#discard(target)
+  }
+
+  #change(target: Target, mode: 'modify' | 'overwrite', change: Change): void {
+    const { truth } = this.#context
+    const { partition, index, block } = target
+    this.#withGuard(target, mode, change, (guard) => {
+      if (this.#giveWay(target)) return
+      const { data } = guard
+      // What an overwrite finds may be zeros, for a block that was not cached.
+      if (mode === 'modify' && !truth.holds(index, block, data))
+        this.#context.wrong(target, data, 'modify guard')
+      const stamp = this.#stamp(target)
+      data.set(this.#someNoise(change.length), change.start)
+      writeStamp(data, change.stampAt, stamp)
+      guard.markDirty(this.#classOf(block))
+      truth.set(index, block, data, stamp)
+      this.#context.count('bytesWritten', change.length === partition.blockSize ? partition.blockSize : change.length) // prettier-ignore
+    })
+  }
+
+  /** A change that fails half-way: the block must be as it was. */
+  #discard(target: Target): void {
+    const { truth, random } = this.#context
+    const { partition, index, block } = target
+    const mode = random.below(2) === 0 ? 'modify' : 'overwrite'
+    const change = random.below(2) === 0 ? this.#rangeOf(partition.blockSize) : this.#wholeOf(partition.blockSize) // prettier-ignore
+    this.#withGuard(target, mode, change, (guard) => {
+      guard.data.set(this.#someNoise(Math.ceil(change.length / 2)), change.start)
+      if (random.below(2) === 0) guard.markDirty(this.#classOf(block))
+      if (random.below(SLOW_DISCARD) === 0) this.#context.doze(random.below(SLOW_MS) + 1)
+      guard.discard()
+    })
+    this.#context.count('discards')
+    // A look that does not count as a miss, if the block is gone now.
+    const guard = partition.tryAcquire(block, 'read')
+    if (guard === undefined) return
+    try {
+      this.#context.count('repeated')
+      if (!truth.holds(index, block, guard.data))
+        this.#context.wrong(target, guard.data, 'read guard after discard')
+    } finally {
+      guard.release()
+    }
+  }
+
+  /** Bytes without a guard: announced under one, written, settled. One block, or across a border. */
+  #writeBytes(target: Target): void {
+    const { random, truth, mayCross } = this.#context
+    const { partition, block, index } = target
+    const { blockSize } = partition
+    const source = this.#buffer.subarray(0, 2 * blockSize)
+    const mayBoth = mayCross && block + 1 < partition.blocks && random.below(2) === 0
+    // The part of each block is made where it will stand in `source`: this block's first, the next one's after it.
+    const tail = STAMP_BYTES + random.below(blockSize - STAMP_BYTES + 1)
+    const change = mayBoth
+      ? { start: blockSize - tail, length: tail, stampAt: blockSize - STAMP_BYTES }
+      : this.#rangeOf(blockSize)
+    const stamp = this.#announce(target, change, source.subarray(0, blockSize))
+    if (stamp === undefined) return
+    const next = { partition, index, block: block + 1 }
+    const head = { start: 0, length: STAMP_BYTES + random.below(blockSize - STAMP_BYTES + 1), stampAt: 0 }
+    const nextStamp = mayBoth ? this.#announce(next, head, source.subarray(blockSize)) : undefined
+    const length = change.length + (nextStamp === undefined ? 0 : head.length)
+
+    const startMs = performance.now()
+    partition.writeSync(
+      source.subarray(change.start, change.start + length),
+      block * blockSize + change.start,
+      this.#classOf(block),
+    )
+    record(this.#times, performance.now() - startMs)
+    truth.settle(index, block, stamp)
+    if (nextStamp !== undefined) truth.settle(index, block + 1, nextStamp)
+    this.#context.count('bytesWritten', length)
+  }
+
+  /** Leaves in `image` what the block will hold after the change; undefined if somebody else announced one. */
+  #announce(target: Target, change: Change, image: Uint8Array): Stamp | undefined {
+    const { truth, thread } = this.#context
+    const { partition, index, block } = target
+    const guard = partition.acquireSync(block, 'modify')
+    try {
+      if (this.#giveWay(target)) return undefined
+      if (!truth.holds(index, block, guard.data))
+        this.#context.wrong(target, guard.data, 'modify guard that changes nothing')
+      const stamp = this.#stamp(target)
+      image.set(guard.data)
+      image.set(this.#someNoise(change.length), change.start)
+      writeStamp(image, change.stampAt, stamp)
+      truth.announce(index, block, image, thread)
+      this.#context.count('repeated')
+      return stamp
+    } finally {
+      guard.release()
+    }
+  }
+
+  /** Whether a byte-range write of another thread is under way, which must not be mixed with a change. */
+  #giveWay({ index, block }: Target): boolean {
+    if (!this.#context.truth.isAnnounced(index, block)) return false
+    this.#context.count('gaveWay')
+    return true
+  }
+
+  #withGuard(
+    { partition, block }: Target,
+    mode: 'modify' | 'overwrite',
+    range: AcquireOptions,
+    work: (guard: BlockGuard) => void,
+  ): void {
+    const startMs = performance.now()
+    using guard = partition.acquireSync(block, mode, mode === 'modify' ? range : undefined)
+    const heldMs = performance.now()
+    try {
+      work(guard)
+    } catch (error) {
+      guard.discard()
+      throw error
+    }
+    const endMs = performance.now()
+    guard[Symbol.dispose]()
+    record(this.#times, heldMs - startMs + (performance.now() - endMs))
+  }
+
+  #stamp({ index, block }: Target): Stamp {
+    const { truth, thread } = this.#context
+    return { partition: index, block, version: truth.version(index, block) + 1, thread, atMs: Date.now() }
+  }
+
+  #wholeOf(blockSize: number): Change {
+    return { start: 0, length: blockSize, stampAt: this.#somePlace(blockSize) }
+  }
+
+  /** A range that begins and ends at any byte, around a place for the stamp. */
+  #rangeOf(blockSize: number): Change {
+    const { random } = this.#context
+    const stampAt = this.#somePlace(blockSize)
+    const start = stampAt - random.below(Math.min(stampAt, 300) + 1)
+    const stampEnd = stampAt + STAMP_BYTES
+    const end = stampEnd + random.below(Math.min(blockSize - stampEnd, 300) + 1)
+    return { start, length: end - start, stampAt }
+  }
+
+  #somePlace(blockSize: number): number {
+    return this.#context.random.below(blockSize / STAMP_BYTES) * STAMP_BYTES
+  }
+
+  #someNoise(length: number): Uint8Array {
+    const start = this.#context.random.below(this.#noise.length - length + 1)
+    return this.#noise.subarray(start, start + length)
+  }
+
+  /**
+   * A block has a class of its own, as in a real store. Now and then it is another: that ends the cut that the block's
+   * older change is in, and is dear.
+   */
+  #classOf(block: number): string {
+    const { random } = this.#context
+    const place = random.below(OTHER_CLASS) === 0 ? random.below(CLASSES.length) : block % CLASSES.length
+    return CLASSES[place]!
+  }
+}
