@@ -18,7 +18,6 @@ import { wakeAllWaits } from '../shared/waits.js'
 import type { Device } from './device/device.js'
 import { FrameViews } from './frame-views.js'
 import { policyOf } from './policy/policies.js'
-import type { Passes } from './blocks/pass.js'
 import type { Policy } from './policy/policy.js'
 import { EngineState, Frame, Group, Header, Partition } from '../shared/words.js'
 
@@ -44,6 +43,13 @@ export interface CoreOptions {
   readonly mayBlock: boolean
   /** The largest window that is read ahead of a sequence; default 0, none. */
   readonly readAheadBytes?: number
+}
+
+/** How often calls of this thread have passed the writer that waits for a frame now. */
+export interface Passes {
+  /** Of the writer that has waited longest. */
+  readonly since: number
+  count: number
 }
 
 export class Core {

@@ -7,8 +7,7 @@ import { Arena } from '../shared/arena.js'
 import type { Config } from '../shared/config.js'
 import { EVENT_RECORD_WORDS, EVENTS_MAX, type Geometry } from '../shared/layout.js'
 import { Ring } from '../shared/ring.js'
-import { LIST_END } from './changes/images.js'
-import { EngineState, Frame, Group, Header, Partition, Spare, State } from '../shared/words.js'
+import { DirtyLink, EngineState, Frame, Group, Header, Partition, Spare, State } from '../shared/words.js'
 
 /** `blocks`: how many blocks each partition has, in the order of the config. @throws ERR_DCACHE_MEMORY */
 export function formatArena(
@@ -51,7 +50,7 @@ function formatGroups(arena: Arena, config: Config): void {
   for (let group = 0; group < geometry.groups; group++) {
     const at = arena.groupAt(group)
     words[at + Group.epoch] = 1
-    words[at + Group.dirtyHead] = LIST_END
+    words[at + Group.dirtyHead] = DirtyLink.END
     words[at + Group.dirtyMax] = Math.max(
       1,
       Math.floor((geometry.blocks * config.dirtyLimit) / geometry.groups),

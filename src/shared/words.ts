@@ -145,6 +145,13 @@ export enum Frame {
   WORDS = 16,
 }
 
+/** A link of the dirty list; otherwise it is the frame plus one. */
+export enum DirtyLink {
+  END = -1,
+  /** The frame is not in the list. */
+  NONE = 0,
+}
+
 /** What a release that waits for the round mutex does (`Frame.released`), beside a class. */
 export enum Released {
   UNCHANGED = -1,

@@ -20,6 +20,21 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   cli: ['shared', 'core', 'workers', 'index', 'nbd', 'workload'],
 }
 
+/** What each room of core may import besides itself. `core` are the files outside the rooms. */
+const rooms: Readonly<Record<string, readonly string[]>> = {
+  device: [],
+  policy: [],
+  core: ['device', 'policy'],
+  wait: ['core'],
+  changes: ['core', 'wait'],
+  blocks: ['core', 'wait', 'changes'],
+  prefetch: ['core', 'wait', 'blocks'],
+  inspect: ['core', 'wait', 'changes', 'blocks'],
+  recovery: ['core', 'wait', 'changes', 'blocks'],
+  'write-back': ['core', 'wait', 'changes', 'blocks', 'recovery'],
+  client: ['core', 'wait', 'changes', 'blocks', 'prefetch', 'inspect'],
+}
+
 /** Visits every node of a file's syntax tree. */
 function walk(text: string, visit: (node: ts.Node) => void): void {
   const step = (node: ts.Node): void => {
@@ -54,6 +69,13 @@ function layerOf(path: string): string {
   return slash < 0 ? 'index' : path.slice(0, slash)
 }
 
+/** The room of a file of core; undefined for other layers. */
+function roomOf(path: string): string | undefined {
+  const [layer, room, file] = path.split('/')
+  if (layer !== 'core') return undefined
+  return file === undefined ? layer : room
+}
+
 /** The path in src/ that a specifier leads to; undefined for another package's name. */
 function resolveOwn(from: string, specifier: string): string | undefined {
   if (specifier === '#atomics') return atomicsFile
@@ -71,21 +93,54 @@ function importBreach(path: string, specifier: string | undefined, files: Files)
   const target = resolveOwn(path, specifier)
   if (target === undefined) return undefined
   if (!files.has(target)) return `${path} imports ${specifier}, which is no source file`
-  const [from, to] = [layerOf(path), layerOf(target)]
-  if (from === to || layers[from]?.includes(to)) return undefined
+  return (
+    wrongWay(layers, layerOf(path), layerOf(target), path, specifier) ??
+    wrongWay(rooms, roomOf(path), roomOf(target), path, specifier)
+  )
+}
+
+function wrongWay(
+  allowed: Readonly<Record<string, readonly string[]>>,
+  from: string | undefined,
+  to: string | undefined,
+  path: string,
+  specifier: string,
+): string | undefined {
+  if (from === undefined || to === undefined || from === to || allowed[from]?.includes(to)) return undefined
   return `${path} imports ${specifier}: ${from} may not import ${to}`
 }
 
-/** Imports run one way through the layers. */
+/** Imports run one way through the layers, and through the rooms of core. */
 export function layerBreaches(files: Files): string[] {
   const breaches: string[] = []
   for (const [path, text] of files) {
     if (!Object.hasOwn(layers, layerOf(path))) breaches.push(`${path} is in no known layer`)
+    if (!Object.hasOwn(rooms, roomOf(path) ?? 'core')) breaches.push(`${path} is in no known room`)
     for (const specifier of importsOf(text)) {
       const breach = importBreach(path, specifier, files)
       if (breach !== undefined) breaches.push(breach)
     }
   }
+  return breaches
+}
+
+/** No file imports itself by way of others, types included. A line for each circle that is found. */
+export function circleBreaches(files: Files): string[] {
+  const imports = new Map<string, string[]>()
+  for (const [path, text] of files) {
+    const targets = importsOf(text).map((specifier) => specifier && resolveOwn(path, specifier))
+    imports.set(path, targets.filter((target) => target !== undefined && files.has(target)) as string[])
+  }
+  const breaches: string[] = []
+  const finished = new Set<string>()
+  const visit = (path: string, way: readonly string[]): void => {
+    const begin = way.indexOf(path)
+    if (begin >= 0) breaches.push([...way.slice(begin), path].join(' imports '))
+    if (begin >= 0 || finished.has(path)) return
+    for (const target of imports.get(path) ?? []) visit(target, [...way, path])
+    finished.add(path)
+  }
+  for (const path of files.keys()) visit(path, [])
   return breaches
 }
 

@@ -7,6 +7,7 @@ import { readSources } from '../support/project.js'
 import {
   atomicsBreaches,
   benchBreaches,
+  circleBreaches,
   importsOf,
   layerBreaches,
   lengthBreaches,
@@ -19,7 +20,16 @@ const checks = suite('the checks themselves')
 
 /** Files of every layer, with one more, or one changed. */
 function example(path: string, text: string): Map<string, string> {
-  const names = ['shared/atomics', 'core/engine', 'workers/io', 'index', 'nbd/server', 'cli/main']
+  const names = [
+    'shared/atomics',
+    'core/engine',
+    'core/blocks/frame',
+    'core/client/client',
+    'workers/io',
+    'index',
+    'nbd/server',
+    'cli/main',
+  ]
   return new Map([...names.map((name): [string, string] => [`${name}.ts`, '']), [path, text]])
 }
 
@@ -45,6 +55,7 @@ checks('let the layers import what is below them', () => {
     ['shared/words.ts', `import { load } from '#atomics'; import './atomics.js'`],
     ['core/x.ts', `import './engine.js'; import '../shared/atomics.js'; import 'node:fs'`],
     ['workers/x.ts', `import '../core/engine.js'; import 'comlink'`],
+    ['core/client/x.ts', `import '../engine.js'; import '../blocks/frame.js'; import './client.js'`],
     ['index.ts', `import './workers/io.js'; export * from './core/engine.js'`],
     ['nbd/x.ts', `import '../index.js'`],
     ['cli/x.ts', `import '../index.js'; import '../nbd/server.js'`],
@@ -65,10 +76,25 @@ checks('find an import that runs the wrong way', () => {
     ['cli/x.ts', `import 'dcache'`],
     ['core/x.ts', `await import(name)`],
     ['elsewhere/x.ts', ''],
+    ['core/elsewhere/x.ts', ''],
+    ['core/wait/x.ts', `import '../blocks/frame.js'`],
+    ['core/blocks/x.ts', `import type { C } from '../client/client.js'`],
+    ['core/x.ts', `import './blocks/frame.js'`],
   ] as const
   for (const [path, text] of refused) {
     assert.is(layerBreaches(example(path, text)).length, 1, `${path}: ${text}`)
   }
+})
+
+checks('find a circle, also of types', () => {
+  const files = [
+    ['core/a.ts', `import './b.js'`],
+    ['core/b.ts', `import type { C } from './c.js'`],
+    ['core/c.ts', `import '../shared/d.js'; export * from './b.js'`],
+    ['shared/d.ts', ''],
+  ] as const
+  assert.equal(circleBreaches(new Map(files)), ['core/b.ts imports core/c.ts imports core/b.ts'])
+  assert.equal(circleBreaches(new Map(files.slice(0, 2))), [])
 })
 
 checks('find a benchmark that leaves its folder', () => {
@@ -105,6 +131,11 @@ test('there are sources to check', () => {
 
 test('imports run one way', () => {
   assert.equal(layerBreaches(sources), [])
+})
+
+test('no file imports itself by way of others', () => {
+  assert.equal(circleBreaches(sources), [])
+  assert.equal(circleBreaches(benchmarks), [])
 })
 
 test('benchmarks use the package by its names', () => {

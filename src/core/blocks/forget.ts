@@ -14,7 +14,7 @@ import { freeFrame, isClean } from './frames.js'
 import { dropAsides, imageStamps, unlinkDirty } from '../changes/images.js'
 import { catchUp, unlockRound } from '../changes/rounds.js'
 import { waitForMutex } from '../wait/wait-graph.js'
-import { Frame, Group, State } from '../../shared/words.js'
+import { DirtyLink, Frame, Group, State } from '../../shared/words.js'
 
 const SOON_MS = 20
 
@@ -98,5 +98,5 @@ function dropContents(core: Core, group: number, frame: FrameIndex): void {
   if (cut >= 0 && imageStamps(core, frame).some((stamp) => isOwed(stamp, cut))) return
   dropAsides(core, group, frame, () => true)
   store(words, at + Frame.state, State.ABSENT)
-  if (words[at + Frame.dirtyNext] !== 0) unlinkDirty(core, group, frame)
+  if (words[at + Frame.dirtyNext] !== DirtyLink.NONE) unlinkDirty(core, group, frame)
 }

@@ -24,7 +24,7 @@ import type { Request } from './request.js'
 import { kick } from '../changes/rounds.js'
 import { waitForMutex } from '../wait/wait-graph.js'
 import { Watch } from '../wait/watch.js'
-import { Counter, Frame, Group, Header, Latch, State } from '../../shared/words.js'
+import { DirtyLink, Counter, Frame, Group, Header, Latch, State } from '../../shared/words.js'
 
 /** How often a free frame that somebody is just leaving is tried, before a victim is looked for. */
 const SPINS = 100
@@ -32,7 +32,10 @@ const SPINS = 100
 /** Whether a frame owes nothing to the disk. Certain only with its latch. */
 export function isClean(core: Core, frameAt: number): boolean {
   const { words } = core
-  return (words[frameAt + Frame.state]! & State.CLASS_MASK) === 0 && words[frameAt + Frame.dirtyNext] === 0
+  return (
+    (words[frameAt + Frame.state]! & State.CLASS_MASK) === 0 &&
+    words[frameAt + Frame.dirtyNext] === DirtyLink.NONE
+  )
 }
 
 /**

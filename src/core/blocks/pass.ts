@@ -11,18 +11,11 @@ import type { FrameIndex } from '../../shared/indices.js'
 import { GUARDS_MAX } from '../../shared/layout.js'
 import type { PublishedWait } from '../../shared/waits.js'
 import { Journal } from '../../shared/words.js'
-import type { Core } from '../context.js'
+import type { Core, Passes } from '../context.js'
 import type { Request } from './request.js'
 
 const PATIENCE_MS = 50
 const PASSES_MAX = 8
-
-/** How often calls of this thread have passed the writer that waits for a frame now. */
-export interface Passes {
-  /** Of the writer that has waited longest. */
-  readonly since: number
-  count: number
-}
 
 /** Whether a guard of this thread has a pin on the frame. Slow paths only: it looks at every journal entry. */
 export function holdsPin(core: Core, frame: FrameIndex): boolean {

@@ -18,7 +18,7 @@ import {
 import type { FrameIndex, SpareIndex } from '../../shared/indices.js'
 import { armDelayedKick, want } from '../wait/bell.js'
 import { type Core, partitionOf } from '../context.js'
-import { Frame, Group, Partition, Spare, State } from '../../shared/words.js'
+import { DirtyLink, Frame, Group, Partition, Spare, State } from '../../shared/words.js'
 
 /** So many epochs may end at class changes before their rounds are asked for: a flush needs a round for each. */
 const CLOSED_MAX = 8
@@ -89,7 +89,7 @@ export function commit(core: Core, group: number, frame: FrameIndex, writeClass:
   stampUndo(core, frame, (stamp) => isOwed(stamp, words[groupAt + Group.bound]!))
   store(words, at + Frame.state, stampOf(words[groupAt + Group.epoch]!, writeClass))
   disposeUndo(core, group, frame)
-  if (words[at + Frame.dirtyNext] === 0) {
+  if (words[at + Frame.dirtyNext] === DirtyLink.NONE) {
     linkDirty(core, group, frame)
     const dirty = words[groupAt + Group.dirty]!
     if (dirty === words[groupAt + Group.dirtyBackground]) core.bellDue = true
@@ -197,11 +197,11 @@ export function unlinkDirty(core: Core, group: number, frame: FrameIndex): void 
   const at = arena.frameAt(frame)
   const next = words[at + Frame.dirtyNext]!
   const previous = words[at + Frame.dirtyPrevious]!
-  if (previous === LIST_END) words[groupAt + Group.dirtyHead] = next
+  if (previous === DirtyLink.END) words[groupAt + Group.dirtyHead] = next
   else words[arena.frameAt(previous - 1) + Frame.dirtyNext] = next
-  if (next !== LIST_END) words[arena.frameAt(next - 1) + Frame.dirtyPrevious] = previous
-  words[at + Frame.dirtyNext] = 0
-  words[at + Frame.dirtyPrevious] = 0
+  if (next !== DirtyLink.END) words[arena.frameAt(next - 1) + Frame.dirtyPrevious] = previous
+  words[at + Frame.dirtyNext] = DirtyLink.NONE
+  words[at + Frame.dirtyPrevious] = DirtyLink.NONE
   words[groupAt + Group.dirty]!--
 }
 
@@ -209,15 +209,12 @@ export function unlinkDirty(core: Core, group: number, frame: FrameIndex): void 
 export function dirtyFrames(core: Core, group: number): FrameIndex[] {
   const { words, arena } = core
   const frames: FrameIndex[] = []
-  for (let link = words[arena.groupAt(group) + Group.dirtyHead]!; link !== LIST_END;) {
+  for (let link = words[arena.groupAt(group) + Group.dirtyHead]!; link !== DirtyLink.END;) {
     frames.push(link - 1)
     link = words[arena.frameAt(link - 1) + Frame.dirtyNext]!
   }
   return frames
 }
-
-/** Ends the dirty list: 0 says that a frame is not in it. */
-export const LIST_END = -1
 
 /** Puts a frame into the dirty list. The first of a partition calls for its writer (needs.ts). @requires round mutex */
 export function linkDirty(core: Core, group: number, frame: FrameIndex): void {
@@ -227,8 +224,8 @@ export function linkDirty(core: Core, group: number, frame: FrameIndex): void {
   const at = arena.frameAt(frame)
   const first = words[groupAt + Group.dirtyHead]!
   words[at + Frame.dirtyNext] = first
-  words[at + Frame.dirtyPrevious] = LIST_END
-  if (first !== LIST_END) words[arena.frameAt(first - 1) + Frame.dirtyPrevious] = frame + 1
+  words[at + Frame.dirtyPrevious] = DirtyLink.END
+  if (first !== DirtyLink.END) words[arena.frameAt(first - 1) + Frame.dirtyPrevious] = frame + 1
   words[groupAt + Group.dirtyHead] = frame + 1
   words[groupAt + Group.dirty]!++
   const changedAt = arena.partitionAt(partitionOf(words, at)) + Partition.changed

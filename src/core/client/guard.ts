@@ -12,7 +12,7 @@ import { TRACE } from '../../shared/trace.js'
 import { INSPECT, nameText } from './describe.js'
 import { How } from './how.js'
 import type { Core } from '../context.js'
-import type { PartitionClient } from './partition.js'
+import type { GuardOwner } from './guard-owner.js'
 import { discardChange, releaseChanged, releaseUnchanged } from '../changes/release.js'
 
 /** Comparisons, not a look into a table: a look by a name that varies is slow. */
@@ -20,7 +20,7 @@ export const howOf = (mode: Mode): number =>
   mode === 'read' ? How.READ : mode === 'modify' ? How.MODIFY : How.OVERWRITE
 
 export class Guard implements BlockGuard {
-  readonly partition: PartitionClient
+  readonly partition: GuardOwner
   readonly block: number
   /** -1 when it was given back. */
   #frame: FrameIndex
@@ -28,7 +28,7 @@ export class Guard implements BlockGuard {
   /** HOW and How.SYNC; above them 1 + place of the class in writeOrder, 0 not marked. */
   #how: number
 
-  constructor(partition: PartitionClient, block: number, frame: FrameIndex, entry: number, how: number) {
+  constructor(partition: GuardOwner, block: number, frame: FrameIndex, entry: number, how: number) {
     this.partition = partition
     this.block = block
     this.#frame = frame
@@ -116,7 +116,7 @@ const modeText = (how: number): string => MODES.get(how & How.MODE) ?? ''
 
 /** A release that is no plain one of a pin. */
 function giveBack(
-  { core, view, hits }: PartitionClient,
+  { core, view, hits }: GuardOwner,
   block: number,
   frame: FrameIndex,
   entry: number,
@@ -136,7 +136,7 @@ function giveBack(
 /** The last look: a cache that began to close after the latch was taken must not have another holder. */
 export function guardOf(
   core: Core,
-  partition: PartitionClient,
+  partition: GuardOwner,
   block: number,
   frame: FrameIndex,
   entry: number,

@@ -10,31 +10,13 @@ import type { FrameIndex } from '../../shared/indices.js'
 import { hashOf } from '../../shared/hash.js'
 import { tryPin } from '../../shared/latch.js'
 import { Counter, Frame, Journal, State } from '../../shared/words.js'
-import { copyHit, type Piece } from '../blocks/copy.js'
+import { copyHit } from '../blocks/copy.js'
 import type { Core } from '../context.js'
 import { WALK_MAX } from '../blocks/directory.js'
-import { type Guard, guardOf } from './guard.js'
+import { guardOf } from './guard.js'
+import type { HitPath } from './guard-owner.js'
 import { unpinFrame } from '../blocks/hit.js'
 import { How } from './how.js'
-import type { PartitionClient } from './partition.js'
-
-export interface HitPath {
-  /**
-   * A guard to read, if the block is simply there and a journal entry is free. `sync`: How.SYNC or 0. Takes no lock, never waits.
-   * @throws what is wrong with a cache that is not open
-   */
-  readonly read: (partition: PartitionClient, place: number, block: number, sync: number) => Guard | undefined
-  /** As copyHit. */
-  readonly copy: (place: number, low: number, piece: Piece, target: Uint8Array) => boolean
-  /** Counts a hit, and tells the policy of it. */
-  readonly used: (frame: FrameIndex) => void
-  /** Gives a pin and its journal entry back. @requires the pin */
-  readonly unpin: (frame: FrameIndex, entry: number) => void
-  /** The segment in which a frame's bytes are. */
-  readonly bytes: (frame: FrameIndex) => Uint8Array<SharedArrayBuffer>
-  /** Where in it they begin. */
-  readonly offset: (frame: FrameIndex) => number
-}
 
 export function hitPath(core: Core): HitPath {
   const { words, framesAt, headsAt, heads, slot, policy, arena } = core

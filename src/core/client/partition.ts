@@ -4,7 +4,7 @@
  */
 import { show } from '../../shared/config.js'
 import { CacheError } from '../../shared/errors.js'
-import type { AcquireOptions, Mode, Partition, WaitOptions } from '../../shared/interface.js'
+import type { AcquireOptions, BlockGuard, Mode, WaitOptions } from '../../shared/interface.js'
 import { lowOf, placeOf } from '../../shared/name.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import type { Deadline } from '../../shared/wait.js'
@@ -15,12 +15,12 @@ import { runCall } from './call.js'
 import { assertTimeout, deadlineOf, rangeOf, throwIfAborted } from './call-options.js'
 import { INSPECT, nameText } from './describe.js'
 import { latchHit } from '../blocks/hit.js'
-import type { HitPath } from './hit-path.js'
+import type { GuardOwner, HitPath } from './guard-owner.js'
 import { How } from './how.js'
 import type { Core, PartitionView } from '../context.js'
 import { find } from '../blocks/directory.js'
 import { forget } from '../blocks/forget.js'
-import { classNumber, type Guard, guardOf, howOf } from './guard.js'
+import { classNumber, guardOf, howOf } from './guard.js'
 import type { Range } from '../changes/images.js'
 import { giveHint } from '../prefetch/hints.js'
 import { helpReader, takeAbsent } from '../blocks/fill.js'
@@ -32,12 +32,12 @@ import { Counter } from '../../shared/words.js'
 
 const MODES: readonly string[] = ['read', 'modify', 'overwrite'] satisfies Mode[]
 
-export class PartitionClient implements Partition {
+export class PartitionClient implements GuardOwner {
   readonly name: string
   readonly blockSize: number
   readonly blocks: number
   readonly readOnly: boolean
-  /** These three are for the guards of this partition; not part of the interface. */
+  /** These three are for the partition's guards; the public interface has no such fields. */
   readonly core: Core
   readonly view: PartitionView
   readonly hits: HitPath
@@ -66,7 +66,7 @@ export class PartitionClient implements Partition {
     )
   }
 
-  acquireSync(block: number, mode: Mode, options?: AcquireOptions): Guard {
+  acquireSync(block: number, mode: Mode, options?: AcquireOptions): BlockGuard {
     return (
       this.#hit(block, mode, options, How.SYNC) ??
       this.#miss(block, mode) ??
@@ -74,7 +74,7 @@ export class PartitionClient implements Partition {
     )
   }
 
-  async acquire(block: number, mode: Mode, options?: AcquireOptions): Promise<Guard> {
+  async acquire(block: number, mode: Mode, options?: AcquireOptions): Promise<BlockGuard> {
     throwIfAborted(options)
     return (
       this.#hit(block, mode, options, 0) ??
@@ -82,7 +82,7 @@ export class PartitionClient implements Partition {
     )
   }
 
-  tryAcquire(block: number, mode: Mode): Guard | undefined {
+  tryAcquire(block: number, mode: Mode): BlockGuard | undefined {
     const guard = this.#hit(block, mode, undefined, 0)
     if (guard !== undefined) return guard
     const { core } = this
@@ -152,12 +152,12 @@ export class PartitionClient implements Partition {
   }
 
   /** The guard, if nothing has to be waited for. */
-  #hit(block: number, mode: Mode, options: AcquireOptions | undefined, sync: number): Guard | undefined {
+  #hit(block: number, mode: Mode, options: AcquireOptions | undefined, sync: number): BlockGuard | undefined {
     if (options?.timeoutMs !== undefined) assertTimeout(options.timeoutMs)
     return mode === 'read' ? this.#readHit(block, sync) : this.#changeHit(block, mode, options, sync)
   }
 
-  #readHit(block: number, sync: number): Guard | undefined {
+  #readHit(block: number, sync: number): BlockGuard | undefined {
     if (!(block >= 0 && block < this.blocks && Number.isInteger(block))) assertBlock(this.view, block)
     const guard = this.hits.read(this, this.#placeOf(block), block, sync)
     if (guard !== undefined && block === this.#ahead.marker) this.#ahead.reached()
@@ -169,7 +169,7 @@ export class PartitionClient implements Partition {
     mode: Mode,
     options: AcquireOptions | undefined,
     sync: number,
-  ): Guard | undefined {
+  ): BlockGuard | undefined {
     const { core, view } = this
     assertBlock(view, block)
     this.#assertChange(mode)
@@ -191,7 +191,7 @@ export class PartitionClient implements Partition {
   }
 
   /** The guard of an absent block to read, if nobody else has to be waited for. */
-  #miss(block: number, mode: Mode): Guard | undefined {
+  #miss(block: number, mode: Mode): BlockGuard | undefined {
     const { core } = this
     if (mode !== 'read' || !core.mayBlock) return undefined
     core.assertOpen()
@@ -217,7 +217,7 @@ export class PartitionClient implements Partition {
     options: AcquireOptions | undefined,
     sync: number,
     deadline = deadlineOf(options),
-  ): Slow<Guard> {
+  ): Slow<BlockGuard> {
     const { core } = this
     core.assertOpen()
     const range = options !== undefined && mode === 'modify' ? rangeOf(this.blockSize, options) : this.#whole
@@ -240,7 +240,7 @@ export class PartitionClient implements Partition {
       : this.#changeGuard(block, howOf(mode) | sync, frame, request.entry)
   }
 
-  #changeGuard(block: number, how: number, frame: FrameIndex, entry: number): Guard {
+  #changeGuard(block: number, how: number, frame: FrameIndex, entry: number): BlockGuard {
     const guard = guardOf(this.core, this, block, frame, entry, how)
     const { slot } = this.core
     slot.count(Counter.writes)
@@ -265,7 +265,7 @@ export class PartitionClient implements Partition {
   }
 
   /** A block of a range by a guard. */
-  *#one(block: number, deadline: Deadline, sync: number): Slow<Guard> {
+  *#one(block: number, deadline: Deadline, sync: number): Slow<BlockGuard> {
     return (
       this.#hit(block, 'read', undefined, sync) ??
       (yield* this.#slow(block, 'read', undefined, sync, deadline))

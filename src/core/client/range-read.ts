@@ -4,13 +4,13 @@
  */
 import { performance } from 'node:perf_hooks'
 import { CacheError } from '../../shared/errors.js'
+import type { BlockGuard } from '../../shared/interface.js'
 import { lowOf, placeOf } from '../../shared/name.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import type { Slow } from '../../shared/wait.js'
 import { BREATH, type Breath } from './breath.js'
 import { type Core, leave, type PartitionView } from '../context.js'
-import type { Guard } from './guard.js'
-import type { HitPath } from './hit-path.js'
+import type { HitPath } from './guard-owner.js'
 import { countMisses, helpReader, load, loadSync, takeRun } from '../blocks/fill.js'
 import { type Piece, pieceAt } from './ranges.js'
 import type { ReadAhead } from '../blocks/read-ahead.js'
@@ -77,7 +77,7 @@ export class RangeRead {
    * Reads what is left. `guardOf` gets a block that has to be waited for; without `isSeveral` every absent one. With `breath`
    * the event loop has its turn now and then.
    */
-  *run(isSeveral: boolean, guardOf: (block: number) => Slow<Guard>, breath?: Breath): Slow<void> {
+  *run(isSeveral: boolean, guardOf: (block: number) => Slow<BlockGuard>, breath?: Breath): Slow<void> {
     const core = this.#core
     let oneByOneTo = 0
     while (this.#done < this.#length) {

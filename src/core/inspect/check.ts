@@ -22,9 +22,9 @@ import type { FrameIndex } from '../../shared/indices.js'
 import { type Core, enter, leave, partitionOf } from '../context.js'
 import { findUnderStripe, headOf, stripeOf } from '../blocks/directory.js'
 import { isClean } from '../blocks/frames.js'
-import { imageStamps, LIST_END } from '../changes/images.js'
+import { imageStamps } from '../changes/images.js'
 import { tryLockRound, unlockRound } from '../changes/rounds.js'
-import { Frame, Group, Header, Latch, Slot, SlotState, Spare, State } from '../../shared/words.js'
+import { DirtyLink, Frame, Group, Header, Latch, Slot, SlotState, Spare, State } from '../../shared/words.js'
 
 /** How long to try for a mutex; sections are microseconds long, but their thread may have lost its processor. */
 const TRY_MS = 2000
@@ -233,7 +233,7 @@ function checkGroup(core: Core, group: number, broken: string[]): void {
     const { words, arena } = core
     const at = arena.groupAt(group)
     const listed = new Set<FrameIndex>()
-    for (let link = words[at + Group.dirtyHead]!; link !== LIST_END && !listed.has(link - 1); ) {
+    for (let link = words[at + Group.dirtyHead]!; link !== DirtyLink.END && !listed.has(link - 1); ) {
       listed.add(link - 1)
       link = words[arena.frameAt(link - 1) + Frame.dirtyNext]!
     }

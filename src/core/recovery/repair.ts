@@ -2,62 +2,30 @@
  * Repair: what a mutex guards, put right from the frames after its holder died in the middle of a change. The free list,
  * the policy, the chains, the spares and the dirty list are all rebuilt: what is true stands in the frames.
  */
-import { load, store, wait } from '#atomics'
+import { load, store } from '#atomics'
 import { writerOf } from '../../shared/latch.js'
 import type { FrameIndex, SlotIndex } from '../../shared/indices.js'
-import { SLICE_MS } from '../../shared/wait.js'
 import { type Core, partitionOf } from '../context.js'
-import { buryGone } from '../wait/deaths.js'
 import { hashOf } from '../../shared/hash.js'
 import { chain, isNamed } from '../blocks/directory.js'
 import { pushFree } from '../blocks/frames.js'
-import type { Mutex } from '../../shared/mutex.js'
-import { disposeUndo, linkDirty, LIST_END, sparesOf } from '../changes/images.js'
+import { disposeUndo, linkDirty, sparesOf } from '../changes/images.js'
 import { settleChain } from '../changes/pending.js'
-import { catchUp } from '../changes/rounds.js'
-import { Fence, Frame, Group, Header, Partition, Slot, SlotState, Spare, State } from '../../shared/words.js'
+import {
+  DirtyLink,
+  Fence,
+  Frame,
+  Group,
+  Header,
+  Partition,
+  Slot,
+  SlotState,
+  Spare,
+  State,
+} from '../../shared/words.js'
 
 export const isDead = (core: Core, slot: SlotIndex): boolean =>
   load(core.words, core.arena.slotAt(slot) + Slot.state) === SlotState.DEAD
-
-/** So many slices of waiting, some 250 ms, after which the system is asked whether the holder is still there. */
-const SLICES = 50
-
-/**
- * Takes a mutex for the flush worker, which may not wait for a dead holder: the flush worker is what frees them. It waits for
- * a living one as long as the engine runs.
- * @requires a thread that may block; the flush worker's
- * @throws what is wrong with an engine that does not run
- */
-export function seize(core: Core, mutex: Mutex, repair: () => void): void {
-  for (let slices = 1; !mutex.tryLock(core.slot.index); slices++) {
-    core.assertRunning()
-    if (slices % SLICES === 0) buryGone(core.arena)
-    const holder = mutex.holder()
-    if (holder >= 0 && isDead(core, holder) && mutex.steal(holder, core.slot.index)) {
-      repair()
-      return
-    }
-    const word = load(core.words, mutex.at)
-    // Short slices, without the CONTENDED bit: a death is announced on the bell, not here.
-    if (word !== 0) wait(core.words, mutex.at, word, SLICE_MS / SLICES)
-  }
-}
-
-/** The flush worker's way to a round mutex. @takes round mutex */
-export function seizeRound(core: Core, group: number): void {
-  seize(core, core.rounds[group]!, () => {
-    repairRound(core, group)
-  })
-  catchUp(core, group)
-}
-
-/** The flush worker's way to the policy mutex. @takes policy mutex */
-export function seizePolicy(core: Core): void {
-  seize(core, core.policyMutex, () => {
-    repairPolicy(core)
-  })
-}
 
 /**
  * Free list and policy: a frame without a name is free, unless a live thread is moving it; every other frame is in the
@@ -116,12 +84,12 @@ export function repairRound(core: Core, group: number): void {
   const frames = framesOf(core, group)
   for (const frame of frames) if (isHalfDisposed(core, frame)) finishDisposal(core, group, frame)
   repairSpares(core, group, frames)
-  words[at + Group.dirtyHead] = LIST_END
+  words[at + Group.dirtyHead] = DirtyLink.END
   words[at + Group.dirty] = 0
   for (const frame of frames) {
     const frameAt = arena.frameAt(frame)
-    words[frameAt + Frame.dirtyNext] = 0
-    words[frameAt + Frame.dirtyPrevious] = 0
+    words[frameAt + Frame.dirtyNext] = DirtyLink.NONE
+    words[frameAt + Frame.dirtyPrevious] = DirtyLink.NONE
     const owes =
       (load(words, frameAt + Frame.state) & State.CLASS_MASK) !== 0 || words[frameAt + Frame.aside] !== 0
     if (owes) linkDirty(core, group, frame)

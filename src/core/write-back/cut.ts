@@ -7,11 +7,11 @@ import { classOf, epochOf, isAfter, isOwed, nextEpoch, previousEpoch } from '../
 import type { FrameIndex } from '../../shared/indices.js'
 import { want } from '../wait/bell.js'
 import type { Core } from '../context.js'
-import { dropAsides, imageStamps, LIST_END } from '../changes/images.js'
+import { dropAsides, imageStamps } from '../changes/images.js'
 import { type Job, OwedList } from './order.js'
-import { seizeRound } from '../recovery/repair.js'
+import { seizeRound } from '../recovery/seize.js'
 import { unlockRound } from '../changes/rounds.js'
-import { DelayedKick, Frame, Group } from '../../shared/words.js'
+import { DirtyLink, DelayedKick, Frame, Group } from '../../shared/words.js'
 
 export interface Cut {
   /** Images stamped up to here are written. */
@@ -37,7 +37,7 @@ export function makeCut(core: Core, group: number, isDue: boolean): Cut {
   const owed = new OwedList(words[at + Group.dirty]!)
   const layered: FrameIndex[] = []
   // One look at each frame: the list leads all over the memory. Those with older images are for a second one.
-  for (let link = words[at + Group.dirtyHead]!; link !== LIST_END;) {
+  for (let link = words[at + Group.dirtyHead]!; link !== DirtyLink.END;) {
     const frameAt = arena.frameAt(link - 1)
     if (words[frameAt + Frame.aside] === 0)
       owed.add(

@@ -9,7 +9,7 @@ import { TRACE } from '../../shared/trace.js'
 import type { Core } from '../context.js'
 import { classChanges } from './cut.js'
 import { dirtyFrames, imageStamps } from '../changes/images.js'
-import { seizeRound } from '../recovery/repair.js'
+import { seizeRound } from '../recovery/seize.js'
 import { unlockRound } from '../changes/rounds.js'
 import { Fence, Group, JobResult, Partition } from '../../shared/words.js'
 

@@ -30,7 +30,7 @@ import { dropAsides, unlinkDirty } from '../changes/images.js'
 import type { Job } from './order.js'
 import type { Pace } from './pace.js'
 import type { PlanSpace } from './plan.js'
-import { seizePolicy, seizeRound } from '../recovery/repair.js'
+import { seizePolicy, seizeRound } from '../recovery/seize.js'
 import { unlockRound } from '../changes/rounds.js'
 import {
   DelayedKick,

@@ -1,0 +1,50 @@
+/**
+ * How the flush worker takes a mutex. It may not wait for a dead holder, since the flush worker is the thread that frees what
+ * the dead hold: it steals the mutex from a dead holder and repairs what the mutex guards (repair.ts).
+ */
+import { load, wait } from '#atomics'
+import type { Mutex } from '../../shared/mutex.js'
+import { SLICE_MS } from '../../shared/wait.js'
+import { catchUp } from '../changes/rounds.js'
+import type { Core } from '../context.js'
+import { buryGone } from '../wait/deaths.js'
+import { isDead, repairPolicy, repairRound } from './repair.js'
+
+/** So many slices of waiting, some 250 ms, after which the system is asked whether the holder is still there. */
+const SLICES = 50
+
+/**
+ * Takes a mutex for the flush worker, which may not wait for a dead holder: the flush worker is what frees them. It waits for
+ * a living one as long as the engine runs.
+ * @requires a thread that may block; the flush worker's
+ * @throws what is wrong with an engine that does not run
+ */
+export function seize(core: Core, mutex: Mutex, repair: () => void): void {
+  for (let slices = 1; !mutex.tryLock(core.slot.index); slices++) {
+    core.assertRunning()
+    if (slices % SLICES === 0) buryGone(core.arena)
+    const holder = mutex.holder()
+    if (holder >= 0 && isDead(core, holder) && mutex.steal(holder, core.slot.index)) {
+      repair()
+      return
+    }
+    const word = load(core.words, mutex.at)
+    // Short slices, without the CONTENDED bit: a death is announced on the bell, not here.
+    if (word !== 0) wait(core.words, mutex.at, word, SLICE_MS / SLICES)
+  }
+}
+
+/** The flush worker's way to a round mutex. @takes round mutex */
+export function seizeRound(core: Core, group: number): void {
+  seize(core, core.rounds[group]!, () => {
+    repairRound(core, group)
+  })
+  catchUp(core, group)
+}
+
+/** The flush worker's way to the policy mutex. @takes policy mutex */
+export function seizePolicy(core: Core): void {
+  seize(core, core.policyMutex, () => {
+    repairPolicy(core)
+  })
+}
