@@ -13,11 +13,11 @@ export interface Probes {
 }
 
 export function countProbes(handle: CacheHandle): Probes {
-  const { words, headsAt, geometry, framesAt } = openArena(handle)
+  const { words, bucketsAt, geometry, framesAt } = openArena(handle)
   let [blocks, sum, most] = [0, 0, 0]
-  for (let head = 0; head < geometry.heads; head++) {
+  for (let head = 0; head < geometry.buckets; head++) {
     let depth = 0
-    for (let link = words[headsAt + head]!; link !== 0;) {
+    for (let link = words[bucketsAt + head]!; link !== 0;) {
       depth++
       blocks++
       sum += depth

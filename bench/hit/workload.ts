@@ -18,7 +18,7 @@ export interface Workload {
 }
 
 /** The byte of a block that is read: spread, so that the blocks' first lines don't fight for the same cache sets. */
-export const placeOf = (block: number): number => Math.imul(block, 0x9e3779b1) >>> 19
+export const keyHighOf = (block: number): number => Math.imul(block, 0x9e3779b1) >>> 19
 
 /** A block's contents, as words. */
 const wordOf = (block: number, word: number): number =>
@@ -62,7 +62,7 @@ export function sequenceOf(name: PatternName, blocks: number, lane: number): Uin
 export function expectation(sequence: Uint32Array): (from: number, count: number) => number {
   const before = new Int32Array(sequence.length + 1)
   for (let i = 0; i < sequence.length; i++)
-    before[i + 1] = before[i]! + byteOf(sequence[i]!, placeOf(sequence[i]!))
+    before[i + 1] = before[i]! + byteOf(sequence[i]!, keyHighOf(sequence[i]!))
   const upTo = (count: number): number =>
     Math.imul(Math.floor(count / sequence.length), before[sequence.length]!) +
     before[count % sequence.length]!

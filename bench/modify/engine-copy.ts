@@ -34,7 +34,7 @@ export const NO_JOURNAL: readonly Edit[] = [
 
 /** No image is kept of a dirty block that is changed: no discard, and a thread that dies leaves half a change. */
 export const NO_IMAGE: readonly Edit[] = [
-  inHit('if (!tryLockRound(core, group)) return false;', 'return true;'),
+  inHit('if (!tryLockRound(context, group)) return false;', 'return true;'),
 ]
 
 const dist = fileURLToPath(new URL('../..', import.meta.url))

@@ -3,7 +3,7 @@
  * the policies use it too.
  */
 
-import { lowOf, placeOf } from '#dist/shared/name.js'
+import { keyLowOf, keyHighOf } from '#dist/shared/key.js'
 import { policyOf } from '#dist/core/policy/policies.js'
 import type { Policy } from '#dist/core/policy/policy.js'
 import { Arena } from '#dist/shared/arena.js'
@@ -23,7 +23,7 @@ export function policyArena(policy: PolicyName, blocks: number): Arena {
     groups: 1,
     slots: 1,
     stripes: 1,
-    heads: 1,
+    buckets: 1,
     traceEntries: 0,
     classes: 1,
     ghosts: policy === '2q' ? blocks : 0,
@@ -37,8 +37,8 @@ export const policyIn = (arena: Arena, policy: PolicyName): Policy =>
 /** Gives a frame its block's name, as the directory does. */
 export function nameFrame(arena: Arena, frame: number, partition: number, block: number): void {
   const at = arena.frameAt(frame)
-  arena.words[at + Frame.place] = placeOf(partition, block)
-  arena.words[at + Frame.blockLow] = lowOf(block)
+  arena.words[at + Frame.keyHigh] = keyHighOf(partition, block)
+  arena.words[at + Frame.keyLow] = keyLowOf(block)
 }
 
 /** How many of the accesses are hits in a cache of so many blocks. @throws when the policy's check finds anything */
@@ -66,7 +66,7 @@ export function hitsOf(trace: Uint32Array, blocks: number, name: PolicyName): nu
       policy.evicted(frame)
       frames.delete(held[frame]!)
     }
-    policy.insert(frame, placeOf(0, block), lowOf(block))
+    policy.insert(frame, keyHighOf(0, block), keyLowOf(block))
     nameFrame(arena, frame, 0, block)
     held[frame] = block
     frames.set(block, frame)

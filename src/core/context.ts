@@ -6,7 +6,7 @@ import { load, type Words } from '#atomics'
 import type { Arena } from '../shared/arena.js'
 import { Condition } from '../shared/condition.js'
 import { CacheError } from '../shared/errors.js'
-import { blockIn, partitionIn } from '../shared/name.js'
+import { blockIn, partitionIn } from '../shared/key.js'
 import { Mutex, RANK } from '../shared/mutex.js'
 import { Round } from '../shared/round.js'
 import type { ThreadSlot } from '../shared/slot.js'
@@ -34,7 +34,7 @@ export interface PartitionView {
   readonly views: FrameViews
 }
 
-export interface CoreOptions {
+export interface ContextOptions {
   readonly names: readonly string[]
   readonly writeOrder: readonly string[]
   readonly policy: 'lru2' | '2q'
@@ -52,13 +52,13 @@ export interface Passes {
   count: number
 }
 
-export class Core {
+export class Context {
   readonly arena: Arena
   readonly words: Words
   /** Of the arena, for the hit path. */
   readonly framesAt: number
-  readonly headsAt: number
-  readonly heads: number
+  readonly bucketsAt: number
+  readonly buckets: number
   readonly isTraced: boolean
   readonly slot: ThreadSlot
   readonly mayBlock: boolean
@@ -67,13 +67,14 @@ export class Core {
   readonly partitions: readonly PartitionView[]
   readonly policyMutex: Mutex
   readonly stripes: readonly Mutex[]
-  readonly rounds: readonly Mutex[]
+  /** One for each group. */
+  readonly roundMutexes: readonly Mutex[]
   /** A frame may have become free. */
   readonly freed: Condition
   /** The rounds of each group; their condition moves with the dirty count and the fences too. */
-  readonly turns: readonly Round[]
+  readonly rounds: readonly Round[]
   /** A spare of a group came back, or there will be none. */
-  readonly spares: readonly Condition[]
+  readonly spareFreed: readonly Condition[]
   readonly policy: Policy
   readonly tracer: Tracer
   /** Writers that calls of this thread have passed; see pass.ts. */
@@ -83,15 +84,15 @@ export class Core {
   /** Set under a round mutex: the flush worker has work; rung after unlock. */
   bellDue = false
   /** Set under a round mutex: a spare came back; signalled after unlock. */
-  sparesFreed = false
+  spareFreedDue = false
 
-  constructor(arena: Arena, slot: ThreadSlot, options: CoreOptions) {
+  constructor(arena: Arena, slot: ThreadSlot, options: ContextOptions) {
     const { words, geometry } = arena
     this.arena = arena
     this.words = words
     this.framesAt = arena.framesAt
-    this.headsAt = arena.headsAt
-    this.heads = geometry.heads
+    this.bucketsAt = arena.bucketsAt
+    this.buckets = geometry.buckets
     this.slot = slot
     this.mayBlock = options.mayBlock
     this.readAheadBytes = options.readAheadBytes ?? 0
@@ -120,12 +121,12 @@ export class Core {
       { length: geometry.stripes },
       (_, i) => new Mutex(words, arena.stripeAt(i), RANK.stripe, `stripe ${i}`),
     )
-    this.rounds = Array.from(
+    this.roundMutexes = Array.from(
       { length: geometry.groups },
       (_, i) => new Mutex(words, arena.groupAt(i) + Group.mutex, RANK.round, `round ${i}`),
     )
     this.freed = new Condition(words, Header.freed, Header.freedWaiters)
-    this.turns = Array.from({ length: geometry.groups }, (_, i) => {
+    this.rounds = Array.from({ length: geometry.groups }, (_, i) => {
       const at = arena.groupAt(i)
       return new Round(words, {
         want: at + Group.want,
@@ -136,14 +137,14 @@ export class Core {
         turnWaiters: at + Group.turnWaiters,
       })
     })
-    this.spares = Array.from({ length: geometry.groups }, (_, i) => {
+    this.spareFreed = Array.from({ length: geometry.groups }, (_, i) => {
       const at = arena.groupAt(i)
       return new Condition(words, at + Group.spareFreed, at + Group.spareWaiters)
     })
     this.policy = policyOf(options.policy, arena, slot)
     this.latches = new LatchQueue(arena, slot.index, slot.published)
     this.tracer = new Tracer(arena, slot.index)
-    this.isTraced = this.tracer.on
+    this.isTraced = geometry.traceEntries > 0
   }
 
   /** The bytes of a frame as this partition sees them. */
@@ -180,8 +181,8 @@ export class Core {
 }
 
 /** Wakes everyone who waits for something of the engine: its state has changed. */
-export function wakeAll({ arena, freed, turns, spares }: Core): void {
-  for (const condition of [freed, ...turns, ...spares]) condition.broadcast()
+export function wakeAll({ arena, freed, rounds, spareFreed }: Context): void {
+  for (const condition of [freed, ...rounds, ...spareFreed]) condition.broadcast()
   wakeAllWaits(arena)
 }
 
@@ -202,17 +203,17 @@ export function notOpenError(words: Words): CacheError {
 
 /** The block number in a frame's name. */
 export const blockOf = (words: Words, frameAt: number): number =>
-  blockIn(words[frameAt + Frame.place]!, words[frameAt + Frame.blockLow]!)
+  blockIn(words[frameAt + Frame.keyHigh]!, words[frameAt + Frame.keyLow]!)
 
 /** The partition in a frame's name, -1 if it has none. */
 export const partitionOf = (words: Words, frameAt: number): number =>
-  partitionIn(words[frameAt + Frame.place]!)
+  partitionIn(words[frameAt + Frame.keyHigh]!)
 
 /**
  * Gets the exclusive latch, if nobody is in. The version moves before anything of the frame can: who copies without a
  * pin sees one or the other.
  */
-export function enter({ words, framesAt, slot }: Core, frame: FrameIndex): boolean {
+export function enter({ words, framesAt, slot }: Context, frame: FrameIndex): boolean {
   const at = framesAt + frame * Frame.WORDS
   if (!tryLatch(words, at + Frame.latch, slot.index)) return false
   words[at + Frame.version]!++
@@ -220,7 +221,7 @@ export function enter({ words, framesAt, slot }: Core, frame: FrameIndex): boole
 }
 
 /** Gives the exclusive latch up, and tells those who wait for a frame. @requires the frame's latch */
-export function leave(core: Core, frame: FrameIndex): void {
-  core.latches.unlatch(frame)
-  core.freed.signal()
+export function leave(context: Context, frame: FrameIndex): void {
+  context.latches.unlatch(frame)
+  context.freed.signal()
 }

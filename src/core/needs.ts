@@ -9,28 +9,28 @@
  * flush worker dies: its successor calls again.
  */
 import { load } from '#atomics'
-import type { Core } from './context.js'
+import type { Context } from './context.js'
 import { Header, Partition } from '../shared/words.js'
 
 /** A message to the owner. */
 export type Call = { readonly calls: 'writer'; readonly partition: number } | { readonly calls: 'reader' }
 
 export class Needs {
-  readonly #core: Core
+  readonly #context: Context
   readonly #call: (call: Call) => void
   /** Partitions that nothing was changed in yet. */
   readonly #unchanged: Set<number>
   #hasCalledReader = false
 
-  constructor(core: Core, call: (call: Call) => void) {
-    this.#core = core
+  constructor(context: Context, call: (call: Call) => void) {
+    this.#context = context
     this.#call = call
-    this.#unchanged = new Set(core.partitions.keys())
+    this.#unchanged = new Set(context.partitions.keys())
   }
 
   /** Calls for what is needed by now. After each ring of the bell; one load for each unchanged partition. */
   look(): void {
-    const { words, arena } = this.#core
+    const { words, arena } = this.#context
     for (const partition of this.#unchanged) {
       if (load(words, arena.partitionAt(partition) + Partition.changed) === 0) continue
       this.#unchanged.delete(partition)

@@ -49,8 +49,8 @@ export class Arena {
   readonly stallsAt: number
   readonly framesAt: number
   readonly sparesAt: number
-  readonly headsAt: number
-  readonly heapAt: number
+  readonly bucketsAt: number
+  readonly policyAt: number
   readonly ghostsAt: number
   readonly planAt: number
   readonly eventsAt: number
@@ -81,8 +81,8 @@ export class Arena {
     this.stallsAt = layout.stalls / 4
     this.framesAt = layout.frames / 4
     this.sparesAt = layout.spares / 4
-    this.headsAt = layout.heads / 4
-    this.heapAt = layout.heap / 4
+    this.bucketsAt = layout.buckets / 4
+    this.policyAt = layout.policy / 4
     this.ghostsAt = layout.ghosts / 4
     this.planAt = layout.plan / 4
     this.eventsAt = layout.events / 4
@@ -162,7 +162,7 @@ export class Arena {
   slotAt(slot: SlotIndex): number {
     return this.slotsAt + slot * Slot.WORDS
   }
-  /** The bytes of a slot's name; see slot-name.ts. */
+  /** The bytes of a slot's name; see slot-key.ts. */
   nameBytes(slot: SlotIndex): Uint8Array<SharedArrayBuffer> {
     return this.#views.bytes(this.layout.names + slot * NAME_BYTES, NAME_BYTES)
   }

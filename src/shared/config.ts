@@ -206,7 +206,7 @@ export function geometryOf(config: Config): Geometry {
       `memory is ${config.memoryBytes} bytes, which is ${blocks} blocks; 2^29 is the most`,
       'ERR_DCACHE_MEMORY',
     )
-  const heads = 2 ** Math.ceil(Math.log2(blocks))
+  const buckets = 2 ** Math.ceil(Math.log2(blocks))
   const geometry = {
     blocks,
     spares,
@@ -214,8 +214,8 @@ export function geometryOf(config: Config): Geometry {
     partitions: partitions.length,
     groups: groups.length,
     slots: 3 + partitions.length + config.threads,
-    stripes: Math.min(heads, 64),
-    heads,
+    stripes: Math.min(buckets, 64),
+    buckets,
     traceEntries: config.traceEntries,
     classes: config.writeOrder.length,
     ghosts: config.policy === '2q' ? blocks : 0,

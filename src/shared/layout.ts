@@ -7,7 +7,7 @@ import { STALL_BUCKETS } from './stalls.js'
 import { Counter, Frame, Ghost, Group, Header, Hint, Partition, Slot, Spare, Wait } from './words.js'
 
 export const MAGIC = 0x64636163
-export const VERSION = 2
+export const VERSION = 3
 
 /** Pins a thread may hold at once, and with them the length of its journal. */
 export const GUARDS_MAX = 256
@@ -45,8 +45,8 @@ export interface Geometry {
   readonly slots: number
   /** Mutexes of the directory; a power of two. */
   readonly stripes: number
-  /** Hash heads; a power of two, at least as many as blocks. */
-  readonly heads: number
+  /** Hash buckets; a power of two, at least as many as blocks. */
+  readonly buckets: number
   readonly traceEntries: number
   readonly classes: number
   /** Names that policy `2q` remembers: as many as blocks; 0 with another policy. */
@@ -54,7 +54,7 @@ export interface Geometry {
 }
 
 export const GEOMETRY_FIELDS = [
-  'blocks', 'spares', 'frameSize', 'partitions', 'groups', 'slots', 'stripes', 'heads', 'traceEntries', 'classes', 'ghosts',
+  'blocks', 'spares', 'frameSize', 'partitions', 'groups', 'slots', 'stripes', 'buckets', 'traceEntries', 'classes', 'ghosts',
 ] as const satisfies readonly (keyof Geometry)[] // prettier-ignore
 
 interface Region {
@@ -77,8 +77,8 @@ export type RegionName =
   | 'stalls'
   | 'frames'
   | 'spares'
-  | 'heads'
-  | 'heap'
+  | 'buckets'
+  | 'policy'
   | 'ghosts'
   | 'plan'
   | 'events'
@@ -104,8 +104,8 @@ const REGIONS: readonly Region[] = [
   { name: 'stalls', align: 64, bytes: (g) => g.slots * STALL_BUCKETS * 4 },
   { name: 'frames', align: 64, bytes: (g) => g.blocks * Frame.WORDS * 4 },
   { name: 'spares', align: 64, bytes: (g) => g.spares * Spare.WORDS * 4 },
-  { name: 'heads', align: 64, bytes: (g) => g.heads * 4 },
-  { name: 'heap', align: 64, bytes: (g) => g.blocks * 4 },
+  { name: 'buckets', align: 64, bytes: (g) => g.buckets * 4 },
+  { name: 'policy', align: 64, bytes: (g) => g.blocks * 4 },
   { name: 'ghosts', align: 64, bytes: (g) => g.ghosts * Ghost.WORDS * 4 },
   { name: 'plan', align: 64, bytes: (g) => g.blocks * 4 },
   { name: 'events', align: 64, bytes: () => (16 + EVENTS_MAX * EVENT_RECORD_WORDS) * 4 },

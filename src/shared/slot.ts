@@ -85,7 +85,7 @@ export class ThreadSlot {
   }
 
   /** Returns an entry: to the call that has waited longest for one, else to the free list. @requires that the entry is FREE */
-  giveEntry(entry: number): void {
+  returnEntry(entry: number): void {
     if (this.#free === 0 && this.#serve(entry)) return
     this.#freeEntries[this.#free++] = entry
     this.#words[this.at + Slot.guards] = GUARDS_MAX - this.#free
@@ -107,7 +107,7 @@ export class ThreadSlot {
   /** @requires that the entry is FREE */
   giveCallEntry(entry: number): void {
     this.#callEntries--
-    this.giveEntry(entry)
+    this.returnEntry(entry)
   }
 
   /** A call has ended with a guard, which is the caller's from now on. */
@@ -226,7 +226,6 @@ function claimOf(threadId: number): number {
 /** Says which thread has a slot. @requires the slot, not LIVE yet */
 function nameThread(arena: Arena, index: SlotIndex, threadId: number, name: string): void {
   const at = arena.slotAt(index)
-  add(arena.words, at + Slot.incarnation, 1)
   arena.words[at + Slot.threadId] = threadId
   arena.words[at + Slot.osThread] = osThreadId()
   setSlotName(arena, index, name)

@@ -27,5 +27,5 @@ export const epochDistance = (a: number, b: number): number =>
   ((a - b) << State.EPOCH_SHIFT) >> State.EPOCH_SHIFT
 export const isAfter = (a: number, b: number): boolean => epochDistance(a, b) > 0
 /** Dirty, and stamped at or before `epoch`. */
-export const isOwed = (stamp: number, epoch: number): boolean =>
+export const isUnwritten = (stamp: number, epoch: number): boolean =>
   (stamp & State.CLASS_MASK) !== 0 && !isAfter(epochOf(stamp), epoch)

@@ -42,17 +42,15 @@ const WRITING = 1
 const WRITTEN = 2
 
 export class Tracer {
-  readonly on: boolean
   readonly #arena: Arena
   readonly #slot: number
 
   constructor(arena: Arena, slot: number) {
     this.#arena = arena
     this.#slot = slot
-    this.on = arena.geometry.traceEntries > 0
   }
 
-  /** @requires `on`: callers test it first, so that a trace point costs nothing when tracing is off */
+  /** @requires a ring with entries: callers test that first, so that a trace point costs nothing when tracing is off */
   record(point: number, partition: number, block: number, value: number): void {
     const { words, traceAt, geometry } = this.#arena
     const sequence = add(words, traceAt, 1)

@@ -19,7 +19,7 @@ export enum Header {
   groups,
   slots,
   stripes,
-  heads,
+  buckets,
   traceEntries,
   classes,
   ghosts,
@@ -129,11 +129,11 @@ export enum Frame {
   latch, // see latch.ts; atomic
   state, // stamp, CHANGING, ABSENT: see stamp.ts; atomic, `round` for the stamp
   next, // hash chain; stripe, read without it
-  place, // the block's name (name.ts), 0 = none; changes under latch and stripe; read by who holds a pin
-  blockLow, // of the name too
+  keyHigh, // the block's key (key.ts), 0 = none; changes under latch and stripe; read by who holds a pin
+  keyLow, // of the key too
   version, // counts exclusive latches: who copies without a pin looks at it before and after; latch
   undo, // spare plus one; latch holder under round
-  aside, // list of spares, newest first; round
+  saved, // list of spares, newest first; round
   dirtyNext, // dirty list, both ways; round
   dirtyPrevious,
   released, // what a release that waits for the mutex does: a class, or RELEASED_UNCHANGED; latch holder, then round
@@ -188,18 +188,17 @@ export enum Spare {
 
 /** A block that policy `2q` gave up; policy. */
 export enum Ghost {
-  place, // its name, as in Frame; 0 none
-  blockLow,
+  keyHigh, // its name, as in Frame; 0 none
+  keyLow,
   newer, // loop of all records, by age
   older,
   next, // hash chain
-  head, // the hash head with this record's number
+  bucket, // the hash bucket with this record's number
   WORDS = 6,
 }
 
 export enum Slot {
   state, // SlotState; atomic
-  incarnation, // changes with every attach; owner of the slot
   threadId, // own, as all that follows
   guards, // how many guards it holds
   inIo, // calls into the system that may touch the files or the frames; atomic
@@ -226,8 +225,8 @@ export enum Wait {
 
 /** Blocks that the reader is to load; written by the slot's thread before `hintsGiven`. */
 export enum Hint {
-  place, // the first block's name, as in Frame
-  blockLow,
+  keyHigh, // the first block's name, as in Frame
+  keyLow,
   count,
   WORDS = 4,
 }

@@ -7,7 +7,7 @@ import { types } from 'node:util'
 import { threadId } from 'node:worker_threads'
 import { ringBell } from '../core/wait/bell.js'
 import { Client } from '../core/client/client.js'
-import { Core, notOpenError } from '../core/context.js'
+import { Context, notOpenError } from '../core/context.js'
 import { FileDevice } from '../core/device/file-device.js'
 import { Arena } from '../shared/arena.js'
 import { show } from '../shared/config.js'
@@ -62,8 +62,8 @@ export function attachCache(handle: CacheHandle, options: AttachOptions = {}): C
   const slot = waitForSlot(arena, firstClientSlot(arena.geometry.partitions), threadId, name, !neverBlocks)
   arena.words[slot.at + Slot.neverBlocks] = neverBlocks ? 1 : 0
   ringBell(arena) // the flush worker looks after the slots that are in use
-  const core = coreOf(handle, arena, slot, !neverBlocks)
-  const client = new Client(core, () => {
+  const context = contextOf(handle, arena, slot, !neverBlocks)
+  const client = new Client(context, () => {
     forgetClient(handle.id)
   })
   registerClient(handle.id, client)
@@ -114,8 +114,8 @@ export function forgetClient(id: string): void {
   clients.delete(id)
 }
 
-export function coreOf(handle: CacheHandle, arena: Arena, slot: ThreadSlot, mayBlock: boolean): Core {
-  return new Core(arena, slot, {
+export function contextOf(handle: CacheHandle, arena: Arena, slot: ThreadSlot, mayBlock: boolean): Context {
+  return new Context(arena, slot, {
     names: handle.partitions.map((partition) => partition.name),
     writeOrder: handle.writeOrder,
     policy: handle.policy,

@@ -13,7 +13,7 @@
 import { performance } from 'node:perf_hooks'
 import { load, notify, store } from '#atomics'
 import { ringBell } from '../core/wait/bell.js'
-import type { Core } from '../core/context.js'
+import type { Context } from '../core/context.js'
 import { ringHintBell } from '../core/prefetch/hints.js'
 import type { Call } from '../core/needs.js'
 import type { CacheHandle } from '../shared/interface.js'
@@ -31,7 +31,7 @@ const readerFile = () => new URL('./reader-worker.js', import.meta.url)
 const WARN_AT = 5
 
 export class Crew {
-  readonly #core: Core
+  readonly #context: Context
   readonly #handle: CacheHandle
   readonly #options: EngineOptions
   readonly #gaveUp: (cause: unknown) => void
@@ -41,19 +41,24 @@ export class Crew {
   readonly #posts: readonly { readonly name: string; readonly post: Post }[]
 
   /** `gaveUp` is called when the engine can't go on: nothing is written any more. */
-  constructor(core: Core, handle: CacheHandle, options: EngineOptions, gaveUp: (cause: unknown) => void) {
-    this.#core = core
+  constructor(
+    context: Context,
+    handle: CacheHandle,
+    options: EngineOptions,
+    gaveUp: (cause: unknown) => void,
+  ) {
+    this.#context = context
     this.#handle = handle
     this.#options = options
     this.#gaveUp = gaveUp
     this.#flushWorker = this.#flushPost()
-    this.#writers = core.partitions.map(({ index, name }) =>
+    this.#writers = context.partitions.map(({ index, name }) =>
       this.#post(writerFile(), `writer of '${name}'`, writerSlot(index), index),
     )
-    this.#reader = this.#post(readerFile(), 'reader', readerSlot(core.arena.geometry.partitions))
+    this.#reader = this.#post(readerFile(), 'reader', readerSlot(context.arena.geometry.partitions))
     this.#posts = [
       { name: 'flush worker', post: this.#flushWorker },
-      ...this.#writers.map((post, i) => ({ name: `writer of '${core.partitions[i]!.name}'`, post })),
+      ...this.#writers.map((post, i) => ({ name: `writer of '${context.partitions[i]!.name}'`, post })),
       { name: 'reader', post: this.#reader },
     ]
   }
@@ -71,8 +76,8 @@ export class Crew {
     const endMs = performance.now() + patienceMs
     for (const { post } of this.#posts) post.close()
     await Promise.all(this.#writers.map((_, partition) => this.#stopWriter(partition, endMs)))
-    ringBell(this.#core)
-    ringHintBell(this.#core)
+    ringBell(this.#context)
+    ringHintBell(this.#context)
     await Promise.all(this.#posts.map(({ post }) => post.stop(patienceMs)))
   }
 
@@ -87,7 +92,7 @@ export class Crew {
   }
 
   #flushPost(): Post {
-    const { words, arena } = this.#core
+    const { words, arena } = this.#context
     return new Post({
       begin: this.#beginner(flushWorkerFile(), 'flush worker'),
       isVacant: () => true, // its successor takes the slot over
@@ -109,7 +114,7 @@ export class Crew {
 
   /** Of a thread that comes to a slot which the reaper has freed. */
   #post(file: URL, name: string, slot: number, partition?: number): Post {
-    const { words, arena } = this.#core
+    const { words, arena } = this.#context
     return new Post({
       begin: this.#beginner(file, name, partition),
       isVacant: () => load(words, arena.slotAt(slot) + Slot.state) === SlotState.FREE,
@@ -140,7 +145,7 @@ export class Crew {
 
   /** A writer finishes the job that it is at, until `endMs`: its descriptor must not go away under it. */
   async #stopWriter(partition: number, endMs: number): Promise<void> {
-    const { words, arena } = this.#core
+    const { words, arena } = this.#context
     const jobAt = arena.partitionAt(partition) + Partition.job
     const isAtWork = () => load(words, jobAt) === JobState.ASKED && this.#isManned(partition)
     while (isAtWork() && performance.now() < endMs) await pause()
@@ -151,7 +156,8 @@ export class Crew {
   /** A thread is there to do the partition's job: its writer, or the flush worker that stands in for it. */
   #isManned(partition: number): boolean {
     return (
-      load(this.#core.words, this.#core.arena.slotAt(writerSlot(partition)) + Slot.state) === SlotState.LIVE
+      load(this.#context.words, this.#context.arena.slotAt(writerSlot(partition)) + Slot.state) ===
+      SlotState.LIVE
     )
   }
 }

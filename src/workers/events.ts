@@ -2,7 +2,7 @@
  * News of the flush worker as records in a ring of the shared buffer, which the owner's event loop reads. Only the flush
  * worker puts records in.
  */
-import type { Core } from '../core/context.js'
+import type { Context } from '../core/context.js'
 import { systemError } from '../core/wait/failure.js'
 import type { EngineEvent } from '../core/write-back/fence.js'
 import type { CacheEvents } from '../shared/interface.js'
@@ -49,11 +49,11 @@ function recordOf(event: EngineEvent): number[] {
 }
 
 /** A record as what listeners get. */
-export function eventOf(core: Core, record: readonly number[]): CacheEvent {
+export function eventOf(context: Context, record: readonly number[]): CacheEvent {
   const [kind, index, second, errno, syscall] = record
   if (KINDS[kind!] === 'died') return { name: 'workerDied', info: { slot: index!, threadId: second! } }
-  const partition = core.partitions[index!]!.name
+  const partition = context.partitions[index!]!.name
   if (KINDS[kind!] === 'restored') return { name: 'restored', info: { partition } }
   const error = systemError(errno!, syscall === 1 ? 'fsync' : 'write')
-  return { name: 'fenced', info: { partition, writeClass: core.writeOrder[second! - 1]!, error } }
+  return { name: 'fenced', info: { partition, writeClass: context.writeOrder[second! - 1]!, error } }
 }

@@ -8,7 +8,7 @@ import { eventsOf } from '../core/format.js'
 import { Needs } from '../core/needs.js'
 import { takeOverSlot } from '../shared/slot.js'
 import { threadId } from 'node:worker_threads'
-import { coreOf, firstClientSlot, FLUSH_SLOT, openArena } from './attach.js'
+import { contextOf, firstClientSlot, FLUSH_SLOT, openArena } from './attach.js'
 import { Census } from './census.js'
 import { serveStart } from './control.js'
 import { EventSender } from './events.js'
@@ -17,17 +17,17 @@ import { EngineState, Header } from '../shared/words.js'
 
 serveStart(({ handle, options }, call) => {
   const arena = openArena(handle)
-  const core = coreOf(handle, arena, takeOverSlot(arena, FLUSH_SLOT, threadId, 'flush worker'), true)
+  const context = contextOf(handle, arena, takeOverSlot(arena, FLUSH_SLOT, threadId, 'flush worker'), true)
   const firstClient = firstClientSlot(arena.geometry.partitions)
   const events = new EventSender(eventsOf(arena))
-  const flusher = new Flusher(core, options, (event) => {
+  const flusher = new Flusher(context, options, (event) => {
     if (event.kind !== 'died' || event.slot >= firstClient) events.send(event)
   })
   const census = new Census(arena, firstClient)
-  const needs = new Needs(core, call)
-  const standIn = new StandIn(core, handle, options.writeBytes)
+  const needs = new Needs(context, call)
+  const standIn = new StandIn(context, handle, options.writeBytes)
   const isRunning = () => {
-    const state = load(core.words, Header.state)
+    const state = load(context.words, Header.state)
     return state === EngineState.OPEN || state === EngineState.CLOSING
   }
   /** Milliseconds until the stand-in wants to look again. */
@@ -40,8 +40,8 @@ serveStart(({ handle, options }, call) => {
   }
   return () => {
     for (;;) {
-      const bell = load(core.words, Header.bell)
-      store(core.words, Header.heartbeat, bell)
+      const bell = load(context.words, Header.bell)
+      store(context.words, Header.heartbeat, bell)
       if (!isRunning()) return
       let dueMs: number
       try {
@@ -51,7 +51,7 @@ serveStart(({ handle, options }, call) => {
         return // it gave up a wait, because the engine stopped
       }
       const idleMs = Math.min(flusher.idleMs(), census.idleMs(), events.idleMs, dueMs)
-      wait(core.words, Header.bell, bell, idleMs)
+      wait(context.words, Header.bell, bell, idleMs)
     }
   }
 })

@@ -33,7 +33,7 @@ import { classOf } from '../shared/stamp.js'
 import { TRACE } from '../shared/trace.js'
 import { Deadline, runAsync, SLICE_MS } from '../shared/wait.js'
 import { watchWorker } from './adopt.js'
-import { coreOf, firstClientSlot, forgetClient, idWords, OWNER_SLOT, registerClient } from './attach.js'
+import { contextOf, firstClientSlot, forgetClient, idWords, OWNER_SLOT, registerClient } from './attach.js'
 import { Crew } from './crew.js'
 import { eventOf } from './events.js'
 import { OpenFiles } from './files.js'
@@ -100,11 +100,11 @@ class Host extends Client implements BlockCache {
     describeHandle(handle)
     const slot = attachSlot(arena, OWNER_SLOT, OWNER_SLOT + 1, threadId, 'owner')
     arena.words[slot.at + Slot.neverBlocks] = 1
-    super(coreOf(handle, arena, slot, false))
+    super(contextOf(handle, arena, slot, false))
     this.handle = handle
     this.#files = files
     const { flushDelayMs, writeBytes, writeBytesPerSecond } = config
-    this.#crew = new Crew(this.core, handle, { flushDelayMs, writeBytes, writeBytesPerSecond }, () => {
+    this.#crew = new Crew(this.context, handle, { flushDelayMs, writeBytes, writeBytesPerSecond }, () => {
       this.#breakDown()
     })
     registerClient(id, this)
@@ -113,7 +113,7 @@ class Host extends Client implements BlockCache {
   async start(): Promise<void> {
     await this.#crew.start()
     void this.#readEvents()
-    if (this.core.tracer.on) this.core.tracer.record(TRACE['proc.start'], 0, 0, 0)
+    if (this.context.isTraced) this.context.tracer.record(TRACE['proc.start'], 0, 0, 0)
   }
 
   adopt(worker: Worker): void {
@@ -131,14 +131,14 @@ class Host extends Client implements BlockCache {
   }
 
   async retry(partition: string): Promise<void> {
-    this.core.assertRunning()
+    this.context.assertRunning()
     const { view } = this.partition(partition)
-    await runCall(this.core, retry(this.core, view))
+    await runCall(this.context, retry(this.context, view))
   }
 
   evictClean(): number {
-    this.core.assertOpen()
-    return evictClean(this.core)
+    this.context.assertOpen()
+    return evictClean(this.context)
   }
 
   close(): Promise<void> {
@@ -163,7 +163,7 @@ class Host extends Client implements BlockCache {
    */
   override threadEnded(ended: number): void {
     super.threadEnded(ended)
-    const { words, arena } = this.core
+    const { words, arena } = this.context
     for (let slot = firstClientSlot(arena.geometry.partitions); slot < arena.geometry.slots; slot++) {
       const at = arena.slotAt(slot)
       if (load(words, at + Slot.state) === SlotState.DEAD && words[at + Slot.threadId] === ended)
@@ -182,18 +182,18 @@ class Host extends Client implements BlockCache {
 
   async #close(): Promise<void> {
     if (this.#stopping !== undefined) return this.#stopping
-    const everything = Array.from({ length: this.core.arena.geometry.groups }, (_, group) => ({ group }))
+    const everything = Array.from({ length: this.context.arena.geometry.groups }, (_, group) => ({ group }))
     this.#assertNoGuards()
-    await runAsync(flush(this.core, everything))
-    const { words } = this.core
+    await runAsync(flush(this.context, everything))
+    const { words } = this.context
     if (compareExchange(words, Header.state, EngineState.OPEN, EngineState.CLOSING) !== EngineState.OPEN) {
       if (load(words, Header.state) === EngineState.CLOSED) return this.stop()
-      throw this.core.notOpen()
+      throw this.context.notOpen()
     }
     try {
       // Whoever got in since the first look is seen now, and whoever comes later sees CLOSING.
       this.#assertNoGuards()
-      await runAsync(flush(this.core, everything))
+      await runAsync(flush(this.context, everything))
     } catch (error) {
       compareExchange(words, Header.state, EngineState.CLOSING, EngineState.OPEN)
       throw error
@@ -211,10 +211,10 @@ class Host extends Client implements BlockCache {
   }
 
   async #stop(): Promise<void> {
-    const { core } = this
-    if (core.tracer.on) core.tracer.record(TRACE['proc.stop'], 0, 0, 0)
-    store(core.words, Header.state, EngineState.CLOSED)
-    wakeAll(this.core)
+    const { context } = this
+    if (context.isTraced) context.tracer.record(TRACE['proc.stop'], 0, 0, 0)
+    store(context.words, Header.state, EngineState.CLOSED)
+    wakeAll(this.context)
     await this.#crew.stop(STOP_PATIENCE_MS)
     const endMs = performance.now() + STOP_PATIENCE_MS
     while (this.#slotsInIo().length > 0 && performance.now() < endMs) await pause(1)
@@ -238,19 +238,19 @@ class Host extends Client implements BlockCache {
 
   /** The threads that may still use the files' descriptors. */
   #usersOfFiles(): string[] {
-    const { arena } = this.core
+    const { arena } = this.context
     return [...this.#crew.names(), ...this.#slotsInIo().map((slot) => threadText(arena, slot))]
   }
 
   #slotsInIo(): number[] {
-    const { words, arena } = this.core
+    const { words, arena } = this.context
     return Array.from({ length: arena.geometry.slots }, (_, slot) => slot).filter(
       (slot) => load(words, arena.slotAt(slot) + Slot.inIo) > 0 && !hasEnded(arena, slot),
     )
   }
 
   #assertNoGuards(): void {
-    const { words, arena } = this.core
+    const { words, arena } = this.context
     buryGone(arena) // what a dead thread held is released
     for (let slot = 0; slot < arena.geometry.slots; slot++) {
       const at = arena.slotAt(slot)
@@ -264,14 +264,14 @@ class Host extends Client implements BlockCache {
   }
 
   #lostBlocks(): LostBlock[] {
-    const { words, arena, partitions, writeOrder } = this.core
+    const { words, arena, partitions, writeOrder } = this.context
     const lost: LostBlock[] = []
     for (let frame = 0; frame < arena.geometry.blocks; frame++) {
       const at = arena.frameAt(frame)
-      if (words[at + Frame.place] === 0) continue
+      if (words[at + Frame.keyHigh] === 0) continue
       // Releases that were left to others are changes too.
       const released = load(words, at + Frame.released)
-      const newest = released > 0 ? released : classOf(imageStamps(this.core, frame)[0] ?? 0)
+      const newest = released > 0 ? released : classOf(imageStamps(this.context, frame)[0] ?? 0)
       if (newest === 0) continue
       lost.push({
         partition: partitions[partitionOf(words, at)]!.name,
@@ -284,29 +284,29 @@ class Host extends Client implements BlockCache {
 
   /** The engine can't go on: who waits for it is told at once. */
   #breakDown(): void {
-    const { words } = this.core
+    const { words } = this.context
     if (compareExchange(words, Header.state, EngineState.OPEN, EngineState.BROKEN) !== EngineState.OPEN) {
       compareExchange(words, Header.state, EngineState.CLOSING, EngineState.BROKEN)
     }
-    wakeAll(this.core)
+    wakeAll(this.context)
   }
 
   /** Tells listeners what the flush worker found, as long as the engine is open; the process need not stay for it. */
   async #readEvents(): Promise<void> {
-    const events = eventsOf(this.core.arena)
+    const events = eventsOf(this.context.arena)
     const { signal } = this.#reading
     while (!signal.aborted) {
       const next = runAsync(events.pop(new Deadline(Infinity)), signal, true)
       const record = await next.catch(() => undefined) // undefined: aborted
-      if (record !== undefined) this.#listeners.tell(eventOf(this.core, record))
+      if (record !== undefined) this.#listeners.tell(eventOf(this.context, record))
     }
     this.#readEventsNow()
   }
 
   #readEventsNow(): void {
-    const events = eventsOf(this.core.arena)
+    const events = eventsOf(this.context.arena)
     for (let record = events.tryPop(); record !== undefined; record = events.tryPop())
-      this.#listeners.tell(eventOf(this.core, record))
+      this.#listeners.tell(eventOf(this.context, record))
   }
 }
 

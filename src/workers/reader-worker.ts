@@ -5,7 +5,7 @@ import { load, wait } from '#atomics'
 import { Reader } from '../core/prefetch/reader.js'
 import { attachSlot } from '../shared/slot.js'
 import { threadId } from 'node:worker_threads'
-import { coreOf, openArena, readerSlot } from './attach.js'
+import { contextOf, openArena, readerSlot } from './attach.js'
 import { serveStart } from './control.js'
 import { EngineState, Header } from '../shared/words.js'
 
@@ -15,14 +15,14 @@ const BUSY_MS = 1
 serveStart(({ handle }) => {
   const arena = openArena(handle)
   const slot = readerSlot(arena.geometry.partitions)
-  const core = coreOf(handle, arena, attachSlot(arena, slot, slot + 1, threadId, 'reader'), true)
-  const reader = new Reader(core)
+  const context = contextOf(handle, arena, attachSlot(arena, slot, slot + 1, threadId, 'reader'), true)
+  const reader = new Reader(context)
   return () => {
     for (;;) {
-      const bell = load(core.words, Header.hintBell)
-      const state = load(core.words, Header.state)
+      const bell = load(context.words, Header.hintBell)
+      const state = load(context.words, Header.state)
       if (state !== EngineState.OPEN && state !== EngineState.CLOSING) return
-      if (!reader.step()) wait(core.words, Header.hintBell, bell, reader.isBusy ? BUSY_MS : Infinity)
+      if (!reader.step()) wait(context.words, Header.hintBell, bell, reader.isBusy ? BUSY_MS : Infinity)
     }
   }
 })

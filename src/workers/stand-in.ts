@@ -10,13 +10,13 @@
  */
 import { performance } from 'node:perf_hooks'
 import { load, store, wait } from '#atomics'
-import type { Core } from '../core/context.js'
+import type { Context } from '../core/context.js'
 import { reapDead } from '../core/recovery/reaper.js'
 import { Writer } from '../core/write-back/writer.js'
 import type { CacheHandle } from '../shared/interface.js'
 import { attachSlot, detachSlot, type ThreadSlot } from '../shared/slot.js'
 import { threadId } from 'node:worker_threads'
-import { coreOf, writerSlot } from './attach.js'
+import { contextOf, writerSlot } from './attach.js'
 import { Header, JobState, Partition, Slot, SlotState } from '../shared/words.js'
 
 /** How long a job waits for its writer. Longer than a thread takes to start on an idle machine. */
@@ -27,24 +27,24 @@ const LOOK_MS = 1
 const RINGS_AHEAD = 2 ** 30
 
 export class StandIn {
-  readonly #core: Core
+  readonly #context: Context
   readonly #handle: CacheHandle
   readonly #writeBytes: number
   /** By partition: since when its job waits for a writer. */
   readonly #waitsSinceMs: (number | undefined)[]
 
-  /** `core`: the flush worker's. */
-  constructor(core: Core, handle: CacheHandle, writeBytes: number) {
-    this.#core = core
+  /** `context`: the flush worker's. */
+  constructor(context: Context, handle: CacheHandle, writeBytes: number) {
+    this.#context = context
     this.#handle = handle
     this.#writeBytes = writeBytes
-    this.#waitsSinceMs = core.partitions.map(() => undefined)
+    this.#waitsSinceMs = context.partitions.map(() => undefined)
   }
 
   /** Does the jobs that have waited too long; milliseconds until the next has, Infinity where none waits. */
   look(): number {
     let dueMs = Infinity
-    for (const { index } of this.#core.partitions) {
+    for (const { index } of this.#context.partitions) {
       if (!this.#waits(index)) {
         this.#waitsSinceMs[index] = undefined
         continue
@@ -59,7 +59,7 @@ export class StandIn {
 
   /** A job is asked for, and there is no thread to do it. */
   #waits(partition: number): boolean {
-    const { words, arena } = this.#core
+    const { words, arena } = this.#context
     return (
       load(words, arena.partitionAt(partition) + Partition.job) === JobState.ASKED &&
       load(words, arena.slotAt(writerSlot(partition)) + Slot.state) === SlotState.FREE
@@ -67,12 +67,12 @@ export class StandIn {
   }
 
   #standIn(partition: number): void {
-    const { arena, words } = this.#core
+    const { arena, words } = this.#context
     const slot = this.#takeSlot(partition)
     if (slot === undefined) return
     store(words, Header.heartbeat, (load(words, Header.bell) + RINGS_AHEAD) | 0)
-    const core = coreOf(this.#handle, arena, slot, true)
-    const writer = new Writer(core, partition, this.#writeBytes)
+    const context = contextOf(this.#handle, arena, slot, true)
+    const writer = new Writer(context, partition, this.#writeBytes)
     if (writer.isAsked) this.#run(writer)
     detachSlot(arena, slot)
   }
@@ -80,7 +80,7 @@ export class StandIn {
   #takeSlot(partition: number): ThreadSlot | undefined {
     const slot = writerSlot(partition)
     try {
-      return attachSlot(this.#core.arena, slot, slot + 1, threadId, 'flush worker as a writer')
+      return attachSlot(this.#context.arena, slot, slot + 1, threadId, 'flush worker as a writer')
     } catch {
       return undefined // its writer was faster
     }
@@ -88,7 +88,7 @@ export class StandIn {
 
   #run(writer: Writer): void {
     for (const step of writer.job()) {
-      reapDead(this.#core)
+      reapDead(this.#context)
       if (step.kind === 'wait') wait(step.words, step.at, step.value, Math.min(step.timeoutMs, LOOK_MS))
       else if (step.kind === 'io') step.sync()
     }

@@ -5,7 +5,7 @@ import { load, wait } from '#atomics'
 import { Writer } from '../core/write-back/writer.js'
 import { attachSlot } from '../shared/slot.js'
 import { threadId } from 'node:worker_threads'
-import { coreOf, openArena, writerSlot } from './attach.js'
+import { contextOf, openArena, writerSlot } from './attach.js'
 import { serveStart } from './control.js'
 import { JobState, Partition } from '../shared/words.js'
 
@@ -13,14 +13,14 @@ serveStart(({ handle, options, partition }) => {
   const arena = openArena(handle)
   const slot = writerSlot(partition!)
   const name = `writer of ${handle.partitions[partition!]!.name}`
-  const core = coreOf(handle, arena, attachSlot(arena, slot, slot + 1, threadId, name), true)
-  const writer = new Writer(core, partition!, options.writeBytes)
+  const context = contextOf(handle, arena, attachSlot(arena, slot, slot + 1, threadId, name), true)
+  const writer = new Writer(context, partition!, options.writeBytes)
   const jobAt = arena.partitionAt(partition!) + Partition.job
   return () => {
     for (;;) {
-      if (load(core.words, jobAt) === JobState.STOP) return
+      if (load(context.words, jobAt) === JobState.STOP) return
       if (writer.isAsked) writer.runJob()
-      wait(core.words, jobAt, JobState.IDLE, Infinity)
+      wait(context.words, jobAt, JobState.IDLE, Infinity)
     }
   }
 })

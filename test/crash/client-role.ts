@@ -3,14 +3,14 @@
  * released and what a flush has promised. What it reads must be the newest version.
  */
 import type { Client } from '#dist/core/client/client.js'
-import type { Core } from '#dist/core/context.js'
+import type { Context } from '#dist/core/context.js'
 import type { BlockGuard, WaitOptions } from '#dist/shared/interface.js'
 import type { Engine } from './engine.js'
 import { CrashLog, KIND } from './log.js'
 import { Random } from './random.js'
 import { WRITE_ORDER } from './scenario.js'
 import { fillSector, scribble, SECTOR, sectorVersions } from './sectors.js'
-import { coreIn, type Setup, writerSlot } from './setup.js'
+import { contextIn, type Setup, writerSlot } from './setup.js'
 import { Fence, Partition } from '#dist/shared/words.js'
 
 /** Records that must stay free in the log for everybody's last steps. */
@@ -26,9 +26,9 @@ interface Block {
 /** Runs a client to its end; what it found wrong. */
 export function runClient(engine: Engine, setup: Setup, index: number): string[] {
   const first = writerSlot(setup.disks.length) + index
-  const core = coreIn(engine, setup, first, first + 1)
-  const client = new engine.Client(core)
-  const actor = new Actor(engine, core, client, setup, index)
+  const context = contextIn(engine, setup, first, first + 1)
+  const client = new engine.Client(context)
+  const actor = new Actor(engine, context, client, setup, index)
   actor.run()
   client.detach()
   return actor.errors
@@ -37,7 +37,7 @@ export function runClient(engine: Engine, setup: Setup, index: number): string[]
 export class Actor {
   readonly errors: string[] = []
   readonly #engine: Engine
-  readonly #core: Core
+  readonly #context: Context
   readonly #client: Client
   readonly #setup: Setup
   readonly #log: CrashLog
@@ -47,12 +47,12 @@ export class Actor {
   readonly #patience: WaitOptions
   readonly #sleep = new Int32Array(new SharedArrayBuffer(4))
 
-  constructor(engine: Engine, core: Core, client: Client, setup: Setup, index: number) {
+  constructor(engine: Engine, context: Context, client: Client, setup: Setup, index: number) {
     this.#engine = engine
-    this.#core = core
+    this.#context = context
     this.#client = client
     this.#setup = setup
-    this.#log = new CrashLog(setup.log, core.slot.index)
+    this.#log = new CrashLog(setup.log, context.slot.index)
     this.#random = new Random(setup.scenario.seed * 31 + index)
     this.#versions = new Int32Array(setup.versions)
     this.#patience = { timeoutMs: setup.scenario.patienceMs }
@@ -98,7 +98,7 @@ export class Actor {
     else if (dice < 0.66) this.#changeTwo()
     else if (dice < 0.9) this.#read()
     else if (dice < 0.93) this.#client.kick()
-    else if (dice < 0.95) this.#engine.evictClean(this.#core)
+    else if (dice < 0.95) this.#engine.evictClean(this.#context)
     else this.flush(this.#random.chance(0.6) ? -1 : this.#random.below(this.#setup.disks.length))
   }
 
@@ -115,11 +115,11 @@ export class Actor {
   #retry(): void {
     const { retry, runSync } = this.#engine
     if (this.#random.chance(0.5)) this.#pause(2)
-    for (const view of this.#core.partitions) {
-      const fencedAt = this.#core.arena.partitionAt(view.index) + Partition.fenced
-      if (Atomics.load(this.#core.words, fencedAt) !== Fence.FENCED) continue
+    for (const view of this.#context.partitions) {
+      const fencedAt = this.#context.arena.partitionAt(view.index) + Partition.fenced
+      if (Atomics.load(this.#context.words, fencedAt) !== Fence.FENCED) continue
       try {
-        runSync(retry(this.#core, view), true)
+        runSync(retry(this.#context, view), true)
       } catch (error) {
         if (!isFenced(error)) throw error
       }

@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url'
 import { join } from 'node:path'
 import type * as CheckModule from '#dist/core/inspect/check.js'
 import type * as ClientModule from '#dist/core/client/client.js'
-import type * as CoreModule from '#dist/core/context.js'
+import type * as ContextModule from '#dist/core/context.js'
 import type * as FlusherModule from '#dist/core/write-back/flusher.js'
 import type * as ForgetModule from '#dist/core/blocks/forget.js'
 import type * as FormatModule from '#dist/core/format.js'
@@ -25,7 +25,7 @@ export async function loadEngine(dist: string) {
   const load = async <T>(path: string): Promise<T> =>
     (await import(pathToFileURL(join(dist, path)).href)) as T
   return {
-    ...(await load<typeof CoreModule>('core/context.js')),
+    ...(await load<typeof ContextModule>('core/context.js')),
     ...(await load<typeof ClientModule>('core/client/client.js')),
     ...(await load<typeof FlusherModule>('core/write-back/flusher.js')),
     ...(await load<typeof WriterModule>('core/write-back/writer.js')),

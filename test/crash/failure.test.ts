@@ -93,8 +93,10 @@ class Bench {
 
   retry(partition: number): Failure | undefined {
     const value = this.#log.append(KIND.FLUSH, { partition: -1 })
-    const { core } = this.cache
-    const failure = failureOf(() => engine.runSync(engine.retry(core, core.partitions[partition]!), true))
+    const { context } = this.cache
+    const failure = failureOf(() =>
+      engine.runSync(engine.retry(context, context.partitions[partition]!), true),
+    )
     if (failure === undefined) this.#log.append(KIND.ACK, { partition: -1, value })
     return failure
   }
@@ -295,11 +297,11 @@ bench(
     it.change(0, 1, 'data')
     assertFenced(it.flush(), 'a', 'data', 'EIO')
     for (let round = 0; round < 3; round++) for (let block = 2; block < 16; block++) it.read(0, block)
-    engine.evictClean(it.cache.core)
+    engine.evictClean(it.cache.context)
     assert.is(it.read(0, 1), 1)
     it.control(0).repair()
     assert.is(it.retry(0), undefined)
-    engine.evictClean(it.cache.core)
+    engine.evictClean(it.cache.context)
     assert.is(it.read(0, 1), 1)
   },
   { frames: 8 },

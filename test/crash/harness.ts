@@ -4,12 +4,12 @@
  */
 import { Worker } from 'node:worker_threads'
 import type { Client } from '#dist/core/client/client.js'
-import type { Core } from '#dist/core/context.js'
+import type { Context } from '#dist/core/context.js'
 import { Actor } from './client-role.js'
 import type { Engine } from './engine.js'
 import { CrashLog, type LogRecord } from './log.js'
 import type { Scenario } from './scenario.js'
-import { coreIn, createSetup, OWNER_SLOT, type Setup } from './setup.js'
+import { contextIn, createSetup, OWNER_SLOT, type Setup } from './setup.js'
 import type { Answer, Part, Role } from './thread.js'
 import { EngineState, Header, JobState, Partition } from '#dist/shared/words.js'
 
@@ -132,7 +132,7 @@ export class Crew {
 /** A cache whose flush worker and writers run, seen from the main thread. */
 export class OpenCache {
   readonly setup: Setup
-  readonly core: Core
+  readonly context: Context
   readonly client: Client
   readonly #engine: Engine
   readonly #crew: Crew
@@ -141,13 +141,13 @@ export class OpenCache {
     this.#engine = engine
     this.#crew = crew
     this.setup = setup
-    this.core = coreIn(engine, setup, OWNER_SLOT, OWNER_SLOT + 1)
-    this.client = new engine.Client(this.core)
+    this.context = contextIn(engine, setup, OWNER_SLOT, OWNER_SLOT + 1)
+    this.client = new engine.Client(this.context)
   }
 
   /** Flushes whatever it takes, and looks for broken invariants. */
   finish(): string[] {
-    const actor = new Actor(this.#engine, this.core, this.client, this.setup, 99)
+    const actor = new Actor(this.#engine, this.context, this.client, this.setup, 99)
     try {
       actor.finish()
     } catch (error) {
@@ -158,7 +158,7 @@ export class OpenCache {
 
   /** Stops flush worker and writers; what went wrong in them. */
   async close(): Promise<string[]> {
-    const { words, arena } = this.core
+    const { words, arena } = this.context
     Atomics.store(words, Header.state, EngineState.CLOSED)
     for (const { partition } of this.setup.disks) {
       const jobAt = arena.partitionAt(partition) + Partition.job

@@ -2,7 +2,7 @@
  * A run's shared memory, and a thread's way into it: the arena of a fresh cache over crash disks, without files. The
  * same steps as workers/host.ts and attach.ts, whose place this takes.
  */
-import type { Core } from '#dist/core/context.js'
+import type { Context } from '#dist/core/context.js'
 import { CrashDevice, createDisk, type Disk, DiskControl } from './crash-device.js'
 import type { Engine } from './engine.js'
 import { CrashLog } from './log.js'
@@ -57,10 +57,10 @@ export function createSetup(engine: Engine, scenario: Scenario): Setup {
 }
 
 /** The calling thread's context: it takes one of the slots `first .. end-1`. */
-export function coreIn(engine: Engine, setup: Setup, first: number, end: number): Core {
+export function contextIn(engine: Engine, setup: Setup, first: number, end: number): Context {
   const arena = engine.Arena.open(setup.buffer, ID, ID)
   const slot = engine.attachSlot(arena, first, end, first)
-  return new engine.Core(arena, slot, {
+  return new engine.Context(arena, slot, {
     names: setup.scenario.disks.map((disk) => disk.name),
     writeOrder: WRITE_ORDER,
     policy: setup.scenario.policy,

@@ -6,7 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { runClient } from './client-role.js'
 import { type Engine, loadEngine } from './engine.js'
 import { CrashLog, KIND } from './log.js'
-import { coreIn, FLUSH_SLOT, type Setup, writerSlot } from './setup.js'
+import { contextIn, FLUSH_SLOT, type Setup, writerSlot } from './setup.js'
 import { EngineState, Header, JobState, Partition } from '#dist/shared/words.js'
 
 export type Role =
@@ -28,10 +28,10 @@ const engine = await loadEngine((workerData as { dist: string }).dist)
 
 /** As workers/flush-worker.ts. */
 function runFlusher({ Flusher }: Engine, setup: Setup): void {
-  const core = coreIn(engine, setup, FLUSH_SLOT, FLUSH_SLOT + 1)
+  const context = contextIn(engine, setup, FLUSH_SLOT, FLUSH_SLOT + 1)
   const log = new CrashLog(setup.log, FLUSH_SLOT)
   const { flushDelayMs } = setup.scenario
-  const flusher = new Flusher(core, { flushDelayMs }, (event) => {
+  const flusher = new Flusher(context, { flushDelayMs }, (event) => {
     if (event.kind === 'died') return
     const { kind, partition, writeClass, errno } = event
     log.append(kind === 'fenced' ? KIND.FENCED : KIND.RESTORED, {
@@ -40,22 +40,22 @@ function runFlusher({ Flusher }: Engine, setup: Setup): void {
       extra: errno,
     })
   })
-  while (Atomics.load(core.words, Header.state) === EngineState.OPEN) {
-    const bell = Atomics.load(core.words, Header.bell)
+  while (Atomics.load(context.words, Header.state) === EngineState.OPEN) {
+    const bell = Atomics.load(context.words, Header.bell)
     flusher.step()
-    Atomics.wait(core.words, Header.bell, bell, Math.min(250, flusher.idleMs()))
+    Atomics.wait(context.words, Header.bell, bell, Math.min(250, flusher.idleMs()))
   }
 }
 
 /** As workers/writer-worker.ts. */
 function runWriter({ Writer }: Engine, setup: Setup, partition: number): void {
   const slot = writerSlot(partition)
-  const core = coreIn(engine, setup, slot, slot + 1)
-  const writer = new Writer(core, partition)
-  const jobAt = core.arena.partitionAt(partition) + Partition.job
-  while (Atomics.load(core.words, jobAt) !== JobState.STOP) {
+  const context = contextIn(engine, setup, slot, slot + 1)
+  const writer = new Writer(context, partition)
+  const jobAt = context.arena.partitionAt(partition) + Partition.job
+  while (Atomics.load(context.words, jobAt) !== JobState.STOP) {
     if (writer.isAsked) writer.runJob()
-    Atomics.wait(core.words, jobAt, JobState.IDLE, 250)
+    Atomics.wait(context.words, jobAt, JobState.IDLE, 250)
   }
 }
 

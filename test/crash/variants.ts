@@ -37,8 +37,8 @@ export const VARIANTS: readonly Variant[] = [
     // The ancestor's order is not a snapshot: what a block holds when its turn comes is written.
     name: 'no-cut',
     edits: [
-      inWriter('if (!isOwed(state, cut)) {', 'if (!isOwed(state, cut + 1e6)) {'),
-      inWriter('if (isOwed(load(words, at + 1 /* state */), cut)) return', 'if (cut >= 0) return'),
+      inWriter('if (!isUnwritten(state, cut)) {', 'if (!isUnwritten(state, cut + 1e6)) {'),
+      inWriter('if (isUnwritten(load(words, at + 1 /* state */), cut)) return', 'if (cut >= 0) return'),
     ],
   },
   {
@@ -55,17 +55,17 @@ export const VARIANTS: readonly Variant[] = [
     name: 'clean-before-fsync',
     edits: [
       inWriter(
-        'add(core.words, this.#groupAt + 27 /* written */, count);',
-        `add(core.words, this.#groupAt + 27 /* written */, count);
-    yield* lockRound(core, group, new Deadline());
-    const cut = core.words[this.#groupAt + 2 /* cut */] - 1;
+        'add(context.words, this.#groupAt + 27 /* written */, count);',
+        `add(context.words, this.#groupAt + 27 /* written */, count);
+    yield* lockRound(context, group, new Deadline());
+    const cut = context.words[this.#groupAt + 2 /* cut */] - 1;
     for (const frame of run.subarray(0, count)) {
-      const stateAt = core.arena.frameAt(frame) + 1 /* state */;
-      if (!isOwed(load(core.words, stateAt), cut)) continue;
-      and(core.words, stateAt, ~28 /* CLASS_MASK */);
-      if (core.words[core.arena.frameAt(frame) + 7 /* aside */] === 0) unlinkDirty(core, group, frame);
+      const stateAt = context.arena.frameAt(frame) + 1 /* state */;
+      if (!isUnwritten(load(context.words, stateAt), cut)) continue;
+      and(context.words, stateAt, ~28 /* CLASS_MASK */);
+      if (context.words[context.arena.frameAt(frame) + 7 /* saved */] === 0) unlinkDirty(context, group, frame);
     }
-    unlockRound(core, group);`,
+    unlockRound(context, group);`,
       ),
       importIn('core/write-back/writer.js', '{ and }', '#atomics'),
       importIn('core/write-back/writer.js', '{ unlinkDirty }', '../changes/images.js'),
@@ -97,7 +97,7 @@ export const VARIANTS: readonly Variant[] = [
     edits: [
       inWriter(
         'this.#partition.device.syncSync();',
-        'this.#core.partitions[(this.#partition.index + 1) % this.#core.partitions.length].device.syncSync();',
+        'this.#context.partitions[(this.#partition.index + 1) % this.#context.partitions.length].device.syncSync();',
       ),
     ],
   },
@@ -139,9 +139,9 @@ export const VARIANTS: readonly Variant[] = [
     edits: [
       {
         file: 'core/write-back/writeback.js',
-        find: 'if (!endStage(core, group, cut, lanes, report)) return;',
-        replace: `const went = endStage(core, group, cut, lanes, report);
-      if (!went) core.words[core.arena.groupAt(group) + 2 /* cut */] = cut.number + 1;`,
+        find: 'if (!endStage(context, group, cut, lanes, report)) return;',
+        replace: `const went = endStage(context, group, cut, lanes, report);
+      if (!went) context.words[context.arena.groupAt(group) + 2 /* cut */] = cut.number + 1;`,
       },
     ],
   },
@@ -149,8 +149,8 @@ export const VARIANTS: readonly Variant[] = [
     name: 'asides-only-for-the-active-cut',
     edits: [
       inImages(
-        'isOwed(stamp, words[groupAt + 3 /* bound */])',
-        'words[groupAt + 2 /* cut */] !== 0 && isOwed(stamp, words[groupAt + 2 /* cut */] - 1)',
+        'isUnwritten(stamp, words[groupAt + 3 /* bound */])',
+        'words[groupAt + 2 /* cut */] !== 0 && isUnwritten(stamp, words[groupAt + 2 /* cut */] - 1)',
       ),
     ],
   },
@@ -161,17 +161,17 @@ export const VARIANTS: readonly Variant[] = [
         file: 'core/write-back/fence.js',
         find: 'words[at + 2 /* cut */] = 0;',
         replace:
-          'words[at + 2 /* cut */] = 0;\n  for (const frame of frames) dropAsides(core, group, frame, () => true);',
+          'words[at + 2 /* cut */] = 0;\n  for (const frame of frames) dropSaved(context, group, frame, () => true);',
       },
-      importIn('core/write-back/fence.js', '{ dropAsides }', '../changes/images.js'),
+      importIn('core/write-back/fence.js', '{ dropSaved }', '../changes/images.js'),
     ],
   },
   {
     name: 'one-aside-a-block',
     edits: [
       inImages(
-        'words[spareAt + 1 /* next */] = words[at + 7 /* aside */];',
-        'dropAsides(core, group, frame, () => true);\n    words[spareAt + 1 /* next */] = 0;',
+        'words[spareAt + 1 /* next */] = words[at + 7 /* saved */];',
+        'dropSaved(context, group, frame, () => true);\n    words[spareAt + 1 /* next */] = 0;',
       ),
     ],
   },
@@ -183,49 +183,49 @@ export const VARIANTS: readonly Variant[] = [
     name: 'aside-freed-when-written',
     edits: [
       inWriter(
-        'add(core.words, this.#groupAt + 27 /* written */, count);',
-        `add(core.words, this.#groupAt + 27 /* written */, count);
-    yield* lockRound(core, group, new Deadline());
-    const cut = core.words[this.#groupAt + 2 /* cut */] - 1;
-    for (const frame of run.subarray(0, count)) dropAsides(core, group, frame, (stamp) => isOwed(stamp, cut));
-    unlockRound(core, group);`,
+        'add(context.words, this.#groupAt + 27 /* written */, count);',
+        `add(context.words, this.#groupAt + 27 /* written */, count);
+    yield* lockRound(context, group, new Deadline());
+    const cut = context.words[this.#groupAt + 2 /* cut */] - 1;
+    for (const frame of run.subarray(0, count)) dropSaved(context, group, frame, (stamp) => isUnwritten(stamp, cut));
+    unlockRound(context, group);`,
       ),
-      importIn('core/write-back/writer.js', '{ dropAsides }', '../changes/images.js'),
+      importIn('core/write-back/writer.js', '{ dropSaved }', '../changes/images.js'),
     ],
   },
   {
     name: 'undo-because-latched',
     edits: [
       inWriter('if ((state & 2 /* CHANGING */) !== 0) return', 'if (words[at + 6 /* undo */] !== 0) return'),
-      inImages('function fillUndo(core, frame) {', `function fillUndo(core, frame) {\n  ${PAUSE}`),
+      inImages('function fillUndo(context, frame) {', `function fillUndo(context, frame) {\n  ${PAUSE}`),
     ],
   },
   {
     name: 'changing-is-overlooked',
-    edits: [inWriter('return this.#undoBytes(frame);', 'return this.#core.view(this.#partition, frame);')],
+    edits: [inWriter('return this.#undoBytes(frame);', 'return this.#context.view(this.#partition, frame);')],
   },
   {
     name: 'state-stored-beside-the-round',
     edits: [
       inImages(
-        'or(core.words, core.arena.frameAt(frame) + 1 /* state */, 2 /* CHANGING */);',
-        `const state = core.words[core.arena.frameAt(frame) + 1 /* state */];
+        'or(context.words, context.arena.frameAt(frame) + 1 /* state */, 2 /* CHANGING */);',
+        `const state = context.words[context.arena.frameAt(frame) + 1 /* state */];
   ${PAUSE}
-  core.words[core.arena.frameAt(frame) + 1 /* state */] = state | 2 /* CHANGING */;`,
+  context.words[context.arena.frameAt(frame) + 1 /* state */] = state | 2 /* CHANGING */;`,
       ),
     ],
   },
   {
     name: 'image-of-the-declared-range-only',
-    edits: [inImages('if (isKept(stamp)) completeUndo(core, frame, spare);', '')],
+    edits: [inImages('if (isKept(stamp)) completeUndo(context, frame, spare);', '')],
   },
   {
     name: 'flush-of-an-earlier-epoch',
     edits: [
       {
         file: 'core/changes/rounds.js',
-        find: 'ticket: core.turns[group].ticket(epoch)',
-        replace: 'ticket: core.turns[group].ticket(epoch - 1)',
+        find: 'ticket: context.rounds[group].ticket(epoch)',
+        replace: 'ticket: context.rounds[group].ticket(epoch - 1)',
       },
     ],
   },

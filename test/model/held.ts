@@ -5,7 +5,7 @@ import type { BlockGuard, Mode } from 'dcache'
 import type { Access, Ending } from './commands.js'
 import type { Driver } from './driver.js'
 import { same } from './history.js'
-import { bytesOf, placeOf } from './places.js'
+import { bytesOf, keyHighOf } from './places.js'
 
 /** Guards that a run keeps over several commands. */
 const HELD_MAX = 3
@@ -74,10 +74,10 @@ export class HeldGuards {
   /** Compares what a new guard shows. @throws if it is not what the model has; the guard is released then */
   enter(guard: BlockGuard, access: Access): Held {
     const { history, partitions } = this.#driver
-    const { partition, block } = placeOf(partitions, access)
+    const { partition, block } = keyHighOf(partitions, access)
     const expected = guard.data.slice()
     // An absent block shows zeros; one whose contents are nowhere else can't be absent.
-    const mayBeAbsent = access.mode === 'overwrite' && !history.isOwed(partition, block)
+    const mayBeAbsent = access.mode === 'overwrite' && !history.isUnwritten(partition, block)
     const showsZeros = expected.every((byte) => byte === 0)
     const current = history.current(partition, block)
     try {

@@ -34,7 +34,7 @@ class BlockHistory {
   }
 
   /** Whether the newest version has to be in the cache, the device not being sure to have it. */
-  get isOwed(): boolean {
+  get isUnwritten(): boolean {
     return this.durable < this.versions.length - 1 && !this.newest.isForgotten && !this.isUncertain
   }
 
@@ -90,8 +90,8 @@ export class History {
   }
 
   /** Whether the newest version is in the cache only, for certain: it takes a device that the test can see. */
-  isOwed(partition: number, block: number): boolean {
-    return this.#disk !== undefined && this.#at(partition, block).isOwed
+  isUnwritten(partition: number, block: number): boolean {
+    return this.#disk !== undefined && this.#at(partition, block).isUnwritten
   }
 
   /** Somebody looked at the block's contents. @throws if they cannot be */
@@ -169,12 +169,12 @@ export class History {
         0,
         history.versions.findLastIndex((version) => version.order <= order),
       )
-      const isOwed = !history.isUncertain && !history.versions[target]!.isForgotten
+      const isUnwritten = !history.isUncertain && !history.versions[target]!.isForgotten
       const found = history.versions.findLastIndex(
-        (version, i) => (!isOwed || i >= target) && same(version.bytes, kept),
+        (version, i) => (!isUnwritten || i >= target) && same(version.bytes, kept),
       )
       this.#assert(found >= 0, partition, block, () => `is durable as ${brief(kept)} after a flush, not as ${brief(history.versions[target]!.bytes)}`) // prettier-ignore
-      if (!isOwed) return
+      if (!isUnwritten) return
       history.durable = Math.max(history.durable, found)
       history.written = Math.max(history.written, found)
       history.prune()

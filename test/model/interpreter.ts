@@ -8,7 +8,7 @@ import type { Driver } from './driver.js'
 import { Faults } from './faults.js'
 import { type Held, HeldGuards, noise } from './held.js'
 import { same } from './history.js'
-import { blocksOf, optionsOf, piecesOf, placeOf } from './places.js'
+import { blocksOf, optionsOf, piecesOf, keyHighOf } from './places.js'
 
 /** A range of bytes to read or to write. */
 type RangeCommand = Extract<Command, { op: 'readBytes' | 'writeBytes' }>
@@ -121,7 +121,7 @@ export class Interpreter {
   /** The guard of an access, its block compared with the model; undefined if it was refused as it had to be. */
   async #acquire(access: Access): Promise<Held | undefined> {
     const { partitions, inline } = this.#driver
-    const { partition, block } = placeOf(partitions, access)
+    const { partition, block } = keyHighOf(partitions, access)
     const isInTheWay = this.#guards.isInTheWay(partition, block, access.mode)
     const isImpatient = access.isImpatient || this.#faults.isDisturbed
     // A thread that awaits waits for itself as for anybody.
@@ -140,7 +140,7 @@ export class Interpreter {
   /** What another thread does at this moment; it may not wait. */
   #accessElsewhere(access: Access): void {
     const { partitions, inline } = this.#driver
-    const { partition, block } = placeOf(partitions, access)
+    const { partition, block } = keyHighOf(partitions, access)
     const options = optionsOf(partitions, access, 0)
     let guard: BlockGuard
     try {
@@ -153,7 +153,7 @@ export class Interpreter {
   }
 
   #try(access: Access): void {
-    const { partition, block } = placeOf(this.#driver.partitions, access)
+    const { partition, block } = keyHighOf(this.#driver.partitions, access)
     const guard = this.#driver.partition(partition).tryAcquire(block, access.mode)
     if (guard) this.#guards.finish(this.#guards.enter(guard, access), access)
   }

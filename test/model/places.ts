@@ -21,7 +21,7 @@ export interface Piece {
 
 type Partitions = readonly HistoryPartition[]
 
-export function placeOf(partitions: Partitions, { partition, block }: Place): Place {
+export function keyHighOf(partitions: Partitions, { partition, block }: Place): Place {
   return { partition, block: block % partitions[partition]!.blocks }
 }
 

@@ -11,7 +11,7 @@ export interface Role {
   readonly isMortal?: boolean
   /** Begins when somebody has died, and never if nobody does. */
   readonly startsOnDeath?: boolean
-  readonly run: (context: Context) => void
+  readonly run: (scene: Scene) => void
 }
 
 export interface Body {
@@ -30,7 +30,7 @@ export interface Body {
 export type MakeBody = (engine: Engine, memory?: readonly SharedArrayBuffer[]) => Body
 
 /** What a thread of a body knows of the others. */
-export class Context {
+export class Scene {
   readonly #turns: Turns
   readonly #roles: readonly Role[]
   readonly #words: Words

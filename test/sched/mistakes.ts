@@ -24,8 +24,8 @@ export interface Mistake {
 const NO_POLICY_LOCK: readonly Edit[] = [
   {
     file: 'core/blocks/frames.js',
-    from: 'if (!policyMutex.tryLock(slot.index)) return -1;\n  const frame = chooseFrame(core, place, low, isAhead);\n  policyMutex.unlock();',
-    to: 'const frame = chooseFrame(core, place, low, isAhead);',
+    from: 'if (!policyMutex.tryLock(slot.index)) return -1;\n  const frame = chooseFrame(context, keyHigh, keyLow, isAhead);\n  policyMutex.unlock();',
+    to: 'const frame = chooseFrame(context, keyHigh, keyLow, isAhead);',
   },
 ]
 
@@ -73,7 +73,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/blocks/hit.js',
-        from: 'if (isNamed(core, at, place, low) && (core.words[at + 1 /* state */] & 1 /* ABSENT */) === 0) return true;',
+        from: 'if (hasKey(context, at, keyHigh, keyLow) && (context.words[at + 1 /* state */] & 1 /* ABSENT */) === 0)\n    return true;',
         to: 'return true;',
       },
       {
@@ -114,7 +114,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/blocks/frames.js',
-        from: 'const isFirst = findUnderStripe(core, head, place, low) < 0;',
+        from: 'const isFirst = findUnderStripe(context, bucket, keyHigh, keyLow) < 0;',
         to: 'const isFirst = true;',
       },
     ],
@@ -132,7 +132,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/changes/rounds.js',
-        from: 'if (load(core.words, at + 20 /* pending */) === 0 && load(core.words, at + 8 /* kicked */) === 0) return;',
+        from: 'if (load(context.words, at + 20 /* pending */) === 0 && load(context.words, at + 8 /* kicked */) === 0) return;',
         to: 'if (at > 0) return;',
       },
     ],
@@ -145,8 +145,8 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/write-back/writeback.js',
-        from: 'if (isOwed(load(core.words, stateAt), cut)) and(core.words, stateAt, ~28 /* CLASS_MASK */);',
-        to: 'and(core.words, stateAt, ~28 /* CLASS_MASK */);',
+        from: 'if (isUnwritten(load(context.words, stateAt), cut)) and(context.words, stateAt, ~28 /* CLASS_MASK */);',
+        to: 'and(context.words, stateAt, ~28 /* CLASS_MASK */);',
       },
     ],
   },
@@ -190,8 +190,8 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/recovery/reaper.js',
-        from: 'if (countOut(core, entry >>> 2, patience)) words[at] = 0 /* FREE */;\n    else isDone = false;',
-        to: 'words[at] = 0 /* FREE */;\n    countOut(core, entry >>> 2, patience);',
+        from: 'if (countOut(context, entry >>> 2, patience)) words[at] = 0 /* FREE */;\n    else isDone = false;',
+        to: 'words[at] = 0 /* FREE */;\n    countOut(context, entry >>> 2, patience);',
       },
     ],
   },
@@ -226,7 +226,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/recovery/reaper.js',
-        from: '      wakeAndHeal(core, frame);\n      return pins',
+        from: '      wakeAndHeal(context, frame);\n      return pins',
         to: '      return pins',
       },
     ],
@@ -245,7 +245,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
       {
         file: 'shared/latch-queue.js',
         from: 'const recordAt = this.#waits.recordAt(call);\n    if',
-        to: 'const recordAt = this.#waits.recordAt(call);\n    const lateAt = this.table.slotAt(this.slot) + 5;\n    store(words, lateAt, 0);\n    if',
+        to: 'const recordAt = this.#waits.recordAt(call);\n    const lateAt = this.table.slotAt(this.slot) + 4 /* waitsEnd */;\n    store(words, lateAt, 0);\n    if',
       },
       {
         file: 'shared/latch-queue.js',
@@ -347,13 +347,13 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/recovery/reaper.js',
-        from: '    reapWaits(core, slot);\n',
+        from: '    reapWaits(context, slot);\n',
         to: '',
       },
       {
         file: 'core/recovery/reaper.js',
-        from: '    freeSlot(core, slot);\n',
-        to: '    freeSlot(core, slot);\n    reapWaits(core, slot);\n',
+        from: '    freeSlot(context, slot);\n',
+        to: '    freeSlot(context, slot);\n    reapWaits(context, slot);\n',
       },
     ],
   },
@@ -366,8 +366,8 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/changes/images.js',
-        from: '  store(words, at + 1 /* state */, stampOf(words[groupAt + 1 /* epoch */], writeClass));\n  disposeUndo(core, group, frame);',
-        to: '  disposeUndo(core, group, frame);\n  store(words, at + 1 /* state */, stampOf(words[groupAt + 1 /* epoch */], writeClass));',
+        from: '  store(words, at + 1 /* state */, stampOf(words[groupAt + 1 /* epoch */], writeClass));\n  disposeUndo(context, group, frame);',
+        to: '  disposeUndo(context, group, frame);\n  store(words, at + 1 /* state */, stampOf(words[groupAt + 1 /* epoch */], writeClass));',
       },
     ],
   },
@@ -377,7 +377,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     preemptions: 0,
     detours: 0,
     deaths: 1,
-    edits: [{ file: 'core/recovery/reaper.js', from: '  readmitStray(core);\n', to: '' }],
+    edits: [{ file: 'core/recovery/reaper.js', from: '  readmitStray(context);\n', to: '' }],
   },
   'settling-not-anchored': {
     what: 'releases taken off the stack are kept by their settler alone, who dies',

@@ -3,7 +3,7 @@
 import { performance } from 'node:perf_hooks'
 import { workerData } from 'node:worker_threads'
 import { drive, type Driver } from './atomics.js'
-import { type Body, Context, type Role } from './body.js'
+import { type Body, Scene, type Role } from './body.js'
 import { loadBody } from './engine.js'
 import { At, Outcome, State } from './control.js'
 import { Turns } from './turns.js'
@@ -39,7 +39,7 @@ function runOnce(): void {
   drive(driver.driver)
   try {
     const hasBegun = !role.startsOnDeath || turns.control[At.isEnding] === 0
-    if (hasBegun && turns.control[At.isAborting] === 0) role.run(new Context(turns, body.roles, words))
+    if (hasBegun && turns.control[At.isAborting] === 0) role.run(new Scene(turns, body.roles, words))
   } catch (error) {
     if (!turns.isDead && turns.control[At.isAborting] === 0)
       turns.stop(Outcome.ERROR, error instanceof Error ? (error.stack ?? error.message) : String(error))

@@ -6,7 +6,7 @@ import { finishLoading, setSleeper } from './inline-sleep.js'
 import { wait } from '#dist/shared/atomics.js'
 import { checkQuiet } from '#dist/core/inspect/check.js'
 import { Client } from '#dist/core/client/client.js'
-import { Core } from '#dist/core/context.js'
+import { Context } from '#dist/core/context.js'
 import { Flusher } from '#dist/core/write-back/flusher.js'
 import { Reader } from '#dist/core/prefetch/reader.js'
 import { evictClean } from '#dist/core/blocks/forget.js'
@@ -48,7 +48,7 @@ export class InlineEngine {
   readonly arena: Arena
   /** The first client; its Sync calls wait by moving the flusher and the writers. */
   readonly client: Client
-  readonly core: Core
+  readonly context: Context
   readonly flusher: Flusher
   readonly writers: readonly Writer[]
   readonly reader: Reader
@@ -84,21 +84,21 @@ export class InlineEngine {
     setSleeper(this.arena.buffer, (words, at, value) => {
       this.#moveOthers(words, at, value)
     })
-    this.flusher = new Flusher(this.#coreIn(FLUSH_SLOT), config, (event) => {
+    this.flusher = new Flusher(this.#contextIn(FLUSH_SLOT), config, (event) => {
       if (event.kind !== 'died') this.events.push(event)
     })
     this.writers = sizes.map(
-      (_, index) => new Writer(this.#coreIn(writerSlot(index)), index, config.writeBytes),
+      (_, index) => new Writer(this.#contextIn(writerSlot(index)), index, config.writeBytes),
     )
-    this.reader = new Reader(this.#coreIn(readerSlot(sizes.length)))
-    this.core = this.#coreIn(firstClientSlot(sizes.length))
-    this.client = new Client(this.core)
+    this.reader = new Reader(this.#contextIn(readerSlot(sizes.length)))
+    this.context = this.#contextIn(firstClientSlot(sizes.length))
+    this.client = new Client(this.context)
   }
 
   /** Another client, as another thread would have it. */
   attach(): Client {
     const first = firstClientSlot(this.#partitions.length)
-    return new Client(this.#coreIn(first, this.arena.geometry.slots))
+    return new Client(this.#contextIn(first, this.arena.geometry.slots))
   }
 
   /** Takes the flusher as far as it goes without waiting. */
@@ -139,21 +139,21 @@ export class InlineEngine {
   }
 
   evictClean(): number {
-    return evictClean(this.core)
+    return evictClean(this.context)
   }
 
   /** @throws ERR_DCACHE_FENCED */
   retry(partition: string): void {
-    runSync(retry(this.core, this.client.partition(partition).view), true)
+    runSync(retry(this.context, this.client.partition(partition).view), true)
   }
 
   /** Every broken invariant when nobody is in anywhere. */
   checkQuiet(): string[] {
-    return checkQuiet(this.core)
+    return checkQuiet(this.context)
   }
 
-  #coreIn(slot: number, end = slot + 1): Core {
-    return new Core(this.arena, attachSlot(this.arena, slot, end, slot), {
+  #contextIn(slot: number, end = slot + 1): Context {
+    return new Context(this.arena, attachSlot(this.arena, slot, end, slot), {
       names: this.#partitions.map(([name]) => name),
       writeOrder: this.#writeOrder,
       policy: this.#policy,
@@ -183,7 +183,7 @@ export class InlineEngine {
 
   /** All words of groups and partitions: whatever the flusher and the writers do shows there. */
   #progress(): string {
-    const { words, arena } = this.core
+    const { words, arena } = this.context
     return words.subarray(arena.partitionAt(0), arena.stripeAt(0)).join()
   }
 

@@ -100,7 +100,7 @@ test('tryAcquire has no guard, and asks for the round', () => {
   change(a, 0, 1, 'trailer')
   change(a, 0, 2, 'data')
   assert.is(a.tryAcquire(0, 'modify'), undefined)
-  assert.is(engine.core.slot.guards, 0)
+  assert.is(engine.context.slot.guards, 0)
   engine.settle()
   const guard = a.tryAcquire(0, 'modify')
   assert.ok(guard !== undefined)
@@ -109,7 +109,7 @@ test('tryAcquire has no guard, and asks for the round', () => {
 
 test('a Sync call where the thread may not block goes on while there are spares', () => {
   const { engine, saved, a } = engineOf()
-  Object.assign(engine.core, { mayBlock: false })
+  Object.assign(engine.context, { mayBlock: false })
   const { total } = engine.client.stats().spares
   for (let i = 0; i <= total; i++) change(a, 0, i, i % 2 === 0 ? 'data' : 'trailer')
   assert.is(saved(), total)
@@ -161,7 +161,7 @@ test('a round that is due asks for what its cut leaves out', () => {
     const { engine, word, a } = engineOf()
     change(a, 0, 1, 'trailer')
     change(a, 0, 2, 'data')
-    const { number } = makeCut(engine.core, 0, isDue)
+    const { number } = makeCut(engine.context, 0, isDue)
     assert.is(number, word('bound'))
     assert.is(word('want'), isDue ? word('epoch') : word('done'))
   }

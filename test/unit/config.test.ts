@@ -4,7 +4,7 @@ import { suite, test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { geometryOf, parseOptions, parseSize, show } from '#dist/shared/config.js'
 import { CacheError, type CacheErrorCode } from '#dist/shared/errors.js'
-import { options } from '../support/small-core.js'
+import { options } from '../support/small-context.js'
 
 const sizes = suite('sizes')
 
@@ -226,9 +226,9 @@ test('how the memory is divided', () => {
   assert.is(g.spares, 512)
   assert.is(g.spares % g.groups, 0)
   assert.is(g.slots, 3 + 2 + 10)
-  assert.ok(g.heads >= g.blocks && g.heads < 2 * g.blocks)
-  for (const power of [g.heads, g.stripes]) assert.is(power & (power - 1), 0)
-  assert.ok(g.stripes <= g.heads)
+  assert.ok(g.buckets >= g.blocks && g.buckets < 2 * g.blocks)
+  for (const power of [g.buckets, g.stripes]) assert.is(power & (power - 1), 0)
+  assert.ok(g.stripes <= g.buckets)
 })
 
 test('a value is shown as it would be written, and not at any length', () => {

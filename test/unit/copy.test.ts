@@ -5,7 +5,7 @@ import { InlineEngine } from '../support/inline-engine.js'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { copyHit } from '#dist/core/blocks/copy.js'
-import { lowOf, placeOf } from '#dist/shared/name.js'
+import { keyLowOf, keyHighOf } from '#dist/shared/key.js'
 import { MemoryDevice } from '../support/memory-device.js'
 import { inThreads } from '../support/threads.js'
 import { Frame } from '#dist/shared/words.js'
@@ -42,9 +42,9 @@ for (const [arch, copier] of Object.entries(copiers)) {
     a.readSync(new Uint8Array(1), 0)
     const other = engine.attach().partition('a')
     const copy = (block: number, start: number, target: Uint8Array, at = 0, length = target.length - at) =>
-      copier(engine.core, placeOf(0, block), lowOf(block), { start, length, at }, target)
+      copier(engine.context, keyHighOf(0, block), keyLowOf(block), { start, length, at }, target)
     const isQuiet = () => {
-      assert.is(engine.core.slot.guards, 0)
+      assert.is(engine.context.slot.guards, 0)
       assert.equal(engine.checkQuiet(), [])
     }
     return { engine, a, other, copy, isQuiet }

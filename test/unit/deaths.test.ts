@@ -11,7 +11,7 @@ import { isGone, osThreadId } from '#dist/shared/os-thread.js'
 import { attachSlot, tryAttachSlot } from '#dist/shared/slot.js'
 import { MemoryDevice } from '../support/memory-device.js'
 import { refusalNow } from '../support/open.js'
-import { smallArena } from '../support/small-core.js'
+import { smallArena } from '../support/small-context.js'
 import { Frame, Header, Journal, Latch, Slot, SlotState } from '#dist/shared/words.js'
 
 /** The system's number of a thread that has ended. */
@@ -135,6 +135,7 @@ for (const state of [Journal.TAKING, Journal.GIVING]) {
   )
 }
 
-const slotOf = (client: unknown): number => (client as { core: { slot: { index: number } } }).core.slot.index
+const slotOf = (client: unknown): number =>
+  (client as { context: { slot: { index: number } } }).context.slot.index
 
 torn.run()

@@ -4,9 +4,9 @@ import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { hashOf } from '#dist/shared/hash.js'
-import { lowOf, placeOf } from '#dist/shared/name.js'
-import { chain, find, findUnderStripe, headOf, unchain, WALK_MAX } from '#dist/core/blocks/directory.js'
-import { smallArena, smallCore } from '../support/small-core.js'
+import { keyLowOf, keyHighOf } from '#dist/shared/key.js'
+import { chain, find, findUnderStripe, bucketOf, unchain, WALK_MAX } from '#dist/core/blocks/directory.js'
+import { smallArena, smallContext } from '../support/small-context.js'
 import { Frame } from '#dist/shared/words.js'
 
 /** A sequence of blocks, from a number: [partition, block]. */
@@ -39,9 +39,9 @@ test('chains stay short at every size and for every order of block numbers', () 
       const lengths = new Uint16Array(blocks)
       for (let i = 0; i < blocks; i++) {
         const [partition, block] = blockOf(i)
-        const head = hashOf(blocks, placeOf(partition, block), lowOf(block))
-        assert.ok(head >= 0 && head < blocks)
-        lengths[head]!++
+        const bucket = hashOf(blocks, keyHighOf(partition, block), keyLowOf(block))
+        assert.ok(bucket >= 0 && bucket < blocks)
+        lengths[bucket]!++
       }
       const longest = lengths.reduce((a, b) => Math.max(a, b))
       // Steps to find each block once; a perfect spread has 1, a random one 1.5.
@@ -72,25 +72,25 @@ test('what is hung in is found, what is taken out is not', () => {
   ]
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.nat(1), fc.constantFrom(...numbers)), { maxLength: 200 }), (names) => {
-      const core = smallCore(smallArena({ partitions }))
-      const { heads, blocks } = core.arena.geometry
+      const context = smallContext(smallArena({ partitions }))
+      const { buckets, blocks } = context.arena.geometry
       const frames = new Map<string, number>()
       const free = Array.from({ length: blocks }, (_, frame) => frame)
       for (const [partition, block] of names) {
-        const [place, low] = [placeOf(partition, block), lowOf(block)]
-        const head = hashOf(heads, place, low)
+        const [keyHigh, keyLow] = [keyHighOf(partition, block), keyLowOf(block)]
+        const bucket = hashOf(buckets, keyHigh, keyLow)
         const name = `${partition} ${block}`
         const known = frames.get(name)
-        assert.is(find(core, place, low), known ?? -1, name)
-        assert.is(findUnderStripe(core, head, place, low), known ?? -1, name)
+        assert.is(find(context, keyHigh, keyLow), known ?? -1, name)
+        assert.is(findUnderStripe(context, bucket, keyHigh, keyLow), known ?? -1, name)
         if (known === undefined) {
           const frame = free.pop()!
-          chain(core, frame, head, place, low)
+          chain(context, frame, bucket, keyHigh, keyLow)
           frames.set(name, frame)
-          assert.is(headOf(core, frame), head)
+          assert.is(bucketOf(context, frame), bucket)
         } else {
-          unchain(core, known)
-          assert.is(core.words[core.arena.frameAt(known) + Frame.place], 0)
+          unchain(context, known)
+          assert.is(context.words[context.arena.frameAt(known) + Frame.keyHigh], 0)
           frames.delete(name)
           free.push(known)
         }
@@ -101,13 +101,13 @@ test('what is hung in is found, what is taken out is not', () => {
 })
 
 test('a walk without the stripe is bounded', () => {
-  const core = smallCore(smallArena())
-  const head = hashOf(core.arena.geometry.heads, placeOf(0, 7), 7)
+  const context = smallContext(smallArena())
+  const bucket = hashOf(context.arena.geometry.buckets, keyHighOf(0, 7), 7)
   // A chain that leads round in circles, as a walk may see it while frames move.
-  core.words[core.arena.headsAt + head] = 1
-  core.words[core.arena.frameAt(0) + Frame.next] = 2
-  core.words[core.arena.frameAt(1) + Frame.next] = 1
-  assert.is(find(core, placeOf(0, 7), 7), -1)
+  context.words[context.arena.bucketsAt + bucket] = 1
+  context.words[context.arena.frameAt(0) + Frame.next] = 2
+  context.words[context.arena.frameAt(1) + Frame.next] = 1
+  assert.is(find(context, keyHighOf(0, 7), 7), -1)
 })
 
 test.run()

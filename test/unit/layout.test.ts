@@ -8,7 +8,7 @@ import { geometryOf, parseOptions } from '#dist/shared/config.js'
 import { CacheError } from '#dist/shared/errors.js'
 import type { CacheOptions } from '#dist/shared/interface.js'
 import { type Geometry, GEOMETRY_FIELDS, type Layout, layoutOf } from '#dist/shared/layout.js'
-import { openSmall, options, smallArena } from '../support/small-core.js'
+import { openSmall, options, smallArena } from '../support/small-context.js'
 import { Frame, Ghost, Group, Header, Partition, Slot, Spare } from '#dist/shared/words.js'
 
 const geometry = (more: Partial<CacheOptions> = {}): Geometry => geometryOf(parseOptions(options(more)))
@@ -32,7 +32,7 @@ function needs(g: Geometry): Record<string, number> {
     stalls: words(g.slots, 128),
     frames: words(g.blocks, Frame.WORDS),
     spares: words(g.spares, Spare.WORDS),
-    heads: words(g.heads, 1),
+    buckets: words(g.buckets, 1),
     heap: words(g.blocks, 1),
     ghosts: words(g.ghosts, Ghost.WORDS),
     plan: words(g.blocks, 1),
@@ -71,7 +71,7 @@ test('regions are aligned, in order, large enough, and do not overlap', () => {
 })
 
 test('at most 2 % is not frames, with 8 KiB blocks and 64 threads, from 64 MiB up', () => {
-  // Hash heads are a power of two: their share is largest where the blocks have just passed one.
+  // Hash buckets are a power of two: their share is largest where the blocks have just passed one.
   const sizes = [64, 65, 70, 100, 128, 137, 140, 256, 274, 1024, 1100, 4096, 10_000, 16_384, 65_536]
   for (const policy of ['lru2', '2q'] as const) {
     let most = 0
@@ -94,7 +94,7 @@ test('ghosts take room with the policy that has them only', () => {
 })
 
 test('more words than one typed array can address are refused', () => {
-  const g = { ...geometry(), blocks: 2 ** 26, heads: 2 ** 26, spares: 2 ** 22, frameSize: 512 }
+  const g = { ...geometry(), blocks: 2 ** 26, buckets: 2 ** 26, spares: 2 ** 22, frameSize: 512 }
   assert.throws(() => layoutOf(g), isCode('ERR_DCACHE_MEMORY'))
 })
 

@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert'
 import { Lru2 } from '#dist/core/policy/lru2.js'
 import { attachSlot } from '#dist/shared/slot.js'
 import { Header } from '#dist/shared/words.js'
-import { smallArena } from '../support/small-core.js'
+import { smallArena } from '../support/small-context.js'
 
 const FRAMES = 20
 /** So many ticks a jump: a frame that is not used gets as old as that. */

@@ -36,14 +36,14 @@ test('one thread at a time has it', () => {
 test('a deadline names the holder, and leaves the lock as it was', async () => {
   const { words, mutex } = fresh()
   mutex.tryLock(7)
-  const isNamed = (error: unknown): boolean => {
+  const hasKey = (error: unknown): boolean => {
     assert.instance(error, CacheError)
     assert.is((error as CacheError).code, 'ERR_DCACHE_TIMEOUT')
     assert.match((error as CacheError).message, "'test' is held by slot 7")
     return true
   }
-  assert.throws(() => runSync(mutex.lock(3, new Deadline(20)), true), isNamed)
-  await runAsync(mutex.lock(3, new Deadline(20))).then(() => assert.unreachable(), isNamed)
+  assert.throws(() => runSync(mutex.lock(3, new Deadline(20)), true), hasKey)
+  await runAsync(mutex.lock(3, new Deadline(20))).then(() => assert.unreachable(), hasKey)
   assert.is(mutex.holder(), 7)
   mutex.unlock()
   assert.is(words[MUTEX], 0)

@@ -3,13 +3,13 @@
 import { InlineEngine } from '../support/inline-engine.js'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { OwedList } from '#dist/core/write-back/order.js'
+import { UnwrittenList } from '#dist/core/write-back/order.js'
 import { Budget, Pace } from '#dist/core/write-back/pace.js'
 import { forgetCut } from '#dist/core/recovery/reaper.js'
-import { lowOf, placeOf } from '#dist/shared/name.js'
+import { keyLowOf, keyHighOf } from '#dist/shared/key.js'
 import { stampOf } from '#dist/shared/stamp.js'
 import { MemoryDevice } from '../support/memory-device.js'
-import { smallArena, smallCore } from '../support/small-core.js'
+import { smallArena, smallContext } from '../support/small-context.js'
 import { DelayedKick, Group } from '#dist/shared/words.js'
 
 /** Numbers that look random, the same in every run. */
@@ -30,9 +30,9 @@ test('owed blocks are sorted by class, partition and block, past 2^32 blocks too
       partition: [0, 1, 63][next(3)]!,
       block: next(2) === 0 ? next(100_000) : 2 ** 32 * next(2 ** 20) + next(2 ** 31),
     }))
-    const list = new OwedList(count)
+    const list = new UnwrittenList(count)
     for (const { frame, writeClass, partition, block } of blocks)
-      list.add(frame, stampOf(5, writeClass), placeOf(partition, block), lowOf(block))
+      list.add(frame, stampOf(5, writeClass), keyHighOf(partition, block), keyLowOf(block))
     const { frames, jobs } = list.sorted()
     const wanted = [...blocks].sort(
       (a, b) => a.writeClass - b.writeClass || a.partition - b.partition || a.block - b.block,
@@ -50,23 +50,23 @@ test('owed blocks are sorted by class, partition and block, past 2^32 blocks too
 })
 
 test('images past the cut are taken out of what is owed', () => {
-  const list = new OwedList(4)
+  const list = new UnwrittenList(4)
   for (const [frame, epoch] of [3, 9, 4, 8].entries())
-    list.add(frame, stampOf(epoch, 1), placeOf(0, frame), frame)
+    list.add(frame, stampOf(epoch, 1), keyHighOf(0, frame), frame)
   list.keep((stamp) => stamp < stampOf(8, 0))
   assert.equal([...list.sorted().frames], [0, 2])
 })
 
 /** A pace over a group of which 100 blocks may be dirty, from 20 on in the background. */
 function paced({ dirty, asked = false, budget = Infinity, isDue = false, taken = 0 }: Partial<{ dirty: number; asked: boolean; budget: number; isDue: boolean; taken: number }>) {
-  const core = smallCore(smallArena())
-  const at = core.arena.groupAt(0)
-  core.words[at + Group.dirtyMax] = 400
-  core.words[at + Group.dirtyBackground] = 100
-  core.words[at + Group.dirty] = dirty ?? 0
-  core.words[at + Group.spareCount]! -= taken
-  if (asked) core.words[at + Group.want] = 1
-  const pace = new Pace(core, 0, new Budget(budget), isDue)
+  const context = smallContext(smallArena())
+  const at = context.arena.groupAt(0)
+  context.words[at + Group.dirtyMax] = 400
+  context.words[at + Group.dirtyBackground] = 100
+  context.words[at + Group.dirty] = dirty ?? 0
+  context.words[at + Group.spareCount]! -= taken
+  if (asked) context.words[at + Group.want] = 1
+  const pace = new Pace(context, 0, new Budget(budget), isDue)
   /** How many blocks a lane gets whose last part took 100 ms and was over so long ago. */
   return (agoMs: number) => pace.blocksNow(1000, 512, performance.now() - agoMs, 100)
 } // prettier-ignore
@@ -169,13 +169,13 @@ test('a write is as long as it may be', () => {
 }) // prettier-ignore
 
 test('a flush worker that follows another one starts the clock of what that one was writing', () => {
-  const core = smallCore(smallArena())
-  const at = core.arena.groupAt(0)
-  forgetCut(core, 0)
-  assert.is(core.words[at + Group.delayed], DelayedKick.NONE, 'nothing is dirty')
-  core.words[at + Group.dirty] = 1
-  forgetCut(core, 0)
-  assert.is(core.words[at + Group.delayed], DelayedKick.ASKED)
+  const context = smallContext(smallArena())
+  const at = context.arena.groupAt(0)
+  forgetCut(context, 0)
+  assert.is(context.words[at + Group.delayed], DelayedKick.NONE, 'nothing is dirty')
+  context.words[at + Group.dirty] = 1
+  forgetCut(context, 0)
+  assert.is(context.words[at + Group.delayed], DelayedKick.ASKED)
 })
 
 test.run()

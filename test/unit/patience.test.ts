@@ -20,7 +20,7 @@ function dirty() {
   const a = engine.client.partition('a')
   a.writeSync(new Uint8Array(512).fill(1), 0)
   const guard = a.acquireSync(0, 'modify')
-  const { words, arena } = engine.core
+  const { words, arena } = engine.context
   return {
     engine,
     device,
@@ -37,8 +37,8 @@ writer('waits for a lock as long as it takes', () => {
   const { engine, guard, words, groupAt } = dirty()
   engine.client.kick()
   engine.stepFlusher()
-  const mutex = engine.core.rounds[0]!
-  assert.ok(mutex.tryLock(engine.core.slot.index))
+  const mutex = engine.context.roundMutexes[0]!
+  assert.ok(mutex.tryLock(engine.context.slot.index))
   let clockMs = realNow()
   performance.now = () => clockMs
   try {
@@ -63,13 +63,13 @@ writer('does not take the end of the engine for a failure of the device', () => 
   const { engine, words, jobAt, groupAt } = dirty()
   engine.client.kick()
   engine.stepFlusher()
-  assert.ok(engine.core.rounds[0]!.tryLock(engine.core.slot.index))
+  assert.ok(engine.context.roundMutexes[0]!.tryLock(engine.context.slot.index))
   setSleeper(engine.arena.buffer, () => {
     words[Header.state] = EngineState.CLOSED
   })
   assert.ok(engine.stepWriter(0))
   assert.is(words[jobAt], JobState.IDLE)
-  engine.core.rounds[0]!.unlock()
+  engine.context.roundMutexes[0]!.unlock()
   engine.stepFlusher()
   assert.equal([engine.events, words[groupAt + Group.failures]], [[], 0])
 })
@@ -88,7 +88,9 @@ writer('throws what is no failure of the device, and the job can be done again',
   engine.client.kick()
   engine.stepFlusher()
   // Wherever it may be.
-  const slots = Object.getPrototypeOf(engine.core.slot) as { count: (counter: number, by?: number) => void }
+  const slots = Object.getPrototypeOf(engine.context.slot) as {
+    count: (counter: number, by?: number) => void
+  }
   const { count } = slots
   slots.count = () => {
     throw new TypeError('a fault of the engine')
@@ -129,7 +131,7 @@ function flushing() {
   const { engine } = made
   let clockMs = realNow()
   performance.now = () => clockMs
-  const steps = flush(engine.core, [{ group: 0 }])
+  const steps = flush(engine.context, [{ group: 0 }])
   steps.next()
   return {
     ...made,

@@ -3,7 +3,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openCache } from 'dcache'
-import { lowOf, placeOf } from '#dist/shared/name.js'
+import { keyLowOf, keyHighOf } from '#dist/shared/key.js'
 import { nameFrame, policyArena, policyIn } from '#dist/bench/replay/policy-replay.js'
 import { tempFolder } from '../support/temp.js'
 import { inThreads } from '../support/threads.js'
@@ -32,10 +32,10 @@ function fresh(blocks = 20) {
       policy.evicted(frame)
       for (const [old, holder] of frames) if (holder === frame) frames.delete(old)
     }
-    policy.insert(frame, placeOf(partition, block), lowOf(block))
+    policy.insert(frame, keyHighOf(partition, block), keyLowOf(block))
     nameFrame(arena, frame, partition, block)
     frames.set(name, frame)
-    return arena.words[arena.heapAt + frame] === 1 ? 'back' : 'new'
+    return arena.words[arena.policyAt + frame] === 1 ? 'back' : 'new'
   }
   /** The next use of each block counts again. */
   const nextPeriod = (): void => {
@@ -83,8 +83,8 @@ test('a ghost is good for one return', () => {
   const frame = frames.get('0 0')!
   policy.remove(frame)
   policy.evicted(frame)
-  policy.insert(frame, placeOf(0, 0), 0)
-  assert.is(arena.words[arena.heapAt + frame], 0, 'what leaves the main part leaves no ghost')
+  policy.insert(frame, keyHighOf(0, 0), 0)
+  assert.is(arena.words[arena.policyAt + frame], 0, 'what leaves the main part leaves no ghost')
   assert.equal(policy.check(), [])
 })
 
@@ -113,7 +113,7 @@ function withMain() {
 function victims({ arena, policy }: ReturnType<typeof fresh>, count: number): number[] {
   return Array.from({ length: count }, () => {
     const frame = policy.victim()
-    return arena.words[arena.frameAt(frame) + Frame.blockLow]!
+    return arena.words[arena.frameAt(frame) + Frame.keyLow]!
   })
 }
 
@@ -143,7 +143,7 @@ test('a victim that is dirty stays out, and comes back as the next one', () => {
   policy.readmit(second)
   policy.readmit(first)
   assert.ok(policy.has(first) && policy.has(second))
-  assert.is(arena.words[arena.heapAt + first], 1, 'in the part where it was')
+  assert.is(arena.words[arena.policyAt + first], 1, 'in the part where it was')
   assert.is(policy.victim(), second, 'the use that was noted meanwhile counts')
   assert.equal(policy.check(), [])
 })
@@ -198,7 +198,7 @@ test('the check names what is broken', () => {
   const at = (arena: { frameAt: (frame: number) => number }, field: keyof typeof Frame) =>
     arena.frameAt(4) + Frame[field]
   const damages: [string, (cache: ReturnType<typeof fresh>) => void][] = [
-    ['P1', ({ arena }) => (arena.words[arena.heapAt + 4]! ^= 1)],
+    ['P1', ({ arena }) => (arena.words[arena.policyAt + 4]! ^= 1)],
     ['P1', ({ arena }) => (arena.words[at(arena, 'used')] = 9)],
     ['P2', ({ arena }) => (arena.words[at(arena, 'policySlot')] = 0)],
     ['P2', ({ arena }) => arena.words[Header.policySize]!++],
@@ -208,11 +208,9 @@ test('the check names what is broken', () => {
     [
       'P5',
       ({ arena }) =>
-        arena.words[
-          arena.ghostsAt + (arena.words[Header.ghostOldest]! - 1) * Ghost.WORDS + Ghost.blockLow
-        ]!++,
+        arena.words[arena.ghostsAt + (arena.words[Header.ghostOldest]! - 1) * Ghost.WORDS + Ghost.keyLow]!++,
     ],
-    ['P5', ({ arena }) => (arena.words[arena.ghostsAt + 19 * Ghost.WORDS + Ghost.place] = 0)],
+    ['P5', ({ arena }) => (arena.words[arena.ghostsAt + 19 * Ghost.WORDS + Ghost.keyHigh] = 0)],
   ]
   for (const [name, damage] of damages) {
     const cache = fresh()

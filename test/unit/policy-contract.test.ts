@@ -3,7 +3,7 @@
 import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { placeOf } from '#dist/shared/name.js'
+import { keyHighOf } from '#dist/shared/key.js'
 import { nameFrame, policyArena, policyIn, type PolicyName } from '#dist/bench/replay/policy-replay.js'
 import { Frame, Header } from '#dist/shared/words.js'
 
@@ -42,7 +42,7 @@ for (const name of ['lru2', '2q'] as const satisfies PolicyName[]) {
               const frame = free.pop() ?? takeVictim()
               if (frame < 0) break
               if (!isNew) policy.evicted(frame)
-              policy.insert(frame, placeOf(0, number % 60), number % 60)
+              policy.insert(frame, keyHighOf(0, number % 60), number % 60)
               nameFrame(arena, frame, 0, number % 60)
               inside.add(frame)
               break
@@ -103,7 +103,7 @@ for (const name of ['lru2', '2q'] as const satisfies PolicyName[]) {
         for (let i = 0; i < 3 * BLOCKS; i++) {
           const frame = i < BLOCKS ? i : policy.victim()
           if (i >= BLOCKS) policy.evicted(frame)
-          policy.insert(frame, placeOf(0, 0), (7 * i) % 40)
+          policy.insert(frame, keyHighOf(0, 0), (7 * i) % 40)
           nameFrame(arena, frame, 0, (7 * i) % 40)
         }
         const links = [Frame.policySlot, Frame.used, Frame.used2]

@@ -139,8 +139,8 @@ test('the limits are those of the code', () => {
 
 /** Two engines that differ in every measure. */
 const geometries: readonly layout.Geometry[] = [
-  { blocks: 90, spares: 7, frameSize: 512, partitions: 1, groups: 1, slots: 4, stripes: 8, heads: 128, traceEntries: 16, classes: 3, ghosts: 90 },
-  { blocks: 5001, spares: 333, frameSize: 65536, partitions: 5, groups: 3, slots: 71, stripes: 64, heads: 8192, traceEntries: 1024, classes: 7, ghosts: 0 },
+  { blocks: 90, spares: 7, frameSize: 512, partitions: 1, groups: 1, slots: 4, stripes: 8, buckets: 128, traceEntries: 16, classes: 3, ghosts: 90 },
+  { blocks: 5001, spares: 333, frameSize: 65536, partitions: 5, groups: 3, slots: 71, stripes: 64, buckets: 8192, traceEntries: 1024, classes: 7, ghosts: 0 },
 ] // prettier-ignore
 
 test('the bytes that README gives for a block, a spare and a slot are those of the memory map', () => {
@@ -154,7 +154,7 @@ test('the bytes that README gives for a block, a spare and a slot are those of t
   const [block, spare, slot] = said?.slice(1).map(Number) ?? []
   const many = 2 ** 14
   const near = (value: number, wanted: number) => Math.abs(value - wanted) <= wanted / 10
-  const ofBlocks = bytesOf({ blocks: geometry.blocks + many, heads: geometry.heads + many })
+  const ofBlocks = bytesOf({ blocks: geometry.blocks + many, buckets: geometry.buckets + many })
   assert.ok(near(ofBlocks / many, block!), `${ofBlocks / many} bytes for each block`)
   assert.ok(near(bytesOf({ spares: geometry.spares + many }) / many, spare!))
   assert.ok(near(bytesOf({ slots: geometry.slots + 128 }) / 128 / 1024, slot!))
@@ -236,7 +236,7 @@ test('the invariants are those that check can name', () => {
 test('the files and functions that ARCHITECTURE names are there', () => {
   const code = [...sources.values()].join('\n')
   for (const name of quoted(architecture.replaceAll(/^```[\s\S]*?^```$/gm, ''))) {
-    if (/^(src\/)?(shared|core|workers|nbd|cli)\/[\w-]+\.ts$/.test(name))
+    if (/^(src\/)?(shared|context|workers|nbd|cli)\/[\w-]+\.ts$/.test(name))
       assert.ok(sources.has(name.replace('src/', '')), name)
     else if (/^#?[a-z]+[A-Z]\w*$/.test(name))
       assert.ok(new RegExp(`\\b${name.replace('#', '')}\\b`).test(code), name)

@@ -2,14 +2,14 @@
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Core } from '#dist/core/context.js'
+import type { Context } from '#dist/core/context.js'
 import { push } from '#dist/core/changes/pending.js'
 import { flush, kick, lockRound, tryLockRound, unlockRound } from '#dist/core/changes/rounds.js'
 import { CacheError } from '#dist/shared/errors.js'
 import { tryLatch } from '#dist/shared/latch.js'
 import { waitsOf } from '#dist/shared/waits.js'
 import { Deadline, runAsync, runSync, SLICE_MS, type Slow, type Step } from '#dist/shared/wait.js'
-import { smallArena, smallCore } from '../support/small-core.js'
+import { smallArena, smallContext } from '../support/small-context.js'
 import { inThreads } from '../support/threads.js'
 import { EngineState, Frame, Group, Header, Released, Slot } from '#dist/shared/words.js'
 
@@ -20,53 +20,53 @@ const isCode = (code: string) => (error: unknown) => error instanceof CacheError
 function fresh() {
   const partitions = { a: { path: 'a', blockSize: 512 }, b: { path: 'b', blockSize: 512, group: 'g' } }
   const arena = smallArena({ partitions })
-  const core = smallCore(arena)
+  const context = smallContext(arena)
   const at = (group: number, field: keyof typeof Group) => arena.groupAt(group) + Group[field]
   const get = (group: number, field: keyof typeof Group) => arena.words[at(group, field)]!
   const set = (group: number, field: keyof typeof Group, value: number) =>
     (arena.words[at(group, field)] = value)
-  return { arena, core, get, set }
+  return { arena, context, get, set }
 }
 
 /** A flush of all of these groups. */
-const flushAll = (core: Core, groups: readonly number[], timeoutMs?: number): Slow<void> =>
-  flush(core, groups.map((group) => ({ group })), timeoutMs) // prettier-ignore
+const flushAll = (context: Context, groups: readonly number[], timeoutMs?: number): Slow<void> =>
+  flush(context, groups.map((group) => ({ group })), timeoutMs) // prettier-ignore
 
 /** What the flush worker does when all is durable. */
-function finish(core: Core, group: number): void {
-  const turn = core.turns[group]!
-  turn.finish(core.words[core.arena.groupAt(group) + Group.want]!)
+function finish(context: Context, group: number): void {
+  const turn = context.rounds[group]!
+  turn.finish(context.words[context.arena.groupAt(group) + Group.want]!)
   turn.broadcast()
 }
 
-const bellOf = (core: Core): number => core.words[Header.bell]!
+const bellOf = (context: Context): number => context.words[Header.bell]!
 
 test('a clean cache has nothing to flush', () => {
-  const { core, get } = fresh()
-  const bell = bellOf(core)
-  assert.ok(flushAll(core, [0, 1]).next().done)
-  kick(core, 0)
-  assert.equal([get(0, 'want'), get(1, 'want'), bellOf(core)], [0, 0, bell])
+  const { context, get } = fresh()
+  const bell = bellOf(context)
+  assert.ok(flushAll(context, [0, 1]).next().done)
+  kick(context, 0)
+  assert.equal([get(0, 'want'), get(1, 'want'), bellOf(context)], [0, 0, bell])
 })
 
 test('a kick wants what is dirty now and rings, once', () => {
-  const { core, get, set } = fresh()
+  const { context, get, set } = fresh()
   set(1, 'dirty', 1)
   set(1, 'epoch', 5)
-  const bell = bellOf(core)
-  kick(core, 1)
+  const bell = bellOf(context)
+  kick(context, 1)
   assert.equal([get(0, 'want'), get(1, 'want')], [0, 5])
-  assert.is(bellOf(core), bell + 1)
-  kick(core, 1)
-  assert.is(bellOf(core), bell + 1, 'it is wanted already')
+  assert.is(bellOf(context), bell + 1)
+  kick(context, 1)
+  assert.is(bellOf(context), bell + 1, 'it is wanted already')
 })
 
 test('a kick does not wait, and is not lost: who has the mutex looks after it', () => {
-  const { arena, core, get, set } = fresh()
-  const other = smallCore(arena)
+  const { arena, context, get, set } = fresh()
+  const other = smallContext(arena)
   set(0, 'dirty', 1)
   assert.ok(tryLockRound(other, 0))
-  kick(core, 0)
+  kick(context, 0)
   assert.is(get(0, 'want'), 0)
   unlockRound(other, 0)
   assert.is(get(0, 'want'), 1)
@@ -74,38 +74,38 @@ test('a kick does not wait, and is not lost: who has the mutex looks after it', 
 })
 
 test('a flush waits until what was dirty when it began is durable', () => {
-  const { core, get, set } = fresh()
+  const { context, get, set } = fresh()
   set(0, 'dirty', 2)
   set(0, 'epoch', 3)
-  const flushing = flushAll(core, [0])
+  const flushing = flushAll(context, [0])
   const step = flushing.next().value as Step
   assert.is(step.kind, 'wait')
   assert.is(get(0, 'want'), 3)
   assert.equal(
-    waitsOf(core.arena, core.slot.index).map(({ kind }) => kind),
+    waitsOf(context.arena, context.slot.index).map(({ kind }) => kind),
     ['flush'],
     'others can see it wait',
   )
   set(0, 'epoch', 4)
   set(0, 'done', 2)
   assert.not.ok(flushing.next().done, 'an older round is not enough')
-  finish(core, 0)
+  finish(context, 0)
   assert.ok(flushing.next().done, 'epoch 4 is none of its business')
-  assert.is(core.words[core.slot.at + Slot.waitsEnd], 0)
+  assert.is(context.words[context.slot.at + Slot.waitsEnd], 0)
 })
 
 test('groups are flushed side by side, and a failure of one does not hide the other', () => {
-  const { core, get, set } = fresh()
+  const { context, get, set } = fresh()
   for (const group of [0, 1]) set(group, 'dirty', 1)
-  const flushing = flushAll(core, [0, 1])
+  const flushing = flushAll(context, [0, 1])
   flushing.next()
   assert.equal([get(0, 'want'), get(1, 'want')], [1, 1], 'both are wanted before it waits for one')
   set(0, 'failedPartition', 0)
   set(0, 'failedClass', 2)
   set(0, 'failedErrno', -28)
-  core.turns[0]!.fail(1)
+  context.rounds[0]!.fail(1)
   assert.not.ok(flushing.next().done, 'it waits for the other')
-  finish(core, 1)
+  finish(context, 1)
   let error: unknown
   try {
     flushing.next()
@@ -117,36 +117,36 @@ test('groups are flushed side by side, and a failure of one does not hide the ot
 })
 
 test('a round that failed before one asked is no reason to fail', () => {
-  const { core, set } = fresh()
+  const { context, set } = fresh()
   set(0, 'dirty', 1)
-  core.turns[0]!.fail(1)
-  const flushing = flushAll(core, [0])
+  context.rounds[0]!.fail(1)
+  const flushing = flushAll(context, [0])
   flushing.next()
   assert.not.ok(flushing.next().done)
-  finish(core, 0)
+  finish(context, 0)
   assert.ok(flushing.next().done)
 })
 
 test('a failed round of which the scope owes nothing any more is no failure', () => {
-  const { core, set } = fresh()
+  const { context, set } = fresh()
   set(0, 'dirty', 1)
-  const flushing = flushAll(core, [0])
+  const flushing = flushAll(context, [0])
   flushing.next()
   set(0, 'dirty', 0)
-  core.turns[0]!.fail(1)
+  context.rounds[0]!.fail(1)
   assert.ok(flushing.next().done)
 })
 
 test('a flush that stands still has a deadline; one that gets on has none', async () => {
-  const { core, get, set } = fresh()
+  const { context, get, set } = fresh()
   set(0, 'dirty', 1)
   const still = (timeoutMs: number) =>
-    runAsync(flushAll(core, [0], timeoutMs)).then(() => false, isCode('ERR_DCACHE_TIMEOUT'))
+    runAsync(flushAll(context, [0], timeoutMs)).then(() => false, isCode('ERR_DCACHE_TIMEOUT'))
   assert.ok(await still(50))
   const startMs = performance.now()
   const timer = setInterval(() => {
     set(0, 'written', get(0, 'written') + 1)
-    if (performance.now() - startMs > 4000) finish(core, 0)
+    if (performance.now() - startMs > 4000) finish(context, 0)
   }, 20)
   assert.not.ok(await still(2000), 'twice its deadline, and done')
   clearInterval(timer)
@@ -158,57 +158,57 @@ test('an engine that stopped is not waited for', () => {
     [EngineState.ORPHANED, 'ERR_DCACHE_ORPHANED'],
     [EngineState.CLOSED, 'ERR_DCACHE_CLOSED'],
   ] as const) {
-    const { core, set } = fresh()
+    const { context, set } = fresh()
     set(0, 'dirty', 1)
-    const flushing = flushAll(core, [0])
+    const flushing = flushAll(context, [0])
     flushing.next()
-    core.words[Header.state] = state
+    context.words[Header.state] = state
     assert.throws(() => flushing.next(), isCode(code))
-    assert.is(core.words[core.slot.at + Slot.waitsEnd], 0)
+    assert.is(context.words[context.slot.at + Slot.waitsEnd], 0)
   }
 })
 
 test('where it may not block, a flush that has to wait fails, and the round goes on', () => {
-  const { core, get, set } = fresh()
-  runSync(flushAll(core, [0]), false)
+  const { context, get, set } = fresh()
+  runSync(flushAll(context, [0]), false)
   set(0, 'dirty', 1)
-  assert.throws(() => runSync(flushAll(core, [0]), false), isCode('ERR_DCACHE_WOULD_BLOCK'))
+  assert.throws(() => runSync(flushAll(context, [0]), false), isCode('ERR_DCACHE_WOULD_BLOCK'))
   assert.equal([get(0, 'want'), get(0, 'mutex')], [1, 0])
 })
 
 test('a flush rings again when a slice of its wait is over', () => {
-  const { core, set } = fresh()
+  const { context, set } = fresh()
   set(0, 'dirty', 1)
-  const flushing = flushAll(core, [0])
+  const flushing = flushAll(context, [0])
   flushing.next()
-  const bell = bellOf(core)
+  const bell = bellOf(context)
   flushing.next()
-  assert.is(bellOf(core), bell, 'not before')
+  assert.is(bellOf(context), bell, 'not before')
   const endMs = performance.now() + SLICE_MS
   while (performance.now() < endMs);
   flushing.next()
-  assert.is(bellOf(core), bell + 1)
+  assert.is(bellOf(context), bell + 1)
 })
 
 /** Leaves the release of a frame on the stack. */
-function leaveRelease(core: Core, frame: number): void {
-  const at = core.arena.frameAt(frame)
-  core.words[at + Frame.place] = 1
-  tryLatch(core.words, at + Frame.latch, core.slot.index)
-  push(core, 0, frame, Released.UNCHANGED)
+function leaveRelease(context: Context, frame: number): void {
+  const at = context.arena.frameAt(frame)
+  context.words[at + Frame.keyHigh] = 1
+  tryLatch(context.words, at + Frame.latch, context.slot.index)
+  push(context, 0, frame, Released.UNCHANGED)
 }
 
 test('a release left on the stack is settled by whoever has the mutex', () => {
-  const { arena, core, get } = fresh()
-  const other = smallCore(arena)
+  const { arena, context, get } = fresh()
+  const other = smallContext(arena)
   const latchOf = (frame: number) => arena.words[arena.frameAt(frame) + Frame.latch]!
   assert.ok(tryLockRound(other, 0))
-  leaveRelease(core, 3)
-  leaveRelease(core, 5)
+  leaveRelease(context, 3)
+  leaveRelease(context, 5)
   assert.ok(latchOf(3) !== 0 && latchOf(5) !== 0, 'still latched')
   unlockRound(other, 0)
   assert.equal([latchOf(3), latchOf(5), get(0, 'pending'), get(0, 'settling')], [0, 0, 0, 0])
-  leaveRelease(core, 3)
+  leaveRelease(context, 3)
   runSync(lockRound(other, 0, new Deadline()), true)
   assert.is(latchOf(3), 0, 'before anything else is done under it')
   unlockRound(other, 0)
@@ -219,7 +219,7 @@ test('no release and no kick is left to nobody', async () => {
   const { arena, get, set } = fresh()
   const frames = 8
   set(0, 'dirty', 1)
-  for (let frame = 0; frame < frames; frame++) arena.words[arena.frameAt(frame) + Frame.place] = 1
+  for (let frame = 0; frame < frames; frame++) arena.words[arena.frameAt(frame) + Frame.keyHigh] = 1
   await inThreads(bodies, 'releasers', { threads: 4, buffer: arena.buffer, args: { each: 50_000, frames } })
   assert.equal([get(0, 'pending'), get(0, 'kicked'), get(0, 'mutex'), get(0, 'want')], [0, 0, 0, 1])
   for (let frame = 0; frame < frames; frame++) {

@@ -3,7 +3,7 @@
 
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { placeOf } from '#dist/shared/name.js'
+import { keyHighOf } from '#dist/shared/key.js'
 import type { Arena } from '#dist/shared/arena.js'
 import { hashOf } from '#dist/shared/hash.js'
 import { stampOf } from '#dist/shared/stamp.js'
@@ -22,7 +22,7 @@ async function damaged(name: string, damage: (bench: Bench, frames: number[]) =>
     const frames = Array.from({ length: 6 }, (_, block) => {
       for (let frame = 0; frame < arena.geometry.blocks; frame++) {
         const at = arena.frameAt(frame)
-        if (arena.words[at + Frame.place] === 1 && arena.words[at + Frame.blockLow] === block) return frame
+        if (arena.words[at + Frame.keyHigh] === 1 && arena.words[at + Frame.keyLow] === block) return frame
       }
       throw new Error(`block ${block} is not cached`)
     })
@@ -58,9 +58,9 @@ const frameWord =
   }
 
 /** A block that hashes to another chain than block 0. */
-function otherChain(heads: number): number {
+function otherChain(buckets: number): number {
   let block = 1
-  while (hashOf(heads, placeOf(0, block), block) === hashOf(heads, placeOf(0, 0), 0)) block++
+  while (hashOf(buckets, keyHighOf(0, block), block) === hashOf(buckets, keyHighOf(0, 0), 0)) block++
   return block
 }
 
@@ -74,7 +74,7 @@ const word =
 
 const DAMAGES: readonly [string, string, Parameters<typeof damaged>[1]][] = [
   ['F1', 'a free frame has a name', ({ arena }) => {
-    arena.words[arena.frameAt(arena.words[Header.freeHead]! - 1) + Frame.place] = 1
+    arena.words[arena.frameAt(arena.words[Header.freeHead]! - 1) + Frame.keyHigh] = 1
   }],
   ['F1', 'the free list is a cycle', ({ arena }) => {
     const link = arena.words[Header.freeHead]!
@@ -87,8 +87,8 @@ const DAMAGES: readonly [string, string, Parameters<typeof damaged>[1]][] = [
   ['F2', 'the free count is wrong', word(() => Header.freeCount, (old) => old + 1)],
   ['D1', 'a named frame is in no chain', ({ arena }, frames) => {
     const { words, geometry } = arena
-    for (let head = 0; head < geometry.heads; head++) {
-      const at = arena.headsAt + head
+    for (let head = 0; head < geometry.buckets; head++) {
+      const at = arena.bucketsAt + head
       if (words[at] === frames[0]! + 1) words[at] = words[arena.frameAt(frames[0]!) + Frame.next]!
     }
     for (let frame = 0; frame < geometry.blocks; frame++) {
@@ -99,13 +99,13 @@ const DAMAGES: readonly [string, string, Parameters<typeof damaged>[1]][] = [
   ['D1', 'a chain is a cycle', frameWord(0, Frame.next, (_, frames) => frames[0]! + 1)],
   ['D1', 'two frames have one name', ({ arena }, frames) => {
     const [a, b] = [arena.frameAt(frames[0]!), arena.frameAt(frames[1]!)]
-    arena.words[b + Frame.blockLow] = arena.words[a + Frame.blockLow]!
+    arena.words[b + Frame.keyLow] = arena.words[a + Frame.keyLow]!
   }],
-  ['D2', 'a frame is in another’s chain', frameWord(0, Frame.blockLow, ({ arena }) => otherChain(arena.geometry.heads))],
-  ['D2', 'a frame in a chain has no name', frameWord(0, Frame.place, () => 0)],
+  ['D2', 'a frame is in another’s chain', frameWord(0, Frame.keyLow, ({ arena }) => otherChain(arena.geometry.buckets))],
+  ['D2', 'a frame in a chain has no name', frameWord(0, Frame.keyHigh, () => 0)],
   ['P1', 'a frame says another place in the heap', frameWord(2, Frame.policySlot, (_, __, old) => old + 1)],
   ['P2', 'a frame is older than its parent', ({ arena }) => {
-    const [top, below] = [arena.words[arena.heapAt]!, arena.words[arena.heapAt + 1]!]
+    const [top, below] = [arena.words[arena.policyAt]!, arena.words[arena.policyAt + 1]!]
     arena.words[arena.frameAt(top) + Frame.used2] = arena.words[arena.frameAt(below) + Frame.used2]! + 1
   }],
   ['P3', 'a clean block is no victim', ({ arena }) => {
@@ -113,10 +113,10 @@ const DAMAGES: readonly [string, string, Parameters<typeof damaged>[1]][] = [
     // The last of the heap leaves it, and nobody knows it any more.
     const size = words[Header.policySize]!
     for (let last = size - 1; last >= 0; last--) {
-      const frame = words[arena.heapAt + last]!
+      const frame = words[arena.policyAt + last]!
       if (words[arena.frameAt(frame) + Frame.dirtyNext] !== 0) continue
-      const moved = words[arena.heapAt + size - 1]!
-      words[arena.heapAt + last] = moved
+      const moved = words[arena.policyAt + size - 1]!
+      words[arena.policyAt + last] = moved
       words[arena.frameAt(moved) + Frame.policySlot] = last + 1
       words[arena.frameAt(frame) + Frame.policySlot] = 0
       words[Header.policySize] = size - 1
@@ -136,7 +136,7 @@ const DAMAGES: readonly [string, string, Parameters<typeof damaged>[1]][] = [
     words[groupAt + Group.spareHead] = words[arena.spareAt(spare) + Spare.next]!
     words[arena.spareAt(spare) + Spare.next] = 0
     words[arena.spareAt(spare) + Spare.stamp] = stampOf(50, 1)
-    words[arena.frameAt(frames[4]!) + Frame.aside] = spare + 1
+    words[arena.frameAt(frames[4]!) + Frame.saved] = spare + 1
   }],
   ['W5', 'a stamp is after the epoch', frameWord(4, Frame.state, () => stampOf(1000, 1))],
   ['L1', 'a pin that is in no journal', frameWord(0, Frame.latch, () => 1)],

@@ -4,7 +4,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openCache } from 'dcache'
-import { placeOf } from '#dist/shared/name.js'
+import { keyHighOf } from '#dist/shared/key.js'
 import { hashOf } from '#dist/shared/hash.js'
 import { blockBytes, copyOf, memoryFor, refusal, until, withCache, writeBlocks } from '../support/open.js'
 import { tempFolder } from '../support/temp.js'
@@ -137,9 +137,9 @@ sizes.run()
 
 const directory = suite('pbhash, heads: the directory')
 
-directory('has at least as many heads as blocks', () =>
+directory('has at least as many buckets as blocks', () =>
   withCache({ cached: 100 }, ({ arena }) => {
-    assert.ok(arena.geometry.heads >= arena.geometry.blocks)
+    assert.ok(arena.geometry.buckets >= arena.geometry.blocks)
   }),
 )
 
@@ -160,9 +160,9 @@ directory('finds every one of many blocks, and reads each once', () =>
 directory('blocks of one chain are told apart, also while the chain changes', () =>
   withCache({ cached: 16, partitions: { data: { blocks: 4096 } } }, async ({ cache, data, arena }) => {
     // As many blocks as possible that hash to one head: one chain holds the whole cache.
-    const { heads } = arena.geometry
+    const { buckets } = arena.geometry
     const chain = Array.from({ length: 4096 }, (_, block) => block).filter(
-      (block) => hashOf(heads, placeOf(0, block), block) === 0,
+      (block) => hashOf(buckets, keyHighOf(0, block), block) === 0,
     )
     assert.ok(chain.length > 100, `${chain.length} blocks in the chain`)
     for (let i = 0; i < 1000; i++) {
@@ -172,7 +172,7 @@ directory('blocks of one chain are told apart, also while the chain changes', ()
     }
     assert.equal(cache.check(), [])
     let length = 0
-    for (let link = arena.words[arena.headsAt]!; link !== 0; length++) {
+    for (let link = arena.words[arena.bucketsAt]!; link !== 0; length++) {
       link = arena.words[arena.frameAt(link - 1) + Frame.next]!
     }
     assert.is(length, 16)

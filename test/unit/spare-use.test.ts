@@ -47,11 +47,11 @@ const ways: Record<string, (a: Partition, engine: InlineEngine) => void> = {
     guard.data.fill(99)
     guard.discard()
   },
-  'left to the holder of the round mutex': (a, { core }) => {
+  'left to the holder of the round mutex': (a, { context }) => {
     const guard = a.tryAcquire(1, 'modify')!
-    assert.ok(tryLockRound(core, 0))
+    assert.ok(tryLockRound(context, 0))
     guard.release()
-    unlockRound(core, 0)
+    unlockRound(context, 0)
   },
 }
 

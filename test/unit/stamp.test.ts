@@ -9,7 +9,7 @@ import {
   epochDistance,
   epochOf,
   isAfter,
-  isOwed,
+  isUnwritten,
   nextEpoch,
   previousEpoch,
   stampOf,
@@ -58,11 +58,11 @@ test('the oldest fence that is let live is well within that', () => {
 
 test('an image is owed when it is dirty and within the cut', () => {
   for (const cut of around) {
-    assert.ok(isOwed(stampOf(cut, 1), cut))
-    assert.ok(isOwed(stampOf(previousEpoch(cut), 7), cut))
-    assert.not.ok(isOwed(stampOf(nextEpoch(cut), 1), cut))
-    assert.not.ok(isOwed(stampOf(cut, 0), cut), 'clean')
-    assert.ok(isOwed(stampOf(cut, 2) | State.CHANGING, cut))
+    assert.ok(isUnwritten(stampOf(cut, 1), cut))
+    assert.ok(isUnwritten(stampOf(previousEpoch(cut), 7), cut))
+    assert.not.ok(isUnwritten(stampOf(nextEpoch(cut), 1), cut))
+    assert.not.ok(isUnwritten(stampOf(cut, 0), cut), 'clean')
+    assert.ok(isUnwritten(stampOf(cut, 2) | State.CHANGING, cut))
   }
 })
 

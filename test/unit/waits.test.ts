@@ -7,7 +7,7 @@ import { OTHER_WAITS_MAX, WAITS_MAX } from '#dist/shared/layout.js'
 import { attachSlot } from '#dist/shared/slot.js'
 import { clearWaits, frameIn, isPublished, wakeAllWaits, wakeWait, waitsForFrame, waitsOf } from '#dist/shared/waits.js' // prettier-ignore
 import { Slot, SlotState, Wait } from '#dist/shared/words.js'
-import { smallArena } from '../support/small-core.js'
+import { smallArena } from '../support/small-context.js'
 
 const kindsOf = (arena: ReturnType<typeof smallArena>, slot: number) =>
   waitsOf(arena, slot).map(({ kind, at }) => `${kind} ${at}`)

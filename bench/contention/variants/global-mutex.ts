@@ -7,7 +7,7 @@ import { Mutex, RANK } from '#dist/shared/mutex.js'
 import { Deadline, runSync } from '#dist/shared/wait.js'
 import type { Prepare } from '../../harness/task.js'
 import type { FloorMemory } from '../../hit/crews.js'
-import { BLOCK_SIZE, expectation, placeOf, type Workload } from '../../hit/workload.js'
+import { BLOCK_SIZE, expectation, keyHighOf, type Workload } from '../../hit/workload.js'
 
 export interface GlobalMutexData extends FloorMemory {
   readonly workload: Workload
@@ -54,7 +54,7 @@ export const prepare: Prepare<GlobalMutexData> = (data, { lane }) => {
       const frame = frames[place(table, block)]!
       words[frame * 16]!++
       mutex.unlock()
-      sum += bytes![frame * BLOCK_SIZE + placeOf(block)]!
+      sum += bytes![frame * BLOCK_SIZE + keyHighOf(block)]!
       lock()
       words[frame * 16]!--
       mutex.unlock()

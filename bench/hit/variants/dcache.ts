@@ -5,7 +5,7 @@
 import type * as Dcache from 'dcache'
 import type { CacheHandle } from 'dcache'
 import type { Prepare } from '../../harness/task.js'
-import { BLOCK_SIZE, expectation, placeOf, type Workload } from '../workload.js'
+import { BLOCK_SIZE, expectation, keyHighOf, type Workload } from '../workload.js'
 
 export interface DcacheData {
   readonly workload: Workload
@@ -29,7 +29,7 @@ export const prepare: Prepare<DcacheData> = async ({ workload, handle, engine, r
       const block = sequence[at]!
       at = (at + 1) & mask
       const guard = partition.acquireSync(block, 'read')
-      sum += guard.bytes[guard.offset + placeOf(block)]!
+      sum += guard.bytes[guard.offset + keyHighOf(block)]!
       guard.release()
     }
     position = at
@@ -43,7 +43,7 @@ export const prepare: Prepare<DcacheData> = async ({ workload, handle, engine, r
       const block = sequence[at]!
       at = (at + 1) & mask
       const guard = partition.acquireSync(block, 'read')
-      sum += guard.data[placeOf(block)]!
+      sum += guard.data[keyHighOf(block)]!
       guard.release()
     }
     position = at
@@ -57,7 +57,7 @@ export const prepare: Prepare<DcacheData> = async ({ workload, handle, engine, r
     for (let i = 0; i < count; i++) {
       const block = sequence[at]!
       at = (at + 1) & mask
-      const place = placeOf(block)
+      const place = keyHighOf(block)
       partition.readSync(target, block * BLOCK_SIZE + (place & ~7))
       sum += target[place & 7]!
     }

@@ -3,7 +3,7 @@
  * the block, and an atomic subtraction. As `add` the swap is a plain addition, which can't fail when others are there.
  */
 import type { Prepare } from '../../harness/task.js'
-import { BLOCK_SIZE, expectation, placeOf, type Workload } from '../workload.js'
+import { BLOCK_SIZE, expectation, keyHighOf, type Workload } from '../workload.js'
 
 /** A word to pin each block by, as far apart as dcache's frames. */
 export const PIN_WORDS = 16
@@ -36,7 +36,7 @@ export const prepare: Prepare<FloorData> = ({ workload, words, segments, pin }, 
         if (seen === pins) break
         pins = seen
       }
-      sum += segments[block >>> shift]![(block & (SEGMENT_BLOCKS - 1)) * BLOCK_SIZE + placeOf(block)]!
+      sum += segments[block >>> shift]![(block & (SEGMENT_BLOCKS - 1)) * BLOCK_SIZE + keyHighOf(block)]!
       Atomics.sub(words, word, 1)
     }
     position = at
@@ -51,7 +51,7 @@ export const prepare: Prepare<FloorData> = ({ workload, words, segments, pin }, 
       at = (at + 1) & mask
       const word = block * PIN_WORDS
       Atomics.add(words, word, 1)
-      sum += segments[block >>> shift]![(block & (SEGMENT_BLOCKS - 1)) * BLOCK_SIZE + placeOf(block)]!
+      sum += segments[block >>> shift]![(block & (SEGMENT_BLOCKS - 1)) * BLOCK_SIZE + keyHighOf(block)]!
       Atomics.sub(words, word, 1)
     }
     position = at

@@ -4,7 +4,7 @@
  */
 import { open } from 'lmdb'
 import type { Prepare } from '../../harness/task.js'
-import { expectation, placeOf, type Workload } from '../workload.js'
+import { expectation, keyHighOf, type Workload } from '../workload.js'
 
 export interface LmdbData {
   readonly workload: Workload
@@ -22,7 +22,7 @@ export const prepare: Prepare<LmdbData> = ({ workload, path }, { lane }) => {
     for (let i = 0; i < count; i++) {
       const block = sequence[at]!
       at = (at + 1) & mask
-      sum += store.getBinaryFast(block)![placeOf(block)]!
+      sum += store.getBinaryFast(block)![keyHighOf(block)]!
     }
     position = at
     return sum

@@ -4,7 +4,7 @@
  */
 import { closeSync, openSync, readSync } from 'node:fs'
 import type { Prepare } from '../../harness/task.js'
-import { BLOCK_SIZE, expectation, placeOf, type Workload } from '../workload.js'
+import { BLOCK_SIZE, expectation, keyHighOf, type Workload } from '../workload.js'
 
 export interface PrivateData {
   readonly workload: Workload
@@ -29,7 +29,7 @@ export const prepare: Prepare<PrivateData> = async ({ workload }, { lane }) => {
     for (let i = 0; i < count; i++) {
       const block = sequence[at]!
       at = (at + 1) & mask
-      sum += cache.get(block)![placeOf(block)]!
+      sum += cache.get(block)![keyHighOf(block)]!
     }
     position = at
     return sum

@@ -3,7 +3,7 @@
  * lane is under way at a time.
  */
 import type { Prepare } from '../../harness/task.js'
-import { expectation, placeOf, type Workload } from '../workload.js'
+import { expectation, keyHighOf, type Workload } from '../workload.js'
 
 export interface AskData {
   readonly workload: Workload
@@ -25,7 +25,7 @@ export const prepare: Prepare<AskData> = ({ workload }, { lane, port }) => {
     for (let i = 0; i < count; i++) {
       const block = sequence[position]!
       position = (position + 1) & mask
-      sum += (await ask(block))[placeOf(block)]!
+      sum += (await ask(block))[keyHighOf(block)]!
     }
     return sum
   }

@@ -4,7 +4,7 @@
 import { alignedBytes } from '#dist/shared/buffer.js'
 import { constants, openSync, readSync } from 'node:fs'
 import type { Prepare } from '../../harness/task.js'
-import { BLOCK_SIZE, expectation, placeOf, type Workload } from '../workload.js'
+import { BLOCK_SIZE, expectation, keyHighOf, type Workload } from '../workload.js'
 
 export interface FileData {
   readonly workload: Workload
@@ -24,7 +24,7 @@ export const prepare: Prepare<FileData> = ({ workload, direct = false }, { lane 
       const block = sequence[at]!
       at = (at + 1) & mask
       readSync(fd, bytes, 0, BLOCK_SIZE, block * BLOCK_SIZE)
-      sum += bytes[placeOf(block)]!
+      sum += bytes[keyHighOf(block)]!
     }
     position = at
     return sum

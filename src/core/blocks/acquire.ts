@@ -18,13 +18,13 @@ import { performance } from 'node:perf_hooks'
 import { clockMs } from '../../shared/clock.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import type { Slow } from '../../shared/wait.js'
-import { type Core, enter, leave, type PartitionView } from '../context.js'
-import { giveEntry, keepEntry, lendEntry, takeEntry } from './entry.js'
-import { find, findSurely, isNamed } from './directory.js'
+import { type Context, enter, leave, type PartitionView } from '../context.js'
+import { returnEntry, keepEntry, lendEntry, takeEntry } from './entry.js'
+import { find, findSurely, hasKey } from './directory.js'
 import { insertFrame, takeFrame } from './frames.js'
 import { isFull, isStillPinned, pinNamed } from './hit.js'
 import { beginChange } from '../changes/images.js'
-import { countMisses, keepPin, load, loadBoth, loadSync } from './fill.js'
+import { countMisses, keepPin, fill, fillBoth, fillSync } from './fill.js'
 import type { Request } from './request.js'
 import { type ImageWait, takeImage, waitedForLimit, waitForLatch, waitForImage } from './stall.js'
 import { Counter, Frame, State } from '../../shared/words.js'
@@ -36,7 +36,7 @@ import { Counter, Frame, State } from '../../shared/words.js'
  * @throws ERR_DCACHE_READ_FAILED, ERR_DCACHE_CLOSED
  */
 export function missSync(
-  core: Core,
+  context: Context,
   partition: PartitionView,
   block: number,
   frame: FrameIndex,
@@ -44,78 +44,79 @@ export function missSync(
   together: number,
 ): void {
   const startMs = performance.now()
-  core.words[core.arena.frameAt(frame) + Frame.since] = clockMs(startMs)
+  context.words[context.arena.frameAt(frame) + Frame.since] = clockMs(startMs)
   try {
-    if (together === 1 || !loadBoth(core, partition, block, frame, together - 1))
-      loadSync(core, partition, block, [frame])
+    if (together === 1 || !fillBoth(context, partition, block, frame, together - 1))
+      fillSync(context, partition, block, [frame])
   } catch (error) {
-    leave(core, frame)
+    leave(context, frame)
     throw error
   }
-  keepPin(core, frame, entry)
-  countMisses(core, 1, startMs)
+  keepPin(context, frame, entry)
+  countMisses(context, 1, startMs)
 }
 
 /**
  * The block's frame: pinned for `read`, else latched and CHANGING. The request has the entry of its guard then.
  * @throws ERR_DCACHE_READ_FAILED, _TIMEOUT, _EXHAUSTED, _FENCED, _DEADLOCK, _GUARDS, _CLOSED; nothing is held then
  */
-export function* acquireSlow(core: Core, request: Request): Slow<FrameIndex> {
+export function* acquireSlow(context: Context, request: Request): Slow<FrameIndex> {
   try {
-    const frame = yield* acquireFrame(core, request)
-    keepEntry(core, request)
+    const frame = yield* acquireFrame(context, request)
+    keepEntry(context, request)
     return frame
   } catch (error) {
-    giveEntry(core, request)
+    returnEntry(context, request)
     throw error
   }
 }
 
-function* acquireFrame(core: Core, request: Request): Slow<FrameIndex> {
-  const { words, arena } = core
-  const { place, low, mode, deadline } = request
+function* acquireFrame(context: Context, request: Request): Slow<FrameIndex> {
+  const { words, arena } = context
+  const { keyHigh, keyLow, mode, deadline } = request
   let missedAtMs = -1
   for (;;) {
-    core.assertOpen()
-    yield* takeEntry(core, request)
-    let frame = find(core, place, low)
-    if (frame < 0) frame = yield* findSurely(core, place, low, deadline)
+    context.assertOpen()
+    yield* takeEntry(context, request)
+    let frame = find(context, keyHigh, keyLow)
+    if (frame < 0) frame = yield* findSurely(context, keyHigh, keyLow, deadline)
     const stateAt = frame < 0 ? -1 : arena.frameAt(frame) + Frame.state
     if (mode !== 'read' && (stateAt < 0 || (words[stateAt]! & State.CLASS_MASK) === 0)) {
-      if (yield* waitedForLimit(core, request)) continue
+      if (yield* waitedForLimit(context, request)) continue
     }
     if (frame < 0 || (words[stateAt]! & State.ABSENT) !== 0)
       missedAtMs = missedAtMs < 0 ? performance.now() : missedAtMs
     if (frame < 0) {
-      frame = yield* takeFrame(core, request)
-      if (!(yield* insertFrame(core, frame, place, low, deadline))) continue
+      frame = yield* takeFrame(context, request)
+      if (!(yield* insertFrame(context, frame, keyHigh, keyLow, deadline))) continue
     } else {
       const isRead = mode === 'read' && (words[stateAt]! & State.ABSENT) === 0
-      let isIn = isRead ? pinNamed(core, frame, place, low, request.entry) : enter(core, frame)
+      let isIn = isRead ? pinNamed(context, frame, keyHigh, keyLow, request.entry) : enter(context, frame)
       let isPinned = isRead
       if (!isIn) {
-        const entered = yield* waitForLatch(core, request, frame)
+        const entered = yield* waitForLatch(context, request, frame)
         isPinned = entered === 'pinned'
-        isIn = entered === 'latched' || (isPinned && isStillPinned(core, frame, place, low, request.entry))
+        isIn =
+          entered === 'latched' || (isPinned && isStillPinned(context, frame, keyHigh, keyLow, request.entry))
       }
       if (!isIn) continue
       if (isPinned) {
-        countLookup(core, frame, missedAtMs)
+        countLookup(context, frame, missedAtMs)
         return frame
       }
-      if (!isNamed(core, arena.frameAt(frame), place, low)) {
-        leave(core, frame)
+      if (!hasKey(context, arena.frameAt(frame), keyHigh, keyLow)) {
+        leave(context, frame)
         continue
       }
     }
     words[arena.frameAt(frame) + Frame.since] = clockMs()
-    const imageWait = yield* prepareLatched(core, request, frame)
+    const imageWait = yield* prepareLatched(context, request, frame)
     if (imageWait !== undefined) {
-      lendEntry(core, request)
-      yield* waitForImage(core, request, imageWait)
+      lendEntry(context, request)
+      yield* waitForImage(context, request, imageWait)
       continue
     }
-    countLookup(core, frame, missedAtMs)
+    countLookup(context, frame, missedAtMs)
     return frame
   }
 }
@@ -125,45 +126,45 @@ function* acquireFrame(core: Core, request: Request): Slow<FrameIndex> {
  * now the frame is let go, and what to wait for is returned. Whatever it throws, the frame is let go first.
  * @requires the frame's latch
  */
-function* prepareLatched(core: Core, request: Request, frame: FrameIndex): Slow<ImageWait | undefined> {
-  const { words, arena } = core
+function* prepareLatched(context: Context, request: Request, frame: FrameIndex): Slow<ImageWait | undefined> {
+  const { words, arena } = context
   const at = arena.frameAt(frame)
   try {
     if ((words[at + Frame.state]! & State.ABSENT) !== 0) {
-      if (request.mode === 'overwrite') zero(core, frame, request.partition.blockSize)
-      else yield* load(core, request.partition, request.block, [frame])
+      if (request.mode === 'overwrite') zero(context, frame, request.partition.blockSize)
+      else yield* fill(context, request.partition, request.block, [frame])
     }
     if (request.mode === 'read') {
-      keepPin(core, frame, request.entry)
+      keepPin(context, frame, request.entry)
       return undefined
     }
     const isClean = (words[at + Frame.state]! & State.CLASS_MASK) === 0
     // Looked at again: others may have come as far while this one read its block.
-    const isOverLimit = isClean && isFull(core, request.partition.group)
-    const imageWait = isOverLimit ? 'limit' : isClean ? undefined : yield* takeImage(core, request, frame)
+    const isOverLimit = isClean && isFull(context, request.partition.group)
+    const imageWait = isOverLimit ? 'limit' : isClean ? undefined : yield* takeImage(context, request, frame)
     if (imageWait === undefined) {
-      beginChange(core, frame)
+      beginChange(context, frame)
     } else {
-      leave(core, frame)
+      leave(context, frame)
     }
     return imageWait
   } catch (error) {
-    leave(core, frame)
+    leave(context, frame)
     throw error
   }
 }
 
-function countLookup(core: Core, frame: FrameIndex, missedAtMs: number): void {
+function countLookup(context: Context, frame: FrameIndex, missedAtMs: number): void {
   if (missedAtMs < 0) {
-    core.slot.count(Counter.hits)
-    core.policy.note(frame)
+    context.slot.count(Counter.hits)
+    context.policy.note(frame)
   } else {
-    countMisses(core, 1, missedAtMs)
+    countMisses(context, 1, missedAtMs)
   }
 }
 
 const ZEROS = new Uint8Array(65536)
 /** `set` of zeros is several times faster than `fill(0)` on shared memory. */
-function zero(core: Core, frame: FrameIndex, length: number): void {
-  core.arena.segment(frame).set(ZEROS.subarray(0, length), core.arena.offset(frame))
+function zero(context: Context, frame: FrameIndex, length: number): void {
+  context.arena.segment(frame).set(ZEROS.subarray(0, length), context.arena.offset(frame))
 }

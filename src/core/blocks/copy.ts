@@ -8,8 +8,8 @@
  * is journaled as that of a guard is: two atomic operations on the frame's latch word, and no guard object.
  */
 import { load } from '#atomics'
-import type { Core } from '../context.js'
-import { find, isNamed } from './directory.js'
+import type { Context } from '../context.js'
+import { find, hasKey } from './directory.js'
 import { pinNamed, unpinFrame } from './hit.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { Frame, Latch, State } from '../../shared/words.js'
@@ -18,8 +18,8 @@ const KEEPS_ORDER = process.arch === 'x64'
 /** Up to so many bytes a loop is faster than a view of them. */
 const LOOP_MAX = 32
 
-/** Where the bytes are in their block, and in the caller's buffer. */
-export interface Piece {
+/** Where bytes are in their block, and in the caller's buffer. */
+export interface Span {
   readonly start: number
   readonly length: number
   readonly at: number
@@ -30,49 +30,55 @@ export interface Piece {
  * so: then what `target` has says nothing. Any thread; no lock, never waits.
  */
 export function copyHit(
-  core: Core,
-  place: number,
-  low: number,
-  piece: Piece,
+  context: Context,
+  keyHigh: number,
+  keyLow: number,
+  span: Span,
   target: Uint8Array,
 ): FrameIndex {
-  if (!KEEPS_ORDER) return copyPinned(core, place, low, piece, target)
-  const frame = find(core, place, low)
+  if (!KEEPS_ORDER) return copyPinned(context, keyHigh, keyLow, span, target)
+  const frame = find(context, keyHigh, keyLow)
   if (frame < 0) return -1
-  const { words } = core
-  const at = core.framesAt + frame * Frame.WORDS
+  const { words } = context
+  const at = context.framesAt + frame * Frame.WORDS
   const version = words[at + Frame.version]!
   if ((load(words, at + Frame.latch) & (Latch.WRITER | Latch.FROZEN)) !== 0) return -1
-  if (!isNamed(core, at, place, low) || (words[at + Frame.state]! & State.ABSENT) !== 0) return -1
-  copyPiece(core, frame, piece, target)
+  if (!hasKey(context, at, keyHigh, keyLow) || (words[at + Frame.state]! & State.ABSENT) !== 0) return -1
+  copySpan(context, frame, span, target)
   if (load(words, at + Frame.version) !== version) return -1
   return frame
 }
 
 /** The same under a pin; -1 also where the frame is latched or a thread waits to latch it. */
-function copyPinned(core: Core, place: number, low: number, piece: Piece, target: Uint8Array): FrameIndex {
-  const frame = find(core, place, low)
-  const { slot } = core
+function copyPinned(
+  context: Context,
+  keyHigh: number,
+  keyLow: number,
+  span: Span,
+  target: Uint8Array,
+): FrameIndex {
+  const frame = find(context, keyHigh, keyLow)
+  const { slot } = context
   if (frame < 0 || slot.isFull) return -1
   const entry = slot.takeEntry()
-  if (!pinNamed(core, frame, place, low, entry)) {
-    slot.giveEntry(entry)
+  if (!pinNamed(context, frame, keyHigh, keyLow, entry)) {
+    slot.returnEntry(entry)
     return -1
   }
   try {
-    copyPiece(core, frame, piece, target)
+    copySpan(context, frame, span, target)
   } finally {
-    unpinFrame(core, frame, entry)
-    slot.giveEntry(entry)
+    unpinFrame(context, frame, entry)
+    slot.returnEntry(entry)
   }
   return frame
 }
 
 /** Copies a part of the frame's block to its place in the caller's buffer. */
-function copyPiece(
-  { arena }: Core,
+function copySpan(
+  { arena }: Context,
   frame: FrameIndex,
-  { start, length, at }: Piece,
+  { start, length, at }: Span,
   target: Uint8Array,
 ): void {
   const bytes = arena.segment(frame)

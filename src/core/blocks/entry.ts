@@ -12,7 +12,7 @@
  */
 import type { CacheError } from '../../shared/errors.js'
 import { SLICE_MS, type Slow, timedOut } from '../../shared/wait.js'
-import type { Core } from '../context.js'
+import type { Context } from '../context.js'
 import type { Request } from './request.js'
 
 /**
@@ -25,41 +25,41 @@ const LOOKS_MAX = 4
  * Gives the call an entry, if it has none.
  * @throws ERR_DCACHE_GUARDS, ERR_DCACHE_TIMEOUT, ERR_DCACHE_CLOSED
  */
-export function* takeEntry(core: Core, request: Request): Slow<void> {
+export function* takeEntry(context: Context, request: Request): Slow<void> {
   if (request.entry >= 0) return
-  const { slot } = core
+  const { slot } = context
   request.entry = request.isSync ? slot.takeEntry() : slot.takeCallEntry()
-  if (request.entry < 0) request.entry = yield* queueForEntry(core, request)
+  if (request.entry < 0) request.entry = yield* queueForEntry(context, request)
 }
 
 /** Before a wait: others of this thread may have the entry meanwhile. @requires that the entry is FREE */
-export function lendEntry(core: Core, request: Request): void {
-  if (!request.isSync) giveEntry(core, request)
+export function lendEntry(context: Context, request: Request): void {
+  if (!request.isSync) returnEntry(context, request)
 }
 
 /** The call ends without a guard. @requires that the entry is FREE */
-export function giveEntry({ slot }: Core, request: Request): void {
+export function returnEntry({ slot }: Context, request: Request): void {
   const { entry } = request
   if (entry < 0) return
   request.entry = -1
-  if (request.isSync) slot.giveEntry(entry)
+  if (request.isSync) slot.returnEntry(entry)
   else slot.giveCallEntry(entry)
 }
 
 /** The call ends with a guard, to which its entry belongs now. */
-export function keepEntry({ slot }: Core, request: Request): void {
+export function keepEntry({ slot }: Context, request: Request): void {
   if (!request.isSync) slot.toGuard()
 }
 
-function* queueForEntry(core: Core, { deadline }: Request): Slow<number> {
-  const { slot } = core
+function* queueForEntry(context: Context, { deadline }: Request): Slow<number> {
+  const { slot } = context
   slot.assertAttached()
   const ticket = slot.entryQueue.enter()
   try {
     let { served } = slot.entryQueue
     for (let looks = 0; ;) {
       const leftMs = deadline.leftMs()
-      if (leftMs <= 0) throw expired(core, deadline.timeoutMs)
+      if (leftMs <= 0) throw expired(context, deadline.timeoutMs)
       yield {
         kind: 'turn',
         what: 'another task of this thread',
@@ -67,7 +67,7 @@ function* queueForEntry(core: Core, { deadline }: Request): Slow<number> {
         timeoutMs: Math.min(leftMs, SLICE_MS),
       }
       slot.assertAttached()
-      core.assertOpen()
+      context.assertOpen()
       if (ticket.entry >= 0) return ticket.entry
       looks = slot.areAllHeld && slot.entryQueue.served === served ? looks + 1 : 0
       if (looks === LOOKS_MAX) throw slot.noEntry()
@@ -79,7 +79,7 @@ function* queueForEntry(core: Core, { deadline }: Request): Slow<number> {
   }
 }
 
-function expired({ slot }: Core, timeoutMs: number): CacheError {
+function expired({ slot }: Context, timeoutMs: number): CacheError {
   return slot.areAllHeld
     ? slot.noEntry()
     : timedOut(

@@ -2,7 +2,7 @@
  * Loading absent blocks: from a frame to its contents, for one block or a run of neighbours that one call of the device
  * fills. Shared by a miss, by reads of byte ranges and by the reader that goes ahead (reader.ts).
  *
- *   absent --takeAbsent--> latched, a name, no contents --load--> latched, contents --leave, or down to a pin--> clean
+ *   absent --takeAbsent--> latched, a name, no contents --fill--> latched, contents --leave, or down to a pin--> clean
  *                                                       '-failed-> latched, a name, no contents --leave--> as before
  *
  * Nothing here waits for a lock or a frame: who has latches of one block must not wait for another. What is not to be
@@ -11,13 +11,13 @@
 import { performance } from 'node:perf_hooks'
 import { store } from '#atomics'
 import { CacheError } from '../../shared/errors.js'
-import { lowOf, placeOf } from '../../shared/name.js'
+import { keyLowOf, keyHighOf } from '../../shared/key.js'
 import { clockMs } from '../../shared/clock.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { TRACE } from '../../shared/trace.js'
 import type { Slow } from '../../shared/wait.js'
-import { type Core, enter, leave, type PartitionView } from '../context.js'
-import { find, isNamed } from './directory.js'
+import { type Context, enter, leave, type PartitionView } from '../context.js'
+import { find, hasKey } from './directory.js'
 import type { ReadAhead } from './read-ahead.js'
 import { insertFrameNow, makeAbsent, takeFrameNow } from './frames.js'
 import { Counter, Frame, Journal, State } from '../../shared/words.js'
@@ -31,7 +31,7 @@ const AHEAD_BYTES_MAX = 2 ** 18
 const RUN_SHARE = 1 / 4
 
 /** How many blocks of a partition one run may have. */
-export function runMax({ arena }: Core, { blockSize }: PartitionView, isAhead = false): number {
+export function runMax({ arena }: Context, { blockSize }: PartitionView, isAhead = false): number {
   const bytes = isAhead ? AHEAD_BYTES_MAX : RUN_BYTES_MAX
   const most = Math.min(RUN_BLOCKS_MAX, bytes / blockSize, arena.geometry.blocks * RUN_SHARE)
   return Math.max(1, Math.floor(most))
@@ -42,36 +42,36 @@ export function runMax({ arena }: Core, { blockSize }: PartitionView, isAhead = 
  * a frame is not to be had at once. Any thread; never waits.
  * @takes policy mutex, stripes, one after the other
  */
-export function takeAbsent(core: Core, place: number, low: number, isAhead = false): FrameIndex {
-  const { words, arena } = core
-  let frame = find(core, place, low)
+export function takeAbsent(context: Context, keyHigh: number, keyLow: number, isAhead = false): FrameIndex {
+  const { words, arena } = context
+  let frame = find(context, keyHigh, keyLow)
   if (frame < 0) {
     // A walk that went astray costs an eviction: the look under the stripe finds the block.
-    frame = takeFrameNow(core, place, low, isAhead)
-    return frame >= 0 && insertFrameNow(core, frame, place, low) ? frame : -1
+    frame = takeFrameNow(context, keyHigh, keyLow, isAhead)
+    return frame >= 0 && insertFrameNow(context, frame, keyHigh, keyLow) ? frame : -1
   }
   const at = arena.frameAt(frame)
-  if ((words[at + Frame.state]! & State.ABSENT) === 0 || !enter(core, frame)) return -1
-  if (isNamed(core, at, place, low) && (words[at + Frame.state]! & State.ABSENT) !== 0) return frame
-  leave(core, frame)
+  if ((words[at + Frame.state]! & State.ABSENT) === 0 || !enter(context, frame)) return -1
+  if (hasKey(context, at, keyHigh, keyLow) && (words[at + Frame.state]! & State.ABSENT) !== 0) return frame
+  leave(context, frame)
   return -1
 }
 
 /** The frames of absent blocks, from `first` on up to one that is not to be had so; at most `count` and `runMax`. */
 export function takeRun(
-  core: Core,
+  context: Context,
   partition: PartitionView,
   first: number,
   count: number,
   isAhead = false,
 ): FrameIndex[] {
   const frames: FrameIndex[] = []
-  const end = first + Math.min(count, runMax(core, partition, isAhead))
+  const end = first + Math.min(count, runMax(context, partition, isAhead))
   const since = clockMs()
   for (let block = first; block < end; block++) {
-    const frame = takeAbsent(core, placeOf(partition.index, block), lowOf(block), isAhead)
+    const frame = takeAbsent(context, keyHighOf(partition.index, block), keyLowOf(block), isAhead)
     if (frame < 0) break
-    core.words[core.arena.frameAt(frame) + Frame.since] = since
+    context.words[context.arena.frameAt(frame) + Frame.since] = since
     frames.push(frame)
   }
   return frames
@@ -82,17 +82,17 @@ export function takeRun(
  * read stays absent, which is nobody's error.
  * @requires a thread that may block
  */
-export function loadAhead(core: Core, partition: PartitionView, first: number, count: number): number {
-  const frames = takeRun(core, partition, first, count, true)
+export function fillAhead(context: Context, partition: PartitionView, first: number, count: number): number {
+  const frames = takeRun(context, partition, first, count, true)
   if (frames.length === 0) return 0
   try {
-    loadSync(core, partition, first, frames)
-    core.slot.count(Counter.prefetched, frames.length)
+    fillSync(context, partition, first, frames)
+    context.slot.count(Counter.prefetched, frames.length)
     return frames.length
   } catch {
     return 0
   } finally {
-    for (const frame of frames) leave(core, frame)
+    for (const frame of frames) leave(context, frame)
   }
 }
 
@@ -100,23 +100,23 @@ export function loadAhead(core: Core, partition: PartitionView, first: number, c
  * Loads a block and those behind it that nobody has asked for yet; false if nothing was loaded.
  * @requires the latch of the first frame; a thread that may block
  */
-export function loadBoth(
-  core: Core,
+export function fillBoth(
+  context: Context,
   partition: PartitionView,
   block: number,
   frame: FrameIndex,
   behind: number,
 ): boolean {
-  const more = takeRun(core, partition, block + 1, behind, true)
+  const more = takeRun(context, partition, block + 1, behind, true)
   if (more.length === 0) return false
   try {
-    loadSync(core, partition, block, [frame, ...more])
-    core.slot.count(Counter.prefetched, more.length)
+    fillSync(context, partition, block, [frame, ...more])
+    context.slot.count(Counter.prefetched, more.length)
     return true
   } catch {
     return false // who wants one of them will be told
   } finally {
-    for (const one of more) leave(core, one)
+    for (const one of more) leave(context, one)
   }
 }
 
@@ -125,11 +125,16 @@ export function loadBoth(
  * of only sleeping: where the system has the file in memory, that is half of the work.
  * @requires a thread that may block
  */
-export function helpReader(core: Core, partition: PartitionView, ahead: ReadAhead, block: number): void {
-  const frame = find(core, placeOf(partition.index, block), lowOf(block))
-  if (frame < 0 || (core.words[core.arena.frameAt(frame) + Frame.state]! & State.ABSENT) === 0) return
-  const help = ahead.help(block, runMax(core, partition, true))
-  if (help.count > 0) loadAhead(core, partition, help.block, help.count)
+export function helpReader(
+  context: Context,
+  partition: PartitionView,
+  ahead: ReadAhead,
+  block: number,
+): void {
+  const frame = find(context, keyHighOf(partition.index, block), keyLowOf(block))
+  if (frame < 0 || (context.words[context.arena.frameAt(frame) + Frame.state]! & State.ABSENT) === 0) return
+  const help = ahead.help(block, runMax(context, partition, true))
+  if (help.count > 0) fillAhead(context, partition, help.block, help.count)
 }
 
 /**
@@ -137,35 +142,35 @@ export function helpReader(core: Core, partition: PartitionView, ahead: ReadAhea
  * @requires the frames' latches; a thread that may block
  * @throws ERR_DCACHE_READ_FAILED, ERR_DCACHE_CLOSED
  */
-export function loadSync(
-  core: Core,
+export function fillSync(
+  context: Context,
   partition: PartitionView,
   first: number,
   frames: readonly FrameIndex[],
 ): void {
-  core.slot.enterIo()
+  context.slot.enterIo()
   try {
-    core.assertOpen()
-    partition.device.readSync(targets(core, partition, frames), first * partition.blockSize)
+    context.assertOpen()
+    partition.device.readSync(targets(context, partition, frames), first * partition.blockSize)
   } catch (cause) {
-    throw failed(core, partition, first, frames, cause)
+    throw failed(context, partition, first, frames, cause)
   } finally {
-    core.slot.leaveIo()
+    context.slot.leaveIo()
   }
-  loaded(core, partition, first, frames)
+  loaded(context, partition, first, frames)
 }
 
 /** The same for slow paths. */
-export function* load(
-  core: Core,
+export function* fill(
+  context: Context,
   partition: PartitionView,
   first: number,
   frames: readonly FrameIndex[],
 ): Slow<void> {
-  core.slot.enterIo()
+  context.slot.enterIo()
   try {
-    core.assertOpen()
-    const views = targets(core, partition, frames)
+    context.assertOpen()
+    const views = targets(context, partition, frames)
     const position = first * partition.blockSize
     yield {
       kind: 'io',
@@ -176,41 +181,46 @@ export function* load(
       async: () => partition.device.read(views, position),
     }
   } catch (cause) {
-    throw failed(core, partition, first, frames, cause)
+    throw failed(context, partition, first, frames, cause)
   } finally {
-    core.slot.leaveIo()
+    context.slot.leaveIo()
   }
-  loaded(core, partition, first, frames)
+  loaded(context, partition, first, frames)
 }
 
 /** From a loaded block's latch to a pin, journaled in `entry`. @requires the frame's latch, which is given up */
-export function keepPin(core: Core, frame: FrameIndex, entry: number): void {
-  const { words } = core
+export function keepPin(context: Context, frame: FrameIndex, entry: number): void {
+  const { words } = context
   words[entry] = (frame << 2) | Journal.TAKING
-  core.latches.downgrade(frame)
+  context.latches.downgrade(frame)
   words[entry] = (frame << 2) | Journal.HELD
-  core.freed.signal()
+  context.freed.signal()
 }
 
 /** Misses that took the time since `startMs`. */
-export function countMisses({ slot }: Core, count: number, startMs: number): void {
+export function countMisses({ slot }: Context, count: number, startMs: number): void {
   slot.count(Counter.misses, count)
   slot.count(Counter.lookupTimeMs, performance.now() - startMs)
 }
 
-function targets(core: Core, partition: PartitionView, frames: readonly FrameIndex[]): Uint8Array[] {
+function targets(context: Context, partition: PartitionView, frames: readonly FrameIndex[]): Uint8Array[] {
   return frames.length === 1
-    ? [core.view(partition, frames[0]!)]
-    : frames.map((frame) => core.view(partition, frame))
+    ? [context.view(partition, frames[0]!)]
+    : frames.map((frame) => context.view(partition, frame))
 }
 
-function loaded(core: Core, partition: PartitionView, first: number, frames: readonly FrameIndex[]): void {
-  const { slot, words, arena } = core
+function loaded(
+  context: Context,
+  partition: PartitionView,
+  first: number,
+  frames: readonly FrameIndex[],
+): void {
+  const { slot, words, arena } = context
   slot.count(Counter.diskReads, frames.length)
   slot.count(Counter.diskReadBytes, frames.length * partition.blockSize)
   let block = first
   for (const frame of frames) {
-    if (core.isTraced) core.tracer.record(TRACE['block.load'], partition.index, block, frame)
+    if (context.isTraced) context.tracer.record(TRACE['block.load'], partition.index, block, frame)
     store(words, arena.frameAt(frame) + Frame.state, 0)
     block++
   }
@@ -218,13 +228,13 @@ function loaded(core: Core, partition: PartitionView, first: number, frames: rea
 
 /** The frames keep their names only, and the next who asks tries again. */
 function failed(
-  core: Core,
+  context: Context,
   partition: PartitionView,
   first: number,
   frames: readonly FrameIndex[],
   cause: unknown,
 ): CacheError {
-  for (const frame of frames) makeAbsent(core, frame)
+  for (const frame of frames) makeAbsent(context, frame)
   if (cause instanceof CacheError) return cause
   return new CacheError(
     'ERR_DCACHE_READ_FAILED',

@@ -16,10 +16,10 @@ import type { FrameIndex } from '../../shared/indices.js'
 import type { Mutex } from '../../shared/mutex.js'
 import { TRACE } from '../../shared/trace.js'
 import { type Deadline, sleep, type Slow, timedOut } from '../../shared/wait.js'
-import { blockOf, type Core, enter, leave, partitionOf } from '../context.js'
+import { blockOf, type Context, enter, leave, partitionOf } from '../context.js'
 import { lendEntry, takeEntry } from './entry.js'
 import { hashOf } from '../../shared/hash.js'
-import { chain, findUnderStripe, headOf, stripeOf, unchain } from './directory.js'
+import { chain, findUnderStripe, bucketOf, stripeOf, unchain } from './directory.js'
 import type { Request } from './request.js'
 import { kick } from '../changes/rounds.js'
 import { waitForMutex } from '../wait/wait-graph.js'
@@ -30,8 +30,8 @@ import { DirtyLink, Counter, Frame, Group, Header, Latch, State } from '../../sh
 const SPINS = 100
 
 /** Whether a frame owes nothing to the disk. Certain only with its latch. */
-export function isClean(core: Core, frameAt: number): boolean {
-  const { words } = core
+export function isClean(context: Context, frameAt: number): boolean {
+  const { words } = context
   return (
     (words[frameAt + Frame.state]! & State.CLASS_MASK) === 0 &&
     words[frameAt + Frame.dirtyNext] === DirtyLink.NONE
@@ -44,41 +44,42 @@ export function isClean(core: Core, frameAt: number): boolean {
  * @takes policy mutex, a stripe
  * @throws ERR_DCACHE_EXHAUSTED when every frame is held or dirty until the deadline
  */
-export function* takeFrame(core: Core, request: Request): Slow<FrameIndex> {
-  const { policyMutex, slot, freed } = core
-  const { place, low, deadline } = request
-  const failures = core.turns.map((turn) => turn.failures)
-  const watch = new Watch(core)
+export function* takeFrame(context: Context, request: Request): Slow<FrameIndex> {
+  const { policyMutex, slot, freed } = context
+  const { keyHigh, keyLow, deadline } = request
+  const failures = context.rounds.map((round) => round.failures)
+  const watch = new Watch(context)
   let isWaiting = false
   try {
     for (;;) {
       const epoch = isWaiting ? freed.enter() : 0
-      if (!policyMutex.tryLock(slot.index)) yield* waitForMutex(core, policyMutex, deadline)
-      let frame = chooseFrame(core, place, low)
-      if (frame < 0 && readmitStray(core)) frame = chooseFrame(core, place, low)
+      if (!policyMutex.tryLock(slot.index)) yield* waitForMutex(context, policyMutex, deadline)
+      let frame = chooseFrame(context, keyHigh, keyLow)
+      if (frame < 0 && readmitStray(context)) frame = chooseFrame(context, keyHigh, keyLow)
       policyMutex.unlock()
       if (frame >= 0) {
-        if (core.words[core.arena.frameAt(frame) + Frame.place] !== 0) yield* evict(core, frame, deadline)
+        if (context.words[context.arena.frameAt(frame) + Frame.keyHigh] !== 0)
+          yield* evict(context, frame, deadline)
         return frame
       }
-      kickDirty(core, failures)
+      kickDirty(context, failures)
       if (!isWaiting) {
         isWaiting = true
         slot.count(Counter.frameStalls)
         slot.waits(watch, 'frame', 0)
         continue // look again, now that signals reach this thread
       }
-      lendEntry(core, request)
-      yield* sleep(core.words, freed.at, epoch, deadline, () =>
+      lendEntry(context, request)
+      yield* sleep(context.words, freed.at, epoch, deadline, () =>
         timedOut(
-          `no frame became free: all ${core.arena.geometry.blocks} are held or dirty`,
+          `no frame became free: all ${context.arena.geometry.blocks} are held or dirty`,
           deadline.timeoutMs,
           'ERR_DCACHE_EXHAUSTED',
         ),
       )
-      core.assertOpen()
+      context.assertOpen()
       watch.look()
-      yield* takeEntry(core, request)
+      yield* takeEntry(context, request)
     }
   } finally {
     slot.waitsNoMore(watch)
@@ -90,27 +91,32 @@ export function* takeFrame(core: Core, request: Request): Slow<FrameIndex> {
  * the block yet.
  * @takes policy mutex, a stripe
  */
-export function takeFrameNow(core: Core, place: number, low: number, isAhead: boolean): FrameIndex {
-  const { policyMutex, slot } = core
+export function takeFrameNow(
+  context: Context,
+  keyHigh: number,
+  keyLow: number,
+  isAhead: boolean,
+): FrameIndex {
+  const { policyMutex, slot } = context
   if (!policyMutex.tryLock(slot.index)) return -1
-  const frame = chooseFrame(core, place, low, isAhead)
+  const frame = chooseFrame(context, keyHigh, keyLow, isAhead)
   policyMutex.unlock()
-  if (frame < 0 || core.words[core.arena.frameAt(frame) + Frame.place] === 0) return frame
-  const stripe = stripeOf(core, headOf(core, frame))
+  if (frame < 0 || context.words[context.arena.frameAt(frame) + Frame.keyHigh] === 0) return frame
+  const stripe = stripeOf(context, bucketOf(context, frame))
   if (!stripe.tryLock(slot.index)) {
-    leave(core, frame) // as it is, a victim like any other
+    leave(context, frame) // as it is, a victim like any other
     return -1
   }
-  unname(core, frame, stripe)
+  unname(context, frame, stripe)
   return frame
 }
 
 /** A latched frame in the policy under its next name, -1 if there is none now. @requires policy mutex */
-function chooseFrame(core: Core, place: number, low: number, isAhead = false): FrameIndex {
-  core.policy.drain()
-  let frame = popFree(core)
-  if (frame < 0) frame = popVictim(core)
-  if (frame >= 0) core.policy.insert(frame, place, low, isAhead)
+function chooseFrame(context: Context, keyHigh: number, keyLow: number, isAhead = false): FrameIndex {
+  context.policy.drain()
+  let frame = popFree(context)
+  if (frame < 0) frame = popVictim(context)
+  if (frame >= 0) context.policy.insert(frame, keyHigh, keyLow, isAhead)
   return frame
 }
 
@@ -120,18 +126,18 @@ function chooseFrame(core: Core, place: number, low: number, isAhead = false): F
  * @takes a stripe, policy mutex
  */
 export function* insertFrame(
-  core: Core,
+  context: Context,
   frame: FrameIndex,
-  place: number,
-  low: number,
+  keyHigh: number,
+  keyLow: number,
   deadline: Deadline,
 ): Slow<boolean> {
-  const head = hashOf(core.arena.geometry.heads, place, low)
-  const stripe = stripeOf(core, head)
-  yield* lockLatched(core, stripe, frame, deadline)
-  const isFirst = chainFirst(core, frame, head, place, low)
+  const bucket = hashOf(context.arena.geometry.buckets, keyHigh, keyLow)
+  const stripe = stripeOf(context, bucket)
+  yield* lockLatched(context, stripe, frame, deadline)
+  const isFirst = chainFirst(context, frame, bucket, keyHigh, keyLow)
   stripe.unlock()
-  if (!isFirst) yield* giveBack(core, frame, deadline)
+  if (!isFirst) yield* giveBack(context, frame, deadline)
   return isFirst
 }
 
@@ -141,29 +147,40 @@ export function* insertFrame(
  * @requires the frame's latch
  * @takes a stripe, policy mutex
  */
-export function insertFrameNow(core: Core, frame: FrameIndex, place: number, low: number): boolean {
-  const { slot, policyMutex } = core
-  const head = hashOf(core.arena.geometry.heads, place, low)
-  const stripe = stripeOf(core, head)
+export function insertFrameNow(
+  context: Context,
+  frame: FrameIndex,
+  keyHigh: number,
+  keyLow: number,
+): boolean {
+  const { slot, policyMutex } = context
+  const bucket = hashOf(context.arena.geometry.buckets, keyHigh, keyLow)
+  const stripe = stripeOf(context, bucket)
   const hasStripe = stripe.tryLock(slot.index)
-  const isFirst = hasStripe && chainFirst(core, frame, head, place, low)
+  const isFirst = hasStripe && chainFirst(context, frame, bucket, keyHigh, keyLow)
   if (hasStripe) stripe.unlock()
   if (isFirst) return true
   const isFreed = policyMutex.tryLock(slot.index)
   if (isFreed) {
-    core.policy.remove(frame)
-    pushFree(core, frame)
+    context.policy.remove(frame)
+    pushFree(context, frame)
   }
   // Before the mutex is given up: who looks for a free frame then must not meet it latched, and evict another.
-  leave(core, frame)
+  leave(context, frame)
   if (isFreed) policyMutex.unlock()
   return false
 }
 
-/** Hangs the frame in, unless another has the name. @requires the stripe of `head`; the frame's latch */
-function chainFirst(core: Core, frame: FrameIndex, head: number, place: number, low: number): boolean {
-  const isFirst = findUnderStripe(core, head, place, low) < 0
-  if (isFirst) chain(core, frame, head, place, low)
+/** Hangs the frame in, unless another has the name. @requires the stripe of `bucket`; the frame's latch */
+function chainFirst(
+  context: Context,
+  frame: FrameIndex,
+  bucket: number,
+  keyHigh: number,
+  keyLow: number,
+): boolean {
+  const isFirst = findUnderStripe(context, bucket, keyHigh, keyLow) < 0
+  if (isFirst) chain(context, frame, bucket, keyHigh, keyLow)
   return isFirst
 }
 
@@ -172,58 +189,58 @@ function chainFirst(core: Core, frame: FrameIndex, head: number, place: number, 
  * @requires the frame's latch, which is given up
  * @takes policy mutex
  */
-export function* giveBack(core: Core, frame: FrameIndex, deadline: Deadline): Slow<void> {
-  yield* lockLatched(core, core.policyMutex, frame, deadline)
-  core.policy.remove(frame)
-  pushFree(core, frame)
-  leave(core, frame) // in this order: see insertFrameNow
-  core.policyMutex.unlock()
+export function* giveBack(context: Context, frame: FrameIndex, deadline: Deadline): Slow<void> {
+  yield* lockLatched(context, context.policyMutex, frame, deadline)
+  context.policy.remove(frame)
+  pushFree(context, frame)
+  leave(context, frame) // in this order: see insertFrameNow
+  context.policyMutex.unlock()
 }
 
 /**
  * Frees one frame if it is clean and nobody is in; true if it held a block. Never waits: what is busy stays.
  * @takes a stripe, policy mutex
  */
-export function freeFrame(core: Core, frame: FrameIndex): boolean {
-  const { words, slot, arena } = core
+export function freeFrame(context: Context, frame: FrameIndex): boolean {
+  const { words, slot, arena } = context
   const at = arena.frameAt(frame)
-  if (words[at + Frame.place] === 0 || !isClean(core, at) || !enter(core, frame)) return false
+  if (words[at + Frame.keyHigh] === 0 || !isClean(context, at) || !enter(context, frame)) return false
   let counted = false
-  const named = words[at + Frame.place] !== 0 && isClean(core, at)
-  const stripe = named ? stripeOf(core, headOf(core, frame)) : undefined
+  const named = words[at + Frame.keyHigh] !== 0 && isClean(context, at)
+  const stripe = named ? stripeOf(context, bucketOf(context, frame)) : undefined
   if (stripe?.tryLock(slot.index)) {
-    if (core.policyMutex.tryLock(slot.index)) {
+    if (context.policyMutex.tryLock(slot.index)) {
       counted = (words[at + Frame.state]! & State.ABSENT) === 0
-      if (core.policy.has(frame)) core.policy.remove(frame)
+      if (context.policy.has(frame)) context.policy.remove(frame)
       or(words, at + Frame.state, State.ABSENT)
-      unchain(core, frame)
-      pushFree(core, frame)
-      core.policyMutex.unlock()
+      unchain(context, frame)
+      pushFree(context, frame)
+      context.policyMutex.unlock()
     }
     stripe.unlock()
   }
-  leave(core, frame)
+  leave(context, frame)
   return counted
 }
 
 /** @requires policy mutex; the frame's latch; no name */
-export function pushFree(core: Core, frame: FrameIndex): void {
-  core.policyMutex.assertHeld(core.slot.index)
-  const { words } = core
-  words[core.arena.frameAt(frame) + Frame.policySlot] = words[Header.freeHead]!
+export function pushFree(context: Context, frame: FrameIndex): void {
+  context.policyMutex.assertHeld(context.slot.index)
+  const { words } = context
+  words[context.arena.frameAt(frame) + Frame.policySlot] = words[Header.freeHead]!
   words[Header.freeHead] = frame + 1
   words[Header.freeCount]!++
 }
 
 /** A free frame, latched; -1 if there is none. @requires policy mutex */
-function popFree(core: Core): FrameIndex {
-  core.policyMutex.assertHeld(core.slot.index)
-  const { words, arena } = core
+function popFree(context: Context): FrameIndex {
+  context.policyMutex.assertHeld(context.slot.index)
+  const { words, arena } = context
   const link = words[Header.freeHead]!
   if (link === 0) return -1
   const at = arena.frameAt(link - 1)
   // A reader whose walk was led astray may have its pin here for a moment.
-  for (let spin = 0; !enter(core, link - 1); spin++) if (spin === SPINS) return -1
+  for (let spin = 0; !enter(context, link - 1); spin++) if (spin === SPINS) return -1
   words[Header.freeHead] = words[at + Frame.policySlot]!
   words[at + Frame.policySlot] = 0
   words[Header.freeCount]!--
@@ -236,29 +253,33 @@ function popFree(core: Core): FrameIndex {
  * write-back readmits it, a held one counts as just used: each costs a search one step.
  * @requires policy mutex
  */
-function popVictim(core: Core): FrameIndex {
-  core.policyMutex.assertHeld(core.slot.index)
-  const { policy } = core
+function popVictim(context: Context): FrameIndex {
+  context.policyMutex.assertHeld(context.slot.index)
+  const { policy } = context
   // They come back when the search is over, or it would meet the same ones again and never the others.
   const held: FrameIndex[] = []
   let frame = policy.victim()
-  while (frame >= 0 && !latchVictim(core, frame, held)) frame = policy.victim()
+  while (frame >= 0 && !latchVictim(context, frame, held)) frame = policy.victim()
   for (const other of held) policy.renew(other)
-  if (frame >= 0 && core.words[core.arena.frameAt(frame) + Frame.place] !== 0 && policy.evicted(frame))
-    core.slot.count(Counter.prefetchUnused)
+  if (
+    frame >= 0 &&
+    context.words[context.arena.frameAt(frame) + Frame.keyHigh] !== 0 &&
+    policy.evicted(frame)
+  )
+    context.slot.count(Counter.prefetchUnused)
   return frame
 }
 
 /** Gets in alone, if the frame is clean and nobody is in; held ones are noted. */
-function latchVictim(core: Core, frame: FrameIndex, held: FrameIndex[]): boolean {
-  const at = core.arena.frameAt(frame)
-  if (!isClean(core, at)) return false
-  if (!enter(core, frame)) {
+function latchVictim(context: Context, frame: FrameIndex, held: FrameIndex[]): boolean {
+  const at = context.arena.frameAt(frame)
+  if (!isClean(context, at)) return false
+  if (!enter(context, frame)) {
     held.push(frame)
     return false
   }
-  if (isClean(core, at)) return true
-  leave(core, frame)
+  if (isClean(context, at)) return true
+  leave(context, frame)
   return false
 }
 
@@ -266,12 +287,12 @@ function latchVictim(core: Core, frame: FrameIndex, held: FrameIndex[]): boolean
  * Looks for clean frames that are out of the policy: a block forgotten while it was dirty, or what a death left.
  * @requires policy mutex
  */
-export function readmitStray(core: Core): boolean {
-  const { words, arena, policy } = core
+export function readmitStray(context: Context): boolean {
+  const { words, arena, policy } = context
   let found = false
   for (let frame = 0; frame < arena.geometry.blocks; frame++) {
     const at = arena.frameAt(frame)
-    if (words[at + Frame.place] === 0 || !isClean(core, at) || policy.has(frame)) continue
+    if (words[at + Frame.keyHigh] === 0 || !isClean(context, at) || policy.has(frame)) continue
     policy.readmit(frame)
     found = true
   }
@@ -279,50 +300,50 @@ export function readmitStray(core: Core): boolean {
 }
 
 /** Takes the victim's old block out of the directory. @requires the frame's latch @takes a stripe */
-function* evict(core: Core, frame: FrameIndex, deadline: Deadline): Slow<void> {
-  const stripe = stripeOf(core, headOf(core, frame))
-  yield* lockLatched(core, stripe, frame, deadline)
-  unname(core, frame, stripe)
+function* evict(context: Context, frame: FrameIndex, deadline: Deadline): Slow<void> {
+  const stripe = stripeOf(context, bucketOf(context, frame))
+  yield* lockLatched(context, stripe, frame, deadline)
+  unname(context, frame, stripe)
 }
 
 /** @requires the frame's latch; its stripe, which is given up */
-function unname(core: Core, frame: FrameIndex, stripe: Mutex): void {
-  const { words, slot } = core
-  const at = core.arena.frameAt(frame)
-  if (core.tracer.on)
-    core.tracer.record(TRACE['block.evict'], partitionOf(words, at), blockOf(words, at), frame)
+function unname(context: Context, frame: FrameIndex, stripe: Mutex): void {
+  const { words, slot } = context
+  const at = context.arena.frameAt(frame)
+  if (context.isTraced)
+    context.tracer.record(TRACE['block.evict'], partitionOf(words, at), blockOf(words, at), frame)
   // First: a frame without a name must never seem to have its next block's contents.
   or(words, at + Frame.state, State.ABSENT)
-  unchain(core, frame)
+  unchain(context, frame)
   stripe.unlock()
   slot.count(Counter.evictions)
   // Calls that wait for the old block have nothing to wait for here.
-  if ((load(words, at + Frame.latch) & Latch.MARKS) !== 0) core.latches.wakeAll(frame)
+  if ((load(words, at + Frame.latch) & Latch.MARKS) !== 0) context.latches.wakeAll(frame)
 }
 
 /**
  * Takes a mutex with a frame in hand. When the wait is given up the frame is let go as it is: with its old name, or
  * without one but in the policy, it is a victim like any other.
  */
-function* lockLatched(core: Core, mutex: Mutex, frame: FrameIndex, deadline: Deadline): Slow<void> {
-  if (mutex.tryLock(core.slot.index)) return
+function* lockLatched(context: Context, mutex: Mutex, frame: FrameIndex, deadline: Deadline): Slow<void> {
+  if (mutex.tryLock(context.slot.index)) return
   try {
-    yield* waitForMutex(core, mutex, deadline)
+    yield* waitForMutex(context, mutex, deadline)
   } catch (error) {
-    leave(core, frame)
+    leave(context, frame)
     throw error
   }
 }
 
 /** Starts a round wherever dirty blocks take up frames, but not again where one failed since `failures`. */
-function kickDirty(core: Core, failures: readonly number[]): void {
-  core.turns.forEach((turn, group) => {
-    const isDirty = load(core.words, core.arena.groupAt(group) + Group.dirty) > 0
-    if (isDirty && turn.failures === failures[group]) kick(core, group)
+function kickDirty(context: Context, failures: readonly number[]): void {
+  context.rounds.forEach((turn, group) => {
+    const isDirty = load(context.words, context.arena.groupAt(group) + Group.dirty) > 0
+    if (isDirty && turn.failures === failures[group]) kick(context, group)
   })
 }
 
 /** Drops a block's contents: its frame keeps the name only. @requires the frame's latch, clean */
-export function makeAbsent(core: Core, frame: FrameIndex): void {
-  store(core.words, core.arena.frameAt(frame) + Frame.state, State.ABSENT)
+export function makeAbsent(context: Context, frame: FrameIndex): void {
+  store(context.words, context.arena.frameAt(frame) + Frame.state, State.ABSENT)
 }

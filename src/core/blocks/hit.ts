@@ -7,46 +7,53 @@ import { load } from '#atomics'
 import { tryPin, unpin } from '../../shared/latch.js'
 import { clockMs } from '../../shared/clock.js'
 import type { FrameIndex } from '../../shared/indices.js'
-import { type Core, enter, leave } from '../context.js'
-import { find, isNamed } from './directory.js'
+import { type Context, enter, leave } from '../context.js'
+import { find, hasKey } from './directory.js'
 import { awaitsClassChange, beginChange, bindUndo, fillUndo, type Range } from '../changes/images.js'
 import { tryLockRound, unlockRound } from '../changes/rounds.js'
 import { Frame, Group, Header, Journal, State } from '../../shared/words.js'
 
 /** Pins a frame that seemed to hold the block; false if it is not to be had so, or holds something else by now. */
-export function pinNamed(core: Core, frame: FrameIndex, place: number, low: number, entry: number): boolean {
-  const { words } = core
-  const at = core.framesAt + frame * Frame.WORDS
+export function pinNamed(
+  context: Context,
+  frame: FrameIndex,
+  keyHigh: number,
+  keyLow: number,
+  entry: number,
+): boolean {
+  const { words } = context
+  const at = context.framesAt + frame * Frame.WORDS
   words[entry] = (frame << 2) | Journal.TAKING
   if (!tryPin(words, at + Frame.latch)) {
     words[entry] = Journal.FREE
     return false
   }
   words[entry] = (frame << 2) | Journal.HELD
-  return isStillPinned(core, frame, place, low, entry)
+  return isStillPinned(context, frame, keyHigh, keyLow, entry)
 }
 
 /** Whether a pinned frame holds the block and has contents; else the pin is released. @requires the pin */
 export function isStillPinned(
-  core: Core,
+  context: Context,
   frame: FrameIndex,
-  place: number,
-  low: number,
+  keyHigh: number,
+  keyLow: number,
   entry: number,
 ): boolean {
-  const at = core.framesAt + frame * Frame.WORDS
-  if (isNamed(core, at, place, low) && (core.words[at + Frame.state]! & State.ABSENT) === 0) return true
-  unpinFrame(core, frame, entry)
+  const at = context.framesAt + frame * Frame.WORDS
+  if (hasKey(context, at, keyHigh, keyLow) && (context.words[at + Frame.state]! & State.ABSENT) === 0)
+    return true
+  unpinFrame(context, frame, entry)
   return false
 }
 
 /** Gives a pin back; the journal entry is FREE again, and still its thread's. Any thread; no lock. @requires the pin */
-export function unpinFrame(core: Core, frame: FrameIndex, entry: number): void {
-  const { words } = core
+export function unpinFrame(context: Context, frame: FrameIndex, entry: number): void {
+  const { words } = context
   words[entry] = (frame << 2) | Journal.GIVING
-  if (unpin(words, core.framesAt + frame * Frame.WORDS + Frame.latch)) core.latches.unpinned(frame)
+  if (unpin(words, context.framesAt + frame * Frame.WORDS + Frame.latch)) context.latches.unpinned(frame)
   words[entry] = Journal.FREE
-  if (words[Header.freedWaiters] !== 0) core.freed.broadcast()
+  if (words[Header.freedWaiters] !== 0) context.freed.broadcast()
 }
 
 /**
@@ -54,22 +61,28 @@ export function unpinFrame(core: Core, frame: FrameIndex, entry: number): void {
  * for; -1 otherwise. Any thread; never waits.
  * @takes round mutex, if the block is dirty
  */
-export function latchHit(core: Core, group: number, place: number, low: number, range: Range): FrameIndex {
-  const { words } = core
-  const frame = find(core, place, low)
-  if (frame < 0 || !enter(core, frame)) return -1
-  const at = core.framesAt + frame * Frame.WORDS
+export function latchHit(
+  context: Context,
+  group: number,
+  keyHigh: number,
+  keyLow: number,
+  range: Range,
+): FrameIndex {
+  const { words } = context
+  const frame = find(context, keyHigh, keyLow)
+  if (frame < 0 || !enter(context, frame)) return -1
+  const at = context.framesAt + frame * Frame.WORDS
   const state = words[at + Frame.state]!
-  const isThere = isNamed(core, at, place, low) && (state & State.ABSENT) === 0
+  const isThere = hasKey(context, at, keyHigh, keyLow) && (state & State.ABSENT) === 0
   if (
     !isThere ||
-    !((state & State.CLASS_MASK) === 0 ? !isFull(core, group) : tryImage(core, group, frame, range))
+    !((state & State.CLASS_MASK) === 0 ? !isFull(context, group) : tryImage(context, group, frame, range))
   ) {
-    leave(core, frame)
+    leave(context, frame)
     return -1
   }
   words[at + Frame.since] = clockMs()
-  beginChange(core, frame)
+  beginChange(context, frame)
   return frame
 }
 
@@ -78,16 +91,16 @@ export function latchHit(core: Core, group: number, place: number, low: number, 
  * @requires the frame's latch
  * @takes round mutex
  */
-function tryImage(core: Core, group: number, frame: FrameIndex, range: Range): boolean {
-  if (!tryLockRound(core, group)) return false
-  const isBound = !awaitsClassChange(core, group, frame) && bindUndo(core, group, frame, range)
-  unlockRound(core, group)
-  if (isBound) fillUndo(core, frame)
+function tryImage(context: Context, group: number, frame: FrameIndex, range: Range): boolean {
+  if (!tryLockRound(context, group)) return false
+  const isBound = !awaitsClassChange(context, group, frame) && bindUndo(context, group, frame, range)
+  unlockRound(context, group)
+  if (isBound) fillUndo(context, frame)
   return isBound
 }
 
 /** Whether as many blocks of the group are dirty as may be. */
-export function isFull(core: Core, group: number): boolean {
-  const at = core.arena.groupAt(group)
-  return load(core.words, at + Group.dirty) >= core.words[at + Group.dirtyMax]!
+export function isFull(context: Context, group: number): boolean {
+  const at = context.arena.groupAt(group)
+  return load(context.words, at + Group.dirty) >= context.words[at + Group.dirtyMax]!
 }

@@ -11,31 +11,31 @@ import type { FrameIndex } from '../../shared/indices.js'
 import { GUARDS_MAX } from '../../shared/layout.js'
 import type { PublishedWait } from '../../shared/waits.js'
 import { Journal } from '../../shared/words.js'
-import type { Core, Passes } from '../context.js'
+import type { Context, Passes } from '../context.js'
 import type { Request } from './request.js'
 
 const PATIENCE_MS = 50
 const PASSES_MAX = 8
 
 /** Whether a guard of this thread has a pin on the frame. Slow paths only: it looks at every journal entry. */
-export function holdsPin(core: Core, frame: FrameIndex): boolean {
+export function holdsPin(context: Context, frame: FrameIndex): boolean {
   const held = (frame << 2) | Journal.HELD
-  for (let at = core.slot.journalAt; at < core.slot.journalAt + GUARDS_MAX; at++)
-    if (core.words[at] === held) return true
+  for (let at = context.slot.journalAt; at < context.slot.journalAt + GUARDS_MAX; at++)
+    if (context.words[at] === held) return true
   return false
 }
 
 /** Whether a reader may pass the writers that wait for a frame. */
 export function mayPass(
-  core: Core,
+  context: Context,
   { isSync }: Request,
   frame: FrameIndex,
   writers: () => readonly PublishedWait[],
   waitedMs: number,
 ): boolean {
   if (!isSync && waitedMs < PATIENCE_MS) return false
-  if (!holdsPin(core, frame)) return false
-  return isSync || countPass(core.passes, frame, writers())
+  if (!holdsPin(context, frame)) return false
+  return isSync || countPass(context.passes, frame, writers())
 }
 
 function countPass(

@@ -9,9 +9,9 @@ import type { Range } from '../changes/images.js'
 export interface Request {
   readonly partition: PartitionView
   readonly block: number
-  /** The block's name: name.ts. */
-  readonly place: number
-  readonly low: number
+  /** The block's name: key.ts. */
+  readonly keyHigh: number
+  readonly keyLow: number
   readonly mode: Mode
   /** The bytes that a change may touch. */
   readonly range: Range

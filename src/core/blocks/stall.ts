@@ -14,7 +14,7 @@ import type { FrameIndex } from '../../shared/indices.js'
 import { type Slow, timedOut } from '../../shared/wait.js'
 import { want } from '../wait/bell.js'
 import type { Request } from './request.js'
-import type { Core } from '../context.js'
+import type { Context } from '../context.js'
 import { lendEntry } from './entry.js'
 import { fencedError } from '../wait/failure.js'
 import { isFull } from './hit.js'
@@ -38,25 +38,32 @@ export interface SpareWait {
  * @requires the frame's latch
  * @takes round mutex
  */
-export function* takeImage(core: Core, request: Request, frame: FrameIndex): Slow<ImageWait | undefined> {
-  const { words, arena } = core
+export function* takeImage(
+  context: Context,
+  request: Request,
+  frame: FrameIndex,
+): Slow<ImageWait | undefined> {
+  const { words, arena } = context
   const { group } = request.partition
-  if (request.isSync) yield* lockRound(core, group, request.deadline)
-  else if (!tryLockRound(core, group)) return 'mutex'
+  if (request.isSync) yield* lockRound(context, group, request.deadline)
+  else if (!tryLockRound(context, group)) return 'mutex'
   const isDirty = (words[arena.frameAt(frame) + Frame.state]! & State.CLASS_MASK) !== 0
   // A Sync call of a thread that may not block goes on while there are spares.
-  const mayWait = !request.isSync || core.mayBlock
-  if (isDirty && awaitsClassChange(core, group, frame) && mayWait) {
-    const ticket = core.turns[group]!.ticket(words[arena.groupAt(group) + Group.bound]!)
-    unlockRound(core, group)
+  const mayWait = !request.isSync || context.mayBlock
+  if (isDirty && awaitsClassChange(context, group, frame) && mayWait) {
+    const ticket = context.rounds[group]!.ticket(words[arena.groupAt(group) + Group.bound]!)
+    unlockRound(context, group)
     return ticket
   }
-  const isBound = isDirty && bindUndo(core, group, frame, request.range)
-  const spareWait = { epoch: load(words, core.spares[group]!.at), failures: core.turns[group]!.failures }
-  if (isDirty && !isBound) wantSpares(core, group)
-  unlockRound(core, group)
+  const isBound = isDirty && bindUndo(context, group, frame, request.range)
+  const spareWait = {
+    epoch: load(words, context.spareFreed[group]!.at),
+    failures: context.rounds[group]!.failures,
+  }
+  if (isDirty && !isBound) wantSpares(context, group)
+  unlockRound(context, group)
   if (isDirty && !isBound) return spareWait
-  if (isBound) fillUndo(core, frame)
+  if (isBound) fillUndo(context, frame)
   return undefined
 }
 
@@ -66,38 +73,38 @@ export function* takeImage(core: Core, request: Request, frame: FrameIndex): Slo
  * this very block clean, and then it needs none.
  * @requires round mutex
  */
-function wantSpares(core: Core, group: number): void {
-  const { words, arena } = core
+function wantSpares(context: Context, group: number): void {
+  const { words, arena } = context
   const at = arena.groupAt(group)
   const bound = words[at + Group.bound]!
-  want(core, group, isAfter(bound, words[at + Group.done]!) ? bound : words[at + Group.epoch]!)
+  want(context, group, isAfter(bound, words[at + Group.done]!) ? bound : words[at + Group.epoch]!)
 }
 
 /** What keeps a latched block from being changed; 'limit' is waited for at the next look. */
 export type ImageWait = SpareWait | Ticket | 'mutex' | 'limit'
 
 /** Waits for what an image was not to be had for. @throws ERR_DCACHE_FENCED, ERR_DCACHE_EXHAUSTED */
-export function* waitForImage(core: Core, request: Request, wait: ImageWait): Slow<void> {
+export function* waitForImage(context: Context, request: Request, wait: ImageWait): Slow<void> {
   if (wait === 'limit') return
   if (wait !== 'mutex') {
-    if ('number' in wait) yield* waitForClassChange(core, request, wait)
-    else yield* waitForSpare(core, request, wait)
+    if ('number' in wait) yield* waitForClassChange(context, request, wait)
+    else yield* waitForSpare(context, request, wait)
     return
   }
-  yield* lockRound(core, request.partition.group, request.deadline)
-  unlockRound(core, request.partition.group)
+  yield* lockRound(context, request.partition.group, request.deadline)
+  unlockRound(context, request.partition.group)
 }
 
 /** Waits until the older image of the block is durable, or a round failed: behind a fence a change does not wait for it. */
-function* waitForClassChange(core: Core, request: Request, ticket: Ticket): Slow<void> {
-  const { slot } = core
+function* waitForClassChange(context: Context, request: Request, ticket: Ticket): Slow<void> {
+  const { slot } = context
   const { group, name } = request.partition
-  const watch = new Watch(core)
+  const watch = new Watch(context)
   slot.count(Counter.spareStalls)
   slot.waits(request, 'spare', group, request.isSync)
   const startMs = performance.now()
   try {
-    yield* core.turns[group]!.settled(
+    yield* context.rounds[group]!.settled(
       ticket,
       () => {
         watch.look()
@@ -112,17 +119,17 @@ function* waitForClassChange(core: Core, request: Request, ticket: Ticket): Slow
     )
   } finally {
     slot.waitsNoMore(request)
-    countStall(core, startMs)
+    countStall(context, startMs)
   }
 }
 
 /** Until a spare came back or a round ended. */
-function* waitForSpare(core: Core, request: Request, { epoch, failures }: SpareWait): Slow<void> {
-  const { words, arena, slot } = core
+function* waitForSpare(context: Context, request: Request, { epoch, failures }: SpareWait): Slow<void> {
+  const { words, arena, slot } = context
   const { group, name } = request.partition
-  const spares = core.spares[group]!
+  const spares = context.spareFreed[group]!
   const hasSpare = () => words[arena.groupAt(group) + Group.spareCount]! > 0
-  const watch = new Watch(core)
+  const watch = new Watch(context)
   slot.count(Counter.spareStalls)
   slot.waits(request, 'spare', group, request.isSync)
   const startMs = performance.now()
@@ -143,31 +150,31 @@ function* waitForSpare(core: Core, request: Request, { epoch, failures }: SpareW
     )
   } finally {
     slot.waitsNoMore(request)
-    countStall(core, startMs)
+    countStall(context, startMs)
   }
-  if (!hasSpare() && core.turns[group]!.failures !== failures) throw fencedError(core, group)
+  if (!hasSpare() && context.rounds[group]!.failures !== failures) throw fencedError(context, group)
 }
 
 /** Where as many blocks are dirty as may be, changing a clean one waits for a round. True if it did: look again. */
-export function* waitedForLimit(core: Core, request: Request): Slow<boolean> {
-  const { words, arena, slot } = core
+export function* waitedForLimit(context: Context, request: Request): Slow<boolean> {
+  const { words, arena, slot } = context
   const { group } = request.partition
   const groupAt = arena.groupAt(group)
-  if (!isFull(core, group)) return false
-  lendEntry(core, request)
-  const turn = core.turns[group]!
+  if (!isFull(context, group)) return false
+  lendEntry(context, request)
+  const turn = context.rounds[group]!
   const { failures } = turn
-  const watch = new Watch(core)
+  const watch = new Watch(context)
   slot.count(Counter.dirtyStalls)
   slot.waits(request, 'dirty', group, request.isSync)
   const startMs = performance.now()
   try {
     return yield* turn.until(
-      () => !isFull(core, group) || undefined,
+      () => !isFull(context, group) || undefined,
       () => {
-        if (turn.failures !== failures) throw fencedError(core, group)
+        if (turn.failures !== failures) throw fencedError(context, group)
         watch.look()
-        kick(core, group)
+        kick(context, group)
         return request.deadline
       },
       () =>
@@ -179,7 +186,7 @@ export function* waitedForLimit(core: Core, request: Request): Slow<boolean> {
     )
   } finally {
     slot.waitsNoMore(request)
-    countStall(core, startMs)
+    countStall(context, startMs)
   }
 }
 
@@ -188,9 +195,9 @@ export function* waitedForLimit(core: Core, request: Request): Slow<boolean> {
  * is there, else `latched`; `again` when the frame has come to hold another block.
  * @throws ERR_DCACHE_DEADLOCK if only this sleeping thread could release it, ERR_DCACHE_TIMEOUT naming the holder
  */
-export function* waitForLatch(core: Core, request: Request, frame: FrameIndex): Slow<Entered> {
-  const { arena, words, slot, latches } = core
-  const { mode, deadline, isSync, place, low } = request
+export function* waitForLatch(context: Context, request: Request, frame: FrameIndex): Slow<Entered> {
+  const { arena, words, slot, latches } = context
+  const { mode, deadline, isSync, keyHigh, keyLow } = request
   const frameAt = arena.frameAt(frame)
   const kind = mode === 'read' ? 'read' : 'modify'
   const what = `block ${request.block} of '${request.partition.name}'`
@@ -206,25 +213,28 @@ export function* waitForLatch(core: Core, request: Request, frame: FrameIndex): 
         return request.entry
       },
       lendEntry: () => {
-        lendEntry(core, request)
+        lendEntry(context, request)
       },
       deadline,
       sleeps: isSync,
       publish: () => {
         slot.waits(request, kind, frame, isSync)
       },
-      mayPass: (writers, waitedMs) => mayPass(core, request, frame, writers, waitedMs),
+      mayPass: (writers, waitedMs) => mayPass(context, request, frame, writers, waitedMs),
       still: () => {
-        core.assertOpen()
-        if (isSync) assertNotOwn(core, request, frame)
-        return load(words, frameAt + Frame.place) === place && load(words, frameAt + Frame.blockLow) === low
+        context.assertOpen()
+        if (isSync) assertNotOwn(context, request, frame)
+        return (
+          load(words, frameAt + Frame.keyHigh) === keyHigh && load(words, frameAt + Frame.keyLow) === keyLow
+        )
       },
-      expired: () => frameExpired(core, frame, what, { kind, at: frame, sleeps: isSync }, deadline.timeoutMs),
+      expired: () =>
+        frameExpired(context, frame, what, { kind, at: frame, sleeps: isSync }, deadline.timeoutMs),
     })
     if (entered === 'latched') words[frameAt + Frame.version]!++
     return entered
   } finally {
-    countStall(core, startMs, mode !== 'read')
+    countStall(context, startMs, mode !== 'read')
   }
 }
 
@@ -232,13 +242,13 @@ export function* waitForLatch(core: Core, request: Request, frame: FrameIndex): 
  * A thread that sleeps for what only its own event loop, or its own caller, can release would sleep to its deadline: its own
  * guard, or a block that an asynchronous call of its own is loading. A release that was left to others comes without it.
  */
-function assertNotOwn(core: Core, request: Request, frame: FrameIndex): void {
-  const { words, arena, slot } = core
+function assertNotOwn(context: Context, request: Request, frame: FrameIndex): void {
+  const { words, arena, slot } = context
   const at = arena.frameAt(frame)
   const word = load(words, at + Frame.latch)
   const isOwn = isLatched(word) && writerOf(word) === slot.index && words[at + Frame.released] === 0
   const isWriter = request.mode !== 'read' || arena.isAbsent(frame)
-  if (!isOwn && !(isWriter && holdsPin(core, frame))) return
+  if (!isOwn && !(isWriter && holdsPin(context, frame))) return
   throw new CacheError(
     'ERR_DCACHE_DEADLOCK',
     `block ${request.block} of '${request.partition.name}' is held by this thread itself, by a guard or an asynchronous call under way; release the guard, or await that call, first`,
@@ -246,8 +256,8 @@ function assertNotOwn(core: Core, request: Request, frame: FrameIndex): void {
 }
 
 /** Somebody waited: for who is in a block, for a spare, or for the dirty limit. Writers' waits make the histogram. */
-function countStall(core: Core, startMs: number, isWriter = true): void {
-  const { arena, slot } = core
+function countStall(context: Context, startMs: number, isWriter = true): void {
+  const { arena, slot } = context
   const ms = performance.now() - startMs
   slot.count(Counter.stallTimeMs, ms)
   if (isWriter) arena.words[arena.stallsAt + slot.index * STALL_BUCKETS + stallBucket(ms)]!++

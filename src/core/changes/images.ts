@@ -10,14 +10,14 @@ import {
   epochDistance,
   epochOf,
   isAfter,
-  isOwed,
+  isUnwritten,
   nextEpoch,
   previousEpoch,
   stampOf,
 } from '../../shared/stamp.js'
 import type { FrameIndex, SpareIndex } from '../../shared/indices.js'
 import { armDelayedKick, want } from '../wait/bell.js'
-import { type Core, partitionOf } from '../context.js'
+import { type Context, partitionOf } from '../context.js'
 import { DirtyLink, Frame, Group, Partition, Spare, State } from '../../shared/words.js'
 
 /** So many epochs may end at class changes before their rounds are asked for: a flush needs a round for each. */
@@ -33,9 +33,9 @@ export interface Range {
  * A spare, bound to the frame as its undo before anybody else can take it; false when none is free.
  * @requires round mutex, the frame's latch
  */
-export function bindUndo(core: Core, group: number, frame: FrameIndex, range: Range): boolean {
-  core.rounds[group]!.assertHeld(core.slot.index)
-  const { words, arena } = core
+export function bindUndo(context: Context, group: number, frame: FrameIndex, range: Range): boolean {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
+  const { words, arena } = context
   const groupAt = arena.groupAt(group)
   const spare = words[groupAt + Group.spareHead]! - 1
   if (spare < 0) return false
@@ -51,28 +51,28 @@ export function bindUndo(core: Core, group: number, frame: FrameIndex, range: Ra
 }
 
 /** Copies the range that is about to change into the undo. @requires the frame's latch, an undo, not CHANGING */
-export function fillUndo(core: Core, frame: FrameIndex): void {
-  const spare = core.words[core.arena.frameAt(frame) + Frame.undo]! - 1
-  const at = core.arena.spareAt(spare)
+export function fillUndo(context: Context, frame: FrameIndex): void {
+  const spare = context.words[context.arena.frameAt(frame) + Frame.undo]! - 1
+  const at = context.arena.spareAt(spare)
   copyRange(
-    core,
+    context,
     frame,
-    spareData(core, spare),
-    core.words[at + Spare.start]!,
-    core.words[at + Spare.length]!,
+    spareData(context, spare),
+    context.words[at + Spare.start]!,
+    context.words[at + Spare.length]!,
   )
 }
 
 /** Puts the undo's bytes back in the frame. @requires the frame's latch, an undo, CHANGING */
-export function applyUndo(core: Core, frame: FrameIndex): void {
-  const spare = core.words[core.arena.frameAt(frame) + Frame.undo]! - 1
-  const at = core.arena.spareAt(spare)
+export function applyUndo(context: Context, frame: FrameIndex): void {
+  const spare = context.words[context.arena.frameAt(frame) + Frame.undo]! - 1
+  const at = context.arena.spareAt(spare)
   copyRange(
-    core,
-    spareData(core, spare),
+    context,
+    spareData(context, spare),
     frame,
-    core.words[at + Spare.start]!,
-    core.words[at + Spare.length]!,
+    context.words[at + Spare.start]!,
+    context.words[at + Spare.length]!,
   )
 }
 
@@ -81,20 +81,20 @@ export function applyUndo(core: Core, frame: FrameIndex): void {
  * kept as an aside if a round owes it.
  * @requires round mutex, the frame's latch, CHANGING
  */
-export function commit(core: Core, group: number, frame: FrameIndex, writeClass: number): void {
-  core.rounds[group]!.assertHeld(core.slot.index)
-  const { words, arena } = core
+export function commit(context: Context, group: number, frame: FrameIndex, writeClass: number): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
+  const { words, arena } = context
   const at = arena.frameAt(frame)
   const groupAt = arena.groupAt(group)
-  stampUndo(core, frame, (stamp) => isOwed(stamp, words[groupAt + Group.bound]!))
+  stampUndo(context, frame, (stamp) => isUnwritten(stamp, words[groupAt + Group.bound]!))
   store(words, at + Frame.state, stampOf(words[groupAt + Group.epoch]!, writeClass))
-  disposeUndo(core, group, frame)
+  disposeUndo(context, group, frame)
   if (words[at + Frame.dirtyNext] === DirtyLink.NONE) {
-    linkDirty(core, group, frame)
+    linkDirty(context, group, frame)
     const dirty = words[groupAt + Group.dirty]!
-    if (dirty === words[groupAt + Group.dirtyBackground]) core.bellDue = true
-    if (dirty >= words[groupAt + Group.dirtyMax]!) want(core, group, words[groupAt + Group.epoch]!)
-    else armDelayedKick(core, group)
+    if (dirty === words[groupAt + Group.dirtyBackground]) context.bellDue = true
+    if (dirty >= words[groupAt + Group.dirtyMax]!) want(context, group, words[groupAt + Group.epoch]!)
+    else armDelayedKick(context, group)
   }
 }
 
@@ -102,12 +102,12 @@ export function commit(core: Core, group: number, frame: FrameIndex, writeClass:
  * A change that was not, or was undone: the frame's image keeps its stamp.
  * @requires round mutex, the frame's latch, CHANGING, the frame's bytes as they were
  */
-export function uncommit(core: Core, group: number, frame: FrameIndex): void {
-  core.rounds[group]!.assertHeld(core.slot.index)
+export function uncommit(context: Context, group: number, frame: FrameIndex): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
   // The frame itself is the image again, so the undo is free at once: a writer copies an undo under the mutex.
-  stampUndo(core, frame, () => false)
-  and(core.words, core.arena.frameAt(frame) + Frame.state, ~State.CHANGING)
-  disposeUndo(core, group, frame)
+  stampUndo(context, frame, () => false)
+  and(context.words, context.arena.frameAt(frame) + Frame.state, ~State.CHANGING)
+  disposeUndo(context, group, frame)
 }
 
 /**
@@ -117,8 +117,8 @@ export function uncommit(core: Core, group: number, frame: FrameIndex): void {
  * have ended that a flush would need as many rounds, the rounds are asked for.
  * @requires round mutex, the frame's latch
  */
-export function closeEpochFor(core: Core, group: number, frame: FrameIndex, writeClass: number): void {
-  const { words, arena } = core
+export function closeEpochFor(context: Context, group: number, frame: FrameIndex, writeClass: number): void {
+  const { words, arena } = context
   const groupAt = arena.groupAt(group)
   const old = load(words, arena.frameAt(frame) + Frame.state)
   const differs = (old & State.CLASS_MASK) !== 0 && classOf(old) !== writeClass
@@ -126,7 +126,7 @@ export function closeEpochFor(core: Core, group: number, frame: FrameIndex, writ
   words[groupAt + Group.epoch] = nextEpoch(words[groupAt + Group.epoch]!)
   const bound = previousEpoch(words[groupAt + Group.epoch]!)
   words[groupAt + Group.bound] = bound
-  if (epochDistance(bound, words[groupAt + Group.done]!) >= CLOSED_MAX) want(core, group, bound)
+  if (epochDistance(bound, words[groupAt + Group.done]!) >= CLOSED_MAX) want(context, group, bound)
 }
 
 /**
@@ -135,31 +135,31 @@ export function closeEpochFor(core: Core, group: number, frame: FrameIndex, writ
  * changing its class. While the group has a fence no round would end well, and no change waits.
  * @requires round mutex, the frame's latch
  */
-export function awaitsClassChange(core: Core, group: number, frame: FrameIndex): boolean {
-  const { words, arena } = core
+export function awaitsClassChange(context: Context, group: number, frame: FrameIndex): boolean {
+  const { words, arena } = context
   const groupAt = arena.groupAt(group)
-  if (words[arena.frameAt(frame) + Frame.aside] === 0 || words[groupAt + Group.fences] !== 0) return false
-  const [newest, ...older] = imageStamps(core, frame)
+  if (words[arena.frameAt(frame) + Frame.saved] === 0 || words[groupAt + Group.fences] !== 0) return false
+  const [newest, ...older] = imageStamps(context, frame)
   if (newest === undefined || older.every((stamp) => classOf(stamp) === classOf(newest))) return false
-  want(core, group, words[groupAt + Group.bound]!)
+  want(context, group, words[groupAt + Group.bound]!)
   return true
 }
 
 /** Frees the asides of a frame for which `drop` holds. @requires round mutex */
-export function dropAsides(
-  core: Core,
+export function dropSaved(
+  context: Context,
   group: number,
   frame: FrameIndex,
   drop: (stamp: number) => boolean,
 ): void {
-  core.rounds[group]!.assertHeld(core.slot.index)
-  const { words, arena } = core
-  let linkAt = arena.frameAt(frame) + Frame.aside
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
+  const { words, arena } = context
+  let linkAt = arena.frameAt(frame) + Frame.saved
   for (let link = words[linkAt]!; link !== 0; link = words[linkAt]!) {
     const at = arena.spareAt(link - 1)
     if (drop(words[at + Spare.stamp]!)) {
       words[linkAt] = words[at + Spare.next]!
-      freeSpare(core, group, link - 1)
+      freeSpare(context, group, link - 1)
     } else {
       linkAt = at + Spare.next
     }
@@ -167,13 +167,13 @@ export function dropAsides(
 }
 
 /** Stamps of a frame's owed images, newest first. @requires round mutex */
-export function imageStamps(core: Core, frame: FrameIndex): number[] {
-  const { words, arena } = core
+export function imageStamps(context: Context, frame: FrameIndex): number[] {
+  const { words, arena } = context
   const at = arena.frameAt(frame)
   const stamps: number[] = []
   const own = load(words, at + Frame.state)
   if ((own & State.CLASS_MASK) !== 0) stamps.push(own)
-  for (let link = words[at + Frame.aside]!; link !== 0; link = words[arena.spareAt(link - 1) + Spare.next]!) {
+  for (let link = words[at + Frame.saved]!; link !== 0; link = words[arena.spareAt(link - 1) + Spare.next]!) {
     const stamp = words[arena.spareAt(link - 1) + Spare.stamp]!
     if ((stamp & State.CLASS_MASK) !== 0) stamps.push(stamp)
   }
@@ -181,18 +181,19 @@ export function imageStamps(core: Core, frame: FrameIndex): number[] {
 }
 
 /** The spares of a group: they are divided evenly, in order. */
-export function sparesOf(core: Core, group: number): SpareIndex[] {
-  const { spares, groups } = core.arena.geometry
+export function sparesOf(context: Context, group: number): SpareIndex[] {
+  const { spares, groups } = context.arena.geometry
   return Array.from({ length: spares / groups }, (_, i) => (group * spares) / groups + i)
 }
 
 /** Index of a spare's bytes among the frames. */
-export const spareData = (core: Core, spare: SpareIndex): number => core.arena.geometry.blocks + spare
+export const spareData = (context: Context, spare: SpareIndex): number =>
+  context.arena.geometry.blocks + spare
 
 /** Takes a frame whose images are all durable, or forgotten, out of the dirty list. @requires round mutex */
-export function unlinkDirty(core: Core, group: number, frame: FrameIndex): void {
-  core.rounds[group]!.assertHeld(core.slot.index)
-  const { words, arena } = core
+export function unlinkDirty(context: Context, group: number, frame: FrameIndex): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
+  const { words, arena } = context
   const groupAt = arena.groupAt(group)
   const at = arena.frameAt(frame)
   const next = words[at + Frame.dirtyNext]!
@@ -206,8 +207,8 @@ export function unlinkDirty(core: Core, group: number, frame: FrameIndex): void 
 }
 
 /** Frames with owed images. @requires round mutex */
-export function dirtyFrames(core: Core, group: number): FrameIndex[] {
-  const { words, arena } = core
+export function dirtyFrames(context: Context, group: number): FrameIndex[] {
+  const { words, arena } = context
   const frames: FrameIndex[] = []
   for (let link = words[arena.groupAt(group) + Group.dirtyHead]!; link !== DirtyLink.END;) {
     frames.push(link - 1)
@@ -217,9 +218,9 @@ export function dirtyFrames(core: Core, group: number): FrameIndex[] {
 }
 
 /** Puts a frame into the dirty list. The first of a partition calls for its writer (needs.ts). @requires round mutex */
-export function linkDirty(core: Core, group: number, frame: FrameIndex): void {
-  core.rounds[group]!.assertHeld(core.slot.index)
-  const { words, arena } = core
+export function linkDirty(context: Context, group: number, frame: FrameIndex): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
+  const { words, arena } = context
   const groupAt = arena.groupAt(group)
   const at = arena.frameAt(frame)
   const first = words[groupAt + Group.dirtyHead]!
@@ -231,63 +232,63 @@ export function linkDirty(core: Core, group: number, frame: FrameIndex): void {
   const changedAt = arena.partitionAt(partitionOf(words, at)) + Partition.changed
   if (words[changedAt] !== 0) return
   words[changedAt] = 1
-  core.bellDue = true
+  context.bellDue = true
 }
 
 /** The undo's stamp: that of the frame, if it is an image that has to be kept; else 0. */
-function stampUndo(core: Core, frame: FrameIndex, isKept: (stamp: number) => boolean): void {
-  const { words, arena } = core
+function stampUndo(context: Context, frame: FrameIndex, isKept: (stamp: number) => boolean): void {
+  const { words, arena } = context
   const at = arena.frameAt(frame)
   const spare = words[at + Frame.undo]! - 1
   if (spare < 0) return
   const stamp = load(words, at + Frame.state) & ~State.CHANGING
-  if (isKept(stamp)) completeUndo(core, frame, spare)
+  if (isKept(stamp)) completeUndo(context, frame, spare)
   words[arena.spareAt(spare) + Spare.stamp] = isKept(stamp) ? stamp : 0
 }
 
 /** Makes the undo of a declared range a whole image: the other bytes are in the frame, unchanged. */
-function completeUndo(core: Core, frame: FrameIndex, spare: SpareIndex): void {
-  const { words, arena } = core
+function completeUndo(context: Context, frame: FrameIndex, spare: SpareIndex): void {
+  const { words, arena } = context
   const at = arena.spareAt(spare)
   const start = words[at + Spare.start]!
   const end = start + words[at + Spare.length]!
-  const size = core.partitions[partitionOf(words, arena.frameAt(frame))]!.blockSize
-  if (start > 0) copyRange(core, frame, spareData(core, spare), 0, start)
-  if (end < size) copyRange(core, frame, spareData(core, spare), end, size - end)
+  const size = context.partitions[partitionOf(words, arena.frameAt(frame))]!.blockSize
+  if (start > 0) copyRange(context, frame, spareData(context, spare), 0, start)
+  if (end < size) copyRange(context, frame, spareData(context, spare), end, size - end)
   words[at + Spare.start] = 0
   words[at + Spare.length] = size
 }
 
 /** A stamped undo becomes the newest aside, another one is free. No writer reads an undo outside of the mutex. */
-export function disposeUndo(core: Core, group: number, frame: FrameIndex): void {
-  const { words, arena } = core
+export function disposeUndo(context: Context, group: number, frame: FrameIndex): void {
+  const { words, arena } = context
   const at = arena.frameAt(frame)
   const spare = words[at + Frame.undo]! - 1
   if (spare < 0) return
   const spareAt = arena.spareAt(spare)
   if (words[spareAt + Spare.stamp] === 0) {
     words[at + Frame.undo] = 0
-    freeSpare(core, group, spare)
+    freeSpare(context, group, spare)
   } else {
-    words[spareAt + Spare.next] = words[at + Frame.aside]!
-    words[at + Frame.aside] = spare + 1
+    words[spareAt + Spare.next] = words[at + Frame.saved]!
+    words[at + Frame.saved] = spare + 1
     words[at + Frame.undo] = 0
   }
 }
 
-function freeSpare(core: Core, group: number, spare: SpareIndex): void {
-  const { words, arena } = core
+function freeSpare(context: Context, group: number, spare: SpareIndex): void {
+  const { words, arena } = context
   const groupAt = arena.groupAt(group)
   const at = arena.spareAt(spare)
   words[at + Spare.stamp] = 0
   words[at + Spare.next] = words[groupAt + Group.spareHead]!
   words[groupAt + Group.spareHead] = spare + 1
   words[groupAt + Group.spareCount]!++
-  core.sparesFreed = true
+  context.spareFreedDue = true
 }
 
-function copyRange(core: Core, from: number, to: number, start: number, length: number): void {
-  const { arena } = core
+function copyRange(context: Context, from: number, to: number, start: number, length: number): void {
+  const { arena } = context
   const source = arena.offset(from) + start
   const target = arena.segment(to)
   const targetStart = arena.offset(to) + start
@@ -296,6 +297,6 @@ function copyRange(core: Core, from: number, to: number, start: number, length: 
 }
 
 /** From here on the holder may change bytes. @requires the frame's latch; an undo, if the frame is dirty */
-export function beginChange(core: Core, frame: FrameIndex): void {
-  or(core.words, core.arena.frameAt(frame) + Frame.state, State.CHANGING)
+export function beginChange(context: Context, frame: FrameIndex): void {
+  or(context.words, context.arena.frameAt(frame) + Frame.state, State.CHANGING)
 }

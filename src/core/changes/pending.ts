@@ -11,13 +11,13 @@
 import { compareExchange, load, store } from '#atomics'
 import { handOver } from '../../shared/latch.js'
 import type { FrameIndex } from '../../shared/indices.js'
-import { type Core, leave } from '../context.js'
+import { type Context, leave } from '../context.js'
 import { closeEpochFor, commit, uncommit } from './images.js'
 import { Frame, Group, Released, State } from '../../shared/words.js'
 
 /** Leaves a release to whoever has the mutex. @requires the frame's latch, which the settler gives up */
-export function push(core: Core, group: number, frame: FrameIndex, released: number): void {
-  const { words, arena } = core
+export function push(context: Context, group: number, frame: FrameIndex, released: number): void {
+  const { words, arena } = context
   const at = arena.frameAt(frame)
   const pendingAt = arena.groupAt(group) + Group.pending
   words[at + Frame.released] = released
@@ -29,20 +29,20 @@ export function push(core: Core, group: number, frame: FrameIndex, released: num
 }
 
 /** Finishes all pending releases. @requires round mutex */
-export function settle(core: Core, group: number): void {
-  const { words, arena } = core
+export function settle(context: Context, group: number): void {
+  const { words, arena } = context
   const at = arena.groupAt(group)
   for (;;) {
     const head = load(words, at + Group.pending)
     if (head === 0) return
     words[at + Group.settling] = head
-    if (compareExchange(words, at + Group.pending, head, 0) === head) settleChain(core, group)
+    if (compareExchange(words, at + Group.pending, head, 0) === head) settleChain(context, group)
   }
 }
 
 /** Finishes the releases that are anchored in `settling`. @requires round mutex */
-export function settleChain(core: Core, group: number): void {
-  const { words, arena } = core
+export function settleChain(context: Context, group: number): void {
+  const { words, arena } = context
   const settlingAt = arena.groupAt(group) + Group.settling
   const frames: FrameIndex[] = []
   for (
@@ -52,25 +52,25 @@ export function settleChain(core: Core, group: number): void {
   ) {
     frames.push(link - 1)
   }
-  for (const frame of frames) handOver(words, arena.frameAt(frame) + Frame.latch, core.slot.index)
+  for (const frame of frames) handOver(words, arena.frameAt(frame) + Frame.latch, context.slot.index)
   // A class change among them ends one epoch for all: the next ones find their images within the bound.
   for (const frame of frames) {
     const writeClass = words[arena.frameAt(frame) + Frame.released]!
-    if (writeClass > 0) closeEpochFor(core, group, frame, writeClass)
+    if (writeClass > 0) closeEpochFor(context, group, frame, writeClass)
   }
-  for (const frame of frames) settleOne(core, group, frame)
+  for (const frame of frames) settleOne(context, group, frame)
   words[settlingAt] = 0
-  for (const frame of frames) leave(core, frame)
+  for (const frame of frames) leave(context, frame)
 }
 
 /** @requires round mutex, the frame's latch */
-export function settleOne(core: Core, group: number, frame: FrameIndex): void {
-  const at = core.arena.frameAt(frame)
-  const released = core.words[at + Frame.released]!
+export function settleOne(context: Context, group: number, frame: FrameIndex): void {
+  const at = context.arena.frameAt(frame)
+  const released = context.words[at + Frame.released]!
   // Not CHANGING: somebody died in the middle of this, after the commit; its images were put right by the repair.
-  if ((load(core.words, at + Frame.state) & State.CHANGING) !== 0) {
-    if (released === Released.UNCHANGED) uncommit(core, group, frame)
-    else if (released !== 0) commit(core, group, frame, released)
+  if ((load(context.words, at + Frame.state) & State.CHANGING) !== 0) {
+    if (released === Released.UNCHANGED) uncommit(context, group, frame)
+    else if (released !== 0) commit(context, group, frame, released)
   }
-  store(core.words, at + Frame.released, 0)
+  store(context.words, at + Frame.released, 0)
 }

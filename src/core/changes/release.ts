@@ -7,7 +7,7 @@ import { and, store } from '#atomics'
 import type { FrameIndex } from '../../shared/indices.js'
 import { Deadline, runSync } from '../../shared/wait.js'
 import { TRACE } from '../../shared/trace.js'
-import { blockOf, type Core, leave, partitionOf } from '../context.js'
+import { blockOf, type Context, leave, partitionOf } from '../context.js'
 import { applyUndo, closeEpochFor, commit, uncommit } from './images.js'
 import { push } from './pending.js'
 import { lockRound, tryLockRound, unlockRound } from './rounds.js'
@@ -19,41 +19,46 @@ import { Frame, Released, State } from '../../shared/words.js'
  * @takes round mutex, or the pending stack when `maySleep` is false and somebody has it
  */
 export function releaseChanged(
-  core: Core,
+  context: Context,
   group: number,
   frame: FrameIndex,
   writeClass: number,
   maySleep: boolean,
 ): void {
-  if (core.tracer.on) traceBlock(core, TRACE['block.dirty'], frame, writeClass)
-  if (!lockForRelease(core, group, maySleep)) {
-    leaveToOthers(core, group, frame, writeClass)
+  if (context.isTraced) traceBlock(context, TRACE['block.dirty'], frame, writeClass)
+  if (!lockForRelease(context, group, maySleep)) {
+    leaveToOthers(context, group, frame, writeClass)
     return
   }
-  closeEpochFor(core, group, frame, writeClass)
-  commit(core, group, frame, writeClass)
-  unlockRound(core, group)
-  leave(core, frame)
+  closeEpochFor(context, group, frame, writeClass)
+  commit(context, group, frame, writeClass)
+  unlockRound(context, group)
+  leave(context, frame)
 }
 
 /**
  * Nothing was changed: what was absent stays so, what was dirty stays dirty.
  * @requires as releaseChanged
  */
-export function releaseUnchanged(core: Core, group: number, frame: FrameIndex, maySleep: boolean): void {
-  const at = core.arena.frameAt(frame)
-  if (core.words[at + Frame.undo] === 0) {
-    and(core.words, at + Frame.state, ~State.CHANGING)
-    leave(core, frame)
+export function releaseUnchanged(
+  context: Context,
+  group: number,
+  frame: FrameIndex,
+  maySleep: boolean,
+): void {
+  const at = context.arena.frameAt(frame)
+  if (context.words[at + Frame.undo] === 0) {
+    and(context.words, at + Frame.state, ~State.CHANGING)
+    leave(context, frame)
     return
   }
-  if (!lockForRelease(core, group, maySleep)) {
-    leaveToOthers(core, group, frame, Released.UNCHANGED)
+  if (!lockForRelease(context, group, maySleep)) {
+    leaveToOthers(context, group, frame, Released.UNCHANGED)
     return
   }
-  uncommit(core, group, frame)
-  unlockRound(core, group)
-  leave(core, frame)
+  uncommit(context, group, frame)
+  unlockRound(context, group)
+  leave(context, frame)
 }
 
 /**
@@ -61,35 +66,35 @@ export function releaseUnchanged(core: Core, group: number, frame: FrameIndex, m
  * somebody asks.
  * @requires as releaseChanged
  */
-export function discardChange(core: Core, group: number, frame: FrameIndex, maySleep: boolean): void {
-  const at = core.arena.frameAt(frame)
-  if (core.words[at + Frame.undo] === 0) {
-    store(core.words, at + Frame.state, State.ABSENT)
-    leave(core, frame)
+export function discardChange(context: Context, group: number, frame: FrameIndex, maySleep: boolean): void {
+  const at = context.arena.frameAt(frame)
+  if (context.words[at + Frame.undo] === 0) {
+    store(context.words, at + Frame.state, State.ABSENT)
+    leave(context, frame)
     return
   }
-  applyUndo(core, frame)
-  releaseUnchanged(core, group, frame, maySleep)
+  applyUndo(context, frame)
+  releaseUnchanged(context, group, frame, maySleep)
 }
 
 /** Who pushes tries the mutex once more: its holder may have looked at the stack for the last time before the push. */
-function leaveToOthers(core: Core, group: number, frame: FrameIndex, released: number): void {
-  push(core, group, frame, released)
-  if (tryLockRound(core, group)) unlockRound(core, group)
+function leaveToOthers(context: Context, group: number, frame: FrameIndex, released: number): void {
+  push(context, group, frame, released)
+  if (tryLockRound(context, group)) unlockRound(context, group)
 }
 
-function lockForRelease(core: Core, group: number, maySleep: boolean): boolean {
-  if (tryLockRound(core, group)) return true
+function lockForRelease(context: Context, group: number, maySleep: boolean): boolean {
+  if (tryLockRound(context, group)) return true
   if (!maySleep) return false
   try {
-    runSync(lockRound(core, group, new Deadline()), core.mayBlock)
+    runSync(lockRound(context, group, new Deadline()), context.mayBlock)
     return true
   } catch {
     return false // too long: it is left to whoever has the mutex
   }
 }
 
-function traceBlock(core: Core, point: number, frame: FrameIndex, value: number): void {
-  const at = core.arena.frameAt(frame)
-  core.tracer.record(point, partitionOf(core.words, at), blockOf(core.words, at), value)
+function traceBlock(context: Context, point: number, frame: FrameIndex, value: number): void {
+  const at = context.arena.frameAt(frame)
+  context.tracer.record(point, partitionOf(context.words, at), blockOf(context.words, at), value)
 }

@@ -5,17 +5,17 @@
 import { store } from '#atomics'
 import { Deadline, type Slow } from '../../shared/wait.js'
 import { want } from '../wait/bell.js'
-import type { Core, PartitionView } from '../context.js'
+import type { Context, PartitionView } from '../context.js'
 import { flush, lockRound, unlockRound } from './rounds.js'
 import { Fence, Group, Partition } from '../../shared/words.js'
 
 /** Writes what is not durable of the partition's group. @throws ERR_DCACHE_FENCED when it fails again */
-export function* retry(core: Core, partition: PartitionView): Slow<void> {
-  const { words, arena } = core
+export function* retry(context: Context, partition: PartitionView): Slow<void> {
+  const { words, arena } = context
   const fencedAt = arena.partitionAt(partition.index) + Partition.fenced
-  yield* lockRound(core, partition.group, new Deadline())
+  yield* lockRound(context, partition.group, new Deadline())
   if (words[fencedAt] === Fence.FENCED) store(words, fencedAt, Fence.RETRYING)
-  want(core, partition.group, words[arena.groupAt(partition.group) + Group.epoch]!)
-  unlockRound(core, partition.group)
-  yield* flush(core, [{ group: partition.group }])
+  want(context, partition.group, words[arena.groupAt(partition.group) + Group.epoch]!)
+  unlockRound(context, partition.group)
+  yield* flush(context, [{ group: partition.group }])
 }

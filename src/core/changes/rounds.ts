@@ -6,11 +6,11 @@ import { load, store } from '#atomics'
 import type { CacheError } from '../../shared/errors.js'
 import { FLUSH_SLOT } from '../../shared/layout.js'
 import type { Ticket } from '../../shared/round.js'
-import { isOwed } from '../../shared/stamp.js'
+import { isUnwritten } from '../../shared/stamp.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { Deadline, DEFAULT_TIMEOUT_MS, type Slow, timedOut } from '../../shared/wait.js'
 import { ringBell, want } from '../wait/bell.js'
-import type { Core } from '../context.js'
+import type { Context } from '../context.js'
 import { fencedError } from '../wait/failure.js'
 import { dirtyFrames, imageStamps } from './images.js'
 import { settle } from './pending.js'
@@ -22,57 +22,57 @@ import { Counter, Group, Partition, Slot } from '../../shared/words.js'
 const CALL_PATIENCE_MS = 600_000
 
 /** Gets a group's round mutex, waiting for it, and does what was left for whoever has it. */
-export function* lockRound(core: Core, group: number, deadline: Deadline): Slow<void> {
-  const mutex = core.rounds[group]!
-  if (!mutex.tryLock(core.slot.index)) {
-    core.slot.count(Counter.mutexStalls)
-    yield* waitForMutex(core, mutex, deadline)
+export function* lockRound(context: Context, group: number, deadline: Deadline): Slow<void> {
+  const mutex = context.roundMutexes[group]!
+  if (!mutex.tryLock(context.slot.index)) {
+    context.slot.count(Counter.mutexStalls)
+    yield* waitForMutex(context, mutex, deadline)
   }
-  catchUp(core, group)
+  catchUp(context, group)
 }
 
 /** The same without waiting; false when somebody has it. */
-export function tryLockRound(core: Core, group: number): boolean {
-  if (!core.rounds[group]!.tryLock(core.slot.index)) return false
-  catchUp(core, group)
+export function tryLockRound(context: Context, group: number): boolean {
+  if (!context.roundMutexes[group]!.tryLock(context.slot.index)) return false
+  catchUp(context, group)
   return true
 }
 
 /** Releases and kicks of threads that could not wait. @requires round mutex */
-export function catchUp(core: Core, group: number): void {
-  const { words } = core
-  const at = core.arena.groupAt(group)
-  settle(core, group)
+export function catchUp(context: Context, group: number): void {
+  const { words } = context
+  const at = context.arena.groupAt(group)
+  settle(context, group)
   if (words[at + Group.kicked] === 0) return
   store(words, at + Group.kicked, 0)
-  if (words[at + Group.dirty]! > 0) want(core, group, words[at + Group.epoch]!)
+  if (words[at + Group.dirty]! > 0) want(context, group, words[at + Group.epoch]!)
 }
 
 /**
  * Gives the round mutex up. A thread that could not wait for it may have left a release or a kick meanwhile: who leaves
  * one tries the mutex afterwards, and who unlocks looks afterwards, so one of the two does it.
  */
-export function unlockRound(core: Core, group: number): void {
+export function unlockRound(context: Context, group: number): void {
   for (;;) {
-    core.rounds[group]!.unlock()
-    if (core.bellDue) {
-      core.bellDue = false
-      ringBell(core)
+    context.roundMutexes[group]!.unlock()
+    if (context.bellDue) {
+      context.bellDue = false
+      ringBell(context)
     }
-    if (core.sparesFreed) {
-      core.sparesFreed = false
-      core.spares[group]!.signal()
+    if (context.spareFreedDue) {
+      context.spareFreedDue = false
+      context.spareFreed[group]!.signal()
     }
-    const at = core.arena.groupAt(group)
-    if (load(core.words, at + Group.pending) === 0 && load(core.words, at + Group.kicked) === 0) return
-    if (!tryLockRound(core, group)) return
+    const at = context.arena.groupAt(group)
+    if (load(context.words, at + Group.pending) === 0 && load(context.words, at + Group.kicked) === 0) return
+    if (!tryLockRound(context, group)) return
   }
 }
 
 /** Starts a round of what is dirty now. Whoever has the mutex looks after it, if somebody has. */
-export function kick(core: Core, group: number): void {
-  store(core.words, core.arena.groupAt(group) + Group.kicked, 1)
-  if (tryLockRound(core, group)) unlockRound(core, group)
+export function kick(context: Context, group: number): void {
+  store(context.words, context.arena.groupAt(group) + Group.kicked, 1)
+  if (tryLockRound(context, group)) unlockRound(context, group)
 }
 
 /** What a flush is about: a group, or some of its blocks. */
@@ -91,65 +91,68 @@ export interface FlushTarget {
  * @throws ERR_DCACHE_FENCED, ERR_DCACHE_TIMEOUT
  */
 export function* flush(
-  core: Core,
+  context: Context,
   targets: readonly FlushTarget[],
   timeoutMs = DEFAULT_TIMEOUT_MS,
 ): Slow<void> {
-  core.slot.count(Counter.flushes)
+  context.slot.count(Counter.flushes)
   const waits: { target: FlushTarget; ticket: Ticket }[] = []
   for (const target of targets) {
     const { group } = target
-    yield* lockRound(core, group, new Deadline(timeoutMs))
-    const epoch = core.words[core.arena.groupAt(group) + Group.epoch]!
-    if (isAnyOwed(core, target, epoch)) {
-      want(core, group, epoch)
-      waits.push({ target, ticket: core.turns[group]!.ticket(epoch) })
+    yield* lockRound(context, group, new Deadline(timeoutMs))
+    const epoch = context.words[context.arena.groupAt(group) + Group.epoch]!
+    if (isAnyUnwritten(context, target, epoch)) {
+      want(context, group, epoch)
+      waits.push({ target, ticket: context.rounds[group]!.ticket(epoch) })
     }
-    unlockRound(core, group)
+    unlockRound(context, group)
   }
   let failure: CacheError | undefined
   for (const { target, ticket } of waits) {
-    if ((yield* waitForRound(core, target.group, ticket, timeoutMs)) === 'done') continue
-    const error = fencedError(core, target.group)
-    yield* lockRound(core, target.group, new Deadline(timeoutMs))
+    if ((yield* waitForRound(context, target.group, ticket, timeoutMs)) === 'done') continue
+    const error = fencedError(context, target.group)
+    yield* lockRound(context, target.group, new Deadline(timeoutMs))
     // By any stamp: what the ticket stood for may have been changed again since, and is owed with that change.
-    if (isAnyOwed(core, target, core.words[core.arena.groupAt(target.group) + Group.epoch]!)) failure = error
-    unlockRound(core, target.group)
+    if (isAnyUnwritten(context, target, context.words[context.arena.groupAt(target.group) + Group.epoch]!))
+      failure = error
+    unlockRound(context, target.group)
   }
   if (failure) throw failure
 }
 
 /** Whether an image of the scope, stamped up to `epoch`, is not durable yet. @requires round mutex */
-function isAnyOwed(core: Core, { group, covers }: FlushTarget, epoch: number): boolean {
-  const at = core.arena.groupAt(group)
-  if (covers === undefined && epoch === core.words[at + Group.epoch]) return core.words[at + Group.dirty]! > 0
-  return dirtyFrames(core, group).some(
-    (frame) => (covers?.(frame) ?? true) && imageStamps(core, frame).some((stamp) => isOwed(stamp, epoch)),
+function isAnyUnwritten(context: Context, { group, covers }: FlushTarget, epoch: number): boolean {
+  const at = context.arena.groupAt(group)
+  if (covers === undefined && epoch === context.words[at + Group.epoch])
+    return context.words[at + Group.dirty]! > 0
+  return dirtyFrames(context, group).some(
+    (frame) =>
+      (covers?.(frame) ?? true) && imageStamps(context, frame).some((stamp) => isUnwritten(stamp, epoch)),
   )
 }
 
 /** Why nothing moves, where the engine knows: the owner can't start a flush worker at the moment (workers/crew.ts). */
-function idleText({ words, arena }: Core): string {
+function idleText({ words, arena }: Context): string {
   const isThere = words[arena.slotAt(FLUSH_SLOT) + Slot.threadId] !== 0
   return isThere ? '' : '; the flush worker has ended, and could not be replaced yet'
 }
 
 function* waitForRound(
-  core: Core,
+  context: Context,
   group: number,
   ticket: Ticket,
   timeoutMs: number,
 ): Slow<'done' | 'failed'> {
-  const { slot } = core
-  const watch = new Watch(core)
-  const progress = new Progress(core, group, timeoutMs)
+  const { slot } = context
+  const watch = new Watch(context)
+  const progress = new Progress(context, group, timeoutMs)
   const look = () => {
     watch.look()
     return progress.deadline()
   }
   slot.waits(watch, 'flush', group)
   try {
-    return yield* core.turns[group]!.settled(ticket, look, () => progress.expired())
+    return yield* context.rounds[group]!.settled(ticket, look, () => progress.expired())
   } finally {
     slot.waitsNoMore(watch)
   }
@@ -157,14 +160,14 @@ function* waitForRound(
 
 /** What a patient flush sees of its group's writers. */
 class Progress {
-  readonly #core: Core
+  readonly #context: Context
   readonly #group: number
   readonly #timeoutMs: number
   #seen = ''
   #deadline: Deadline
 
-  constructor(core: Core, group: number, timeoutMs: number) {
-    this.#core = core
+  constructor(context: Context, group: number, timeoutMs: number) {
+    this.#context = context
     this.#group = group
     this.#timeoutMs = timeoutMs
     this.#deadline = new Deadline(timeoutMs)
@@ -172,7 +175,7 @@ class Progress {
 
   /** When the flush has to end, as things are now. */
   deadline(): Deadline {
-    const { words, arena } = this.#core
+    const { words, arena } = this.#context
     const calls = this.#writers().map((partition) =>
       load(words, arena.partitionAt(partition) + Partition.calls),
     )
@@ -187,20 +190,20 @@ class Progress {
   }
 
   expired(): CacheError {
-    const { words, arena, partitions } = this.#core
+    const { words, arena, partitions } = this.#context
     const stuck = this.#writers().filter((partition) =>
       isInCall(load(words, arena.partitionAt(partition) + Partition.calls)),
     )
     const names = stuck.map((partition) => `'${partitions[partition]!.name}'`).join(', ')
     const what =
       stuck.length === 0
-        ? `no block was written${idleText(this.#core)}`
+        ? `no block was written${idleText(this.#context)}`
         : `one write or fsync of ${names} does not end`
     return timedOut(`the flush stood still: ${what}`, this.#deadline.timeoutMs)
   }
 
   #writers(): number[] {
-    return this.#core.partitions.filter(({ group }) => group === this.#group).map(({ index }) => index)
+    return this.#context.partitions.filter(({ group }) => group === this.#group).map(({ index }) => index)
   }
 }
 

@@ -2,10 +2,10 @@
  * Asynchronous calls of a thread: counted while they are under way, so that the thread keeps its slot until they settle.
  */
 import { runAsync, type Slow } from '../../shared/wait.js'
-import type { Core } from '../context.js'
+import type { Context } from '../context.js'
 
 /** Runs a slow path as `runAsync` does. @throws ERR_DCACHE_ABORTED, and what the path throws */
-export async function runCall<T>({ slot }: Core, path: Slow<T>, signal?: AbortSignal): Promise<T> {
+export async function runCall<T>({ slot }: Context, path: Slow<T>, signal?: AbortSignal): Promise<T> {
   slot.enterCall()
   try {
     return await runAsync(path, signal)

@@ -11,7 +11,7 @@ import { readTrace, TRACE } from '../../shared/trace.js'
 import { runSync } from '../../shared/wait.js'
 import { runCall } from './call.js'
 import { check } from '../inspect/check.js'
-import { blockOf, type Core, partitionOf } from '../context.js'
+import { blockOf, type Context, partitionOf } from '../context.js'
 import { buryThread } from '../wait/deaths.js'
 import { INSPECT, namesText } from './describe.js'
 import { hitPath } from './hit-path.js'
@@ -32,20 +32,20 @@ const STATES: Readonly<Record<number, string>> = {
 }
 
 export class Client implements CacheClient {
-  protected readonly core: Core
+  protected readonly context: Context
   readonly #partitions: ReadonlyMap<string, PartitionClient>
   readonly #detached: () => void
   #isDetached = false
 
   /** `detached` is called when the thread has given its slot back. */
-  constructor(core: Core, detached: () => void = () => undefined) {
-    this.core = core
+  constructor(context: Context, detached: () => void = () => undefined) {
+    this.context = context
     this.#detached = detached
-    const hits = hitPath(core)
+    const hits = hitPath(context)
     this.#partitions = new Map(
-      core.partitions.map((view) => [view.name, new PartitionClient(core, view, hits)]),
+      context.partitions.map((view) => [view.name, new PartitionClient(context, view, hits)]),
     )
-    if (core.tracer.on) core.tracer.record(TRACE['proc.attach'], 0, 0, core.slot.index)
+    if (context.isTraced) context.tracer.record(TRACE['proc.attach'], 0, 0, context.slot.index)
   }
 
   get isDetached(): boolean {
@@ -54,7 +54,7 @@ export class Client implements CacheClient {
 
   /** Whether the cache has been closed, or its owner has ended: nothing can be done with this client any more. */
   get isClosed(): boolean {
-    const state = this.core.words[Header.state]
+    const state = this.context.words[Header.state]
     return state === EngineState.CLOSED || state === EngineState.ORPHANED
   }
 
@@ -70,43 +70,43 @@ export class Client implements CacheClient {
   }
 
   async flush(scope?: FlushScope): Promise<void> {
-    await runCall(this.core, flush(this.core, this.#targetsOf(scope)))
+    await runCall(this.context, flush(this.context, this.#targetsOf(scope)))
   }
 
   flushSync(scope?: FlushScope): void {
-    runSync(flush(this.core, this.#targetsOf(scope)), this.core.mayBlock)
+    runSync(flush(this.context, this.#targetsOf(scope)), this.context.mayBlock)
   }
 
   /** What this thread is called from now on. */
   rename(name: string): void {
-    setSlotName(this.core.arena, this.core.slot.index, name)
+    setSlotName(this.context.arena, this.context.slot.index, name)
   }
 
   kick(): void {
     this.#assertUsable()
-    for (let group = 0; group < this.core.arena.geometry.groups; group++) kick(this.core, group)
+    for (let group = 0; group < this.context.arena.geometry.groups; group++) kick(this.context, group)
   }
 
   check(): string[] {
     this.#assertUsable()
-    return check(this.core)
+    return check(this.context)
   }
 
   holders(): Holder[] {
-    return holders(this.core)
+    return holders(this.context)
   }
 
   stats(): CacheStats {
-    return stats(this.core)
+    return stats(this.context)
   }
 
   trace(): TraceRecord[] {
-    return readTrace(this.core.arena)
+    return readTrace(this.context.arena)
   }
 
   detach(): void {
     if (this.#isDetached) return
-    const { arena, slot, tracer } = this.core
+    const { arena, slot, tracer, isTraced } = this.context
     if (slot.calls > 0) {
       throw new CacheError(
         'ERR_DCACHE_GUARDS_HELD',
@@ -119,7 +119,7 @@ export class Client implements CacheClient {
         `this thread holds ${slot.guards} guard(s); release them before it detaches`,
       )
     }
-    if (tracer.on) tracer.record(TRACE['proc.detach'], 0, 0, slot.index)
+    if (isTraced) tracer.record(TRACE['proc.detach'], 0, 0, slot.index)
     this.#isDetached = true
     detachSlot(arena, slot)
     this.#detached()
@@ -134,13 +134,13 @@ export class Client implements CacheClient {
   }
 
   #state(): string {
-    return this.#isDetached ? 'detached' : (STATES[this.core.words[Header.state]!] ?? 'opening')
+    return this.#isDetached ? 'detached' : (STATES[this.context.words[Header.state]!] ?? 'opening')
   }
 
   /** A worker of this thread ended: the cache is an orphan if that was its owner. The owner's slot is the first. */
   threadEnded(threadId: number): void {
-    const { words, arena } = this.core
-    if (words[arena.slotAt(0) + Slot.threadId] === threadId) markOrphaned(this.core)
+    const { words, arena } = this.context
+    if (words[arena.slotAt(0) + Slot.threadId] === threadId) markOrphaned(this.context)
     else buryThread(arena, threadId)
   }
 
@@ -151,7 +151,7 @@ export class Client implements CacheClient {
   /** A scope as groups and blocks. @throws ERR_DCACHE_UNKNOWN_PARTITION, _OUT_OF_RANGE, _BAD_OPTION */
   #targetsOf(scope: FlushScope | undefined): FlushTarget[] {
     this.#assertUsable()
-    const { arena, words } = this.core
+    const { arena, words } = this.context
     if (scope?.partition === undefined) {
       if (scope?.block !== undefined || scope?.count !== undefined) {
         throw new CacheError('ERR_DCACHE_BAD_OPTION', 'a flush of blocks names their partition')
@@ -172,6 +172,6 @@ export class Client implements CacheClient {
 
   #assertUsable(): void {
     if (this.#isDetached) throw new CacheError('ERR_DCACHE_CLOSED', 'this thread is detached from the cache')
-    this.core.assertRunning()
+    this.context.assertRunning()
   }
 }

@@ -4,12 +4,12 @@
  */
 import type { BlockGuard, Partition } from '../../shared/interface.js'
 import type { FrameIndex } from '../../shared/indices.js'
-import type { Piece } from '../blocks/copy.js'
-import type { Core, PartitionView } from '../context.js'
+import type { Span } from '../blocks/copy.js'
+import type { Context, PartitionView } from '../context.js'
 
 /** A partition as its guards see it. */
 export interface GuardOwner extends Partition {
-  readonly core: Core
+  readonly context: Context
   readonly view: PartitionView
   readonly hits: HitPath
 }
@@ -19,9 +19,14 @@ export interface HitPath {
    * A guard to read, if the block is simply there and a journal entry is free. `sync`: How.SYNC or 0. Takes no lock, never waits.
    * @throws what is wrong with a cache that is not open
    */
-  readonly read: (partition: GuardOwner, place: number, block: number, sync: number) => BlockGuard | undefined
+  readonly read: (
+    partition: GuardOwner,
+    keyHigh: number,
+    block: number,
+    sync: number,
+  ) => BlockGuard | undefined
   /** As copyHit. */
-  readonly copy: (place: number, low: number, piece: Piece, target: Uint8Array) => boolean
+  readonly copy: (keyHigh: number, keyLow: number, span: Span, target: Uint8Array) => boolean
   /** Counts a hit, and tells the policy of it. */
   readonly used: (frame: FrameIndex) => void
   /** Gives a pin and its journal entry back. @requires the pin */

@@ -11,7 +11,7 @@ import { EngineState, Header } from '../../shared/words.js'
 import { TRACE } from '../../shared/trace.js'
 import { INSPECT, nameText } from './describe.js'
 import { How } from './how.js'
-import type { Core } from '../context.js'
+import type { Context } from '../context.js'
 import type { GuardOwner } from './guard-owner.js'
 import { discardChange, releaseChanged, releaseUnchanged } from '../changes/release.js'
 
@@ -39,7 +39,7 @@ export class Guard implements BlockGuard {
   get data(): Uint8Array {
     const { partition } = this
     if (this.#frame < 0) throw late(this, 'its data was asked for')
-    return partition.core.view(partition.view, this.#frame)
+    return partition.context.view(partition.view, this.#frame)
   }
 
   get bytes(): Uint8Array {
@@ -62,31 +62,31 @@ export class Guard implements BlockGuard {
       )
     }
     this.#how =
-      (this.#how & (How.MODE | How.SYNC)) | (classNumber(partition.core, writeClass) << How.CLASS_SHIFT)
+      (this.#how & (How.MODE | How.SYNC)) | (classNumber(partition.context, writeClass) << How.CLASS_SHIFT)
   }
 
   discard(): void {
     const frame = this.#frame
     if (frame < 0) throw late(this, 'it was discarded')
     this.#frame = -1
-    const { core, view, hits } = this.partition
+    const { context, view, hits } = this.partition
     if ((this.#how & How.MODE) === How.READ) {
       hits.unpin(frame, this.#entry)
       return
     }
-    discardChange(core, view.group, frame, maySleep(core, this.#how))
-    core.slot.giveEntry(this.#entry)
+    discardChange(context, view.group, frame, maySleep(context, this.#how))
+    context.slot.returnEntry(this.#entry)
   }
 
   release(): void {
     const frame = this.#frame
     if (frame < 0) throw late(this, 'it was released')
     this.#frame = -1
-    if ((this.#how & How.MODE) === How.READ && !this.partition.core.isTraced) {
+    if ((this.#how & How.MODE) === How.READ && !this.partition.context.isTraced) {
       this.partition.hits.unpin(frame, this.#entry)
       return
     }
-    giveBack(this.partition, this.block, frame, this.#entry, this.#how)
+    releaseSlow(this.partition, this.block, frame, this.#entry, this.#how)
   }
 
   toJSON(): object {
@@ -115,27 +115,27 @@ const MODES = new Map<number, Mode>([
 const modeText = (how: number): string => MODES.get(how & How.MODE) ?? ''
 
 /** A release that is no plain one of a pin. */
-function giveBack(
-  { core, view, hits }: GuardOwner,
+function releaseSlow(
+  { context, view, hits }: GuardOwner,
   block: number,
   frame: FrameIndex,
   entry: number,
   how: number,
 ): void {
   const writeClass = how >>> How.CLASS_SHIFT
-  if (core.isTraced) core.tracer.record(TRACE['block.release'], view.index, block, writeClass)
+  if (context.isTraced) context.tracer.record(TRACE['block.release'], view.index, block, writeClass)
   if ((how & How.MODE) === How.READ) {
     hits.unpin(frame, entry)
     return
   }
-  if (writeClass === 0) releaseUnchanged(core, view.group, frame, maySleep(core, how))
-  else releaseChanged(core, view.group, frame, writeClass, maySleep(core, how))
-  core.slot.giveEntry(entry)
+  if (writeClass === 0) releaseUnchanged(context, view.group, frame, maySleep(context, how))
+  else releaseChanged(context, view.group, frame, writeClass, maySleep(context, how))
+  context.slot.returnEntry(entry)
 }
 
 /** The last look: a cache that began to close after the latch was taken must not have another holder. */
 export function guardOf(
-  core: Core,
+  context: Context,
   partition: GuardOwner,
   block: number,
   frame: FrameIndex,
@@ -143,18 +143,19 @@ export function guardOf(
   how: number,
 ): Guard {
   const guard = new Guard(partition, block, frame, entry, how)
-  if (core.words[Header.state] !== EngineState.OPEN) throw refused(guard, core)
-  if (core.isTraced) core.tracer.record(TRACE['block.acquire'], partition.view.index, block, how & ~How.SYNC)
+  if (context.words[Header.state] !== EngineState.OPEN) throw refused(guard, context)
+  if (context.isTraced)
+    context.tracer.record(TRACE['block.acquire'], partition.view.index, block, how & ~How.SYNC)
   return guard
 }
 
 /** What is wrong with a cache that is not open; the guard is given back. */
-function refused(guard: Guard, core: Core): CacheError {
+function refused(guard: Guard, context: Context): CacheError {
   guard.release()
-  return core.notOpen()
+  return context.notOpen()
 }
 
-const maySleep = (core: Core, how: number): boolean => (how & How.SYNC) !== 0 && core.mayBlock
+const maySleep = (context: Context, how: number): boolean => (how & How.SYNC) !== 0 && context.mayBlock
 
 function late({ partition, block }: Guard, what: string): CacheError {
   return new CacheError(
@@ -164,12 +165,12 @@ function late({ partition, block }: Guard, what: string): CacheError {
 }
 
 /** 1 + place in writeOrder; the first class when none is named. @throws ERR_DCACHE_UNKNOWN_CLASS */
-export function classNumber(core: Core, writeClass: string | undefined): number {
-  const place = writeClass === undefined ? 0 : core.writeOrder.indexOf(writeClass)
+export function classNumber(context: Context, writeClass: string | undefined): number {
+  const place = writeClass === undefined ? 0 : context.writeOrder.indexOf(writeClass)
   if (place < 0) {
     throw new CacheError(
       'ERR_DCACHE_UNKNOWN_CLASS',
-      `no write class ${show(writeClass)}; there are ${core.writeOrder.join(', ')}`,
+      `no write class ${show(writeClass)}; there are ${context.writeOrder.join(', ')}`,
     )
   }
   return place + 1

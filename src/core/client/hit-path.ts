@@ -2,7 +2,7 @@
  * The hit path of one thread: getting a block that is there to read, its bytes, and giving it back. Walk the chain with
  * plain loads, pin with one compare-and-swap on the frame's own latch word, look at its name again.
  *
- * The functions are closures over the thread's core, made once for it, and `read` is one piece: so V8 compiles it with the
+ * The functions are closures over the thread's context, made once for it, and `read` is one piece: so V8 compiles it with the
  * addresses, the typed arrays and their bounds as constants. What is found in the fields of an argument is looked up and
  * checked at every step; so is what a helper that was not inlined finds. That took a third of a hit (ARCHITECTURE.md).
  */
@@ -11,41 +11,41 @@ import { hashOf } from '../../shared/hash.js'
 import { tryPin } from '../../shared/latch.js'
 import { Counter, Frame, Journal, State } from '../../shared/words.js'
 import { copyHit } from '../blocks/copy.js'
-import type { Core } from '../context.js'
+import type { Context } from '../context.js'
 import { WALK_MAX } from '../blocks/directory.js'
 import { guardOf } from './guard.js'
 import type { HitPath } from './guard-owner.js'
 import { unpinFrame } from '../blocks/hit.js'
 import { How } from './how.js'
 
-export function hitPath(core: Core): HitPath {
-  const { words, framesAt, headsAt, heads, slot, policy, arena } = core
+export function hitPath(context: Context): HitPath {
+  const { words, framesAt, bucketsAt, buckets, slot, policy, arena } = context
 
   const used = (frame: FrameIndex): void => {
     slot.count(Counter.hits)
     policy.note(frame)
     // This thread's notes of hits, unless somebody is busy there.
-    if (policy.notesDue && core.policyMutex.tryLock(slot.index)) {
+    if (policy.notesDue && context.policyMutex.tryLock(slot.index)) {
       policy.drain()
-      core.policyMutex.unlock()
+      context.policyMutex.unlock()
     }
   }
 
   const unpin = (frame: FrameIndex, entry: number): void => {
-    unpinFrame(core, frame, entry)
-    slot.giveEntry(entry)
+    unpinFrame(context, frame, entry)
+    slot.returnEntry(entry)
   }
 
   return {
     used,
 
-    read(partition, place, block, sync) {
-      const low = block | 0
-      let link = words[headsAt + hashOf(heads, place, low)]!
+    read(partition, keyHigh, block, sync) {
+      const keyLow = block | 0
+      let link = words[bucketsAt + hashOf(buckets, keyHigh, keyLow)]!
       for (let steps = WALK_MAX; link !== 0 && steps > 0; steps--) {
         const frame = link - 1
         const at = framesAt + frame * Frame.WORDS
-        if (words[at + Frame.blockLow] !== low || words[at + Frame.place] !== place) {
+        if (words[at + Frame.keyLow] !== keyLow || words[at + Frame.keyHigh] !== keyHigh) {
           link = words[at + Frame.next]!
           continue
         }
@@ -54,26 +54,26 @@ export function hitPath(core: Core): HitPath {
         words[entry] = (frame << 2) | Journal.TAKING
         if (!tryPin(words, at + Frame.latch)) {
           words[entry] = Journal.FREE
-          slot.giveEntry(entry)
+          slot.returnEntry(entry)
           return undefined
         }
         words[entry] = (frame << 2) | Journal.HELD
         if (
-          words[at + Frame.blockLow] !== low ||
-          words[at + Frame.place] !== place ||
+          words[at + Frame.keyLow] !== keyLow ||
+          words[at + Frame.keyHigh] !== keyHigh ||
           (words[at + Frame.state]! & State.ABSENT) !== 0
         ) {
           unpin(frame, entry)
           return undefined
         }
         used(frame)
-        return guardOf(core, partition, block, frame, entry, How.READ | sync)
+        return guardOf(context, partition, block, frame, entry, How.READ | sync)
       }
       return undefined
     },
 
-    copy(place, low, piece, target) {
-      const frame = copyHit(core, place, low, piece, target)
+    copy(keyHigh, keyLow, span, target) {
+      const frame = copyHit(context, keyHigh, keyLow, span, target)
       if (frame < 0) return false
       used(frame)
       return true

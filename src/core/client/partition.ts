@@ -5,7 +5,7 @@
 import { show } from '../../shared/config.js'
 import { CacheError } from '../../shared/errors.js'
 import type { AcquireOptions, BlockGuard, Mode, WaitOptions } from '../../shared/interface.js'
-import { lowOf, placeOf } from '../../shared/name.js'
+import { keyLowOf, keyHighOf } from '../../shared/key.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import type { Deadline } from '../../shared/wait.js'
 import { runSync, type Slow } from '../../shared/wait.js'
@@ -17,7 +17,7 @@ import { INSPECT, nameText } from './describe.js'
 import { latchHit } from '../blocks/hit.js'
 import type { GuardOwner, HitPath } from './guard-owner.js'
 import { How } from './how.js'
-import type { Core, PartitionView } from '../context.js'
+import type { Context, PartitionView } from '../context.js'
 import { find } from '../blocks/directory.js'
 import { forget } from '../blocks/forget.js'
 import { classNumber, guardOf, howOf } from './guard.js'
@@ -38,16 +38,16 @@ export class PartitionClient implements GuardOwner {
   readonly blocks: number
   readonly readOnly: boolean
   /** These three are for the partition's guards; the public interface has no such fields. */
-  readonly core: Core
+  readonly context: Context
   readonly view: PartitionView
   readonly hits: HitPath
   readonly #whole: Range
   /** Of the names of blocks below 2^32. */
-  readonly #place: number
+  readonly #keyHigh: number
   readonly #ahead: ReadAhead
 
-  constructor(core: Core, view: PartitionView, hits: HitPath) {
-    this.core = core
+  constructor(context: Context, view: PartitionView, hits: HitPath) {
+    this.context = context
     this.view = view
     this.hits = hits
     this.name = view.name
@@ -55,13 +55,13 @@ export class PartitionClient implements GuardOwner {
     this.blocks = view.blocks
     this.readOnly = view.readOnly
     this.#whole = { start: 0, length: view.blockSize }
-    this.#place = placeOf(view.index, 0)
-    const { blocks } = core.arena.geometry
+    this.#keyHigh = keyHighOf(view.index, 0)
+    const { blocks } = context.arena.geometry
     this.#ahead = new ReadAhead(
       view.blocks,
-      windowMax(blocks, core.readAheadBytes, view.blockSize),
+      windowMax(blocks, context.readAheadBytes, view.blockSize),
       (block, count) => {
-        giveHint(core, view, block, count)
+        giveHint(context, view, block, count)
       },
     )
   }
@@ -70,7 +70,7 @@ export class PartitionClient implements GuardOwner {
     return (
       this.#hit(block, mode, options, How.SYNC) ??
       this.#miss(block, mode) ??
-      runSync(this.#slow(block, mode, options, How.SYNC), this.core.mayBlock)
+      runSync(this.#slow(block, mode, options, How.SYNC), this.context.mayBlock)
     )
   }
 
@@ -78,24 +78,24 @@ export class PartitionClient implements GuardOwner {
     throwIfAborted(options)
     return (
       this.#hit(block, mode, options, 0) ??
-      (await runCall(this.core, this.#slow(block, mode, options, 0), options?.signal))
+      (await runCall(this.context, this.#slow(block, mode, options, 0), options?.signal))
     )
   }
 
   tryAcquire(block: number, mode: Mode): BlockGuard | undefined {
     const guard = this.#hit(block, mode, undefined, 0)
     if (guard !== undefined) return guard
-    const { core } = this
-    core.assertOpen()
-    core.slot.assertAttached()
-    if (core.slot.areAllHeld) throw core.slot.noEntry()
+    const { context } = this
+    context.assertOpen()
+    context.slot.assertAttached()
+    if (context.slot.areAllHeld) throw context.slot.noEntry()
     return undefined
   }
 
   readSync(target: Uint8Array, position: number, wait?: WaitOptions): void {
     if (this.#copyOne(target, position, wait)) return
-    const range = new RangeRead(this.core, this.view, this.hits, this.#ahead, target, position)
-    const { mayBlock } = this.core
+    const range = new RangeRead(this.context, this.view, this.hits, this.#ahead, target, position)
+    const { mayBlock } = this.context
     if (mayBlock && range.runNow()) return
     const deadline = deadlineOf(wait)
     // Where the thread may not block the call fails at an absent block: not more than one is driven out for that.
@@ -108,37 +108,37 @@ export class PartitionClient implements GuardOwner {
   async read(target: Uint8Array, position: number, wait?: WaitOptions): Promise<void> {
     throwIfAborted(wait)
     if (this.#copyOne(target, position, wait)) return
-    const range = new RangeRead(this.core, this.view, this.hits, this.#ahead, target, position)
+    const range = new RangeRead(this.context, this.view, this.hits, this.#ahead, target, position)
     const deadline = deadlineOf(wait)
     await runCall(
-      this.core,
+      this.context,
       range.run(true, (block) => this.#one(block, deadline, 0), new Breath()),
       wait?.signal,
     )
   }
 
   writeSync(source: Uint8Array, position: number, writeClass?: string, wait?: WaitOptions): void {
-    runSync(this.#write(source, position, writeClass, wait, How.SYNC), this.core.mayBlock)
+    runSync(this.#write(source, position, writeClass, wait, How.SYNC), this.context.mayBlock)
   }
 
   async write(source: Uint8Array, position: number, writeClass?: string, wait?: WaitOptions): Promise<void> {
     throwIfAborted(wait)
-    await runCall(this.core, this.#write(source, position, writeClass, wait, 0), wait?.signal)
+    await runCall(this.context, this.#write(source, position, writeClass, wait, 0), wait?.signal)
   }
 
   prefetch(block: number, count: number): void {
     assertBlocks(this.view, block, count)
-    this.core.assertOpen()
-    this.core.slot.assertAttached()
-    giveHint(this.core, this.view, block, count)
+    this.context.assertOpen()
+    this.context.slot.assertAttached()
+    giveHint(this.context, this.view, block, count)
   }
 
   forget(block: number, count: number): void {
     assertBlocks(this.view, block, count)
     this.#assertWritable()
-    this.core.assertOpen()
-    this.core.slot.assertAttached()
-    forget(this.core, this.view, block, count)
+    this.context.assertOpen()
+    this.context.slot.assertAttached()
+    forget(this.context, this.view, block, count)
   }
 
   toJSON(): object {
@@ -159,7 +159,7 @@ export class PartitionClient implements GuardOwner {
 
   #readHit(block: number, sync: number): BlockGuard | undefined {
     if (!(block >= 0 && block < this.blocks && Number.isInteger(block))) assertBlock(this.view, block)
-    const guard = this.hits.read(this, this.#placeOf(block), block, sync)
+    const guard = this.hits.read(this, this.#keyHighOf(block), block, sync)
     if (guard !== undefined && block === this.#ahead.marker) this.#ahead.reached()
     return guard
   }
@@ -170,15 +170,15 @@ export class PartitionClient implements GuardOwner {
     options: AcquireOptions | undefined,
     sync: number,
   ): BlockGuard | undefined {
-    const { core, view } = this
+    const { context, view } = this
     assertBlock(view, block)
     this.#assertChange(mode)
     const range = options !== undefined && mode === 'modify' ? rangeOf(this.blockSize, options) : this.#whole
-    if (core.slot.isFull) return undefined
-    const entry = core.slot.takeEntry()
-    const frame = latchHit(core, view.group, this.#placeOf(block), block | 0, range)
+    if (context.slot.isFull) return undefined
+    const entry = context.slot.takeEntry()
+    const frame = latchHit(context, view.group, this.#keyHighOf(block), block | 0, range)
     if (frame < 0) {
-      core.slot.giveEntry(entry)
+      context.slot.returnEntry(entry)
       return undefined
     }
     this.hits.used(frame)
@@ -186,29 +186,29 @@ export class PartitionClient implements GuardOwner {
     return this.#changeGuard(block, howOf(mode) | sync, frame, entry)
   }
 
-  #placeOf(block: number): number {
-    return block < 2 ** 32 ? this.#place : placeOf(this.view.index, block)
+  #keyHighOf(block: number): number {
+    return block < 2 ** 32 ? this.#keyHigh : keyHighOf(this.view.index, block)
   }
 
   /** The guard of an absent block to read, if nobody else has to be waited for. */
   #miss(block: number, mode: Mode): BlockGuard | undefined {
-    const { core } = this
-    if (mode !== 'read' || !core.mayBlock) return undefined
-    core.assertOpen()
-    const entry = core.slot.takeEntry()
-    const frame = takeAbsent(core, placeOf(this.view.index, block), lowOf(block))
+    const { context } = this
+    if (mode !== 'read' || !context.mayBlock) return undefined
+    context.assertOpen()
+    const entry = context.slot.takeEntry()
+    const frame = takeAbsent(context, keyHighOf(this.view.index, block), keyLowOf(block))
     if (frame < 0) {
-      core.slot.giveEntry(entry)
-      helpReader(core, this.view, this.#ahead, block)
+      context.slot.returnEntry(entry)
+      helpReader(context, this.view, this.#ahead, block)
       return undefined
     }
     try {
-      missSync(core, this.view, block, frame, entry, this.#ahead.missed(block))
+      missSync(context, this.view, block, frame, entry, this.#ahead.missed(block))
     } catch (error) {
-      core.slot.giveEntry(entry)
+      context.slot.returnEntry(entry)
       throw error
     }
-    return guardOf(this.core, this, block, frame, entry, How.READ | How.SYNC)
+    return guardOf(this.context, this, block, frame, entry, How.READ | How.SYNC)
   }
 
   *#slow(
@@ -218,31 +218,31 @@ export class PartitionClient implements GuardOwner {
     sync: number,
     deadline = deadlineOf(options),
   ): Slow<BlockGuard> {
-    const { core } = this
-    core.assertOpen()
+    const { context } = this
+    context.assertOpen()
     const range = options !== undefined && mode === 'modify' ? rangeOf(this.blockSize, options) : this.#whole
-    const place = placeOf(this.view.index, block)
-    if (mode !== 'overwrite') this.#missed(block, place)
+    const keyHigh = keyHighOf(this.view.index, block)
+    if (mode !== 'overwrite') this.#missed(block, keyHigh)
     const request: Request = {
       partition: this.view,
       block,
-      place,
-      low: lowOf(block),
+      keyHigh,
+      keyLow: keyLowOf(block),
       mode,
       range,
       entry: -1,
       deadline,
       isSync: sync !== 0,
     }
-    const frame = yield* acquireSlow(core, request)
+    const frame = yield* acquireSlow(context, request)
     return mode === 'read'
-      ? guardOf(this.core, this, block, frame, request.entry, How.READ | sync)
+      ? guardOf(this.context, this, block, frame, request.entry, How.READ | sync)
       : this.#changeGuard(block, howOf(mode) | sync, frame, request.entry)
   }
 
   #changeGuard(block: number, how: number, frame: FrameIndex, entry: number): BlockGuard {
-    const guard = guardOf(this.core, this, block, frame, entry, how)
-    const { slot } = this.core
+    const guard = guardOf(this.context, this, block, frame, entry, how)
+    const { slot } = this.context
     slot.count(Counter.writes)
     if ((how & ~How.SYNC) === How.OVERWRITE) slot.count(Counter.overwrites)
     return guard
@@ -250,16 +250,16 @@ export class PartitionClient implements GuardOwner {
 
   /** Reads a range that lies in one block without a latch, if that can be; else nothing was read. */
   #copyOne(target: Uint8Array, position: number, wait: WaitOptions | undefined): boolean {
-    const { core, view, blockSize } = this
+    const { context, view, blockSize } = this
     assertBytes(view, target, position)
     if (wait?.timeoutMs !== undefined) assertTimeout(wait.timeoutMs)
     const block = Math.floor(position / blockSize)
     const start = position - block * blockSize
     if (start + target.length > blockSize || block >= this.blocks) return false
-    core.slot.assertAttached()
-    core.assertOpen()
+    context.slot.assertAttached()
+    context.assertOpen()
     const piece = { start, length: target.length, at: 0 }
-    if (!this.hits.copy(this.#placeOf(block), lowOf(block), piece, target)) return false
+    if (!this.hits.copy(this.#keyHighOf(block), keyLowOf(block), piece, target)) return false
     if (block === this.#ahead.marker) this.#ahead.reached()
     return true
   }
@@ -281,7 +281,7 @@ export class PartitionClient implements GuardOwner {
   ): Slow<void> {
     assertBytes(this.view, source, position)
     this.#assertWritable()
-    classNumber(this.core, writeClass)
+    classNumber(this.context, writeClass)
     const deadline = deadlineOf(wait)
     const breath = sync === 0 ? new Breath() : undefined
     for (const { block, start, length, at } of pieces(this.blockSize, position, source.length)) {
@@ -312,7 +312,7 @@ export class PartitionClient implements GuardOwner {
   }
 
   /** Read-ahead is told of a block that is not there. */
-  #missed(block: number, place: number): void {
-    if (find(this.core, place, lowOf(block)) < 0) this.#ahead.missed(block)
+  #missed(block: number, keyHigh: number): void {
+    if (find(this.context, keyHigh, keyLowOf(block)) < 0) this.#ahead.missed(block)
   }
 }

@@ -5,19 +5,19 @@
 import { performance } from 'node:perf_hooks'
 import { CacheError } from '../../shared/errors.js'
 import type { BlockGuard } from '../../shared/interface.js'
-import { lowOf, placeOf } from '../../shared/name.js'
+import { keyLowOf, keyHighOf } from '../../shared/key.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import type { Slow } from '../../shared/wait.js'
 import { BREATH, type Breath } from './breath.js'
-import { type Core, leave, type PartitionView } from '../context.js'
+import { type Context, leave, type PartitionView } from '../context.js'
 import type { HitPath } from './guard-owner.js'
-import { countMisses, helpReader, load, loadSync, takeRun } from '../blocks/fill.js'
+import { countMisses, helpReader, fill, fillSync, takeRun } from '../blocks/fill.js'
 import { type Piece, pieceAt } from './ranges.js'
 import type { ReadAhead } from '../blocks/read-ahead.js'
 import { Counter } from '../../shared/words.js'
 
 export class RangeRead {
-  readonly #core: Core
+  readonly #context: Context
   readonly #partition: PartitionView
   readonly #hits: HitPath
   readonly #ahead: ReadAhead
@@ -29,14 +29,14 @@ export class RangeRead {
   #done = 0
 
   constructor(
-    core: Core,
+    context: Context,
     partition: PartitionView,
     hits: HitPath,
     ahead: ReadAhead,
     target: Uint8Array,
     position: number,
   ) {
-    this.#core = core
+    this.#context = context
     this.#partition = partition
     this.#hits = hits
     this.#ahead = ahead
@@ -56,18 +56,18 @@ export class RangeRead {
       const startMs = performance.now()
       const frames = this.#takeRun(piece.block)
       if (frames.length === 0) {
-        helpReader(this.#core, this.#partition, this.#ahead, piece.block)
+        helpReader(this.#context, this.#partition, this.#ahead, piece.block)
         return false
       }
       try {
-        loadSync(this.#core, this.#partition, piece.block, frames)
+        fillSync(this.#context, this.#partition, piece.block, frames)
         this.#copyRun(frames, startMs)
       } catch (error) {
         // One of several may be the only bad one: they are tried one by one.
         if (frames.length > 1 && isReadFailure(error)) return false
         throw error
       } finally {
-        for (const frame of frames) leave(this.#core, frame)
+        for (const frame of frames) leave(this.#context, frame)
       }
     }
     return true
@@ -78,7 +78,7 @@ export class RangeRead {
    * the event loop has its turn now and then.
    */
   *run(isSeveral: boolean, guardOf: (block: number) => Slow<BlockGuard>, breath?: Breath): Slow<void> {
-    const core = this.#core
+    const context = this.#context
     let oneByOneTo = 0
     while (this.#done < this.#length) {
       if (breath?.isDue(this.#done) === true) yield BREATH
@@ -99,14 +99,14 @@ export class RangeRead {
         continue
       }
       try {
-        yield* load(core, this.#partition, block, frames)
+        yield* fill(context, this.#partition, block, frames)
         this.#copyRun(frames, startMs)
       } catch (error) {
         if (frames.length === 1 || !isReadFailure(error)) throw error
         oneByOneTo = block + frames.length
         continue
       } finally {
-        for (const frame of frames) leave(core, frame)
+        for (const frame of frames) leave(context, frame)
       }
     }
   }
@@ -118,8 +118,8 @@ export class RangeRead {
   /** The piece without a latch, if its block is there. */
   #copies(piece: Piece): boolean {
     const { block, length } = piece
-    const place = placeOf(this.#partition.index, block)
-    if (!this.#hits.copy(place, lowOf(block), piece, this.#target)) return false
+    const keyHigh = keyHighOf(this.#partition.index, block)
+    if (!this.#hits.copy(keyHigh, keyLowOf(block), piece, this.#target)) return false
     if (block === this.#ahead.marker) this.#ahead.reached()
     this.#done += length
     return true
@@ -127,13 +127,13 @@ export class RangeRead {
 
   /** The absent blocks from this one on, as many as can be read at once; in a sequence also of those behind the range. */
   #takeRun(block: number): FrameIndex[] {
-    const core = this.#core
+    const context = this.#context
     const end = Math.ceil((this.#position + this.#length) / this.#partition.blockSize)
-    const frames = takeRun(core, this.#partition, block, end - block)
+    const frames = takeRun(context, this.#partition, block, end - block)
     if (frames.length === 0) return frames
     const behind = this.#ahead.missed(block, frames.length) - frames.length
     if (behind > 0 && block + frames.length === end)
-      frames.push(...takeRun(core, this.#partition, end, behind, true))
+      frames.push(...takeRun(context, this.#partition, end, behind, true))
     return frames
   }
 
@@ -146,13 +146,13 @@ export class RangeRead {
     for (const frame of frames) {
       if (this.#done === this.#length) break
       const { start, length, at } = this.#piece()
-      const bytes = this.#core.view(this.#partition, frame)
+      const bytes = this.#context.view(this.#partition, frame)
       this.#target.set(length === bytes.length ? bytes : bytes.subarray(start, start + length), at)
       this.#done += length
       count++
     }
-    countMisses(this.#core, count, startMs)
-    this.#core.slot.count(Counter.prefetched, frames.length - count)
+    countMisses(this.#context, count, startMs)
+    this.#context.slot.count(Counter.prefetched, frames.length - count)
   }
 }
 

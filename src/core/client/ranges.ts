@@ -4,16 +4,12 @@
 import { types } from 'node:util'
 import { CacheError } from '../../shared/errors.js'
 import { show } from '../../shared/config.js'
+import type { Span } from '../blocks/copy.js'
 import type { PartitionView } from '../context.js'
 
 /** A part of a range that is within one block. */
-export interface Piece {
+export interface Piece extends Span {
   readonly block: number
-  /** Bytes within the block. */
-  readonly start: number
-  readonly length: number
-  /** Where the piece begins in the caller's buffer. */
-  readonly at: number
 }
 
 /** The piece of `length` bytes from `position` that begins `at` bytes behind that. */

@@ -19,8 +19,8 @@ import { journaledPins } from '../../shared/slot.js'
 import { waitsForFrame } from '../../shared/waits.js'
 import { epochOf, isAfter } from '../../shared/stamp.js'
 import type { FrameIndex } from '../../shared/indices.js'
-import { type Core, enter, leave, partitionOf } from '../context.js'
-import { findUnderStripe, headOf, stripeOf } from '../blocks/directory.js'
+import { type Context, enter, leave, partitionOf } from '../context.js'
+import { findUnderStripe, bucketOf, stripeOf } from '../blocks/directory.js'
 import { isClean } from '../blocks/frames.js'
 import { imageStamps } from '../changes/images.js'
 import { tryLockRound, unlockRound } from '../changes/rounds.js'
@@ -33,16 +33,16 @@ const TRY_MS = 2000
 const MARK_LOOKS = 200_000
 
 /** Any thread; takes each lock in turn, never two of a kind, and never sleeps. */
-export function check(core: Core): string[] {
+export function check(context: Context): string[] {
   const broken: string[] = []
-  const free = checkFreeListAndPolicy(core, broken)
-  checkChains(core, broken)
-  for (let frame = 0; frame < core.arena.geometry.blocks; frame++) {
-    checkLatch(core, frame, broken)
-    checkMarks(core, frame, broken)
-    if (looksMisplaced(core, frame, free)) checkPlace(core, frame, broken)
+  const free = checkFreeListAndPolicy(context, broken)
+  checkChains(context, broken)
+  for (let frame = 0; frame < context.arena.geometry.blocks; frame++) {
+    checkLatch(context, frame, broken)
+    checkMarks(context, frame, broken)
+    if (looksMisplaced(context, frame, free)) checkPlace(context, frame, broken)
   }
-  for (let group = 0; group < core.arena.geometry.groups; group++) checkGroup(core, group, broken)
+  for (let group = 0; group < context.arena.geometry.groups; group++) checkGroup(context, group, broken)
   return broken
 }
 
@@ -68,22 +68,22 @@ function locked(
   }
 }
 
-function withMutex(core: Core, mutex: Mutex, broken: string[], section: () => void): void {
-  locked(mutex.name, () => mutex.tryLock(core.slot.index), () => mutex.unlock(), broken, section) // prettier-ignore
+function withMutex(context: Context, mutex: Mutex, broken: string[], section: () => void): void {
+  locked(mutex.name, () => mutex.tryLock(context.slot.index), () => mutex.unlock(), broken, section) // prettier-ignore
 }
 
 /** Which frames were on the free list: what is not free any more is looked at again. */
-function checkFreeListAndPolicy(core: Core, broken: string[]): Uint8Array {
-  const { words, arena } = core
+function checkFreeListAndPolicy(context: Context, broken: string[]): Uint8Array {
+  const { words, arena } = context
   const free = new Uint8Array(arena.geometry.blocks)
-  withMutex(core, core.policyMutex, broken, () => {
+  withMutex(context, context.policyMutex, broken, () => {
     let length = 0
     for (
       let link = words[Header.freeHead]!;
       link !== 0;
       link = words[arena.frameAt(link - 1) + Frame.policySlot]!
     ) {
-      if (words[arena.frameAt(link - 1) + Frame.place] !== 0)
+      if (words[arena.frameAt(link - 1) + Frame.keyHigh] !== 0)
         broken.push(`F1 frame ${link - 1}: free, but has a name`)
       free[link - 1] = 1
       if (++length > arena.geometry.blocks) {
@@ -93,29 +93,29 @@ function checkFreeListAndPolicy(core: Core, broken: string[]): Uint8Array {
     }
     if (length !== words[Header.freeCount])
       broken.push(`F2 ${length} frames are free, the count says ${words[Header.freeCount]!}`)
-    broken.push(...core.policy.check())
+    broken.push(...context.policy.check())
   })
   return free
 }
 
-function checkChains(core: Core, broken: string[]): void {
-  const { words, arena } = core
-  const { heads, stripes, blocks } = arena.geometry
+function checkChains(context: Context, broken: string[]): void {
+  const { words, arena } = context
+  const { buckets, stripes, blocks } = arena.geometry
   for (let stripe = 0; stripe < stripes; stripe++) {
-    withMutex(core, core.stripes[stripe]!, broken, () => {
-      for (let head = stripe; head < heads; head += stripes) {
+    withMutex(context, context.stripes[stripe]!, broken, () => {
+      for (let bucket = stripe; bucket < buckets; bucket += stripes) {
         let steps = 0
         for (
-          let link = words[arena.headsAt + head]!;
+          let link = words[arena.bucketsAt + bucket]!;
           link !== 0;
           link = words[arena.frameAt(link - 1) + Frame.next]!
         ) {
-          if (words[arena.frameAt(link - 1) + Frame.place] === 0)
-            broken.push(`D2 frame ${link - 1}: in chain ${head} without a name`)
-          else if (headOf(core, link - 1) !== head)
-            broken.push(`D2 frame ${link - 1}: in chain ${head}, hashes to ${headOf(core, link - 1)}`)
+          if (words[arena.frameAt(link - 1) + Frame.keyHigh] === 0)
+            broken.push(`D2 frame ${link - 1}: in chain ${bucket} without a name`)
+          else if (bucketOf(context, link - 1) !== bucket)
+            broken.push(`D2 frame ${link - 1}: in chain ${bucket}, hashes to ${bucketOf(context, link - 1)}`)
           if (++steps > blocks) {
-            broken.push(`D1 chain ${head} is a cycle`)
+            broken.push(`D1 chain ${bucket} is a cycle`)
             return
           }
         }
@@ -125,46 +125,46 @@ function checkChains(core: Core, broken: string[]): void {
 }
 
 /** A look without locks; what it finds is looked at again with the latch. */
-function looksMisplaced(core: Core, frame: FrameIndex, free: Uint8Array): boolean {
-  const at = core.arena.frameAt(frame)
-  const { words } = core
-  if (words[at + Frame.place] === 0) return free[frame] === 0
+function looksMisplaced(context: Context, frame: FrameIndex, free: Uint8Array): boolean {
+  const at = context.arena.frameAt(frame)
+  const { words } = context
+  if (words[at + Frame.keyHigh] === 0) return free[frame] === 0
   return (
-    words[core.arena.headsAt + headOf(core, frame)] !== frame + 1 ||
-    (isClean(core, at) && !core.policy.has(frame))
+    words[context.arena.bucketsAt + bucketOf(context, frame)] !== frame + 1 ||
+    (isClean(context, at) && !context.policy.has(frame))
   )
 }
 
 /** Where a frame nobody is in belongs, and whether it is there. */
-function checkPlace(core: Core, frame: FrameIndex, broken: string[]): void {
-  const { words, arena, policyMutex } = core
+function checkPlace(context: Context, frame: FrameIndex, broken: string[]): void {
+  const { words, arena, policyMutex } = context
   const at = arena.frameAt(frame)
-  if (!enter(core, frame)) return
+  if (!enter(context, frame)) return
   try {
-    if (words[at + Frame.place] === 0) {
-      withMutex(core, policyMutex, broken, () => {
+    if (words[at + Frame.keyHigh] === 0) {
+      withMutex(context, policyMutex, broken, () => {
         let link = words[Header.freeHead]!
         for (let left = arena.geometry.blocks; link !== 0 && link !== frame + 1 && left > 0; left--) {
           link = words[arena.frameAt(link - 1) + Frame.policySlot]!
         }
-        if (link !== frame + 1 && !core.policy.has(frame))
+        if (link !== frame + 1 && !context.policy.has(frame))
           broken.push(`F1 frame ${frame}: has no name, and is neither free nor a victim`)
       })
       return
     }
-    const head = headOf(core, frame)
-    withMutex(core, stripeOf(core, head), broken, () => {
-      const found = findUnderStripe(core, head, words[at + Frame.place]!, words[at + Frame.blockLow]!)
+    const bucket = bucketOf(context, frame)
+    withMutex(context, stripeOf(context, bucket), broken, () => {
+      const found = findUnderStripe(context, bucket, words[at + Frame.keyHigh]!, words[at + Frame.keyLow]!)
       if (found !== frame)
         broken.push(
-          `D1 ${core.describe(frame)}: its chain has ${found < 0 ? 'no frame' : `frame ${found}`} for it, not frame ${frame}`,
+          `D1 ${context.describe(frame)}: its chain has ${found < 0 ? 'no frame' : `frame ${found}`} for it, not frame ${frame}`,
         )
     })
-    withMutex(core, policyMutex, broken, () => {
-      if (isStray(core, frame)) broken.push(`P3 ${core.describe(frame)}: clean, and not in the policy`)
+    withMutex(context, policyMutex, broken, () => {
+      if (isStray(context, frame)) broken.push(`P3 ${context.describe(frame)}: clean, and not in the policy`)
     })
   } finally {
-    leave(core, frame)
+    leave(context, frame)
   }
 }
 
@@ -172,17 +172,17 @@ function checkPlace(core: Core, frame: FrameIndex, broken: string[]): void {
  * Whether a clean block is lost to the policy. In the order of these looks: a block that a round made clean is readmitted
  * before that round forgets its cut. @requires policy mutex, the frame's latch
  */
-function isStray(core: Core, frame: FrameIndex): boolean {
-  const { words, arena, partitions } = core
+function isStray(context: Context, frame: FrameIndex): boolean {
+  const { words, arena, partitions } = context
   const at = arena.frameAt(frame)
-  if (!isClean(core, at) || (load(words, at + Frame.state) & State.ABSENT) !== 0) return false
+  if (!isClean(context, at) || (load(words, at + Frame.state) & State.ABSENT) !== 0) return false
   const { group } = partitions[partitionOf(words, at)]!
-  return load(words, arena.groupAt(group) + Group.cut) === 0 && !core.policy.has(frame)
+  return load(words, arena.groupAt(group) + Group.cut) === 0 && !context.policy.has(frame)
 }
 
 /** Looks several times: pins come and go beside us. */
-function checkLatch(core: Core, frame: FrameIndex, broken: string[]): void {
-  const { words, arena } = core
+function checkLatch(context: Context, frame: FrameIndex, broken: string[]): void {
+  const { words, arena } = context
   const latchAt = arena.frameAt(frame) + Frame.latch
   let problem = ''
   for (let tries = 0; tries < 100; tries++) {
@@ -192,9 +192,9 @@ function checkLatch(core: Core, frame: FrameIndex, broken: string[]): void {
     const writer = writerOf(word)
     if (load(words, latchAt) !== word || pins < 0) continue
     if (writer >= 0 && words[arena.slotAt(writer) + Slot.state] !== SlotState.LIVE) {
-      problem = `L2 ${core.describe(frame)}: latched by slot ${writer}, which nobody has`
+      problem = `L2 ${context.describe(frame)}: latched by slot ${writer}, which nobody has`
     } else if (pins !== pinsOf(word)) {
-      problem = `L1 ${core.describe(frame)}: ${pinsOf(word)} pins, ${pins} in the journals`
+      problem = `L1 ${context.describe(frame)}: ${pinsOf(word)} pins, ${pins} in the journals`
     } else {
       return
     }
@@ -203,14 +203,14 @@ function checkLatch(core: Core, frame: FrameIndex, broken: string[]): void {
 }
 
 /** Looks until what is wrong has stayed so for long: a thread between two steps may have lost its processor. */
-function checkMarks(core: Core, frame: FrameIndex, broken: string[]): void {
-  const { words, arena } = core
+function checkMarks(context: Context, frame: FrameIndex, broken: string[]): void {
+  const { words, arena } = context
   const latchAt = arena.latchAt(frame)
   const first = load(words, latchAt)
   const isHanded = (first & Latch.HANDED) !== 0
   if (!isHanded && ((first & Latch.MARK_WRITER) === 0 || pinsOf(first) === 0)) return
   for (let looks = 0; looks < MARK_LOOKS; looks++) {
-    if (isServed(core, frame) || load(words, latchAt) !== first) return
+    if (isServed(context, frame) || load(words, latchAt) !== first) return
     const waits = waitsForFrame(arena, frame)
     const isBacked = isHanded
       ? waits.some(({ slot, kind }) => (writerOf(first) < 0 ? kind === 'read' : slot === writerOf(first)))
@@ -218,19 +218,21 @@ function checkMarks(core: Core, frame: FrameIndex, broken: string[]): void {
     if (isBacked) return
   }
   const what = isHanded ? 'offered to a thread' : 'marked for a writer'
-  broken.push(`L3 ${core.describe(frame)}: ${what} that does not wait (latch word 0x${first.toString(16)})`)
+  broken.push(
+    `L3 ${context.describe(frame)}: ${what} that does not wait (latch word 0x${first.toString(16)})`,
+  )
 }
 
 /** Whether a live slot looks after the waiters of a frame at this moment. */
-function isServed({ words, arena }: Core, frame: FrameIndex): boolean {
+function isServed({ words, arena }: Context, frame: FrameIndex): boolean {
   for (let slot = 0; slot < arena.geometry.slots; slot++)
     if (load(words, arena.slotAt(slot) + Slot.serves) === frame + 1) return true
   return false
 }
 
-function checkGroup(core: Core, group: number, broken: string[]): void {
-  locked(`round ${group}`, () => tryLockRound(core, group), () => unlockRound(core, group), broken, () => {
-    const { words, arena } = core
+function checkGroup(context: Context, group: number, broken: string[]): void {
+  locked(`round ${group}`, () => tryLockRound(context, group), () => unlockRound(context, group), broken, () => {
+    const { words, arena } = context
     const at = arena.groupAt(group)
     const listed = new Set<FrameIndex>()
     for (let link = words[at + Group.dirtyHead]!; link !== DirtyLink.END && !listed.has(link - 1); ) {
@@ -246,16 +248,16 @@ function checkGroup(core: Core, group: number, broken: string[]): void {
     for (let link = words[at + Group.spareHead]!; link !== 0 && !owners.has(link - 1); link = words[arena.spareAt(link - 1) + Spare.next]!) own(link, 'the free list')
     for (let frame = 0; frame < arena.geometry.blocks; frame++) {
       const frameAt = arena.frameAt(frame)
-      if (words[frameAt + Frame.place] === 0 || core.partitions[partitionOf(words, frameAt)]!.group !== group) continue
-      const stamps = imageStamps(core, frame)
-      if (stamps.length > 0 && !listed.has(frame)) broken.push(`W1 ${core.describe(frame)}: owes an image, is not in the dirty list`)
-      if (stamps.length === 0 && words[frameAt + Frame.aside] === 0 && listed.has(frame)) broken.push(`W1 ${core.describe(frame)}: owes nothing, is in the dirty list`)
+      if (words[frameAt + Frame.keyHigh] === 0 || context.partitions[partitionOf(words, frameAt)]!.group !== group) continue
+      const stamps = imageStamps(context, frame)
+      if (stamps.length > 0 && !listed.has(frame)) broken.push(`W1 ${context.describe(frame)}: owes an image, is not in the dirty list`)
+      if (stamps.length === 0 && words[frameAt + Frame.saved] === 0 && listed.has(frame)) broken.push(`W1 ${context.describe(frame)}: owes nothing, is in the dirty list`)
       stamps.forEach((stamp, i) => {
-        if (i > 0 && isAfter(epochOf(stamp), epochOf(stamps[i - 1]!))) broken.push(`W4 ${core.describe(frame)}: an older image has a newer stamp`)
-        if (isAfter(epochOf(stamp), words[at + Group.epoch]!)) broken.push(`W5 ${core.describe(frame)}: stamped after epoch ${words[at + Group.epoch]!}`)
+        if (i > 0 && isAfter(epochOf(stamp), epochOf(stamps[i - 1]!))) broken.push(`W4 ${context.describe(frame)}: an older image has a newer stamp`)
+        if (isAfter(epochOf(stamp), words[at + Group.epoch]!)) broken.push(`W5 ${context.describe(frame)}: stamped after epoch ${words[at + Group.epoch]!}`)
       })
       if (words[frameAt + Frame.undo] !== 0) own(words[frameAt + Frame.undo]!, `the undo of frame ${frame}`)
-      for (let link = words[frameAt + Frame.aside]!; link !== 0; link = words[arena.spareAt(link - 1) + Spare.next]!) own(link, `the asides of frame ${frame}`)
+      for (let link = words[frameAt + Frame.saved]!; link !== 0; link = words[arena.spareAt(link - 1) + Spare.next]!) own(link, `the asides of frame ${frame}`)
     }
     const perGroup = arena.geometry.spares / arena.geometry.groups
     if (owners.size !== perGroup) broken.push(`W3 group ${group}: ${owners.size} of ${perGroup} spares have an owner`)
@@ -263,15 +265,15 @@ function checkGroup(core: Core, group: number, broken: string[]): void {
 }
 
 /** What is left when nobody is in anywhere: for tests. */
-export function checkQuiet(core: Core): string[] {
-  const broken = check(core)
-  for (let frame = 0; frame < core.arena.geometry.blocks; frame++) {
-    const at = core.arena.frameAt(frame)
-    const word = load(core.words, at + Frame.latch)
+export function checkQuiet(context: Context): string[] {
+  const broken = check(context)
+  for (let frame = 0; frame < context.arena.geometry.blocks; frame++) {
+    const at = context.arena.frameAt(frame)
+    const word = load(context.words, at + Frame.latch)
     if (pinsOf(word) !== 0 || writerOf(word) >= 0 || (word & (Latch.FROZEN | Latch.HANDED)) !== 0)
-      broken.push(`Q1 ${core.describe(frame)}: somebody is still in`)
-    if ((core.words[at + Frame.state]! & State.CHANGING) !== 0)
-      broken.push(`Q2 ${core.describe(frame)}: still CHANGING`)
+      broken.push(`Q1 ${context.describe(frame)}: somebody is still in`)
+    if ((context.words[at + Frame.state]! & State.CHANGING) !== 0)
+      broken.push(`Q2 ${context.describe(frame)}: still CHANGING`)
   }
   return broken
 }

@@ -8,7 +8,7 @@ import { isLatched, writerOf } from '../../shared/latch.js'
 import { GUARDS_MAX } from '../../shared/layout.js'
 import { clockMs } from '../../shared/clock.js'
 import { slotName } from '../../shared/slot-name.js'
-import { blockOf, type Core, partitionOf } from '../context.js'
+import { blockOf, type Context, partitionOf } from '../context.js'
 import { liveSlots } from './stats.js'
 import { cycleOf, holdersOf, shownWaits } from '../wait/wait-graph.js'
 import { Frame, Journal, Slot, SlotState } from '../../shared/words.js'
@@ -16,13 +16,13 @@ import { Frame, Journal, Slot, SlotState } from '../../shared/words.js'
 type What = Pick<Holder, 'what' | 'mode' | 'sinceMs'> & Partial<Pick<Holder, 'heldBy' | 'cycle'>>
 
 /** Any thread. */
-export function holders(core: Core): Holder[] {
-  const { words, arena } = core
+export function holders(context: Context): Holder[] {
+  const { words, arena } = context
   const found: Holder[] = []
   const add = (slot: number, frame: number, what: What) => {
     const slotAt = arena.slotAt(slot)
     const frameAt = frame < 0 ? -1 : arena.frameAt(frame)
-    const partition = frameAt < 0 ? undefined : core.partitions[partitionOf(words, frameAt)]
+    const partition = frameAt < 0 ? undefined : context.partitions[partitionOf(words, frameAt)]
     found.push({
       slot,
       threadId: words[slotAt + Slot.threadId]!,
@@ -35,19 +35,19 @@ export function holders(core: Core): Holder[] {
       block: partition === undefined ? undefined : blockOf(words, frameAt),
     })
   }
-  for (const slot of liveSlots(core)) {
+  for (const slot of liveSlots(context)) {
     for (let at = arena.journalAt(slot); at < arena.journalAt(slot) + GUARDS_MAX; at++) {
       const entry = words[at]!
       if ((entry & 3) === Journal.HELD)
         add(slot, entry >>> 2, { what: 'holds', mode: 'read', sinceMs: undefined })
     }
-    for (const wait of shownWaits(core, slot)) {
+    for (const wait of shownWaits(context, slot)) {
       add(slot, wait.kind === 'read' || wait.kind === 'modify' ? wait.at : -1, {
         what: 'waits',
         mode: wait.kind,
         sinceMs: wait.sinceMs,
-        heldBy: holdersOf(core, wait),
-        cycle: cycleOf(core, slot, wait)?.map((link) => link.slot) ?? [],
+        heldBy: holdersOf(context, wait),
+        cycle: cycleOf(context, slot, wait)?.map((link) => link.slot) ?? [],
       })
     }
   }

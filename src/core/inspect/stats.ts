@@ -6,7 +6,7 @@ import { load } from '#atomics'
 import type { CacheStats } from '../../shared/interface.js'
 import { pinsOf, writerOf } from '../../shared/latch.js'
 import { STALL_BUCKETS, summarizeStalls } from '../../shared/stalls.js'
-import type { Core } from '../context.js'
+import type { Context } from '../context.js'
 import {
   Counter,
   type CounterName,
@@ -19,8 +19,8 @@ import {
 } from '../../shared/words.js'
 
 /** Any thread. */
-export function stats(core: Core): CacheStats {
-  const { arena, words } = core
+export function stats(context: Context): CacheStats {
+  const { arena, words } = context
   const { geometry } = arena
   const sum = (name: CounterName): number => {
     let total = 0
@@ -57,7 +57,7 @@ export function stats(core: Core): CacheStats {
       dropped: sum('prefetchDropped'),
       unused: sum('prefetchUnused'),
     },
-    blocks: countFrames(core),
+    blocks: countFrames(context),
     spares: { free: groups(Group.spareCount), total: geometry.spares },
     waits: {
       frame: sum('frameStalls'),
@@ -67,26 +67,26 @@ export function stats(core: Core): CacheStats {
       mutex: sum('mutexStalls'),
       timeMs: sum('stallTimeMs'),
     },
-    writerStalls: summarizeStalls(stallBuckets(core)),
-    threads: liveSlots(core).length,
+    writerStalls: summarizeStalls(stallBuckets(context)),
+    threads: liveSlots(context).length,
   }
 }
 
-function stallBuckets({ words, arena }: Core): number[] {
+function stallBuckets({ words, arena }: Context): number[] {
   const sum = new Array<number>(STALL_BUCKETS).fill(0)
   for (let i = 0; i < arena.geometry.slots * STALL_BUCKETS; i++)
     sum[i % STALL_BUCKETS]! += words[arena.stallsAt + i]! >>> 0
   return sum
 }
 
-function countFrames(core: Core): CacheStats['blocks'] {
-  const { words, arena } = core
+function countFrames(context: Context): CacheStats['blocks'] {
+  const { words, arena } = context
   const blocks = { free: words[Header.freeCount]!, clean: 0, dirty: 0, absent: 0, held: 0 }
   for (let frame = 0; frame < arena.geometry.blocks; frame++) {
     const at = arena.frameAt(frame)
     const latch = words[at + Frame.latch]!
     if (pinsOf(latch) > 0 || writerOf(latch) >= 0) blocks.held++
-    if (words[at + Frame.place] === 0) continue
+    if (words[at + Frame.keyHigh] === 0) continue
     const state = words[at + Frame.state]!
     if ((state & State.CLASS_MASK) !== 0) blocks.dirty++
     else if ((state & State.ABSENT) !== 0) blocks.absent++
@@ -96,8 +96,8 @@ function countFrames(core: Core): CacheStats['blocks'] {
 }
 
 /** The slots that somebody has, or had and was not reaped. */
-export function liveSlots(core: Core): number[] {
-  const { words, arena } = core
+export function liveSlots(context: Context): number[] {
+  const { words, arena } = context
   return Array.from({ length: arena.geometry.slots }, (_, slot) => slot).filter(
     (slot) => load(words, arena.slotAt(slot) + Slot.state) !== SlotState.FREE,
   )

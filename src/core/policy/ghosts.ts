@@ -3,8 +3,8 @@
  * shared buffer, each in two structures:
  *
  *   order   a loop from the oldest name to the newest; records whose name was taken come first
- *   chain   from a hash head to all names that hash to it; record `i` also carries head `i`, so that there are as many
- *           heads as records
+ *   chain   from a hash bucket to all names that hash to it; record `i` also carries bucket `i`, so that there are as many
+ *           buckets as records
  *
  * A new name takes a record that was never used, else the oldest: so the names are always the newest ones. All of it
  * under the policy mutex.
@@ -16,9 +16,9 @@ import { Ghost, Header } from '../../shared/words.js'
 
 export interface Ghosts {
   /** Notes a name as the newest. */
-  add(place: number, low: number): void
+  add(keyHigh: number, keyLow: number): void
   /** Takes a name out; false if it is not there. */
-  take(place: number, low: number): boolean
+  take(keyHigh: number, keyLow: number): boolean
   /** Forgets all names. */
   reset(): void
   /** Every broken invariant, by name: P4 the order has every record in use, P5 the chains have every name once. */
@@ -29,7 +29,7 @@ export interface Ghosts {
 export function ghostsOf(arena: Arena): Ghosts {
   const { words, ghostsAt } = arena
   const capacity = arena.geometry.ghosts
-  /** From a hash to a place among the heads. */
+  /** From a hash to a place among the buckets. */
   const perHash = capacity / 2 ** 32
   const order = new Loop(words, {
     headAt: Header.ghostOldest,
@@ -39,31 +39,31 @@ export function ghostsOf(arena: Arena): Ghosts {
     older: Ghost.older,
   })
 
-  function add(place: number, low: number): void {
-    take(place, low)
+  function add(keyHigh: number, keyLow: number): void {
+    take(keyHigh, keyLow)
     let ghost = words[Header.ghostsUsed]!
     if (ghost < capacity) {
       words[Header.ghostsUsed] = ghost + 1
       order.addNewest(ghost)
     } else {
       ghost = order.oldest()
-      if (words[recordAt(ghost) + Ghost.place] !== 0) unchain(ghost)
+      if (words[recordAt(ghost) + Ghost.keyHigh] !== 0) unchain(ghost)
       order.turn()
     }
     const at = recordAt(ghost)
-    words[at + Ghost.place] = place
-    words[at + Ghost.blockLow] = low
-    const headAt = headFor(place, low)
+    words[at + Ghost.keyHigh] = keyHigh
+    words[at + Ghost.keyLow] = keyLow
+    const headAt = bucketFor(keyHigh, keyLow)
     words[at + Ghost.next] = words[headAt]!
     words[headAt] = ghost + 1
   }
 
-  function take(place: number, low: number): boolean {
-    let ghost = words[headFor(place, low)]! - 1
-    while (ghost >= 0 && !isNamed(ghost, place, low)) ghost = words[recordAt(ghost) + Ghost.next]! - 1
+  function take(keyHigh: number, keyLow: number): boolean {
+    let ghost = words[bucketFor(keyHigh, keyLow)]! - 1
+    while (ghost >= 0 && !hasKey(ghost, keyHigh, keyLow)) ghost = words[recordAt(ghost) + Ghost.next]! - 1
     if (ghost < 0) return false
     unchain(ghost)
-    words[recordAt(ghost) + Ghost.place] = 0
+    words[recordAt(ghost) + Ghost.keyHigh] = 0
     order.remove(ghost)
     order.addOldest(ghost)
     return true
@@ -82,13 +82,13 @@ export function ghostsOf(arena: Arena): Ghosts {
     let names = 0
     for (const ghost of inOrder) {
       if (ghost >= used || !order.isLinked(ghost)) broken.push(`P4 ghost ${ghost}: torn out of the order`)
-      if (words[recordAt(ghost) + Ghost.place] !== 0) names++
+      if (words[recordAt(ghost) + Ghost.keyHigh] !== 0) names++
     }
     if (inOrder.size !== used) broken.push(`P4 ${inOrder.size} ghosts are in order, ${used} in use`)
     const chained = new Set<number>()
-    for (let head = 0; head < capacity; head++) {
+    for (let bucket = 0; bucket < capacity; bucket++) {
       for (
-        let ghost = words[recordAt(head) + Ghost.head]! - 1;
+        let ghost = words[recordAt(bucket) + Ghost.bucket]! - 1;
         ghost >= 0;
         ghost = words[recordAt(ghost) + Ghost.next]! - 1
       ) {
@@ -97,8 +97,8 @@ export function ghostsOf(arena: Arena): Ghosts {
           break
         }
         chained.add(ghost)
-        if (headOf(ghost) !== recordAt(head) + Ghost.head)
-          broken.push(`P5 ghost ${ghost}: in chain ${head}, hashes to another`)
+        if (bucketOf(ghost) !== recordAt(bucket) + Ghost.bucket)
+          broken.push(`P5 ghost ${ghost}: in chain ${bucket}, hashes to another`)
       }
     }
     if (chained.size !== names) broken.push(`P5 ${chained.size} ghosts are chained, ${names} have a name`)
@@ -109,25 +109,25 @@ export function ghostsOf(arena: Arena): Ghosts {
     return ghostsAt + ghost * Ghost.WORDS
   }
 
-  function headFor(place: number, low: number): number {
+  function bucketFor(keyHigh: number, keyLow: number): number {
     // A product, since a remainder of doubles is a call.
-    const hash = hashOf(2 ** 32, place, low) >>> 0
-    return recordAt(Math.floor(hash * perHash)) + Ghost.head
+    const hash = hashOf(2 ** 32, keyHigh, keyLow) >>> 0
+    return recordAt(Math.floor(hash * perHash)) + Ghost.bucket
   }
 
-  function headOf(ghost: number): number {
+  function bucketOf(ghost: number): number {
     const at = recordAt(ghost)
-    return headFor(words[at + Ghost.place]!, words[at + Ghost.blockLow]!)
+    return bucketFor(words[at + Ghost.keyHigh]!, words[at + Ghost.keyLow]!)
   }
 
-  function isNamed(ghost: number, place: number, low: number): boolean {
+  function hasKey(ghost: number, keyHigh: number, keyLow: number): boolean {
     const at = recordAt(ghost)
-    return words[at + Ghost.blockLow] === low && words[at + Ghost.place] === place
+    return words[at + Ghost.keyLow] === keyLow && words[at + Ghost.keyHigh] === keyHigh
   }
 
   /** Takes a named record out of its chain. */
   function unchain(ghost: number): void {
-    let linkAt = headOf(ghost)
+    let linkAt = bucketOf(ghost)
     while (words[linkAt] !== ghost + 1) linkAt = recordAt(words[linkAt]! - 1) + Ghost.next
     words[linkAt] = words[recordAt(ghost) + Ghost.next]!
   }

@@ -31,7 +31,7 @@ export class Lru2 implements Policy {
   constructor(arena: Arena, slot: ThreadSlot) {
     this.#words = arena.words
     this.#framesAt = arena.framesAt
-    this.#heapAt = arena.heapAt
+    this.#heapAt = arena.policyAt
     this.#noteAt = arena.noteAt(slot.index)
     this.#blocks = arena.geometry.blocks
   }

@@ -16,10 +16,10 @@ export interface Policy {
   /** Hands this thread's notes in. @requires policy mutex */
   drain(): void
   /**
-   * A frame gets a new block, whose name is given (name.ts). `isAhead`: nobody has asked for it yet, its first use is to
+   * A frame gets a new block, whose name is given (key.ts). `isAhead`: nobody has asked for it yet, its first use is to
    * come. @requires policy mutex, the frame is not in the policy
    */
-  insert(frame: FrameIndex, place: number, low: number, isAhead?: boolean): void
+  insert(frame: FrameIndex, keyHigh: number, keyLow: number, isAhead?: boolean): void
   /** Takes the best victim out; -1 when none is left. @requires policy mutex */
   victim(): FrameIndex
   /** Counts a victim that somebody holds as just used, and takes it back. @requires policy mutex */

@@ -43,7 +43,7 @@ const PERIODS = 6
 export function twoQueues(arena: Arena): Policy {
   const { words, framesAt } = arena
   const usesAt = framesAt + Frame.used2
-  const partsAt = arena.heapAt
+  const partsAt = arena.policyAt
   const { blocks } = arena.geometry
   const fifoMax = Math.floor(blocks / 10)
   /** From insertions to periods. */
@@ -73,8 +73,8 @@ export function twoQueues(arena: Arena): Policy {
     // A use is in its frame already.
   }
 
-  function insert(frame: FrameIndex, place: number, low: number, isAhead = false): void {
-    const isBack = ghosts.take(place, low)
+  function insert(frame: FrameIndex, keyHigh: number, keyLow: number, isAhead = false): void {
+    const isBack = ghosts.take(keyHigh, keyLow)
     words[partsAt + frame] = isBack ? Part.MAIN : Part.FIFO
     words[Header.policyClock]! += 1
     words[usesAt + frame * Frame.WORDS] = presentPeriod() | (isAhead ? Uses.UNASKED : 0)
@@ -101,7 +101,7 @@ export function twoQueues(arena: Arena): Policy {
     const at = framesAt + frame * Frame.WORDS
     const isUnasked = (words[at + Frame.used2]! & Uses.UNASKED) !== 0
     if (words[partsAt + frame] === Part.FIFO && !isUnasked)
-      ghosts.add(words[at + Frame.place]!, words[at + Frame.blockLow]!)
+      ghosts.add(words[at + Frame.keyHigh]!, words[at + Frame.keyLow]!)
     return isUnasked
   }
 

@@ -9,10 +9,10 @@
  */
 import { add, load, notify, store } from '#atomics'
 import { HINTS_MAX } from '../../shared/layout.js'
-import { lowOf, partitionIn, placeOf, blockIn } from '../../shared/name.js'
+import { keyLowOf, partitionIn, keyHighOf, blockIn } from '../../shared/key.js'
 import type { SlotIndex } from '../../shared/indices.js'
 import { ringBell } from '../wait/bell.js'
-import type { Core, PartitionView } from '../context.js'
+import type { Context, PartitionView } from '../context.js'
 import { Counter, Header, Hint, Slot } from '../../shared/words.js'
 
 /** Blocks that somebody asked the reader for. */
@@ -26,39 +26,39 @@ export interface Wanted {
 const SHARE = 1 / 4
 
 /** Asks for blocks; returns at once. Its slot's thread; no lock. */
-export function giveHint(core: Core, partition: PartitionView, block: number, count: number): void {
-  const { words, arena, slot } = core
+export function giveHint(context: Context, partition: PartitionView, block: number, count: number): void {
+  const { words, arena, slot } = context
   const given = words[slot.at + Slot.hintsGiven]!
   const isFull = ((given - load(words, slot.at + Slot.hintsTaken)) | 0) === HINTS_MAX
   const taken = isFull ? 0 : Math.min(count, Math.max(1, Math.floor(arena.geometry.blocks * SHARE)))
   slot.count(Counter.prefetchDropped, count - taken)
   if (taken === 0) return
   const at = arena.hintAt(slot.index) + (given & (HINTS_MAX - 1)) * Hint.WORDS
-  words[at + Hint.place] = placeOf(partition.index, block)
-  words[at + Hint.blockLow] = lowOf(block)
+  words[at + Hint.keyHigh] = keyHighOf(partition.index, block)
+  words[at + Hint.keyLow] = keyLowOf(block)
   words[at + Hint.count] = taken
   store(words, slot.at + Slot.hintsGiven, (given + 1) | 0)
-  ringHintBell(core)
+  ringHintBell(context)
 }
 
 /** Wakes the reader. */
-export function ringHintBell(core: Core): void {
-  const { words } = core
+export function ringHintBell(context: Context): void {
+  const { words } = context
   const isFirst = add(words, Header.hintBell, 1) === 0
   notify(words, Header.hintBell)
-  if (isFirst) ringBell(core)
+  if (isFirst) ringBell(context)
 }
 
 /** The oldest hint of a slot. The reader's thread only. */
-export function takeHint({ words, arena }: Core, slot: SlotIndex): Wanted | undefined {
+export function takeHint({ words, arena }: Context, slot: SlotIndex): Wanted | undefined {
   const slotAt = arena.slotAt(slot)
   const taken = words[slotAt + Slot.hintsTaken]!
   if (load(words, slotAt + Slot.hintsGiven) === taken) return undefined
   const at = arena.hintAt(slot) + (taken & (HINTS_MAX - 1)) * Hint.WORDS
-  const place = words[at + Hint.place]!
+  const keyHigh = words[at + Hint.keyHigh]!
   const wanted = {
-    partition: partitionIn(place),
-    block: blockIn(place, words[at + Hint.blockLow]!),
+    partition: partitionIn(keyHigh),
+    block: blockIn(keyHigh, words[at + Hint.keyLow]!),
     count: words[at + Hint.count]!,
   }
   store(words, slotAt + Slot.hintsTaken, (taken + 1) | 0)

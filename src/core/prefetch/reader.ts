@@ -5,12 +5,12 @@
  */
 import { load } from '#atomics'
 import { writerOf } from '../../shared/latch.js'
-import { lowOf, placeOf } from '../../shared/name.js'
+import { keyLowOf, keyHighOf } from '../../shared/key.js'
 import type { FrameIndex } from '../../shared/indices.js'
-import type { Core, PartitionView } from '../context.js'
+import type { Context, PartitionView } from '../context.js'
 import { find } from '../blocks/directory.js'
 import { takeHint } from './hints.js'
-import { loadAhead } from '../blocks/fill.js'
+import { fillAhead } from '../blocks/fill.js'
 import { Counter, EngineState, Frame, Header, State } from '../../shared/words.js'
 
 /** What is left of a hint. */
@@ -25,20 +25,20 @@ interface Job {
 const TRIES_MAX = 20
 
 export class Reader {
-  readonly #core: Core
+  readonly #context: Context
   /** By slot. */
   readonly #jobs: (Job | undefined)[]
 
-  constructor(core: Core) {
-    this.#core = core
-    this.#jobs = new Array<Job | undefined>(core.arena.geometry.slots)
+  constructor(context: Context) {
+    this.#context = context
+    this.#jobs = new Array<Job | undefined>(context.arena.geometry.slots)
   }
 
   /** At most one run for every slot; false when nothing moved, or the engine is not open. */
   step(): boolean {
     let hasMoved = false
     for (let slot = 0; slot < this.#jobs.length; slot++) {
-      if (this.#core.words[Header.state] !== EngineState.OPEN) return false
+      if (this.#context.words[Header.state] !== EngineState.OPEN) return false
       const job = (this.#jobs[slot] ??= this.#next(slot))
       if (job === undefined) continue
       if (this.#run(job)) hasMoved = true
@@ -53,10 +53,10 @@ export class Reader {
   }
 
   #next(slot: number): Job | undefined {
-    const wanted = takeHint(this.#core, slot)
+    const wanted = takeHint(this.#context, slot)
     if (wanted === undefined) return undefined
     const { partition, block, count } = wanted
-    return { partition: this.#core.partitions[partition]!, block, end: block + count, tries: 0 }
+    return { partition: this.#context.partitions[partition]!, block, end: block + count, tries: 0 }
   }
 
   /** Loads the next absent blocks of a job; false when they were not to be had now. */
@@ -64,7 +64,7 @@ export class Reader {
     const { partition, end } = job
     while (job.block < end && this.#hasContents(this.#frameOf(job))) job.block++
     if (job.block === end) return true
-    const count = loadAhead(this.#core, partition, job.block, end - job.block)
+    const count = fillAhead(this.#context, partition, job.block, end - job.block)
     job.block += count
     if (count > 0) {
       job.tries = 0
@@ -77,21 +77,21 @@ export class Reader {
     }
     // A name and no contents: the disk fails. No name: there is no frame, or a lock is held while its thread does not run.
     if (frame < 0 && ++job.tries < TRIES_MAX) return false
-    this.#core.slot.count(Counter.prefetchDropped, end - job.block)
+    this.#context.slot.count(Counter.prefetchDropped, end - job.block)
     job.block = end
     return true
   }
 
   #frameOf({ partition, block }: Job): FrameIndex {
-    return find(this.#core, placeOf(partition.index, block), lowOf(block))
+    return find(this.#context, keyHighOf(partition.index, block), keyLowOf(block))
   }
 
   #hasContents(frame: FrameIndex): boolean {
-    const { words, arena } = this.#core
+    const { words, arena } = this.#context
     return frame >= 0 && (words[arena.frameAt(frame) + Frame.state]! & State.ABSENT) === 0
   }
 
   #isLatched(frame: FrameIndex): boolean {
-    return writerOf(load(this.#core.words, this.#core.arena.frameAt(frame) + Frame.latch)) >= 0
+    return writerOf(load(this.#context.words, this.#context.arena.frameAt(frame) + Frame.latch)) >= 0
   }
 }

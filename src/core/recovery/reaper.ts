@@ -19,7 +19,7 @@ import { GUARDS_MAX } from '../../shared/layout.js'
 import { journaledPins } from '../../shared/slot.js'
 import { clearWaits, frameIn, recordsOf } from '../../shared/waits.js'
 import type { FrameIndex, SlotIndex } from '../../shared/indices.js'
-import { type Core, leave, partitionOf } from '../context.js'
+import { type Context, leave, partitionOf } from '../context.js'
 import { readmitStray } from '../blocks/frames.js'
 import { applyUndo, closeEpochFor, disposeUndo, uncommit } from '../changes/images.js'
 import { settleOne } from '../changes/pending.js'
@@ -40,32 +40,32 @@ const UNSETTLED_MAX = 20
  * @takes every mutex, one after the other
  */
 export function reapDead(
-  core: Core,
+  context: Context,
   died: (slot: SlotIndex, threadId: number) => void = () => undefined,
 ): boolean {
-  const dead = deadSlots(core)
+  const dead = deadSlots(context)
   if (dead.length === 0) return true
-  freeMutexes(core)
-  for (let frame = 0; frame < core.arena.geometry.blocks; frame++) {
-    const writer = writerOf(load(core.words, core.arena.frameAt(frame) + Frame.latch))
-    if (writer >= 0 && dead.includes(writer)) undoFrame(core, frame)
+  freeMutexes(context)
+  for (let frame = 0; frame < context.arena.geometry.blocks; frame++) {
+    const writer = writerOf(load(context.words, context.arena.frameAt(frame) + Frame.latch))
+    if (writer >= 0 && dead.includes(writer)) undoFrame(context, frame)
   }
   const patience = { left: UNSETTLED_MAX }
   return dead
     .map((slot) => {
-      const isCounted = reapPins(core, slot, patience)
-      reapWaits(core, slot)
+      const isCounted = reapPins(context, slot, patience)
+      reapWaits(context, slot)
       if (!isCounted) return false
-      died(slot, core.words[core.arena.slotAt(slot) + Slot.threadId]!)
-      freeSlot(core, slot)
+      died(slot, context.words[context.arena.slotAt(slot) + Slot.threadId]!)
+      freeSlot(context, slot)
       return true
     })
     .every((isFree) => isFree)
 }
 
-function deadSlots(core: Core): SlotIndex[] {
-  return Array.from({ length: core.arena.geometry.slots }, (_, slot) => slot).filter((slot) =>
-    isDead(core, slot),
+function deadSlots(context: Context): SlotIndex[] {
+  return Array.from({ length: context.arena.geometry.slots }, (_, slot) => slot).filter((slot) =>
+    isDead(context, slot),
   )
 }
 
@@ -73,48 +73,49 @@ function deadSlots(core: Core): SlotIndex[] {
  * A new flush worker has the slot of the one before it: what that one held when it died is taken over and put right.
  * @requires the flush worker's thread, before it takes any mutex
  */
-export function freeOwnMutexes(core: Core): void {
-  const { index } = core.slot
+export function freeOwnMutexes(context: Context): void {
+  const { index } = context.slot
   const isTaken = (mutex: Mutex) => mutex.holder() === index && mutex.steal(index, index)
-  if (isTaken(core.policyMutex)) {
-    repairPolicy(core)
-    core.policyMutex.unlock()
+  if (isTaken(context.policyMutex)) {
+    repairPolicy(context)
+    context.policyMutex.unlock()
   }
-  core.rounds.forEach((mutex, group) => {
+  context.roundMutexes.forEach((mutex, group) => {
     if (!isTaken(mutex)) return
-    repairRound(core, group)
-    unlockRound(core, group)
+    repairRound(context, group)
+    unlockRound(context, group)
   })
-  core.stripes.forEach((stripe, i) => {
+  context.stripes.forEach((stripe, i) => {
     if (!isTaken(stripe)) return
-    repairStripe(core, i)
+    repairStripe(context, i)
     stripe.unlock()
   })
   // Releases that it had settled and not unlatched yet, and a frame whose waiters it was looking after.
-  for (let frame = 0; frame < core.arena.geometry.blocks; frame++) {
-    if (writerOf(load(core.words, core.arena.frameAt(frame) + Frame.latch)) === index) leave(core, frame)
+  for (let frame = 0; frame < context.arena.geometry.blocks; frame++) {
+    if (writerOf(load(context.words, context.arena.frameAt(frame) + Frame.latch)) === index)
+      leave(context, frame)
   }
-  healServed(core, index)
+  healServed(context, index)
 }
 
 /** Only a mutex that a dead slot has is waited for; the others are none of the reaper's business. */
-function freeMutexes(core: Core): void {
-  const isDeads = (holder: SlotIndex) => holder >= 0 && isDead(core, holder)
-  core.stripes.forEach((stripe, i) => {
+function freeMutexes(context: Context): void {
+  const isDeads = (holder: SlotIndex) => holder >= 0 && isDead(context, holder)
+  context.stripes.forEach((stripe, i) => {
     if (!isDeads(stripe.holder())) return
-    seize(core, stripe, () => {
-      repairStripe(core, i)
+    seize(context, stripe, () => {
+      repairStripe(context, i)
     })
     stripe.unlock()
   })
-  if (isDeads(core.policyMutex.holder())) {
-    seizePolicy(core)
-    core.policyMutex.unlock()
+  if (isDeads(context.policyMutex.holder())) {
+    seizePolicy(context)
+    context.policyMutex.unlock()
   }
-  core.rounds.forEach((mutex, group) => {
+  context.roundMutexes.forEach((mutex, group) => {
     if (!isDeads(mutex.holder())) return
-    seizeRound(core, group)
-    unlockRound(core, group)
+    seizeRound(context, group)
+    unlockRound(context, group)
   })
 }
 
@@ -123,54 +124,54 @@ function freeMutexes(core: Core): void {
  * not; contents it was reading are not there.
  * @takes round mutex
  */
-function undoFrame(core: Core, frame: FrameIndex): void {
-  const { words, arena, partitions } = core
+function undoFrame(context: Context, frame: FrameIndex): void {
+  const { words, arena, partitions } = context
   const at = arena.frameAt(frame)
   const partition = partitions[partitionOf(words, at)]
   const isOffer = (load(words, at + Frame.latch) & Latch.HANDED) !== 0
   if (partition === undefined || isOffer) {
-    leaveFor(core, frame)
+    leaveFor(context, frame)
     return
   }
-  seizeRound(core, partition.group)
-  if (isDead(core, writerOf(load(words, at + Frame.latch)))) {
+  seizeRound(context, partition.group)
+  if (isDead(context, writerOf(load(words, at + Frame.latch)))) {
     const released = words[at + Frame.released]!
     if (released !== 0) {
-      if (released > 0) closeEpochFor(core, partition.group, frame, released)
-      settleOne(core, partition.group, frame)
+      if (released > 0) closeEpochFor(context, partition.group, frame, released)
+      settleOne(context, partition.group, frame)
     } else if ((load(words, at + Frame.state) & State.CHANGING) === 0) {
-      if (words[at + Frame.undo] !== 0) disposeUndo(core, partition.group, frame)
+      if (words[at + Frame.undo] !== 0) disposeUndo(context, partition.group, frame)
     } else if (words[at + Frame.undo] === 0) {
       store(words, at + Frame.state, State.ABSENT)
     } else {
-      applyUndo(core, frame)
-      uncommit(core, partition.group, frame)
+      applyUndo(context, frame)
+      uncommit(context, partition.group, frame)
     }
-    unlockRound(core, partition.group)
-    leaveFor(core, frame)
+    unlockRound(context, partition.group)
+    leaveFor(context, frame)
   } else {
-    unlockRound(core, partition.group)
+    unlockRound(context, partition.group)
   }
 }
 
 /** The latch, or the offer, that a dead slot has goes to the next waiter. */
-function leaveFor(core: Core, frame: FrameIndex): void {
-  core.latches.serveFor(frame)
-  core.freed.signal()
+function leaveFor(context: Context, frame: FrameIndex): void {
+  context.latches.serveFor(frame)
+  context.freed.signal()
 }
 
 /** Counts the pins of a dead slot out; false when one is left. */
-function reapPins(core: Core, slot: SlotIndex, patience: { left: number }): boolean {
-  const { words, arena } = core
+function reapPins(context: Context, slot: SlotIndex, patience: { left: number }): boolean {
+  const { words, arena } = context
   const start = arena.journalAt(slot)
   let isDone = true
   for (let at = start; at < start + GUARDS_MAX; at++) {
     const entry = words[at]!
     if ((entry & 3) === Journal.FREE) continue
-    if (countOut(core, entry >>> 2, patience)) words[at] = Journal.FREE
+    if (countOut(context, entry >>> 2, patience)) words[at] = Journal.FREE
     else isDone = false
   }
-  core.freed.signal()
+  context.freed.signal()
   return isDone
 }
 
@@ -179,8 +180,8 @@ function reapPins(core: Core, slot: SlotIndex, patience: { left: number }): bool
  * settles its entry within some instructions. One that does not leaves the pins as they are, which are too many and never
  * too few; false then.
  */
-function countOut(core: Core, frame: FrameIndex, patience: { left: number }): boolean {
-  const { words, arena } = core
+function countOut(context: Context, frame: FrameIndex, patience: { left: number }): boolean {
+  const { words, arena } = context
   const latchAt = arena.frameAt(frame) + Frame.latch
   freeze(words, latchAt)
   for (;;) {
@@ -190,7 +191,7 @@ function countOut(core: Core, frame: FrameIndex, patience: { left: number }): bo
       patience.left--
       wait(words, latchAt, word, UNSETTLED_MS)
     } else if (thaw(words, latchAt, word, pins < 0 ? pinsOf(word) : pins)) {
-      wakeAndHeal(core, frame)
+      wakeAndHeal(context, frame)
       return pins >= 0
     }
   }
@@ -200,31 +201,31 @@ function countOut(core: Core, frame: FrameIndex, patience: { left: number }): bo
  * What a dead slot waited for, and the frame that it was serving: a wakeup may have died with it, or been spent on it. Its
  * records are cleared last, so that a successor of this thread finds them; scans pass over the dead.
  */
-function reapWaits(core: Core, slot: SlotIndex): void {
-  const { words, arena } = core
+function reapWaits(context: Context, slot: SlotIndex): void {
+  const { words, arena } = context
   for (const recordAt of recordsOf(arena, slot)) {
     const frame = frameIn(words, recordAt)
-    if (frame >= 0 && frame < arena.geometry.blocks) wakeAndHeal(core, frame)
+    if (frame >= 0 && frame < arena.geometry.blocks) wakeAndHeal(context, frame)
   }
-  healServed(core, slot)
+  healServed(context, slot)
   clearWaits(arena, slot)
 }
 
-function healServed(core: Core, slot: SlotIndex): void {
-  const servesAt = core.arena.slotAt(slot) + Slot.serves
-  const served = load(core.words, servesAt)
+function healServed(context: Context, slot: SlotIndex): void {
+  const servesAt = context.arena.slotAt(slot) + Slot.serves
+  const served = load(context.words, servesAt)
   if (served === 0) return
-  wakeAndHeal(core, served - 1)
-  store(core.words, servesAt, 0)
+  wakeAndHeal(context, served - 1)
+  store(context.words, servesAt, 0)
 }
 
-function wakeAndHeal({ latches }: Core, frame: FrameIndex): void {
+function wakeAndHeal({ latches }: Context, frame: FrameIndex): void {
   latches.wakeAll(frame)
   latches.heal(frame)
 }
 
-function freeSlot(core: Core, slot: SlotIndex): void {
-  const { words, arena } = core
+function freeSlot(context: Context, slot: SlotIndex): void {
+  const { words, arena } = context
   const at = arena.slotAt(slot)
   words[at + Slot.guards] = 0
   store(words, at + Slot.inIo, 0)
@@ -238,15 +239,15 @@ function freeSlot(core: Core, slot: SlotIndex): void {
  * @requires that no writer is at work for the group
  * @takes policy mutex, round mutex, one after the other
  */
-export function forgetCut(core: Core, group: number): void {
-  seizePolicy(core)
-  readmitStray(core)
-  core.policyMutex.unlock()
-  seizeRound(core, group)
-  const at = core.arena.groupAt(group)
-  store(core.words, at + Group.cut, 0)
+export function forgetCut(context: Context, group: number): void {
+  seizePolicy(context)
+  readmitStray(context)
+  context.policyMutex.unlock()
+  seizeRound(context, group)
+  const at = context.arena.groupAt(group)
+  store(context.words, at + Group.cut, 0)
   // The round may have been one that nobody asked for.
-  if (core.words[at + Group.dirty]! > 0 && core.words[at + Group.delayed] === DelayedKick.NONE)
-    core.words[at + Group.delayed] = DelayedKick.ASKED
-  unlockRound(core, group)
+  if (context.words[at + Group.dirty]! > 0 && context.words[at + Group.delayed] === DelayedKick.NONE)
+    context.words[at + Group.delayed] = DelayedKick.ASKED
+  unlockRound(context, group)
 }

@@ -5,9 +5,9 @@
 import { load, store } from '#atomics'
 import { writerOf } from '../../shared/latch.js'
 import type { FrameIndex, SlotIndex } from '../../shared/indices.js'
-import { type Core, partitionOf } from '../context.js'
+import { type Context, partitionOf } from '../context.js'
 import { hashOf } from '../../shared/hash.js'
-import { chain, isNamed } from '../blocks/directory.js'
+import { chain, hasKey } from '../blocks/directory.js'
 import { pushFree } from '../blocks/frames.js'
 import { disposeUndo, linkDirty, sparesOf } from '../changes/images.js'
 import { settleChain } from '../changes/pending.js'
@@ -24,24 +24,24 @@ import {
   State,
 } from '../../shared/words.js'
 
-export const isDead = (core: Core, slot: SlotIndex): boolean =>
-  load(core.words, core.arena.slotAt(slot) + Slot.state) === SlotState.DEAD
+export const isDead = (context: Context, slot: SlotIndex): boolean =>
+  load(context.words, context.arena.slotAt(slot) + Slot.state) === SlotState.DEAD
 
 /**
  * Free list and policy: a frame without a name is free, unless a live thread is moving it; every other frame is in the
  * policy, the dirty ones until the search for a victim meets them.
  * @requires policy mutex
  */
-export function repairPolicy(core: Core): void {
-  const { words, arena, policy } = core
+export function repairPolicy(context: Context): void {
+  const { words, arena, policy } = context
   policy.reset()
   words[Header.freeHead] = 0
   words[Header.freeCount] = 0
   for (let frame = arena.geometry.blocks - 1; frame >= 0; frame--) {
     const at = arena.frameAt(frame)
     const writer = writerOf(load(words, at + Frame.latch))
-    const isMoving = writer >= 0 && !isDead(core, writer)
-    if (words[at + Frame.place] === 0 && !isMoving) pushFree(core, frame)
+    const isMoving = writer >= 0 && !isDead(context, writer)
+    if (words[at + Frame.keyHigh] === 0 && !isMoving) pushFree(context, frame)
     else policy.readmit(frame)
   }
 }
@@ -51,25 +51,26 @@ export function repairPolicy(core: Core): void {
  * may be changing beside us, so a name counts when it was read twice alike.
  * @requires the stripe
  */
-export function repairStripe(core: Core, stripe: number): void {
-  const { arena } = core
-  const { heads, stripes, blocks } = arena.geometry
-  for (let head = stripe; head < heads; head += stripes) store(core.words, arena.headsAt + head, 0)
+export function repairStripe(context: Context, stripe: number): void {
+  const { arena } = context
+  const { buckets, stripes, blocks } = arena.geometry
+  for (let bucket = stripe; bucket < buckets; bucket += stripes)
+    store(context.words, arena.bucketsAt + bucket, 0)
   for (let frame = 0; frame < blocks; frame++) {
-    const name = nameOf(core, frame)
-    if (name.place === 0) continue
-    const head = hashOf(heads, name.place, name.low)
-    if ((head & (stripes - 1)) === stripe) chain(core, frame, head, name.place, name.low)
+    const name = keyOf(context, frame)
+    if (name.keyHigh === 0) continue
+    const bucket = hashOf(buckets, name.keyHigh, name.keyLow)
+    if ((bucket & (stripes - 1)) === stripe) chain(context, frame, bucket, name.keyHigh, name.keyLow)
   }
 }
 
-function nameOf(core: Core, frame: FrameIndex): { place: number; low: number } {
-  const { words } = core
-  const at = core.arena.frameAt(frame)
+function keyOf(context: Context, frame: FrameIndex): { keyHigh: number; keyLow: number } {
+  const { words } = context
+  const at = context.arena.frameAt(frame)
   for (;;) {
-    const place = load(words, at + Frame.place)
-    const low = load(words, at + Frame.blockLow)
-    if (place === 0 || isNamed(core, at, place, low)) return { place, low }
+    const keyHigh = load(words, at + Frame.keyHigh)
+    const keyLow = load(words, at + Frame.keyLow)
+    if (keyHigh === 0 || hasKey(context, at, keyHigh, keyLow)) return { keyHigh, keyLow }
   }
 }
 
@@ -78,12 +79,12 @@ function nameOf(core: Core, frame: FrameIndex): { place: number; low: number } {
  * refers to, the dirty list, the fences; then the releases that the dead holder was finishing.
  * @requires round mutex
  */
-export function repairRound(core: Core, group: number): void {
-  const { words, arena } = core
+export function repairRound(context: Context, group: number): void {
+  const { words, arena } = context
   const at = arena.groupAt(group)
-  const frames = framesOf(core, group)
-  for (const frame of frames) if (isHalfDisposed(core, frame)) finishDisposal(core, group, frame)
-  repairSpares(core, group, frames)
+  const frames = framesOf(context, group)
+  for (const frame of frames) if (isHalfDisposed(context, frame)) finishDisposal(context, group, frame)
+  repairSpares(context, group, frames)
   words[at + Group.dirtyHead] = DirtyLink.END
   words[at + Group.dirty] = 0
   for (const frame of frames) {
@@ -91,20 +92,20 @@ export function repairRound(core: Core, group: number): void {
     words[frameAt + Frame.dirtyNext] = DirtyLink.NONE
     words[frameAt + Frame.dirtyPrevious] = DirtyLink.NONE
     const owes =
-      (load(words, frameAt + Frame.state) & State.CLASS_MASK) !== 0 || words[frameAt + Frame.aside] !== 0
-    if (owes) linkDirty(core, group, frame)
+      (load(words, frameAt + Frame.state) & State.CLASS_MASK) !== 0 || words[frameAt + Frame.saved] !== 0
+    if (owes) linkDirty(context, group, frame)
   }
-  words[at + Group.fences] = core.partitions.filter(
+  words[at + Group.fences] = context.partitions.filter(
     (partition) =>
       partition.group === group &&
       words[arena.partitionAt(partition.index) + Partition.fenced] !== Fence.OPEN,
   ).length
-  finishSettling(core, group)
+  finishSettling(context, group)
 }
 
 /** Frames that hold a block of the group. */
-export function framesOf(core: Core, group: number): FrameIndex[] {
-  const { words, arena, partitions } = core
+export function framesOf(context: Context, group: number): FrameIndex[] {
+  const { words, arena, partitions } = context
   return Array.from({ length: arena.geometry.blocks }, (_, frame) => frame).filter((frame) => {
     const partition = partitions[partitionOf(words, arena.frameAt(frame))]
     return partition?.group === group
@@ -112,37 +113,37 @@ export function framesOf(core: Core, group: number): FrameIndex[] {
 }
 
 /** Latched by a dead thread, with an undo, and not CHANGING: either not begun, or committed and not disposed. */
-function isHalfDisposed(core: Core, frame: FrameIndex): boolean {
-  const { words, arena } = core
+function isHalfDisposed(context: Context, frame: FrameIndex): boolean {
+  const { words, arena } = context
   const at = arena.frameAt(frame)
   const writer = writerOf(load(words, at + Frame.latch))
   const isReleased = words[at + Frame.released] !== 0
   const isDone = words[at + Frame.undo] !== 0 && (load(words, at + Frame.state) & State.CHANGING) === 0
-  return isDone && writer >= 0 && (isReleased || isDead(core, writer))
+  return isDone && writer >= 0 && (isReleased || isDead(context, writer))
 }
 
-function finishDisposal(core: Core, group: number, frame: FrameIndex): void {
-  const { words, arena } = core
+function finishDisposal(context: Context, group: number, frame: FrameIndex): void {
+  const { words, arena } = context
   const at = arena.frameAt(frame)
   const spare = words[at + Frame.undo]!
-  for (let link = words[at + Frame.aside]!; link !== 0; link = words[arena.spareAt(link - 1) + Spare.next]!) {
+  for (let link = words[at + Frame.saved]!; link !== 0; link = words[arena.spareAt(link - 1) + Spare.next]!) {
     if (link !== spare) continue
     words[at + Frame.undo] = 0
     return
   }
-  disposeUndo(core, group, frame)
+  disposeUndo(context, group, frame)
 }
 
 /** The free list: all spares of the group that no frame refers to. */
-function repairSpares(core: Core, group: number, frames: readonly FrameIndex[]): void {
-  const { words, arena } = core
+function repairSpares(context: Context, group: number, frames: readonly FrameIndex[]): void {
+  const { words, arena } = context
   const at = arena.groupAt(group)
   const used = new Set<number>()
   for (const frame of frames) {
     const frameAt = arena.frameAt(frame)
     used.add(words[frameAt + Frame.undo]! - 1)
     for (
-      let link = words[frameAt + Frame.aside]!;
+      let link = words[frameAt + Frame.saved]!;
       link !== 0;
       link = words[arena.spareAt(link - 1) + Spare.next]!
     )
@@ -150,19 +151,19 @@ function repairSpares(core: Core, group: number, frames: readonly FrameIndex[]):
   }
   words[at + Group.spareHead] = 0
   words[at + Group.spareCount] = 0
-  for (const spare of sparesOf(core, group)) {
+  for (const spare of sparesOf(context, group)) {
     if (used.has(spare)) continue
     words[arena.spareAt(spare) + Spare.stamp] = 0
     words[arena.spareAt(spare) + Spare.next] = words[at + Group.spareHead]!
     words[at + Group.spareHead] = spare + 1
     words[at + Group.spareCount]!++
   }
-  core.sparesFreed = true
+  context.spareFreedDue = true
 }
 
 /** A chain that the dead holder had taken off the stack is finished; one that it had not is still on it. */
-function finishSettling(core: Core, group: number): void {
-  const { words, arena } = core
+function finishSettling(context: Context, group: number): void {
+  const { words, arena } = context
   const at = arena.groupAt(group)
   const anchor = words[at + Group.settling]!
   if (anchor === 0) return
@@ -175,5 +176,5 @@ function finishSettling(core: Core, group: number): void {
     words[at + Group.settling] = 0
     return
   }
-  settleChain(core, group)
+  settleChain(context, group)
 }

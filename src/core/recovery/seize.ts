@@ -6,7 +6,7 @@ import { load, wait } from '#atomics'
 import type { Mutex } from '../../shared/mutex.js'
 import { SLICE_MS } from '../../shared/wait.js'
 import { catchUp } from '../changes/rounds.js'
-import type { Core } from '../context.js'
+import type { Context } from '../context.js'
 import { buryGone } from '../wait/deaths.js'
 import { isDead, repairPolicy, repairRound } from './repair.js'
 
@@ -19,32 +19,32 @@ const SLICES = 50
  * @requires a thread that may block; the flush worker's
  * @throws what is wrong with an engine that does not run
  */
-export function seize(core: Core, mutex: Mutex, repair: () => void): void {
-  for (let slices = 1; !mutex.tryLock(core.slot.index); slices++) {
-    core.assertRunning()
-    if (slices % SLICES === 0) buryGone(core.arena)
+export function seize(context: Context, mutex: Mutex, repair: () => void): void {
+  for (let slices = 1; !mutex.tryLock(context.slot.index); slices++) {
+    context.assertRunning()
+    if (slices % SLICES === 0) buryGone(context.arena)
     const holder = mutex.holder()
-    if (holder >= 0 && isDead(core, holder) && mutex.steal(holder, core.slot.index)) {
+    if (holder >= 0 && isDead(context, holder) && mutex.steal(holder, context.slot.index)) {
       repair()
       return
     }
-    const word = load(core.words, mutex.at)
+    const word = load(context.words, mutex.at)
     // Short slices, without the CONTENDED bit: a death is announced on the bell, not here.
-    if (word !== 0) wait(core.words, mutex.at, word, SLICE_MS / SLICES)
+    if (word !== 0) wait(context.words, mutex.at, word, SLICE_MS / SLICES)
   }
 }
 
 /** The flush worker's way to a round mutex. @takes round mutex */
-export function seizeRound(core: Core, group: number): void {
-  seize(core, core.rounds[group]!, () => {
-    repairRound(core, group)
+export function seizeRound(context: Context, group: number): void {
+  seize(context, context.roundMutexes[group]!, () => {
+    repairRound(context, group)
   })
-  catchUp(core, group)
+  catchUp(context, group)
 }
 
 /** The flush worker's way to the policy mutex. @takes policy mutex */
-export function seizePolicy(core: Core): void {
-  seize(core, core.policyMutex, () => {
-    repairPolicy(core)
+export function seizePolicy(context: Context): void {
+  seize(context, context.policyMutex, () => {
+    repairPolicy(context)
   })
 }

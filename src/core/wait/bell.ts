@@ -2,7 +2,7 @@
  * The flush worker's doorbell, and the two words that say what it is rung for.
  */
 import { add, notify, type Words } from '#atomics'
-import type { Core } from '../context.js'
+import type { Context } from '../context.js'
 import { DelayedKick, Group, Header } from '../../shared/words.js'
 
 /** Wakes the flush worker. */
@@ -12,14 +12,14 @@ export function ringBell({ words }: { readonly words: Words }): void {
 }
 
 /** Wants everything up to `epoch` durable. @requires round mutex */
-export function want(core: Core, group: number, epoch: number): void {
-  if (core.turns[group]!.ask(epoch)) core.bellDue = true
+export function want(context: Context, group: number, epoch: number): void {
+  if (context.rounds[group]!.ask(epoch)) context.bellDue = true
 }
 
 /** The first dirty block of a quiet group starts the clock. @requires round mutex */
-export function armDelayedKick(core: Core, group: number): void {
-  const at = core.arena.groupAt(group) + Group.delayed
-  if (core.words[at] !== DelayedKick.NONE) return
-  core.words[at] = DelayedKick.ASKED
-  core.bellDue = true
+export function armDelayedKick(context: Context, group: number): void {
+  const at = context.arena.groupAt(group) + Group.delayed
+  if (context.words[at] !== DelayedKick.NONE) return
+  context.words[at] = DelayedKick.ASKED
+  context.bellDue = true
 }

@@ -4,7 +4,7 @@
  */
 import { getSystemErrorName } from 'node:util'
 import { CacheError } from '../../shared/errors.js'
-import type { Core } from '../context.js'
+import type { Context } from '../context.js'
 import { Group } from '../../shared/words.js'
 
 /** A system's error from its number. */
@@ -14,13 +14,13 @@ export function systemError(errno: number, syscall: string): NodeJS.ErrnoExcepti
 }
 
 /** The last failure of a group. */
-export function fencedError(core: Core, group: number): CacheError {
-  const at = core.arena.groupAt(group)
-  const partition = core.partitions[core.words[at + Group.failedPartition]!]!
-  const writeClass = core.writeOrder[core.words[at + Group.failedClass]! - 1]!
+export function fencedError(context: Context, group: number): CacheError {
+  const at = context.arena.groupAt(group)
+  const partition = context.partitions[context.words[at + Group.failedPartition]!]!
+  const writeClass = context.writeOrder[context.words[at + Group.failedClass]! - 1]!
   const cause = systemError(
-    core.words[at + Group.failedErrno]!,
-    core.words[at + Group.failedSyscall] === 1 ? 'fsync' : 'write',
+    context.words[at + Group.failedErrno]!,
+    context.words[at + Group.failedSyscall] === 1 ? 'fsync' : 'write',
   )
   return new CacheError(
     'ERR_DCACHE_FENCED',

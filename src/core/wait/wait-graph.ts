@@ -17,7 +17,7 @@ import { threadText } from '../../shared/slot-name.js'
 import { type WaitKind, waitsOf } from '../../shared/waits.js'
 import type { FrameIndex, SlotIndex } from '../../shared/indices.js'
 import { type Deadline, type Slow, timedOut } from '../../shared/wait.js'
-import type { Core } from '../context.js'
+import type { Context } from '../context.js'
 import { Frame, Journal, Slot, SlotState } from '../../shared/words.js'
 
 /** A wait of a thread. */
@@ -41,15 +41,15 @@ interface ShownWait extends Wait {
 }
 
 /** What a slot's thread waits for, in all its tasks. */
-export function shownWaits({ arena }: Core, slot: SlotIndex): ShownWait[] {
+export function shownWaits({ arena }: Context, slot: SlotIndex): ShownWait[] {
   return waitsOf(arena, slot)
     .filter(({ kind, at }) => !isOfFrame(kind) || (at >= 0 && at < arena.geometry.blocks))
     .map(({ kind, at, sleeps, since }) => ({ kind, at, sleeps, sinceMs: Math.round(msSince(since)) }))
 }
 
 /** Those that keep its thread: of a thread that sleeps, the one that it sleeps for. */
-function keepingWaits(core: Core, slot: SlotIndex): ShownWait[] {
-  const waits = shownWaits(core, slot)
+function keepingWaits(context: Context, slot: SlotIndex): ShownWait[] {
+  const waits = shownWaits(context, slot)
   const asleep = waits.filter(({ sleeps }) => sleeps)
   return asleep.length > 0 ? asleep : waits
 }
@@ -57,13 +57,13 @@ function keepingWaits(core: Core, slot: SlotIndex): ShownWait[] {
 const isOfFrame = (kind: WaitKind): boolean => kind === 'read' || kind === 'modify'
 
 /** The slots that have what is waited for; none where that is not a frame or a lock. */
-export function holdersOf(core: Core, { kind, at }: Wait): SlotIndex[] {
-  if (kind === 'mutex') return [mutexAt(core, at)?.holder() ?? -1].filter((slot) => slot >= 0)
-  return isOfFrame(kind) ? [...frameHolders(core, at).keys()] : []
+export function holdersOf(context: Context, { kind, at }: Wait): SlotIndex[] {
+  if (kind === 'mutex') return [mutexAt(context, at)?.holder() ?? -1].filter((slot) => slot >= 0)
+  return isOfFrame(kind) ? [...frameHolders(context, at).keys()] : []
 }
 
 /** The slots that are in a frame, with how many guards to read; 0 for the one that has it alone. */
-export function frameHolders({ words, arena }: Core, frame: FrameIndex): Map<SlotIndex, number> {
+export function frameHolders({ words, arena }: Context, frame: FrameIndex): Map<SlotIndex, number> {
   const word = load(words, arena.frameAt(frame) + Frame.latch)
   if (isLatched(word)) return new Map([[writerOf(word), 0]])
   const held = (frame << 2) | Journal.HELD
@@ -81,22 +81,22 @@ export function frameHolders({ words, arena }: Core, frame: FrameIndex): Map<Slo
  * The cycle that a wait is part of, or stands behind; undefined when there is none. A thread alone is no cycle: what it
  * waits for is held by another of its own tasks.
  */
-export function cycleOf(core: Core, slot: SlotIndex, wait: Wait): Link[] | undefined {
-  const cycle = follow(core, [{ slot, wait }], new Set())
-  const again = cycle && follow(core, [{ slot, wait }], new Set())
+export function cycleOf(context: Context, slot: SlotIndex, wait: Wait): Link[] | undefined {
+  const cycle = follow(context, [{ slot, wait }], new Set())
+  const again = cycle && follow(context, [{ slot, wait }], new Set())
   const isSame = again?.length === cycle?.length && again?.every((link, i) => link.slot === cycle![i]!.slot)
   return isSame ? again : undefined
 }
 
-function follow(core: Core, path: Link[], seen: Set<SlotIndex>): Link[] | undefined {
+function follow(context: Context, path: Link[], seen: Set<SlotIndex>): Link[] | undefined {
   const { slot, wait } = path.at(-1)!
   seen.add(slot)
-  for (const holder of holdersOf(core, wait)) {
+  for (const holder of holdersOf(context, wait)) {
     const start = path.findIndex((link) => link.slot === holder)
     if (start >= 0 && path.length - start > 1) return path.slice(start)
     if (seen.has(holder)) continue
-    for (const next of keepingWaits(core, holder)) {
-      const cycle = follow(core, [...path, { slot: holder, wait: next }], seen)
+    for (const next of keepingWaits(context, holder)) {
+      const cycle = follow(context, [...path, { slot: holder, wait: next }], seen)
       if (cycle) return cycle
     }
   }
@@ -104,37 +104,37 @@ function follow(core: Core, path: Link[], seen: Set<SlotIndex>): Link[] | undefi
 }
 
 /** `thread 3 (slot 5) waits for block 7 of 'a' held by thread 4 (slot 6), which waits for ...`. */
-export function cycleText(core: Core, cycle: readonly Link[]): string {
-  const name = (i: number) => threadText(core.arena, cycle[i % cycle.length]!.slot)
-  const links = cycle.map(({ wait }, i) => `waits for ${waitText(core, wait)} held by ${name(i + 1)}`)
+export function cycleText(context: Context, cycle: readonly Link[]): string {
+  const name = (i: number) => threadText(context.arena, cycle[i % cycle.length]!.slot)
+  const links = cycle.map(({ wait }, i) => `waits for ${waitText(context, wait)} held by ${name(i + 1)}`)
   const isCertain = cycle.every(({ wait }) => wait.sleeps)
   const doubt = '; not all of these threads sleep, another task of theirs may release'
   return `a cycle: ${name(0)} ${links.join(', which ')}${isCertain ? '' : doubt}`
 }
 
 /** Who is in a frame, for how long where that is known, and what keeps them: for messages. */
-export function frameText(core: Core, frame: FrameIndex): string {
-  const { words, arena } = core
-  const holders = [...frameHolders(core, frame)]
+export function frameText(context: Context, frame: FrameIndex): string {
+  const { words, arena } = context
+  const holders = [...frameHolders(context, frame)]
   if (holders.length === 0) return 'by threads that have just left'
   const [[first, guards]] = holders as [[SlotIndex, number]]
   const heldMs = (clockMs() - words[arena.frameAt(frame) + Frame.since]!) | 0
-  if (guards === 0) return `alone by ${holderText(core, first, ` for ${heldMs} ms`)}`
-  return `to read by ${holders.map(([slot, count]) => holderText(core, slot, ` with ${count} guard(s)`)).join(', ')}`
+  if (guards === 0) return `alone by ${holderText(context, first, ` for ${heldMs} ms`)}`
+  return `to read by ${holders.map(([slot, count]) => holderText(context, slot, ` with ${count} guard(s)`)).join(', ')}`
 }
 
 /** A holder, and what it waits for itself. */
-function holderText(core: Core, slot: SlotIndex, held: string): string {
-  const thread = threadText(core.arena, slot)
-  if (slot === core.slot.index) return `${thread} itself, in another of its tasks,${held}`
-  if (load(core.words, core.arena.slotAt(slot) + Slot.state) === SlotState.DEAD)
+function holderText(context: Context, slot: SlotIndex, held: string): string {
+  const thread = threadText(context.arena, slot)
+  if (slot === context.slot.index) return `${thread} itself, in another of its tasks,${held}`
+  if (load(context.words, context.arena.slotAt(slot) + Slot.state) === SlotState.DEAD)
     return `${thread}, which has ended,${held}`
-  const waits = keepingWaits(core, slot)
+  const waits = keepingWaits(context, slot)
   const [wait] = waits
   if (wait === undefined) return thread + held
   const more = waits.length - 1
   const others = more > 0 ? `, and in ${more} more task(s)` : ''
-  return `${thread}${held}, which waits for ${waitText(core, wait)} for ${wait.sinceMs} ms${others}`
+  return `${thread}${held}, which waits for ${waitText(context, wait)} for ${wait.sinceMs} ms${others}`
 }
 
 const OTHER_WAITS = {
@@ -144,40 +144,40 @@ const OTHER_WAITS = {
   flush: 'a flush',
 } as const
 
-function waitText(core: Core, { kind, at }: Wait): string {
-  if (kind === 'mutex') return `the lock '${mutexAt(core, at)?.name ?? at}'`
-  return isOfFrame(kind) ? core.describe(at) : OTHER_WAITS[kind as keyof typeof OTHER_WAITS]
+function waitText(context: Context, { kind, at }: Wait): string {
+  if (kind === 'mutex') return `the lock '${mutexAt(context, at)?.name ?? at}'`
+  return isOfFrame(kind) ? context.describe(at) : OTHER_WAITS[kind as keyof typeof OTHER_WAITS]
 }
 
 /** The message of a wait for a block that came to its deadline. */
 export function frameExpired(
-  core: Core,
+  context: Context,
   frame: FrameIndex,
   what: string,
   wait: Wait,
   timeoutMs: number,
 ): ReturnType<typeof timedOut> {
-  const cycle = cycleOf(core, core.slot.index, wait)
-  const text = `${what} is held ${frameText(core, frame)}`
-  return timedOut(cycle ? `${text}; ${cycleText(core, cycle)}` : text, timeoutMs)
+  const cycle = cycleOf(context, context.slot.index, wait)
+  const text = `${what} is held ${frameText(context, frame)}`
+  return timedOut(cycle ? `${text}; ${cycleText(context, cycle)}` : text, timeoutMs)
 }
 
 /**
  * Waits for a mutex, in public. How long it is held is not known: a section is short, and a clock read in each would
  * cost as much as the section.
  */
-export function* waitForMutex(core: Core, mutex: Mutex, deadline: Deadline): Slow<void> {
+export function* waitForMutex(context: Context, mutex: Mutex, deadline: Deadline): Slow<void> {
   const call = {}
-  core.slot.waits(call, 'mutex', mutex.at)
+  context.slot.waits(call, 'mutex', mutex.at)
   try {
-    yield* mutex.lock(core.slot.index, deadline, (holder) =>
-      timedOut(`the lock '${mutex.name}' is held by ${holderText(core, holder, '')}`, deadline.timeoutMs),
+    yield* mutex.lock(context.slot.index, deadline, (holder) =>
+      timedOut(`the lock '${mutex.name}' is held by ${holderText(context, holder, '')}`, deadline.timeoutMs),
     )
   } finally {
-    core.slot.waitsNoMore(call)
+    context.slot.waitsNoMore(call)
   }
 }
 
-function mutexAt({ policyMutex, stripes, rounds }: Core, at: number): Mutex | undefined {
-  return [policyMutex, ...rounds, ...stripes].find((mutex) => mutex.at === at)
+function mutexAt({ policyMutex, stripes, roundMutexes }: Context, at: number): Mutex | undefined {
+  return [policyMutex, ...roundMutexes, ...stripes].find((mutex) => mutex.at === at)
 }

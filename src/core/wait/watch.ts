@@ -7,7 +7,7 @@ import { performance } from 'node:perf_hooks'
 import { compareExchange, load } from '#atomics'
 import { Deadline, SLICE_MS } from '../../shared/wait.js'
 import { ringBell } from './bell.js'
-import { type Core, wakeAll } from '../context.js'
+import { type Context, wakeAll } from '../context.js'
 import { EngineState, Header } from '../../shared/words.js'
 
 /** Rings without an answer, one a slice at most: a replacement has some seconds to start, on a busy machine too. */
@@ -16,13 +16,13 @@ const SILENT_MAX = 40
 const EARLY_MS = 20
 
 export class Watch {
-  readonly #core: Core
+  readonly #context: Context
   #bell: number | undefined
   #rungAtMs = 0
   #silent = 0
 
-  constructor(core: Core) {
-    this.#core = core
+  constructor(context: Context) {
+    this.#context = context
   }
 
   /**
@@ -35,17 +35,17 @@ export class Watch {
     if (this.#bell === undefined) {
       this.#note(nowMs)
     } else if (nowMs - this.#rungAtMs >= SLICE_MS - EARLY_MS) {
-      const isAnswered = ((load(this.#core.words, Header.heartbeat) - this.#bell) | 0) >= 0
+      const isAnswered = ((load(this.#context.words, Header.heartbeat) - this.#bell) | 0) >= 0
       this.#silent = isAnswered ? 0 : this.#silent + 1
-      if (this.#silent > SILENT_MAX) markOrphaned(this.#core)
-      ringBell(this.#core)
+      if (this.#silent > SILENT_MAX) markOrphaned(this.#context)
+      ringBell(this.#context)
       this.#note(nowMs)
     }
-    this.#core.assertRunning()
+    this.#context.assertRunning()
   }
 
   #note(nowMs: number): void {
-    this.#bell = load(this.#core.words, Header.bell)
+    this.#bell = load(this.#context.words, Header.bell)
     this.#rungAtMs = nowMs
   }
 }
@@ -55,22 +55,24 @@ export class Watch {
  * device, and nothing else may come of it than that its thread waits.
  */
 export class WhileRunning extends Deadline {
-  readonly #core: Core
+  readonly #context: Context
 
-  constructor(core: Core) {
+  constructor(context: Context) {
     super(Infinity)
-    this.#core = core
+    this.#context = context
   }
 
   /** @throws what is wrong with an engine that does not run */
   override leftMs(): number {
-    this.#core.assertRunning()
+    this.#context.assertRunning()
     return Infinity
   }
 }
 
 /** The owner is gone: everyone is told. */
-export function markOrphaned(core: Core): void {
-  if (compareExchange(core.words, Header.state, EngineState.OPEN, EngineState.ORPHANED) === EngineState.OPEN)
-    wakeAll(core)
+export function markOrphaned(context: Context): void {
+  if (
+    compareExchange(context.words, Header.state, EngineState.OPEN, EngineState.ORPHANED) === EngineState.OPEN
+  )
+    wakeAll(context)
 }

@@ -6,7 +6,7 @@ import { store } from '#atomics'
 import { EPOCH_FENCED_MAX, epochDistance, epochOf, isAfter, previousEpoch } from '../../shared/stamp.js'
 import type { FrameIndex, SlotIndex } from '../../shared/indices.js'
 import { TRACE } from '../../shared/trace.js'
-import type { Core } from '../context.js'
+import type { Context } from '../context.js'
 import { classChanges } from './cut.js'
 import { dirtyFrames, imageStamps } from '../changes/images.js'
 import { seizeRound } from '../recovery/seize.js'
@@ -34,12 +34,12 @@ export interface RoundEvent {
 
 /** A partition failed: nothing is written to it until it is retried. @requires round mutex */
 export function fence(
-  core: Core,
+  context: Context,
   group: number,
   partition: number,
   report: (event: RoundEvent) => void,
 ): void {
-  const { words, arena } = core
+  const { words, arena } = context
   const at = arena.partitionAt(partition)
   const groupAt = arena.groupAt(group)
   const was = words[at + Partition.fenced]!
@@ -68,44 +68,44 @@ export function fence(
  * The failed round forgets its cut, not its images. `spokeFor`: the newest stamp there was when it began.
  * @requires round mutex; broadcast after it is given up
  */
-export function failRound(core: Core, group: number, spokeFor: number): void {
-  const { words, arena } = core
+export function failRound(context: Context, group: number, spokeFor: number): void {
+  const { words, arena } = context
   const at = arena.groupAt(group)
-  const frames = dirtyFrames(core, group)
+  const frames = dirtyFrames(context, group)
   words[at + Group.cut] = 0
-  core.turns[group]!.fail(spokeFor)
-  words[at + Group.bound] = lastClosed(core, frames, words[at + Group.epoch]!)
+  context.rounds[group]!.fail(spokeFor)
+  words[at + Group.bound] = lastClosed(context, frames, words[at + Group.epoch]!)
   words[at + Group.rounds]!++
-  if (core.tracer.on)
-    core.tracer.record(TRACE['work.failed'], group, frames.length, core.turns[group]!.failures)
+  if (context.isTraced)
+    context.tracer.record(TRACE['work.failed'], group, frames.length, context.rounds[group]!.failures)
 }
 
 /**
  * The epoch up to which images are kept when no cut is active. With a class change pending, everything before the present
  * epoch: the next cut ends before that change, and owes each block's image of that time. Without one, nothing.
  */
-function lastClosed(core: Core, frames: readonly FrameIndex[], epoch: number): number {
-  if (classChanges(core, frames).next().done !== true) return previousEpoch(epoch)
-  const epochs = frames.flatMap((frame) => imageStamps(core, frame)).map(epochOf)
+function lastClosed(context: Context, frames: readonly FrameIndex[], epoch: number): number {
+  if (classChanges(context, frames).next().done !== true) return previousEpoch(epoch)
+  const epochs = frames.flatMap((frame) => imageStamps(context, frame)).map(epochOf)
   return previousEpoch(epochs.reduce((oldest, other) => (isAfter(oldest, other) ? other : oldest), epoch))
 }
 
 /** A fence so old that epochs could wrap past its images makes no new cut: the round fails. True if it did. */
-export function failsForAge(core: Core, group: number): boolean {
-  const at = core.arena.groupAt(group)
-  const epoch = core.words[at + Group.epoch]!
-  if (core.words[at + Group.fences] === 0) return false
-  if (epochDistance(epoch, core.words[at + Group.fencedAt]!) <= EPOCH_FENCED_MAX) return false
-  seizeRound(core, group)
-  failRound(core, group, core.words[at + Group.epoch]!)
-  unlockRound(core, group)
-  broadcast(core, group)
+export function failsForAge(context: Context, group: number): boolean {
+  const at = context.arena.groupAt(group)
+  const epoch = context.words[at + Group.epoch]!
+  if (context.words[at + Group.fences] === 0) return false
+  if (epochDistance(epoch, context.words[at + Group.fencedAt]!) <= EPOCH_FENCED_MAX) return false
+  seizeRound(context, group)
+  failRound(context, group, context.words[at + Group.epoch]!)
+  unlockRound(context, group)
+  broadcast(context, group)
   return true
 }
 
 /** Wakes everyone who waits for this group's rounds, spares or frames. */
-export function broadcast(core: Core, group: number): void {
-  core.turns[group]!.broadcast()
-  core.spares[group]!.broadcast()
-  core.freed.signal()
+export function broadcast(context: Context, group: number): void {
+  context.rounds[group]!.broadcast()
+  context.spareFreed[group]!.broadcast()
+  context.freed.signal()
 }

@@ -6,7 +6,7 @@
 import { performance } from 'node:perf_hooks'
 import { load, notify } from '#atomics'
 import { SLICE_MS } from '../../shared/wait.js'
-import type { Core } from '../context.js'
+import type { Context } from '../context.js'
 import { Budget, Pace } from './pace.js'
 import { PlanSpace } from './plan.js'
 import { forgetCut, freeOwnMutexes, reapDead } from '../recovery/reaper.js'
@@ -28,7 +28,7 @@ interface RunningRound {
 }
 
 export class Flusher {
-  readonly #core: Core
+  readonly #context: Context
   readonly #flushDelayMs: number
   readonly #budget: Budget
   readonly #report: (event: EngineEvent) => void
@@ -42,26 +42,27 @@ export class Flusher {
   /** When a round's pace wants to look again. */
   #lookAtMs = Infinity
 
-  constructor(core: Core, options: FlusherOptions, report: (event: EngineEvent) => void) {
-    this.#core = core
+  constructor(context: Context, options: FlusherOptions, report: (event: EngineEvent) => void) {
+    this.#context = context
     this.#flushDelayMs = options.flushDelayMs
     this.#budget = new Budget(options.writeBytesPerSecond ?? Infinity)
     this.#report = report
-    this.#plans = new PlanSpace(core.arena.geometry.blocks)
-    this.#kickAtMs = core.rounds.map(() => Infinity)
-    this.#isReady = core.rounds.map(() => false)
-    freeOwnMutexes(core)
+    this.#plans = new PlanSpace(context.arena.geometry.blocks)
+    this.#kickAtMs = context.roundMutexes.map(() => Infinity)
+    this.#isReady = context.roundMutexes.map(() => false)
+    freeOwnMutexes(context)
     // What the one before asked a writer for may never have been said.
-    for (const { index } of core.partitions) notify(core.words, core.arena.partitionAt(index) + Partition.job)
+    for (const { index } of context.partitions)
+      notify(context.words, context.arena.partitionAt(index) + Partition.job)
   }
 
   /** Reaps the dead, and takes every round as far as it goes without waiting. Called after each ring of the bell. */
   step(): void {
-    this.#isReaped = reapDead(this.#core, (slot, threadId) => {
+    this.#isReaped = reapDead(this.#context, (slot, threadId) => {
       this.#report({ kind: 'died', slot, threadId })
     })
     this.#lookAtMs = Infinity
-    for (let group = 0; group < this.#core.arena.geometry.groups; group++) {
+    for (let group = 0; group < this.#context.arena.geometry.groups; group++) {
       if (!this.#becomesReady(group)) continue
       do {
         this.#rounds[group] ??= this.#begin(group)
@@ -90,13 +91,13 @@ export class Flusher {
   /** A round, if there is a reason for one. */
   #begin(group: number): RunningRound | undefined {
     if (!this.#isCalledFor(group)) return undefined
-    const pace = new Pace(this.#core, group, this.#budget, this.#isDue(group))
+    const pace = new Pace(this.#context, group, this.#budget, this.#isDue(group))
     this.#kickAtMs[group] = Infinity
-    return { steps: runRound(this.#core, group, this.#plans, pace, this.#report), pace }
+    return { steps: runRound(this.#context, group, this.#plans, pace, this.#report), pace }
   }
 
   #isCalledFor(group: number): boolean {
-    return this.#core.turns[group]!.isWanted || this.#isDue(group) || this.#isAtMark(group)
+    return this.#context.rounds[group]!.isWanted || this.#isDue(group) || this.#isAtMark(group)
   }
 
   /** The clock of its delayed kick is over. */
@@ -106,7 +107,7 @@ export class Flusher {
 
   /** While a partition is fenced rounds fail: nobody is told, and the next would begin at once. */
   #isAtMark(group: number): boolean {
-    const { words, arena } = this.#core
+    const { words, arena } = this.#context
     const at = arena.groupAt(group)
     return (
       load(words, at + Group.dirty) >= words[at + Group.dirtyBackground]! &&
@@ -117,17 +118,17 @@ export class Flusher {
   /** A former flush worker's stage goes on until its writers are idle; then its cut is forgotten. */
   #becomesReady(group: number): boolean {
     if (this.#isReady[group] === true) return true
-    const isBusy = this.#core.partitions.some(
-      ({ index, group: of }) => of === group && !isIdle(this.#core, index),
+    const isBusy = this.#context.partitions.some(
+      ({ index, group: of }) => of === group && !isIdle(this.#context, index),
     )
     if (isBusy) return false
-    forgetCut(this.#core, group)
+    forgetCut(this.#context, group)
     this.#isReady[group] = true
     return true
   }
 
   #watchClock(group: number): void {
-    const { words, arena } = this.#core
+    const { words, arena } = this.#context
     const at = arena.groupAt(group)
     const delayed = load(words, at + Group.delayed)
     if (delayed === DelayedKick.NONE) {
@@ -135,11 +136,11 @@ export class Flusher {
       return
     }
     if (delayed === DelayedKick.RUNNING && this.#kickAtMs[group] !== Infinity) return
-    seizeRound(this.#core, group)
+    seizeRound(this.#context, group)
     if (words[at + Group.delayed] !== DelayedKick.NONE) {
       words[at + Group.delayed] = DelayedKick.RUNNING
       this.#kickAtMs[group] = performance.now() + this.#flushDelayMs
     }
-    unlockRound(this.#core, group)
+    unlockRound(this.#context, group)
   }
 }

@@ -7,7 +7,7 @@
  *   low    its lower 32 bits
  */
 import { PARTITIONS_MAX } from '../../shared/layout.js'
-import { blockIn, partitionIn } from '../../shared/name.js'
+import { blockIn, partitionIn } from '../../shared/key.js'
 import { classOf } from '../../shared/stamp.js'
 import type { FrameIndex } from '../../shared/indices.js'
 
@@ -24,7 +24,7 @@ export interface Job {
   readonly end: number
 }
 
-export class OwedList {
+export class UnwrittenList {
   readonly #frames: Int32Array
   readonly #stamps: Int32Array
   readonly #high: Uint32Array
@@ -39,7 +39,7 @@ export class OwedList {
     this.#low = new Uint32Array(most)
   }
 
-  /** A frame that owes the image with this stamp; its block's name is given (name.ts). */
+  /** A frame that owes the image with this stamp; its block's name is given (key.ts). */
   add(frame: FrameIndex, stamp: number, place: number, low: number): void {
     const i = this.#count++
     const writeClass = classOf(stamp)

@@ -16,7 +16,7 @@
  */
 import { performance } from 'node:perf_hooks'
 import { load } from '#atomics'
-import type { Core } from '../context.js'
+import type { Context } from '../context.js'
 import { Group } from '../../shared/words.js'
 
 /** Parts of the blocks that may be dirty. */
@@ -59,7 +59,7 @@ export class Budget {
 
 /** The pace of one round. */
 export class Pace {
-  readonly #core: Core
+  readonly #context: Context
   readonly #group: number
   readonly #budget: Budget
   #isDue: boolean
@@ -67,8 +67,8 @@ export class Pace {
   #lookAtMs = Infinity
 
   /** `isDue`: blocks have been dirty for as long as they may; there is no rest, but the budget. */
-  constructor(core: Core, group: number, budget: Budget, isDue: boolean) {
-    this.#core = core
+  constructor(context: Context, group: number, budget: Budget, isDue: boolean) {
+    this.#context = context
     this.#group = group
     this.#budget = budget
     this.#isDue = isDue
@@ -78,9 +78,9 @@ export class Pace {
    * How many of `left` blocks a partition's writer gets now; 0 not yet. Its last part took `tookMs`, until `overAtMs`.
    */
   blocksNow(left: number, blockSize: number, overAtMs: number, tookMs: number): number {
-    const { words, arena, turns } = this.#core
+    const { words, arena, rounds } = this.#context
     const at = arena.groupAt(this.#group)
-    const isAsked = turns[this.#group]!.isWanted
+    const isAsked = rounds[this.#group]!.isWanted
     if (load(words, at + Group.dirty) >= words[at + Group.dirtyMax]! * TIGHT) this.#isTight = true
     if (isAsked && !this.#isTight) return left
     const part = Math.max(PART_LEAST, Math.floor(words[at + Group.dirtyMax]! / PARTS))
@@ -116,7 +116,7 @@ export class Pace {
 
   /** The rest, in times of what the part before it took. */
   #rest(): number {
-    const { words, arena } = this.#core
+    const { words, arena } = this.#context
     const at = arena.groupAt(this.#group)
     const mark = words[at + Group.dirtyBackground]!
     const spares = arena.geometry.spares / arena.geometry.groups

@@ -20,13 +20,13 @@
  */
 import { performance } from 'node:perf_hooks'
 import { and, compareExchange, load, notify, store } from '#atomics'
-import { isOwed } from '../../shared/stamp.js'
+import { isUnwritten } from '../../shared/stamp.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { TRACE } from '../../shared/trace.js'
-import type { Core } from '../context.js'
+import type { Context } from '../context.js'
 import { type Cut, makeCut } from './cut.js'
 import { broadcast, failRound, failsForAge, fence, type RoundEvent } from './fence.js'
-import { dropAsides, unlinkDirty } from '../changes/images.js'
+import { dropSaved, unlinkDirty } from '../changes/images.js'
 import type { Job } from './order.js'
 import type { Pace } from './pace.js'
 import type { PlanSpace } from './plan.js'
@@ -52,31 +52,31 @@ const CLEAN_MAX = 1024
  * @takes round mutex, policy mutex, one after the other
  */
 export function* runRound(
-  core: Core,
+  context: Context,
   group: number,
   plans: PlanSpace,
   pace: Pace,
   report: (event: RoundEvent) => void,
 ): Generator<void, void, void> {
-  if (failsForAge(core, group)) return
-  const cut = makeCut(core, group, pace.isDue)
+  if (failsForAge(context, group)) return
+  const cut = makeCut(context, group, pace.isDue)
   const { frames, jobs } = cut
-  if (core.tracer.on) core.tracer.record(TRACE['work.cut'], group, frames.length, cut.number)
+  if (context.isTraced) context.tracer.record(TRACE['work.cut'], group, frames.length, cut.number)
   for (let first = 0; first < jobs.length;) {
     let next = first
     while (jobs[next]?.writeClass === jobs[first]!.writeClass) next++
     const stage = jobs.slice(first, next)
-    if (core.tracer.on) {
+    if (context.isTraced) {
       const blocks = stage.at(-1)!.end - stage[0]!.start
-      core.tracer.record(TRACE['work.stage'], group, blocks, stage[0]!.writeClass)
+      context.tracer.record(TRACE['work.stage'], group, blocks, stage[0]!.writeClass)
     }
-    const lanes = stage.map((job) => new Lane(core, group, cut, job, plans))
+    const lanes = stage.map((job) => new Lane(context, group, cut, job, plans))
     // All of them, before it is asked whether all are over.
     while (!lanes.map((lane) => lane.goOn(pace)).every((isOver) => isOver)) yield
-    if (!endStage(core, group, cut, lanes, report)) return
+    if (!endStage(context, group, cut, lanes, report)) return
     first = next
   }
-  finishRound(core, group, cut, report)
+  finishRound(context, group, cut, report)
 }
 
 /** One partition's part of a stage. */
@@ -84,7 +84,7 @@ class Lane {
   readonly partition: number
   /** Its last job did not go well. What was made durable before it is clean. */
   hasFailed = false
-  readonly #core: Core
+  readonly #context: Context
   readonly #group: number
   readonly #cut: Cut
   readonly #job: Job
@@ -103,9 +103,9 @@ class Lane {
   /** The writer was not asked, because the partition is fenced. */
   #isFenced = false
 
-  constructor(core: Core, group: number, cut: Cut, job: Job, plans: PlanSpace) {
+  constructor(context: Context, group: number, cut: Cut, job: Job, plans: PlanSpace) {
     this.partition = job.partition
-    this.#core = core
+    this.#context = context
     this.#group = group
     this.#cut = cut
     this.#job = job
@@ -117,10 +117,10 @@ class Lane {
   goOn(pace: Pace): boolean {
     while (!this.#isOver) {
       if (this.#plan !== undefined) {
-        if (!isIdle(this.#core, this.partition) || this.#hasStopped()) return false
+        if (!isIdle(this.#context, this.partition) || this.#hasStopped()) return false
         this.#conclude(this.#plan)
       } else {
-        const { blockSize } = this.#core.partitions[this.partition]!
+        const { blockSize } = this.#context.partitions[this.partition]!
         const left = this.#job.end - this.#done
         if (this.#granted === 0) this.#granted = pace.blocksNow(left, blockSize, this.#overAtMs, this.#tookMs)
         const plan = this.#granted === 0 ? -1 : this.#plans.take(this.#granted)
@@ -137,7 +137,7 @@ class Lane {
 
   /** A fenced partition fails without being asked. */
   #ask(plan: number, count: number): void {
-    const { words, arena } = this.#core
+    const { words, arena } = this.#context
     const at = arena.partitionAt(this.partition)
     this.#askedAtMs = performance.now()
     this.#asked = this.#done + count
@@ -156,49 +156,49 @@ class Lane {
 
   /** The writer ended without a result, or was not there any more: the engine stops. That is no failure of the device. */
   #hasStopped(): boolean {
-    const { words, arena } = this.#core
+    const { words, arena } = this.#context
     return !this.#isFenced && words[arena.partitionAt(this.partition) + Partition.result] === JobResult.NONE
   }
 
   /** What was written and fsynced becomes clean, now. @requires that its writer is idle */
   #conclude(plan: number): void {
-    const { words, arena } = this.#core
+    const { words, arena } = this.#context
     this.#plans.give(plan, this.#asked - this.#done)
     this.#plan = undefined
     const isWell = words[arena.partitionAt(this.partition) + Partition.result] === JobResult.OK
     this.#overAtMs = performance.now()
     this.#tookMs = this.#overAtMs - this.#askedAtMs
-    if (isWell) clean(this.#core, this.#group, this.#cut, this.#done, this.#asked)
+    if (isWell) clean(this.#context, this.#group, this.#cut, this.#done, this.#asked)
     this.hasFailed = !isWell
     this.#done = this.#asked
   }
 }
 
 /** Whether a partition's writer has nothing to do: its result can be read. */
-export const isIdle = (core: Core, partition: number): boolean =>
-  load(core.words, core.arena.partitionAt(partition) + Partition.job) !== JobState.ASKED
+export const isIdle = (context: Context, partition: number): boolean =>
+  load(context.words, context.arena.partitionAt(partition) + Partition.job) !== JobState.ASKED
 
 /** Frames of the cut whose images are durable. @takes round mutex, policy mutex, one after the other */
-function clean(core: Core, group: number, cut: Cut, from: number, to: number): void {
-  const { words, arena } = core
-  const isDurable = (stamp: number) => isOwed(stamp, cut.number)
+function clean(context: Context, group: number, cut: Cut, from: number, to: number): void {
+  const { words, arena } = context
+  const isDurable = (stamp: number) => isUnwritten(stamp, cut.number)
   for (let start = from; start < to; start += CLEAN_MAX) {
     const cleaned: FrameIndex[] = []
-    seizeRound(core, group)
+    seizeRound(context, group)
     for (let i = start; i < Math.min(to, start + CLEAN_MAX); i++) {
       const frame = cut.frames[i]!
-      if (words[arena.frameAt(frame) + Frame.aside] !== 0) dropAsides(core, group, frame, isDurable)
-      if (markClean(core, group, frame, cut.number)) cleaned.push(frame)
+      if (words[arena.frameAt(frame) + Frame.saved] !== 0) dropSaved(context, group, frame, isDurable)
+      if (markClean(context, group, frame, cut.number)) cleaned.push(frame)
     }
-    unlockRound(core, group)
-    readmit(core, cleaned)
-    broadcast(core, group)
+    unlockRound(context, group)
+    readmit(context, cleaned)
+    broadcast(context, group)
   }
 }
 
 /** Whoever did not say that all went well is fenced, and the round ends. True if it goes on. */
 function endStage(
-  core: Core,
+  context: Context,
   group: number,
   cut: Cut,
   lanes: readonly Lane[],
@@ -206,44 +206,44 @@ function endStage(
 ): boolean {
   const failed = lanes.filter(({ hasFailed }) => hasFailed)
   if (failed.length === 0) return true
-  seizeRound(core, group)
-  for (const { partition } of failed) fence(core, group, partition, report)
-  failRound(core, group, cut.spokeFor)
-  unlockRound(core, group)
-  broadcast(core, group)
+  seizeRound(context, group)
+  for (const { partition } of failed) fence(context, group, partition, report)
+  failRound(context, group, cut.spokeFor)
+  unlockRound(context, group)
+  broadcast(context, group)
   return false
 }
 
 /** The frame's own image is durable, if it is within the cut. True if the frame left the dirty list. @requires round mutex */
-function markClean(core: Core, group: number, frame: FrameIndex, cut: number): boolean {
-  const stateAt = core.arena.frameAt(frame) + Frame.state
+function markClean(context: Context, group: number, frame: FrameIndex, cut: number): boolean {
+  const stateAt = context.arena.frameAt(frame) + Frame.state
   // Read-modify-write: whoever has the latch may set CHANGING beside us.
-  if (isOwed(load(core.words, stateAt), cut)) and(core.words, stateAt, ~State.CLASS_MASK)
-  const isClean = (load(core.words, stateAt) & State.CLASS_MASK) === 0
-  if (isClean) unlinkDirty(core, group, frame)
+  if (isUnwritten(load(context.words, stateAt), cut)) and(context.words, stateAt, ~State.CLASS_MASK)
+  const isClean = (load(context.words, stateAt) & State.CLASS_MASK) === 0
+  if (isClean) unlinkDirty(context, group, frame)
   return isClean
 }
 
 /** Clean frames may be victims again. @takes policy mutex */
-function readmit(core: Core, frames: readonly FrameIndex[]): void {
-  const { words, arena, policyMutex, policy } = core
+function readmit(context: Context, frames: readonly FrameIndex[]): void {
+  const { words, arena, policyMutex, policy } = context
   if (frames.length === 0) return
-  seizePolicy(core)
+  seizePolicy(context)
   for (const frame of frames) {
-    if (words[arena.frameAt(frame) + Frame.place] !== 0 && !policy.has(frame)) policy.readmit(frame)
+    if (words[arena.frameAt(frame) + Frame.keyHigh] !== 0 && !policy.has(frame)) policy.readmit(frame)
   }
   policyMutex.unlock()
 }
 
 /** Everything of the cut is durable. @takes round mutex */
-function finishRound(core: Core, group: number, cut: Cut, report: (event: RoundEvent) => void): void {
-  const { words, arena } = core
+function finishRound(context: Context, group: number, cut: Cut, report: (event: RoundEvent) => void): void {
+  const { words, arena } = context
   const at = arena.groupAt(group)
-  seizeRound(core, group)
-  core.turns[group]!.finish(cut.number)
+  seizeRound(context, group)
+  context.rounds[group]!.finish(cut.number)
   words[at + Group.cut] = 0
   words[at + Group.rounds]!++
-  for (const { index: partition, group: of } of core.partitions) {
+  for (const { index: partition, group: of } of context.partitions) {
     if (of !== group) continue
     const fencedAt = arena.partitionAt(partition) + Partition.fenced
     if (words[fencedAt] !== Fence.RETRYING) continue
@@ -254,7 +254,7 @@ function finishRound(core: Core, group: number, cut: Cut, report: (event: RoundE
   if (words[at + Group.dirty]! > 0 && words[at + Group.delayed] === DelayedKick.NONE) {
     words[at + Group.delayed] = DelayedKick.ASKED
   }
-  unlockRound(core, group)
-  if (core.tracer.on) core.tracer.record(TRACE['work.done'], group, 0, cut.number)
-  broadcast(core, group)
+  unlockRound(context, group)
+  if (context.isTraced) context.tracer.record(TRACE['work.done'], group, 0, cut.number)
+  broadcast(context, group)
 }

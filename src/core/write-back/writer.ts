@@ -24,13 +24,13 @@ import { add, compareExchange, load } from '#atomics'
 import { WRITE_BYTES_DEFAULT } from '../../shared/config.js'
 import { tryPinPastMarks } from '../../shared/latch.js'
 import { GUARDS_MAX } from '../../shared/layout.js'
-import { isOwed } from '../../shared/stamp.js'
+import { isUnwritten } from '../../shared/stamp.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { TRACE } from '../../shared/trace.js'
 import { runSync, type Slow } from '../../shared/wait.js'
 import { ringBell } from '../wait/bell.js'
 import { unpinFrame } from '../blocks/hit.js'
-import { blockOf, type Core, type PartitionView } from '../context.js'
+import { blockOf, type Context, type PartitionView } from '../context.js'
 import { spareData } from '../changes/images.js'
 import { lockRound, unlockRound } from '../changes/rounds.js'
 import { WhileRunning } from '../wait/watch.js'
@@ -67,7 +67,7 @@ const EIO = -5
 const BUSY_MS = 1
 
 export class Writer {
-  readonly #core: Core
+  readonly #context: Context
   readonly #partition: PartitionView
   readonly #at: number
   readonly #groupAt: number
@@ -77,22 +77,22 @@ export class Writer {
   readonly #run: Int32Array
 
   /** `writeBytes`: a write is at most so long, and has as many blocks as a thread can pin. */
-  constructor(core: Core, partition: number, writeBytes = WRITE_BYTES_DEFAULT) {
-    this.#core = core
-    this.#partition = core.partitions[partition]!
-    this.#at = core.arena.partitionAt(partition)
-    this.#groupAt = core.arena.groupAt(this.#partition.group)
+  constructor(context: Context, partition: number, writeBytes = WRITE_BYTES_DEFAULT) {
+    this.#context = context
+    this.#partition = context.partitions[partition]!
+    this.#at = context.arena.partitionAt(partition)
+    this.#groupAt = context.arena.groupAt(this.#partition.group)
     const most = Math.floor(writeBytes / this.#partition.blockSize)
     const length = Math.max(1, Math.min(GUARDS_MAX, most))
-    this.#entries = Array.from({ length }, () => core.slot.takeEntry())
+    this.#entries = Array.from({ length }, () => context.slot.takeEntry())
     this.#run = new Int32Array(length)
     // The writer before may have ended inside a call.
-    if (this.#isInCall) add(core.words, this.#at + Partition.calls, 1)
+    if (this.#isInCall) add(context.words, this.#at + Partition.calls, 1)
   }
 
   /** Whether the flush worker asks for something. */
   get isAsked(): boolean {
-    return load(this.#core.words, this.#at + Partition.job) === JobState.ASKED
+    return load(this.#context.words, this.#at + Partition.job) === JobState.ASKED
   }
 
   /**
@@ -101,12 +101,12 @@ export class Writer {
    * @throws faults of the engine; the job is still asked for then
    */
   runJob(): void {
-    runSync(this.job(), this.#core.mayBlock)
+    runSync(this.job(), this.#context.mayBlock)
   }
 
   /** The same, for a thread that has its own way to wait. */
   *job(): Slow<void> {
-    const { words } = this.#core
+    const { words } = this.#context
     try {
       yield* this.#writeAll()
       this.#call(1, () => {
@@ -118,18 +118,18 @@ export class Writer {
         words[this.#at + Partition.errno] = error.errno
         words[this.#at + Partition.syscall] = error.syscall
         words[this.#at + Partition.result] = JobResult.FAILED
-      } else if (this.#core.isRunning) {
+      } else if (this.#context.isRunning) {
         throw error
       }
     }
     // STOP may stand there by now, and stays.
     compareExchange(words, this.#at + Partition.job, JobState.ASKED, JobState.IDLE)
-    ringBell(this.#core)
+    ringBell(this.#context)
   }
 
   /** A call of the device, which those who wait for a flush see as work. @throws DeviceFailure */
   #call(syscall: number, call: () => void): void {
-    const { words } = this.#core
+    const { words } = this.#context
     add(words, this.#at + Partition.calls, 1)
     try {
       call()
@@ -141,19 +141,19 @@ export class Writer {
   }
 
   get #isInCall(): boolean {
-    return (load(this.#core.words, this.#at + Partition.calls) & 1) !== 0
+    return (load(this.#context.words, this.#at + Partition.calls) & 1) !== 0
   }
 
   *#writeAll(): Slow<void> {
-    const core = this.#core
-    const { words, arena } = core
+    const context = this.#context
+    const { words, arena } = context
     const start = arena.planAt + words[this.#at + Partition.jobStart]!
     let left = Int32Array.from(words.subarray(start, start + words[this.#at + Partition.jobCount]!))
     while (left.length > 0) {
       const busy: FrameIndex[] = []
       for (let next = 0; next < left.length;) next = yield* this.#writeRun(left, next, busy)
       if (busy.length === left.length) {
-        core.assertRunning()
+        context.assertRunning()
         const latchAt = arena.frameAt(busy[0]!) + Frame.latch
         yield { kind: 'wait', words, at: latchAt, value: load(words, latchAt), timeoutMs: BUSY_MS }
       }
@@ -166,7 +166,7 @@ export class Writer {
    * somebody is just copying go to `busy`.
    */
   *#writeRun(frames: Int32Array, start: number, busy: FrameIndex[]): Slow<number> {
-    const core = this.#core
+    const context = this.#context
     const { group, index, device, blockSize } = this.#partition
     const run = this.#run
     // A new list for each run: what was handed to the system is left alone.
@@ -176,15 +176,15 @@ export class Writer {
     try {
       for (; next < frames.length && sources.length < run.length; next++) {
         const frame = frames[next]!
-        const block = blockOf(core.words, core.arena.frameAt(frame))
+        const block = blockOf(context.words, context.arena.frameAt(frame))
         if (sources.length === 0) first = block
         else if (block !== first + sources.length) break
         run[sources.length] = frame
         let bytes = this.#pinned(frame, this.#entries[sources.length]!)
         if (bytes === undefined) {
-          yield* lockRound(core, group, new WhileRunning(core))
+          yield* lockRound(context, group, new WhileRunning(context))
           bytes = this.#image(frame, this.#entries[sources.length]!)
-          unlockRound(core, group)
+          unlockRound(context, group)
         }
         if (bytes === BUSY) busy.push(frame)
         else if (bytes !== undefined) sources.push(bytes)
@@ -197,15 +197,15 @@ export class Writer {
     } finally {
       for (let i = 0; i < sources.length; i++) {
         const entry = this.#entries[i]!
-        if (core.words[entry] !== Journal.FREE) unpinFrame(core, run[i]!, entry)
+        if (context.words[entry] !== Journal.FREE) unpinFrame(context, run[i]!, entry)
       }
     }
     const count = sources.length
-    if (core.tracer.on)
-      for (let i = 0; i < count; i++) core.tracer.record(TRACE['work.write'], index, first + i, run[i]!)
-    core.slot.count(Counter.diskWrites, count)
-    core.slot.count(Counter.diskWriteBytes, count * blockSize)
-    add(core.words, this.#groupAt + Group.written, count)
+    if (context.isTraced)
+      for (let i = 0; i < count; i++) context.tracer.record(TRACE['work.write'], index, first + i, run[i]!)
+    context.slot.count(Counter.diskWrites, count)
+    context.slot.count(Counter.diskWriteBytes, count * blockSize)
+    add(context.words, this.#groupAt + Group.written, count)
     return next
   }
 
@@ -214,7 +214,7 @@ export class Writer {
    * from changing the frame, and its stamp with it, but for the flush worker, who waits for this job.
    */
   #pinned(frame: FrameIndex, entry: number): Uint8Array | undefined {
-    const { words, arena } = this.#core
+    const { words, arena } = this.#context
     const at = arena.frameAt(frame)
     const cut = words[this.#groupAt + Group.cut]! - 1
     words[entry] = (frame << 2) | Journal.TAKING
@@ -223,8 +223,8 @@ export class Writer {
       return undefined
     }
     words[entry] = (frame << 2) | Journal.HELD
-    if (isOwed(load(words, at + Frame.state), cut)) return this.#core.view(this.#partition, frame)
-    unpinFrame(this.#core, frame, entry)
+    if (isUnwritten(load(words, at + Frame.state), cut)) return this.#context.view(this.#partition, frame)
+    unpinFrame(this.#context, frame, entry)
     return undefined
   }
 
@@ -233,17 +233,17 @@ export class Writer {
    * @requires round mutex
    */
   #image(frame: FrameIndex, entry: number): Uint8Array | undefined {
-    const { words, arena } = this.#core
+    const { words, arena } = this.#context
     const at = arena.frameAt(frame)
     const cut = words[this.#groupAt + Group.cut]! - 1
     const state = load(words, at + Frame.state)
-    if (!isOwed(state, cut)) {
+    if (!isUnwritten(state, cut)) {
       for (
-        let link = words[at + Frame.aside]!;
+        let link = words[at + Frame.saved]!;
         link !== 0;
         link = words[arena.spareAt(link - 1) + Spare.next]!
       ) {
-        if (isOwed(words[arena.spareAt(link - 1) + Spare.stamp]!, cut)) return this.#spareBytes(link - 1)
+        if (isUnwritten(words[arena.spareAt(link - 1) + Spare.stamp]!, cut)) return this.#spareBytes(link - 1)
       }
       return undefined
     }
@@ -252,9 +252,9 @@ export class Writer {
   }
 
   #spareBytes(spare: number): Uint8Array {
-    const { arena } = this.#core
-    const start = arena.offset(spareData(this.#core, spare))
-    return arena.segment(spareData(this.#core, spare)).subarray(start, start + this.#partition.blockSize)
+    const { arena } = this.#context
+    const start = arena.offset(spareData(this.#context, spare))
+    return arena.segment(spareData(this.#context, spare)).subarray(start, start + this.#partition.blockSize)
   }
 
   /**
@@ -263,12 +263,12 @@ export class Writer {
    * under it, and the next change may take that spare. Costs one copy of a block that is held during the round.
    */
   #undoBytes(frame: FrameIndex): Uint8Array {
-    const { words, arena } = this.#core
+    const { words, arena } = this.#context
     const spare = words[arena.frameAt(frame) + Frame.undo]! - 1
     const start = words[arena.spareAt(spare) + Spare.start]!
     const length = words[arena.spareAt(spare) + Spare.length]!
     if (length >= this.#partition.blockSize) return new Uint8Array(this.#spareBytes(spare))
-    const whole = new Uint8Array(this.#core.view(this.#partition, frame))
+    const whole = new Uint8Array(this.#context.view(this.#partition, frame))
     whole.set(this.#spareBytes(spare).subarray(start, start + length), start)
     return whole
   }

@@ -28,7 +28,7 @@ export function flush(t: Turn): void {
     t.end('is told that its flush is done')
   } else if (isTold(t) && now[Group.mutex] === 0) {
     const judge: Effect = (_m, s) => {
-      if (!isOwed(m, s, s[t.at + Client.target]!)) acknowledge(t, s)
+      if (!isUnwritten(m, s, s[t.at + Client.target]!)) acknowledge(t, s)
     }
     t.section('looks what of its flush failed', [judge], [t.next()])
   }
@@ -51,7 +51,7 @@ function acknowledge(t: Turn, s: State): void {
  * Whether anything that the flush stands for is not durable. A newer image may have taken the place of one that never
  * became durable, so stamps say nothing here.
  */
-function isOwed(m: Model, s: State, target: number): boolean {
+function isUnwritten(m: Model, s: State, target: number): boolean {
   if (m.mistake !== 'failedFlushJudgedByStamps') return anyListed(m, s)
   for (let block = 0; block < m.blocks; block++)
     if (s[blockAt(block) + Block.listed] === 1 && owedClass(s, block, target) !== 0) return true

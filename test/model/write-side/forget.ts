@@ -2,7 +2,7 @@
  * Forget, as in src/core/blocks/forget.ts: a block that does not matter any more is dropped, dirty or not.
  */
 import { forgetVersions } from './history.js'
-import { dropAsides, type Effect, owedClass } from './images.js'
+import { dropSaved, type Effect, owedClass } from './images.js'
 import { Block, Group } from './state.js'
 import type { Turn } from './turn.js'
 
@@ -17,7 +17,7 @@ export function forget(t: Turn): void {
   const drop: Effect = (m, s) => {
     // What a round is writing is left to it.
     if (owedClass(s, t.block, s[Group.cut]!) !== 0 && m.mistake !== 'forgetFreesAsides') return
-    dropAsides(s, t.block, () => true)
+    dropSaved(s, t.block, () => true)
     s[t.frame + Block.class] = 0
     s[t.frame + Block.epoch] = 0
     s[t.frame + Block.absent] = 1

@@ -53,7 +53,7 @@ export function owedClass(s: State, block: number, cut: number): number {
 }
 
 /** Frees the asides for which `drop` holds. */
-export function dropAsides(s: State, block: number, drop: (spare: number) => boolean): void {
+export function dropSaved(s: State, block: number, drop: (spare: number) => boolean): void {
   let linkAt = blockAt(block) + Block.aside
   for (let link = s[linkAt]!; link !== 0; link = s[linkAt]!) {
     if (drop(link)) {

@@ -2,7 +2,7 @@
  * The flush worker, as in src/core/write-back/writeback.ts, cut.ts and fence.ts: cut, stages class by class, marking clean, and what
  * a failure does. A new one waits for the writers of its predecessor, then makes a cut of its own.
  */
-import { dropAsides, eachClassChange, type Effect, owedClass, ownsWithin } from './images.js'
+import { dropSaved, eachClassChange, type Effect, owedClass, ownsWithin } from './images.js'
 import type { Model } from './model.js'
 import { getsMutex, runSection } from './section.js'
 import {
@@ -76,7 +76,7 @@ function cut(m: Model): void {
   }
   const trim: Effect = (_m, s) => {
     for (let block = 0; block < m.blocks; block++) {
-      trimAsides(s, block, chosen)
+      trimSaved(s, block, chosen)
       s[blockAt(block) + Block.wasWritten] = 0
     }
   }
@@ -101,9 +101,9 @@ function cut(m: Model): void {
 }
 
 /** Of each block only the newest image within the cut stays. */
-function trimAsides(s: State, block: number, within: number): void {
+function trimSaved(s: State, block: number, within: number): void {
   let isCovered = ownsWithin(s, block, within)
-  dropAsides(s, block, (spare) => {
+  dropSaved(s, block, (spare) => {
     if (s[spareAt(spare) + Spare.epoch]! > within) return false
     if (isCovered) return true
     isCovered = true
@@ -175,7 +175,7 @@ const nextStage: Effect = (m, s) => {
 function markClean(m: Model, s: State, block: number): void {
   const at = blockAt(block)
   const within = s[Group.cut]!
-  dropAsides(s, block, (spare) => s[spareAt(spare) + Spare.epoch]! <= within)
+  dropSaved(s, block, (spare) => s[spareAt(spare) + Spare.epoch]! <= within)
   if (ownsWithin(s, block, within) || m.mistake === 'cleanWhateverTheStamp') s[at + Block.class] = 0
   if (s[at + Block.class] === 0) s[at + Block.listed] = 0
 }
@@ -193,7 +193,7 @@ const failRound: readonly Effect[] = [
   (m, s) => {
     if (m.mistake === 'failedRoundDropsAsides') {
       for (let block = 0; block < m.blocks; block++)
-        if (s[blockAt(block) + Block.class] !== 0) dropAsides(s, block, () => true)
+        if (s[blockAt(block) + Block.class] !== 0) dropSaved(s, block, () => true)
     }
     const isByLastChange = m.mistake === 'failedRoundBoundsByLastChange'
     let bound = 0

@@ -4,12 +4,12 @@ import type { MakeBody } from '../body.js'
 import { between, BLOCK, CLIENT_SLOT, Tiny, type TinyOptions } from './tiny.js'
 import { crew, owner, reapers } from './workers.js'
 import type { Client } from '#dist/core/client/client.js'
-import type { Core } from '#dist/core/context.js'
+import type { Context } from '#dist/core/context.js'
 import type { Partition } from '#dist/shared/interface.js'
 import { Slot, SlotState } from '#dist/shared/words.js'
 
 interface Hand {
-  readonly core: Core
+  readonly context: Context
   readonly client: Client
   readonly data: Partition
 }
@@ -65,9 +65,9 @@ const copyBoth =
 /** Asks for two blocks ahead, and is the reader that loads them. */
 const ahead =
   (first: number): Act =>
-  (tiny, { core, data }) => {
+  (tiny, { context, data }) => {
     data.prefetch(first, 2)
-    const reader = new tiny.engine.reader.Reader(core)
+    const reader = new tiny.engine.reader.Reader(context)
     while (reader.step() || reader.isBusy);
   }
 
@@ -95,8 +95,8 @@ const tryChange =
     if (block === 0) tiny.changed(index, count)
   }
 
-const evictAll: Act = (tiny, { core }) => {
-  tiny.engine.forget.evictClean(core)
+const evictAll: Act = (tiny, { context }) => {
+  tiny.engine.forget.evictClean(context)
 }
 
 /** What was released before the flush is durable after it. */

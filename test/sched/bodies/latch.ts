@@ -90,7 +90,7 @@ interface Start {
 const leaves =
   (block: number): Act =>
   (tiny, _, index) => {
-    const { latches } = tiny.core(CLIENT_SLOT + index)
+    const { latches } = tiny.context(CLIENT_SLOT + index)
     latches.unlatch(frameOf(tiny, block))
   }
 
@@ -98,7 +98,7 @@ const leaves =
 function frameOf({ arena }: Tiny, block: number): number {
   for (let frame = 0; frame < arena.geometry.blocks; frame++) {
     const at = arena.frameAt(frame)
-    if (arena.words[at + Frame.place] !== 0 && arena.words[at + Frame.blockLow] === block) return frame
+    if (arena.words[at + Frame.keyHigh] !== 0 && arena.words[at + Frame.keyLow] === block) return frame
   }
   throw new Error(`block ${block} is not cached`)
 }

@@ -1,7 +1,7 @@
 // The primitives of src/shared alone, on a few words: what each promises about wakeups and about who is in.
 
 import { add, load, notify, point, type Words } from '../atomics.js'
-import type { Body, Context, MakeBody, Role } from '../body.js'
+import type { Body, Scene, MakeBody, Role } from '../body.js'
 import type { Engine } from '../engine.js'
 import type { CacheError } from '#dist/shared/errors.js'
 import type { Deadline, Slow } from '#dist/shared/wait.js'
@@ -13,7 +13,7 @@ interface Kit {
   readonly deadline: () => Deadline
 }
 
-type Run = (kit: Kit, context: Context, index: number) => void
+type Run = (kit: Kit, scene: Scene, index: number) => void
 
 const expired = (): CacheError => {
   throw new Error('a deadline was over')
@@ -39,8 +39,8 @@ const onWords =
     if (memory === undefined) setUp(kit)
     const roles: Role[] = runs.map((run, i) => ({
       name: `thread ${i}`,
-      run: (context) => {
-        run(kit, context, i)
+      run: (scene) => {
+        run(kit, scene, i)
       },
     }))
     const nameOf = (at: number) => Object.keys(names).find((name) => names[name] === at) ?? `word ${at}`
@@ -111,7 +111,7 @@ const asks =
 /** Runs rounds until nobody is left who could ask; the first `failures` of them fail. */
 const worker =
   (failures: number): Run =>
-  (kit, context, slot) => {
+  (kit, scene, slot) => {
     const { words, run, deadline } = kit
     const { round, mutex } = roundOf(kit)
     let left = failures
@@ -130,7 +130,7 @@ const worker =
         mutex.unlock()
         round.broadcast()
       }
-      if (!context.serve(ROUND.bell, bell)) return
+      if (!scene.serve(ROUND.bell, bell)) return
     }
   }
 

@@ -10,7 +10,7 @@ import type { Engine } from '../engine.js'
 import { wordNames } from './word-names.js'
 import type { CacheOptions, Partition } from '#dist/shared/interface.js'
 import type { Client } from '#dist/core/client/client.js'
-import type { Core } from '#dist/core/context.js'
+import type { Context } from '#dist/core/context.js'
 import type { Device } from '#dist/core/device/device.js'
 import type { Arena } from '#dist/shared/arena.js'
 import { Frame, Group, Slot, SlotState, Wait } from '#dist/shared/words.js'
@@ -83,9 +83,9 @@ export class Tiny {
     this.notes.fill(0)
   }
 
-  core(slot: number): Core {
+  context(slot: number): Context {
     const { context, slot: slots } = this.engine
-    return new context.Core(this.arena, new slots.ThreadSlot(this.arena, slot), {
+    return new context.Context(this.arena, new slots.ThreadSlot(this.arena, slot), {
       names: ['data'],
       writeOrder: ['data', 'directory'],
       policy: this.options.policy ?? 'lru2',
@@ -94,10 +94,10 @@ export class Tiny {
     })
   }
 
-  client(slot: number): { core: Core; client: Client; data: Partition } {
-    const core = this.core(slot)
-    const client = new this.engine.client.Client(core)
-    return { core, client, data: client.partition('data') }
+  client(slot: number): { context: Context; client: Client; data: Partition } {
+    const context = this.context(slot)
+    const client = new this.engine.client.Client(context)
+    return { context, client, data: client.partition('data') }
   }
 
   #device(): Device {
@@ -137,7 +137,7 @@ export class Tiny {
     const words: number[] = []
     for (let slot = 0; slot < slots; slot++) {
       const at = arena.slotAt(slot)
-      words.push(at + Slot.inIo, at + Slot.guards, at + Slot.incarnation, at + Slot.threadId)
+      words.push(at + Slot.inIo, at + Slot.guards, at + Slot.threadId)
       // Only clients wait for latches, or serve those that do.
       if (slot < CLIENT_SLOT) words.push(at + Slot.waitsEnd)
       if (slot === OWNER_SLOT || slot === READER_SLOT) words.push(at + Slot.state)
@@ -214,8 +214,8 @@ export class Tiny {
       nameOf: wordNames(engine, arena),
       verify: (died) => {
         owner ??= this.client(OWNER_SLOT)
-        const { core, data } = owner
-        const broken = [...this.#left(), ...engine.check.checkQuiet(core)]
+        const { context, data } = owner
+        const broken = [...this.#left(), ...engine.check.checkQuiet(context)]
         for (const name of died) {
           const slot = CLIENT_SLOT + Number(name.split(' ')[1])
           if (name.startsWith('client') && arena.words[arena.slotAt(slot) + Slot.state] !== SlotState.FREE)

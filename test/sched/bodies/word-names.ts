@@ -36,8 +36,8 @@ export function wordNames({ layout }: Engine, arena: Arena): (at: number) => str
     fields('wait', arena.waitsAt, Wait, geometry.slots * WAITS_MAX),
     fields('frame', arena.framesAt, Frame, geometry.blocks),
     fields('spare', arena.sparesAt, Spare, geometry.spares),
-    items('head', arena.headsAt, 1, geometry.heads),
-    items('heap', arena.heapAt, 1, geometry.blocks),
+    items('head', arena.bucketsAt, 1, geometry.buckets),
+    items('heap', arena.policyAt, 1, geometry.blocks),
     items('plan', arena.planAt, 1, geometry.blocks),
   ]
   return (at) => {

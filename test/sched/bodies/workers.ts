@@ -2,19 +2,19 @@
 // flush-worker.ts and writer-worker.ts, what adopt.ts does when a thread has ended, and what crew.ts does to replace one.
 
 import { load, wait } from '../atomics.js'
-import type { Context, Role } from '../body.js'
+import type { Scene, Role } from '../body.js'
 import { CLIENT_SLOT, FLUSH_SLOT, Note, OWNER_SLOT, type Tiny, WRITER_SLOT } from './tiny.js'
-import type { Core } from '#dist/core/context.js'
+import type { Context } from '#dist/core/context.js'
 import { Header, JobState, Partition, Slot, SlotState } from '#dist/shared/words.js'
 
 /** The flush worker as nothing but the reaper of clients; mortal itself: then its successor repairs and reaps. */
 export function reapers(tiny: Tiny): Role[] {
-  const reapUntilTheEnd = (core: Core, context: Context) => {
+  const reapUntilTheEnd = (context: Context, scene: Scene) => {
     for (;;) {
-      const seen = context.dead.length
-      bury(tiny, context)
-      tiny.engine.reaper.reapDead(core)
-      if (!context.serveDeaths(seen)) return
+      const seen = scene.dead.length
+      bury(tiny, scene)
+      tiny.engine.reaper.reapDead(context)
+      if (!scene.serveDeaths(seen)) return
     }
   }
   return [
@@ -22,18 +22,18 @@ export function reapers(tiny: Tiny): Role[] {
       name: 'reaper',
       isMortal: true,
       startsOnDeath: true,
-      run: (context) => {
-        reapUntilTheEnd(tiny.core(FLUSH_SLOT), context)
+      run: (scene) => {
+        reapUntilTheEnd(tiny.context(FLUSH_SLOT), scene)
       },
     },
     {
       name: 'successor',
       startsOnDeath: true,
-      run: (context) => {
-        if (!context.serveDeathOf('reaper')) return
-        const core = takeOver(tiny)
-        tiny.engine.reaper.freeOwnMutexes(core)
-        reapUntilTheEnd(core, context)
+      run: (scene) => {
+        if (!scene.serveDeathOf('reaper')) return
+        const context = takeOver(tiny)
+        tiny.engine.reaper.freeOwnMutexes(context)
+        reapUntilTheEnd(context, scene)
       },
     },
   ]
@@ -43,13 +43,13 @@ export function reapers(tiny: Tiny): Role[] {
 export const owner = (tiny: Tiny): Role => ({
   name: 'owner',
   startsOnDeath: true,
-  run: (context) => {
-    const core = tiny.core(OWNER_SLOT)
+  run: (scene) => {
+    const context = tiny.context(OWNER_SLOT)
     for (;;) {
-      const seen = context.dead.length
-      bury(tiny, context)
-      tiny.engine.bell.ringBell(core)
-      if (!context.serveDeaths(seen)) return
+      const seen = scene.dead.length
+      bury(tiny, scene)
+      tiny.engine.bell.ringBell(context)
+      if (!scene.serveDeaths(seen)) return
     }
   },
 })
@@ -61,68 +61,68 @@ export function crew(tiny: Tiny): Role[] {
     {
       name: 'flusher',
       isMortal: true,
-      run: (context) => {
-        runFlusher(tiny, context, tiny.core(FLUSH_SLOT))
+      run: (scene) => {
+        runFlusher(tiny, scene, tiny.context(FLUSH_SLOT))
       },
     },
     {
       name: 'writer',
       isMortal: true,
-      run: (context) => {
-        runWriter(tiny, context)
+      run: (scene) => {
+        runWriter(tiny, scene)
       },
     },
     owner(tiny),
     {
       name: 'second flusher',
       startsOnDeath: true,
-      run: (context) => {
-        if (context.serveDeathOf('flusher')) runFlusher(tiny, context, takeOver(tiny))
+      run: (scene) => {
+        if (scene.serveDeathOf('flusher')) runFlusher(tiny, scene, takeOver(tiny))
       },
     },
     {
       name: 'second writer',
       startsOnDeath: true,
-      run: (context) => {
-        if (!context.serveDeathOf('writer')) return
+      run: (scene) => {
+        if (!scene.serveDeathOf('writer')) return
         // Not before the first one's slot is reaped.
         const stateAt = tiny.arena.slotAt(WRITER_SLOT) + Slot.state
         for (let state = words[stateAt]!; state !== SlotState.FREE; state = words[stateAt]!)
           wait(words, stateAt, state, 1)
         words[stateAt] = SlotState.LIVE
-        runWriter(tiny, context)
+        runWriter(tiny, scene)
       },
     },
   ]
 }
 
-function takeOver(tiny: Tiny): Core {
+function takeOver(tiny: Tiny): Context {
   tiny.engine.slot.takeOverSlot(tiny.arena, FLUSH_SLOT, FLUSH_SLOT + 1)
-  return tiny.core(FLUSH_SLOT)
+  return tiny.context(FLUSH_SLOT)
 }
 
-function runFlusher({ engine }: Tiny, context: Context, core: Core): void {
+function runFlusher({ engine }: Tiny, scene: Scene, context: Context): void {
   // A delayed kick is never due: what is flushed, a body asks for.
-  const flusher = new engine.flusher.Flusher(core, { flushDelayMs: 2 ** 31 - 1 }, () => undefined)
+  const flusher = new engine.flusher.Flusher(context, { flushDelayMs: 2 ** 31 - 1 }, () => undefined)
   for (;;) {
-    const bell = load(core.words, Header.bell)
+    const bell = load(context.words, Header.bell)
     flusher.step()
-    if (!context.serve(Header.bell, bell)) return
+    if (!scene.serve(Header.bell, bell)) return
   }
 }
 
-function runWriter(tiny: Tiny, context: Context): void {
-  const writer = new tiny.engine.writer.Writer(tiny.core(WRITER_SLOT), 0)
+function runWriter(tiny: Tiny, scene: Scene): void {
+  const writer = new tiny.engine.writer.Writer(tiny.context(WRITER_SLOT), 0)
   const jobAt = tiny.arena.partitionAt(0) + Partition.job
   for (;;) {
     if (writer.isAsked) writer.runJob()
-    if (!context.serve(jobAt, JobState.IDLE)) return
+    if (!scene.serve(jobAt, JobState.IDLE)) return
   }
 }
 
 /** The slots of the dead are marked. Not a part of what is explored, so without points. */
-function bury({ arena, notes }: Tiny, context: Context): void {
-  for (const name of context.dead) {
+function bury({ arena, notes }: Tiny, scene: Scene): void {
+  for (const name of scene.dead) {
     const slot = name === 'writer' ? WRITER_SLOT : CLIENT_SLOT + Number(name.split(' ')[1])
     // The flush worker's own slot is its successor's.
     if (Number.isNaN(slot) || notes[Note.buried + slot] === 1) continue

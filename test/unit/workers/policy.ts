@@ -1,7 +1,7 @@
 // What the threads of policy-2q.test.ts do: note uses of all frames, while the first one goes on evicting.
 
 import { load } from '#atomics'
-import { placeOf } from '#dist/shared/name.js'
+import { keyHighOf } from '#dist/shared/key.js'
 import { twoQueues } from '#dist/core/policy/twoq.js'
 import { Arena } from '#dist/shared/arena.js'
 import { nameFrame } from '#dist/bench/replay/policy-replay.js'
@@ -27,7 +27,7 @@ export function noteAndEvict({ buffer, index, args }: Thread<{ turns: number }>)
       policy.evicted(frame)
     }
     const block = (i * 7) % (3 * blocks)
-    policy.insert(frame, placeOf(0, block), block)
+    policy.insert(frame, keyHighOf(0, block), block)
     nameFrame(arena, frame, 0, block)
   }
   Atomics.store(arena.words, endAt, 1)

@@ -1,7 +1,7 @@
 // What the threads of trace.test.ts do: record numbered steps.
 
 import { Tracer } from '#dist/shared/trace.js'
-import { openSmall } from '../../support/small-core.js'
+import { openSmall } from '../../support/small-context.js'
 import type { Thread } from '../../support/threads.js'
 
 export function record({ buffer, index, args }: Thread<{ each: number }>): void {

@@ -1,6 +1,6 @@
 // A cache's memory and one thread's view of it, without files, workers or an owner: for tests of the parts.
 
-import { Core } from '#dist/core/context.js'
+import { Context } from '#dist/core/context.js'
 import type { Device } from '#dist/core/device/device.js'
 import { formatArena } from '#dist/core/format.js'
 import { Arena } from '#dist/shared/arena.js'
@@ -26,13 +26,13 @@ export function smallArena(more: Partial<CacheOptions> = {}, blocks = 1000): Are
 export const openSmall = (buffer: SharedArrayBuffer): Arena => Arena.open(buffer, 1, 2)
 
 /** A thread's core in a slot of its own; its partitions are named a, b, c ... and no device is ever asked. */
-export function smallCore(arena: Arena, policy: 'lru2' | '2q' = 'lru2', mayBlock = true): Core {
+export function smallContext(arena: Arena, policy: 'lru2' | '2q' = 'lru2', mayBlock = true): Context {
   const { partitions, slots } = arena.geometry
   const refuse = (): never => {
     throw new Error('no device here')
   }
   const device: Device = { readSync: refuse, read: refuse, writeSync: refuse, syncSync: refuse }
-  return new Core(arena, attachSlot(arena, 0, slots, 0), {
+  return new Context(arena, attachSlot(arena, 0, slots, 0), {
     names: Array.from({ length: partitions }, (_, i) => String.fromCharCode(97 + i)),
     writeOrder: WRITE_ORDER,
     policy,

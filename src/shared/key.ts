@@ -1,0 +1,20 @@
+/**
+ * The name of a block in two words, as frames and ghosts carry it:
+ *
+ *   place      bits 0-7  partition + 1, 0 no name    bits 8-28  upper bits of the block number
+ *   blockLow   its lower 32 bits
+ */
+import { PARTITIONS_MAX } from './layout.js'
+
+const PARTITION_BITS = 8
+const PARTITION_MASK = 2 ** PARTITION_BITS - 1
+if (PARTITIONS_MAX > PARTITION_MASK) throw new Error('the keyHigh word has no room for so many partitions')
+
+export const keyLowOf = (block: number): number => block | 0
+export const keyHighOf = (partition: number, block: number): number =>
+  (partition + 1) | (block < 2 ** 32 ? 0 : Math.floor(block / 2 ** 32) << PARTITION_BITS)
+
+/** -1 when there is no name. */
+export const partitionIn = (keyHigh: number): number => (keyHigh & PARTITION_MASK) - 1
+export const blockIn = (keyHigh: number, keyLow: number): number =>
+  (keyLow >>> 0) + (keyHigh >>> PARTITION_BITS) * 2 ** 32
