@@ -1,9 +1,13 @@
 // The test runner: node test/run.mjs [options] [part of a path ...]
 //
+//   --small       the small size of the suites that have two (support/size.ts)
+//   --sized       only files that have two sizes
 //   --long        run the long suites (*.long.test.js) in place of the normal ones
 //   --dir DIR     where the compiled tests are (build/test)
 //   --source DIR  where their sources are (test), or DIR of --dir when that is given
 //   --jobs N      how many files run at a time (1: many of them start threads of their own)
+//
+// DCACHE_DEBUG is 1 unless it is set: the engine asserts its locking contracts.
 //
 // Every file runs in a process group of its own. When it is not done by its deadline (180 s, or
 // what a line `// @deadline SECONDS` in its source says) the whole group is killed and the file
@@ -44,6 +48,8 @@ function readOptions() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
+      small: { type: 'boolean', default: false },
+      sized: { type: 'boolean', default: false },
       long: { type: 'boolean', default: false },
       dir: { type: 'string' },
       source: { type: 'string' },
@@ -54,6 +60,8 @@ function readOptions() {
   if (!Number.isInteger(jobs) || jobs < 1)
     throw new Error(`--jobs takes a whole number from 1, not ${values.jobs}`)
   return {
+    size: values.small ? 'small' : 'normal',
+    sized: values.sized,
     long: values.long,
     jobs,
     directory: resolve(values.dir ?? 'build/test'),
@@ -63,13 +71,17 @@ function readOptions() {
 }
 
 /** The names of the test files to run, relative to the directory, in order. */
-function findFiles({ directory, long, filters }) {
+function findFiles({ directory, long, sized, filters }) {
   if (!existsSync(directory)) return []
   return readdirSync(directory, { recursive: true })
     .filter((name) => name.endsWith('.test.js') && name.endsWith('.long.test.js') === long)
     .filter((name) => filters.length === 0 || filters.some((part) => name.includes(part)))
+    .filter((name) => !sized || hasSizes(join(directory, name)))
     .sort()
 }
+
+/** Whether a file has a small size: it imports the module of the sizes. */
+const hasSizes = (path) => readFileSync(path, 'utf8').includes('support/size.js')
 
 /** The seconds that a file may take: its source says, since a compiled file has no comments. */
 function deadlineOf(name, { directory, sources }) {
@@ -87,14 +99,14 @@ function summaryCount(output, label) {
 }
 
 /** Runs one file to its end, or to its deadline. */
-function execute(path, deadline) {
+function execute(path, deadline, size) {
   return new Promise((done) => {
     const chunks = []
     let late = false
     const child = spawn(process.execPath, [path], {
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, DCACHE_TEST: '1' },
+      env: { DCACHE_DEBUG: '1', ...process.env, DCACHE_TEST: '1', DCACHE_TEST_SIZE: size },
     })
     running.add(child.pid)
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => chunks.push(chunk))
@@ -136,7 +148,7 @@ function reasonOf({ exitCode, signal, late }, total, deadline) {
 async function runFile(name, options) {
   const deadline = deadlineOf(name, options)
   const start = performance.now()
-  const run = await execute(join(options.directory, name), deadline)
+  const run = await execute(join(options.directory, name), deadline, options.size)
   const seconds = ((performance.now() - start) / 1000).toFixed(1)
 
   const total = summaryCount(run.output, 'Total')

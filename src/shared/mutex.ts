@@ -25,7 +25,8 @@ const SPINS = 200
 
 /** DCACHE_DEBUG=1 asserts the locking contracts at run time: the order of ranks, and who holds what. */
 export const DEBUG = process.env['DCACHE_DEBUG'] === '1'
-let held: Mutex[] = []
+/** What this thread took. A word that does not name the slot any more was stolen, or is another run's. */
+let held: { readonly mutex: Mutex; readonly slot: SlotIndex }[] = []
 
 export class Mutex {
   readonly words: Words
@@ -74,7 +75,7 @@ export class Mutex {
 
   /** @requires this mutex, held by the caller */
   unlock(): void {
-    if (DEBUG) held = held.filter((mutex) => mutex !== this)
+    if (DEBUG) held = held.filter(({ mutex }) => mutex !== this)
     if ((exchange(this.words, this.at, 0) & CONTENDED) !== 0) notify(this.words, this.at)
   }
 
@@ -87,13 +88,18 @@ export class Mutex {
     if ((word & HOLDER) - 1 !== from) return false
     // CONTENDED: somebody may have gone to sleep on the dead holder's word.
     if (compareExchange(this.words, this.at, word, (slot + 1) | CONTENDED) !== word) return false
-    if (DEBUG) held.push(this)
+    if (DEBUG) held.push({ mutex: this, slot })
     return true
   }
 
   /** The slot that has it, -1 if nobody. */
   holder(): number {
     return (load(this.words, this.at) & HOLDER) - 1
+  }
+
+  /** Whether two objects are the same mutex. */
+  isSame({ words, at }: Mutex): boolean {
+    return this.at === at && this.words.buffer === words.buffer
   }
 
   /** Throws in debug builds unless `slot` holds it. */
@@ -107,8 +113,10 @@ export class Mutex {
   }
 
   #taken(slot: SlotIndex): void {
-    const above = held.find((mutex) => mutex.rank >= this.rank)
-    if (above) throw new Error(`lock order: slot ${slot} takes '${this.name}' while it has '${above.name}'`)
-    held.push(this)
+    held = held.filter(({ mutex, slot }) => mutex.holder() === slot && !mutex.isSame(this))
+    const above = held.find(({ mutex }) => mutex.rank >= this.rank)
+    if (above)
+      throw new Error(`lock order: slot ${slot} takes '${this.name}' while it has '${above.mutex.name}'`)
+    held.push({ mutex: this, slot })
   }
 }

@@ -22,6 +22,7 @@ import type { LoadReport } from '#dist/cli/load-report.js'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { projectRoot } from '../support/project.js'
+import { onlyNormal } from '../support/size.js'
 
 const COMMAND = join(projectRoot, 'dist/cli/main.js')
 
@@ -142,7 +143,7 @@ test('for people: it names what it changes, tells how far it is, and says what w
   assert.ok(!run.stdout.includes('\x1b'), 'no escape sequences where there is no terminal')
 })
 
-test('every pattern', async () => {
+onlyNormal(test, 'every pattern', async () => {
   using place = workplace()
   const path = place.file('file', 1 << 20)
   for (const pattern of ['uniform', 'zipf:0.99', 'zipf:1', 'zipf:1.3', 'scan', 'hot']) {
@@ -153,7 +154,7 @@ test('every pattern', async () => {
   }
 })
 
-test('a pool of a few frames, many threads, two block sizes, only writes', async () => {
+onlyNormal(test, 'a pool of a few frames, many threads, two block sizes, only writes', async () => {
   using place = workplace()
   const small = place.file('small', 1 << 17)
   const large = place.file('large', 1 << 20)
@@ -166,14 +167,14 @@ test('a pool of a few frames, many threads, two block sizes, only writes', async
   }
 })
 
-test('the same block under many threads', async () => {
+onlyNormal(test, 'the same block under many threads', async () => {
   using place = workplace()
   const path = place.file('file', 512)
   const run = await place.run(['load', '--partition', `${path}:512`, '--threads', '4', '--ops', '5000', '--reads', '0.5', '--memory', '1MiB', '--json']) // prettier-ignore
   assert.ok(assertRight(run).hitRatio > 0.5)
 })
 
-test('a trace is gone through once, or as often as asked', async () => {
+onlyNormal(test, 'a trace is gone through once, or as often as asked', async () => {
   using place = workplace()
   const path = place.file('file', 1 << 20)
   const numbers = Uint32Array.from({ length: 1000 }, (_, i) => (i % 50) * 100_003)
@@ -194,7 +195,7 @@ test('a trace is gone through once, or as often as asked', async () => {
 
 const traces = join(projectRoot, '../shared/traces')
 if (existsSync(join(traces, 'oltp.u32.gz'))) {
-  test('a real trace: oltp', async () => {
+  onlyNormal(test, 'a real trace: oltp', async () => {
     using place = workplace()
     const path = place.file('file', 16 << 20)
     const run = await place.run(['load', '--partition', path, '--trace', join(traces, 'oltp.u32.gz'), '--ops', '20000', '--reads', '0.95', '--memory', '4MiB', '--json']) // prettier-ignore

@@ -1,14 +1,15 @@
 // @deadline 200
-// A process with a cache under load is killed 20 times; its files are verified from outside each time.
+// A process with a cache under load is killed 20 times, 3 at the small size; its files are verified from outside each time.
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { sized } from '../support/size.js'
 import { tempFolder } from '../support/temp.js'
 import { killAgainAndAgain } from './kill.js'
 
 test('nothing acknowledged is missing and no order is broken after SIGKILL', async () => {
   using folder = tempFolder()
-  const { lives, acknowledged } = await killAgainAndAgain(folder.path, 20, Math.random)
+  const { lives, acknowledged } = await killAgainAndAgain(folder.path, sized(3, 20), Math.random)
   console.log(`# ${lives} kills, ${acknowledged} flushes acknowledged`)
   assert.ok(acknowledged >= lives)
 })

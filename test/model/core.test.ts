@@ -8,9 +8,10 @@ import { test } from 'uvu'
 import { type Command, inlineCommands, type Setup, setups } from './commands.js'
 import { Interpreter } from './interpreter.js'
 import { regressions } from './regressions.js'
+import { sized } from '../support/size.js'
 import { report } from './report.js'
 
-const runs = Number(process.env['DCACHE_MODEL_RUNS'] ?? 1000)
+const runs = Number(process.env['DCACHE_MODEL_RUNS'] ?? sized(150, 1000))
 
 async function run(setup: Setup, commands: readonly Command[]): Promise<void> {
   await new Interpreter(new InlineDriver(setup)).run(commands)

@@ -7,9 +7,10 @@ import { type Command, engineCommands, type Setup, setups } from './commands.js'
 import { Interpreter } from './interpreter.js'
 import { RealDriver } from './real-driver.js'
 import { engineRegressions } from './regressions.js'
+import { sized } from '../support/size.js'
 import { report } from './report.js'
 
-const runs = Number(process.env['DCACHE_MODEL_RUNS'] ?? 25)
+const runs = Number(process.env['DCACHE_MODEL_RUNS'] ?? sized(5, 25))
 
 async function run(setup: Setup, commands: readonly Command[]): Promise<void> {
   await using driver = await RealDriver.open(setup)

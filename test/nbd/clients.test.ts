@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { canRun, programs } from '../support/left-out.js'
+import { onlyNormal } from '../support/size.js'
 import { tempFolder, type TempFolder } from '../support/temp.js'
 import { Server } from './server.js'
 import { fioVerify, unixUri } from './fio.js'
@@ -138,28 +139,32 @@ test('qemu-img convert and compare, qemu-io at odd places, with FUA, zeroes and 
   assert.not(server.log.some(({ event }) => event === 'failed'))
 })
 
-test('fio: random writes with crc32c, two exports, TCP and Unix socket, four connections each; then the files', async () => {
-  if (!canRun("fio's nbd engine", { ...programs('fio', 'nbdcopy'), "fio's nbd": fioHasNbd() })) return
-  using folder = tempFolder()
-  const { server, a, b, tcp, unix } = await serve(folder)
-  await using _ = server
-  const seconds = 5
-  const [first, second] = await Promise.all([
-    fioVerify(tcp('a'), { seconds, bytes: 64 * MIB, connections: 4, folder: folder.path, name: 'tcp' }),
-    fioVerify(unix('b'), { seconds, bytes: 32 * MIB, connections: 4, folder: folder.path, name: 'unix' }),
-  ])
-  assert.is(first.errors + second.errors, 0, first.output + second.output)
-  assert.ok(first.verified > 100 && second.verified > 100)
-  console.log(`# fio wrote and verified ${first.verified + second.verified} blocks`)
-  const views = [join(folder.path, 'view-a'), join(folder.path, 'view-b')]
-  await succeed('nbdcopy', unix('a'), views[0]!)
-  await succeed('nbdcopy', tcp('b'), views[1]!)
-  assert.equal((await server.stop()).code, 0)
-  assert.ok(readFileSync(a).equals(readFileSync(views[0]!)), 'the file is what clients saw')
-  assert.ok(readFileSync(b).equals(readFileSync(views[1]!)))
-})
+onlyNormal(
+  test,
+  'fio: random writes with crc32c, two exports, TCP and Unix socket, four connections each; then the files',
+  async () => {
+    if (!canRun("fio's nbd engine", { ...programs('fio', 'nbdcopy'), "fio's nbd": fioHasNbd() })) return
+    using folder = tempFolder()
+    const { server, a, b, tcp, unix } = await serve(folder)
+    await using _ = server
+    const seconds = 5
+    const [first, second] = await Promise.all([
+      fioVerify(tcp('a'), { seconds, bytes: 64 * MIB, connections: 4, folder: folder.path, name: 'tcp' }),
+      fioVerify(unix('b'), { seconds, bytes: 32 * MIB, connections: 4, folder: folder.path, name: 'unix' }),
+    ])
+    assert.is(first.errors + second.errors, 0, first.output + second.output)
+    assert.ok(first.verified > 100 && second.verified > 100)
+    console.log(`# fio wrote and verified ${first.verified + second.verified} blocks`)
+    const views = [join(folder.path, 'view-a'), join(folder.path, 'view-b')]
+    await succeed('nbdcopy', unix('a'), views[0]!)
+    await succeed('nbdcopy', tcp('b'), views[1]!)
+    assert.equal((await server.stop()).code, 0)
+    assert.ok(readFileSync(a).equals(readFileSync(views[0]!)), 'the file is what clients saw')
+    assert.ok(readFileSync(b).equals(readFileSync(views[1]!)))
+  },
+)
 
-test('the same fio command finds that a device which keeps nothing is no disk', async () => {
+onlyNormal(test, 'the same fio command finds that a device which keeps nothing is no disk', async () => {
   if (!canRun("nbdkit's null plugin", { ...programs('fio', 'nbdkit'), "fio's nbd": fioHasNbd() })) return
   using folder = tempFolder()
   const socket = join(folder.path, 'null')

@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
+import { isSmall } from '../support/size.js'
 import { unexplainedSlices } from './slices.js'
 import type { Explored } from './explore.js'
 
@@ -51,8 +52,12 @@ const boundsText = ({ preemptions, detours, deaths, variant }: Run): string =>
     ...(variant === undefined ? [] : [variant]),
   ].join(', ')
 
+/** At the small size an exploration ends after so many schedules. */
+const SMALL_MAX = 60
+
 /** Explores a body that must hold under every schedule within the bounds, and says how many there were. */
-export async function mustHold(run: Run): Promise<Result> {
+export async function mustHold(wanted: Run): Promise<Result> {
+  const run = isSmall ? { ...wanted, max: SMALL_MAX } : wanted
   const result = await exploreInChild(run)
   const { failure, schedules, seconds } = result
   if (failure) {

@@ -3,6 +3,7 @@
 // offer ('offers'); then with a death at every step, after which the reaper runs and may die itself.
 
 import { suite } from 'uvu'
+import { sample } from '../support/size.js'
 import { mustHold, type Run } from './child.js'
 
 const latch = suite('latch')
@@ -24,7 +25,7 @@ const RUNS: readonly Run[] = [
   { body: 'latch.joinedLater', preemptions: 2, detours: 0 },
 ]
 
-for (const run of RUNS)
+for (const run of sample(RUNS, 5))
   for (const variant of ['', 'offers'])
     latch(`${run.body} ${variant}: no two writers, no wakeup lost, no mark without a wait`, async () => {
       await mustHold({ ...run, ...(variant === '' ? {} : { variant }) })
@@ -41,7 +42,7 @@ const DEATHS: readonly Run[] = [
   { body: 'latch.quitWriter', preemptions: 0, deaths: 2, detours: 0 },
 ]
 
-for (const run of DEATHS)
+for (const run of sample(DEATHS, 2))
   for (const variant of ['', 'offers'])
     latch(`${run.body} ${variant}: a death anywhere keeps no thread out`, async () => {
       await mustHold({ ...run, slices: 9, ...(variant === '' ? {} : { variant }) })

@@ -3,13 +3,14 @@
 
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { sample } from '../support/size.js'
 import { exploreInChild } from './child.js'
 import { MISTAKES } from './mistakes.js'
 import { unexplainedSlices } from './slices.js'
 
 const mistakes = suite('mistakes')
 
-for (const [name, mistake] of Object.entries(MISTAKES)) {
+for (const [name, mistake] of sample(Object.entries(MISTAKES), 4)) {
   mistakes(`found: ${mistake.what}`, async () => {
     const { body, preemptions, detours = 9, deaths = 0, needsStores = false } = mistake
     const variant = [...(needsStores ? ['stores'] : []), mistake.variant ?? '', name]

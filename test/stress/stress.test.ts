@@ -1,7 +1,7 @@
 // @deadline 150
 // Four threads and the owner's own tasks on a cache that is much smaller than its partitions: every record that anybody
 // reads is compared with a shared table, check() runs beside the load, and at the end the files are compared as well.
-// DCACHE_STRESS_SECONDS says how long (30).
+// DCACHE_STRESS_SECONDS says how long (30, at the small size 5).
 
 import { closeSync, openSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -10,11 +10,12 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { BlockCache } from 'dcache'
 import { withEngine } from '../support/engine.js'
+import { sized } from '../support/size.js'
 import { firstContents, PARTITIONS, Truth, verifyFile } from './records.js'
 import type { StressReport, StressWorkerData } from './stress-worker.js'
 import { asyncCalls, Traffic } from './traffic.js'
 
-const seconds = Number(process.env['DCACHE_STRESS_SECONDS'] ?? 30)
+const seconds = Number(process.env['DCACHE_STRESS_SECONDS'] ?? sized(5, 30))
 const seed = Number(process.env['DCACHE_STRESS_SEED'] ?? Date.now() % 1e9)
 const WORKERS = 4
 /** Tasks that take turns on the owner's event loop. */

@@ -5,7 +5,15 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { hashOf } from '#dist/shared/hash.js'
 import { keyLowOf, keyHighOf } from '#dist/shared/key.js'
-import { chain, find, findUnderStripe, bucketOf, unchain, WALK_MAX } from '#dist/core/blocks/directory.js'
+import {
+  chain,
+  find,
+  findUnderStripe,
+  bucketOf,
+  stripeOf,
+  unchain,
+  WALK_MAX,
+} from '#dist/core/blocks/directory.js'
 import { smallArena, smallContext } from '../support/small-context.js'
 import { Frame } from '#dist/shared/words.js'
 
@@ -83,6 +91,8 @@ test('what is hung in is found, what is taken out is not', () => {
         const known = frames.get(name)
         assert.is(find(context, keyHigh, keyLow), known ?? -1, name)
         assert.is(findUnderStripe(context, bucket, keyHigh, keyLow), known ?? -1, name)
+        const stripe = stripeOf(context, bucket)
+        assert.ok(stripe.tryLock(context.slot.index))
         if (known === undefined) {
           const frame = free.pop()!
           chain(context, frame, bucket, keyHigh, keyLow)
@@ -94,6 +104,7 @@ test('what is hung in is found, what is taken out is not', () => {
           frames.delete(name)
           free.push(known)
         }
+        stripe.unlock()
       }
     }),
     { numRuns: 100 },

@@ -7,6 +7,7 @@ import { gunzipSync } from 'node:zlib'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { projectRoot } from '../support/project.js'
+import { onlyNormal } from '../support/size.js'
 import { hitsOf, type PolicyName } from '#dist/bench/replay/policy-replay.js'
 import { lruHits } from '#dist/bench/replay/references.js'
 
@@ -93,28 +94,32 @@ test('2q: sixteen accesses in a row are worth as much as one', () => {
 })
 
 if (existsSync(fileOf('oltp'))) {
-  test('2q: bursts cost recorded traces nothing, and no trace has 1.5 points less than with LRU', () => {
-    let [worst, least] = [0, Infinity]
-    for (const [name, { sizes, twoQueues }] of Object.entries(traces)) {
-      const whole = readTrace(name)
-      const trace = whole.subarray(0, 50_000)
-      for (const blocks of sizes.slice(0, 3)) worst = Math.max(worst, burstPoints(trace, blocks))
-      sizes.forEach((blocks, i) => {
-        least = Math.min(least, (100 * (twoQueues[i]! - lruHits(whole, blocks))) / whole.length)
-      })
-    }
-    console.log(`\n# recorded traces, 2q: bursts cost ${worst.toFixed(2)} points; ${least.toFixed(1)} points over LRU at least`) // prettier-ignore
-    assert.ok(worst <= 0.1 && least >= -1.5, `${worst}, ${least}`)
-  })
+  onlyNormal(
+    test,
+    '2q: bursts cost recorded traces nothing, and no trace has 1.5 points less than with LRU',
+    () => {
+      let [worst, least] = [0, Infinity]
+      for (const [name, { sizes, twoQueues }] of Object.entries(traces)) {
+        const whole = readTrace(name)
+        const trace = whole.subarray(0, 50_000)
+        for (const blocks of sizes.slice(0, 3)) worst = Math.max(worst, burstPoints(trace, blocks))
+        sizes.forEach((blocks, i) => {
+          least = Math.min(least, (100 * (twoQueues[i]! - lruHits(whole, blocks))) / whole.length)
+        })
+      }
+      console.log(`\n# recorded traces, 2q: bursts cost ${worst.toFixed(2)} points; ${least.toFixed(1)} points over LRU at least`) // prettier-ignore
+      assert.ok(worst <= 0.1 && least >= -1.5, `${worst}, ${least}`)
+    },
+  )
 
-  test('lru2 hits what the ancestor hits', () => {
+  onlyNormal(test, 'lru2 hits what the ancestor hits', () => {
     for (const [name, blocks, known] of ancestor) {
       const trace = readTrace(name)
       isSame(hitsOf(trace, blocks, 'lru2'), known, trace.length)
     }
   })
 
-  test('2q hits what it is known to, in the mean 52 % at least', () => {
+  onlyNormal(test, '2q hits what it is known to, in the mean 52 % at least', () => {
     const ratios = Object.entries(traces).map(([name, { sizes, twoQueues }]) => {
       const trace = readTrace(name)
       const hits = sizes.map((blocks) => hitsOf(trace, blocks, '2q'))
