@@ -1,3 +1,4 @@
+// @deadline 400
 // What is published: no test code, and declarations that compile in a project without the DOM and
 // without the packages that the cache uses inside.
 
@@ -7,7 +8,9 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { canRun } from '../support/left-out.js'
 import { projectRoot } from '../support/project.js'
+import { files, sessions } from '../support/readme-snippets.js'
 import { tempFolder } from '../support/temp.js'
 
 interface PackReport {
@@ -120,6 +123,25 @@ test('a project without the DOM compiles against the package', () => {
     folder.write('tsconfig.json', JSON.stringify({ compilerOptions, files: ['consumer.ts'] }))
     run(process.execPath, [join(packageFolder(compiler), 'bin/tsc'), '-p', 'tsconfig.json'], folder.path)
   }
+})
+
+test('after npm install of the package, the first program of README runs', () => {
+  using folder = tempFolder()
+  const { filename } = pack('--pack-destination', folder.path)
+  folder.write('app/package.json', '{ "private": true }')
+  const app = join(folder.path, 'app')
+  const options = ['install', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error']
+  const { status, stderr } = spawnSync('npm', [...options, join('..', filename)], {
+    cwd: app,
+    encoding: 'utf8',
+  })
+  const isOffline = status !== 0 && /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT)\b/.test(stderr)
+  if (!canRun('the installed package', { 'the registry of npm': !isOffline })) return
+  assert.is(status, 0, stderr)
+  const readme = readFileSync(join(projectRoot, 'README.md'), 'utf8')
+  const [{ file, output }] = sessions(readme) as [{ file: string; output: string }]
+  folder.write(`app/${file}`, files(readme).get(file)!)
+  assert.is(run(process.execPath, [file], app), output)
 })
 
 test.run()
