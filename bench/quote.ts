@@ -1,7 +1,7 @@
 /**
  * node dist/bench/quote.js bench/results/bench.json
  *
- * The lines of README's performance section, made of a run that is kept. A test holds the section against them.
+ * The table of docs/benchmarks.md, made of a run that is kept. A test holds the page, and the lines that README quotes, to it.
  */
 import { readFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'

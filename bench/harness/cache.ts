@@ -4,7 +4,7 @@
 import type * as Dcache from 'dcache'
 import type { BlockCache, CacheOptions } from 'dcache'
 
-/** Memory with which a cache holds so many blocks: one frame in 16 is a spare (README, "Memory"). */
+/** Memory with which a cache holds so many blocks: one frame in 16 is a spare (docs/tuning.md, "Memory"). */
 export const memoryFor = (blocks: number, blockSize: number): number =>
   (Math.ceil((blocks * 16) / 15) + 4) * blockSize
 

@@ -15,7 +15,7 @@ import type { FromWorker, LogEntry, ToWorker, WorkerStart } from './messages.js'
 import { Places } from './places.js'
 import { Turns } from './turns.js'
 
-/** Below the guards that a thread may hold (README, limits), with some for the quick way. */
+/** Below the guards that a thread may hold (docs/platforms.md, limits), with some for the quick way. */
 const BLOCKS_AT_ONCE = 192
 const INSPECT_MS = 250
 /** Connections of a thread that have not chosen an export: as many as there may be clients, so that all may come at once. */

@@ -1,5 +1,5 @@
 /**
- * Every failure of dcache: one class, one stable code each. The README has an anchor for each code and a test
+ * Every failure of dcache: one class, one stable code each. docs/errors.md has a heading for each code, and a test
  * holds the two lists together. Structured clone drops class and code, so errors cross threads as plain objects:
  * `toJSON()` there, `CacheError.from()` here.
  */

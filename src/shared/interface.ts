@@ -10,7 +10,7 @@ import type { Worker } from 'node:worker_threads'
 export type Mode = 'read' | 'modify' | 'overwrite'
 
 export interface CacheOptions {
-  /** Bytes of block frames, or a string such as '64MiB'. A stated part of them are spare frames (README, memory). */
+  /** Bytes of block frames, or a string such as '64MiB'. One frame in 16 is a spare (docs/tuning.md). */
   memory: number | string
   /** By name; at most 64. Names appear in errors and in `client.partition(name)`. */
   partitions: Record<string, PartitionOptions>

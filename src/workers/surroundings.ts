@@ -17,7 +17,7 @@ export function assertRuntime(writes: boolean): void {
     )
   if (!hasThreadFiles())
     throw unsupported(
-      'the files of the engine\'s threads are not where dcache looks for them: a bundler has moved its code; mark dcache as external (README, "Bundlers")',
+      'the files of the engine\'s threads are not where dcache looks for them: a bundler has moved its code; mark dcache as external (docs/platforms.md, "Bundlers")',
     )
   // There only where Node runs with --permission.
   const permission = process.permission as typeof process.permission | undefined

@@ -35,6 +35,25 @@ export function headings(markdown: string, level: number): string[] {
   )
 }
 
+/** The anchors of all headings, as GitHub makes them: of several equal ones, the later ones get a number. */
+export function anchors(markdown: string): string[] {
+  const seen = new Map<string, number>()
+  const prose = markdown.replaceAll(/^```[\s\S]*?^```$/gm, '')
+  return [...prose.matchAll(/^#{1,6} (.+)$/gm)].map(([, text]) => {
+    const plain = text!.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1').toLowerCase()
+    const anchor = plain.replaceAll(/[^\p{L}\p{N}_\- ]/gu, '').replaceAll(' ', '-')
+    const count = seen.get(anchor) ?? 0
+    seen.set(anchor, count + 1)
+    return count === 0 ? anchor : `${anchor}-${count}`
+  })
+}
+
+/** What the links and pictures point to; those in code are left out. */
+export function links(markdown: string): string[] {
+  const prose = markdown.replaceAll(/^```[\s\S]*?^```$/gm, '').replaceAll(/`[^`\n]*`/g, '')
+  return [...prose.matchAll(/\]\(([^()\s]+)\)/g)].map(([, link]) => link!)
+}
+
 /** The rows, without the head, of the first table after a heading: their cells. */
 export function tableAfter(markdown: string, heading: string): string[][] {
   const start = markdown.search(new RegExp(`^#+ ${heading.replaceAll(/[()]/g, '\\$&')}$`, 'm'))

@@ -41,7 +41,8 @@ function packageFolder(name: string, from = import.meta.url): string {
 
 test('the package holds the built code and no tests', () => {
   const paths = pack('--dry-run').files.map((file) => file.path)
-  const allowed = /^(dist\/.+\.js|dist\/index\.d\.ts|(package\.json|README\.md|LICENSE|CHANGELOG\.md))$/
+  const allowed =
+    /^(dist\/.+\.js|dist\/index\.d\.ts|docs\/[\w-]+\.(md|svg)|src\/.+\.md|examples\/.+\.(md|mjs)|package\.json|LICENSE|[A-Z]+\.md)$/
   assert.equal(
     paths.filter((path) => !allowed.test(path) || /(^|[/.])test[/.]/.test(path)),
     [],
@@ -54,6 +55,9 @@ test('the package holds the built code and no tests', () => {
     'README.md',
     'LICENSE',
     'CHANGELOG.md',
+    'ARCHITECTURE.md',
+    'docs/api.md',
+    'docs/dcache.svg',
   ]
   for (const path of needed) assert.ok(paths.includes(path), path)
 })
@@ -79,7 +83,7 @@ test('the public declarations have every name that the package exports', async (
     assert.match(text, new RegExp(`^export declare (class|const|function) ${name}\\b`, 'm'))
 })
 
-/** [compiler, module, moduleResolution]: the newest and the least that README names, and the resolution of old projects. */
+/** [compiler, module, moduleResolution]: the newest and the least that docs/platforms.md names, and the resolution of old projects. */
 const COMPILERS: readonly [string, string, string][] = [
   ['typescript', 'nodenext', 'nodenext'],
   ['typescript', 'esnext', 'bundler'],

@@ -1,4 +1,5 @@
-// README.md and ARCHITECTURE.md against the code: programs that run as pasted, and lists that are complete.
+// README.md, docs/ and ARCHITECTURE.md against the code: programs that run as pasted, and lists that are complete. Their
+// links are in links.test.ts.
 
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
@@ -25,12 +26,20 @@ import { tempFolder, type TempFolder } from '../support/temp.js'
 import { Frame, Ghost, Group, Header, Hint, Partition, Slot, Spare, Wait } from '#dist/shared/words.js'
 import { namesOf } from '../support/words.js'
 
-const readme = readFileSync(join(projectRoot, 'README.md'), 'utf8')
+const textOf = (path: string): string => readFileSync(join(projectRoot, path), 'utf8')
+const readme = textOf('README.md')
+const pages = readdirSync(join(projectRoot, 'docs')).filter((name) => name.endsWith('.md'))
+/** README and every page of docs. */
+const documents = [readme, ...pages.map((name) => textOf(`docs/${name}`))]
 const architecture = readFileSync(join(projectRoot, 'ARCHITECTURE.md'), 'utf8')
 const sources = readSources()
 const commandLine = join(projectRoot, 'dist/cli/main.js')
 
-/** A folder as a user has it: dcache and piscina installed, and the README's files saved. */
+/** The complete files of all documents, by name. */
+const savedFiles = new Map(documents.flatMap((text) => [...files(text)]))
+const allSessions = documents.flatMap(sessions)
+
+/** A folder as a user has it: dcache and piscina installed, and the documents' files saved. */
 function userFolder(): TempFolder {
   const folder = tempFolder()
   const install = (name: string, from: string) => {
@@ -40,7 +49,7 @@ function userFolder(): TempFolder {
   install('dcache', projectRoot)
   for (const name of ['piscina', '@types/node']) install(name, join(projectRoot, 'node_modules', name))
   folder.write('package.json', '{ "type": "module" }')
-  for (const [name, text] of files(readme)) folder.write(name, text)
+  for (const [name, text] of savedFiles) folder.write(name, text)
   return folder
 }
 
@@ -57,29 +66,36 @@ function node(folder: TempFolder, ...options: string[]): string {
   return run.stdout
 }
 
-const programs = suite('programs of the README')
+const programs = suite('programs of the documents')
 
 programs('every file is run, or used by one that is', () => {
-  const all = files(readme)
-  const used = [...all.values()].flatMap((text) =>
+  assert.is(savedFiles.size, documents.flatMap((text) => [...files(text)]).length, 'no name is used twice')
+  const used = [...savedFiles.values()].flatMap((text) =>
     [...text.matchAll(/'(\S+\.mjs)'/g)].map(([, name]) => name!),
   )
-  const run = sessions(readme).map(({ file }) => file)
+  const run = allSessions.map(({ file }) => file)
   assert.ok(run.length >= 3)
-  for (const name of all.keys())
-    if (name.endsWith('.mjs')) assert.ok(run.includes(name) || used.includes(name), name)
+  for (const name of savedFiles.keys())
+    if (/(?<!\.test)\.[cm]?js$/.test(name)) assert.ok(run.includes(name) || used.includes(name), name)
 })
 
-for (const { file, output } of sessions(readme)) {
+for (const { file, output } of allSessions) {
   programs(`${file} runs as pasted`, () => {
     using folder = userFolder()
     assert.is(node(folder, file), output)
   })
 }
 
+for (const name of savedFiles.keys())
+  if (name.endsWith('.test.mjs'))
+    programs(`${name} passes`, () => {
+      using folder = userFolder()
+      node(folder, '--test', name)
+    })
+
 programs('the TypeScript compiles, and runs where it is lowered', () => {
   using folder = userFolder()
-  const names = [...files(readme).keys()].filter((name) => name.endsWith('.ts'))
+  const names = [...savedFiles.keys()].filter((name) => name.endsWith('.ts'))
   assert.ok(names.length > 0)
   const compilerOptions = {
     target: 'es2022',
@@ -92,7 +108,7 @@ programs('the TypeScript compiles, and runs where it is lowered', () => {
   folder.write('tsconfig.json', JSON.stringify({ compilerOptions, files: names }))
   node(folder, join(projectRoot, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.json')
   for (const name of names) {
-    const { code } = transformSync(files(readme).get(name)!, {
+    const { code } = transformSync(savedFiles.get(name)!, {
       loader: 'ts',
       target: 'node20',
       format: 'esm',
@@ -104,31 +120,46 @@ programs('the TypeScript compiles, and runs where it is lowered', () => {
 
 programs('the other JavaScript is well formed', () => {
   using folder = userFolder()
-  codeBlocks(readme)
+  documents
+    .flatMap(codeBlocks)
     .filter(({ language }) => language === 'js')
     .forEach(({ text }, i) => node(folder, '--check', folder.write(`snippet-${i}.mjs`, text)))
 })
 
 test('every error code has its heading, in order', () => {
-  assert.equal(
-    headings(readme, 4).filter((text) => text.startsWith('ERR_')),
-    Object.keys(CODES),
-  )
+  assert.equal(headings(textOf('docs/errors.md'), 2), Object.keys(CODES))
 })
 
-test('links within the files lead somewhere', () => {
-  for (const text of [readme, architecture]) {
-    const anchors = [1, 2, 3, 4]
-      .flatMap((level) => headings(text, level))
-      .map((heading) => heading.toLowerCase().replaceAll(/[^\w\- ]/g, '').replaceAll(' ', '-')) // prettier-ignore
-    for (const [, anchor] of text.matchAll(/\]\(#([^)]+)\)/g)) assert.ok(anchors.includes(anchor!), anchor)
-    for (const [, path] of text.matchAll(/\]\((?!#|https:)([^)]+)\)/g))
-      assert.ok(existsSync(join(projectRoot, path!)), path)
+/** The members of a public interface, in order, each once. */
+function membersOf(name: string): string[] {
+  const text = sources.get('shared/interface.ts')!
+  const body = new RegExp(`^export interface ${name}\\b.*\\{\\n([\\s\\S]*?)^\\}`, 'm').exec(text)![1]!
+  return [...new Set([...body.matchAll(/^ {2}(?:readonly )?(\w+)\??[:(<]/gm)].map(([, member]) => member!))]
+}
+
+test('the options, calls and members are those of the interface', () => {
+  const api = textOf('docs/api.md')
+  const tuning = textOf('docs/tuning.md')
+  const described = (text: string, heading: string) =>
+    tableAfter(text, heading).flatMap(([cell]) => quoted(cell!).map((code) => /\w+/.exec(code)![0]))
+  for (const [names, wanted] of [
+    [described(tuning, 'Of openCache'), membersOf('CacheOptions')],
+    [described(tuning, 'Of a partition'), membersOf('PartitionOptions')],
+    [described(api, 'What the owner has'), membersOf('BlockCache')],
+    [described(api, 'What every client has'), membersOf('CacheClient')],
+    [['name', 'blockSize', 'blocks', 'readOnly', ...described(api, 'Partitions')], membersOf('Partition')],
+    [described(api, 'Members'), membersOf('BlockGuard')],
+    [described(api, 'Events'), membersOf('CacheEvents')],
+  ] as const) {
+    assert.ok(wanted.length > 2)
+    assert.equal([...names].sort(), [...wanted].sort())
   }
 })
 
 test('the limits are those of the code', () => {
-  const limits = new Map(tableAfter(readme, 'Platforms and limits').map(([what, limit]) => [what, limit!]))
+  const limits = new Map(
+    tableAfter(textOf('docs/platforms.md'), 'Limits').map(([what, limit]) => [what, limit!]),
+  )
   const begins = (what: string, limit: number) =>
     assert.match(limits.get(what) ?? '', new RegExp(`^${limit}\\b`), what)
   begins('partitions', layout.PARTITIONS_MAX)
@@ -143,14 +174,16 @@ const geometries: readonly layout.Geometry[] = [
   { blocks: 5001, spares: 333, frameSize: 65536, partitions: 5, groups: 3, slots: 71, stripes: 64, buckets: 8192, traceEntries: 1024, classes: 7, ghosts: 0 },
 ] // prettier-ignore
 
-test('the bytes that README gives for a block, a spare and a slot are those of the memory map', () => {
+test('the bytes that docs/tuning.md gives for a block, a spare and a slot are those of the memory map', () => {
   const geometry = geometries[1]!
   const bytesOf = (more: Partial<layout.Geometry>) => {
     const [a, b] = [layout.layoutOf(geometry), layout.layoutOf({ ...geometry, ...more })]
     return b.dataStart - a.dataStart
   }
   const said =
-    /about (\d+) bytes for each block, (\d+) for each spare,\s+(\d+) KiB for each thread slot/.exec(readme)
+    /about (\d+) bytes for each block, (\d+) for each spare,\s+(\d+) KiB for each thread slot/.exec(
+      textOf('docs/tuning.md'),
+    )
   const [block, spare, slot] = said?.slice(1).map(Number) ?? []
   const many = 2 ** 14
   const near = (value: number, wanted: number) => Math.abs(value - wanted) <= wanted / 10
@@ -161,24 +194,26 @@ test('the bytes that README gives for a block, a spare and a slot are those of t
 })
 
 if (existsSync(commandLine)) {
-  for (const [command, heading] of [
-    ['load', 'Command line'],
-    ['serve', 'A block device: dcache serve'],
-    ['bench', 'Benchmarks: dcache bench'],
+  for (const [command, page, heading] of [
+    ['load', 'command-line.md', 'dcache load'],
+    ['serve', 'block-device.md', 'Options'],
+    ['bench', 'benchmarks.md', 'Options'],
   ] as const) {
     test(`the options of dcache ${command} are those of its help`, () => {
       using folder = tempFolder()
       const help = node(folder, commandLine, command, '--help')
       const options = [...help.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)].map(([, option]) => option!)
       assert.ok(options.length > 1)
-      const described = tableAfter(readme, heading).map(([option]) => /--[\w-]+/.exec(option!)?.[0])
+      const described = tableAfter(textOf(`docs/${page}`), heading).map(
+        ([option]) => /--[\w-]+/.exec(option!)?.[0],
+      )
       assert.equal(described.sort(), options.filter((option) => option !== '--help').sort())
     })
   }
 }
 
-test('README says of every folder of tests what it shows', () => {
-  const described = tableAfter(readme, 'Tests').map(([folder]) => quoted(folder!)[0])
+test('docs/testing.md says of every folder of tests what it shows', () => {
+  const described = tableAfter(textOf('docs/testing.md'), 'Suites').map(([folder]) => quoted(folder!)[0])
   const names = readdirSync(join(projectRoot, 'test'), { recursive: true, encoding: 'utf8' })
   const suites = names.filter((name) => name.endsWith('.test.ts')).map((name) => dirname(name))
   assert.ok(suites.includes('unit'))
@@ -243,15 +278,29 @@ test('the files and functions that ARCHITECTURE names are there', () => {
   }
 })
 
-test('the performance section quotes the run that is checked in', () => {
-  const report = JSON.parse(
-    readFileSync(join(projectRoot, 'bench/results/bench.json'), 'utf8'),
-  ) as BenchReport
-  const section = readme.slice(readme.indexOf('## Performance'), readme.indexOf('## Platforms and limits'))
+test('the figures are those of the run that is checked in', () => {
+  const report = JSON.parse(textOf('bench/results/bench.json')) as BenchReport
+  const lines = quoteLines(report)
   assert.ok(
-    section.includes(quoteLines(report).join('\n')),
+    textOf('docs/benchmarks.md').includes(lines.join('\n')),
     'node dist/bench/quote.js bench/results/bench.json',
   )
+  const setup = lines.slice(0, lines.indexOf(''))
+  assert.ok(readme.includes(`${setup.join('\n')}\n\n| | median (p10 - p90) |`), 'README: the machine')
+  const quotes = tableAfter(readme, 'Speed').map((cells) => `| ${cells.join(' | ')} |`)
+  assert.is(quotes.length, 10)
+  for (const line of quotes) assert.ok(lines.includes(line), line)
+})
+
+test('what README says of durability is what docs/durability.md says', () => {
+  const rows = tableAfter(textOf('docs/durability.md'), 'What is durable')
+  const said = tableAfter(readme, 'What is durable')
+  assert.equal(said, rows.slice(0, said.length))
+})
+
+test('README is no longer than a newcomer reads', () => {
+  assert.ok(readme.split('\n').length <= 251)
+  assert.is(tableAfter(readme, 'Words').length, 10)
 })
 
 programs.run()
