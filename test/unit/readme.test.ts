@@ -1,4 +1,4 @@
-// README.md and ARCHITECTURE.md against the code: programs that run as pasted, and lists that are complete.
+// README.md against the code: programs that run as pasted, and lists that are complete.
 
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
@@ -6,28 +6,15 @@ import { dirname, join } from 'node:path'
 import type { BenchReport } from '#dist/bench/harness/report.js'
 import { quoteLines } from '#dist/bench/quote.js'
 import * as layout from '#dist/shared/layout.js'
-import { RANK } from '#dist/shared/mutex.js'
 import { CODES } from 'dcache'
 import { transformSync } from 'esbuild'
 import { suite, test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { projectRoot, readSources } from '../support/project.js'
-import {
-  codeBlocks,
-  evaluate,
-  files,
-  headings,
-  quoted,
-  sessions,
-  tableAfter,
-} from '../support/readme-snippets.js'
+import { projectRoot } from '../support/project.js'
+import { codeBlocks, files, headings, quoted, sessions, tableAfter } from '../support/readme-snippets.js'
 import { tempFolder, type TempFolder } from '../support/temp.js'
-import { Frame, Ghost, Group, Header, Hint, Partition, Slot, Spare, Wait } from '#dist/shared/words.js'
-import { namesOf } from '../support/words.js'
 
 const readme = readFileSync(join(projectRoot, 'README.md'), 'utf8')
-const architecture = readFileSync(join(projectRoot, 'ARCHITECTURE.md'), 'utf8')
-const sources = readSources()
 const commandLine = join(projectRoot, 'dist/cli/main.js')
 
 /** A folder as a user has it: dcache and piscina installed, and the README's files saved. */
@@ -116,15 +103,13 @@ test('every error code has its heading, in order', () => {
   )
 })
 
-test('links within the files lead somewhere', () => {
-  for (const text of [readme, architecture]) {
-    const anchors = [1, 2, 3, 4]
-      .flatMap((level) => headings(text, level))
-      .map((heading) => heading.toLowerCase().replaceAll(/[^\w\- ]/g, '').replaceAll(' ', '-')) // prettier-ignore
-    for (const [, anchor] of text.matchAll(/\]\(#([^)]+)\)/g)) assert.ok(anchors.includes(anchor!), anchor)
-    for (const [, path] of text.matchAll(/\]\((?!#|https:)([^)]+)\)/g))
-      assert.ok(existsSync(join(projectRoot, path!)), path)
-  }
+test('links within the file lead somewhere', () => {
+  const anchors = [1, 2, 3, 4]
+    .flatMap((level) => headings(readme, level))
+    .map((heading) => heading.toLowerCase().replaceAll(/[^\w\- ]/g, '').replaceAll(' ', '-')) // prettier-ignore
+  for (const [, anchor] of readme.matchAll(/\]\(#([^)]+)\)/g)) assert.ok(anchors.includes(anchor!), anchor)
+  for (const [, path] of readme.matchAll(/\]\((?!#|https:)([^)]+)\)/g))
+    assert.ok(existsSync(join(projectRoot, path!)), path)
 })
 
 test('the limits are those of the code', () => {
@@ -137,14 +122,11 @@ test('the limits are those of the code', () => {
   begins('guards a thread may hold', layout.GUARDS_MAX)
 })
 
-/** Two engines that differ in every measure. */
-const geometries: readonly layout.Geometry[] = [
-  { blocks: 90, spares: 7, frameSize: 512, partitions: 1, groups: 1, slots: 4, stripes: 8, buckets: 128, traceEntries: 16, classes: 3, ghosts: 90 },
-  { blocks: 5001, spares: 333, frameSize: 65536, partitions: 5, groups: 3, slots: 71, stripes: 64, buckets: 8192, traceEntries: 1024, classes: 7, ghosts: 0 },
-] // prettier-ignore
+const geometry: layout.Geometry = {
+  blocks: 5001, spares: 333, frameSize: 65536, partitions: 5, groups: 3, slots: 71, stripes: 64, buckets: 8192, traceEntries: 1024, classes: 7, ghosts: 0,
+} // prettier-ignore
 
 test('the bytes that README gives for a block, a spare and a slot are those of the memory map', () => {
-  const geometry = geometries[1]!
   const bytesOf = (more: Partial<layout.Geometry>) => {
     const [a, b] = [layout.layoutOf(geometry), layout.layoutOf({ ...geometry, ...more })]
     return b.dataStart - a.dataStart
@@ -183,64 +165,6 @@ test('README says of every folder of tests what it shows', () => {
   const suites = names.filter((name) => name.endsWith('.test.ts')).map((name) => dirname(name))
   assert.ok(suites.includes('unit'))
   for (const folder of suites) assert.ok(described.includes(folder), folder)
-})
-
-test('the regions are those of the memory map, with its sizes and alignments', () => {
-  for (const geometry of geometries) {
-    const { dataStart, totalBytes, ...offsets } = layout.layoutOf(geometry)
-    const described: Record<string, number> = {}
-    let end = 0
-    for (const [name, align, bytes] of tableAfter(architecture, 'Memory')) {
-      const start = Math.ceil(end / Number(align)) * Number(align)
-      described[quoted(name!)[0]!] = start
-      end = start + evaluate(quoted(bytes!)[0]!, { ...geometry })
-    }
-    assert.equal(Object.keys(described), Object.keys(offsets))
-    assert.equal(described, offsets)
-    assert.is(end, totalBytes)
-    assert.is(described['data'], dataStart)
-  }
-})
-
-test('the words of every record are described', () => {
-  for (const [name, record] of Object.entries({
-    Header,
-    Partition,
-    Group,
-    Frame,
-    Spare,
-    Ghost,
-    Slot,
-    Wait,
-    Hint,
-  })) {
-    const described = tableAfter(architecture, `Words of \`${name}\``).flatMap(([words]) => quoted(words!))
-    assert.equal(described.sort(), namesOf(record).sort(), name)
-  }
-})
-
-test('the locks have the ranks of the code', () => {
-  const described = tableAfter(architecture, 'Locks').map(([name, rank]) => [quoted(name!)[0], Number(rank)])
-  assert.equal(Object.fromEntries(described), RANK)
-})
-
-test('the invariants are those that check can name', () => {
-  const named = [...sources]
-    .filter(([path]) => path.startsWith('core/'))
-    .flatMap(([, text]) => [...text.matchAll(/['"`]([A-Z]\d+) /g)].map(([, name]) => name!))
-  const described = tableAfter(architecture, 'Invariants').map(([name]) => name!)
-  assert.ok(described.length > 10)
-  assert.equal(described.sort(), [...new Set(named)].sort())
-})
-
-test('the files and functions that ARCHITECTURE names are there', () => {
-  const code = [...sources.values()].join('\n')
-  for (const name of quoted(architecture.replaceAll(/^```[\s\S]*?^```$/gm, ''))) {
-    if (/^(src\/)?(shared|context|workers|nbd|cli)\/[\w-]+\.ts$/.test(name))
-      assert.ok(sources.has(name.replace('src/', '')), name)
-    else if (/^#?[a-z]+[A-Z]\w*$/.test(name))
-      assert.ok(new RegExp(`\\b${name.replace('#', '')}\\b`).test(code), name)
-  }
 })
 
 test('the performance section quotes the run that is checked in', () => {
