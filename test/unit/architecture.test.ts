@@ -86,7 +86,7 @@ test('the functions, fields and words that pages name exist', () => {
       const [record, word] = name.split('.')
       if (/^[A-Z][a-z]+\.[a-z]\w*$/.test(name) && records[record!] !== undefined)
         assert.ok(namesOf(records[record!]!).includes(word!), `${page}: ${name}`)
-      else if (/^#?[a-z]+[A-Z]\w*$/.test(name))
+      else if (/^#?[a-z]\w*$/.test(name))
         assert.match(code, new RegExp(`${name.startsWith('#') ? '' : '\\b'}${name}\\b`), `${page}: ${name}`)
       else if (/^[A-Z]+[a-z]+(?:[A-Z]\w*)?$/.test(name))
         assert.match(code, new RegExp(`\\b${name}\\b`), `${page}: ${name}`)
