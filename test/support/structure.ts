@@ -10,7 +10,7 @@ const atomicsFile = 'shared/atomics.ts'
 const maxLines = 350
 
 /** What each layer may import besides itself: a folder of src/, or `index` for the files in src/ itself. */
-const layers: Readonly<Record<string, readonly string[]>> = {
+export const layers: Readonly<Record<string, readonly string[]>> = {
   shared: [],
   core: ['shared'],
   workers: ['shared', 'core'],
@@ -21,7 +21,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** What each room of core may import besides itself. `core` are the files outside the rooms. */
-const rooms: Readonly<Record<string, readonly string[]>> = {
+export const rooms: Readonly<Record<string, readonly string[]>> = {
   device: [],
   policy: [],
   core: ['device', 'policy'],

@@ -7,7 +7,6 @@ import { dirname, join } from 'node:path'
 import type { BenchReport } from '#dist/bench/harness/report.js'
 import { quoteLines } from '#dist/bench/quote.js'
 import * as layout from '#dist/shared/layout.js'
-import { RANK } from '#dist/shared/mutex.js'
 import { CODES } from 'dcache'
 import { transformSync } from 'esbuild'
 import { suite, test } from 'uvu'
@@ -23,15 +22,12 @@ import {
   tableAfter,
 } from '../support/readme-snippets.js'
 import { tempFolder, type TempFolder } from '../support/temp.js'
-import { Frame, Ghost, Group, Header, Hint, Partition, Slot, Spare, Wait } from '#dist/shared/words.js'
-import { namesOf } from '../support/words.js'
 
 const textOf = (path: string): string => readFileSync(join(projectRoot, path), 'utf8')
 const readme = textOf('README.md')
 const pages = readdirSync(join(projectRoot, 'docs')).filter((name) => name.endsWith('.md'))
 /** README and every page of docs. */
 const documents = [readme, ...pages.map((name) => textOf(`docs/${name}`))]
-const architecture = readFileSync(join(projectRoot, 'ARCHITECTURE.md'), 'utf8')
 const sources = readSources()
 const commandLine = join(projectRoot, 'dist/cli/main.js')
 
@@ -218,64 +214,6 @@ test('docs/testing.md says of every folder of tests what it shows', () => {
   const suites = names.filter((name) => name.endsWith('.test.ts')).map((name) => dirname(name))
   assert.ok(suites.includes('unit'))
   for (const folder of suites) assert.ok(described.includes(folder), folder)
-})
-
-test('the regions are those of the memory map, with its sizes and alignments', () => {
-  for (const geometry of geometries) {
-    const { dataStart, totalBytes, ...offsets } = layout.layoutOf(geometry)
-    const described: Record<string, number> = {}
-    let end = 0
-    for (const [name, align, bytes] of tableAfter(architecture, 'Memory')) {
-      const start = Math.ceil(end / Number(align)) * Number(align)
-      described[quoted(name!)[0]!] = start
-      end = start + evaluate(quoted(bytes!)[0]!, { ...geometry })
-    }
-    assert.equal(Object.keys(described), Object.keys(offsets))
-    assert.equal(described, offsets)
-    assert.is(end, totalBytes)
-    assert.is(described['data'], dataStart)
-  }
-})
-
-test('the words of every record are described', () => {
-  for (const [name, record] of Object.entries({
-    Header,
-    Partition,
-    Group,
-    Frame,
-    Spare,
-    Ghost,
-    Slot,
-    Wait,
-    Hint,
-  })) {
-    const described = tableAfter(architecture, `Words of \`${name}\``).flatMap(([words]) => quoted(words!))
-    assert.equal(described.sort(), namesOf(record).sort(), name)
-  }
-})
-
-test('the locks have the ranks of the code', () => {
-  const described = tableAfter(architecture, 'Locks').map(([name, rank]) => [quoted(name!)[0], Number(rank)])
-  assert.equal(Object.fromEntries(described), RANK)
-})
-
-test('the invariants are those that check can name', () => {
-  const named = [...sources]
-    .filter(([path]) => path.startsWith('core/'))
-    .flatMap(([, text]) => [...text.matchAll(/['"`]([A-Z]\d+) /g)].map(([, name]) => name!))
-  const described = tableAfter(architecture, 'Invariants').map(([name]) => name!)
-  assert.ok(described.length > 10)
-  assert.equal(described.sort(), [...new Set(named)].sort())
-})
-
-test('the files and functions that ARCHITECTURE names are there', () => {
-  const code = [...sources.values()].join('\n')
-  for (const name of quoted(architecture.replaceAll(/^```[\s\S]*?^```$/gm, ''))) {
-    if (/^(src\/)?(shared|context|workers|nbd|cli)\/[\w-]+\.ts$/.test(name))
-      assert.ok(sources.has(name.replace('src/', '')), name)
-    else if (/^#?[a-z]+[A-Z]\w*$/.test(name))
-      assert.ok(new RegExp(`\\b${name.replace('#', '')}\\b`).test(code), name)
-  }
 })
 
 test('the figures are those of the run that is checked in', () => {

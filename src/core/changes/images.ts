@@ -1,7 +1,7 @@
 /**
  * Images: what a block was before a change, kept in spare frames. One image, taken before a byte can change, serves
  * three: discard and death put it back (undo), and a round that still owes it writes it (aside). The order of the
- * stores is the protocol of ARCHITECTURE.md, "Changes and rounds"; everything here happens under the group's
+ * stores is the protocol of README.md, "The life of a change" (decision D2); everything here happens under the group's
  * round mutex unless it says otherwise.
  */
 import { and, load, or, store } from '#atomics'

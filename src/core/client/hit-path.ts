@@ -4,7 +4,7 @@
  *
  * The functions are closures over the thread's context, made once for it, and `read` is one piece: so V8 compiles it with the
  * addresses, the typed arrays and their bounds as constants. What is found in the fields of an argument is looked up and
- * checked at every step; so is what a helper that was not inlined finds. That took a third of a hit (ARCHITECTURE.md).
+ * checked at every step; so is what a helper that was not inlined finds. That took a third of a hit (decision D20).
  */
 import type { FrameIndex } from '../../shared/indices.js'
 import { hashOf } from '../../shared/hash.js'
