@@ -39,7 +39,7 @@ function packageFolder(name: string, from = import.meta.url): string {
 test('the package holds the built code and no tests', () => {
   const paths = pack('--dry-run').files.map((file) => file.path)
   const allowed =
-    /^(dist\/.+\.js|dist\/index\.d\.ts|docs\/[\w-]+\.(md|svg)|src\/.+\.md|package\.json|LICENSE|[A-Z]+\.md)$/
+    /^(dist\/.+\.js|dist\/index\.d\.ts|docs\/[\w-]+\.(md|svg)|src\/.+\.md|examples\/.+\.(md|mjs)|package\.json|LICENSE|[A-Z]+\.md)$/
   assert.equal(
     paths.filter((path) => !allowed.test(path) || /(^|[/.])test[/.]/.test(path)),
     [],
