@@ -12,15 +12,7 @@ import { transformSync } from 'esbuild'
 import { suite, test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { projectRoot, readSources } from '../support/project.js'
-import {
-  codeBlocks,
-  evaluate,
-  files,
-  headings,
-  quoted,
-  sessions,
-  tableAfter,
-} from '../support/readme-snippets.js'
+import { codeBlocks, files, headings, quoted, sessions, tableAfter } from '../support/readme-snippets.js'
 import { tempFolder, type TempFolder } from '../support/temp.js'
 
 const textOf = (path: string): string => readFileSync(join(projectRoot, path), 'utf8')
@@ -164,14 +156,9 @@ test('the limits are those of the code', () => {
   begins('guards a thread may hold', layout.GUARDS_MAX)
 })
 
-/** Two engines that differ in every measure. */
-const geometries: readonly layout.Geometry[] = [
-  { blocks: 90, spares: 7, frameSize: 512, partitions: 1, groups: 1, slots: 4, stripes: 8, buckets: 128, traceEntries: 16, classes: 3, ghosts: 90 },
-  { blocks: 5001, spares: 333, frameSize: 65536, partitions: 5, groups: 3, slots: 71, stripes: 64, buckets: 8192, traceEntries: 1024, classes: 7, ghosts: 0 },
-] // prettier-ignore
+const geometry: layout.Geometry = { blocks: 5001, spares: 333, frameSize: 65536, partitions: 5, groups: 3, slots: 71, stripes: 64, buckets: 8192, traceEntries: 1024, classes: 7, ghosts: 0 } // prettier-ignore
 
 test('the bytes that docs/tuning.md gives for a block, a spare and a slot are those of the memory map', () => {
-  const geometry = geometries[1]!
   const bytesOf = (more: Partial<layout.Geometry>) => {
     const [a, b] = [layout.layoutOf(geometry), layout.layoutOf({ ...geometry, ...more })]
     return b.dataStart - a.dataStart
