@@ -16,6 +16,7 @@ import { ringBell } from '../core/wait/bell.js'
 import type { Context } from '../core/context.js'
 import { ringHintBell } from '../core/prefetch/hints.js'
 import type { Call } from '../core/needs.js'
+import { CacheError } from '../shared/errors.js'
 import type { CacheHandle } from '../shared/interface.js'
 import { FLUSH_SLOT, readerSlot, writerSlot } from './attach.js'
 import { type EngineOptions, startWorker } from './control.js'
@@ -118,6 +119,7 @@ export class Crew {
     return new Post({
       begin: this.#beginner(file, name, partition),
       isVacant: () => load(words, arena.slotAt(slot) + Slot.state) === SlotState.FREE,
+      wasTaken, // by the flush worker, for a job that it does itself (stand-in.ts)
       restMs: backoffMs,
       failed: (cause, failures) => {
         this.#warn(name, cause, failures)
@@ -165,6 +167,11 @@ export class Crew {
 function warn(text: string): void {
   process.emitWarning(`dcache: ${text}`, { type: 'DcacheWarning', code: 'DCACHE_WORKER' })
 }
+
+/** Whether a worker could not start because its slot was taken. */
+const wasTaken = (cause: unknown): boolean =>
+  cause instanceof CacheError &&
+  (cause.cause as { code?: unknown } | undefined)?.code === 'ERR_DCACHE_THREADS'
 
 const textOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
 

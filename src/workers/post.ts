@@ -18,6 +18,8 @@ export interface PostOptions {
   readonly begin: () => Starting
   /** Whether a new thread can take the place of the one before it. Asked before each start, and again until it can. */
   readonly isVacant: () => boolean
+  /** Whether a start failed because the place was taken after `isVacant` was asked: that is no failure of the thread. */
+  readonly wasTaken?: (cause: unknown) => boolean
   /** Milliseconds from a failure to the next start; `failures`: how many in a row, from 1. See backoffMs. */
   readonly restMs: (failures: number) => number
   /** Called before each start of a replacement. */
@@ -120,6 +122,10 @@ export class Post {
 
   readonly #hasFailed = (cause: unknown): void => {
     if (this.#isStopped) return
+    if (this.#options.wasTaken?.(cause) === true) {
+      this.#later(VACANT_MS)
+      return
+    }
     this.#failures++
     this.#options.failed?.(cause, this.#failures)
     if (this.#options.hopeless !== undefined && this.#failures >= FAILURES_MAX) {

@@ -75,6 +75,22 @@ posts('rests: none at first, then longer and longer, up to two seconds; all of t
   assert.ok(all.reduce((sum, rest) => sum + rest) >= 60_000)
 })
 
+posts(
+  'a place that was taken after it looked vacant is tried again, and is no failure of the thread',
+  async () => {
+    const { post, rests, workers, starts } = fakePost((start) => (start < 10 ? 'fails' : 'ready'), {
+      wasTaken: (cause) => (cause as Error).message === 'it failed',
+    })
+    post.call()
+    await until('a thread is ready', () => starts() === 11)
+    assert.equal(rests, [])
+    assert.ok(post.isFilled)
+    const stopped = post.stop()
+    workers.at(-1)!.end()
+    assert.ok(await stopped)
+  },
+)
+
 posts('a first start that fails is told to the caller, and not tried again', async () => {
   for (const how of ['fails', 'throws'] as const) {
     const { post, rests } = fakePost(() => how)
