@@ -9,7 +9,7 @@
  */
 import { add, compareExchange, load, store, type Words } from '#atomics'
 import type { Arena } from './arena.js'
-import type { TraceRecord } from './interface.js'
+import type { TraceRecord } from './reports.js'
 import { TRACE_WORDS } from './layout.js'
 import { clockMs } from './clock.js'
 

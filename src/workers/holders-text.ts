@@ -1,7 +1,7 @@
 /**
  * Who holds and who waits, as lines to read: what `dcache load` and `dcache serve` say when they get SIGUSR2.
  */
-import type { Holder } from '../shared/interface.js'
+import type { Holder } from '../shared/reports.js'
 
 /** A line for each of `holders()`; one that says so when there are none. */
 export function holdersText(holders: readonly Holder[]): string[] {

@@ -3,7 +3,7 @@
  * true of some moment, not all of one.
  */
 import { load } from '#atomics'
-import type { Holder } from '../../shared/interface.js'
+import type { Holder } from '../../shared/reports.js'
 import { isLatched, writerOf } from '../../shared/latch.js'
 import { GUARDS_MAX } from '../../shared/layout.js'
 import { clockMs } from '../../shared/clock.js'

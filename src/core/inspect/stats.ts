@@ -3,7 +3,7 @@
  * some moment, not all of one.
  */
 import { load } from '#atomics'
-import type { CacheStats } from '../../shared/interface.js'
+import type { CacheStats } from '../../shared/reports.js'
 import { pinsOf, writerOf } from '../../shared/latch.js'
 import { STALL_BUCKETS, summarizeStalls } from '../../shared/stalls.js'
 import type { Context } from '../context.js'
