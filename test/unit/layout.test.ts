@@ -33,7 +33,7 @@ function needs(g: Geometry): Record<string, number> {
     frames: words(g.blocks, Frame.WORDS),
     spares: words(g.spares, Spare.WORDS),
     buckets: words(g.buckets, 1),
-    heap: words(g.blocks, 1),
+    policy: words(g.blocks, 1),
     ghosts: words(g.ghosts, Ghost.WORDS),
     plan: words(g.blocks, 1),
     events: words(16 + 64 * 8, 1),
