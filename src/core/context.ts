@@ -7,10 +7,10 @@ import type { Arena } from '../shared/arena.js'
 import { Condition } from '../shared/condition.js'
 import { CacheError } from '../shared/errors.js'
 import { blockIn, partitionIn } from '../shared/key.js'
-import { Mutex, RANK } from '../shared/mutex.js'
+import { DEBUG, Mutex, RANK } from '../shared/mutex.js'
 import { Round } from '../shared/round.js'
 import type { ThreadSlot } from '../shared/slot.js'
-import { tryLatch } from '../shared/latch.js'
+import { isLatched, tryLatch, writerOf } from '../shared/latch.js'
 import { LatchQueue } from '../shared/latch-queue.js'
 import type { FrameIndex } from '../shared/indices.js'
 import { Tracer } from '../shared/trace.js'
@@ -19,7 +19,7 @@ import type { Device } from './device/device.js'
 import { FrameViews } from './frame-views.js'
 import { policyOf } from './policy/policies.js'
 import type { Policy } from './policy/policy.js'
-import { EngineState, Frame, Group, Header, Partition } from '../shared/words.js'
+import { EngineState, Frame, Group, Header, Partition, Slot, SlotState } from '../shared/words.js'
 
 /** The fixed properties of a partition, and its device as this thread sees it. */
 export interface PartitionView {
@@ -227,4 +227,25 @@ export function enter({ words, framesAt, slot }: Context, frame: FrameIndex): bo
 export function leave(context: Context, frame: FrameIndex): void {
   context.latches.unlatch(frame)
   context.freed.signal()
+}
+
+/**
+ * In debug builds, throws unless this thread has the frame's exclusive latch, or a dead thread has it, for which the reaper acts.
+ * Otherwise costs a test of a constant.
+ */
+export function assertLatched({ words, arena, slot }: Context, frame: FrameIndex): void {
+  if (!DEBUG) return
+  const word = load(words, arena.latchAt(frame))
+  const writer = writerOf(word)
+  if (
+    isLatched(word) &&
+    (writer === slot.index || words[arena.slotAt(writer) + Slot.state] === SlotState.DEAD)
+  )
+    return
+  throw new Error(`contract: frame ${frame} is not latched by slot ${slot.index}`)
+}
+
+/** As `assertLatched`, for several frames. */
+export function assertAllLatched(context: Context, frames: readonly FrameIndex[]): void {
+  if (DEBUG) for (const frame of frames) assertLatched(context, frame)
 }

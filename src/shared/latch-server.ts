@@ -20,6 +20,7 @@ import { compareExchange, load, store, type Words } from '#atomics'
 import { msSince } from './clock.js'
 import type { FrameIndex, SlotIndex } from './indices.js'
 import { asWriter, clearMarks, handOver, isFree, isLatched, leaveDowngraded, leaveLatched, pinsOf, writerOf } from './latch.js' // prettier-ignore
+import { DEBUG } from './mutex.js'
 import { isPublished, type PublishedWait, waitsForFrame, type WaitTable, wakeWait } from './waits.js'
 import { Latch, Slot } from './words.js'
 
@@ -57,11 +58,13 @@ export class LatchServer {
 
   /** Releases the exclusive latch. One compare-and-swap if no thread waits. @requires the exclusive latch */
   unlatch(frame: FrameIndex): void {
+    if (DEBUG) this.#assertLatched(frame)
     if (!leaveLatched(this.words, this.table.latchAt(frame))) this.attend(frame, 'serve', true)
   }
 
   /** Turns the exclusive latch into a pin, without a moment in between. @requires the exclusive latch */
   downgrade(frame: FrameIndex): void {
+    if (DEBUG) this.#assertLatched(frame)
     if (!leaveDowngraded(this.words, this.table.latchAt(frame))) this.#downgradeMarked(frame)
   }
 
@@ -109,6 +112,7 @@ export class LatchServer {
 
   /** @requires the exclusive latch; it is released */
   #serve(frame: FrameIndex, wasLatched: boolean, mayOffer: boolean): Step {
+    if (DEBUG) this.#assertLatched(frame)
     const at = this.table.latchAt(frame)
     clearMarks(this.words, at)
     const scan = this.scan(frame)
@@ -239,6 +243,12 @@ export class LatchServer {
     const isAbsent = waits.length > 0 && this.table.isAbsent(frame)
     const isReader = ({ kind }: PublishedWait) => kind === 'read' && !isAbsent
     return { readers: waits.filter(isReader), writers: waits.filter((wait) => !isReader(wait)) }
+  }
+
+  #assertLatched(frame: FrameIndex): void {
+    const word = load(this.words, this.table.latchAt(frame))
+    if (!isLatched(word) || writerOf(word) !== this.slot)
+      throw new Error(`contract: frame ${frame} is not latched by slot ${this.slot}`)
   }
 
   #wake(waits: readonly PublishedWait[]): void {

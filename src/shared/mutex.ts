@@ -78,6 +78,7 @@ export class Mutex {
 
   /** @requires this mutex */
   unlock(): void {
+    if (DEBUG && this.holder() < 0) throw new Error(`contract: '${this.name}' is not held`)
     if (DEBUG) held = held.filter((mutex) => mutex !== this)
     if ((exchange(this.words, this.at, 0) & CONTENDED) !== 0) notify(this.words, this.at)
   }

@@ -77,6 +77,7 @@ test("a dead holder's lock can be taken over, once, and its sleepers are woken",
   mutex.unlock()
   await waiting
   assert.is(mutex.holder(), 1)
+  mutex.unlock()
 })
 
 test('four threads add to a plain counter', async () => {

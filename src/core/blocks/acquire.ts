@@ -17,7 +17,7 @@ import { performance } from 'node:perf_hooks'
 import { clockMs } from '../../shared/clock.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import type { Slow } from '../../shared/wait.js'
-import { type Context, enter, leave, type PartitionView } from '../context.js'
+import { type Context, enter, leave, type PartitionView, assertLatched } from '../context.js'
 import { returnEntry, keepEntry, lendEntry, takeEntry } from './entry.js'
 import { find, findSurely, hasKey } from './directory.js'
 import { insertFrame, takeFrame } from './frames.js'
@@ -43,6 +43,7 @@ export function missSync(
   entry: number,
   together: number,
 ): void {
+  assertLatched(context, frame)
   const startMs = performance.now()
   context.words[context.arena.frameAt(frame) + Frame.since] = clockMs(startMs)
   try {
@@ -127,6 +128,7 @@ function* acquireFrame(context: Context, request: Request): Slow<FrameIndex> {
  * @requires the frame's latch
  */
 function* prepareLatched(context: Context, request: Request, frame: FrameIndex): Slow<ImageWait | undefined> {
+  assertLatched(context, frame)
   const { words, arena } = context
   const at = arena.frameAt(frame)
   try {

@@ -10,7 +10,7 @@ import { store } from '#atomics'
 import { hashOf } from '../../shared/hash.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import type { Deadline, Slow } from '../../shared/wait.js'
-import type { Context } from '../context.js'
+import { assertLatched, type Context } from '../context.js'
 import { waitForMutex } from '../wait/wait-graph.js'
 import { Frame } from '../../shared/words.js'
 
@@ -57,6 +57,7 @@ export function findUnderStripe(
   keyHigh: number,
   keyLow: number,
 ): FrameIndex {
+  stripeOf(context, bucket).assertHeld(context.slot.index)
   const { words, arena } = context
   for (let link = words[arena.bucketsAt + bucket]!; link !== 0;) {
     const at = arena.framesAt + (link - 1) * Frame.WORDS
@@ -91,6 +92,7 @@ export function chain(
  * @requires the stripe of its bucket; the frame's latch
  */
 export function unchain(context: Context, frame: FrameIndex): void {
+  assertLatched(context, frame)
   const bucket = bucketOf(context, frame)
   stripeOf(context, bucket).assertHeld(context.slot.index)
   const { words, arena } = context

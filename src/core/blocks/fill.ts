@@ -16,7 +16,14 @@ import { clockMs } from '../../shared/clock.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { TRACE } from '../../shared/trace.js'
 import type { Slow } from '../../shared/wait.js'
-import { type Context, enter, leave, type PartitionView } from '../context.js'
+import {
+  type Context,
+  enter,
+  leave,
+  type PartitionView,
+  assertAllLatched,
+  assertLatched,
+} from '../context.js'
 import { find, hasKey } from './directory.js'
 import type { ReadAhead } from './read-ahead.js'
 import { insertFrameNow, makeAbsent, takeFrameNow } from './frames.js'
@@ -110,6 +117,7 @@ export function fillBoth(
   frame: FrameIndex,
   behind: number,
 ): boolean {
+  assertLatched(context, frame)
   const more = takeRun(context, partition, block + 1, behind, true)
   if (more.length === 0) return false
   try {
@@ -151,6 +159,7 @@ export function fillSync(
   first: number,
   frames: readonly FrameIndex[],
 ): void {
+  assertAllLatched(context, frames)
   context.slot.enterIo()
   try {
     context.assertOpen()
@@ -170,6 +179,7 @@ export function* fill(
   first: number,
   frames: readonly FrameIndex[],
 ): Slow<void> {
+  assertAllLatched(context, frames)
   context.slot.enterIo()
   try {
     context.assertOpen()
@@ -193,6 +203,7 @@ export function* fill(
 
 /** Turns the latch of a filled block into a pin, journaled in `entry`. @requires the frame's latch, which is released */
 export function keepPin(context: Context, frame: FrameIndex, entry: number): void {
+  assertLatched(context, frame)
   const { words } = context
   words[entry] = (frame << 2) | Journal.TAKING
   context.latches.downgrade(frame)

@@ -8,7 +8,15 @@ import type { Mutex } from '../../shared/mutex.js'
 import { isUnwritten } from '../../shared/stamp.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { Deadline, runSync } from '../../shared/wait.js'
-import { blockOf, type Context, enter, leave, partitionOf, type PartitionView } from '../context.js'
+import {
+  blockOf,
+  type Context,
+  enter,
+  leave,
+  partitionOf,
+  type PartitionView,
+  assertLatched,
+} from '../context.js'
 import { find } from './directory.js'
 import { freeFrame, isClean } from './frames.js'
 import { dropSaved, imageStamps, unlinkDirty } from '../changes/images.js'
@@ -91,6 +99,8 @@ function lockSoon(context: Context, mutex: Mutex): boolean {
  * @requires round mutex, the frame's latch, not CHANGING
  */
 function dropContents(context: Context, group: number, frame: FrameIndex): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
+  assertLatched(context, frame)
   const { words, arena } = context
   const at = arena.frameAt(frame)
   const cut = words[arena.groupAt(group) + Group.cut]! - 1

@@ -16,7 +16,7 @@ import type { FrameIndex } from '../../shared/indices.js'
 import type { Mutex } from '../../shared/mutex.js'
 import { TRACE } from '../../shared/trace.js'
 import { type Deadline, sleep, type Slow, timedOut } from '../../shared/wait.js'
-import { blockOf, type Context, enter, leave, partitionOf } from '../context.js'
+import { blockOf, type Context, enter, leave, partitionOf, assertLatched } from '../context.js'
 import { lendEntry, takeEntry } from './entry.js'
 import { hashOf } from '../../shared/hash.js'
 import { chain, findUnderStripe, bucketOf, stripeOf, unchain } from './directory.js'
@@ -86,11 +86,7 @@ export function* takeFrame(context: Context, request: Request): Slow<FrameIndex>
   }
 }
 
-/**
- * Takes a frame as `takeFrame` does, or returns -1 if that would need a wait or a longer search. `isAhead`: the block is
- * filled ahead of use.
- * @takes policy mutex, a stripe
- */
+/** As `takeFrame`, but returns -1 instead of waiting or searching further. @takes policy mutex, a stripe */
 export function takeFrameNow(
   context: Context,
   keyHigh: number,
@@ -111,11 +107,9 @@ export function takeFrameNow(
   return frame
 }
 
-/**
- * Latches a free frame or a victim, and inserts it into the policy under its next key; -1 if there is none. @requires policy
- * mutex
- */
+/** Latches a free frame or a victim, and inserts it into the policy; -1 if there is none. @requires policy mutex */
 function chooseFrame(context: Context, keyHigh: number, keyLow: number, isAhead = false): FrameIndex {
+  context.policyMutex.assertHeld(context.slot.index)
   context.policy.drain()
   let frame = popFree(context)
   if (frame < 0) frame = popVictim(context)
@@ -126,8 +120,7 @@ function chooseFrame(context: Context, keyHigh: number, keyLow: number, isAhead 
 /**
  * Gives a frame from `takeFrame` its key and inserts it into the chain. If another thread has inserted the block first, frees
  * the frame and returns false.
- * @requires the frame's latch
- * @takes a stripe, policy mutex
+ * @requires the frame's latch @takes a stripe, policy mutex
  */
 export function* insertFrame(
   context: Context,
@@ -136,6 +129,7 @@ export function* insertFrame(
   keyLow: number,
   deadline: Deadline,
 ): Slow<boolean> {
+  assertLatched(context, frame)
   const bucket = hashOf(context.arena.geometry.buckets, keyHigh, keyLow)
   const stripe = stripeOf(context, bucket)
   yield* lockLatched(context, stripe, frame, deadline)
@@ -148,8 +142,7 @@ export function* insertFrame(
 /**
  * As `insertFrame`, without waiting. If that is not possible, or another thread was first, releases the frame: free, or, if
  * the policy mutex is not available, without a key, as a victim.
- * @requires the frame's latch
- * @takes a stripe, policy mutex
+ * @requires the frame's latch @takes a stripe, policy mutex
  */
 export function insertFrameNow(
   context: Context,
@@ -157,6 +150,7 @@ export function insertFrameNow(
   keyHigh: number,
   keyLow: number,
 ): boolean {
+  assertLatched(context, frame)
   const { slot, policyMutex } = context
   const bucket = hashOf(context.arena.geometry.buckets, keyHigh, keyLow)
   const stripe = stripeOf(context, bucket)
@@ -183,17 +177,15 @@ function chainFirst(
   keyHigh: number,
   keyLow: number,
 ): boolean {
+  assertLatched(context, frame)
   const isFirst = findUnderStripe(context, bucket, keyHigh, keyLow) < 0
   if (isFirst) chain(context, frame, bucket, keyHigh, keyLow)
   return isFirst
 }
 
-/**
- * Returns a latched frame without a key to the free list.
- * @requires the frame's latch, which is released
- * @takes policy mutex
- */
+/** Returns a frame without a key to the free list. @requires the frame's latch, which is released @takes policy mutex */
 export function* giveBack(context: Context, frame: FrameIndex, deadline: Deadline): Slow<void> {
+  assertLatched(context, frame)
   yield* lockLatched(context, context.policyMutex, frame, deadline)
   context.policy.remove(frame)
   pushFree(context, frame)
@@ -201,10 +193,7 @@ export function* giveBack(context: Context, frame: FrameIndex, deadline: Deadlin
   context.policyMutex.unlock()
 }
 
-/**
- * Frees a frame if it is clean and not held; returns whether it held a block. Never waits: a busy frame is left as it is.
- * @takes a stripe, policy mutex
- */
+/** Frees a frame if it is clean and not held; returns whether it held a block. Never waits. @takes a stripe, policy mutex */
 export function freeFrame(context: Context, frame: FrameIndex): boolean {
   const { words, slot, arena } = context
   const at = arena.frameAt(frame)
@@ -227,7 +216,7 @@ export function freeFrame(context: Context, frame: FrameIndex): boolean {
   return counted
 }
 
-/** Puts a frame on the free list. @requires policy mutex; the frame's latch; no key */
+/** Puts a frame on the free list. @requires policy mutex; no key; the frame's latch (except in repair) */
 export function pushFree(context: Context, frame: FrameIndex): void {
   context.policyMutex.assertHeld(context.slot.index)
   const { words } = context
@@ -254,8 +243,7 @@ function popFree(context: Context): FrameIndex {
 
 /**
  * Latches the policy's victim, which still has its key; -1 if all frames are held or dirty. A dirty one leaves the policy
- * until write-back readmits it; a held one counts as just used. Each costs the search one step.
- * @requires policy mutex
+ * until write-back readmits it; a held one counts as just used. Each costs the search one step. @requires policy mutex
  */
 function popVictim(context: Context): FrameIndex {
   context.policyMutex.assertHeld(context.slot.index)
@@ -289,10 +277,10 @@ function latchVictim(context: Context, frame: FrameIndex, held: FrameIndex[]): b
 
 /**
  * Readmits clean frames that are not in the policy: a block was forgotten while it was dirty, or a thread died. Returns
- * whether there was one. Scans all frames.
- * @requires policy mutex
+ * whether there was one. Scans all frames. @requires policy mutex
  */
 export function readmitStray(context: Context): boolean {
+  context.policyMutex.assertHeld(context.slot.index)
   const { words, arena, policy } = context
   let found = false
   for (let frame = 0; frame < arena.geometry.blocks; frame++) {
@@ -306,6 +294,7 @@ export function readmitStray(context: Context): boolean {
 
 /** Removes the victim's old block from the directory. @requires the frame's latch @takes a stripe */
 function* evict(context: Context, frame: FrameIndex, deadline: Deadline): Slow<void> {
+  assertLatched(context, frame)
   const stripe = stripeOf(context, bucketOf(context, frame))
   yield* lockLatched(context, stripe, frame, deadline)
   unname(context, frame, stripe)
@@ -313,6 +302,7 @@ function* evict(context: Context, frame: FrameIndex, deadline: Deadline): Slow<v
 
 /** Removes a frame's key. @requires the frame's latch; its stripe, which is released */
 function unname(context: Context, frame: FrameIndex, stripe: Mutex): void {
+  assertLatched(context, frame)
   const { words, slot } = context
   const at = context.arena.frameAt(frame)
   if (context.isTraced)
@@ -328,10 +318,10 @@ function unname(context: Context, frame: FrameIndex, stripe: Mutex): void {
 
 /**
  * Takes a mutex while holding a frame's latch. If the wait fails, releases the frame as it is: with its old key, or without a
- * key but in the policy, it can be a victim again.
- * @requires the frame's latch
+ * key but in the policy, it can be a victim again. @requires the frame's latch
  */
 function* lockLatched(context: Context, mutex: Mutex, frame: FrameIndex, deadline: Deadline): Slow<void> {
+  assertLatched(context, frame)
   if (mutex.tryLock(context.slot.index)) return
   try {
     yield* waitForMutex(context, mutex, deadline)
@@ -351,5 +341,6 @@ function kickDirty(context: Context, failures: readonly number[]): void {
 
 /** Drops a block's contents; the frame keeps only its key. @requires the frame's latch, clean */
 export function makeAbsent(context: Context, frame: FrameIndex): void {
+  assertLatched(context, frame)
   store(context.words, context.arena.frameAt(frame) + Frame.state, State.ABSENT)
 }

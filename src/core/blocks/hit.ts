@@ -7,7 +7,7 @@ import { load } from '#atomics'
 import { tryPin, unpin } from '../../shared/latch.js'
 import { clockMs } from '../../shared/clock.js'
 import type { FrameIndex } from '../../shared/indices.js'
-import { type Context, enter, leave } from '../context.js'
+import { type Context, enter, leave, assertLatched } from '../context.js'
 import { find, hasKey } from './directory.js'
 import { awaitsClassChange, beginChange, bindUndo, fillUndo, type Range } from '../changes/images.js'
 import { tryLockRound, unlockRound } from '../changes/rounds.js'
@@ -92,6 +92,7 @@ export function latchHit(
  * @takes round mutex
  */
 function tryImage(context: Context, group: number, frame: FrameIndex, range: Range): boolean {
+  assertLatched(context, frame)
   if (!tryLockRound(context, group)) return false
   const isBound = !awaitsClassChange(context, group, frame) && bindUndo(context, group, frame, range)
   unlockRound(context, group)

@@ -14,7 +14,7 @@ import type { FrameIndex } from '../../shared/indices.js'
 import { type Slow, timedOut } from '../../shared/wait.js'
 import { want } from '../wait/bell.js'
 import type { Request } from './request.js'
-import type { Context } from '../context.js'
+import { assertLatched, type Context } from '../context.js'
 import { lendEntry } from './entry.js'
 import { fencedError } from '../wait/failure.js'
 import { isFull } from './hit.js'
@@ -44,6 +44,7 @@ export function* takeImage(
   request: Request,
   frame: FrameIndex,
 ): Slow<ImageWait | undefined> {
+  assertLatched(context, frame)
   const { words, arena } = context
   const { group } = request.partition
   if (request.isSync) yield* lockRound(context, group, request.deadline)
@@ -75,6 +76,7 @@ export function* takeImage(
  * @requires round mutex
  */
 function wantSpares(context: Context, group: number): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words, arena } = context
   const at = arena.groupAt(group)
   const bound = words[at + Group.bound]!

@@ -17,7 +17,7 @@ import {
 } from '../../shared/stamp.js'
 import type { FrameIndex, SpareIndex } from '../../shared/indices.js'
 import { armDelayedKick, want } from '../wait/bell.js'
-import { type Context, partitionOf } from '../context.js'
+import { type Context, partitionOf, assertLatched } from '../context.js'
 import { DirtyLink, Frame, Group, Partition, Spare, State } from '../../shared/words.js'
 
 /** So many epochs may be closed by class changes before their rounds are requested: a flush needs one round for each. */
@@ -34,6 +34,7 @@ export interface Range {
  * @requires round mutex, the frame's latch
  */
 export function bindUndo(context: Context, group: number, frame: FrameIndex, range: Range): boolean {
+  assertLatched(context, frame)
   context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words, arena } = context
   const groupAt = arena.groupAt(group)
@@ -52,6 +53,7 @@ export function bindUndo(context: Context, group: number, frame: FrameIndex, ran
 
 /** Copies the range that is about to change into the undo image. @requires the frame's latch, an undo image, not CHANGING */
 export function fillUndo(context: Context, frame: FrameIndex): void {
+  assertLatched(context, frame)
   const spare = context.words[context.arena.frameAt(frame) + Frame.undo]! - 1
   const at = context.arena.spareAt(spare)
   copyRange(
@@ -65,6 +67,7 @@ export function fillUndo(context: Context, frame: FrameIndex): void {
 
 /** Copies the undo image back into the frame. @requires the frame's latch, an undo image, CHANGING */
 export function applyUndo(context: Context, frame: FrameIndex): void {
+  assertLatched(context, frame)
   const spare = context.words[context.arena.frameAt(frame) + Frame.undo]! - 1
   const at = context.arena.spareAt(spare)
   copyRange(
@@ -82,6 +85,7 @@ export function applyUndo(context: Context, frame: FrameIndex): void {
  * @requires round mutex, the frame's latch, CHANGING
  */
 export function commit(context: Context, group: number, frame: FrameIndex, writeClass: number): void {
+  assertLatched(context, frame)
   context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words, arena } = context
   const at = arena.frameAt(frame)
@@ -103,6 +107,7 @@ export function commit(context: Context, group: number, frame: FrameIndex, write
  * @requires round mutex, the frame's latch, CHANGING, the frame's bytes as they were before the change
  */
 export function uncommit(context: Context, group: number, frame: FrameIndex): void {
+  assertLatched(context, frame)
   context.roundMutexes[group]!.assertHeld(context.slot.index)
   // The frame itself is the image again, so the undo image can be freed at once: writers copy undo images under the mutex.
   stampUndo(context, frame, () => false)
@@ -118,6 +123,8 @@ export function uncommit(context: Context, group: number, frame: FrameIndex): vo
  * @requires round mutex, the frame's latch
  */
 export function closeEpochFor(context: Context, group: number, frame: FrameIndex, writeClass: number): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
+  assertLatched(context, frame)
   const { words, arena } = context
   const groupAt = arena.groupAt(group)
   const old = load(words, arena.frameAt(frame) + Frame.state)
@@ -136,6 +143,8 @@ export function closeEpochFor(context: Context, group: number, frame: FrameIndex
  * @requires round mutex, the frame's latch
  */
 export function awaitsClassChange(context: Context, group: number, frame: FrameIndex): boolean {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
+  assertLatched(context, frame)
   const { words, arena } = context
   const groupAt = arena.groupAt(group)
   if (words[arena.frameAt(frame) + Frame.saved] === 0 || words[groupAt + Group.fences] !== 0) return false
@@ -208,6 +217,7 @@ export function unlinkDirty(context: Context, group: number, frame: FrameIndex):
 
 /** The frames with unwritten images. @requires round mutex */
 export function dirtyFrames(context: Context, group: number): FrameIndex[] {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words, arena } = context
   const frames: FrameIndex[] = []
   for (let link = words[arena.groupAt(group) + Group.dirtyHead]!; link !== DirtyLink.END;) {
@@ -298,5 +308,6 @@ function copyRange(context: Context, from: number, to: number, start: number, le
 
 /** Lets the holder change bytes from here on. @requires the frame's latch; an undo image, if the frame is dirty */
 export function beginChange(context: Context, frame: FrameIndex): void {
+  assertLatched(context, frame)
   or(context.words, context.arena.frameAt(frame) + Frame.state, State.CHANGING)
 }

@@ -11,12 +11,13 @@
 import { compareExchange, load, store } from '#atomics'
 import { handOver } from '../../shared/latch.js'
 import type { FrameIndex } from '../../shared/indices.js'
-import { type Context, leave } from '../context.js'
+import { type Context, leave, assertLatched } from '../context.js'
 import { closeEpochFor, commit, uncommit } from './images.js'
 import { Frame, Group, Released, State } from '../../shared/words.js'
 
 /** Leaves a release to the holder of the round mutex. @requires the frame's latch, which the settler releases */
 export function push(context: Context, group: number, frame: FrameIndex, released: number): void {
+  assertLatched(context, frame)
   const { words, arena } = context
   const at = arena.frameAt(frame)
   const pendingAt = arena.groupAt(group) + Group.pending
@@ -30,6 +31,7 @@ export function push(context: Context, group: number, frame: FrameIndex, release
 
 /** Finishes all pending releases. @requires round mutex */
 export function settle(context: Context, group: number): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words, arena } = context
   const at = arena.groupAt(group)
   for (;;) {
@@ -42,6 +44,7 @@ export function settle(context: Context, group: number): void {
 
 /** Finishes the releases that `settling` anchors. @requires round mutex */
 export function settleChain(context: Context, group: number): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words, arena } = context
   const settlingAt = arena.groupAt(group) + Group.settling
   const frames: FrameIndex[] = []
@@ -65,6 +68,8 @@ export function settleChain(context: Context, group: number): void {
 
 /** Finishes one release, except for the latch. @requires round mutex, the frame's latch */
 export function settleOne(context: Context, group: number, frame: FrameIndex): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
+  assertLatched(context, frame)
   const at = context.arena.frameAt(frame)
   const released = context.words[at + Frame.released]!
   // If it is not CHANGING, a settler died here after the commit, and the repair has restored its images.

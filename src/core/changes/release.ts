@@ -7,7 +7,7 @@ import { and, store } from '#atomics'
 import type { FrameIndex } from '../../shared/indices.js'
 import { Deadline, runSync } from '../../shared/wait.js'
 import { TRACE } from '../../shared/trace.js'
-import { blockOf, type Context, leave, partitionOf } from '../context.js'
+import { blockOf, type Context, leave, partitionOf, assertLatched } from '../context.js'
 import { applyUndo, closeEpochFor, commit, uncommit } from './images.js'
 import { push } from './pending.js'
 import { lockRound, tryLockRound, unlockRound } from './rounds.js'
@@ -25,6 +25,7 @@ export function releaseChanged(
   writeClass: number,
   maySleep: boolean,
 ): void {
+  assertLatched(context, frame)
   if (context.isTraced) traceBlock(context, TRACE['block.dirty'], frame, writeClass)
   if (!lockForRelease(context, group, maySleep)) {
     leaveToOthers(context, group, frame, writeClass)
@@ -46,6 +47,7 @@ export function releaseUnchanged(
   frame: FrameIndex,
   maySleep: boolean,
 ): void {
+  assertLatched(context, frame)
   const at = context.arena.frameAt(frame)
   if (context.words[at + Frame.undo] === 0) {
     and(context.words, at + Frame.state, ~State.CHANGING)
@@ -67,6 +69,7 @@ export function releaseUnchanged(
  * @requires as releaseChanged
  */
 export function discardChange(context: Context, group: number, frame: FrameIndex, maySleep: boolean): void {
+  assertLatched(context, frame)
   const at = context.arena.frameAt(frame)
   if (context.words[at + Frame.undo] === 0) {
     store(context.words, at + Frame.state, State.ABSENT)

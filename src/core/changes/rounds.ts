@@ -40,6 +40,7 @@ export function tryLockRound(context: Context, group: number): boolean {
 
 /** Finishes releases and kicks of threads that could not wait for the mutex. @requires round mutex */
 export function catchUp(context: Context, group: number): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words } = context
   const at = context.arena.groupAt(group)
   settle(context, group)
@@ -56,6 +57,7 @@ export function catchUp(context: Context, group: number): void {
  */
 export function unlockRound(context: Context, group: number): void {
   for (;;) {
+    context.roundMutexes[group]!.assertHeld(context.slot.index)
     context.roundMutexes[group]!.unlock()
     if (context.bellDue) {
       context.bellDue = false
@@ -126,6 +128,7 @@ export function* flush(
 
 /** Whether an image in the scope, stamped up to `epoch`, is not durable yet. @requires round mutex */
 function isAnyUnwritten(context: Context, { group, covers }: FlushTarget, epoch: number): boolean {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
   const at = context.arena.groupAt(group)
   if (covers === undefined && epoch === context.words[at + Group.epoch])
     return context.words[at + Group.dirty]! > 0

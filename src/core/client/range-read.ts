@@ -9,7 +9,7 @@ import { keyLowOf, keyHighOf } from '../../shared/key.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import type { Slow } from '../../shared/wait.js'
 import { BREATH, type Breath } from './breath.js'
-import { type Context, leave, type PartitionView } from '../context.js'
+import { type Context, leave, type PartitionView, assertAllLatched } from '../context.js'
 import type { HitPath } from './guard-owner.js'
 import { countMisses, helpReader, fill, fillSync, takeRun } from '../blocks/fill.js'
 import { type Piece, pieceAt } from './ranges.js'
@@ -143,6 +143,7 @@ export class RangeRead {
    * @requires the frames' latches, and their contents
    */
   #copyRun(frames: readonly FrameIndex[], startMs: number): void {
+    assertAllLatched(this.#context, frames)
     let count = 0
     for (const frame of frames) {
       if (this.#done === this.#length) break

@@ -20,7 +20,7 @@ import { journaledPins } from '../../shared/slot.js'
 import { waitsForFrame } from '../../shared/waits.js'
 import { epochOf, isAfter } from '../../shared/stamp.js'
 import type { FrameIndex } from '../../shared/indices.js'
-import { type Context, enter, leave, partitionOf } from '../context.js'
+import { type Context, enter, leave, partitionOf, assertLatched } from '../context.js'
 import { findUnderStripe, bucketOf, stripeOf } from '../blocks/directory.js'
 import { isClean } from '../blocks/frames.js'
 import { imageStamps } from '../changes/images.js'
@@ -174,6 +174,8 @@ function checkPlace(context: Context, frame: FrameIndex, broken: string[]): void
  * readmitted before that round clears its cut. @requires policy mutex, the frame's latch
  */
 function isStray(context: Context, frame: FrameIndex): boolean {
+  context.policyMutex.assertHeld(context.slot.index)
+  assertLatched(context, frame)
   const { words, arena, partitions } = context
   const at = arena.frameAt(frame)
   if (!isClean(context, at) || (load(words, at + Frame.state) & State.ABSENT) !== 0) return false

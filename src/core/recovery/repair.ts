@@ -33,6 +33,7 @@ export const isDead = (context: Context, slot: SlotIndex): boolean =>
  * @requires policy mutex
  */
 export function repairPolicy(context: Context): void {
+  context.policyMutex.assertHeld(context.slot.index)
   const { words, arena, policy } = context
   policy.reset()
   words[Header.freeHead] = 0
@@ -52,6 +53,7 @@ export function repairPolicy(context: Context): void {
  * @requires the stripe
  */
 export function repairStripe(context: Context, stripe: number): void {
+  context.stripes[stripe]!.assertHeld(context.slot.index)
   const { arena } = context
   const { buckets, stripes, blocks } = arena.geometry
   for (let bucket = stripe; bucket < buckets; bucket += stripes)
@@ -80,6 +82,7 @@ function keyOf(context: Context, frame: FrameIndex): { keyHigh: number; keyLow: 
  * @requires round mutex
  */
 export function repairRound(context: Context, group: number): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words, arena } = context
   const at = arena.groupAt(group)
   const frames = framesOf(context, group)
@@ -136,6 +139,7 @@ function finishDisposal(context: Context, group: number, frame: FrameIndex): voi
 
 /** Rebuilds the free list: all spares of the group that no frame refers to. @requires round mutex */
 function repairSpares(context: Context, group: number, frames: readonly FrameIndex[]): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words, arena } = context
   const at = arena.groupAt(group)
   const used = new Set<number>()

@@ -13,11 +13,13 @@ export function ringBell({ words }: { readonly words: Words }): void {
 
 /** Requests that everything up to `epoch` is made durable. @requires round mutex */
 export function want(context: Context, group: number, epoch: number): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
   if (context.rounds[group]!.ask(epoch)) context.bellDue = true
 }
 
 /** Requests the delayed kick of a group, unless it is requested already. @requires round mutex */
 export function armDelayedKick(context: Context, group: number): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
   const at = context.arena.groupAt(group) + Group.delayed
   if (context.words[at] !== DelayedKick.NONE) return
   context.words[at] = DelayedKick.ASKED

@@ -74,6 +74,7 @@ export function makeCut(context: Context, group: number, isDue: boolean): Cut {
 
 /** Frees a block's saved images within the cut, except the newest image within it. @requires round mutex */
 function trimSaved(context: Context, group: number, frame: FrameIndex, cut: number): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
   let isCovered = isUnwritten(load(context.words, context.arena.frameAt(frame) + Frame.state), cut)
   dropSaved(context, group, frame, (stamp) => {
     if (!isUnwritten(stamp, cut)) return false

@@ -39,6 +39,7 @@ export function fence(
   partition: number,
   report: (event: RoundEvent) => void,
 ): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words, arena } = context
   const at = arena.partitionAt(partition)
   const groupAt = arena.groupAt(group)
@@ -71,6 +72,7 @@ export function fence(
  * @requires round mutex
  */
 export function failRound(context: Context, group: number, spokeFor: number): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words, arena } = context
   const at = arena.groupAt(group)
   const frames = dirtyFrames(context, group)

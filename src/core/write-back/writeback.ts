@@ -219,6 +219,7 @@ function endStage(
  * round mutex
  */
 function markClean(context: Context, group: number, frame: FrameIndex, cut: number): boolean {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
   const stateAt = context.arena.frameAt(frame) + Frame.state
   // An atomic read-modify-write, because the holder of the latch may set CHANGING concurrently.
   if (isUnwritten(load(context.words, stateAt), cut)) and(context.words, stateAt, ~State.CLASS_MASK)

@@ -235,6 +235,7 @@ export class Writer {
    * @requires round mutex
    */
   #image(frame: FrameIndex, entry: number): Uint8Array | undefined {
+    this.#context.roundMutexes[this.#partition.group]!.assertHeld(this.#context.slot.index)
     const { words, arena } = this.#context
     const at = arena.frameAt(frame)
     const cut = words[this.#groupAt + Group.cut]! - 1
