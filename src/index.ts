@@ -1,6 +1,6 @@
 /**
- * dcache: a disk block cache that all threads of a process share. The public interface, nothing else; the types are
- * explained in shared/interface.ts.
+ * dcache: a disk block cache that all threads of a process share. This file exports the public interface; the types are
+ * documented in shared/interface.ts and shared/reports.ts.
  */
 export { CacheError, type CacheErrorCode, type CacheErrorJson, CODES } from './shared/errors.js'
 export type {
@@ -11,16 +11,13 @@ export type {
   CacheEvents,
   CacheHandle,
   CacheOptions,
-  CacheStats,
   FlushScope,
   HandlePartition,
-  Holder,
-  LostBlock,
   Mode,
   Partition,
   PartitionOptions,
-  TraceRecord,
   WaitOptions,
 } from './shared/interface.js'
+export type { CacheStats, Holder, LostBlock, TraceRecord } from './shared/reports.js'
 export { attachCache, type AttachOptions } from './workers/attach.js'
 export { openCache } from './workers/host.js'

@@ -1,16 +1,16 @@
 /**
- * A thread's context: the shared words seen by one attached thread, with its slot, its locks and its devices. All
- * functions of the cache take it first. Nothing in it is shared but what the arena points at.
+ * A thread's context: the shared memory as one attached thread sees it, with its slot, its locks and its devices. Every
+ * function of the cache takes it as the first argument. Only the memory that the arena points to is shared between threads.
  */
 import { load, type Words } from '#atomics'
 import type { Arena } from '../shared/arena.js'
 import { Condition } from '../shared/condition.js'
 import { CacheError } from '../shared/errors.js'
 import { blockIn, partitionIn } from '../shared/key.js'
-import { Mutex, RANK } from '../shared/mutex.js'
+import { DEBUG, Mutex, RANK } from '../shared/mutex.js'
 import { Round } from '../shared/round.js'
 import type { ThreadSlot } from '../shared/slot.js'
-import { tryLatch } from '../shared/latch.js'
+import { isLatched, tryLatch, writerOf } from '../shared/latch.js'
 import { LatchQueue } from '../shared/latch-queue.js'
 import type { FrameIndex } from '../shared/indices.js'
 import { Tracer } from '../shared/trace.js'
@@ -19,9 +19,9 @@ import type { Device } from './device/device.js'
 import { FrameViews } from './frame-views.js'
 import { policyOf } from './policy/policies.js'
 import type { Policy } from './policy/policy.js'
-import { EngineState, Frame, Group, Header, Partition } from '../shared/words.js'
+import { EngineState, Frame, Group, Header, Partition, Slot, SlotState } from '../shared/words.js'
 
-/** What is fixed of a partition, and its device as this thread sees it. */
+/** The fixed properties of a partition, and its device as this thread sees it. */
 export interface PartitionView {
   readonly index: number
   readonly name: string
@@ -30,7 +30,7 @@ export interface PartitionView {
   readonly blocks: number
   readonly readOnly: boolean
   readonly device: Device
-  /** Views of the frames, as long as this partition's blocks; shared by all partitions with that block size. */
+  /** Views of the frames, with the length of this partition's blocks; all partitions with that block size share them. */
   readonly views: FrameViews
 }
 
@@ -39,15 +39,15 @@ export interface ContextOptions {
   readonly writeOrder: readonly string[]
   readonly policy: 'lru2' | '2q'
   readonly devices: readonly Device[]
-  /** Whether this thread may sleep on a word and call the system synchronously. */
+  /** Whether this thread may sleep on a word and make synchronous system calls. */
   readonly mayBlock: boolean
-  /** The largest window that is read ahead of a sequence; default 0, none. */
+  /** The largest read-ahead window, in bytes; default 0, no read-ahead. */
   readonly readAheadBytes?: number
 }
 
-/** How often calls of this thread have passed the writer that waits for a frame now. */
+/** How often calls of this thread have passed the writer that is waiting for a frame. */
 export interface Passes {
-  /** Of the writer that has waited longest. */
+  /** When the writer that has waited longest began to wait. */
   readonly since: number
   count: number
 }
@@ -55,7 +55,7 @@ export interface Passes {
 export class Context {
   readonly arena: Arena
   readonly words: Words
-  /** Of the arena, for the hit path. */
+  /** From the arena, for the hit path. */
   readonly framesAt: number
   readonly bucketsAt: number
   readonly buckets: number
@@ -67,23 +67,23 @@ export class Context {
   readonly partitions: readonly PartitionView[]
   readonly policyMutex: Mutex
   readonly stripes: readonly Mutex[]
-  /** One for each group. */
+  /** One per group. */
   readonly roundMutexes: readonly Mutex[]
-  /** A frame may have become free. */
+  /** Signalled when a frame may have become free. */
   readonly freed: Condition
-  /** The rounds of each group; their condition moves with the dirty count and the fences too. */
+  /** The rounds of each group. Their condition is also signalled when the dirty count or a fence changes. */
   readonly rounds: readonly Round[]
-  /** A spare of a group came back, or there will be none. */
+  /** Per group: signalled when a spare was released, or when waiting for one has become pointless. */
   readonly spareFreed: readonly Condition[]
   readonly policy: Policy
   readonly tracer: Tracer
-  /** Writers that calls of this thread have passed; see pass.ts. */
+  /** Waiting writers that calls of this thread have passed; see pass.ts. */
   readonly passes = new Map<FrameIndex, Passes>()
-  /** How this thread leaves latches, and waits for them. */
+  /** Releases latches for this thread, and waits for them. */
   readonly latches: LatchQueue
-  /** Set under a round mutex: the flush worker has work; rung after unlock. */
+  /** Set under a round mutex when the flush worker has work; unlockRound then rings the bell. */
   bellDue = false
-  /** Set under a round mutex: a spare came back; signalled after unlock. */
+  /** Set under a round mutex when a spare was released; unlockRound then signals it. */
   spareFreedDue = false
 
   constructor(arena: Arena, slot: ThreadSlot, options: ContextOptions) {
@@ -147,23 +147,23 @@ export class Context {
     this.isTraced = geometry.traceEntries > 0
   }
 
-  /** The bytes of a frame as this partition sees them. */
+  /** A frame's bytes as a block of this partition. */
   view(partition: PartitionView, frame: FrameIndex): Uint8Array<SharedArrayBuffer> {
     return partition.views.get(frame)
   }
 
-  /** Throws unless the engine is open: a plain load, for every path. */
+  /** Throws unless the engine is open. Costs a plain load, so every path can afford it. */
   assertOpen(): void {
     if (this.words[Header.state] !== EngineState.OPEN) throw this.notOpen()
   }
 
-  /** Whether changes are still written; a cache that is closing still flushes. */
+  /** Whether changes are still written. True while the cache is closing, because closing flushes. */
   get isRunning(): boolean {
     const state = load(this.words, Header.state)
     return state === EngineState.OPEN || state === EngineState.CLOSING
   }
 
-  /** Throws when nothing is written any more. */
+  /** Throws if nothing is written any more. */
   assertRunning(): void {
     if (!this.isRunning) throw this.notOpen()
   }
@@ -172,7 +172,7 @@ export class Context {
     return notOpenError(this.words)
   }
 
-  /** `block 12 of 'data'` for the block that a frame holds; for messages. */
+  /** For messages: `block 12 of 'data'`, the block that a frame holds. */
   describe(frame: FrameIndex): string {
     const at = this.arena.frameAt(frame)
     const name = this.partitions[partitionOf(this.words, at)]?.name
@@ -180,38 +180,41 @@ export class Context {
   }
 }
 
-/** Wakes everyone who waits for something of the engine: its state has changed. */
+/** Wakes all threads that wait for anything, because the state of the engine has changed. */
 export function wakeAll({ arena, freed, rounds, spareFreed }: Context): void {
   for (const condition of [freed, ...rounds, ...spareFreed]) condition.broadcast()
   wakeAllWaits(arena)
 }
 
-/** Why an engine is not open. */
+/** The error for an engine that is not open. */
 export function notOpenError(words: Words): CacheError {
   switch (load(words, Header.state)) {
     case EngineState.BROKEN:
       return new CacheError(
         'ERR_DCACHE_WORKER_DIED',
-        'the flush worker keeps ending, or can not be started; nothing is written any more',
+        'threads of the engine end repeatedly or cannot be started; nothing is written any more; abandon() lists what is lost',
       )
     case EngineState.ORPHANED:
-      return new CacheError('ERR_DCACHE_ORPHANED', 'the thread that owned the cache ended')
+      return new CacheError(
+        'ERR_DCACHE_ORPHANED',
+        'the thread that owned the cache has ended; open the cache again',
+      )
     default:
-      return new CacheError('ERR_DCACHE_CLOSED', 'the cache is closed')
+      return new CacheError('ERR_DCACHE_CLOSED', 'the cache is closed or closing')
   }
 }
 
-/** The block number in a frame's name. */
+/** The block number in a frame's key. */
 export const blockOf = (words: Words, frameAt: number): number =>
   blockIn(words[frameAt + Frame.keyHigh]!, words[frameAt + Frame.keyLow]!)
 
-/** The partition in a frame's name, -1 if it has none. */
+/** The partition in a frame's key, -1 if it has none. */
 export const partitionOf = (words: Words, frameAt: number): number =>
   partitionIn(words[frameAt + Frame.keyHigh]!)
 
 /**
- * Gets the exclusive latch, if nobody is in. The version moves before anything of the frame can: who copies without a
- * pin sees one or the other.
+ * Takes a frame's exclusive latch if it is free; returns whether it did. The version is incremented before anything of the
+ * frame can change, so that a thread that copies the block without a pin notices.
  */
 export function enter({ words, framesAt, slot }: Context, frame: FrameIndex): boolean {
   const at = framesAt + frame * Frame.WORDS
@@ -220,8 +223,29 @@ export function enter({ words, framesAt, slot }: Context, frame: FrameIndex): bo
   return true
 }
 
-/** Gives the exclusive latch up, and tells those who wait for a frame. @requires the frame's latch */
+/** Releases the exclusive latch, and wakes threads that wait for a free frame. @requires the frame's latch */
 export function leave(context: Context, frame: FrameIndex): void {
   context.latches.unlatch(frame)
   context.freed.signal()
+}
+
+/**
+ * In debug builds, throws unless this thread has the frame's exclusive latch, or a dead thread has it, for which the reaper acts.
+ * Otherwise costs a test of a constant.
+ */
+export function assertLatched({ words, arena, slot }: Context, frame: FrameIndex): void {
+  if (!DEBUG) return
+  const word = load(words, arena.latchAt(frame))
+  const writer = writerOf(word)
+  if (
+    isLatched(word) &&
+    (writer === slot.index || words[arena.slotAt(writer) + Slot.state] === SlotState.DEAD)
+  )
+    return
+  throw new Error(`contract: frame ${frame} is not latched by slot ${slot.index}`)
+}
+
+/** As `assertLatched`, for several frames. */
+export function assertAllLatched(context: Context, frames: readonly FrameIndex[]): void {
+  if (DEBUG) for (const frame of frames) assertLatched(context, frame)
 }

@@ -1,6 +1,6 @@
 /**
- * A new engine's memory: every list and record as it is before the first block. By the owner, once, before anybody else
- * has the buffer.
+ * Formats the memory of a new engine: all lists and records as they are before the first block. Done once by the owner,
+ * before any other thread has the buffer.
  */
 import { store } from '#atomics'
 import { Arena } from '../shared/arena.js'
@@ -9,7 +9,7 @@ import { EVENT_RECORD_WORDS, EVENTS_MAX, type Geometry } from '../shared/layout.
 import { Ring } from '../shared/ring.js'
 import { DirtyLink, EngineState, Frame, Group, Header, Partition, Spare, State } from '../shared/words.js'
 
-/** `blocks`: how many blocks each partition has, in the order of the config. @throws ERR_DCACHE_MEMORY */
+/** `blocks`: the number of blocks of each partition, in the order of `config.partitions`. @throws ERR_DCACHE_MEMORY */
 export function formatArena(
   config: Config,
   geometry: Geometry,
@@ -27,7 +27,7 @@ export function formatArena(
   return arena
 }
 
-/** News from the flush worker to the owner: see events.ts. */
+/** The ring of messages from the flush worker to the owner; see events.ts. */
 export const eventsOf = (arena: Arena): Ring =>
   new Ring(arena.words, arena.eventsAt, EVENTS_MAX, EVENT_RECORD_WORDS)
 
@@ -43,7 +43,7 @@ function formatPartitions(arena: Arena, config: Config, blocks: readonly number[
   })
 }
 
-/** Epochs begin at 1; everything up to 0 is done. Spares and dirty blocks are divided evenly among the groups. */
+/** Epochs begin at 1, and everything up to 0 is done. Spares and the dirty limit are divided evenly among the groups. */
 function formatGroups(arena: Arena, config: Config): void {
   const { words, geometry } = arena
   const sparesOfGroup = geometry.spares / geometry.groups
@@ -55,7 +55,7 @@ function formatGroups(arena: Arena, config: Config): void {
       1,
       Math.floor((geometry.blocks * config.dirtyLimit) / geometry.groups),
     )
-    // Past the limit: never.
+    // At or above the dirty limit background writing is off.
     const isBefore = config.dirtyBackground < config.dirtyLimit
     const mark = Math.max(1, Math.floor((geometry.blocks * config.dirtyBackground) / geometry.groups))
     words[at + Group.dirtyBackground] = isBefore ? mark : 2 ** 31 - 1

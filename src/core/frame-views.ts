@@ -1,9 +1,9 @@
 /**
- * A thread's views of the frames for one block size, made when first asked for and kept: a guard's `data` is a look into two
- * arrays. Memory grows with the frames that the thread has seen, not with the pool, the partitions and the threads.
+ * A thread's views of the frames for one block size. A view is created when it is first used and is then kept, so that a
+ * guard's `data` is two array lookups. Memory grows with the frames that the thread has used, not with the size of the pool.
  *
- * Cost: 8 bytes for each 1024 frames when a thread attaches, 8 KiB for a part in which it has seen a frame, and a typed array
- * (about 150 bytes) for each frame seen.
+ * Cost: 8 bytes per 1024 frames when a thread attaches, 8 KiB per group of 1024 frames in which it has used a frame, and a
+ * typed array (about 150 bytes) per frame used.
  */
 import type { Arena } from '../shared/arena.js'
 import type { FrameIndex } from '../shared/indices.js'
@@ -16,7 +16,7 @@ type View = Uint8Array<SharedArrayBuffer>
 export class FrameViews {
   readonly #arena: Arena
   readonly #blockSize: number
-  /** As long as it can get: an array that grows at random places becomes a hash table. */
+  /** Allocated at full length: V8 turns an array that grows at random indices into a hash table. */
   readonly #parts: ((View | undefined)[] | undefined)[]
 
   constructor(arena: Arena, blockSize: number) {

@@ -1,24 +1,24 @@
 /**
- * Which threads of the engine are needed. A partition needs its writer from its first change on, the cache its reader from
- * the first hint on. The flush worker sees both, and calls the owner, which can start threads.
+ * Which threads of the engine are needed. A partition needs its writer from its first change on; the cache needs its reader
+ * from the first hint on. The flush worker detects both, and calls the owner, which starts the thread.
  *
- *   Partition.changed   set with the first change (images.ts), under the round mutex; the thread that sets it rings the bell
- *   Header.hintBell     not 0 after the first hint (hints.ts), which rings the flush worker too
+ *   Partition.changed   set at the first change (images.ts), under the round mutex; the thread that sets it rings the bell
+ *   Header.hintBell     not 0 after the first hint (hints.ts), which also rings the flush worker
  *
- * Both stay as they are for good, and the owner ignores a call for a thread that it has started. So nothing is lost where a
- * flush worker dies: its successor calls again.
+ * Both are never reset, and the owner ignores a call for a thread that it has started already. So if the flush worker ends,
+ * no need is lost: its successor calls again.
  */
 import { load } from '#atomics'
 import type { Context } from './context.js'
 import { Header, Partition } from '../shared/words.js'
 
-/** A message to the owner. */
+/** A message from the flush worker to the owner. */
 export type Call = { readonly calls: 'writer'; readonly partition: number } | { readonly calls: 'reader' }
 
 export class Needs {
   readonly #context: Context
   readonly #call: (call: Call) => void
-  /** Partitions that nothing was changed in yet. */
+  /** Partitions that have not been changed yet. */
   readonly #unchanged: Set<number>
   #hasCalledReader = false
 
@@ -28,7 +28,9 @@ export class Needs {
     this.#unchanged = new Set(context.partitions.keys())
   }
 
-  /** Calls for what is needed by now. After each ring of the bell; one load for each unchanged partition. */
+  /**
+   * Calls for the threads that are needed now. To be called after each ring of the bell. One load per unchanged partition.
+   */
   look(): void {
     const { words, arena } = this.#context
     for (const partition of this.#unchanged) {

@@ -1,18 +1,19 @@
 /**
- * Aborts: one listener for each signal, however many waits use it. A signal is often that of a whole task, and Node warns at
- * more than ten listeners. The listener is removed with the signal's last wait, so a long-lived signal keeps nothing alive.
+ * Abort signals: one listener per signal, for any number of waits. Many calls often share the signal of one task, and Node
+ * warns at more than ten listeners. The listener is removed with the signal's last wait, so a long-lived signal keeps nothing
+ * alive.
  */
 const waits = new WeakMap<AbortSignal, Waits>()
 
-/** The waits that one signal ends, in the order in which they began. */
+/** The waits that a signal ends, in the order in which they began. */
 interface Waits {
   readonly stops: Set<() => void>
   readonly listener: () => void
 }
 
 /**
- * Calls `stop` when the signal is aborted; returns what ends that. The caller has looked whether the signal is aborted already.
- * Cost: a look into a WeakMap and a Set, at the begin and at the end of a wait.
+ * Calls `stop` when the signal is aborted. Returns a function that cancels this. The caller must check first whether the
+ * signal is aborted already. Cost: one access to a WeakMap and a Set at the start and at the end of a wait.
  */
 export function onAbort(signal: AbortSignal, stop: () => void): () => void {
   const known = waits.get(signal) ?? listen(signal)

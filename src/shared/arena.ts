@@ -1,7 +1,7 @@
 /**
- * A thread's views of the shared buffer, and the addresses in it. Words are addressed by their index in one
- * Int32Array over everything before the block frames; the frames are seen through segments of at most 1 GiB, since a
- * typed array may not pass 4 GiB on Node 20.
+ * A thread's views of the shared buffer, and the addresses in it. Words are addressed by their index in one Int32Array over
+ * everything before the block frames. Frames are accessed through segments of up to 1 GiB, because a typed array on Node 20
+ * is limited to 4 GiB.
  */
 import { load, type Words } from '#atomics'
 import { isBufferFor, MapViews, newBuffer } from './buffer.js'
@@ -90,8 +90,8 @@ export class Arena {
   }
 
   /**
-   * A new buffer, all zero except its header's magic, version, id and geometry. `isDirect`: a partition is.
-   * @throws ERR_DCACHE_MEMORY when the system does not give as much
+   * Allocates a buffer, all zero except the header's magic, version, id and geometry. `isDirect`: any partition is direct.
+   * @throws ERR_DCACHE_MEMORY if the system cannot allocate it
    */
   static create(geometry: Geometry, idLow: number, idHigh: number, isDirect = false): Arena {
     const layout = layoutOf(geometry)
@@ -107,7 +107,7 @@ export class Arena {
   }
 
   /**
-   * The views of a buffer that another thread made.
+   * Opens a buffer that another thread allocated.
    * @throws ERR_DCACHE_BAD_HANDLE, ERR_DCACHE_VERSION
    */
   static open(buffer: SharedArrayBuffer, idLow: number, idHigh: number): Arena {
@@ -122,7 +122,7 @@ export class Arena {
     if (version !== VERSION) {
       throw new CacheError(
         'ERR_DCACHE_VERSION',
-        `the buffer has memory map ${version}, this thread's dcache has ${VERSION}`,
+        `the buffer has memory map version ${version}, but this thread's dcache has version ${VERSION}; use the same version of dcache in all threads`,
       )
     }
     if (header[Header.idLow] !== idLow || header[Header.idHigh] !== idHigh)
@@ -132,7 +132,7 @@ export class Arena {
     ) as unknown as Geometry
     const layout = layoutOf(geometry)
     if (!isBufferFor(buffer.byteLength, layout.totalBytes)) {
-      throw foreign(`its map has ${layout.totalBytes} bytes, and it has ${buffer.byteLength}`)
+      throw foreign(`its map needs ${layout.totalBytes} bytes, but it has ${buffer.byteLength}`)
     }
     return new Arena(buffer, geometry, layout)
   }
@@ -143,7 +143,7 @@ export class Arena {
   latchAt(frame: FrameIndex): number {
     return this.frameAt(frame) + Frame.latch
   }
-  /** Whether a frame has no contents, at this moment. */
+  /** Whether a frame has no contents at this moment. */
   isAbsent(frame: FrameIndex): boolean {
     return (load(this.words, this.frameAt(frame) + Frame.state) & State.ABSENT) !== 0
   }
@@ -162,41 +162,41 @@ export class Arena {
   slotAt(slot: SlotIndex): number {
     return this.slotsAt + slot * Slot.WORDS
   }
-  /** The bytes of a slot's name; see slot-key.ts. */
+  /** The bytes of a slot's name; see slot-name.ts. */
   nameBytes(slot: SlotIndex): Uint8Array<SharedArrayBuffer> {
     return this.#views.bytes(this.layout.names + slot * NAME_BYTES, NAME_BYTES)
   }
   journalAt(slot: SlotIndex): number {
     return this.journalsAt + slot * GUARDS_MAX
   }
-  /** The record of a slot's published wait. */
+  /** The record of one published wait of a slot. */
   waitAt(slot: SlotIndex, index: number): number {
     return this.waitsAt + (slot * WAITS_MAX + index) * Wait.WORDS
   }
   noteAt(slot: SlotIndex): number {
     return this.notesAt + slot * NOTES_MAX
   }
-  /** The first of a slot's hints. */
+  /** The first hint of a slot. */
   hintAt(slot: SlotIndex): number {
     return this.hintsAt + slot * HINTS_MAX * Hint.WORDS
   }
   stripeAt(stripe: number): number {
     return this.stripesAt + stripe * STRIPE_WORDS
   }
-  /** Index in `counters`. */
+  /** The index of a slot's first counter in `counters`. */
   countersAt(slot: SlotIndex): number {
     return slot * COUNTER_STRIDE
   }
 
-  /** The segment in which a frame's bytes are. Spares follow the blocks: index `blocks + spare`. */
+  /** The segment that contains a frame's bytes. Spares follow the blocks: their index is `blocks + spare`. */
   segment(index: number): Uint8Array<SharedArrayBuffer> {
     return this.#segments[index >>> this.#segmentShift]!
   }
-  /** Where in its segment they begin. */
+  /** The byte offset of a frame in its segment. */
   offset(index: number): number {
     return (index & this.#segmentMask) * this.geometry.frameSize
   }
-  /** A fresh view of the first `length` bytes of a frame. */
+  /** A new view of the first `length` bytes of a frame. */
   view(index: number, length: number): Uint8Array<SharedArrayBuffer> {
     return this.#views.bytes(this.layout.data + index * this.geometry.frameSize, length)
   }

@@ -1,7 +1,7 @@
 /**
- * The only file that names the global Atomics object. Everything else imports these functions as `#atomics`, so
- * that the interleaving tests can put a scheduler in their place (package.json, "imports"). The constants are
- * folded by the compiler: the indirection costs nothing on the hit path.
+ * The only file that uses the global Atomics object. All other files import these functions as `#atomics`, so that the
+ * interleaving tests can substitute a scheduler (package.json, "imports"). The compiler folds the constants: the indirection
+ * costs nothing on the hit path.
  */
 export type Words = Int32Array<SharedArrayBuffer>
 
@@ -15,10 +15,10 @@ export const exchange: (words: Words, at: number, value: number) => number = Ato
 export const compareExchange: (words: Words, at: number, expected: number, value: number) => number =
   Atomics.compareExchange
 
-/** Sleeps until notified, the word differs from `value`, or `timeoutMs` is over. Blocks the thread. */
+/** Blocks the thread until it is notified, the word differs from `value`, or `timeoutMs` milliseconds have passed. */
 export const wait: (words: Words, at: number, value: number, timeoutMs: number) => string = Atomics.wait
 
-/** The same for a thread that may not block; it does not keep the process alive and can't be taken back. */
+/** The same for a thread that may not block. It does not keep the process alive, and cannot be cancelled. */
 export const waitAsync: (
   words: Words,
   at: number,
@@ -28,5 +28,5 @@ export const waitAsync: (
   { async: false; value: 'not-equal' | 'timed-out' } | { async: true; value: Promise<'ok' | 'timed-out'> } =
   Atomics.waitAsync
 
-/** Wakes everyone who sleeps on the word: blocked and awaiting threads may be mixed there. */
+/** Wakes all threads that sleep on the word, blocked and awaiting ones. */
 export const notify: (words: Words, at: number) => number = Atomics.notify

@@ -1,17 +1,17 @@
 /**
- * The one shared buffer: where it comes from, and where in it the memory map begins.
+ * The shared buffer: how it is allocated, and where the memory map begins in it.
  *
- *   buffer            from                            its length                      the map begins at
+ *   buffer            allocated as                    length                          the map begins at byte
  *   page-aligned      a shared WebAssembly.Memory     a multiple of 65,536 bytes      0
  *   plain             a SharedArrayBuffer             the map's length + 48 bytes     48
  *
- * A plain SharedArrayBuffer begins 16 bytes past a page: records of 64 bytes would lie across two cache lines, so the map begins
- * where the next line does; and blocks can't be read with O_DIRECT. The buffer of a shared WebAssembly.Memory is page-aligned and
- * as fast, but has 4 GiB at most, and V8 reserves 10 GiB of address space for each. So a pool is plain when it is larger, or when
- * the system does not give that much (ulimit -v, --jitless) and no partition is direct.
+ * A plain SharedArrayBuffer begins 16 bytes past a page. Records of 64 bytes would straddle two cache lines, so the map
+ * begins at the next line; and blocks cannot be read with O_DIRECT. The buffer of a shared WebAssembly.Memory is page-aligned
+ * and as fast, but is limited to 4 GiB, and V8 reserves 10 GiB of address space for each. So the buffer is plain if it must
+ * be larger, or if the system does not allow the reservation (ulimit -v, --jitless) and no partition is direct.
  *
- * A map's length is a multiple of 512 bytes, the least block: a plain buffer's length is 48 more than that, and never a multiple
- * of 65,536. So each thread tells the kind, and the map's beginning, from the length alone.
+ * The length of a map is a multiple of 512 bytes, the smallest block. The length of a plain buffer is 48 more than that, and
+ * so never a multiple of 65,536: a thread can tell the kind of a buffer, and where its map begins, from the length alone.
  */
 import { CacheError } from './errors.js'
 
@@ -22,17 +22,17 @@ const PLAIN_BASE = 48
 const alignedLength = (mapBytes: number): number => Math.ceil(mapBytes / WASM_PAGE) * WASM_PAGE
 const plainLength = (mapBytes: number): number => mapBytes + PLAIN_BASE
 
-/** Whether the frames of a map of so many bytes can begin at the bounds of pages, as O_DIRECT wants them. */
+/** Whether a map of this many bytes can have its frames on page boundaries, as O_DIRECT requires. */
 export const mayBeAligned = (mapBytes: number): boolean => mapBytes <= WASM_BYTES_MAX
 
-/** Whether a buffer of so many bytes is one for a map of so many bytes. */
+/** Whether a buffer of `byteLength` bytes can hold exactly a map of `mapBytes` bytes. */
 export const isBufferFor = (byteLength: number, mapBytes: number): boolean =>
   byteLength === plainLength(mapBytes) || (mayBeAligned(mapBytes) && byteLength === alignedLength(mapBytes))
 
-/** Where the map begins in a buffer of so many bytes: the length of a plain one is never a multiple of a page. */
+/** Where the map begins in a buffer of this many bytes. The length of a plain buffer is never a multiple of a page. */
 export const baseOf = (byteLength: number): number => (byteLength % WASM_PAGE === 0 ? 0 : PLAIN_BASE)
 
-/** Views of the map in a buffer. All addresses are bytes of the map: only here is known where in the buffer it begins. */
+/** Views of the map. All addresses are byte offsets in the map; only this class knows where the map begins in the buffer. */
 export class MapViews {
   readonly #buffer: SharedArrayBuffer
   /** Where the map begins in the buffer, bytes. */
@@ -55,8 +55,8 @@ export class MapViews {
 }
 
 /**
- * A buffer for a map of so many bytes, all zero. `mustBeAligned`: blocks are read with O_DIRECT.
- * @throws ERR_DCACHE_MEMORY when the system does not give as much
+ * Allocates a zeroed buffer for a map of `mapBytes` bytes. `mustBeAligned`: blocks are read with O_DIRECT.
+ * @throws ERR_DCACHE_MEMORY if the system cannot allocate it
  */
 export function newBuffer(mapBytes: number, mustBeAligned: boolean): SharedArrayBuffer {
   try {
@@ -65,14 +65,14 @@ export function newBuffer(mapBytes: number, mustBeAligned: boolean): SharedArray
     if (!mustBeAligned) return plainBuffer(mapBytes)
     throw new CacheError(
       'ERR_DCACHE_MEMORY',
-      `the system does not give a page-aligned buffer of ${alignedLength(mapBytes)} bytes, which takes 10 GiB of address space beside; allow that (ulimit -v, no --jitless), or open without direct`,
+      `the system cannot allocate a page-aligned buffer of ${alignedLength(mapBytes)} bytes, which also reserves 10 GiB of address space; raise the limit (ulimit -v), run without --jitless, or open the partitions without direct`,
       { cause },
     )
   }
   return plainBuffer(mapBytes)
 }
 
-/** @throws RangeError, ReferenceError where there is no WebAssembly */
+/** @throws RangeError; ReferenceError if there is no WebAssembly */
 function alignedBuffer(bytes: number): SharedArrayBuffer {
   const pages = alignedLength(bytes) / WASM_PAGE
   return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }).buffer
@@ -83,14 +83,13 @@ function plainBuffer(mapBytes: number): SharedArrayBuffer {
   try {
     return new SharedArrayBuffer(bytes)
   } catch (cause) {
-    throw new CacheError('ERR_DCACHE_MEMORY', `the system does not give a shared buffer of ${bytes} bytes`, {
-      cause,
-    })
+    const message = `the system cannot allocate a shared buffer of ${bytes} bytes`
+    throw new CacheError('ERR_DCACHE_MEMORY', message, { cause })
   }
 }
 
 /**
- * At least so many bytes for this thread's direct reads and writes, from a page's first on.
+ * Allocates at least `bytes` bytes, page-aligned, for direct reads and writes of this thread.
  * @throws ERR_DCACHE_MEMORY
  */
 export function alignedBytes(bytes: number): Uint8Array<SharedArrayBuffer> {

@@ -1,14 +1,15 @@
 /**
- * Condition: an epoch word, and beside it a flag that somebody waits, so that a signal nobody waits for costs one load.
+ * A condition: an epoch word, and a flag that says whether any thread waits, so that a signal without waiters costs one load.
  *
- *   epoch     counts signals; who waits sleeps on the value it read before it looked at what it waits for
- *   waiters   1: somebody may be asleep, or about to look once more; whoever signals clears it
+ *   epoch     counts broadcasts; a waiter sleeps on the value that it read before it checked its predicate
+ *   waiters   1: a thread may be asleep, or about to check once more; a broadcast clears it
  *
- * No wakeup is lost. The waiter reads the epoch, then sets the flag, then looks; who signals changes what is looked at, then
- * reads the flag; a broadcast clears the flag, then changes the epoch. A signaller that sees no flag came before it was
- * set, and its change is seen by the look; or the flag was cleared by a broadcast that changes the epoch after it was
- * read. (The other way round, the epoch read after the flag is set, a broadcast fits in between: the waiter would sleep
- * on the new epoch with its flag cleared.) A flag and not a count: a waiter that dies leaves one signal too many.
+ * No wakeup is lost. The waiter reads the epoch, sets the flag, then checks its predicate. The signaller changes what the
+ * predicate reads, then reads the flag. A broadcast clears the flag, then changes the epoch. If the signaller sees no flag,
+ * either the flag was not set yet, and the check sees the change; or a broadcast has cleared it, which changes the epoch
+ * after the waiter read it. (If the waiter set the flag first and read the epoch after it, a broadcast would fit in between,
+ * and the waiter would sleep on the new epoch with its flag cleared.) The flag is not a count, so a waiter that ends costs
+ * one superfluous broadcast at most.
  */
 import { add, load, notify, store, type Words } from '#atomics'
 import type { CacheError } from './errors.js'
@@ -29,14 +30,14 @@ export class Condition {
     return this.#epochAt
   }
 
-  /** Says that the caller is about to look: the next signal after it changes the epoch, which is returned. */
+  /** Announces that the caller is about to check its predicate. Returns the epoch, which the next signal changes. */
   enter(): number {
     const epoch = load(this.words, this.#epochAt)
     store(this.words, this.#waitersAt, 1)
     return epoch
   }
 
-  /** For everyone, from any thread; a plain load when nobody waits. */
+  /** Wakes all waiters. Any thread may call it. One plain load if there are none. */
   signal(): void {
     if (this.words[this.#waitersAt] !== 0) this.broadcast()
   }
@@ -48,8 +49,9 @@ export class Condition {
   }
 
   /**
-   * Waits until `ready` says something; it is asked after every signal and at least once a slice. `look` says when the
-   * wait has to end, and may throw.
+   * Waits until `ready` returns a value other than undefined. It is called after every signal and at least once per slice.
+   * `look` returns the deadline, and may throw; it is called before each sleep.
+   * @throws what `look` throws; what `expired` returns when the deadline has passed
    */
   *until<T>(ready: () => T | undefined, look: () => Deadline, expired: () => CacheError): Slow<T> {
     for (;;) {

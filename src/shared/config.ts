@@ -1,5 +1,6 @@
 /**
- * Options, checked and turned into numbers, before anything is opened. Every refusal has the value in its message.
+ * Validates the options of `openCache` and converts them to numbers, before anything is opened. Every message has the bad
+ * value.
  */
 import { inspect } from 'node:util'
 import { mayBeAligned } from './buffer.js'
@@ -19,7 +20,7 @@ export interface Config {
   readonly dirtyLimit: number
   readonly dirtyBackground: number
   readonly writeBytes: number
-  /** Undefined: no limit. */
+  /** Undefined means no limit. */
   readonly writeBytesPerSecond: number | undefined
   readonly traceEntries: number
   readonly readAheadBytes: number
@@ -29,7 +30,7 @@ export interface PartitionConfig {
   readonly name: string
   readonly path: string
   readonly blockSize: number
-  /** Bytes; undefined: what the file holds. */
+  /** Bytes; undefined means what the file holds. */
   readonly size: number | undefined
   readonly offset: number
   readonly readOnly: boolean
@@ -37,9 +38,9 @@ export interface PartitionConfig {
   readonly group: number
 }
 
-/** A write is no longer, unless told otherwise: past that the device is no faster, and a changer waits longer for its block. */
+/** Longest write by default: longer ones make the device no faster, but a caller that changes a block waits longer for it. */
 export const WRITE_BYTES_DEFAULT = 2 ** 20
-/** As many blocks as a writer can pin, of the largest size. */
+/** As many blocks of the largest size as a writer can pin. */
 const WRITE_BYTES_MAX = GUARDS_MAX * 65536
 
 const POLICIES: readonly CacheOptions['policy'][] = ['lru2', '2q']
@@ -49,26 +50,26 @@ const UNITS: Readonly<Record<string, number>> = {
   K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40,
 } // prettier-ignore
 
-/** Bytes from a number or from a string such as '64MiB', '1.5 GB', '4096'. @throws ERR_DCACHE_BAD_OPTION */
+/** Converts a number, or a string such as '64MiB', '1.5 GB' or '4096', to bytes. @throws ERR_DCACHE_BAD_OPTION */
 export function parseSize(value: number | string, what: string): number {
   const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(String(value))
   const unit = UNITS[match?.[2]?.toUpperCase() ?? '?']
   const bytes = unit === undefined ? NaN : Number(match?.[1]) * unit
   if (!Number.isSafeInteger(bytes))
-    refuse(`${what} is ${show(value)}; it is a whole number of bytes, or a string such as '64MiB'`)
+    refuse(`${what} is ${show(value)}; it must be a whole number of bytes, or a string such as '64MiB'`)
   return bytes
 }
 
-/** @throws ERR_DCACHE_BAD_OPTION, ERR_DCACHE_BAD_BLOCK_SIZE, ERR_DCACHE_MEMORY */
+/** Validates all options and fills in defaults. @throws ERR_DCACHE_BAD_OPTION, ERR_DCACHE_BAD_BLOCK_SIZE */
 export function parseOptions(options: CacheOptions): Config {
   if (typeof options !== 'object' || (options as unknown) === null)
-    refuse(`the options are ${show(options)}; they are an object`)
+    refuse(`the options are ${show(options)}; they must be an object`)
   if (typeof options.partitions !== 'object' || (options.partitions as unknown) === null) {
-    refuse(`partitions is ${show(options.partitions)}; it is an object of partitions by name`)
+    refuse(`partitions is ${show(options.partitions)}; it must be an object with the partitions by name`)
   }
   const entries = Object.entries(options.partitions)
   if (entries.length === 0 || entries.length > PARTITIONS_MAX) {
-    refuse(`partitions has ${entries.length} entries; 1 to ${PARTITIONS_MAX} are possible`)
+    refuse(`partitions has ${entries.length} entries; it must have 1 to ${PARTITIONS_MAX}`)
   }
   const groups = [...new Set(entries.map(([, partition]) => groupOf(partition)))]
   const partitions = entries.map(([name, partition]) => parsePartition(name, partition, groups))
@@ -80,36 +81,39 @@ export function parseOptions(options: CacheOptions): Config {
     traceEntries = 0,
     readAheadBytes = 2 ** 20,
   } = options
-  if (!POLICIES.includes(policy)) refuse(`policy is ${show(policy)}; there are ${POLICIES.join(', ')}`)
+  if (!POLICIES.includes(policy)) refuse(`policy is ${show(policy)}; it must be ${POLICIES.join(' or ')}`)
   const threadsMax = SLOTS_MAX - 3 - partitions.length
   if (!Number.isInteger(threads) || threads < 1 || threads > threadsMax) {
-    refuse(`threads is ${show(threads)}; with ${partitions.length} partitions it is 1 to ${threadsMax}`)
+    refuse(`threads is ${show(threads)}; with ${partitions.length} partitions it must be 1 to ${threadsMax}`)
   }
   if (!Number.isInteger(flushDelayMs) || flushDelayMs < 0 || flushDelayMs > 2 ** 31 - 1) {
-    refuse(`flushDelayMs is ${show(flushDelayMs)}; it is a whole number from 0`)
+    refuse(`flushDelayMs is ${show(flushDelayMs)}; it must be a whole number of milliseconds, 0 to 2^31 - 1`)
   }
   if (typeof dirtyLimit !== 'number' || !(dirtyLimit > 0 && dirtyLimit <= 1)) {
-    refuse(`dirtyLimit is ${show(dirtyLimit)}; it is a share of the blocks, above 0 and at most 1`)
+    refuse(`dirtyLimit is ${show(dirtyLimit)}; it must be a share of the blocks, above 0 and at most 1`)
   }
   const { dirtyBackground = dirtyLimit / 2 } = options
   if (typeof dirtyBackground !== 'number' || !(dirtyBackground > 0 && dirtyBackground <= 1)) {
-    refuse(`dirtyBackground is ${show(dirtyBackground)}; it is a share of the blocks, above 0 and at most 1`)
+    refuse(
+      `dirtyBackground is ${show(dirtyBackground)}; it must be a share of the blocks, above 0 and at most 1`,
+    )
   }
   const writeBytes = parseSize(options.writeBytes ?? WRITE_BYTES_DEFAULT, 'writeBytes')
   if (writeBytes < 512 || writeBytes > WRITE_BYTES_MAX)
-    refuse(`writeBytes is ${show(options.writeBytes)}; it is 512 to ${WRITE_BYTES_MAX} bytes`)
+    refuse(`writeBytes is ${show(options.writeBytes)}; it must be 512 to ${WRITE_BYTES_MAX} bytes`)
   const writeBytesPerSecond =
     options.writeBytesPerSecond === undefined
       ? undefined
       : parseSize(options.writeBytesPerSecond, 'writeBytesPerSecond')
-  if (writeBytesPerSecond === 0) refuse('writeBytesPerSecond is 0; without it there is no limit')
+  if (writeBytesPerSecond === 0)
+    refuse('writeBytesPerSecond is 0; it must be at least 1 byte per second; leave it out for no limit')
   if (
     !Number.isInteger(traceEntries) ||
     traceEntries < 0 ||
     traceEntries > 2 ** 20 ||
     (traceEntries & (traceEntries - 1)) !== 0
   ) {
-    refuse(`traceEntries is ${show(traceEntries)}; it is 0 or a power of two up to 1048576`)
+    refuse(`traceEntries is ${show(traceEntries)}; it must be 0 or a power of two up to 1048576`)
   }
   return {
     memoryBytes: parseSize(options.memory, 'memory'),
@@ -132,12 +136,14 @@ export function parseOptions(options: CacheOptions): Config {
 function parsePartition(name: string, options: PartitionOptions, groups: readonly string[]): PartitionConfig {
   const what = `partition '${name}'`
   if (typeof options !== 'object' || (options as unknown) === null)
-    refuse(`${what} is ${show(options)}; it is an object`)
+    refuse(`${what} is ${show(options)}; it must be an object`)
   const { path, blockSize, size, offset, readOnly = false, direct = false } = options
-  if (typeof readOnly !== 'boolean') refuse(`${what}: readOnly is ${show(readOnly)}; it is true or false`)
-  if (typeof groupOf(options) !== 'string') refuse(`${what}: group is ${show(options.group)}; it is a name`)
+  if (typeof readOnly !== 'boolean')
+    refuse(`${what}: readOnly is ${show(readOnly)}; it must be true or false`)
+  if (typeof groupOf(options) !== 'string')
+    refuse(`${what}: group is ${show(options.group)}; it must be a name`)
   if (typeof path !== 'string' || path === '')
-    refuse(`${what}: path is ${show(path)}; it is the name of a file or block device`)
+    refuse(`${what}: path is ${show(path)}; it must be the name of a file or block device`)
   if (
     !Number.isInteger(blockSize) ||
     blockSize < 512 ||
@@ -145,18 +151,22 @@ function parsePartition(name: string, options: PartitionOptions, groups: readonl
     (blockSize & (blockSize - 1)) !== 0
   ) {
     refuse(
-      `${what}: blockSize is ${show(blockSize)}; it is a power of two from 512 to 65536`,
+      `${what}: blockSize is ${show(blockSize)}; it must be a power of two from 512 to 65536 bytes`,
       'ERR_DCACHE_BAD_BLOCK_SIZE',
     )
   }
-  if (typeof direct !== 'boolean') refuse(`${what}: direct is ${show(direct)}; it is true or false`)
+  if (typeof direct !== 'boolean') refuse(`${what}: direct is ${show(direct)}; it must be true or false`)
   const sizeBytes = size === undefined ? undefined : parseSize(size, `${what}: size`)
   const offsetBytes = offset === undefined ? 0 : parseSize(offset, `${what}: offset`)
   if (sizeBytes !== undefined && (sizeBytes === 0 || sizeBytes % blockSize !== 0)) {
-    refuse(`${what}: size is ${sizeBytes}; it is a multiple of the block size ${blockSize}, and not 0`)
+    refuse(
+      `${what}: size is ${sizeBytes} bytes; it must be a positive multiple of the block size, ${blockSize} bytes`,
+    )
   }
   if (offsetBytes % blockSize !== 0)
-    refuse(`${what}: offset is ${offsetBytes}; it is a multiple of the block size ${blockSize}`)
+    refuse(
+      `${what}: offset is ${offsetBytes} bytes; it must be a multiple of the block size, ${blockSize} bytes`,
+    )
   return {
     name,
     path,
@@ -169,7 +179,7 @@ function parsePartition(name: string, options: PartitionOptions, groups: readonl
   }
 }
 
-/** The name of a partition's group; of a partition that is none, which is refused later, the default. */
+/** The group of a partition. A partition that is not an object, which is refused later, gets the default. */
 const groupOf = (options: PartitionOptions | null | undefined): string => options?.group ?? ''
 
 function parseWriteOrder(writeOrder: readonly string[]): readonly string[] {
@@ -180,13 +190,13 @@ function parseWriteOrder(writeOrder: readonly string[]): readonly string[] {
     writeOrder.length > CLASSES_MAX ||
     new Set(writeOrder).size !== writeOrder.length ||
     !writeOrder.every((name) => typeof name === 'string' && name !== '')
-  if (wrong) refuse(`writeOrder is ${show(writeOrder)}; it is 1 to ${CLASSES_MAX} different names`)
+  if (wrong) refuse(`writeOrder is ${show(writeOrder)}; it must be 1 to ${CLASSES_MAX} different names`)
   return [...writeOrder]
 }
 
 /**
- * How the memory is divided: one frame in 16 is a spare, at least two a group.
- * @throws ERR_DCACHE_MEMORY, ERR_DCACHE_UNSUPPORTED for direct I/O with a large pool
+ * Divides the memory: one frame in 16, and at least two per group, is a spare.
+ * @throws ERR_DCACHE_MEMORY; ERR_DCACHE_UNSUPPORTED for direct I/O with more than 4 GiB
  */
 export function geometryOf(config: Config): Geometry {
   const { frameSize, partitions, groups } = config
@@ -197,13 +207,13 @@ export function geometryOf(config: Config): Geometry {
   if (blocks < 2) {
     const least = (2 * groups.length + 2) * frameSize
     refuse(
-      `memory is ${config.memoryBytes} bytes; ${groups.length} group(s) with blocks of ${frameSize} bytes need at least ${least}`,
+      `memory is ${config.memoryBytes} bytes; ${groups.length} group(s) with blocks of ${frameSize} bytes need at least ${least} bytes`,
       'ERR_DCACHE_MEMORY',
     )
   }
   if (blocks > 2 ** 29)
     refuse(
-      `memory is ${config.memoryBytes} bytes, which is ${blocks} blocks; 2^29 is the most`,
+      `memory is ${config.memoryBytes} bytes, or ${blocks} blocks; the limit is 2^29 blocks; use less memory or larger blocks`,
       'ERR_DCACHE_MEMORY',
     )
   const buckets = 2 ** Math.ceil(Math.log2(blocks))
@@ -223,7 +233,7 @@ export function geometryOf(config: Config): Geometry {
   const direct = partitions.find((partition) => partition.direct)
   if (direct && !mayBeAligned(layoutOf(geometry).totalBytes)) {
     refuse(
-      `partition '${direct.name}': direct I/O needs blocks at the bounds of pages, which a cache of more than 4 GiB in all has not; memory is ${config.memoryBytes} bytes`,
+      `partition '${direct.name}': direct I/O needs page-aligned blocks, which a cache of more than 4 GiB in all does not have; memory is ${config.memoryBytes} bytes; use less memory, or open the partition without direct`,
       'ERR_DCACHE_UNSUPPORTED',
     )
   }
@@ -234,7 +244,7 @@ function refuse(message: string, code: CacheErrorCode = 'ERR_DCACHE_BAD_OPTION')
   throw new CacheError(code, message)
 }
 
-/** A value as it would be written, cut to a length that fits in a message. */
+/** A value as it would be written in code, truncated to 80 characters for a message. */
 export function show(value: unknown): string {
   const text = typeof value === 'string' ? `'${value}'` : inspect(value, { breakLength: Infinity, depth: 1 })
   return text.length > 80 ? `${text.slice(0, 77)}...` : text

@@ -1,19 +1,19 @@
 /**
- * Asynchronous calls of one thread that wait for a journal entry, in the order in which they came. The queue is this thread's own:
- * no other thread gives or takes entries of its slot.
+ * The asynchronous calls of one thread that wait for a journal entry, in order of arrival. The queue is local to the thread:
+ * no other thread takes or returns entries of its slot.
  *
- *   WAITING --an entry is returned: the first call gets it--> SERVED --the call resumes--> out
- *      '----deadline, abort, close: the call withdraws------> out (an entry that it was given goes to the next call)
+ *   WAITING --an entry is returned, and this call is first--> SERVED --the call resumes--> out
+ *      '------deadline, abort or close: the call withdraws-----> out (an entry that it was given goes to the next call)
  *
- * While a call waits, no entry is free: each entry that is returned goes to the first call, never to the free list. So a
- * hit can't pass a call that waits, and no wakeup is lost: the entry itself is what a call is woken with.
+ * While a call waits, no entry is free: a returned entry goes to the first call, never to the free list. So a hit cannot
+ * overtake a waiting call, and no wakeup is lost, because the entry itself is the wakeup.
  */
 
 /** A call's place in the queue. */
 export interface Ticket {
-  /** The entry that the call was given; -1 before. */
+  /** The entry that the call was given; -1 until then. */
   entry: number
-  /** Resolved when the call is given its entry. */
+  /** Resolves when the call is given its entry. */
   readonly turn: Promise<void>
   readonly serve: () => void
 }
@@ -26,7 +26,7 @@ export class EntryQueue {
     return this.#waiting.size
   }
 
-  /** How many entries went to calls that waited: while this stands still, no guard was released and no call ended. */
+  /** Number of entries passed to waiting calls. While it does not change, no guard was released and no call ended. */
   get served(): number {
     return this.#served
   }
@@ -39,7 +39,7 @@ export class EntryQueue {
     return ticket
   }
 
-  /** Gives an entry to the call that has waited longest; false if none waits. */
+  /** Passes an entry to the call that has waited longest; returns false if none waits. */
   serve(entry: number): boolean {
     for (const ticket of this.#waiting) {
       this.#waiting.delete(ticket)
@@ -51,7 +51,7 @@ export class EntryQueue {
     return false
   }
 
-  /** A call that does not wait any more. */
+  /** Removes a call that no longer waits. */
   leave(ticket: Ticket): void {
     this.#waiting.delete(ticket)
   }

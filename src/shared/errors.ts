@@ -1,49 +1,52 @@
 /**
- * Every failure of dcache: one class, one stable code each. docs/errors.md has a heading for each code, and a test
- * holds the two lists together. Structured clone drops class and code, so errors cross threads as plain objects:
- * `toJSON()` there, `CacheError.from()` here.
+ * Errors: one class for every failure of dcache, with a stable code. docs/errors.md has a heading for each code, and a test
+ * compares the two lists. Structured clone drops the class and the code of an error, so errors are sent between threads as
+ * plain objects: `toJSON()` makes one, `CacheError.from()` restores the error.
  */
 
 import { types } from 'node:util'
 
-/** code: what it means and what to do. */
+/** Every code, with what it means and what to do. */
 export const CODES = {
-  ERR_DCACHE_BAD_OPTION: 'an option has a value that cannot work; nothing was opened or changed',
-  ERR_DCACHE_BAD_BLOCK_SIZE: 'a block size is a power of two from 512 to 65536',
+  ERR_DCACHE_BAD_OPTION:
+    'an option or argument is not valid; nothing was opened or changed; the message says what is allowed',
+  ERR_DCACHE_BAD_BLOCK_SIZE: 'a block size is not a power of two from 512 to 65536 bytes',
   ERR_DCACHE_MEMORY:
-    'the memory is too little for the frames that are needed, or more than this machine gives',
-  ERR_DCACHE_BAD_FILE: 'the file of a partition is missing, empty or not a multiple of its block size',
-  ERR_DCACHE_IN_USE: 'the same bytes are already open for writing, here or in another process',
-  ERR_DCACHE_UNSUPPORTED: 'this option is known but cannot be had in this version or on this file',
-  ERR_DCACHE_READ_ONLY: 'the partition is read-only; open it for writing to change it',
+    '`memory` is too small for the frames that are needed, or more than the system can allocate',
+  ERR_DCACHE_BAD_FILE: 'the file of a partition is missing, empty, or not a multiple of the block size',
+  ERR_DCACHE_IN_USE: 'the same bytes of a file are already open for writing, in this process or another',
+  ERR_DCACHE_UNSUPPORTED: 'this file, system or runtime does not support the option; the message says why',
+  ERR_DCACHE_READ_ONLY: 'the partition is read-only; open it without `readOnly` to change it',
   ERR_DCACHE_UNKNOWN_PARTITION: 'no partition has this name; the message lists those that exist',
   ERR_DCACHE_UNKNOWN_CLASS: 'no write class has this name; the message lists those that exist',
-  ERR_DCACHE_OUT_OF_RANGE: 'a block, count or byte range is not inside the partition',
-  ERR_DCACHE_BAD_HANDLE: 'this is not the handle of a cache that is open in this process',
-  ERR_DCACHE_VERSION: 'the handle was made by another version of dcache; use one version in all threads',
-  ERR_DCACHE_CLOSED: 'the cache was closed; open it again',
-  ERR_DCACHE_THREADS: 'every thread slot is taken; detach a thread, or open with more `threads`',
-  ERR_DCACHE_GUARDS: 'this thread holds as many guards as it may; release some',
+  ERR_DCACHE_OUT_OF_RANGE: 'a block, a count or a byte range is not inside the partition or block',
+  ERR_DCACHE_BAD_HANDLE: 'this is not a handle of a cache in this process; pass `cache.handle` unchanged',
+  ERR_DCACHE_VERSION: 'the handle was made by another version of dcache; use the same version in all threads',
+  ERR_DCACHE_CLOSED: 'the cache is closed or closing, or this thread has detached; open or attach again',
+  ERR_DCACHE_THREADS: 'every thread slot is in use; detach a thread, or open the cache with more `threads`',
+  ERR_DCACHE_GUARDS: 'this thread holds 256 guards, the maximum; release some',
   ERR_DCACHE_GUARDS_HELD: 'guards are still held; release them first',
-  ERR_DCACHE_GUARD_RELEASED: 'the guard was released before; acquire the block again',
-  ERR_DCACHE_GUARD_MODE: 'a read guard cannot change its block; acquire with modify or overwrite',
-  ERR_DCACHE_WOULD_BLOCK: 'this thread may not block; use the asynchronous call',
-  ERR_DCACHE_TIMEOUT: 'the wait reached its deadline; the message says who holds what was waited for',
+  ERR_DCACHE_GUARD_RELEASED: 'the guard has been released already; acquire the block again',
+  ERR_DCACHE_GUARD_MODE: 'a read guard cannot change its block; acquire it with `modify` or `overwrite`',
+  ERR_DCACHE_WOULD_BLOCK:
+    'the call would have to wait, and this thread may not block; use the asynchronous call',
+  ERR_DCACHE_TIMEOUT:
+    'the wait reached its deadline; the message names the threads that hold the block or lock',
   ERR_DCACHE_ABORTED: 'the AbortSignal of the call was aborted',
   ERR_DCACHE_DEADLOCK:
-    'the thread would wait for itself: for its own guard, or its own call under way; end that first',
-  ERR_DCACHE_EXHAUSTED: 'transient: every frame is held or dirty; release a guard and try again',
-  ERR_DCACHE_READ_FAILED: 'the system could not read the block; nothing was cached, try again',
+    'the thread would wait for its own guard or its own asynchronous call; finish that first',
+  ERR_DCACHE_EXHAUSTED: 'every frame is held or dirty (transient); release guards and try again',
+  ERR_DCACHE_READ_FAILED: 'the system could not read the block; nothing was cached; try again',
   ERR_DCACHE_FENCED:
-    'a write or fsync failed; the data is still dirty in memory: repair, then retry(partition)',
+    'a write or fsync failed; the changes are still dirty in memory: repair, then retry(partition)',
   ERR_DCACHE_WORKER_DIED:
-    'workers of the engine keep ending, or can not be started: nothing is written any more; abandon() lists what is lost',
-  ERR_DCACHE_ORPHANED: 'the thread that owned the cache ended; open it again',
+    'threads of the engine end repeatedly or cannot be started; nothing is written any more; abandon() lists what is lost',
+  ERR_DCACHE_ORPHANED: 'the thread that owned the cache has ended; open the cache again',
 } as const
 
 export type CacheErrorCode = keyof typeof CODES
 
-/** The plain form of a CacheError: survives postMessage, piscina and comlink. */
+/** A CacheError as a plain object, which survives postMessage, piscina and comlink. */
 export interface CacheErrorJson {
   readonly name: 'CacheError'
   readonly code: CacheErrorCode
@@ -56,11 +59,14 @@ export interface CacheErrorJson {
   }
 }
 
-/** What every copy of the package, in every realm, marks its errors with. */
+/** Marks the errors of every copy of the package, in every realm. */
 const BRAND = Symbol.for('dcache.CacheError')
 
 export class CacheError extends Error {
-  /** A CacheError of another copy of the package or another realm (a vm context, as in Jest) is one too. */
+  /**
+   * `instanceof CacheError` is also true for errors of another copy of the package, and of another realm (a vm context, as
+   * in Jest).
+   */
   static override [Symbol.hasInstance](thing: unknown): boolean {
     if (this !== CacheError) return Function.prototype[Symbol.hasInstance].call(this, thing)
     return typeof thing === 'object' && thing !== null && BRAND in thing
@@ -74,6 +80,7 @@ export class CacheError extends Error {
     this.code = code
   }
 
+  /** The plain form of this error, with the fields of a system error as `cause`. */
   toJSON(): CacheErrorJson {
     const cause = this.cause
     return {
@@ -84,7 +91,7 @@ export class CacheError extends Error {
     }
   }
 
-  /** The CacheError in anything that came through a message; anything else is given back as it is. */
+  /** Restores a CacheError from its plain form. Returns every other value unchanged. */
   static from(thing: unknown): unknown {
     if (thing instanceof CacheError || typeof thing !== 'object' || thing === null) return thing
     const { code, message, cause } = thing as Partial<CacheErrorJson>
@@ -95,7 +102,7 @@ export class CacheError extends Error {
   }
 }
 
-// On the prototype: an error of ours shows no field that is not the reader's.
+// On the prototype, so that a logged error does not show it as a field.
 Object.defineProperty(CacheError.prototype, BRAND, { value: true })
 
 function systemFields(error: NodeJS.ErrnoException): NonNullable<CacheErrorJson['cause']> {

@@ -1,8 +1,8 @@
 /**
- * From a block's name to a place in a table.
+ * The hash function of block keys.
  */
 
-/** The head of a block's chain among the buckets: the finalizer of MurmurHash3 (Appleby), so that strides spread too. */
+/** The bucket of a key: the finalizer of MurmurHash3 (Appleby), which also spreads strided block numbers. */
 export function hashOf(buckets: number, keyHigh: number, keyLow: number): number {
   let h = keyLow ^ Math.imul(keyHigh, 0x9e3779b1)
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)

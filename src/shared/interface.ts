@@ -1,73 +1,101 @@
 /**
- * The contract that programs are written against: every public type, with its units, its errors, and who may call
- * what from which thread. index.ts exports these; nothing here runs.
+ * The public interface: the types of options, handles, caches, clients, partitions and guards, with units, errors and
+ * threads. Types only. What a program can observe of a running cache (CacheStats, Holder, ...) is in reports.ts.
  *
- * The plain name of a call is asynchronous and never blocks an event loop; the name with `Sync` may block its thread
- * and is for worker threads. Both mean exactly the same.
+ * A call with a plain name returns a promise and never blocks the event loop. The call of the same name with `Sync` may
+ * block its thread until the work is done, and is meant for worker threads. The two have the same effect, and throw or
+ * reject with the same errors; in addition:
+ *
+ *   - plain calls reject with ERR_DCACHE_ABORTED when their signal is aborted;
+ *   - `Sync` calls throw ERR_DCACHE_WOULD_BLOCK instead of blocking on the owner's thread, and on threads that attached
+ *     with `mayBlock: false`, and ERR_DCACHE_DEADLOCK if they would wait for their own thread.
+ *
+ * Every call that needs the cache throws ERR_DCACHE_CLOSED once the cache is closed or closing or the thread has detached,
+ * ERR_DCACHE_WORKER_DIED if the engine's threads cannot be kept running, and ERR_DCACHE_ORPHANED after the owner's thread
+ * has ended. Lists of errors below leave these out. Errors are CacheError objects (errors.ts).
  */
 import type { Worker } from 'node:worker_threads'
+import type { CacheStats, Holder, LostBlock, TraceRecord } from './reports.js'
 
+/** How a block is acquired: shared, exclusive, or exclusive without reading it from the disk first. */
 export type Mode = 'read' | 'modify' | 'overwrite'
 
+/**
+ * Options of `openCache`, which rejects with ERR_DCACHE_BAD_OPTION, or a more specific code, if one is out of range. Sizes
+ * are numbers of bytes, or strings with a unit such as '64MiB' (powers of 1024) or '64MB' (powers of 1000).
+ */
 export interface CacheOptions {
-  /** Bytes of block frames, or a string such as '64MiB'. One frame in 16 is a spare (docs/tuning.md). */
+  /**
+   * Size of the frame pool, in bytes. One frame in 16, and at least two per group, is a spare for undo and saved images; the
+   * others hold blocks. Descriptors, about 80 bytes per block, are allocated on top.
+   */
   memory: number | string
-  /** By name; at most 64. Names appear in errors and in `client.partition(name)`. */
+  /** The partitions by name, 1 to 64. Errors name them, and `client.partition(name)` looks them up. */
   partitions: Record<string, PartitionOptions>
-  /** Write classes, the first written first; at most 7. Default ['data', 'directory', 'trailer']. */
+  /** The write classes, 1 to 7 names, in the order in which they are written. Default: ['data', 'directory', 'trailer']. */
   writeOrder?: readonly string[]
-  /** Victim choice. Default '2q'. */
+  /** Replacement policy, which chooses victims. Default: '2q'. */
   policy?: 'lru2' | '2q'
-  /** Slots for attached threads, the owner's not counted. Default 64. */
+  /** How many threads may be attached at a time, the owner not counted; 1 to 251 minus the number of partitions. Default: 64. */
   threads?: number
-  /** A changed block is on its way to the disk after this long, if nothing flushes it earlier. Default 5000. */
+  /** Milliseconds after which a round starts for a change that no flush has covered yet; 0 to 2^31 - 1. Default: 5000. */
   flushDelayMs?: number
   /**
-   * Share of the blocks that may be dirty, 0 < share <= 1. Default 2/3. At it a round starts, and changing a clean block
-   * waits. Divided evenly where there are several groups.
+   * Largest share of the blocks that may be dirty, 0 < share <= 1. When it is reached, a round starts, and calls that would
+   * make a clean block dirty wait. With several groups each gets an equal part. Default: 2/3.
    */
   dirtyLimit?: number
   /**
-   * Share of the blocks, 0 < share <= 1: at so many dirty ones they begin to be written in the background, the faster the
-   * nearer they are to `dirtyLimit`. Default half of `dirtyLimit`; from `dirtyLimit` on there is no such beginning.
+   * Share of the blocks, 0 < share <= 1, at which background writing starts. The rate rises as the dirty count approaches
+   * `dirtyLimit`. A value of `dirtyLimit` or above turns background writing off. Default: half of `dirtyLimit`.
    */
   dirtyBackground?: number
   /**
-   * Bytes a second that are written in the background, all partitions together: what `dirtyBackground` and `flushDelayMs`
-   * begin. What somebody asks for or waits for is not held back. Default: no limit.
+   * Limit for background writes (those that `dirtyBackground` and `flushDelayMs` start), in bytes per second over all
+   * partitions; at least 1. Writes that a call requested or waits for are not limited. Default: no limit.
    */
   writeBytesPerSecond?: number | string
-  /** Neighbouring blocks are written in one call of at most so many bytes and 256 blocks; 512 .. 16 MiB. Default '1MiB'. */
+  /** Neighbouring blocks are written by one call of up to this many bytes and 256 blocks; 512 to 16 MiB. Default: 1 MiB. */
   writeBytes?: number | string
-  /** Keeps the last so many trace records in the shared buffer; a power of two. Default 0: tracing is off and free. */
+  /** Size of the trace buffer, in records: 0, or a power of two up to 2^20. Default: 0, which turns tracing off. */
   traceEntries?: number
   /**
-   * The most that is read ahead of a thread that reads a partition in sequence, a number of bytes or '1MiB', at most a 40th
-   * of the cache; 0 is off. Default 1 MiB.
+   * Largest read-ahead window of a thread that reads a partition sequentially, in bytes. At most 1/40 of the cache is used.
+   * 0 turns read-ahead off. Default: 1 MiB.
    */
   readAheadBytes?: number | string
 }
 
 export interface PartitionOptions {
-  /** A file or a block device. */
+  /** A file or a block device. A relative path is resolved when `openCache` is called. */
   path: string
-  /** Bytes; a power of two, 512 .. 65536. */
+  /** Bytes per block: a power of two, 512 to 65536. */
   blockSize: number
-  /** Create the file, or extend it, to this many bytes; without it the partition is what the file holds. */
+  /**
+   * Size of the partition in bytes, a positive multiple of `blockSize`. The file is created, or extended, to hold it; it is
+   * never truncated. Default: what the file holds from `offset` on.
+   */
   size?: number | string
-  /** Where in the file the partition begins; a multiple of blockSize. Default 0. */
+  /** Where the partition starts in the file, in bytes; a multiple of `blockSize`. Default: 0. */
   offset?: number | string
+  /** Whether the partition refuses changes. Default: false. */
   readOnly?: boolean
   /**
-   * Reads and writes go past the system's page cache (O_DIRECT). Refused with ERR_DCACHE_UNSUPPORTED where the file system
-   * or the block size can't, and where the cache has more than 4 GiB. Default false.
+   * Whether reads and writes bypass the system's page cache (O_DIRECT). `openCache` rejects with ERR_DCACHE_UNSUPPORTED if
+   * the file system or the block size does not allow it, or if the whole cache takes more than 4 GiB. Default: false.
    */
   direct?: boolean
-  /** The order promise and its failures reach as far as the group. Default: one group for all. */
+  /**
+   * Partitions of one group share the order of write classes, and a failed write of one of them holds back later classes in
+   * all of them. Default: all partitions are in one group.
+   */
   group?: string
 }
 
-/** What another thread needs to attach: structured-cloneable, for workerData, postMessage and piscina. */
+/**
+ * What another thread needs to attach. It can be sent to threads of this process by structured clone: as workerData, by
+ * postMessage, or through piscina. Pass it on unchanged.
+ */
 export interface CacheHandle {
   readonly dcache: number
   readonly id: string
@@ -81,245 +109,208 @@ export interface CacheHandle {
 export interface HandlePartition {
   readonly name: string
   readonly path: string
-  /** The owner's descriptor; every thread uses it, nobody else closes it. */
+  /** The owner's file descriptor. All threads use it; only the owner closes it. */
   readonly fd: number
-  /** Bytes from the start of the file. */
+  /** Where the partition starts in the file, in bytes. */
   readonly offset: number
-  /** The descriptor wants aligned memory. */
+  /** Whether the descriptor was opened with O_DIRECT, which requires aligned memory. */
   readonly direct: boolean
 }
 
-/** What the thread that opened the cache has. Its calls are for that thread only. */
+/** The cache as its owner sees it: the thread that called `openCache`. Only that thread may use this object. */
 export interface BlockCache extends CacheClient, AsyncDisposable {
+  /** Pass this to other threads; they call `attachCache(handle)`. */
   readonly handle: CacheHandle
   /**
-   * When that worker ends, what it held is recovered and its slot is free. For workers that this thread created before it
-   * imported dcache; later ones are adopted automatically.
+   * Recovers the slot of this worker when it ends. Needed only for workers that this thread created before it imported
+   * dcache; workers created later are adopted automatically.
    */
   adopt(worker: Worker): void
   on<E extends keyof CacheEvents>(event: E, listener: (info: CacheEvents[E]) => void): this
   off<E extends keyof CacheEvents>(event: E, listener: (info: CacheEvents[E]) => void): this
-  /** After a failure: write again what is not durable, and lift the fence. @throws ERR_DCACHE_FENCED if it fails again */
+  /**
+   * After a failed write or fsync: lifts the fence, and writes the unwritten changes of the partition's whole group again.
+   * Resolves when they are durable.
+   * @throws ERR_DCACHE_FENCED if it fails again, ERR_DCACHE_UNKNOWN_PARTITION
+   */
   retry(partition: string): Promise<void>
-  /** Forgets clean blocks that nobody holds; says how many. */
+  /** Evicts all clean blocks that are not pinned or latched. Returns how many. */
   evictClean(): number
   /**
-   * Flushes, stops the workers, closes the files. On failure the cache stays open.
-   * @throws ERR_DCACHE_GUARDS_HELD, ERR_DCACHE_FENCED
+   * Flushes, stops the engine's threads and closes the files. If it rejects, the cache stays open. After the flush it may
+   * wait up to 15 s for system calls of other threads.
+   * @throws ERR_DCACHE_GUARDS_HELD while any thread holds guards, ERR_DCACHE_FENCED
    */
   close(): Promise<void>
-  /** Stops without flushing, also when a partition is fenced; says what was lost. */
+  /**
+   * Closes without flushing; allowed also while partitions are fenced. Returns the blocks whose changes may not be on the
+   * disk.
+   */
   abandon(): Promise<LostBlock[]>
 }
 
+/** Events on the owner's cache, by name, and what their listeners are passed. */
 export interface CacheEvents {
-  /** A write or an fsync failed: this partition is not written until `retry`. */
+  /** A write or fsync failed. The partition is not written until `retry`. */
   fenced: { partition: string; writeClass: string; error: Error }
-  /** What was fenced is durable again. */
+  /** After `fenced`: the changes of the partition are durable again. */
   restored: { partition: string }
-  /** A worker that had attached ended without detaching. */
+  /** An attached thread ended without detaching. Its slot is recovered. */
   workerDied: { threadId: number; slot: number }
 }
 
-/** What every attached thread has, the owner included. Not to be shared between threads: attach in each. */
+/**
+ * The cache as an attached thread, or the owner, sees it. Each thread attaches for itself: a client, its partitions and its
+ * guards belong to the thread that attached.
+ */
 export interface CacheClient extends Disposable {
   /** @throws ERR_DCACHE_UNKNOWN_PARTITION */
   partition(name: string): Partition
   /**
-   * Resolves only when all that was released before the call, in the scope, is durable.
-   * @throws ERR_DCACHE_FENCED, naming partition, class and cause; the data is still dirty in memory
+   * Waits until every change in the scope that was released before the call is durable. The wait has no deadline, but ends
+   * when the group has written no block for 30 s.
+   * @throws ERR_DCACHE_FENCED, naming partition, class and cause, if a write failed; the changes stay dirty in memory.
+   *   ERR_DCACHE_TIMEOUT if nothing was written for 30 s; ERR_DCACHE_UNKNOWN_PARTITION, _OUT_OF_RANGE, _BAD_OPTION for a bad
+   *   scope
    */
   flush(scope?: FlushScope): Promise<void>
   flushSync(scope?: FlushScope): void
-  /** Starts a round; does not wait for it. */
+  /** Starts a round in every group, and does not wait for it. */
   kick(): void
-  /** Every broken invariant by name; [] when the cache is sound. May run beside load. */
+  /**
+   * Checks the invariants of the shared structures. Returns a line for each violation, [] if there is none. May run
+   * concurrently with other threads. Takes time linear in the number of blocks, on the calling thread.
+   */
   check(): string[]
-  /** Who holds and who waits for what, since when. */
+  /** Every pin, latch and wait of all threads, with the cycle if threads wait for each other. Does not wait. */
   holders(): Holder[]
   stats(): CacheStats
-  /** The newest trace records, oldest first; [] when tracing is off. */
+  /** The newest trace records, oldest first; [] if tracing is off. */
   trace(): TraceRecord[]
   /**
-   * Gives this thread's slot back; the owner closes instead.
-   * @throws ERR_DCACHE_GUARDS_HELD, also while an asynchronous call of this thread is under way; ERR_DCACHE_BAD_OPTION
+   * Releases this thread's slot. A second call does nothing. The owner cannot detach; it calls `close`.
+   * @throws ERR_DCACHE_GUARDS_HELD while this thread holds guards or has an asynchronous call under way,
+   *   ERR_DCACHE_BAD_OPTION on the owner's thread
    */
   detach(): void
 }
 
+/** One partition, as one attached thread sees it. */
 export interface Partition {
   readonly name: string
-  /** Bytes. */
+  /** Bytes per block. */
   readonly blockSize: number
-  /** How many blocks; the last one is `blocks - 1`. */
+  /** Number of blocks. They are numbered from 0. */
   readonly blocks: number
   readonly readOnly: boolean
   /**
-   * Pins and latches a block, loading it if it is not cached: `read` beside other readers, `modify` alone, `overwrite`
-   * alone and without loading (an absent block shows zeros, a cached one its contents).
-   * @throws ERR_DCACHE_OUT_OF_RANGE, _READ_ONLY, _TIMEOUT, _EXHAUSTED, _READ_FAILED, _FENCED, _GUARDS, _DEADLOCK, _CLOSED
+   * Acquires a block and returns its guard. `read` shares the block with other readers; `modify` and `overwrite` exclude all
+   * other guards. With `read` and `modify` an absent block is read from the disk first; with `overwrite` it is not, and shows
+   * zeros. Waits for other holders, for a frame, and, to change a block, for a spare and the dirty limit.
+   * @param block 0 .. `blocks` - 1
+   * @throws ERR_DCACHE_OUT_OF_RANGE, ERR_DCACHE_BAD_OPTION, ERR_DCACHE_READ_ONLY for the arguments;
+   *   ERR_DCACHE_TIMEOUT if the block is not released in time;
+   *   ERR_DCACHE_EXHAUSTED if no frame can be evicted in time;
+   *   ERR_DCACHE_GUARDS if this thread holds 256 guards;
+   *   ERR_DCACHE_READ_FAILED if the system cannot read the block;
+   *   ERR_DCACHE_FENCED if a round fails while the call waits for a spare or the dirty limit
    */
   acquire(block: number, mode: Mode, options?: AcquireOptions): Promise<BlockGuard>
   acquireSync(block: number, mode: Mode, options?: AcquireOptions): BlockGuard
-  /** The block if it is cached and free at this moment, else undefined: no wait, no I/O, from any thread. */
+  /**
+   * Acquires a block that is cached and free at this moment. Returns undefined if the call would have to wait or to read
+   * from the disk. Never blocks, on any thread.
+   * @throws as `acquire` for its arguments, ERR_DCACHE_GUARDS
+   */
   tryAcquire(block: number, mode: Mode): BlockGuard | undefined
-  /** Fills `target` from the byte `position` on; each block is read at one moment, in ascending order. */
+  /**
+   * Copies bytes of the partition into `target`. Blocks are read in ascending order, each of them atomically; the range as
+   * a whole is not atomic. When the call fails, `target` may hold the first blocks.
+   * @param target its length is the number of bytes to read
+   * @param position byte offset in the partition; the range must end inside it
+   * @throws ERR_DCACHE_OUT_OF_RANGE before anything is read; else as `acquire`
+   */
   read(target: Uint8Array, position: number, wait?: WaitOptions): Promise<void>
   readSync(target: Uint8Array, position: number, wait?: WaitOptions): void
-  /** Writes `source` at the byte `position`, atomic for each block, in ascending order. */
+  /**
+   * Writes `source` to the partition, in memory: the change is durable after a `flush`. Blocks are changed in ascending
+   * order, each of them atomically. When the call fails, the first blocks may be changed.
+   * @param position byte offset in the partition; the range must end inside it
+   * @param writeClass a name in `writeOrder`; default: the first
+   * @throws ERR_DCACHE_OUT_OF_RANGE, _READ_ONLY, _UNKNOWN_CLASS before anything is changed; else as `acquire`
+   */
   write(source: Uint8Array, position: number, writeClass?: string, wait?: WaitOptions): Promise<void>
   writeSync(source: Uint8Array, position: number, writeClass?: string, wait?: WaitOptions): void
   /**
-   * A hint that these blocks will be read soon: returns at once, and a thread of the cache loads those that are absent, a
-   * quarter of the cache at most. What meets a failure, or finds no frame, is left.
-   * @throws ERR_DCACHE_OUT_OF_RANGE, _CLOSED
+   * Hints that these blocks will be read soon. The reader thread fills those that are absent, up to a quarter of the cache;
+   * the call returns at once. Blocks that cannot be read, or find no free frame, are dropped without an error.
+   * @throws ERR_DCACHE_OUT_OF_RANGE
    */
   prefetch(block: number, count: number): void
   /**
-   * These blocks no longer matter: drops them, dirty or not. Their contents are then what the disk has, of any age. A
-   * block that somebody holds at this moment, or that is being written, is left as it is.
+   * Drops these blocks from the cache, dirty or not, because their contents no longer matter. Afterwards they hold what is
+   * on the disk, possibly stale. A block that is held or being written is left as it is.
+   * @throws ERR_DCACHE_OUT_OF_RANGE, ERR_DCACHE_READ_ONLY
    */
   forget(block: number, count: number): void
 }
 
-/** Default: everything. More than asked for may be made durable. */
+/** What to flush. Default: all partitions. The cache writes whole groups, so more than the scope may become durable. */
 export interface FlushScope {
   partition?: string
+  /** First block; requires `partition`. */
   block?: number
+  /** Number of blocks. Default: 1 with `block`, else the whole partition. */
   count?: number
 }
 
 export interface WaitOptions {
-  /** Default 30 000. */
+  /**
+   * Milliseconds after which the call stops waiting for other threads, 0 or more. System calls are not interrupted. Default:
+   * 30000.
+   */
   timeoutMs?: number
-  /** For asynchronous calls. */
+  /** Aborts an asynchronous call. Ignored by `Sync` calls. */
   signal?: AbortSignal
 }
 
 export interface AcquireOptions extends WaitOptions {
-  /** With `modify`: only these bytes will change, and a smaller image is kept; other bytes changed are the caller's fault. */
+  /**
+   * With `modify`: declares that only `length` bytes from `start` will change, so that a smaller undo image is made. Changes
+   * to other bytes are not undone by `discard` and may be written before the release. Default: the whole block.
+   */
   start?: number
   length?: number
 }
 
-/** A pinned and latched block. Good for one release, on the thread that acquired it. */
+/**
+ * A block that this thread holds, pinned or latched, until `release` or `discard`. Only the thread that acquired it may use
+ * it. Calls after the release, except `using`, throw ERR_DCACHE_GUARD_RELEASED.
+ */
 export interface BlockGuard extends Disposable {
   readonly partition: Partition
   readonly block: number
-  /** The block in place, `blockSize` bytes; valid until release, which a kept view does not notice. */
+  /**
+   * The block itself in shared memory, `blockSize` bytes. Do not keep a view after the release: the frame is reused for
+   * other blocks, and the view would read or overwrite those.
+   */
   readonly data: Uint8Array
-  /** The same without a view of its own: the block is `bytes[offset .. offset + blockSize - 1]`. */
+  /** The same memory without a view of its own: the block is `bytes[offset]` to `bytes[offset + blockSize - 1]`. */
   readonly bytes: Uint8Array
   readonly offset: number
   /**
-   * Notes that the block was changed, and the class of the change (default the first); any time before release.
+   * Declares that the block is changed, in this write class. May be called at any time before the release; the last call
+   * counts.
+   * @param writeClass a name in `writeOrder`; default: the first
    * @throws ERR_DCACHE_GUARD_MODE on a read guard, ERR_DCACHE_UNKNOWN_CLASS
    */
   markDirty(writeClass?: string): void
-  /** Gives the block back as it was when it was acquired: for a change that failed half-way. */
+  /** Restores the block to what it was when it was acquired, and releases it. For changes that fail halfway. */
   discard(): void
-  /** Without markDirty, a `modify` promises that nothing was changed. @throws ERR_DCACHE_GUARD_RELEASED the second time */
+  /**
+   * Releases the block. After `markDirty`, other threads see the change from here on, and the next round writes it. Without
+   * `markDirty` the caller promises that it changed nothing.
+   * @throws ERR_DCACHE_GUARD_RELEASED if it was released before
+   */
   release(): void
-}
-
-/** One pin, latch or wait. */
-export interface Holder {
-  readonly slot: number
-  readonly threadId: number
-  /** Of `attachCache(handle, { name })`; '' without. Threads of the engine have names of their own. */
-  readonly name: string
-  readonly alive: boolean
-  readonly what: 'holds' | 'waits'
-  /** read, modify: a block; the others: what a thread waits for beside blocks. */
-  readonly mode: 'read' | 'modify' | 'frame' | 'dirty' | 'spare' | 'flush' | 'mutex'
-  readonly partition: string | undefined
-  readonly block: number | undefined
-  /** Undefined for a read guard: the hit path does not read the clock. */
-  readonly sinceMs: number | undefined
-  /** Of a wait: the slots that have what it is for; [] where that is neither a block nor a lock. */
-  readonly heldBy: readonly number[]
-  /**
-   * Of a wait: the slots that wait for each other in a cycle, of which this is part, or behind which it stands; [] for
-   * none. A thread that awaits in several tasks has a line for each.
-   */
-  readonly cycle: readonly number[]
-}
-
-export interface LostBlock {
-  readonly partition: string
-  readonly block: number
-  readonly writeClass: string
-}
-
-export interface TraceRecord {
-  readonly point: string
-  readonly slot: number
-  readonly partition: number
-  readonly block: number
-  readonly value: number
-  /** Milliseconds on a clock that all threads share; compare differences only. */
-  readonly atMs: number
-}
-
-/** Sums over all threads since openCache, and the state of this moment. Counters are never reset. */
-export interface CacheStats {
-  /** Blocks asked for; hits + misses. */
-  readonly lookups: number
-  readonly hits: number
-  readonly misses: number
-  /** Acquires with read or modify. */
-  readonly reads: number
-  /** Acquires with modify or overwrite. */
-  readonly writes: number
-  /** Blocks that the cache can hold. */
-  readonly size: number
-  /** Blocks that are dirty now. */
-  readonly dirty: number
-  /** Calls of flush. */
-  readonly flushes: number
-  /** Waits for a frame, all being held or dirty. */
-  readonly stalls: number
-  /** Milliseconds that misses took. */
-  readonly lookupTimeMs: number
-  /** Waits for a block that somebody else held. */
-  readonly blockStalls: number
-  readonly diskReads: number
-  readonly diskReadBytes: number
-  readonly diskWrites: number
-  readonly diskWriteBytes: number
-  /** Rounds of write-back, failed ones included. */
-  readonly rounds: number
-  readonly failedRounds: number
-  readonly evictions: number
-  /**
-   * Blocks that the reader loaded ahead, for `prefetch` or read-ahead; those that it was asked for and left; those that were
-   * evicted before anybody used them (policy `2q`).
-   */
-  readonly prefetch: { readonly loaded: number; readonly dropped: number; readonly unused: number }
-  /** Frames by state, counted at this moment, beside load. */
-  readonly blocks: {
-    readonly free: number
-    readonly clean: number
-    readonly dirty: number
-    readonly absent: number
-    readonly held: number
-  }
-  readonly spares: { readonly free: number; readonly total: number }
-  /** How often threads waited, and for how long altogether. */
-  readonly waits: {
-    readonly frame: number
-    readonly latch: number
-    readonly dirtyLimit: number
-    readonly spare: number
-    readonly mutex: number
-    readonly timeMs: number
-  }
-  /** Waits of writers: for a block that somebody is in (the round's writer among them), a spare, or the dirty limit. */
-  readonly writerStalls: {
-    readonly count: number
-    readonly p50Ms: number
-    readonly p99Ms: number
-    readonly maxMs: number
-  }
-  readonly threads: number
 }

@@ -1,8 +1,8 @@
 /**
- * The name of a block in two words, as frames and ghosts carry it:
+ * The key of a block, in two words, as frames and ghosts contain it:
  *
- *   place      bits 0-7  partition + 1, 0 no name    bits 8-28  upper bits of the block number
- *   blockLow   its lower 32 bits
+ *   keyHigh   bits 0-7  partition + 1, 0 no key    bits 8-28  upper bits of the block number
+ *   keyLow    its lower 32 bits
  */
 import { PARTITIONS_MAX } from './layout.js'
 
@@ -14,7 +14,7 @@ export const keyLowOf = (block: number): number => block | 0
 export const keyHighOf = (partition: number, block: number): number =>
   (partition + 1) | (block < 2 ** 32 ? 0 : Math.floor(block / 2 ** 32) << PARTITION_BITS)
 
-/** -1 when there is no name. */
+/** The partition in a key, -1 if there is no key. */
 export const partitionIn = (keyHigh: number): number => (keyHigh & PARTITION_MASK) - 1
 export const blockIn = (keyHigh: number, keyLow: number): number =>
   (keyLow >>> 0) + (keyHigh >>> PARTITION_BITS) * 2 ** 32

@@ -1,15 +1,17 @@
 /**
- * Waiting for a latch, in its queue. One of these for each thread. The waits that slots publish (waits.ts) are the queue; the
- * marks in the latch word say that it may not be empty; the thread that leaves the latch serves it (latch-server.ts).
+ * Waiting for a latch. Each thread has one LatchQueue; the waits that slots publish (waits.ts) form the queue. Marks in the
+ * latch word say that the queue may not be empty, and the thread that releases the latch serves it (latch-server.ts).
  *
- *   publish the wait; read the record's wake word; get in, or set a mark; sleep while the wake word is the same; again
+ *   publish the wait; then repeat: read the record's wake word; take the latch, or set a mark; sleep while the wake word
+ *   is unchanged
  *
- * No wakeup is lost: a wait is published before its mark is set, and a mark that comes during the server's scan has the scan
- * done again. So a wait that was not seen either finds a word that lets it in, or has set a mark that the next thread to
- * leave sees. A wait that gives up looks at the word after it has withdrawn, and the server looks at the waits after it has
- * offered: one of the two sees the other. The rest of the rules, and what a death leaves: latch.md.
+ * No wakeup is lost. A wait is published before its mark is set, and if a mark appears during the server's scan, the scan
+ * is repeated. So a wait that a scan missed either finds a latch that it can take, or has set a mark for the next thread
+ * that releases the latch. A wait that is given up checks the word after it has withdrawn, and the server checks the waits
+ * after it has made an offer: one of the two sees the other. See latch.md for the other rules, and for deaths.
  *
- * A waiter whose wakeup was lost with its sender heals at the end of its slice. Cost of a wait: a record, a mark, a system call.
+ * If a wakeup is lost because its sender ended, the waiter heals the latch at the end of its slice. Cost of a wait: a
+ * record, a mark, a system call.
  */
 import { compareExchange, load, store } from '#atomics'
 import { msSince } from './clock.js'
@@ -22,9 +24,9 @@ import type { OwnWaits, PublishedWait } from './waits.js'
 import { Journal, Latch, Slot, Wait } from './words.js'
 
 const NO_OFFER = -1
-/** More than there are slots. */
+/** More than the number of slots. */
 const OFFERS = 0x100
-/** The first slice of a wait; each is twice as long as the one before, up to SLICE_MS. */
+/** Length of the first slice of a wait. Each slice is twice as long as the one before, up to SLICE_MS. */
 const FIRST_SLICE_MS = 8
 
 /** A call that waits for a frame. */
@@ -33,23 +35,25 @@ export interface LatchWait {
   readonly call: object
   readonly kind: 'read' | 'modify'
   readonly frame: FrameIndex
-  /** The address of the journal entry that the guard will have; -1 if none is free: the call comes back when it has one. */
+  /**
+   * Returns the address of the journal entry for the guard, or -1 if none is free: then the call waits for an entry first.
+   */
   readonly takeEntry: () => number
-  /** Before each sleep: other calls of the thread may have the entry in the meantime. */
+  /** Called before each sleep: other calls of the thread may use the entry in the meantime. */
   readonly lendEntry: () => void
   readonly deadline: Deadline
-  /** The whole thread sleeps: an offer to its slot is for this call. */
+  /** Whether the whole thread sleeps, so that an offer to its slot can only be for this call. */
   readonly sleeps: boolean
   /** Publishes the wait. */
   readonly publish: () => void
-  /** Whether a reader may pass writers that wait now: a pin of its own thread may keep them out. Asked again and again. */
+  /** Whether a reader may pass the waiting writers, because a pin of its own thread may block them. Asked repeatedly. */
   readonly mayPass: (writers: () => readonly PublishedWait[], waitedMs: number) => boolean
-  /** Whether this is the frame to wait for still, asked before each sleep; it may throw. */
+  /** Whether this is still the frame to wait for. Asked before each sleep; may throw. */
   readonly still: () => boolean
   readonly expired: () => CacheError
 }
 
-/** What a wait came to; `again`: the frame is no longer the one to wait for. */
+/** Result of a wait. `again`: this is no longer the frame to wait for. */
 export type Entered = 'pinned' | 'latched' | 'again'
 
 export class LatchQueue extends LatchServer {
@@ -61,9 +65,9 @@ export class LatchQueue extends LatchServer {
   }
 
   /**
-   * Waits for a frame's latch: pinned for a read of a block that is there, else latched. When it throws, nothing is held and
-   * no trace of the wait is left.
-   * @throws what `still` throws, what `expired` makes when the deadline is over
+   * Waits for a frame's latch. Returns `pinned` for a read of a block that has contents, else `latched`. If it throws,
+   * nothing is held and the wait is withdrawn.
+   * @throws what `still` throws; what `expired` returns when the deadline has passed
    */
   *wait(wait: LatchWait): Slow<Entered> {
     const { call, kind, frame, deadline } = wait
@@ -74,7 +78,7 @@ export class LatchQueue extends LatchServer {
     let offer = NO_OFFER
     wait.publish()
     const recordAt = this.#waits.recordAt(call)
-    // So many tasks of this thread wait that no record is left: the call has no place in the queue, and tries again.
+    // All records of this thread are in use: this call cannot queue, so it tries again after a short sleep.
     if (recordAt < 0) {
       const endAt = this.table.slotAt(this.slot) + Slot.waitsEnd
       const isStill = wait.still()
@@ -93,7 +97,7 @@ export class LatchQueue extends LatchServer {
           return isWriter ? 'latched' : 'pinned'
         }
         if (isWriter) hasMarkedWriter = true
-        // The mark is set, and the block may have been loaded before that.
+        // The block may have been filled before the mark was set.
         if (isWriter && kind === 'read' && !this.table.isAbsent(frame)) continue
         if (!wait.still()) break
         wait.lendEntry()
@@ -112,20 +116,20 @@ export class LatchQueue extends LatchServer {
   }
 
   /**
-   * At the end of a slice without a wakeup. An offer that was there at the end of the slice before as well, and was not taken
-   * in between, is taken back: the event loop of its thread is busy. Returns the offer that is seen now.
+   * Called at the end of a slice without a wakeup. Takes back an offer that was already there at the end of the slice before
+   * and was not accepted since, because the event loop of its thread is busy. Returns the offer that it sees now.
    */
   #sliceIsOver(frame: FrameIndex, recordAt: number, before: number): number {
     const word = load(this.words, this.table.latchAt(frame))
     if (isLatched(word)) return NO_OFFER
     const isOffer = (word & Latch.HANDED) !== 0
-    // Each taker moves the version, so the same slot with the same version is the same offer.
+    // Each holder changes the version, so the same slot with the same version is the same offer.
     const offer = isOffer ? this.table.versionOf(frame) * OFFERS + writerOf(word) + 1 : NO_OFFER
     if (!isOffer || offer === before) this.attend(frame, 'heal', false, recordAt)
     return offer
   }
 
-  /** Takes the exclusive latch: free, or offered to this slot. Else sets the mark. */
+  /** Takes the exclusive latch if it is free or offered to this slot; else sets the mark. */
   #latches({ frame }: LatchWait): boolean {
     const words = this.words
     const at = this.table.latchAt(frame)
@@ -139,7 +143,7 @@ export class LatchQueue extends LatchServer {
     }
   }
 
-  /** Pins, journaled, if it is this reader's turn or no writer waits. Else sets the mark. */
+  /** Takes a pin, and journals it, if it is this reader's turn or no writer waits; else sets the mark. */
   #pins(wait: LatchWait, entry: number, recordAt: number, isWoken: boolean): boolean {
     const words = this.words
     const at = this.table.latchAt(wait.frame)
@@ -158,7 +162,7 @@ export class LatchQueue extends LatchServer {
   }
 
   #mayPin(word: number, { frame, sleeps, mayPass }: LatchWait, recordAt: number, isWoken: boolean): boolean {
-    // While this thread sleeps none of its tasks can take what was offered to its slot.
+    // While this thread sleeps, no other task of it can accept what was offered to its slot.
     const isMine = sleeps && this.#isOffered(word)
     if ((word & Latch.FROZEN) !== 0 || ((word & Latch.WRITER) !== 0 && !isMine)) return false
     const isTurn = (word & Latch.HANDED) !== 0 || pinsOf(word) === 0 || (word & Latch.MARK_WRITER) === 0
@@ -166,7 +170,10 @@ export class LatchQueue extends LatchServer {
     return isTurn || isWoken || mayPass(writers, msSince(this.words[recordAt + Wait.since]!))
   }
 
-  /** The word with one pin more. A mark for readers that no other reader backs would cost every hit the slow path. */
+  /**
+   * The word with one more pin. Clears a mark for readers that no other reader needs: it would keep every hit off the fast
+   * path.
+   */
   #pinned(word: number, frame: FrameIndex, recordAt: number): number {
     const isLast =
       (word & Latch.MARKS) === Latch.MARK_READER &&
@@ -179,18 +186,20 @@ export class LatchQueue extends LatchServer {
     return (word & Latch.HANDED) !== 0 && writerOf(word) === this.slot
   }
 
-  /** `leavesMark`: it had marked the latch as a writer, and is in as a reader: others must not queue behind that mark. */
+  /**
+   * `leavesMark`: the call set the mark for writers, but entered as a reader; other threads must not queue behind that mark.
+   */
   #entered({ call, frame }: LatchWait, leavesMark: boolean): void {
     if (leavesMark) store(this.words, this.servesAt, frame + 1)
     this.#waits.withdraw(call)
     if (leavesMark) this.attend(frame, 'heal')
   }
 
-  /** The wait ends without the latch: what was offered to it is passed on, and its mark keeps no thread out. */
+  /** Ends the wait without the latch: passes on what was offered to it, and removes its mark if no other wait needs it. */
   #giveUp({ call, kind, frame }: LatchWait, hasMarkedWriter: boolean): void {
     const words = this.words
     const at = this.table.latchAt(frame)
-    // First: a death after the withdrawal would leave a frame that no slot names.
+    // Stored first: if the thread ends after the withdrawal, the reaper finds the frame here and nowhere else.
     store(words, this.servesAt, frame + 1)
     this.#waits.withdraw(call)
     let step: Step = 'done'

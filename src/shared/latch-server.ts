@@ -1,42 +1,43 @@
 /**
- * Passing a latch on: what the thread that leaves last does when others wait, and how marks and offers are put in order.
- * The rules and their reasons: latch.md.
+ * Passing a latch on: what the last thread that leaves does when others wait, and how marks and offers are repaired.
+ * The rules and their reasons are in latch.md.
  *
  *   SERVE  1 clear the marks  2 scan the waits  3 one compare-and-swap, if no mark came since: to the next in turn, or free
- *          4 wake those it chose  5 if none of them waits any more: take it back, and serve again
- *   HEAL   set the marks to what the waits say; serve a free latch that has waiters; take back an offer without a taker
+ *          4 wake the chosen waits  5 if none of them waits any more: take the latch back and serve again
+ *   HEAL   set the marks that the waits need; serve a free latch that has waiters; take back an offer that is not accepted
  *
- * Next in turn after a writer: all readers that wait; after readers: the writer that has waited longest, unless a reader
- * has waited longer. If a waiter has waited for OFFER_MS, the latch is offered (HANDED) and no other thread can take it.
- * Before that it is free, the chosen ones are woken, and a running thread may be faster: that is what keeps throughput.
+ * Next in turn after a writer are all waiting readers; after readers, the writer that has waited longest, unless a reader
+ * has waited longer. If a waiter has waited for OFFER_MS, the latch is offered (HANDED), and no other thread can take it.
+ * Before that the latch is freed and the chosen waiters are woken; a running thread may take it first, which keeps
+ * throughput high.
  *
- * A thread that serves or heals names the frame in `Slot.serves` first, for the reaper. Cost: a scan for each release while
- * there are waiters, and nothing while there are none.
+ * A thread that serves or heals stores the frame in `Slot.serves` first, for the reaper. Cost: while there are waiters, a
+ * scan for each release; nothing while there are none.
  *
  * Sources: eventual fairness as in WebKit's WTF::Lock; phases as in phase-fair reader-writer locks (Brandenburg and
- * Anderson, 2010).
  */
 import { compareExchange, load, store, type Words } from '#atomics'
 import { msSince } from './clock.js'
 import type { FrameIndex, SlotIndex } from './indices.js'
 import { asWriter, clearMarks, handOver, isFree, isLatched, leaveDowngraded, leaveLatched, pinsOf, writerOf } from './latch.js' // prettier-ignore
+import { DEBUG } from './mutex.js'
 import { isPublished, type PublishedWait, waitsForFrame, type WaitTable, wakeWait } from './waits.js'
 import { Latch, Slot } from './words.js'
 
-/** After so long the latch is offered to the next in turn instead of being freed. */
+/** After a wait of this length, the latch is offered to the next in turn instead of being freed. */
 const OFFER_MS = 1
-/** Where latches stand, and the waits for them. */
+/** Where latches are, and the waits for them. */
 export interface LatchTable extends WaitTable {
   latchAt(frame: FrameIndex): number
-  /** Whether a read needs the exclusive latch: the frame has no contents yet. */
+  /** Whether the frame has no contents yet, so that even a read needs the exclusive latch. */
   isAbsent(frame: FrameIndex): boolean
-  /** Counts the exclusive latches of the frame. */
+  /** Number of times that the frame was latched exclusively. */
   versionOf(frame: FrameIndex): number
 }
 
 export type Step = 'serve' | 'heal' | 'done'
 
-/** The waits for a frame, as scanned: in which mode each can get in now. */
+/** The waits for a frame, as scanned, by the mode in which each can enter now. */
 export interface Scan {
   readonly readers: PublishedWait[]
   readonly writers: PublishedWait[]
@@ -55,40 +56,42 @@ export class LatchServer {
     this.servesAt = table.slotAt(slot) + Slot.serves
   }
 
-  /** Gives the exclusive latch up. One compare-and-swap where no thread waits. @requires the exclusive latch */
+  /** Releases the exclusive latch. One compare-and-swap if no thread waits. @requires the exclusive latch */
   unlatch(frame: FrameIndex): void {
+    if (DEBUG) this.#assertLatched(frame)
     if (!leaveLatched(this.words, this.table.latchAt(frame))) this.attend(frame, 'serve', true)
   }
 
-  /** From the exclusive latch to a pin, with no moment in between. @requires the exclusive latch */
+  /** Turns the exclusive latch into a pin, without a moment in between. @requires the exclusive latch */
   downgrade(frame: FrameIndex): void {
+    if (DEBUG) this.#assertLatched(frame)
     if (!leaveDowngraded(this.words, this.table.latchAt(frame))) this.#downgradeMarked(frame)
   }
 
-  /** After `unpin` of the last pin that saw marks: serves the free latch, unless another thread has it by now. */
+  /** To be called when `unpin` returned true: serves the latch, unless another thread has taken it since. */
   unpinned(frame: FrameIndex): void {
     if (this.#takeFree(frame)) this.attend(frame, 'serve')
   }
 
-  /** Wakes all that wait for a frame: it has another name, or may look different for other reasons. */
+  /** Wakes all waiters for a frame: its key changed, or its latch word was changed by the reaper. */
   wakeAll(frame: FrameIndex): void {
     for (const wait of waitsForFrame(this.table, frame)) wakeWait(this.words, wait.recordAt)
   }
 
-  /** Puts the marks in order, and serves where no other thread will. Any thread, at any time. */
+  /** Repairs the marks, and serves the latch if no other thread will. May be called by any thread at any time. */
   heal(frame: FrameIndex): void {
     this.attend(frame, 'heal')
   }
 
-  /** The latch or the offer of a dead slot, served as one that was held. The reaper's thread. @requires that the slot is dead */
+  /** Serves a latch that a dead slot held or was offered. Called by the reaper. @requires that the slot is dead */
   serveFor(frame: FrameIndex): void {
     handOver(this.words, this.table.latchAt(frame), this.slot)
     this.unlatch(frame)
   }
 
   /**
-   * Serves and heals until nothing is left to do. `wasLatched`: a writer leaves, so that readers are next. `sliceOf`: the
-   * record of a wait whose slice is over; an offer that it sees lapses.
+   * Serves and heals until there is nothing left to do. `wasLatched`: a writer leaves, so readers are next. `sliceOf`: the
+   * record of a wait whose slice is over; an offer that it finds is taken back.
    */
   protected attend(frame: FrameIndex, first: Step, wasLatched = false, sliceOf = -1): void {
     store(this.words, this.servesAt, frame + 1)
@@ -107,8 +110,9 @@ export class LatchServer {
     store(this.words, this.servesAt, 0)
   }
 
-  /** @requires the exclusive latch of this slot, which is released */
+  /** @requires the exclusive latch; it is released */
   #serve(frame: FrameIndex, wasLatched: boolean, mayOffer: boolean): Step {
+    if (DEBUG) this.#assertLatched(frame)
     const at = this.table.latchAt(frame)
     clearMarks(this.words, at)
     const scan = this.scan(frame)
@@ -124,14 +128,14 @@ export class LatchServer {
     return this.#takeBack(at, chosen, isOffered)
   }
 
-  /** The latch to those that were chosen, with marks for the rest; false if a mark came since the scan. */
+  /** Passes the latch to the chosen waits and sets marks for the others. Returns false if a mark appeared since the scan. */
   #give(
     at: number,
     { readers, writers }: Scan,
     chosen: readonly PublishedWait[],
     isOffered: boolean,
   ): boolean {
-    // A waiter that is woken keeps its mark, or it could be passed for as long as it takes to wake up.
+    // A waiter that is only woken keeps its mark; else others could pass it for as long as it takes to wake up.
     const isLeft = (wait: PublishedWait) => !isOffered || !chosen.includes(wait)
     let marks = marksOf(readers.filter(isLeft).length, writers.filter(isLeft).length)
     if (isOffered && chosen.length > 0)
@@ -139,7 +143,7 @@ export class LatchServer {
     return this.#leaveUnmarked(at, marks)
   }
 
-  /** From the exclusive latch to another word, unless a mark came since they were cleared. */
+  /** Replaces the word of the exclusive latch, unless a mark was set since the marks were cleared. */
   #leaveUnmarked(at: number, next: number): boolean {
     const words = this.words
     let word = load(words, at)
@@ -151,7 +155,7 @@ export class LatchServer {
     return false
   }
 
-  /** None of those that were chosen waits any more: the latch is taken again, if no other thread has it by now. */
+  /** None of the chosen waits exists any more: takes the latch again, if no other thread has taken it. */
   #takeBack(at: number, chosen: readonly PublishedWait[], isOffered: boolean): Step {
     const words = this.words
     let word = load(words, at)
@@ -161,7 +165,7 @@ export class LatchServer {
           (word & (Latch.PINS | Latch.FROZEN)) === 0 &&
           (writerOf(word) < 0 || writerOf(word) === chosen[0]!.slot)
         : isFree(word) && (word & Latch.MARKS) !== 0
-      // Those that were chosen may all be in, and the writer that had the mark for writers may be gone.
+      // The chosen waits may all have entered, and the writer that the mark was set for may have withdrawn.
       if (!isThere) return pinsOf(word) > 0 && (word & Latch.MARK_WRITER) !== 0 ? 'heal' : 'done'
       const next = (word & ~(Latch.HANDED | Latch.WRITER)) | asWriter(this.slot)
       const seen = compareExchange(words, at, word, next)
@@ -174,7 +178,7 @@ export class LatchServer {
     const words = this.words
     const at = this.table.latchAt(frame)
     const before = load(words, at)
-    if (isLatched(before)) return 'done' // its holder serves
+    if (isLatched(before)) return 'done' // its holder will serve
     if (isFree(before) && (before & Latch.MARKS) !== 0) return this.#takeFree(frame) ? 'serve' : 'heal'
     if ((before & Latch.HANDED) === 0) clearMarks(words, at)
     const scan = this.scan(frame)
@@ -196,14 +200,14 @@ export class LatchServer {
       word = seen
     }
     if (writers.length > 0) return this.#lookAgain(writers)
-    // Readers that nothing keeps out any more.
+    // Readers that nothing keeps out any more: wake them.
     const opened = readers.filter(({ recordAt }) => recordAt !== sliceOf)
     if (opened.length === 0 || (word & (Latch.WRITER | Latch.HANDED)) !== 0) return 'done'
     this.#wake(opened)
     return opened.some((wait) => isPublished(this.table, wait)) ? 'done' : this.#takeBack(at, opened, false)
   }
 
-  /** A mark for writers was left: if none of them waits any more, it has to go. */
+  /** A mark for writers was set: if none of them waits any more, it has to be cleared. */
   #lookAgain(writers: readonly PublishedWait[]): Step {
     return writers.some((wait) => isPublished(this.table, wait)) ? 'done' : 'heal'
   }
@@ -221,7 +225,7 @@ export class LatchServer {
     }
   }
 
-  /** From free to this slot, to serve. */
+  /** Takes the free latch, if it has marks, in order to serve it. */
   #takeFree(frame: FrameIndex): boolean {
     const words = this.words
     const at = this.table.latchAt(frame)
@@ -239,6 +243,12 @@ export class LatchServer {
     const isAbsent = waits.length > 0 && this.table.isAbsent(frame)
     const isReader = ({ kind }: PublishedWait) => kind === 'read' && !isAbsent
     return { readers: waits.filter(isReader), writers: waits.filter((wait) => !isReader(wait)) }
+  }
+
+  #assertLatched(frame: FrameIndex): void {
+    const word = load(this.words, this.table.latchAt(frame))
+    if (!isLatched(word) || writerOf(word) !== this.slot)
+      throw new Error(`contract: frame ${frame} is not latched by slot ${this.slot}`)
   }
 
   #wake(waits: readonly PublishedWait[]): void {

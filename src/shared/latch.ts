@@ -1,37 +1,37 @@
 /**
- * The latch of a frame, in one word: pins, writer, and hints about waiters.
+ * The latch of a frame, in one word: pins, the writer, and hints about waiters.
  *
  *   bits 0-15   pins          read latches held
  *   bits 16-23  writer + 1    the slot that holds the latch exclusively, or to which it is offered
- *   bit 24      FROZEN        the reaper is counting pins: no thread gets the latch
- *   bit 25      MARK_WRITER   threads may wait for the exclusive latch
- *   bit 26      MARK_READER   threads may wait for a read latch
- *   bit 27      HANDED        offered: to the slot in `writer`, or, without one, to the readers that wait
+ *   bit 24      FROZEN        the reaper is counting pins: no thread can take the latch
+ *   bit 25      MARK_WRITER   threads may be waiting for the exclusive latch
+ *   bit 26      MARK_READER   threads may be waiting for a read latch
+ *   bit 27      HANDED        offered: to the slot in `writer`, or, without a writer, to the waiting readers
  *
  *   FREE --tryPin--> PINNED(1) --tryPin--> PINNED(n) --unpin--> ... FREE
  *        --tryLatch--> LATCHED(slot) --leaveLatched--> FREE, --leaveDowngraded--> PINNED(1)
  *        <--serve, in latch-queue.ts--> OFFERED(slot, or the readers) --accept--> LATCHED(slot), PINNED(1)
  *
- * A mark is a hint to look at the published waits (waits.ts). It keeps the fast path of readers out (`tryPin`), and no
- * thread out of a free latch. The queue (latch-queue.ts) sets marks, clears them, and makes offers; this file has the
- * transitions that take one step. Pins are journaled by the slots, so that those of a dead thread can be counted out.
+ * A mark is a hint that published waits (waits.ts) exist. It keeps readers off the fast path (`tryPin`), but does not keep
+ * any thread out of a free latch. This file has the transitions that take one step; the queue (latch-queue.ts) sets and
+ * clears marks, and makes offers. Each slot journals its pins, so that the reaper can subtract those of a dead thread.
  */
 import { and, compareExchange, load, or, sub, type Words } from '#atomics'
 import type { SlotIndex } from './indices.js'
 import { Latch } from './words.js'
 
-/** The slot in the word: that of the holder, or the one with an offer; -1 if none. */
+/** The slot in the word, which holds the latch exclusively or has an offer; -1 if there is none. */
 export const writerOf = (word: number): number => ((word & Latch.WRITER) >>> Latch.WRITER_SHIFT) - 1
 export const pinsOf = (word: number): number => word & Latch.PINS
-/** The part of the word that names a slot as writer. */
+/** The bits of the word that name a slot as the writer. */
 export const asWriter = (slot: SlotIndex): number => (slot + 1) << Latch.WRITER_SHIFT
-/** Neither held, offered nor frozen; marks do not matter. */
+/** Whether the latch is neither held, offered nor frozen. Marks do not matter. */
 export const isFree = (word: number): boolean =>
   (word & (Latch.PINS | Latch.WRITER | Latch.FROZEN | Latch.HANDED)) === 0
-/** Held exclusively; an offer is no hold. */
+/** Whether the latch is held exclusively. An offered latch is not held. */
 export const isLatched = (word: number): boolean => (word & Latch.WRITER) !== 0 && (word & Latch.HANDED) === 0
 
-/** Pins, if the word shows pins and nothing else. One compare-and-swap. */
+/** Takes a pin, if the word contains pins and nothing else; returns whether it did. One compare-and-swap. */
 export function tryPin(words: Words, at: number): boolean {
   let word = words[at]!
   for (;;) {
@@ -43,8 +43,8 @@ export function tryPin(words: Words, at: number): boolean {
 }
 
 /**
- * Pins past marks and past an offer to readers, which it accepts: for the writer of a round, which may not wait for
- * clients, and for waiters that may pass (latch-queue.ts).
+ * Takes a pin even if there are marks, or an offer to readers, which it accepts. For the writer of a round, which must not
+ * wait for clients, and for waiters that may pass others (latch-queue.ts).
  */
 export function tryPinPastMarks(words: Words, at: number): boolean {
   let word = load(words, at)
@@ -56,13 +56,13 @@ export function tryPinPastMarks(words: Words, at: number): boolean {
   }
 }
 
-/** Gives a pin back; true if it was the last and there are marks: the caller serves the waiters. @requires a pin */
+/** Releases a pin. Returns true if it was the last and there are marks: the caller must serve the waiters. @requires a pin */
 export function unpin(words: Words, at: number): boolean {
   const word = sub(words, at, 1)
   return (word & Latch.PINS) === 1 && (word & Latch.MARKS) !== 0
 }
 
-/** Takes the exclusive latch, if it is free; marks do not matter. */
+/** Takes the exclusive latch, if it is free; returns whether it did. Marks do not matter. */
 export function tryLatch(words: Words, at: number, slot: SlotIndex): boolean {
   let word = words[at]!
   for (;;) {
@@ -73,12 +73,12 @@ export function tryLatch(words: Words, at: number, slot: SlotIndex): boolean {
   }
 }
 
-/** From the exclusive latch to none; false, and nothing done, if there are marks. @requires the exclusive latch */
+/** Releases the exclusive latch. If there are marks, does nothing and returns false. @requires the exclusive latch */
 export function leaveLatched(words: Words, at: number): boolean {
   return leaveTo(words, at, 0)
 }
 
-/** From the exclusive latch to a pin; false, and nothing done, if there are marks. @requires the exclusive latch */
+/** Turns the exclusive latch into a pin. If there are marks, does nothing and returns false. @requires the exclusive latch */
 export function leaveDowngraded(words: Words, at: number): boolean {
   return leaveTo(words, at, 1)
 }
@@ -93,7 +93,7 @@ function leaveTo(words: Words, at: number, pins: 0 | 1): boolean {
   return false
 }
 
-/** The latch, or the offer, of one slot becomes the latch of another. @requires that no other thread may take it */
+/** Makes `slot` the holder of a latch that another slot holds or was offered. @requires that no other thread can take it */
 export function handOver(words: Words, at: number, slot: SlotIndex): void {
   let word = load(words, at)
   for (;;) {
@@ -103,14 +103,14 @@ export function handOver(words: Words, at: number, slot: SlotIndex): void {
   }
 }
 
-/** No thread gets the latch any more; pins can only be given back. The reaper's thread. */
+/** Stops all threads from taking the latch; pins can only be released. Called by the reaper. */
 export function freeze(words: Words, at: number): void {
   or(words, at, Latch.FROZEN)
 }
 
 /**
- * Sets the pins to those that were counted; false if one was given back in the meantime: the caller counts again. After it
- * the reaper wakes the waiters and heals the marks (LatchQueue.wakeAll, heal). @requires FROZEN
+ * Sets the pins to the number that the reaper counted. Returns false if a pin was released in the meantime: count again.
+ * Afterwards the reaper must wake the waiters and heal the marks (LatchQueue.wakeAll, heal). @requires FROZEN
  */
 export function thaw(words: Words, at: number, word: number, pins: number): boolean {
   return compareExchange(words, at, word, (word & ~(Latch.PINS | Latch.FROZEN)) | pins) === word

@@ -1,6 +1,6 @@
 /**
- * The memory map: every region of the one SharedArrayBuffer, in order, its size computed from the geometry and its
- * alignment asserted. The header carries the geometry, so whoever attaches computes the same map.
+ * The memory map: the regions of the shared buffer, in order, with sizes computed from the geometry. The header contains the
+ * geometry, so that every thread that attaches computes the same map.
  */
 import { CacheError } from './errors.js'
 import { STALL_BUCKETS } from './stalls.js'
@@ -9,47 +9,47 @@ import { Counter, Frame, Ghost, Group, Header, Hint, Partition, Slot, Spare, Wai
 export const MAGIC = 0x64636163
 export const VERSION = 3
 
-/** Pins a thread may hold at once, and with them the length of its journal. */
+/** The most pins that a thread may hold at once; the length of its journal. */
 export const GUARDS_MAX = 256
-/** Uses that a thread notes before it hands them to the policy in one batch (BP-Wrapper, ICDE 2009). */
+/** Uses that a thread records before it passes them to the policy in one batch (BP-Wrapper, ICDE 2009). */
 export const NOTES_MAX = 64
-/** Waits that a thread can have published at once, and how many of them may be for other things than frames. */
+/** The most waits that a thread can publish at once, and how many of them may be for something other than frames. */
 export const WAITS_MAX = 320
 export const OTHER_WAITS_MAX = 64
-/** Hints of a thread that the reader has not taken yet. */
+/** The most hints of a thread that the reader has not taken yet. */
 export const HINTS_MAX = 8
-/** Bytes of a thread's name. */
+/** Bytes of a thread's name in the buffer. */
 export const NAME_BYTES = 64
-/** The slot that the flush worker has. */
+/** The slot of the flush worker. */
 export const FLUSH_SLOT = 1
-/** lock words that stand for `slot + 1` in 8 bits leave room for this many slots. */
+/** Lock words contain `slot + 1` in 8 bits, which limits the number of slots. */
 export const SLOTS_MAX = 254
 export const CLASSES_MAX = 7
 export const PARTITIONS_MAX = 64
 
 export const TRACE_WORDS = 8
 export const EVENTS_MAX = 64
-/** With the record's sequence. */
+/** Includes the record's sequence word. */
 export const EVENT_RECORD_WORDS = 8
 
-/** What the map is computed from; stands in the header. */
+/** What the map is computed from. The header contains it. */
 export interface Geometry {
   /** Frames that hold blocks. */
   readonly blocks: number
-  /** Frames that hold images of blocks being changed or written; in a whole number for each group. */
+  /** Frames that hold undo and saved images; a multiple of the number of groups. */
   readonly spares: number
   /** Bytes of a frame: the largest block size among the partitions. */
   readonly frameSize: number
   readonly partitions: number
   readonly groups: number
   readonly slots: number
-  /** Mutexes of the directory; a power of two. */
+  /** Stripes of the directory, each with a mutex; a power of two. */
   readonly stripes: number
   /** Hash buckets; a power of two, at least as many as blocks. */
   readonly buckets: number
   readonly traceEntries: number
   readonly classes: number
-  /** Names that policy `2q` remembers: as many as blocks; 0 with another policy. */
+  /** Ghosts, the keys that policy `2q` remembers: as many as blocks, or 0 with another policy. */
   readonly ghosts: number
 }
 
@@ -85,7 +85,7 @@ export type RegionName =
   | 'trace'
   | 'data'
 
-/** A stripe's mutex has a cache line of its own. */
+/** The mutex of each stripe has a cache line of its own. */
 export const STRIPE_WORDS = 16
 export const COUNTER_STRIDE = Math.ceil(Counter.COUNT / 8) * 8
 
@@ -118,14 +118,14 @@ const REGIONS: readonly Region[] = [
 ]
 
 export type Layout = Readonly<Record<RegionName, number>> & {
-  /** Bytes before the block frames; all words stand there. */
+  /** Bytes before the block frames; all words are in them. */
   readonly dataStart: number
   readonly totalBytes: number
 }
 
 /**
- * Byte offsets of all regions.
- * @throws ERR_DCACHE_MEMORY when the words themselves would pass what one typed array can address (4 GiB)
+ * Computes the byte offsets of all regions.
+ * @throws ERR_DCACHE_MEMORY if the words do not fit into one typed array (4 GiB)
  */
 export function layoutOf(geometry: Geometry): Layout {
   const offsets: Partial<Record<RegionName, number>> = {}
@@ -139,7 +139,7 @@ export function layoutOf(geometry: Geometry): Layout {
   if (layout.data > 2 ** 32 - 4096) {
     throw new CacheError(
       'ERR_DCACHE_MEMORY',
-      `${geometry.blocks} blocks need ${layout.data} bytes of descriptors; 4 GiB is the limit`,
+      `${geometry.blocks} blocks need ${layout.data} bytes of descriptors, but the limit is 4 GiB; use less memory or larger blocks`,
     )
   }
   return { ...layout, dataStart: layout.data, totalBytes: end }

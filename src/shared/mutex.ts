@@ -1,31 +1,32 @@
 /**
- * Mutex in one word. Not recursive, not fair; sections are short and never wait inside.
+ * A mutex in one word. Not recursive and not fair. Critical sections are short, and never wait.
  *
- *   0                      FREE       nobody holds it
- *   slot + 1               HELD       one holder, nobody asleep: unlock makes no call into the futex
- *   slot + 1 | CONTENDED   CONTENDED  one holder, maybe sleepers: unlock must notify
+ *   0                      FREE       no thread holds it
+ *   slot + 1               HELD       no thread is asleep: unlock makes no system call
+ *   slot + 1 | CONTENDED   CONTENDED  threads may be asleep: unlock must notify
  *
- * A thread that slept takes it as CONTENDED: others may still be asleep. All sleepers are woken, since one of them may
- * be an await that was given up, or sit on a busy event loop. The holder's slot is in the word, so that a deadline
- * can name it and a death can be repaired.
+ * A thread that has slept takes the mutex as CONTENDED, because others may still be asleep. Unlock wakes all sleepers: any of
+ * them may be an asynchronous call that gave up, or whose event loop is busy. The word contains the holder's slot, so that a
+ * timeout can name it and the reaper can release the mutex of a dead thread.
  *
- * Lock order: RANK. A thread takes a mutex only of a higher rank than those it has; debug builds assert it.
+ * Lock order: RANK. A thread takes a mutex only if its rank is higher than the ranks of those that it holds. Debug builds
+ * assert it.
  */
 import { compareExchange, exchange, load, notify, type Words } from '#atomics'
 import type { CacheError } from './errors.js'
 import type { SlotIndex } from './indices.js'
 import { type Deadline, sleep, type Slow, timedOut } from './wait.js'
 
-/** Latches come first: a stripe's, the policy's and a round's mutex may be taken with latches held, never the reverse. */
+/** Latches come first: stripe, policy and round mutexes may be taken while latches are held, never the reverse. */
 export const RANK = { latch: 1, stripe: 2, policy: 3, round: 4 } as const
 
 const CONTENDED = 0x100
 const HOLDER = 0xff
 const SPINS = 200
 
-/** DCACHE_DEBUG=1 asserts the locking contracts at run time: the order of ranks, and who holds what. */
+/** DCACHE_DEBUG=1 turns on run-time assertions of the locking contracts: lock order, and which locks are held. */
 export const DEBUG = process.env['DCACHE_DEBUG'] === '1'
-/** What this thread took. A word that does not name the slot any more was stolen, or is another run's. */
+/** The mutexes that this thread took. One whose word names another slot was stolen, or belongs to another run. */
 let held: { readonly mutex: Mutex; readonly slot: SlotIndex }[] = []
 
 export class Mutex {
@@ -34,7 +35,7 @@ export class Mutex {
   readonly rank: number
   readonly name: string
 
-  /** One of these a thread: they share the word, not the object. */
+  /** Each thread has an object of its own; they share the word. */
   constructor(words: Words, at: number, rank: number, name: string) {
     this.words = words
     this.at = at
@@ -42,7 +43,7 @@ export class Mutex {
     this.name = name
   }
 
-  /** Takes it if nobody has it, after a short spin; for every thread. */
+  /** Takes the mutex if it is free, after a short spin; returns whether it did. Never sleeps. */
   tryLock(slot: SlotIndex): boolean {
     for (let spin = 0; spin < SPINS; spin++) {
       if (this.words[this.at] === 0 && compareExchange(this.words, this.at, 0, slot + 1) === 0) {
@@ -53,7 +54,10 @@ export class Mutex {
     return false
   }
 
-  /** Takes it, waiting as long as it needs. @throws what `expired` makes of the holder's slot, when the deadline is over */
+  /**
+   * Takes the mutex; waits until it is free or the deadline has passed.
+   * @throws what `expired` returns for the holder's slot; by default ERR_DCACHE_TIMEOUT
+   */
   *lock(
     slot: SlotIndex,
     deadline: Deadline,
@@ -73,26 +77,27 @@ export class Mutex {
     if (DEBUG) this.#taken(slot)
   }
 
-  /** @requires this mutex, held by the caller */
+  /** @requires this mutex */
   unlock(): void {
+    if (DEBUG && this.holder() < 0) throw new Error(`contract: '${this.name}' is not held`)
     if (DEBUG) held = held.filter(({ mutex }) => mutex !== this)
     if ((exchange(this.words, this.at, 0) & CONTENDED) !== 0) notify(this.words, this.at)
   }
 
   /**
-   * Takes it from a dead thread; false if that thread no longer has it. What it guards may be half-changed.
-   * @requires that the slot `from` is dead; the reaper's thread
+   * Takes the mutex from a dead thread; returns false if that thread does not hold it. What it guards may be half changed.
+   * Called by the reaper. @requires that the slot `from` is dead
    */
   steal(from: SlotIndex, slot: SlotIndex): boolean {
     const word = load(this.words, this.at)
     if ((word & HOLDER) - 1 !== from) return false
-    // CONTENDED: somebody may have gone to sleep on the dead holder's word.
+    // CONTENDED, because threads may have gone to sleep on the dead holder's word.
     if (compareExchange(this.words, this.at, word, (slot + 1) | CONTENDED) !== word) return false
     if (DEBUG) held.push({ mutex: this, slot })
     return true
   }
 
-  /** The slot that has it, -1 if nobody. */
+  /** The slot that holds the mutex, -1 if it is free. */
   holder(): number {
     return (load(this.words, this.at) & HOLDER) - 1
   }
@@ -102,7 +107,7 @@ export class Mutex {
     return this.at === at && this.words.buffer === words.buffer
   }
 
-  /** Throws in debug builds unless `slot` holds it. */
+  /** In debug builds, throws unless `slot` holds the mutex. Costs a test of a constant otherwise. */
   assertHeld(slot: SlotIndex): void {
     if (DEBUG && this.holder() !== slot)
       throw new Error(`contract: '${this.name}' is not held by slot ${slot}`)
@@ -116,7 +121,7 @@ export class Mutex {
     held = held.filter(({ mutex, slot }) => mutex.holder() === slot && !mutex.isSame(this))
     const above = held.find(({ mutex }) => mutex.rank >= this.rank)
     if (above)
-      throw new Error(`lock order: slot ${slot} takes '${this.name}' while it has '${above.mutex.name}'`)
+      throw new Error(`lock order: slot ${slot} takes '${this.name}' while it holds '${above.mutex.name}'`)
     held.push({ mutex: this, slot })
   }
 }

@@ -1,15 +1,15 @@
 /**
- * Threads as the system sees them. Node tells only the thread that created a worker of its end; Linux has a folder for each
- * thread of the process, so any thread can find out. The number of a thread that ended may be given to a new thread of the
- * process, once all numbers of the system were used: then the old one seems to be alive until the new one ends.
+ * Thread ids of the operating system. Node reports the end of a worker only to the thread that created it. Linux has a
+ * directory per thread of the process, so any thread can find out. Linux may assign the id of an ended thread to a new thread
+ * of the process, once all ids have been used; the old thread then appears to be alive until the new one ends.
  *
- * On systems without these folders every number is 0, and no thread is ever said to be gone.
+ * On systems without these directories every id is 0, and no thread is ever reported as gone.
  */
 import { readlinkSync, statSync } from 'node:fs'
 
 let own: number | undefined
 
-/** The system's number of the calling thread; 0 where it is not known. Costs one system call, once in a thread. */
+/** The system's id of the calling thread; 0 if it is not known. Costs one system call per thread, at the first use. */
 export function osThreadId(): number {
   return (own ??= readOwn())
 }
@@ -23,7 +23,7 @@ function readOwn(): number {
   }
 }
 
-/** Whether a thread of this process has ended, and its memory is not written any more. False where that is not known. */
+/** Whether a thread of this process has ended, so that it no longer writes shared memory. False if that is not known. */
 export function isGone(osThread: number): boolean {
   try {
     return osThread !== 0 && osThreadId() !== 0 && !isThere(osThread) && isThere(osThreadId())
@@ -32,6 +32,6 @@ export function isGone(osThread: number): boolean {
   }
 }
 
-/** @throws where the system does not say */
+/** @throws if the system cannot tell */
 const isThere = (osThread: number): boolean =>
   statSync(`/proc/self/task/${osThread}`, { throwIfNoEntry: false }) !== undefined

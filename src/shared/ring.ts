@@ -1,14 +1,14 @@
 /**
- * Bounded ring of fixed-size records: many threads push, many pop. (Vyukov's bounded MPMC queue: each place has a
- * sequence number that says whose turn it is.)
+ * A bounded ring of fixed-size records, for many pushing and many popping threads. This is Vyukov's bounded MPMC queue: the
+ * sequence number of each place says which thread may use it next.
  *
  *   tail     next place to push        head   next place to pop
- *   pushed   epoch: changes after every push; who waits for a record sleeps on it
- *   place    sequence = index          EMPTY, the pusher of round `index` may take it
- *            sequence = index + 1      FULL, the popper of that round may take it; it leaves index + capacity
+ *   pushed   epoch: changes after every push; threads that wait for a record sleep on it
+ *   place    sequence = index          EMPTY: the pusher of round `index` may take it
+ *            sequence = index + 1      FULL: the popper of that round may take it, and leaves index + capacity
  *
- * A push into a full ring is refused, never waited for: the records are news, and who brings them must not be held up.
- * A thread that dies between taking a place and filling it stops the ring there, until `mend`.
+ * A push into a full ring is refused rather than delayed: the records are notifications, and the sender must not be held up.
+ * A thread that ends between taking a place and filling it blocks the ring at that place, until `mend`.
  */
 import { add, compareExchange, load, notify, store, type Words } from '#atomics'
 import { type Deadline, sleep, type Slow, timedOut } from './wait.js'
@@ -17,7 +17,7 @@ const TAIL = 0
 const HEAD = 1
 const PUSHED = 2
 const RECORDS = 16
-/** In a record's first word: it was never filled. */
+/** First word of a record that was never filled. */
 const NOTHING = -(2 ** 31)
 
 export class Ring {
@@ -26,7 +26,7 @@ export class Ring {
   readonly #capacity: number
   readonly #stride: number
 
-  /** `recordWords` counts the sequence word: a record carries one word less. `capacity` is a power of two. */
+  /** `capacity` is a power of two. `recordWords` includes the sequence word, so a record carries one word less. */
   constructor(words: Words, at: number, capacity: number, recordWords: number) {
     this.#words = words
     this.#at = at
@@ -34,12 +34,12 @@ export class Ring {
     this.#stride = recordWords
   }
 
-  /** Once, by the owner, before anybody else has the buffer. */
+  /** Called once by the owner, before any other thread has the buffer. */
   init(): void {
     for (let i = 0; i < this.#capacity; i++) this.#words[this.#place(i)] = i
   }
 
-  /** False when the ring is full. */
+  /** Pushes a record and wakes poppers. Returns false if the ring is full. */
   tryPush(...record: readonly number[]): boolean {
     for (;;) {
       const tail = load(this.#words, this.#at + TAIL)
@@ -55,7 +55,7 @@ export class Ring {
     }
   }
 
-  /** The oldest record, undefined when there is none. */
+  /** Pops the oldest record; undefined if there is none. */
   tryPop(): number[] | undefined {
     for (;;) {
       const head = load(this.#words, this.#at + HEAD)
@@ -71,8 +71,8 @@ export class Ring {
   }
 
   /**
-   * Gives the places back that a dead thread took and did not fill: they become records without words, which `tryPop` passes
-   * over. @requires that no other thread pushes; others may pop
+   * Repairs the places that a dead thread took and did not fill: they become empty records, which `tryPop` skips.
+   * @requires that no other thread pushes; others may pop
    */
   mend(): void {
     const tail = load(this.#words, this.#at + TAIL)
@@ -91,14 +91,14 @@ export class Ring {
     return load(this.#words, this.#at + TAIL) === load(this.#words, this.#at + HEAD)
   }
 
-  /** The oldest record, as soon as there is one. The epoch is read before the look: a push in between changes it. */
+  /** Waits for the oldest record. The epoch is read before the attempt to pop, so that a push in between is not missed. */
   *pop(deadline: Deadline): Slow<number[]> {
     for (;;) {
       const epoch = load(this.#words, this.#at + PUSHED)
       const record = this.tryPop()
       if (record) return record
       yield* sleep(this.#words, this.#at + PUSHED, epoch, deadline, () =>
-        timedOut('no record came into the ring', deadline.timeoutMs),
+        timedOut('no record arrived in the ring', deadline.timeoutMs),
       )
     }
   }

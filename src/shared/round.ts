@@ -1,20 +1,20 @@
 /**
- * Numbered rounds of work that others ask for and wait for. Words beside a condition:
+ * Numbered rounds of work that threads request and wait for: four words and a condition.
  *
- *   want       work is asked for up to this number
+ *   want       work is requested up to this number
  *   done       everything up to this number is finished
- *   failures   how often a round ended without
- *   failedTo   the last of these spoke for everything up to this number
+ *   failures   number of rounds that failed
+ *   failedTo   the last failed round covered everything up to this number
  *
- *   IDLE    want = done           nothing is asked for
- *   WANTED  want is after done    the worker runs rounds, each up to a number of its choice, until done is there:
- *             --finish(number)--> done = number: IDLE, or WANTED if it fell short of want; one that nobody asked for moves
- *                                 want along
- *             --fail(number)----> who asked for up to that number is told; WANTED still if somebody asked for more: a
- *                                 round that failed before one asked says nothing of what one asked for
+ *   IDLE    want = done           nothing is requested
+ *   WANTED  want is after done    the worker runs rounds, each up to a number of its choice, until done reaches want:
+ *             --finish(number)--> done = number: IDLE, or WANTED if that is before want. A round that was not requested
+ *                                 advances want too
+ *             --fail(number)----> the waiters for numbers up to that one fail. Still WANTED if a later number is requested:
+ *                                 a round that failed before a request was made says nothing about that request
  *
- * Who waits keeps the number it asked for and the failures it saw then, both read under the lock that guards the
- * words. Numbers wrap, see stamp.ts.
+ * A waiter keeps the number that it requested and the count of failures at that time, both read under the lock that guards
+ * the words. Numbers wrap; see stamp.ts.
  */
 import { load, type Words } from '#atomics'
 import { Condition } from './condition.js'
@@ -22,7 +22,7 @@ import type { CacheError } from './errors.js'
 import { isAfter } from './stamp.js'
 import type { Deadline, Slow } from './wait.js'
 
-/** Word indices of a round. */
+/** The indices of a round's words. */
 export interface RoundWords {
   readonly want: number
   readonly done: number
@@ -32,7 +32,7 @@ export interface RoundWords {
   readonly turnWaiters: number
 }
 
-/** What a waiter asked for. */
+/** What a waiter requested, and how many rounds had failed by then. */
 export interface Ticket {
   readonly number: number
   readonly failures: number
@@ -55,40 +55,45 @@ export class Round extends Condition {
     return load(this.words, this.#at.failures)
   }
 
-  /** Asks for work up to `number`; true if nobody had yet. @requires the lock of the words */
+  /** Requests work up to `number`; returns false if it was requested before. @requires the lock of the words */
   ask(number: number): boolean {
     if (!isAfter(number, this.words[this.#at.want]!)) return false
     this.words[this.#at.want] = number
     return true
   }
 
-  /** What a waiter for `number` has to keep. @requires the lock of the words */
+  /** Returns what a waiter for `number` has to keep. @requires the lock of the words */
   ticket(number: number): Ticket {
     return { number, failures: this.words[this.#at.failures]! }
   }
 
-  /** A round went well up to `number`. @requires the lock of the words; broadcast after it is given up */
+  /**
+   * Records that a round up to `number` succeeded. The caller broadcasts after it has unlocked. @requires the lock of the
+   * words
+   */
   finish(number: number): void {
     this.words[this.#at.done] = number
-    // Rounds that nobody asked for: `want` must not stay so far behind that numbers wrap.
+    // Rounds that were not requested: `want` must not fall so far behind that numbers wrap.
     if (!isAfter(this.words[this.#at.want]!, number)) this.words[this.#at.want] = number
   }
 
-  /** A round failed that spoke for everything up to `number`. @requires the lock of the words; broadcast after it */
+  /**
+   * Records that a round up to `number` failed. The caller broadcasts after it has unlocked. @requires the lock of the words
+   */
   fail(number: number): void {
     this.words[this.#at.failedTo] = number
     if (!isAfter(this.words[this.#at.want]!, number)) this.words[this.#at.want] = this.words[this.#at.done]!
     this.words[this.#at.failures]!++
   }
 
-  /** What became of a ticket; undefined while it is open. */
+  /** The result of a ticket; undefined while it is open. */
   outcome({ number, failures }: Ticket): 'done' | 'failed' | undefined {
     if (!isAfter(number, load(this.words, this.#at.done))) return 'done'
     const isTold = this.failures !== failures && !isAfter(number, load(this.words, this.#at.failedTo))
     return isTold ? 'failed' : undefined
   }
 
-  /** Waits for the outcome. `look` is called at every turn: it may throw, or say how long to be patient from now. */
+  /** Waits for the result of a ticket. `look` is called before each sleep: it returns the deadline, and may throw. */
   *settled(ticket: Ticket, look: () => Deadline, expired: () => CacheError): Slow<'done' | 'failed'> {
     return yield* this.until(() => this.outcome(ticket), look, expired)
   }

@@ -1,6 +1,6 @@
 /**
- * Names of threads, for messages and holders(): UTF-8 in the shared buffer, zeros behind it. Written by the thread that
- * has the slot, beside readers: who reads while a slot changes hands may see parts of two names.
+ * Names of threads, for messages and holders(): UTF-8 in the shared buffer, padded with zeros. Only the slot's thread writes
+ * its name. Another thread that reads it while the slot changes hands may see parts of two names.
  */
 import type { Arena } from './arena.js'
 import type { SlotIndex } from './indices.js'
@@ -8,7 +8,7 @@ import { Slot } from './words.js'
 
 const encoder = new TextEncoder()
 
-/** Names the thread that has a slot; what does not fit is cut off, between characters. '' is no name. */
+/** Names the thread of a slot. A name that is too long is truncated between characters; '' means no name. */
 export function setSlotName(arena: Arena, slot: SlotIndex, name: string): void {
   const bytes = arena.nameBytes(slot)
   const encoded = encoder.encode(name)
@@ -18,9 +18,9 @@ export function setSlotName(arena: Arena, slot: SlotIndex, name: string): void {
   bytes.set(encoded.subarray(0, length))
 }
 
-/** A thread's name, '' where it has none. */
+/** The name of a thread, '' if it has none. */
 export function slotName(arena: Arena, slot: SlotIndex): string {
-  const bytes = Buffer.from(arena.nameBytes(slot)) // a copy: the name may change meanwhile
+  const bytes = Buffer.from(arena.nameBytes(slot)) // a copy, because the name may change while it is decoded
   const end = bytes.indexOf(0)
   return bytes.toString('utf8', 0, end < 0 ? bytes.length : end)
 }

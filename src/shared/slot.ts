@@ -1,25 +1,25 @@
 /**
- * Thread slots: which threads are attached, what each holds and what it waits for, kept in the shared buffer so that
- * others can say who is in their way, and count a dead thread out. A slot's words are written by its thread alone
- * (state excepted); others read them.
+ * Thread slots: which threads are attached, what each holds and what it waits for. They are in the shared buffer so that
+ * other threads can report what blocks them, and so that the pins of a dead thread can be subtracted. Only its own thread
+ * writes the words of a slot (except `state`); other threads read them.
  *
- *   FREE ------> ATTACHING ------> LIVE ------> FREE            its thread: attach, attach, detach
- *                ATTACHING ------> FREE                         another thread: the thread ended (deaths.ts)
- *                                  LIVE ------> DEAD            another thread: the thread ended (deaths.ts)
- *                                               DEAD ---> FREE  the flush worker: reaped (reaper.ts)
+ *   FREE ------> ATTACHING ------> LIVE ------> FREE            by its thread: attach, attach, detach
+ *                ATTACHING ------> FREE                         by another thread: the thread ended (deaths.ts)
+ *                                  LIVE ------> DEAD            by another thread: the thread ended (deaths.ts)
+ *                                               DEAD ---> FREE  by the flush worker: recovered (reaper.ts)
  *
- * Every change of the state is a compare-and-swap, except detach and the reaper's, which nothing competes with. A thread can
- * end between any two steps, so each state says whose the slot is:
+ * Every change of state is a compare-and-swap, except those of detach and the reaper, which have no competitors. A thread can
+ * end between any two steps, so in each state it is known which thread the slot belongs to:
  *
- *   ATTACHING   the claim stands in the state word itself, above the state. Nothing is held. `threadId`, `osThread` and the
- *               name are written in this state, so whatever sees LIVE sees those of its thread
- *   LIVE        `threadId` and `osThread` name the thread. They keep their values after detach, and mean nothing in FREE
+ *   ATTACHING   the claim is in the state word itself, above the state. Nothing is held. `threadId`, `osThread` and the
+ *               name are written in this state, so a thread that sees LIVE also sees those of its thread
+ *   LIVE        `threadId` and `osThread` name the thread. They keep their values after detach, but mean nothing in FREE
  *   DEAD        the same; only the flush worker changes the slot
  *
  * The journal has an entry for each pin: `frame << 2 | state`, where state is
- *   FREE --before the latch is tried--> TAKING --pinned--> HELD --before the pin is given back--> GIVING --> FREE
- * Plain stores are enough: each is ordered by the atomic beside it. Who sees the pin sees TAKING or later, who sees it
- * gone sees GIVING or later.
+ *   FREE --before the attempt to latch--> TAKING --pinned--> HELD --before the pin is released--> GIVING --> FREE
+ * Plain stores are enough, since each is ordered by the atomic operation next to it: a thread that sees the pin sees TAKING
+ * or a later state, and one that sees the pin gone sees GIVING or a later state.
  */
 import { add, compareExchange, notify, store, sub, type Words } from '#atomics'
 import type { Arena } from './arena.js'
@@ -36,19 +36,19 @@ export class ThreadSlot {
   readonly index: SlotIndex
   readonly at: number
   readonly journalAt: number
-  /** First of this slot's counters in `arena.counters`. */
+  /** Index of this slot's first counter in `arena.counters`. */
   readonly countersAt: number
   readonly #words: Words
   readonly #counters: Float64Array
   readonly #freeEntries = new Int32Array(GUARDS_MAX)
   #free = GUARDS_MAX
-  /** Of the entries taken, those of asynchronous calls that have made no guard yet. */
+  /** How many of the taken entries belong to asynchronous calls that have not made their guard yet. */
   #callEntries = 0
   readonly #queue = new EntryQueue()
   #isClosed = false
-  /** What calls of this thread wait for, for other threads to see. */
+  /** What calls of this thread wait for, visible to other threads. */
   readonly published: OwnWaits
-  /** Asynchronous calls of this thread that have not settled. */
+  /** Number of asynchronous calls of this thread that have not settled. */
   #calls = 0
 
   constructor(arena: Arena, index: SlotIndex) {
@@ -62,29 +62,30 @@ export class ThreadSlot {
     for (let i = 0; i < GUARDS_MAX; i++) this.#freeEntries[i] = this.journalAt + GUARDS_MAX - 1 - i
   }
 
-  /** Whether every journal entry is taken. A closed slot is full. */
+  /** Whether every journal entry is taken. True for a closed slot. */
   get isFull(): boolean {
     return this.#free === 0
   }
 
-  /** A free journal entry. @throws ERR_DCACHE_GUARDS */
+  /** Takes a free journal entry and returns its address. @throws ERR_DCACHE_GUARDS, ERR_DCACHE_CLOSED */
   takeEntry(): number {
     if (this.#free === 0) throw this.noEntry()
     this.#words[this.at + Slot.guards] = GUARDS_MAX - --this.#free
     return this.#freeEntries[this.#free]!
   }
 
+  /** The error for a call that finds no free entry. */
   noEntry(): CacheError {
     if (this.#isClosed) return new CacheError('ERR_DCACHE_CLOSED', 'this thread is detached from the cache')
     const calls =
       this.#callEntries === 0 ? '' : ` (${this.#callEntries} of them in asynchronous calls under way)`
     return new CacheError(
       'ERR_DCACHE_GUARDS',
-      `this thread holds ${GUARDS_MAX} guards${calls}, the most it may; release some`,
+      `this thread holds ${GUARDS_MAX} guards${calls}, which is the maximum; release some`,
     )
   }
 
-  /** Returns an entry: to the call that has waited longest for one, else to the free list. @requires that the entry is FREE */
+  /** Returns an entry to the call that has waited longest for one, or to the free list. @requires that the entry is FREE */
   returnEntry(entry: number): void {
     if (this.#free === 0 && this.#serve(entry)) return
     this.#freeEntries[this.#free++] = entry
@@ -97,41 +98,43 @@ export class ThreadSlot {
     return true
   }
 
-  /** An entry for an asynchronous call, -1 if none is free. It is the call's until `toGuard` or `giveCallEntry`. */
+  /**
+   * Takes an entry for an asynchronous call; -1 if none is free. It belongs to the call until `toGuard` or `giveCallEntry`.
+   */
   takeCallEntry(): number {
     if (this.#free === 0) return -1
     this.#callEntries++
     return this.takeEntry()
   }
 
-  /** @requires that the entry is FREE */
+  /** Returns a call's entry. @requires that the entry is FREE */
   giveCallEntry(entry: number): void {
     this.#callEntries--
     this.returnEntry(entry)
   }
 
-  /** A call has ended with a guard, which is the caller's from now on. */
+  /** Records that a call has returned a guard: the entry belongs to the guard from now on. */
   toGuard(): void {
     this.#callEntries--
   }
 
-  /** The calls that wait for an entry. An entry that they are given counts as a call's. */
+  /** The calls that wait for an entry. An entry that is passed to one of them counts as a call's. */
   get entryQueue(): EntryQueue {
     return this.#queue
   }
 
-  /** A call stops to wait, with or without its entry. */
+  /** Withdraws a call that waits, and returns the entry that it may have been given. */
   leaveQueue(ticket: Ticket): void {
     this.#queue.leave(ticket)
     if (ticket.entry >= 0) this.giveCallEntry(ticket.entry)
   }
 
-  /** Whether all entries are guards in the caller's hands, and none is a call's: then only the caller can return one. */
+  /** Whether all entries belong to guards, and none to a call, so that only the caller can return one. */
   get areAllHeld(): boolean {
     return this.#free === 0 && this.#callEntries === 0
   }
 
-  /** Between these two an asynchronous call of the thread is under way, which uses the slot. */
+  /** An asynchronous call of the thread, which uses the slot, is under way between these two. */
   enterCall(): void {
     this.#calls++
   }
@@ -143,7 +146,7 @@ export class ThreadSlot {
     return this.#calls
   }
 
-  /** Guards of this thread, and its calls that have an entry or wait for one. */
+  /** Number of guards of this thread, plus its calls that have an entry or wait for one. */
   get guards(): number {
     return this.#isClosed ? 0 : GUARDS_MAX - this.#free + this.#queue.length
   }
@@ -153,7 +156,7 @@ export class ThreadSlot {
     if (this.#isClosed) throw this.noEntry()
   }
 
-  /** No more guards for this thread: it is detached. @requires no guards */
+  /** Refuses further guards, because the thread detaches. @requires no guards */
   close(): void {
     this.#isClosed = true
     this.#free = 0
@@ -163,17 +166,17 @@ export class ThreadSlot {
     this.#counters[this.countersAt + counter]! += by
   }
 
-  /** Publishes what a call of this thread is about to wait for. `sleeps`: the thread does nothing else in the meantime. */
+  /** Publishes what a call of this thread is about to wait for. `sleeps`: the whole thread sleeps, not only the call. */
   waits(call: object, kind: WaitKind, at: number, sleeps = false): void {
     this.published.publish(call, kind, at, sleeps)
   }
 
-  /** That call does not wait any more. */
+  /** Withdraws the wait of a call. */
   waitsNoMore(call: object): void {
     this.published.withdraw(call)
   }
 
-  /** Between these two the thread may be inside a system call on the files: close() waits for that. */
+  /** The thread may be inside a system call on the files between these two; close() waits for that. */
   enterIo(): void {
     add(this.#words, this.at + Slot.inIo, 1)
   }
@@ -182,7 +185,7 @@ export class ThreadSlot {
   }
 }
 
-/** Takes a free slot of `first .. end-1` for the calling thread; undefined when there is none. */
+/** Takes a free slot of `first` .. `end - 1` for the calling thread; undefined if there is none. */
 export function tryAttachSlot(
   arena: Arena,
   first: number,
@@ -195,14 +198,14 @@ export function tryAttachSlot(
     const stateAt = arena.slotAt(index) + Slot.state
     if (compareExchange(arena.words, stateAt, SlotState.FREE, claim) !== SlotState.FREE) continue
     nameThread(arena, index, threadId, name)
-    // Fails only where this thread was taken for a dead one.
+    // Fails only if another thread has taken this thread for a dead one.
     if (compareExchange(arena.words, stateAt, claim, SlotState.LIVE) === claim)
       return new ThreadSlot(arena, index)
   }
   return undefined
 }
 
-/** The same. @throws ERR_DCACHE_THREADS */
+/** As `tryAttachSlot`, but throws if there is none. @throws ERR_DCACHE_THREADS */
 export function attachSlot(
   arena: Arena,
   first: number,
@@ -214,16 +217,16 @@ export function attachSlot(
   if (slot !== undefined) return slot
   throw new CacheError(
     'ERR_DCACHE_THREADS',
-    `all ${end - first} thread slots are taken; detach a thread, or open the cache with more threads`,
+    `all ${end - first} thread slots are in use; detach a thread, or open the cache with more threads`,
   )
 }
 
-/** ATTACHING, and above it the thread's number: the system's, where that is known. */
+/** ATTACHING, with the thread's id above it: the system's id if it is known, else Node's. */
 function claimOf(threadId: number): number {
   return SlotState.ATTACHING | ((osThreadId() || threadId) << SlotState.CLAIM_SHIFT)
 }
 
-/** Says which thread has a slot. @requires the slot, not LIVE yet */
+/** Stores which thread has a slot. @requires that the caller has claimed the slot, and that it is not LIVE yet */
 function nameThread(arena: Arena, index: SlotIndex, threadId: number, name: string): void {
   const at = arena.slotAt(index)
   arena.words[at + Slot.threadId] = threadId
@@ -231,14 +234,14 @@ function nameThread(arena: Arena, index: SlotIndex, threadId: number, name: stri
   setSlotName(arena, index, name)
 }
 
-/** The slot of the flush worker, for the thread that has that part now: there is one at a time. */
+/** Takes over the slot of the flush worker for the thread that has this role now. There is only one at a time. */
 export function takeOverSlot(arena: Arena, index: SlotIndex, threadId: number, name = ''): ThreadSlot {
   nameThread(arena, index, threadId, name)
   store(arena.words, arena.slotAt(index) + Slot.state, SlotState.LIVE)
   return new ThreadSlot(arena, index)
 }
 
-/** @requires no guards held, no call under way */
+/** Releases the calling thread's slot. @requires no guards, and no call under way */
 export function detachSlot(arena: Arena, slot: ThreadSlot): void {
   slot.close()
   store(arena.words, slot.at + Slot.state, SlotState.FREE)
@@ -246,8 +249,8 @@ export function detachSlot(arena: Arena, slot: ThreadSlot): void {
 }
 
 /**
- * Pins on a frame that the journals of live slots know of; -1 while one of them is coming or going: look again. The
- * checker and the reaper count with this.
+ * Counts the pins on a frame in the journals of live slots. Returns -1 if one of them is being taken or released at this
+ * moment: the caller must count again. Used by the checker and the reaper. Costs a scan of all journals.
  */
 export function journaledPins(arena: Arena, frame: FrameIndex): number {
   const { words, geometry } = arena

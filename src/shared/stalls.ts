@@ -1,16 +1,16 @@
 /**
- * How long writers waited, as a histogram in each thread's slot: four buckets an octave from one microsecond up, so a
- * percentile is right within a fifth.
+ * How long calls that change a block waited, as a histogram in each thread's slot. Four buckets per octave, from one
+ * microsecond up, so percentiles are exact to a fifth.
  */
 export const STALL_BUCKETS = 128
 const PER_OCTAVE = 4
 
-/** The bucket of a wait. */
+/** The bucket of a wait of `ms` milliseconds. */
 export function stallBucket(ms: number): number {
   return Math.min(STALL_BUCKETS - 1, Math.max(0, Math.ceil(Math.log2(ms * 1000) * PER_OCTAVE)))
 }
 
-/** The upper bound of a bucket, milliseconds. */
+/** The upper bound of a bucket, in milliseconds. */
 const bucketMs = (bucket: number): number => 2 ** (bucket / PER_OCTAVE) / 1000
 
 export interface StallSummary {

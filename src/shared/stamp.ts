@@ -1,14 +1,14 @@
 /**
  * The state word of a frame, and the stamp of an image.
  *
- *   bit 0     ABSENT    the frame has a block's name but not its contents; the next who asks loads them
- *   bit 1     CHANGING  whoever holds the latch may change bytes; the stamp is then that of the undo image
- *   bits 2-4  class     0 clean, else 1 + the class's place in writeOrder
- *   bits 5-31 epoch     of the last release with a mark; meaningless while clean
+ *   bit 0     ABSENT    the frame has a block's key but not its contents; the next access fills it
+ *   bit 1     CHANGING  the holder of the latch may change bytes; the stamp is then that of the undo image
+ *   bits 2-4  class     0 clean, else 1 + the index of the class in writeOrder
+ *   bits 5-31 epoch     of the last release of a change; meaningless while clean
  *
- * Epochs are 27 bits wide and compared by difference, which is right while no two live ones are 2^26 apart. A round
- * makes everything up to its cut durable, so only a fence lets an image grow old; a group whose oldest fence is
- * 2^25 epochs old makes no new cut (writeback.ts), and each class change needs a spare that stays taken meanwhile.
+ * Epochs are 27 bits wide and are compared by difference, which is correct while no two live epochs are 2^26 apart. A round
+ * makes everything up to its cut durable, so only a fence lets an image grow old. A group whose oldest fence is 2^25 epochs
+ * old makes no new cut (fence.ts), and each change of class needs a spare, which stays taken in the meantime.
  */
 import { State } from './words.js'
 
@@ -22,10 +22,10 @@ export const epochOf = (stamp: number): number => stamp >>> State.EPOCH_SHIFT
 
 export const nextEpoch = (epoch: number): number => (epoch + 1) & EPOCH_MASK
 export const previousEpoch = (epoch: number): number => (epoch - 1) & EPOCH_MASK
-/** How far `a` is after `b`; negative when before. */
+/** By how many epochs `a` is after `b`; negative if it is before. */
 export const epochDistance = (a: number, b: number): number =>
   ((a - b) << State.EPOCH_SHIFT) >> State.EPOCH_SHIFT
 export const isAfter = (a: number, b: number): boolean => epochDistance(a, b) > 0
-/** Dirty, and stamped at or before `epoch`. */
+/** Whether the stamp is dirty, with an epoch up to `epoch`. */
 export const isUnwritten = (stamp: number, epoch: number): boolean =>
   (stamp & State.CLASS_MASK) !== 0 && !isAfter(epochOf(stamp), epoch)

@@ -1,19 +1,20 @@
 /**
- * Trace points: what every thread did, in order, in a ring in the shared buffer that keeps the newest records. Off
- * (no entries) it costs a test of a constant. A record may be overwritten while it is read; its sequence tells.
+ * Trace points: what every thread did, in order, in a ring in the shared buffer that keeps the newest records. When tracing
+ * is off, a trace point costs a test of a constant. A record may be overwritten while it is read; its sequence number shows
+ * that.
  *
  *   ring     next sequence number, 16 words, then the records
  *   record   sequence, point, slot, partition, block, value, time, state: EMPTY, WRITING or WRITTEN (stored last)
  *
- * Sequence numbers wrap: only their differences count.
+ * Sequence numbers wrap; only their differences are meaningful.
  */
 import { add, compareExchange, load, store, type Words } from '#atomics'
 import type { Arena } from './arena.js'
-import type { TraceRecord } from './interface.js'
+import type { TraceRecord } from './reports.js'
 import { TRACE_WORDS } from './layout.js'
 import { clockMs } from './clock.js'
 
-/** Grouped as in the ancestor: block (a thread and a block), proc (life of the engine), work (what a round does). */
+/** In three groups: block (a thread and a block), proc (threads of the engine), work (steps of a round). */
 export const TRACE_POINTS = [
   'block.acquire',
   'block.load',
@@ -50,7 +51,7 @@ export class Tracer {
     this.#slot = slot
   }
 
-  /** @requires a ring with entries: callers test that first, so that a trace point costs nothing when tracing is off */
+  /** @requires a ring with entries; callers test `isTraced` first, so that a trace point costs nothing when tracing is off */
   record(point: number, partition: number, block: number, value: number): void {
     const { words, traceAt, geometry } = this.#arena
     const sequence = add(words, traceAt, 1)
@@ -58,7 +59,7 @@ export class Tracer {
     const state = load(words, at + STATE)
     if (state === WRITING || compareExchange(words, at + STATE, state, WRITING) !== state) return
     if (state !== EMPTY && ((words[at]! - sequence) | 0) > 0) {
-      // Overtaken by a whole lap: the place has a newer record, and this one is lost.
+      // Overtaken by a whole lap: the place has a newer record, so this one is dropped.
       store(words, at + STATE, state)
       return
     }

@@ -1,7 +1,8 @@
 /**
- * Waiting, once for threads that block and once for threads that await. A slow path is a generator that yields what
- * it waits for; `runSync` sleeps in `wait`, `runAsync` awaits. Both go on after at most a slice, since a wakeup
- * can die with its sender: whoever waits reads its word again. At a yield nothing may be held but latches.
+ * Waiting, written once for threads that block and for threads that await. A slow path is a generator that yields what it
+ * waits for; `runSync` blocks in `wait`, `runAsync` awaits. Both resume it after at most a slice, because a wakeup can be
+ * lost with its sender: after each slice the path reads its word again. At a yield, the path must not hold anything but
+ * latches.
  */
 import { performance } from 'node:perf_hooks'
 import { wait, waitAsync, type Words } from '#atomics'
@@ -11,7 +12,7 @@ import { CacheError, type CacheErrorCode } from './errors.js'
 export const SLICE_MS = 250
 export const DEFAULT_TIMEOUT_MS = 30_000
 
-/** Sleep while `words[at] === value`, at most `timeoutMs`. */
+/** Sleep while `words[at] === value`, for up to `timeoutMs` milliseconds. */
 export interface WaitStep {
   readonly kind: 'wait'
   readonly words: Words
@@ -20,7 +21,7 @@ export interface WaitStep {
   readonly timeoutMs: number
 }
 
-/** A call into the system, in its two forms; both return or reject with the same. */
+/** A system call in its two forms, which have the same result. */
 export interface IoStep {
   readonly kind: 'io'
   readonly what: string
@@ -28,11 +29,13 @@ export interface IoStep {
   readonly async: () => Promise<void>
 }
 
-/** A wait for this thread's own event loop, of a call that awaits: for another task, or with no `turn` for one round of the loop. */
+/**
+ * A wait for this thread's own event loop: for another asynchronous call or, without `turn`, for one iteration of the loop.
+ */
 export interface TurnStep {
   readonly kind: 'turn'
   readonly what: string
-  /** Resolved by the other task. */
+  /** Resolved by the other call. */
   readonly turn?: Promise<void>
   readonly timeoutMs: number
 }
@@ -40,7 +43,7 @@ export interface TurnStep {
 export type Step = WaitStep | IoStep | TurnStep
 export type Slow<T> = Generator<Step, T, void>
 
-/** When a wait has to end. Made on slow paths only: reading the clock costs as much as a hit. */
+/** When a wait must end. Created on slow paths only, because reading the clock costs as much as a hit. */
 export class Deadline {
   readonly timeoutMs: number
   readonly #endMs: number
@@ -50,14 +53,15 @@ export class Deadline {
     this.#endMs = performance.now() + timeoutMs
   }
 
+  /** Milliseconds until the deadline; negative if it has passed. */
   leftMs(): number {
     return this.#endMs - performance.now()
   }
 }
 
 /**
- * One slice of a wait, of at most `sliceMs`. Who calls it looks again at what it waits for.
- * @throws what `expired` makes, when the deadline is over
+ * One slice of a wait, of up to `sliceMs` milliseconds. The caller must check afterwards what it waits for.
+ * @throws what `expired` returns, if the deadline has passed
  */
 export function* sleep(
   words: Words,
@@ -73,9 +77,9 @@ export function* sleep(
 }
 
 /**
- * Runs a slow path on a thread that may block; where it may not, the path fails at its first wait, with its
- * `finally` blocks run, and nothing is left behind.
- * @throws ERR_DCACHE_WOULD_BLOCK, and whatever the path throws
+ * Runs a slow path on a thread that may block. With `mayBlock` false, the path fails at its first wait: its `finally` blocks
+ * run, and nothing stays behind.
+ * @throws ERR_DCACHE_WOULD_BLOCK, and what the path throws
  */
 export function runSync<T>(path: Slow<T>, mayBlock: boolean): T {
   let turn = path.next()
@@ -86,7 +90,7 @@ export function runSync<T>(path: Slow<T>, mayBlock: boolean): T {
         const what = step.kind === 'wait' ? 'another thread' : step.what
         throw new CacheError(
           'ERR_DCACHE_WOULD_BLOCK',
-          `the call has to wait for ${what}, and this thread may not block; use the asynchronous form`,
+          `the call would have to wait for ${what}, and this thread may not block; use the asynchronous call`,
         )
       }
       if (step.kind === 'wait') wait(step.words, step.at, step.value, step.timeoutMs)
@@ -101,10 +105,10 @@ export function runSync<T>(path: Slow<T>, mayBlock: boolean): T {
 }
 
 /**
- * Runs a slow path without ever blocking the thread. An aborted signal ends the wait at once; a call into the system
- * that has begun is finished first, since it reads or writes the shared frames. While it waits the process stays alive,
- * unless the wait is in the background.
- * @throws ERR_DCACHE_ABORTED, and whatever the path throws
+ * Runs a slow path without blocking the thread. An aborted signal ends a sleep at once; a system call that has begun is
+ * completed first, because it accesses the shared frames. The process stays alive while the path waits, unless the wait is in
+ * the background.
+ * @throws ERR_DCACHE_ABORTED, and what the path throws
  */
 export async function runAsync<T>(path: Slow<T>, signal?: AbortSignal, isBackground = false): Promise<T> {
   let turn = path.next()
@@ -133,7 +137,7 @@ export async function runAsync<T>(path: Slow<T>, signal?: AbortSignal, isBackgro
 async function sleepAsync(step: WaitStep, signal: AbortSignal | undefined): Promise<void> {
   const sleeping = waitAsync(step.words, step.at, step.value, step.timeoutMs)
   if (!sleeping.async) {
-    // The word has changed: let the event loop breathe, or two threads that take turns could starve it.
+    // The word has changed already: yield to the event loop, or two threads that alternate could starve it.
     await new Promise(setImmediate)
     return
   }
@@ -155,7 +159,7 @@ async function turnAsync({ turn, timeoutMs }: TurnStep, signal: AbortSignal | un
   }
 }
 
-/** Awaits a promise that never rejects. @throws ERR_DCACHE_ABORTED as soon as the signal is aborted */
+/** Awaits a promise that never rejects. @throws ERR_DCACHE_ABORTED when the signal is aborted */
 async function unlessAborted(promise: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
   if (signal === undefined) {
     await promise
@@ -175,10 +179,12 @@ async function unlessAborted(promise: Promise<unknown>, signal: AbortSignal | un
 }
 
 function aborted(signal: AbortSignal): CacheError {
-  return new CacheError('ERR_DCACHE_ABORTED', 'the wait was aborted by its signal', { cause: signal.reason })
+  return new CacheError('ERR_DCACHE_ABORTED', 'the wait was aborted by the signal of the call', {
+    cause: signal.reason,
+  })
 }
 
-// `waitAsync` does not keep a process alive; this handle does, while anything waits.
+// `waitAsync` does not keep the process alive. This timer does, while any call waits.
 let waiting = 0
 let handle: NodeJS.Timeout | undefined
 function keepAlive(change: 1 | -1): void {
@@ -187,7 +193,7 @@ function keepAlive(change: 1 | -1): void {
   else if (waiting === 0) clearInterval(handle)
 }
 
-/** `code` for a wait that was over, and what was waited for. */
+/** The error for a wait that reached its deadline; `what` was waited for. */
 export const timedOut = (
   what: string,
   timeoutMs: number,

@@ -1,12 +1,12 @@
 /**
  * Published waits: what each call of a thread waits for and since when, in records that other threads read. The queue of a
- * latch is made of them (latch-queue.ts); messages, holders() and the search for cycles read them too.
+ * latch consists of them (latch-queue.ts); error messages, holders() and the search for cycles read them too.
  *
  *   FREE --publish: at, since, then what--> WAITS --withdraw: what = 0--> FREE
  *
- * A record is written by its slot's thread; `wake` is changed by any thread that has news for the call. The records in use
- * are those before `Slot.waitsEnd`: a scan costs one load for each slot and one for each of these. A reader may see parts
- * of two waits that had one record after the other. It takes them for a hint, and looks again at what it did.
+ * Only the slot's thread writes a record, except `wake`, which any thread changes that has news for the call. The records in
+ * use are among those before `Slot.waitsEnd`: a scan costs one load per slot, plus one per such record. A reader may see a
+ * mixture of two waits that used a record one after the other; it must treat what it reads as a hint.
  */
 import { add, load, notify, store, type Words } from '#atomics'
 import { clockTicks } from './clock.js'
@@ -14,13 +14,13 @@ import type { SlotIndex } from './indices.js'
 import { OTHER_WAITS_MAX, WAITS_MAX } from './layout.js'
 import { Slot, SlotState, Wait } from './words.js'
 
-/** What a call can wait for; 0 nothing. Named in holders() and in the errors of deadlines. */
+/** What a call can wait for; 0 is nothing. The names appear in holders() and in timeout errors. */
 export const WAITS = ['', 'read', 'modify', 'frame', 'dirty', 'spare', 'flush', 'mutex'] as const
 export type WaitKind = Exclude<(typeof WAITS)[number], ''>
-/** In `Wait.what`, added to the kind: the whole thread sleeps, not only one of its tasks. */
+/** Added to the kind in `Wait.what`: the whole thread sleeps, not only one of its tasks. */
 const SLEEPS = 0x100
 
-/** Where slots and their records stand; an Arena. */
+/** Where slots and their records are; an Arena. */
 export interface WaitTable {
   readonly words: Words
   readonly geometry: { readonly slots: number }
@@ -28,16 +28,16 @@ export interface WaitTable {
   waitAt(slot: SlotIndex, index: number): number
 }
 
-/** A wait as another thread sees it. */
+/** A wait as other threads see it. */
 export interface PublishedWait {
   readonly slot: SlotIndex
-  /** Of the record. */
+  /** Address of the record. */
   readonly recordAt: number
   readonly kind: WaitKind
   /** The frame, the group, or the word of the mutex. */
   readonly at: number
   readonly sleeps: boolean
-  /** On clockTicks. */
+  /** On the clock of clockTicks. */
   readonly since: number
 }
 
@@ -45,7 +45,7 @@ export interface PublishedWait {
 export class OwnWaits {
   readonly #table: WaitTable
   readonly #slot: SlotIndex
-  /** By record: the call that has it. */
+  /** The call that uses each record. */
   readonly #calls: (object | undefined)[] = []
   readonly #records = new Map<object, number>()
 
@@ -59,8 +59,8 @@ export class OwnWaits {
   }
 
   /**
-   * Publishes what a call is about to wait for; said again for the same, it has waited since the first time. With all records
-   * in use the wait is not published.
+   * Publishes what a call is about to wait for. If the call publishes the same wait again, the time of the first publication
+   * counts. If no record is free, the wait is not published.
    */
   publish(call: object, kind: WaitKind, at: number, sleeps: boolean): void {
     const { words } = this.#table
@@ -83,7 +83,7 @@ export class OwnWaits {
     if (index >= words[endAt]!) store(words, endAt, index + 1)
   }
 
-  /** That call waits no more. */
+  /** Withdraws the wait of a call. */
   withdraw(call: object): void {
     const index = this.#records.get(call)
     if (index === undefined) return
@@ -97,7 +97,7 @@ export class OwnWaits {
       store(words, this.#table.slotAt(this.#slot) + Slot.waitsEnd, this.#calls.length)
   }
 
-  /** The record of a call's wait, -1 if it has none. */
+  /** Address of the record of a call's wait; -1 if it has none. */
   recordAt(call: object): number {
     const index = this.#records.get(call)
     return index === undefined ? -1 : this.#table.waitAt(this.#slot, index)
@@ -116,7 +116,7 @@ export class OwnWaits {
   }
 }
 
-/** The waits that a slot has published; none unless its thread lives. */
+/** The waits that a slot has published; none unless it is live. */
 export function waitsOf(table: WaitTable, slot: SlotIndex): PublishedWait[] {
   const { words } = table
   const slotAt = table.slotAt(slot)
@@ -129,7 +129,7 @@ export function waitsOf(table: WaitTable, slot: SlotIndex): PublishedWait[] {
   return found
 }
 
-/** The addresses of a slot's records that may be in use. */
+/** Addresses of the records of a slot that may be in use. */
 export function recordsOf(table: WaitTable, slot: SlotIndex): number[] {
   const end = Math.min(load(table.words, table.slotAt(slot) + Slot.waitsEnd), WAITS_MAX)
   return Array.from({ length: Math.max(0, end) }, (_, index) => table.waitAt(slot, index))
@@ -143,13 +143,13 @@ function waitIn(words: Words, slot: SlotIndex, recordAt: number): PublishedWait 
   return { slot, recordAt, kind, at, sleeps: (what & SLEEPS) !== 0, since: words[recordAt + Wait.since]! }
 }
 
-/** The frame that a record says is waited for, -1 if it is none; of a dead slot too. */
+/** The frame that a record waits for; -1 if it is not a wait for a frame. Also for records of dead slots. */
 export function frameIn(words: Words, recordAt: number): number {
   const kind = WAITS[load(words, recordAt + Wait.what) & ~SLEEPS]
   return kind === 'read' || kind === 'modify' ? words[recordAt + Wait.at]! : -1
 }
 
-/** All waits of live threads for one frame. Costs a load for each slot, and one for each published wait. */
+/** All waits of live threads for one frame. Costs one load per slot, plus one per published wait. */
 export function waitsForFrame(table: WaitTable, frame: number): PublishedWait[] {
   const { words } = table
   const found: PublishedWait[] = []
@@ -167,26 +167,26 @@ export function waitsForFrame(table: WaitTable, frame: number): PublishedWait[] 
 
 const isForFrame = ({ kind }: PublishedWait): boolean => kind === 'read' || kind === 'modify'
 
-/** Whether that wait is published still: the same kind, for the same, by a live thread. */
+/** Whether that wait is still published: the same kind, for the same thing, by a live thread. */
 export function isPublished(table: WaitTable, { slot, recordAt, kind, at }: PublishedWait): boolean {
   if (load(table.words, table.slotAt(slot) + Slot.state) !== SlotState.LIVE) return false
   const now = waitIn(table.words, slot, recordAt)
   return now?.kind === kind && now.at === at
 }
 
-/** Tells a waiting call to look again. */
+/** Tells a waiting call to check again. */
 export function wakeWait(words: Words, recordAt: number): void {
   add(words, recordAt + Wait.wake, 1)
   notify(words, recordAt + Wait.wake)
 }
 
-/** Tells all waiting calls of all threads to look again. */
+/** Tells all waiting calls of all threads to check again. */
 export function wakeAllWaits(table: WaitTable): void {
   for (let slot = 0; slot < table.geometry.slots; slot++)
     for (const recordAt of recordsOf(table, slot)) wakeWait(table.words, recordAt)
 }
 
-/** Clears what a dead thread has published. The reaper's thread, after it has woken those that wait for the same. */
+/** Clears the waits of a dead thread. Called by the reaper, after it has woken the waiters for the same frames. */
 export function clearWaits(table: WaitTable, slot: SlotIndex): void {
   for (const recordAt of recordsOf(table, slot)) store(table.words, recordAt + Wait.what, 0)
   store(table.words, table.slotAt(slot) + Slot.waitsEnd, 0)

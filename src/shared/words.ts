@@ -1,11 +1,11 @@
 /**
- * The words of shared memory: for each kind of record the place of each of its words, and for words of state their
- * values. Comments name the guard of each word: `round` is the group's round mutex, `stripe` the directory stripe's,
- * `policy` the policy's, `latch` the frame's latch in exclusive mode, `own` a word that one thread writes and others only
- * read. `WORDS` is the size of a record, rounded up where records must not share a cache line.
+ * The words of shared memory: for each kind of record the index of each of its words, and for words of state their values.
+ * The comment of a word names its guard: `round` is the group's round mutex, `stripe` the mutex of the directory stripe,
+ * `policy` the policy mutex, `latch` the frame's latch in exclusive mode, and `own` means that one thread writes the word and
+ * others only read it. `WORDS` is the size of a record, rounded up if records must not share a cache line.
  *
- * Only enums stand here, and the build puts their numbers in place of the names, in every file (build.mjs): of what a
- * module imports V8 folds nothing, and a hit would spend a fifth of its time on looking up constants.
+ * This file contains only enums, and the build replaces their members by numbers in every file (build.mjs). V8 does not fold
+ * imported constants: a hit would spend a fifth of its time looking them up.
  */
 export enum Header {
   magic, // these four and the geometry never change after openCache
@@ -23,22 +23,22 @@ export enum Header {
   traceEntries,
   classes,
   ghosts,
-  state, // EngineState; atomic, the owner writes
-  bell, // the flush worker's doorbell: an epoch, anyone adds
+  state, // EngineState; atomic, written by the owner
+  bell, // epoch, the flush worker's doorbell; any thread adds
   heartbeat, // the last ring that the flush worker answered; own, or the owner's while there is no flush worker
-  hintBell, // the reader's doorbell: an epoch, anyone adds
+  hintBell, // epoch, the reader's doorbell; any thread adds
   freed, // epoch: a frame may have become free
-  freedWaiters, // somebody waits for it; atomic
+  freedWaiters, // 1: a thread may wait for it; atomic
   policyMutex, // guards the free list, and the policy's words and heap
   freeHead, // policy
   freeCount, // policy
   policySize, // policy: frames that are in it
-  policyClock, // policy: of lru2 ticks of use, of 2q insertions
-  fifoOldest, // policy 2q, as all that follows: the loops' heads (loop.ts)
+  policyClock, // policy: lru2 counts uses, 2q insertions
+  fifoOldest, // policy 2q, as all that follow: the heads of the loops (loop.ts)
   fifoSize,
   mainOldest,
   ghostOldest,
-  ghostsUsed, // records that ever had a name
+  ghostsUsed, // records that ever had a key
   WORDS = 32,
 }
 
@@ -51,21 +51,21 @@ export enum EngineState {
 }
 
 export enum Partition {
-  group, // fixed, as are the next four
+  group, // fixed, as are the next four words
   readOnly,
   blockSize,
   blocksLow,
   blocksHigh,
   fenced, // round: Fence
-  job, // JobState; atomic: the flush worker asks, the writer answers, the owner stops
-  jobStart, // first place in the plan; written before `job` by the flush worker, as the next two
+  job, // JobState; atomic: the flush worker requests, the writer answers, the owner stops
+  jobStart, // first entry in the plan; written before `job` by the flush worker, as are the next two
   jobCount,
   jobClass,
-  result, // JobResult; written by the writer before `job`, as the errno
+  result, // JobResult; written by the writer before `job`, as is errno
   errno,
   syscall, // 0 pwrite, 1 fsync
-  changed, // 1 once a block of it was changed: it needs a writer from then on; round
-  calls, // odd while the writer is inside a call into the system; the writer adds, atomic
+  changed, // 1 once a block of it was changed, so that it needs a writer; round
+  calls, // odd while the writer is inside a system call; the writer adds, atomic
   WORDS = 16,
 }
 
@@ -86,36 +86,36 @@ export enum JobResult {
 }
 
 export enum Group {
-  mutex, // the round mutex; guards all that follows unless said otherwise
+  mutex, // the round mutex; guards all words below unless stated otherwise
   epoch, // 27 bits, see stamp.ts
   cut, // the cut that is being written, plus one; 0 none
-  bound, // images with a stamp up to here are kept until they are durable
-  want, // rounds are wanted until `done` is there
-  done, // everything stamped up to here is durable
-  failures, // how many rounds failed
-  failedTo, // the last of them spoke for everything stamped up to here
-  kicked, // a kick waits for this mutex; atomic, anyone sets
-  turn, // epoch: `done`, `failures`, a fence or the dirty count moved
-  turnWaiters, // somebody waits for it; atomic
+  bound, // images with a stamp up to this epoch are kept until they are durable
+  want, // rounds are requested until `done` reaches this
+  done, // everything stamped up to this epoch is durable
+  failures, // number of failed rounds
+  failedTo, // the last of them covered everything stamped up to this epoch
+  kicked, // a kick waits for this mutex; atomic, any thread sets it
+  turn, // epoch: `done`, `failures`, a fence or the dirty count changed
+  turnWaiters, // 1: a thread may wait for it; atomic
   delayed, // DelayedKick
-  dirty, // frames with an owed image: the length of the dirty list
+  dirty, // frames with an unwritten image: the length of the dirty list
   dirtyHead, // the dirty list: frame plus one
-  dirtyMax, // fixed: at so many, changing a clean block waits
-  dirtyBackground, // fixed: at so many, writing begins though nobody asks
+  dirtyMax, // fixed: at this dirty count, changing a clean block waits
+  dirtyBackground, // fixed: at this dirty count, background writing starts
   spareHead,
   spareCount,
-  spareFreed, // epoch: a spare came back, or a round ended
-  spareWaiters, // somebody waits for one; atomic
-  pending, // stack of frames whose release waits for this mutex (RELEASED); atomic, anyone pushes
+  spareFreed, // epoch: a spare was released, or a round ended
+  spareWaiters, // 1: a thread may wait for one; atomic
+  pending, // stack of frames whose release waits for this mutex (RELEASED); atomic, any thread pushes
   settling, // the part of it that the holder of the mutex is finishing: a frame plus one
   rounds,
-  failedPartition, // of the last failure, as the next three
+  failedPartition, // of the last failure, as are the next three
   failedClass,
   failedErrno,
   failedSyscall,
-  written, // blocks written so far: progress that a patient flush looks at; atomic
-  fencedAt, // the epoch when the oldest fence rose
-  fences, // partitions fenced or retrying
+  written, // blocks written so far, the progress that flush checks; atomic
+  fencedAt, // the epoch at which the oldest fence was raised
+  fences, // number of partitions fenced or retrying
   WORDS = 32,
 }
 
@@ -129,30 +129,30 @@ export enum Frame {
   latch, // see latch.ts; atomic
   state, // stamp, CHANGING, ABSENT: see stamp.ts; atomic, `round` for the stamp
   next, // hash chain; stripe, read without it
-  keyHigh, // the block's key (key.ts), 0 = none; changes under latch and stripe; read by who holds a pin
-  keyLow, // of the key too
-  version, // counts exclusive latches: who copies without a pin looks at it before and after; latch
+  keyHigh, // the block's key (key.ts), 0 = none; changes under latch and stripe; a thread with a pin may read it
+  keyLow, // also the key
+  version, // counts exclusive latches; a thread that copies without a pin compares it before and after; latch
   undo, // spare plus one; latch holder under round
   saved, // list of spares, newest first; round
   dirtyNext, // dirty list, both ways; round
   dirtyPrevious,
   released, // what a release that waits for the mutex does: a class, or RELEASED_UNCHANGED; latch holder, then round
   pendingNext, // link of the group's pending stack
-  policySlot, // place in the policy's structure plus one; of a free frame, the free list's link; policy
+  policySlot, // index in the policy's structure plus one; for a free frame, the link of the free list; policy
   used, // policy
-  used2, // policy; 2q: uses, anyone adds
+  used2, // policy; 2q: uses, any thread adds
   since, // when the exclusive latch was taken, on clockMs; latch holder
   WORDS = 16,
 }
 
-/** A link of the dirty list; otherwise it is the frame plus one. */
+/** A link of the dirty list: one of these, or a frame plus one. */
 export enum DirtyLink {
   END = -1,
-  /** The frame is not in the list. */
+  /** The frame is not on the list. */
   NONE = 0,
 }
 
-/** What a release that waits for the round mutex does (`Frame.released`), beside a class. */
+/** What a release that waits for the round mutex does (`Frame.released`): this, or a class. */
 export enum Released {
   UNCHANGED = -1,
 }
@@ -179,16 +179,16 @@ export enum State {
 }
 
 export enum Spare {
-  stamp, // as in Frame.state, 0 = not owed; round
-  next, // free list or aside list; round
-  start, // the bytes of the block that it holds: all, but for the undo of a declared range; latch holder
+  stamp, // as in Frame.state, 0 = written; round
+  next, // free list, or list of saved images; round
+  start, // which bytes of the block it holds: all, except in the undo image of a declared range; latch holder
   length,
   WORDS = 4,
 }
 
-/** A block that policy `2q` gave up; policy. */
+/** The key of a block that policy `2q` has evicted; policy. */
 export enum Ghost {
-  keyHigh, // its name, as in Frame; 0 none
+  keyHigh, // its key, as in Frame; 0 none
   keyLow,
   newer, // loop of all records, by age
   older,
@@ -199,33 +199,30 @@ export enum Ghost {
 
 export enum Slot {
   state, // SlotState; atomic
-  threadId, // own, as all that follows
-  guards, // how many guards it holds
-  inIo, // calls into the system that may touch the files or the frames; atomic
-  waitsEnd, // its published waits stand in the records before this one; atomic
-  serves, // the frame plus one whose waiters it looks after at this moment; atomic
-  hintsGiven, // hints that it has given the reader; atomic, stored after the hint
-  hintsTaken, // those that the reader has taken; atomic, the reader's
-  neverBlocks, // 1: its thread said so when it attached, or is the owner's; written and read by that thread
-  osThread, // the system's number of the thread, 0 unknown
+  threadId, // own, as are all that follow
+  guards, // number of guards that it holds
+  inIo, // number of system calls that may access the files or frames; atomic
+  waitsEnd, // its published waits are in the records before this one; atomic
+  serves, // the frame plus one whose waiters it is serving or healing; atomic
+  hintsGiven, // hints that it has passed to the reader; atomic, stored after the hint
+  hintsTaken, // hints that the reader has taken; atomic, the reader's
+  neverBlocks, // 1: its thread attached so, or is the owner's; written and read by that thread
+  osThread, // the system's id of the thread, 0 unknown
   WORDS = 16,
 }
 
-/**
- * What one call of a thread waits for (waits.ts); written by the slot's thread. The other words are valid while `what` is
- * not 0.
- */
+/** One published wait (waits.ts); written by the slot's thread. The other words are valid while `what` is not 0. */
 export enum Wait {
   what, // WaitKind and SLEEPS, 0 none; atomic, stored last
-  at, // a frame, a group, the word of a mutex
-  since, // on clockTicks
-  wake, // epoch: the thread that lets this call in, or has news for it, adds; atomic
+  at, // a frame, a group, or the word of a mutex
+  since, // on the clock of clockTicks
+  wake, // epoch: a thread that lets this call in, or has news for it, adds; atomic
   WORDS = 4,
 }
 
-/** Blocks that the reader is to load; written by the slot's thread before `hintsGiven`. */
+/** Blocks that the reader is to fill; written by the slot's thread before `hintsGiven`. */
 export enum Hint {
-  keyHigh, // the first block's name, as in Frame
+  keyHigh, // the key of the first block, as in Frame
   keyLow,
   count,
   WORDS = 4,
@@ -240,7 +237,7 @@ export enum SlotState {
   CLAIM_SHIFT = 2,
 }
 
-/** The lower bits of an entry of a thread's journal: see slot.ts. */
+/** The lower bits of a journal entry: see slot.ts. */
 export enum Journal {
   FREE = 0,
   TAKING = 1,
@@ -248,7 +245,7 @@ export enum Journal {
   GIVING = 3,
 }
 
-/** Counters of a slot: doubles, counted by its thread alone and never reset (a death loses none). */
+/** Counters of a slot: doubles, written only by its thread and never reset. A death loses none. */
 export enum Counter {
   hits,
   misses,

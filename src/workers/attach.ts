@@ -1,6 +1,6 @@
 /**
- * Attaching a thread: from a handle to views, a slot and a client. The handle is checked against the buffer it brings:
- * magic, version, id and geometry.
+ * Attaching a thread: makes views, a slot and a client from a handle. The handle is checked against its buffer: magic,
+ * version, id and geometry.
  */
 import { load } from '#atomics'
 import { types } from 'node:util'
@@ -22,17 +22,17 @@ import { EngineState, Header, Slot, SlotState } from '../shared/words.js'
 export interface AttachOptions {
   /**
    * false: this thread must never block. A Sync call that would have to wait, or to read from the disk, throws
-   * ERR_DCACHE_WOULD_BLOCK. Default true; always false on the owner's thread, and where another copy of the package said false in
-   * this thread.
+   * ERR_DCACHE_WOULD_BLOCK. Default: true. Always false on the owner's thread, and in a thread in which another copy of the
+   * package has attached with false.
    */
   mayBlock?: boolean
-  /** What this thread is called in messages and in holders(): 1 to 64 bytes of UTF-8. */
+  /** The name of this thread in error messages and in holders(): 1 to 64 bytes of UTF-8, without control characters. */
   name?: string
 }
 
 const clients = new Map<string, Client>()
 
-/** Slots: the owner's, the flush worker's, one for each writer, the reader's, then those of attached threads. */
+/** Slots are assigned in this order: owner, flush worker, one per writer, reader, attached threads. */
 export const OWNER_SLOT = 0
 export { FLUSH_SLOT }
 export const writerSlot = (partition: number): number => 2 + partition
@@ -40,9 +40,10 @@ export const readerSlot = (partitions: number): number => 2 + partitions
 export const firstClientSlot = (partitions: number): number => 3 + partitions
 
 /**
- * The cache behind a handle, for the calling thread; asked again in the same thread, the same client. Where all slots are
- * taken, and threads that had some have ended, it blocks until a slot is free: up to 5 s, with `mayBlock: false` 50 ms.
- * @throws ERR_DCACHE_BAD_HANDLE, _VERSION, _BAD_OPTION, _CLOSED, _ORPHANED, _THREADS
+ * Attaches the calling thread to the cache of a handle, and returns its client. A second call in the same thread returns the
+ * same client. If all slots are in use, but threads that had some have ended, blocks until a slot is free: up to 5 s, or 50
+ * ms with `mayBlock: false`.
+ * @throws ERR_DCACHE_BAD_HANDLE, _VERSION, _BAD_OPTION, _CLOSED, _ORPHANED, _WORKER_DIED, _THREADS
  */
 export function attachCache(handle: CacheHandle, options: AttachOptions = {}): CacheClient {
   const arena = openArena(handle)
@@ -61,7 +62,7 @@ export function attachCache(handle: CacheHandle, options: AttachOptions = {}): C
   const neverBlocks = !mayBlock || threadNeverBlocks(arena)
   const slot = waitForSlot(arena, firstClientSlot(arena.geometry.partitions), threadId, name, !neverBlocks)
   arena.words[slot.at + Slot.neverBlocks] = neverBlocks ? 1 : 0
-  ringBell(arena) // the flush worker looks after the slots that are in use
+  ringBell(arena) // the flush worker checks whether the threads of used slots still exist
   const context = contextOf(handle, arena, slot, !neverBlocks)
   const client = new Client(context, () => {
     forgetClient(handle.id)
@@ -71,8 +72,8 @@ export function attachCache(handle: CacheHandle, options: AttachOptions = {}): C
 }
 
 /**
- * Whether this thread has a slot already that never blocks: of another copy of the package, which this one's `clients` does not
- * know. The words of such a slot are this thread's own, so nothing changes them meanwhile.
+ * Whether this thread has a slot already that never blocks, taken by another copy of the package, which is not in `clients`.
+ * Only this thread writes the words of such a slot, so they do not change concurrently.
  */
 function threadNeverBlocks(arena: Arena): boolean {
   const { words, geometry } = arena
@@ -84,8 +85,8 @@ function threadNeverBlocks(arena: Arena): boolean {
   return false
 }
 
-// A thread that created a cache's owner tells all others at once; where no such thread is attached, the threads that wait
-// find out (core/wait/watch.ts). From the import on, because the owner is usually older than the cache.
+// A thread that created a cache's owner tells all others of its end. If no such thread is attached, the threads that wait
+// detect it (core/wait/watch.ts). Registered at the import, because the owner's thread is usually older than the cache.
 watchWorkers((ended) => {
   for (const client of clients.values()) client.threadEnded(ended)
 })
@@ -95,21 +96,21 @@ function assertName(name: unknown): void {
   if (bytes > 0 && bytes <= NAME_BYTES && !/\p{Cc}/u.test(name as string)) return
   throw new CacheError(
     'ERR_DCACHE_BAD_OPTION',
-    `name: ${show(name)} is not a string of 1 to ${NAME_BYTES} bytes in UTF-8 without control characters`,
+    `name is ${show(name)}; it must be a string of 1 to ${NAME_BYTES} bytes in UTF-8, without control characters`,
   )
 }
 
-/** The owner's client is what its thread gets when it attaches. */
+/** Registers the owner's client, so that attachCache in the owner's thread returns it. */
 export function registerClient(id: string, client: Client): void {
   clients.set(id, client)
 }
 
-/** The owner has closed these, and a thread that did not detach kept their buffers. */
+/** Forgets clients of closed caches that did not detach, so that their buffers can be collected. */
 function forgetClosed(): void {
   for (const [id, client] of clients) if (client.isClosed) clients.delete(id)
 }
 
-/** Its buffer may be collected. */
+/** Forgets a client, so that its buffer can be collected. */
 export function forgetClient(id: string): void {
   clients.delete(id)
 }
@@ -125,7 +126,7 @@ export function contextOf(handle: CacheHandle, arena: Arena, slot: ThreadSlot, m
   })
 }
 
-/** @throws ERR_DCACHE_BAD_HANDLE, ERR_DCACHE_VERSION */
+/** Checks a handle and opens its buffer. @throws ERR_DCACHE_BAD_HANDLE, ERR_DCACHE_VERSION */
 export function openArena(handle: CacheHandle): Arena {
   const isHandle =
     typeof handle === 'object' &&
@@ -136,12 +137,12 @@ export function openArena(handle: CacheHandle): Arena {
   if (!isHandle)
     throw new CacheError(
       'ERR_DCACHE_BAD_HANDLE',
-      `not a handle of a cache: ${show(handle)}; it is what openCache() has as .handle`,
+      `the handle is ${show(handle)}; it must be the \`handle\` of a cache from openCache()`,
     )
   if (handle.dcache !== VERSION) {
     throw new CacheError(
       'ERR_DCACHE_VERSION',
-      `the handle is of memory map ${show(handle.dcache)}, this thread's dcache has ${VERSION}`,
+      `the handle has memory map version ${show(handle.dcache)}, but this thread's dcache has version ${VERSION}; use the same version of dcache in all threads`,
     )
   }
   const id = idWords(handle.id)
@@ -149,13 +150,13 @@ export function openArena(handle: CacheHandle): Arena {
   if (arena.geometry.partitions !== handle.partitions.length) {
     throw new CacheError(
       'ERR_DCACHE_BAD_HANDLE',
-      `the handle names ${handle.partitions.length} partitions, its buffer has ${arena.geometry.partitions}`,
+      `the handle names ${handle.partitions.length} partitions, but its buffer has ${arena.geometry.partitions}; pass cache.handle unchanged`,
     )
   }
   return arena
 }
 
-/** An id as it stands in the header. */
+/** An id as it is in the header. */
 export function idWords(id: string): { low: number; high: number } {
   return { low: parseInt(id.slice(8, 16), 16) | 0, high: parseInt(id.slice(0, 8), 16) | 0 }
 }

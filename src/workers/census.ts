@@ -1,7 +1,7 @@
 /**
- * The flush worker's look for attached threads that the system does not know any more: those whose end no thread was told
- * of. Once a second while a thread is attached, and at once where a dead one was marked, because the threads that it created
- * end with it. Costs some 50 microseconds for each attached thread.
+ * The flush worker's search for attached threads that the operating system does not know any more, and whose end Node
+ * reported to no attached thread. Once per second while a thread is attached, and soon after a dead slot was marked, because
+ * the threads that a dead thread created end with it. Costs about 50 microseconds per attached thread.
  */
 import { performance } from 'node:perf_hooks'
 import { load } from '#atomics'
@@ -10,7 +10,7 @@ import type { Arena } from '../shared/arena.js'
 import { Slot, SlotState } from '../shared/words.js'
 
 const PERIOD_MS = 1000
-/** While a dead slot is marked. */
+/** While a slot is DEAD. */
 const SOON_MS = 20
 
 export class Census {
@@ -23,7 +23,7 @@ export class Census {
     this.#firstClient = firstClient
   }
 
-  /** Marks the slots of threads that are gone, when it is time. */
+  /** Marks the slots of threads that are gone, if a search is due. */
   look(): void {
     const nowMs = performance.now()
     if (nowMs - this.#lookedAtMs < SOON_MS || (this.idleMs() > 0 && !this.#hasClient(SlotState.DEAD))) return
@@ -31,13 +31,13 @@ export class Census {
     this.#lookedAtMs = nowMs
   }
 
-  /** Milliseconds until the next look; Infinity when no thread is attached. */
+  /** Milliseconds until the next search is due; Infinity if no thread is attached. */
   idleMs(): number {
     if (!this.#hasClient()) return Infinity
     return Math.max(0, this.#lookedAtMs + PERIOD_MS - performance.now())
   }
 
-  /** Whether a slot of the attached threads has the state; without one, whether a slot is in use. */
+  /** Whether a slot of the attached threads has this state; without `state`, whether one is in use. */
   #hasClient(state?: SlotState): boolean {
     const { words, geometry } = this.#arena
     for (let slot = this.#firstClient; slot < geometry.slots; slot++) {

@@ -1,7 +1,7 @@
 /**
- * The control plane: calls between event loops. The engine's workers answer one call, `start`, over comlink; after it they
- * sleep on words of shared memory, and are woken by words of shared memory only. In the other direction a worker can call the
- * owner with a message, which never waits.
+ * Control messages between event loops. The engine's workers answer one call, `start`, over comlink; afterwards they sleep on
+ * words of shared memory, and only those wake them. In the other direction, a worker can call the owner with a message,
+ * without waiting.
  */
 import * as Comlink from 'comlink'
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs'
@@ -12,21 +12,21 @@ import type { Config } from '../shared/config.js'
 import { CacheError } from '../shared/errors.js'
 import type { CacheHandle } from '../shared/interface.js'
 
-/** Options that only the engine's workers need. */
+/** The options that only the engine's workers need. */
 export type EngineOptions = Pick<Config, 'flushDelayMs' | 'writeBytes' | 'writeBytesPerSecond'>
 
-/** What an engine worker is told when it starts. */
+/** What an engine worker gets when it starts. */
 export interface WorkerStart {
   readonly handle: CacheHandle
   readonly options: EngineOptions
-  /** Of a writer. */
+  /** For a writer: its partition. */
   readonly partition?: number
 }
 
-/** A worker that has begun to start. */
+/** A worker that is starting. */
 export interface Starting {
   readonly worker: Worker
-  /** Resolves when it is ready; rejects when it has ended without. */
+  /** Resolves when it is ready; rejects if it ends first. */
   readonly ready: Promise<void>
 }
 
@@ -34,32 +34,32 @@ interface EngineWorker {
   start(start: WorkerStart): Failure | undefined
 }
 
-/** comlink keeps only the text of what is thrown: this keeps the code too. */
+/** comlink keeps only the text of an exception; this keeps the code too. */
 interface Failure {
   readonly message: string
   readonly code?: string
 }
 
-/** A worker that neither gets ready nor ends within this time is ended. Milliseconds. */
+/** Milliseconds after which a worker that neither became ready nor ended is terminated. */
 const START_MS = 60_000
 
-/** Of the process's environment, the variables that an engine worker reads. */
+/** The environment variables that an engine worker reads. */
 const VARIABLES = ['DCACHE_DEBUG'] as const
 
 /**
- * In a worker: answers `start` by preparing, then runs the loop that `prepare` returns, and ends the thread, whatever else
- * keeps its event loop busy.
+ * In an engine worker: answers `start` by calling `prepare`, then runs the loop that `prepare` returned. When the loop
+ * returns, ends the thread, even if its event loop is not empty.
  */
 export function serveStart(prepare: (start: WorkerStart, call: (call: Call) => void) => () => void): void {
   const port = parentPort
-  if (port === null) throw new Error('an engine worker is started by openCache, not by hand')
+  if (port === null) throw new Error('this file is a worker of dcache; openCache starts it')
   const worker: EngineWorker = {
     start(start) {
       try {
         const loop = prepare(start, (call) => {
           port.postMessage(call)
         })
-        // The answer leaves first: the loop does not come back before the engine stops.
+        // Let the answer leave first: the loop does not return before the engine stops.
         setImmediate(() => {
           loop()
           process.exit()
@@ -75,8 +75,9 @@ export function serveStart(prepare: (start: WorkerStart, call: (call: Call) => v
 }
 
 /**
- * In the owner: starts a worker that runs `file`. It inherits neither the options of the process (`--input-type`, `--import`,
- * `--require`, loaders) nor its environment, whose NODE_OPTIONS has such options too: it runs this package's code alone.
+ * In the owner: starts a worker that runs `file`. It runs only this package's code: it inherits neither the options of the
+ * process (`--input-type`, `--import`, `--require`, loaders) nor its environment, whose NODE_OPTIONS may contain such
+ * options.
  * @throws ERR_DCACHE_WORKER_DIED with the cause, as `ready` does
  */
 export function startWorker(
@@ -97,7 +98,7 @@ export function startWorker(
   return { worker, ready: whenReady(worker, name, start) }
 }
 
-/** A call to a worker that died never settles, hence the race. */
+/** A call to a worker that has ended never settles, hence the race. */
 async function whenReady(worker: Worker, name: string, start: WorkerStart): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const died = new Promise<never>((_, reject) => {

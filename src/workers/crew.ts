@@ -1,14 +1,14 @@
 /**
- * The engine's own threads, each at a post of its own (post.ts): one flush worker, which starts with the engine; a writer for
- * each partition, which starts when the partition is first changed; one reader, which starts with the first hint. Replaced
- * when they end by themselves, and stopped together.
+ * The engine's own threads, each at a post (post.ts): the flush worker, which starts with the engine; a writer per partition,
+ * which starts when the partition is first changed; and the reader, which starts with the first hint. A thread that ends is
+ * replaced; all are stopped together.
  *
- *   flush worker   its successor takes over the slot, repairs what was half-changed, and makes a new cut
- *   writer         its slot is reaped first; its successor finds the job still asked for, and does all of it again. As long as
- *                  there is none, the flush worker does its jobs (stand-in.ts)
- *   reader         its slot is reaped first; the hints that it was at are lost
+ *   flush worker   its successor takes over the slot, repairs what was half changed, and makes a new cut
+ *   writer         its slot is recovered first; its successor finds the job still ASKED, and repeats all of it. In the meantime the
+ *                  flush worker does its jobs (stand-in.ts)
+ *   reader         its slot is recovered first; the hints that it was working on are lost
  *
- * The flush worker is the one thread that the engine can't do without: where it can't be replaced, the engine is broken.
+ * Only the flush worker is indispensable: if it cannot be replaced, the engine is BROKEN.
  */
 import { performance } from 'node:perf_hooks'
 import { load, notify, store } from '#atomics'
@@ -23,12 +23,12 @@ import { type EngineOptions, startWorker } from './control.js'
 import { backoffMs, Post, type PostOptions } from './post.js'
 import { Header, JobState, Partition, Slot, SlotState } from '../shared/words.js'
 
-// Functions, since a bundle has no URL; literals, so that tools that trace files find them.
+// Functions, because a bundle has no URL. Literals, so that tools that trace files find them.
 const flushWorkerFile = () => new URL('./flush-worker.js', import.meta.url)
 const writerFile = () => new URL('./writer-worker.js', import.meta.url)
 const readerFile = () => new URL('./reader-worker.js', import.meta.url)
 
-/** So many failures in a row are said aloud: one or two are an accident. */
+/** Number of failures in a row after which to warn; one or two may be accidents. */
 const WARN_AT = 5
 
 export class Crew {
@@ -41,7 +41,7 @@ export class Crew {
   readonly #reader: Post
   readonly #posts: readonly { readonly name: string; readonly post: Post }[]
 
-  /** `gaveUp` is called when the engine can't go on: nothing is written any more. */
+  /** `gaveUp` is called when the flush worker cannot be replaced: nothing is written any more. */
   constructor(
     context: Context,
     handle: CacheHandle,
@@ -64,14 +64,15 @@ export class Crew {
     ]
   }
 
-  /** Resolves when rounds can run. @throws ERR_DCACHE_WORKER_DIED */
+  /** Resolves when rounds can be run. @throws ERR_DCACHE_WORKER_DIED */
   async start(): Promise<void> {
     await this.#flushWorker.fill()
   }
 
   /**
-   * Lets each finish the job that it is at, `patienceMs` at most, and waits until all have ended. Those that are left then are
-   * terminated; inside a call into the system a thread does not end before the call, and `names` has it until then.
+   * Lets each thread finish its current job, for up to `patienceMs` milliseconds, and waits until all threads have ended.
+   * Those that have not ended by then are terminated. A thread inside a system call ends only after that call; until then
+   * `names` lists it.
    */
   async stop(patienceMs: number): Promise<void> {
     const endMs = performance.now() + patienceMs
@@ -96,24 +97,26 @@ export class Crew {
     const { words, arena } = this.#context
     return new Post({
       begin: this.#beginner(flushWorkerFile(), 'flush worker'),
-      isVacant: () => true, // its successor takes the slot over
+      isVacant: () => true, // the successor takes over the slot
       restMs: backoffMs,
-      // A thread that waits must not take the engine for orphaned: the owner is here, and tries.
+      // Threads that wait must not take the engine for orphaned: the owner exists and is trying.
       replaces: () => {
         store(words, Header.heartbeat, load(words, Header.bell))
       },
       failed: (cause, failures) => {
-        words[arena.slotAt(FLUSH_SLOT) + Slot.threadId] = 0 // until its successor takes it over
+        words[arena.slotAt(FLUSH_SLOT) + Slot.threadId] = 0 // until the successor takes over
         this.#warn('flush worker', cause, failures)
       },
       hopeless: (cause) => {
-        warn(`the flush worker can't be replaced, and nothing is written any more: ${textOf(cause)}`)
+        warn(
+          `the flush worker cannot be replaced, and nothing is written any more; abandon() lists what is lost: ${textOf(cause)}`,
+        )
         this.#gaveUp(cause)
       },
     })
   }
 
-  /** Of a thread that comes to a slot which the reaper has freed. */
+  /** The post of a thread that takes a slot after the reaper has freed it. */
   #post(file: URL, name: string, slot: number, partition?: number): Post {
     const { words, arena } = this.#context
     return new Post({
@@ -139,13 +142,17 @@ export class Crew {
       })
   }
 
-  /** Says that a thread can't be started or keeps ending: it is tried again, and what waits for it waits on. */
+  /**
+   * Warns that a thread cannot be started or ends repeatedly. It is tried again, and threads that wait for it keep waiting.
+   */
   #warn(name: string, cause: unknown, failures: number): void {
     if (failures === WARN_AT)
-      warn(`the ${name} failed ${WARN_AT} times in a row, and is started again: ${textOf(cause)}`)
+      warn(`the ${name} failed ${WARN_AT} times in a row; it is started again: ${textOf(cause)}`)
   }
 
-  /** A writer finishes the job that it is at, until `endMs`: its descriptor must not go away under it. */
+  /**
+   * Waits until the writer has finished its current job, or until `endMs`, because its descriptor must not be closed before.
+   */
   async #stopWriter(partition: number, endMs: number): Promise<void> {
     const { words, arena } = this.#context
     const jobAt = arena.partitionAt(partition) + Partition.job
@@ -155,7 +162,7 @@ export class Crew {
     notify(words, jobAt)
   }
 
-  /** A thread is there to do the partition's job: its writer, or the flush worker that stands in for it. */
+  /** Whether a thread is doing the partition's jobs: its writer, or the flush worker that stands in for it. */
   #isManned(partition: number): boolean {
     return (
       load(this.#context.words, this.#context.arena.slotAt(writerSlot(partition)) + Slot.state) ===

@@ -1,6 +1,6 @@
 /**
- * News of the flush worker as records in a ring of the shared buffer, which the owner's event loop reads. Only the flush
- * worker puts records in.
+ * Messages from the flush worker to the owner, as records in a ring in the shared buffer, which the owner's event loop reads.
+ * Only the flush worker writes records.
  */
 import type { Context } from '../core/context.js'
 import { systemError } from '../core/wait/failure.js'
@@ -11,12 +11,12 @@ import { SLICE_MS } from '../shared/wait.js'
 
 const KINDS = ['fenced', 'restored', 'died'] as const
 
-/** What listeners get. */
+/** An event, as it is passed to listeners. */
 export type CacheEvent = {
   [E in keyof CacheEvents]: { readonly name: E; readonly info: CacheEvents[E] }
 }[keyof CacheEvents]
 
-/** The flush worker's end of the ring. What finds no room is kept, and sent when the owner has read some. */
+/** The flush worker's end of the ring. Records that find no room are kept, and sent when the owner has read some. */
 export class EventSender {
   readonly #ring: Ring
   readonly #kept: number[][] = []
@@ -35,7 +35,7 @@ export class EventSender {
     while (this.#kept.length > 0 && this.#ring.tryPush(...this.#kept[0]!)) this.#kept.shift()
   }
 
-  /** Milliseconds until `sendKept` is to be called; Infinity when nothing is kept. */
+  /** Milliseconds until `sendKept` is due; Infinity if nothing is kept. */
   get idleMs(): number {
     return this.#kept.length > 0 ? SLICE_MS : Infinity
   }
@@ -48,7 +48,7 @@ function recordOf(event: EngineEvent): number[] {
     : [kind, event.partition, event.writeClass, event.errno, event.syscall]
 }
 
-/** A record as what listeners get. */
+/** Converts a record to an event. */
 export function eventOf(context: Context, record: readonly number[]): CacheEvent {
   const [kind, index, second, errno, syscall] = record
   if (KINDS[kind!] === 'died') return { name: 'workerDied', info: { slot: index!, threadId: second! } }

@@ -1,14 +1,15 @@
 /**
- * The files of the partitions: opened once, by the owner, checked, and guarded against a second writer. All threads use these
- * descriptors: one opened by a worker would die with it, and its number would soon be a foreign file's.
+ * The files of the partitions: the owner opens them once, checks them, and protects them against a second writer. All threads
+ * use the owner's descriptors: one opened by a worker would be closed when the worker ends, and its number soon reused for
+ * another file.
  *
- *   open --> open or create --> claim --> does the path still lead there? --no--> give back, open again
+ *   open --> open or create --> claim --> does the path still lead there? --no--> close, open again
  *   extend --> keep --> close
- *   close without keep: sizes as before, what was created is removed, and only then are descriptors and claims given back
+ *   close without keep: restores sizes and removes created files, and only then closes descriptors and releases claims
  *
- * Until the claim, another process may have the file that this one has just created; from the claim on, no other cache that is
- * open has it, or will resolve with it after it was removed. So only what this call created and has claimed is removed, and only
- * where its path still leads to it.
+ * Until the claim, another process may use a file that this one has just created. After the claim, no other open cache uses
+ * it, and none can finish opening it after it was removed. So only a file that this call has created and claimed is removed,
+ * and only if its path still leads to it.
  */
 import {
   closeSync,
@@ -39,39 +40,39 @@ import {
   withCause,
 } from './open-file.js'
 
-/** How often a path may lead to another file by the time that the one found there is claimed. */
+/** How often a path may lead to another file by the time that the file found there is claimed. */
 const ATTEMPTS_MAX = 10
 
 export interface OpenFile {
   readonly partition: PartitionConfig
-  /** Absolute, as it was when opening began. */
+  /** Absolute, resolved when opening began. */
   readonly path: string
   readonly fd: number
   readonly identity: string
-  /** Where the partition begins, bytes. */
+  /** Where the partition begins in the file, in bytes. */
   readonly offset: number
   readonly blocks: number
-  /** The least bytes that the file has to have; undefined: a block device, or nothing but read. */
+  /** The smallest size that the file must have, in bytes; undefined for a block device or a read-only partition. */
   readonly end: number | undefined
 }
 
 export class OpenFiles {
   readonly list: OpenFile[] = []
   readonly #fds = new Set<number>()
-  /** By identity: several partitions may be in one file. */
+  /** By identity, because several partitions may be in one file. */
   readonly #claims = new Map<string, Claim>()
-  /** The real paths of files that were not there before, by identity. */
+  /** The real paths of files that this call created, by identity. */
   readonly #created = new Map<string, string>()
   readonly #extended: { readonly fd: number; readonly from: number; readonly to: number }[] = []
   #isKept = false
 
   /**
-   * Opens all, or none. No file that was there is changed: files are extended later, when nothing else can be refused.
+   * Opens all files, or none. Existing files are not changed yet: they are extended later, when nothing else can be refused.
    * @throws ERR_DCACHE_BAD_FILE, ERR_DCACHE_READ_ONLY, ERR_DCACHE_IN_USE, ERR_DCACHE_UNSUPPORTED
    */
   static async open(partitions: readonly PartitionConfig[]): Promise<OpenFiles> {
     const files = new OpenFiles()
-    // Before the first await: the program may change its folder in the meantime.
+    // Before the first await, because the program may change its working directory in the meantime.
     const paths = partitions.map(({ path }) => absolute(path))
     try {
       for (const [i, partition] of partitions.entries()) await files.#add(partition, paths[i]!)
@@ -98,11 +99,11 @@ export class OpenFiles {
       }
       this.#giveUp(found.fd)
     }
-    const why = `it was another file each of the ${ATTEMPTS_MAX} times that it was opened`
+    const why = `the path led to another file each of the ${ATTEMPTS_MAX} times that it was opened`
     throw new CacheError('ERR_DCACHE_BAD_FILE', `partition '${partition.name}': ${partition.path}: ${why}`)
   }
 
-  /** The file, claimed. Undefined: the path leads to another one by now. */
+  /** Claims and checks the file; returns undefined if the path leads to another file by now. */
   async #take(partition: PartitionConfig, path: string, found: Found): Promise<OpenFile | undefined> {
     const { name, readOnly, direct, offset, blockSize } = partition
     const identity = identityOf(found.fd)
@@ -114,9 +115,9 @@ export class OpenFiles {
     }
     if (!readOnly) {
       await this.#claim(identity, `partition '${name}': ${partition.path}`)
-      // Until now another cache may have had the claim, and removed what it had created.
+      // Before the claim, another cache may have had it, and have removed a file that it had created.
       if (identityAt(path) !== identity) return undefined
-      // It may also have filled the file that this call had created.
+      // That cache may also have filled the file that this call created.
       if (fstatSync(found.fd).size > 0) this.#created.delete(identity)
     }
     const bytes = sizeOf(partition, found.fd, fstatSync(found.fd))
@@ -137,13 +138,13 @@ export class OpenFiles {
     }
   }
 
-  /** A descriptor for direct I/O can't read single bytes; so it takes the plain one's place once the size is known. */
+  /** Replaces the plain descriptor once the size is known: one for direct I/O cannot read single bytes. */
   #swap(plain: number, direct: number): void {
     this.#fds.add(direct)
     this.#close(plain)
   }
 
-  /** Gives a file back that its path does not lead to any more. */
+  /** Closes a file that its path does not lead to any more. */
   #giveUp(fd: number): void {
     const identity = identityOf(fd)
     this.#close(fd)
@@ -154,8 +155,8 @@ export class OpenFiles {
   }
 
   /**
-   * Makes the files as long as their partitions say, and their names durable. Whether a file can be read directly shows only
-   * where it has bytes, so that is tried last.
+   * Extends the files to the sizes of their partitions, and makes their names durable. Whether a file allows direct reads can
+   * only be tested if it has bytes, so that is done last.
    * @throws ERR_DCACHE_BAD_FILE, ERR_DCACHE_UNSUPPORTED
    */
   extend(): void {
@@ -163,7 +164,7 @@ export class OpenFiles {
       withCause(partition, () => {
         const { size } = fstatSync(fd)
         if (end === undefined || size >= end) return
-        // First the name: a file that has its length has a durable name then, also for a process that did not create it.
+        // The name first: a file that has its size then also has a durable name, even for a process that did not create it.
         if (size === 0) syncFolder(realFolder(path))
         this.#extended.push({ fd, from: size, to: end })
         ftruncateSync(fd, end)
@@ -173,12 +174,12 @@ export class OpenFiles {
     for (const file of this.list) if (file.partition.direct) probeDirect(file)
   }
 
-  /** Opening has succeeded: what it did to the files stays. */
+  /** Opening has succeeded: `close` does not undo what it did to the files. */
   keep(): void {
     this.#isKept = true
   }
 
-  /** Closes all, and undoes first what opening did to the files, unless it has succeeded. */
+  /** Closes all files. Before that, undoes what opening did to them, unless it has succeeded. */
   close(): void {
     if (!this.#isKept) this.#undo()
     for (const fd of this.#fds) this.#close(fd)
@@ -200,7 +201,7 @@ export class OpenFiles {
     for (const identity of this.#claims.keys()) this.#removeCreated(identity)
   }
 
-  /** The caller has the file's claim. */
+  /** Removes a file that this call created. @requires the file's claim */
   #removeCreated(identity: string): void {
     const path = this.#created.get(identity)
     this.#created.delete(identity)
@@ -208,8 +209,8 @@ export class OpenFiles {
   }
 
   /**
-   * After close, which gives descriptors back: removes what was created and could not be claimed then, because of EMFILE for
-   * example. A file that another cache has, or has filled, is not among them.
+   * Removes what was created and could not be claimed, for example because of EMFILE. Called after `close`, which frees
+   * descriptors. A file that another cache has claimed or filled stays.
    */
   async #removeUnclaimed(): Promise<void> {
     for (const [identity, path] of [...this.#created]) {
@@ -223,16 +224,16 @@ export class OpenFiles {
 
 const isEmpty = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.size === 0
 
-/** For what is undone after a failure: that failure is the one to report. */
+/** For undoing after a failure: that failure is the one to report. */
 function attempt(undo: () => void): void {
   try {
     undo()
   } catch {
-    // What can't be undone stays.
+    // What cannot be undone stays.
   }
 }
 
-/** @throws ERR_DCACHE_UNSUPPORTED when the first block can't be read past the page cache */
+/** @throws ERR_DCACHE_UNSUPPORTED if the first block cannot be read directly */
 function probeDirect({ partition, fd, offset }: OpenFile): void {
   const { blockSize } = partition
   try {
@@ -240,13 +241,13 @@ function probeDirect({ partition, fd, offset }: OpenFile): void {
   } catch (cause) {
     throw notDirect(
       partition,
-      `blocks of ${blockSize} bytes from offset ${offset} can't be read directly: its sectors may be larger`,
+      `blocks of ${blockSize} bytes from offset ${offset} cannot be read directly; the disk's sectors may be larger`,
       cause,
     )
   }
 }
 
-/** A new name is in its folder, and lost with it unless that is synced too. */
+/** Syncs a directory. A new name is lost in a power failure unless its directory is synced. */
 function syncFolder(path: string): void {
   const fd = openSync(path, constants.O_RDONLY)
   try {
@@ -256,7 +257,7 @@ function syncFolder(path: string): void {
   }
 }
 
-/** The same byte in two partitions would be cached twice, and not coherent. */
+/** Refuses overlapping partitions: the same byte would be cached twice, incoherently. */
 function assertDisjoint(files: readonly OpenFile[]): void {
   const endOf = ({ offset, blocks, partition }: OpenFile) => offset + blocks * partition.blockSize
   for (const [i, a] of files.entries()) {
@@ -266,7 +267,7 @@ function assertDisjoint(files: readonly OpenFile[]): void {
     if (b) {
       throw new CacheError(
         'ERR_DCACHE_IN_USE',
-        `partitions '${b.partition.name}' and '${a.partition.name}' are the same bytes of one file: ${a.partition.path}`,
+        `partitions '${b.partition.name}' and '${a.partition.name}' overlap in one file: ${a.partition.path}`,
       )
     }
   }

@@ -1,6 +1,6 @@
 /**
- * The flush worker's thread: runs rounds whenever the bell rings or something is due, calls the owner for the threads that are
- * needed, and does the job of a writer that does not come, until the engine closes.
+ * The flush worker's thread: until the engine stops, runs rounds whenever the bell rings or something is due, calls the owner
+ * for the threads that are needed, and does the jobs of writers that are missing.
  */
 import { load, store, wait } from '#atomics'
 import { Flusher } from '../core/write-back/flusher.js'
@@ -30,7 +30,7 @@ serveStart(({ handle, options }, call) => {
     const state = load(context.words, Header.state)
     return state === EngineState.OPEN || state === EngineState.CLOSING
   }
-  /** Milliseconds until the stand-in wants to look again. */
+  /** Returns the milliseconds until the stand-in is due. */
   const step = (): number => {
     census.look()
     needs.look()
@@ -48,7 +48,7 @@ serveStart(({ handle, options }, call) => {
         dueMs = step()
       } catch (error) {
         if (isRunning()) throw error
-        return // it gave up a wait, because the engine stopped
+        return // a wait was given up because the engine has stopped
       }
       const idleMs = Math.min(flusher.idleMs(), census.idleMs(), events.idleMs, dueMs)
       wait(context.words, Header.bell, bell, idleMs)

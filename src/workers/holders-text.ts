@@ -1,17 +1,17 @@
 /**
- * Who holds and who waits, as lines to read: what `dcache load` and `dcache serve` say when they get SIGUSR2.
+ * Holders and waits as lines of text, which `dcache load` and `dcache serve` print on SIGUSR2.
  */
-import type { Holder } from '../shared/interface.js'
+import type { Holder } from '../shared/reports.js'
 
-/** A line for each of `holders()`; one that says so when there are none. */
+/** A line for each entry of `holders()`, or one line that says that there are none. */
 export function holdersText(holders: readonly Holder[]): string[] {
-  return holders.length === 0 ? ['nobody holds or waits for anything'] : holders.map(lineOf)
+  return holders.length === 0 ? ['no thread holds or waits for anything'] : holders.map(lineOf)
 }
 
 function lineOf(holder: Holder): string {
   const { slot, threadId, name, alive, what, mode, partition, block, sinceMs, heldBy, cycle } = holder
   const thread = `thread ${threadId}${name === '' ? '' : ` '${name}'`} (slot ${slot}${alive ? '' : ', dead'})`
-  const verb = what === 'holds' ? 'has' : 'waits for'
+  const verb = what === 'holds' ? 'holds' : 'waits for'
   const object = partition === undefined ? WANTED[mode] : `block ${block} of '${partition}' to ${mode}`
   return [
     `${thread} ${verb} ${object}`,
@@ -21,7 +21,7 @@ function lineOf(holder: Holder): string {
   ].join('')
 }
 
-/** What is waited for that is no block. */
+/** What is waited for, if it is not a block. */
 const WANTED: Record<Holder['mode'], string> = {
   read: 'a block to read',
   modify: 'a block to modify',

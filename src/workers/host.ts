@@ -1,13 +1,14 @@
 /**
  * The host: opens the engine on the calling thread, which becomes its owner, and stops everything again.
  *
- *   open files -> format memory -> start flush worker, writers and reader -> OPEN
- *   OPEN --close: no guards, flush--> CLOSING --nobody got in meanwhile, flush--> CLOSED -> workers gone -> files closed
+ *   open files -> format memory -> start flush worker -> OPEN
+ *   OPEN --close: no guards, flush--> CLOSING --still no guards, flush--> CLOSED -> engine threads stopped -> files closed
  *   OPEN --abandon--> CLOSED, without a flush
- *   OPEN --engine workers keep ending--> BROKEN: nothing is written any more; abandon says what is lost
+ *   OPEN --flush worker ends repeatedly--> BROKEN: nothing is written any more; abandon lists what is lost
  *
- * Stopping ends after some seconds, whatever other threads do. A descriptor that a system call may still use is not closed,
- * because the system would give its number to another file: a warning names it, and it is closed when the call ends.
+ * Stopping takes some seconds at most, whatever other threads do. A descriptor that a system call may still use is not
+ * closed, because the system would reuse its number for another file: a warning names it, and it is closed when the call
+ * returns.
  */
 import { compareExchange, load, store } from '#atomics'
 import { performance } from 'node:perf_hooks'
@@ -25,7 +26,8 @@ import { retry } from '../core/changes/retry.js'
 import { flush } from '../core/changes/rounds.js'
 import { type Config, geometryOf, parseOptions } from '../shared/config.js'
 import { CacheError } from '../shared/errors.js'
-import type { BlockCache, CacheEvents, CacheHandle, CacheOptions, LostBlock } from '../shared/interface.js'
+import type { BlockCache, CacheEvents, CacheHandle, CacheOptions } from '../shared/interface.js'
+import type { LostBlock } from '../shared/reports.js'
 import { type Geometry, VERSION } from '../shared/layout.js'
 import { attachSlot } from '../shared/slot.js'
 import { threadText } from '../shared/slot-name.js'
@@ -41,13 +43,13 @@ import { Listeners } from './listeners.js'
 import { assertRuntime, openError, warnOfMemory } from './surroundings.js'
 import { EngineState, Frame, Header, Slot, SlotState } from '../shared/words.js'
 
-/** How long stopping waits for calls into the system, and for each kind of engine thread. */
+/** Milliseconds that stopping waits for system calls, and for each kind of engine thread. */
 const STOP_PATIENCE_MS = 5000
 
 /**
- * Opens a cache; the calling thread owns it. Nothing is left behind when it fails.
- * @throws every code of bad options and files, ERR_DCACHE_MEMORY, ERR_DCACHE_IN_USE, ERR_DCACHE_UNSUPPORTED,
- *   ERR_DCACHE_WORKER_DIED
+ * Opens a cache. The calling thread becomes its owner. If it fails, it leaves nothing behind.
+ * @throws (as a rejection) ERR_DCACHE_BAD_OPTION, _BAD_BLOCK_SIZE, _MEMORY, _BAD_FILE, _READ_ONLY, _IN_USE, _UNSUPPORTED,
+ *   _WORKER_DIED
  */
 export async function openCache(options: CacheOptions): Promise<BlockCache> {
   const config = parseOptions(options)
@@ -158,8 +160,8 @@ class Host extends Client implements BlockCache {
   }
 
   /**
-   * Listeners hear of it now, and not only when the flush worker has reaped the slot: the process may have nothing else to
-   * wait for. What the flush worker has told meanwhile is read too.
+   * Reports the end to listeners at once instead of when the flush worker has recovered the slot: the process may have
+   * nothing else to wait for. Also reads what the flush worker has reported in the meantime.
    */
   override threadEnded(ended: number): void {
     super.threadEnded(ended)
@@ -172,11 +174,11 @@ class Host extends Client implements BlockCache {
     this.#readEventsNow()
   }
 
-  /** The owner's thread is attached as long as the cache is open. */
+  /** The owner's thread stays attached as long as the cache is open. */
   override detach(): void {
     throw new CacheError(
       'ERR_DCACHE_BAD_OPTION',
-      'the owner of a cache closes it: await close(), or `await using`',
+      'the owner of a cache cannot detach; call `await cache.close()`, or use `await using`',
     )
   }
 
@@ -191,7 +193,7 @@ class Host extends Client implements BlockCache {
       throw this.context.notOpen()
     }
     try {
-      // Whoever got in since the first look is seen now, and whoever comes later sees CLOSING.
+      // A guard that was acquired since the first check is seen now; a later acquire sees CLOSING.
       this.#assertNoGuards()
       await runAsync(flush(this.context, everything))
     } catch (error) {
@@ -202,8 +204,8 @@ class Host extends Client implements BlockCache {
   }
 
   /**
-   * Stops the workers, waits for calls into the system, closes the files; once. Also of an engine that started half-way.
-   * Resolves after some `3 * STOP_PATIENCE_MS` at the latest.
+   * Stops the engine's threads, waits for system calls, and closes the files. Done once; also for an engine that did not
+   * start completely. Resolves after `3 * STOP_PATIENCE_MS` at the latest.
    */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop()
@@ -224,12 +226,12 @@ class Host extends Client implements BlockCache {
     else void this.#closeLater()
   }
 
-  /** Says which files stay open and why, and closes them when they are not used any more. Keeps no process alive. */
+  /** Warns which files stay open and why, and closes them when they are no longer used. Does not keep the process alive. */
   async #closeLater(): Promise<void> {
     const files = this.handle.partitions.map(({ fd, name }) => `${fd} of '${name}'`).join(', ')
     process.emitWarning(
-      `the cache is closed, but inside a call into the system: ${this.#usersOfFiles().join(', ')}; ` +
-        `the descriptors ${files} stay open, and the files claimed, until the call ends`,
+      `the cache is closed, but these threads are still inside a system call: ${this.#usersOfFiles().join(', ')}; ` +
+        `file descriptors ${files} stay open, and the files claimed, until the call returns`,
       { type: 'CacheWarning', code: 'DCACHE_FILES_OPEN' },
     )
     while (this.#usersOfFiles().length > 0) await pause(SLICE_MS, true)
@@ -251,14 +253,14 @@ class Host extends Client implements BlockCache {
 
   #assertNoGuards(): void {
     const { words, arena } = this.context
-    buryGone(arena) // what a dead thread held is released
+    buryGone(arena) // what a dead thread held will be released
     for (let slot = 0; slot < arena.geometry.slots; slot++) {
       const at = arena.slotAt(slot)
       const isWriter = slot > OWNER_SLOT && slot < firstClientSlot(arena.geometry.partitions)
       if (isWriter || words[at + Slot.state] !== SlotState.LIVE || words[at + Slot.guards] === 0) continue
       throw new CacheError(
         'ERR_DCACHE_GUARDS_HELD',
-        `${threadText(arena, slot)} holds ${words[at + Slot.guards]!} guard(s); release them before close`,
+        `${threadText(arena, slot)} holds ${words[at + Slot.guards]!} guard(s); release them before closing`,
       )
     }
   }
@@ -269,7 +271,7 @@ class Host extends Client implements BlockCache {
     for (let frame = 0; frame < arena.geometry.blocks; frame++) {
       const at = arena.frameAt(frame)
       if (words[at + Frame.keyHigh] === 0) continue
-      // Releases that were left to others are changes too.
+      // Pending releases are changes too.
       const released = load(words, at + Frame.released)
       const newest = released > 0 ? released : classOf(imageStamps(this.context, frame)[0] ?? 0)
       if (newest === 0) continue
@@ -282,7 +284,7 @@ class Host extends Client implements BlockCache {
     return lost
   }
 
-  /** The engine can't go on: who waits for it is told at once. */
+  /** The engine cannot continue: wakes all threads that wait, so that their calls fail at once. */
   #breakDown(): void {
     const { words } = this.context
     if (compareExchange(words, Header.state, EngineState.OPEN, EngineState.BROKEN) !== EngineState.OPEN) {
@@ -291,7 +293,7 @@ class Host extends Client implements BlockCache {
     wakeAll(this.context)
   }
 
-  /** Tells listeners what the flush worker found, as long as the engine is open; the process need not stay for it. */
+  /** Passes the flush worker's messages to listeners, as long as the engine is open. Does not keep the process alive. */
   async #readEvents(): Promise<void> {
     const events = eventsOf(this.context.arena)
     const { signal } = this.#reading

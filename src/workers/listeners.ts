@@ -1,6 +1,6 @@
 /**
- * Listeners to the events of one cache. What a listener throws is its own fault: it is thrown again outside, as an uncaught
- * exception of the process, and neither the other listeners nor the engine notice.
+ * Listeners to the events of one cache. If a listener throws, its error is thrown again outside, as an uncaught exception of
+ * the process; the other listeners and the engine are not affected.
  */
 import { EventEmitter } from 'node:events'
 import type { CacheEvents } from '../shared/interface.js'
@@ -8,7 +8,7 @@ import type { CacheEvent } from './events.js'
 
 export class Listeners {
   readonly #emitter = new EventEmitter()
-  /** By slot, the last thread whose end was told. */
+  /** By slot: the last thread whose end was reported. */
   readonly #lastDead: number[] = []
 
   on<E extends keyof CacheEvents>(event: E, listener: (info: CacheEvents[E]) => void): void {
@@ -19,7 +19,7 @@ export class Listeners {
     this.#emitter.off(event, listener)
   }
 
-  /** Calls the listeners of an event; of a thread's end once, however often it is told. */
+  /** Calls the listeners of an event. The end of a thread is reported once, even if this is called several times. */
   tell({ name, info }: CacheEvent): void {
     if (name === 'workerDied' && this.#isTold(info)) return
     for (const listener of this.#emitter.listeners(name)) {

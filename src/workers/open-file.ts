@@ -1,6 +1,6 @@
 /**
- * Finding, creating and identifying a partition's file, and what the system's errors mean there. What is opened here is kept,
- * claimed and given back by files.ts.
+ * Finding, creating and identifying a partition's file, and what system errors mean there. files.ts keeps, claims and closes
+ * what is opened here.
  */
 import {
   closeSync,
@@ -18,20 +18,20 @@ import { cwd } from 'node:process'
 import type { PartitionConfig } from '../shared/config.js'
 import { CacheError } from '../shared/errors.js'
 
-/** As many as Linux follows. */
+/** As many symbolic links as Linux follows. */
 const LINKS_MAX = 40
 
 /**
- * The path from the root on, as the folder is at this moment. Not normalized: `link/..` is the folder above the link's target.
+ * The absolute path, relative to the current working directory. Not normalized: `link/..` is the parent of the link's target.
  */
 export const absolute = (path: string): string => (isAbsolute(path) ? path : `${cwd()}/${path}`)
 
-/** A file's identity: by device and inode, not by name. As large integers, since inode numbers may pass 2^53. */
+/** A file's identity: its device and inode, not its name. Read as bigints, since inode numbers may exceed 2^53. */
 export function identityOf(fd: number): string {
   return identityIn(fstatSync(fd, { bigint: true }))
 }
 
-/** The identity of the file that a path leads to; undefined when it leads to none. */
+/** The identity of the file that a path leads to; undefined if there is none. */
 export function identityAt(path: string): string | undefined {
   try {
     return identityIn(statSync(path, { bigint: true }))
@@ -43,18 +43,19 @@ export function identityAt(path: string): string | undefined {
 const identityIn = (stats: { isBlockDevice(): boolean; dev: bigint; ino: bigint; rdev: bigint }): string =>
   stats.isBlockDevice() ? `device-${stats.rdev}` : `${stats.dev}-${stats.ino}`
 
-/** The flags that a partition's file is opened with, except O_DIRECT. O_NONBLOCK: a pipe is refused, not waited for. */
+/** The flags to open a partition's file with, except O_DIRECT. O_NONBLOCK, so that opening a pipe does not wait. */
 const flagsOf = ({ readOnly }: PartitionConfig): number =>
   (readOnly ? constants.O_RDONLY : constants.O_RDWR) | constants.O_NONBLOCK
 
-/** `created`: the real path of a file that was not there before. */
+/** `created`: the real path of a file that did not exist before. */
 export interface Found {
   readonly fd: number
   readonly created: string | undefined
 }
 
 /**
- * Opens the file, or creates it where a size is given. Undefined: it came or went in the meantime, and the caller may try again.
+ * Opens the file, or creates it if a size is given. Returns undefined if it appeared or vanished in the meantime; the caller
+ * may try again.
  * @throws ERR_DCACHE_BAD_FILE, ERR_DCACHE_READ_ONLY
  */
 export function findFile(partition: PartitionConfig, path: string): Found | undefined {
@@ -77,8 +78,8 @@ export function findFile(partition: PartitionConfig, path: string): Found | unde
 }
 
 /**
- * Where open(2) with O_CREAT creates a file: behind symbolic links that lead nowhere yet, in its real folder. With O_EXCL, which
- * tells what this call created, open(2) follows no link.
+ * The path at which open(2) with O_CREAT would create a file: behind symbolic links whose target does not exist yet, in its
+ * real directory. With O_EXCL, which shows whether this call created the file, open(2) follows no link.
  */
 function placeToCreate(path: string): string {
   let at = path
@@ -92,7 +93,7 @@ function placeToCreate(path: string): string {
   return at
 }
 
-/** The folder that a file's name is in, behind symbolic links. */
+/** The directory that contains a file, behind symbolic links. */
 export const realFolder = (path: string): string => dirname(realpathSync.native(path))
 
 function linkTarget(path: string): string | undefined {
@@ -105,11 +106,11 @@ function linkTarget(path: string): string | undefined {
 }
 
 /**
- * The same file again, for direct I/O. Undefined: the path leads to another file by now.
+ * Opens the same file again, for direct I/O. Returns undefined if the path leads to another file by now.
  * @throws ERR_DCACHE_UNSUPPORTED, ERR_DCACHE_BAD_FILE, ERR_DCACHE_READ_ONLY
  */
 export function openDirect(partition: PartitionConfig, path: string, identity: string): number | undefined {
-  // Linux has it; where it is missing, so is the number.
+  // Only Linux has it; elsewhere the constant is undefined.
   const { O_DIRECT } = constants as { O_DIRECT?: number }
   if (O_DIRECT === undefined) throw notDirect(partition, 'this system has no direct I/O')
   return withCause(partition, () => {
@@ -132,7 +133,7 @@ export function notDirect({ name, path }: PartitionConfig, why: string, cause?: 
   return new CacheError('ERR_DCACHE_UNSUPPORTED', message, { cause })
 }
 
-/** Bytes of the partition within its file. @throws ERR_DCACHE_BAD_FILE */
+/** The size of the partition within its file, in bytes. @throws ERR_DCACHE_BAD_FILE */
 export function sizeOf(
   { name, path, blockSize, size, offset, readOnly }: PartitionConfig,
   fd: number,
@@ -142,7 +143,7 @@ export function sizeOf(
   const fileSize = stats.isFile() ? stats.size : deviceSize(fd)
   if (size !== undefined) {
     if ((readOnly || stats.isBlockDevice()) && offset + size > fileSize)
-      throw bad(`it has ${fileSize} bytes, ${offset + size} are asked for`)
+      throw bad(`it has ${fileSize} bytes, but offset and size need ${offset + size}`)
     return size
   }
   const rest = fileSize - offset
@@ -150,16 +151,16 @@ export function sizeOf(
     throw bad(
       fileSize === 0
         ? 'it is empty; give a size to extend it'
-        : `it has ${fileSize} bytes, the partition would begin at ${offset}`,
+        : `it has ${fileSize} bytes, but the partition begins at byte ${offset}`,
     )
   if (rest % blockSize !== 0)
     throw bad(
-      `${rest} bytes from offset ${offset} are not a multiple of the block size ${blockSize}; give a size`,
+      `the ${rest} bytes from offset ${offset} are not a multiple of the block size, ${blockSize} bytes; give a size`,
     )
   return rest
 }
 
-/** A block device's size is not in its stat: the last readable byte is searched for. */
+/** The size of a block device, which stat(2) does not report: searches for the last readable byte. */
 function deviceSize(fd: number): number {
   const byte = new Uint8Array(1)
   let readable = 0
@@ -175,7 +176,7 @@ function deviceSize(fd: number): number {
 
 const isCode = (error: unknown, code: string): boolean => (error as NodeJS.ErrnoException).code === code
 
-/** Runs calls on a partition's file; the system's error becomes the cause of one that names the partition. */
+/** Makes calls on a partition's file. A system error becomes the cause of an error that names the partition. */
 export function withCause<T>(partition: PartitionConfig, calls: () => T): T {
   try {
     return calls()
@@ -184,7 +185,7 @@ export function withCause<T>(partition: PartitionConfig, calls: () => T): T {
   }
 }
 
-/** What a failed call on a partition's file means; a CacheError is one already. */
+/** Converts the error of a call on a partition's file. A CacheError is returned unchanged. */
 export function fileError({ name, path, readOnly, size }: PartitionConfig, error: unknown): CacheError {
   if (error instanceof CacheError) return error
   const cause = error as NodeJS.ErrnoException
@@ -213,7 +214,7 @@ export function fileError({ name, path, readOnly, size }: PartitionConfig, error
     case 'EMFILE':
       return failed(
         'ERR_DCACHE_BAD_FILE',
-        `this process has as many open files as it may (${cause.message}); close some, or raise the limit (ulimit -n)`,
+        `this process has too many open files (${cause.message}); close some, or raise the limit (ulimit -n)`,
       )
     default:
       return failed('ERR_DCACHE_BAD_FILE', cause.message)

@@ -1,13 +1,13 @@
 /**
- * A place in the engine that one thread fills. Where the thread ends, or can't be started, another one is started, after a
- * time that grows while it goes wrong.
+ * A post in the engine that one thread fills. If the thread ends, or cannot be started, another one is started, after a time
+ * that grows with the number of failures.
  *
  *   EMPTY --fill, call--> STARTING --ready--> FILLED --it ends--> RESTING --restMs--> STARTING
- *                            '--it can't be started--> RESTING, or HOPELESS after FAILURES_MAX in a row
+ *                            '--it cannot be started--> RESTING, or HOPELESS after FAILURES_MAX in a row
  *   any state --stop--> STOPPED, once the thread has ended
  *
- * A failure is a start that failed, or a thread that ended within HEALTHY_MS. The first replacement starts at once.
- * Everything here is the owner's event loop's; its timers do not keep the process alive, except in `stop`.
+ * A failure is a start that failed, or a thread that ended within HEALTHY_MS. The first replacement starts at once. All of
+ * this runs in the owner's event loop; its timers do not keep the process alive, except in `stop`.
  */
 import { performance } from 'node:perf_hooks'
 import type { Worker } from 'node:worker_threads'
@@ -16,32 +16,35 @@ import type { Starting } from './control.js'
 export interface PostOptions {
   /** Begins to start a thread. May throw. */
   readonly begin: () => Starting
-  /** Whether a new thread can take the place of the one before it. Asked before each start, and again until it can. */
+  /**
+   * Whether a new thread can take the place of the former one. Called before each start, and repeatedly until it returns
+   * true.
+   */
   readonly isVacant: () => boolean
   /** Whether a start failed because the place was taken after `isVacant` was asked: that is no failure of the thread. */
   readonly wasTaken?: (cause: unknown) => boolean
-  /** Milliseconds from a failure to the next start; `failures`: how many in a row, from 1. See backoffMs. */
+  /** Milliseconds from a failure to the next start; `failures` is the number in a row, from 1. See backoffMs. */
   readonly restMs: (failures: number) => number
   /** Called before each start of a replacement. */
   readonly replaces?: () => void
-  /** Called for each failure of a replacement or of a thread that was called for; `failures`: how many in a row. */
+  /** Called for each failure of a replacement, or of a thread started by `call`; `failures` is the number in a row. */
   readonly failed?: (cause: unknown, failures: number) => void
-  /** Where it is there, FAILURES_MAX failures in a row end the attempts, and call this. */
+  /** If given, FAILURES_MAX failures in a row end the attempts, and this is called. */
   readonly hopeless?: (cause: unknown) => void
 }
 
-/** A thread that ran for so long was well: the failures are counted anew. */
+/** Milliseconds after which a thread counts as healthy, which resets the number of failures. */
 const HEALTHY_MS = 200
-/** All rests of so many failures in a row come to a minute. */
+/** The rests of this many failures in a row add up to a minute. */
 export const FAILURES_MAX = 40
 const REST_LEAST_MS = 10
 const REST_MAX_MS = 2000
-/** How often it is asked whether the place is vacant. */
+/** How often to check whether the place is vacant, in milliseconds. */
 const VACANT_MS = 5
-/** A thread that was told to end is terminated after so long, and given up after as long again. */
+/** Milliseconds after which a thread that was told to end is terminated, and after as long again given up. */
 const END_MS = 10_000
 
-/** None after the first failure, then from 10 ms on twice as long each time, up to 2 s. */
+/** 0 ms after the first failure, then 10 ms, doubled each time up to 2 s. */
 export function backoffMs(failures: number): number {
   return failures <= 1 ? 0 : Math.min(REST_MAX_MS, REST_LEAST_MS * 2 ** (failures - 2))
 }
@@ -58,20 +61,20 @@ export class Post {
     this.#options = options
   }
 
-  /** Starts its first thread; resolves when that is ready. @throws what `begin` and `ready` throw */
+  /** Starts the first thread; resolves when it is ready. @throws what `begin` and `ready` throw */
   async fill(): Promise<void> {
     this.#isCalled = true
     await this.#start(true)
   }
 
-  /** Starts its first thread, some time; returns at once. Ignored if it was called before. */
+  /** Starts the first thread in the background; returns at once. Ignored if a thread was started before. */
   call(): void {
     if (this.#isCalled) return
     this.#isCalled = true
     this.#attempt()
   }
 
-  /** Whether it has a thread that has not ended. */
+  /** Whether there is a thread that has not ended. */
   get isFilled(): boolean {
     return this.#worker !== undefined
   }
@@ -83,8 +86,8 @@ export class Post {
   }
 
   /**
-   * Closes it, and waits until its thread has ended; that thread has been told. False if it did not end, and could not be
-   * terminated either: it is inside a call into the system that does not return.
+   * Closes the post, and waits until its thread, which was told to end, has ended. Returns false if it did not end and could
+   * not be terminated, because it is inside a system call that does not return.
    */
   async stop(endMs = END_MS): Promise<boolean> {
     this.close()
@@ -101,7 +104,7 @@ export class Post {
     else this.#later(VACANT_MS)
   }
 
-  /** `isAwaited`: the process stays alive until it is ready. */
+  /** `isAwaited`: the process stays alive until the thread is ready. */
   async #start(isAwaited: boolean): Promise<void> {
     const { worker, ready } = this.#options.begin()
     if (!isAwaited) worker.unref()
@@ -146,7 +149,7 @@ export class Post {
   }
 }
 
-/** Whether it ends within that time; the process stays alive meanwhile. */
+/** Whether the worker ends within that time. The process stays alive in the meantime. */
 async function endsWithin(worker: Worker, ms: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
   const ended = new Promise<boolean>((resolve) => {

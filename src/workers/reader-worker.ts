@@ -1,5 +1,5 @@
 /**
- * The reader's thread: loads what is hinted at, and sleeps on its bell, until the engine stops.
+ * The reader's thread: fills the blocks that hints ask for, and sleeps on its bell, until the engine stops.
  */
 import { load, wait } from '#atomics'
 import { Reader } from '../core/prefetch/reader.js'
@@ -9,7 +9,7 @@ import { contextOf, openArena, readerSlot } from './attach.js'
 import { serveStart } from './control.js'
 import { EngineState, Header } from '../shared/words.js'
 
-/** How long what is not to be had is given before it is tried again. */
+/** Milliseconds until a block is tried again that was not available. */
 const BUSY_MS = 1
 
 serveStart(({ handle }) => {

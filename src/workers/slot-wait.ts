@@ -1,6 +1,7 @@
 /**
- * Getting a slot to attach. A thread that ended has its slot until the flush worker has reaped it, some milliseconds after
- * its end is known. So where all slots are taken, and one of them is a dead thread's, attaching waits for it.
+ * Taking a slot to attach. The slot of a thread that has ended is freed when the flush worker has recovered it, some
+ * milliseconds after the end is detected. So if all slots are in use, and one of them is a dead thread's, attaching waits for
+ * it.
  */
 import { performance } from 'node:perf_hooks'
 import { load, wait } from '#atomics'
@@ -11,16 +12,18 @@ import { CacheError } from '../shared/errors.js'
 import { type ThreadSlot, tryAttachSlot } from '../shared/slot.js'
 import { EngineState, Header, Slot, SlotState } from '../shared/words.js'
 
-/** How long a thread that may block waits for the flush worker, which may be in a long round; and one that may not. */
+/**
+ * Milliseconds that a thread that may block waits for the flush worker, which may be in a long round; and one that may not.
+ */
 const PATIENCE_MS = 5000
 const SHORT_PATIENCE_MS = 50
-/** The system may know a thread for a moment after Node said that it ended. */
+/** The operating system may know a thread for a moment after Node has reported its end. */
 const LINGER_MS = 20
 const LOOK_MS = 5
 
 /**
- * A slot of `first` and above for the calling thread.
- * @throws ERR_DCACHE_THREADS, and what is wrong with a cache that is not open
+ * Takes a slot from `first` on for the calling thread. May block.
+ * @throws ERR_DCACHE_THREADS, and the error of notOpenError if the cache is not open
  */
 export function waitForSlot(
   arena: Arena,
@@ -41,7 +44,7 @@ export function waitForSlot(
     const dead = deadSlot(arena, first)
     if (dead < 0 ? waitedMs > LINGER_MS : waitedMs > patienceMs)
       throw allTaken(geometry.slots - first, dead, waitedMs)
-    // The state of a dead slot changes, and notifies, when the slot is free. Other slots are looked at after a while.
+    // When a dead slot is freed, its state word is notified. Other slots are checked again after a while.
     const stateAt = arena.slotAt(dead < 0 ? first : dead) + Slot.state
     wait(words, stateAt, dead < 0 ? SlotState.LIVE : SlotState.DEAD, LOOK_MS)
   }
@@ -55,11 +58,11 @@ function deadSlot(arena: Arena, first: number): number {
 }
 
 function allTaken(slots: number, dead: number, waitedMs: number): CacheError {
-  const what = `all ${slots} thread slots are taken`
+  const what = `all ${slots} thread slots are in use`
   return new CacheError(
     'ERR_DCACHE_THREADS',
     dead < 0
       ? `${what}; detach a thread, or open the cache with more threads`
-      : `${what}, slot ${dead} by a thread that ended and is not reaped yet (waited ${Math.round(waitedMs)} ms); try again`,
+      : `${what}, slot ${dead} by a thread that has ended and is not recovered yet (waited ${Math.round(waitedMs)} ms); try again`,
   )
 }

@@ -1,12 +1,12 @@
 /**
- * The flush worker as a writer. A job waits for its writer to start, and only the owner's event loop can start one: that loop
+ * The flush worker as a writer. A job waits for its writer to start, but only the owner's event loop can start one, and that
  * may be busy for long, or the system may refuse a thread. So after STAND_IN_MS the flush worker does the job itself.
  *
- * The writer of a partition is the thread that has the writer's slot. The flush worker takes that slot for one job, so no
- * other thread can do the job meanwhile: a writer that starts just then is refused the slot, and is started again. If the
- * flush worker dies at it, the slot becomes DEAD with its thread, and the job is still ASKED.
+ * The writer of a partition is the thread that has the writer's slot. The flush worker takes that slot for one job, so that
+ * no other thread can do the job concurrently: a writer that starts at that moment is refused the slot, and is started again.
+ * If the flush worker dies in the job, the slot becomes DEAD with its thread, and the job stays ASKED.
  *
- * Cost: rounds and reaping stand still for the length of one job.
+ * Cost: rounds and recovery stop for the duration of the job.
  */
 import { performance } from 'node:perf_hooks'
 import { load, store, wait } from '#atomics'
@@ -19,21 +19,21 @@ import { threadId } from 'node:worker_threads'
 import { contextOf, writerSlot } from './attach.js'
 import { Header, JobState, Partition, Slot, SlotState } from '../shared/words.js'
 
-/** How long a job waits for its writer. Longer than a thread takes to start on an idle machine. */
+/** Milliseconds that a job waits for its writer. Longer than a thread takes to start on an idle machine. */
 const STAND_IN_MS = 200
-/** A wait of a job, until the dead are looked for again: what it waits for may be a dead thread's. */
+/** Longest slice of a wait in a job; then dead slots are recovered, because the job may wait for what a dead thread holds. */
 const LOOK_MS = 1
-/** While it is in a job the flush worker answers no ring: so many are answered ahead. */
+/** The flush worker answers no rings during a job, so it answers this many in advance. */
 const RINGS_AHEAD = 2 ** 30
 
 export class StandIn {
   readonly #context: Context
   readonly #handle: CacheHandle
   readonly #writeBytes: number
-  /** By partition: since when its job waits for a writer. */
+  /** By partition: when its job began to wait for a writer. */
   readonly #waitsSinceMs: (number | undefined)[]
 
-  /** `context`: the flush worker's. */
+  /** `context` is the flush worker's. */
   constructor(context: Context, handle: CacheHandle, writeBytes: number) {
     this.#context = context
     this.#handle = handle
@@ -41,7 +41,7 @@ export class StandIn {
     this.#waitsSinceMs = context.partitions.map(() => undefined)
   }
 
-  /** Does the jobs that have waited too long; milliseconds until the next has, Infinity where none waits. */
+  /** Does the jobs that have waited too long. Returns the milliseconds until the next will have; Infinity if none waits. */
   look(): number {
     let dueMs = Infinity
     for (const { index } of this.#context.partitions) {
@@ -57,7 +57,7 @@ export class StandIn {
     return dueMs
   }
 
-  /** A job is asked for, and there is no thread to do it. */
+  /** Whether the partition has a job, and no thread to do it. */
   #waits(partition: number): boolean {
     const { words, arena } = this.#context
     return (
@@ -82,7 +82,7 @@ export class StandIn {
     try {
       return attachSlot(this.#context.arena, slot, slot + 1, threadId, 'flush worker as a writer')
     } catch {
-      return undefined // its writer was faster
+      return undefined // the writer took it first
     }
   }
 

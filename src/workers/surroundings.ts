@@ -1,6 +1,6 @@
 /**
- * What a cache needs of the runtime and of the machine: looked at before a file is touched, and what openCache rejects with when
- * it is missing all the same.
+ * What a cache needs from the runtime and the machine. Checked before any file is touched; and the errors that openCache
+ * rejects with if something is missing all the same.
  */
 import { existsSync, fsyncSync } from 'node:fs'
 import { totalmem } from 'node:os'
@@ -9,7 +9,7 @@ import { CacheError } from '../shared/errors.js'
 
 const STDERR = 2
 
-/** @throws ERR_DCACHE_UNSUPPORTED */
+/** `writes`: any partition is writable. @throws ERR_DCACHE_UNSUPPORTED */
 export function assertRuntime(writes: boolean): void {
   if ('Deno' in globalThis)
     throw unsupported(
@@ -19,7 +19,7 @@ export function assertRuntime(writes: boolean): void {
     throw unsupported(
       'the files of the engine\'s threads are not where dcache looks for them: a bundler has moved its code; mark dcache as external (docs/platforms.md, "Bundlers")',
     )
-  // There only where Node runs with --permission.
+  // Defined only if Node runs with --permission.
   const permission = process.permission as typeof process.permission | undefined
   if (permission === undefined) return
   if (!permission.has('worker'))
@@ -33,7 +33,7 @@ export function assertRuntime(writes: boolean): void {
 const unsupported = (message: string, cause?: unknown): CacheError =>
   new CacheError('ERR_DCACHE_UNSUPPORTED', message, { cause })
 
-/** Whether Node lets fsync through to the system. What the system says of this descriptor does not matter. */
+/** Whether Node passes fsync to the system. The system's answer for this descriptor does not matter. */
 function maySync(): boolean {
   try {
     fsyncSync(STDERR)
@@ -44,8 +44,8 @@ function maySync(): boolean {
 }
 
 /**
- * Warns of a buffer that can't be in memory as a whole: the system gives it, and ends the process when its pages are used.
- * constrainedMemory() is the limit of the container; 0 or more than the machine has where there is none.
+ * Warns if the buffer does not fit into memory: the system allocates it, but may kill the process when its pages are used.
+ * constrainedMemory() is the limit of the container; 0, or more than the machine has, if there is none.
  */
 export function warnOfMemory(bytes: number): void {
   const limit = process.constrainedMemory()
@@ -55,12 +55,12 @@ export function warnOfMemory(bytes: number): void {
   if (bytes <= most) return
   const owner = isContained ? 'the container may have' : 'the machine has'
   process.emitWarning(
-    `the cache takes ${bytes} bytes, and ${owner} ${most}: the process may be killed once they are used; open with less memory`,
+    `the cache takes ${bytes} bytes, but ${owner} ${most} bytes: the process may be killed once they are used; open it with less memory`,
     { type: 'CacheWarning', code: 'DCACHE_MEMORY_LIMIT' },
   )
 }
 
-/** Whether the engine's threads have their files: a bundle has not. */
+/** Whether the files of the engine's threads exist; in a bundle they do not. */
 function hasThreadFiles(): boolean {
   try {
     return (
@@ -69,11 +69,11 @@ function hasThreadFiles(): boolean {
       existsSync(new URL('./reader-worker.js', import.meta.url))
     )
   } catch {
-    return false // in a bundle of CommonJS there is no URL
+    return false // a CommonJS bundle has no URL
   }
 }
 
-/** What openCache rejects with: a CacheError, with what failed as its cause. */
+/** Converts an error to what openCache rejects with: a CacheError, with the error as its cause. */
 export function openError(error: unknown): CacheError {
   if (error instanceof CacheError) return error
   const { code = '' } = error as NodeJS.ErrnoException
@@ -82,7 +82,7 @@ export function openError(error: unknown): CacheError {
     return unsupported(`Node's permission model refuses what a cache needs: ${message}`, error)
   return new CacheError(
     'ERR_DCACHE_WORKER_DIED',
-    `the threads of the engine can't be started: ${message}; they need memory, and some open files (ulimit -u, -v and -n)`,
+    `the threads of the engine cannot be started: ${message}; they need memory and some open files (ulimit -u, -v and -n)`,
     { cause: error },
   )
 }

@@ -1,5 +1,5 @@
 /**
- * A partition's writer thread: sleeps on its job word, does the job, sleeps again, until it is told to stop.
+ * A partition's writer thread: sleeps on its job word and does jobs, until it is told to stop.
  */
 import { load, wait } from '#atomics'
 import { Writer } from '../core/write-back/writer.js'

@@ -39,7 +39,7 @@ test('SIGUSR2: the log says who holds and who waits', async () => {
   using _ = folder
   await using server = await Server.start(args)
   server.signal('SIGUSR2')
-  assert.match((await server.said('holders')).message, /^(thread \d+|nobody holds)/)
+  assert.match((await server.said('holders')).message, /^(thread \d+|no thread holds)/)
 })
 
 test('what one connection was told is written, every other one reads next: four connections, two threads', async () => {

@@ -74,7 +74,7 @@ for (const threads of [2, 3]) {
         message?.includes(`a cycle: ${called(0)} ${links.join(', which ')} (waited 3000 ms)`),
         message,
       )
-      assert.ok(message?.startsWith(`block 11 of 'data' is held alone by ${called(1)} for `), message)
+      assert.ok(message?.startsWith(`block 11 of 'data' is held exclusively by ${called(1)} for `), message)
       // The cycle is broken: the others come through.
       for (const { result } of started.slice(1)) assert.is(await result, undefined)
     }),
@@ -142,7 +142,7 @@ cycles('within one thread: two of its tasks wait for each other', () =>
     const [first, second] = [await data.acquire(1, 'modify'), await data.acquire(2, 'modify')]
     const long = data.acquire(1, 'modify', { timeoutMs: LONG_MS })
     const error = await refusal('ERR_DCACHE_TIMEOUT', () => data.acquire(2, 'read', { timeoutMs: 500 }))
-    assert.match(error.message, /^block 2 of 'data' is held alone by thread \d+ 'owner' \(slot 0\) itself, in another of its tasks, for \d+ ms \(waited 500 ms\)$/) // prettier-ignore
+    assert.match(error.message, /^block 2 of 'data' is held exclusively by thread \d+ 'owner' \(slot 0\) itself, in another of its tasks, for \d+ ms \(waited 500 ms\)$/) // prettier-ignore
     const [wait] = cache.holders().filter(({ what }) => what === 'waits')
     assert.is(wait!.block, 1, 'the other task waits still, and shows')
     assert.equal([wait!.heldBy, wait!.cycle], [[0], []])
@@ -170,7 +170,7 @@ test('a thread that does not wait itself is named with how long it has the block
     )
     await gates.opened(0)
     const error = await refusal('ERR_DCACHE_TIMEOUT', () => data.acquire(3, 'read', { timeoutMs: 300 }))
-    const match = /^block 3 of 'data' is held alone by thread (\d+) 'slow one' \(slot \d+\) for (\d+) ms \(waited 300 ms\)$/.exec(error.message) // prettier-ignore
+    const match = /^block 3 of 'data' is held exclusively by thread (\d+) 'slow one' \(slot \d+\) for (\d+) ms \(waited 300 ms\)$/.exec(error.message) // prettier-ignore
     assert.ok(match, error.message)
     assert.is(Number(match[1]), thread.worker.threadId)
     assert.ok(Number(match[2]) >= 250)

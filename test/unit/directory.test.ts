@@ -14,6 +14,7 @@ import {
   unchain,
   WALK_MAX,
 } from '#dist/core/blocks/directory.js'
+import { enter, leave } from '#dist/core/context.js'
 import { smallArena, smallContext } from '../support/small-context.js'
 import { Frame } from '#dist/shared/words.js'
 
@@ -90,16 +91,20 @@ test('what is hung in is found, what is taken out is not', () => {
         const name = `${partition} ${block}`
         const known = frames.get(name)
         assert.is(find(context, keyHigh, keyLow), known ?? -1, name)
-        assert.is(findUnderStripe(context, bucket, keyHigh, keyLow), known ?? -1, name)
         const stripe = stripeOf(context, bucket)
         assert.ok(stripe.tryLock(context.slot.index))
+        assert.is(findUnderStripe(context, bucket, keyHigh, keyLow), known ?? -1, name)
         if (known === undefined) {
           const frame = free.pop()!
+          assert.ok(enter(context, frame))
           chain(context, frame, bucket, keyHigh, keyLow)
+          leave(context, frame)
           frames.set(name, frame)
           assert.is(bucketOf(context, frame), bucket)
         } else {
+          assert.ok(enter(context, known))
           unchain(context, known)
+          leave(context, known)
           assert.is(context.words[context.arena.frameAt(known) + Frame.keyHigh], 0)
           frames.delete(name)
           free.push(known)

@@ -20,7 +20,7 @@ const holder: Holder = {
 }
 
 test('a line each', () => {
-  assert.equal(holdersText([]), ['nobody holds or waits for anything'])
+  assert.equal(holdersText([]), ['no thread holds or waits for anything'])
   assert.equal(
     holdersText([
       holder,
@@ -29,8 +29,8 @@ test('a line each', () => {
       { ...holder, what: 'waits', mode: 'spare', partition: undefined, block: undefined },
     ]),
     [
-      "thread 3 'indexer' (slot 6) has block 7 of 'data' to modify for 12 ms",
-      "thread 3 (slot 6, dead) has block 7 of 'data' to read",
+      "thread 3 'indexer' (slot 6) holds block 7 of 'data' to modify for 12 ms",
+      "thread 3 (slot 6, dead) holds block 7 of 'data' to read",
       "thread 3 'indexer' (slot 6) waits for block 7 of 'data' to modify for 12 ms, held by slot 4, 5, in a cycle of slots 4, 6",
       "thread 3 'indexer' (slot 6) waits for a spare frame for 12 ms",
     ],

@@ -118,8 +118,8 @@ test('debug builds assert who holds it, and the order of ranks', async () => {
   assert.equal(said[0], [
     '',
     "contract: 'round' is not held by slot 3",
-    "lock order: slot 3 takes 'stripe' while it has 'policy'",
-    "lock order: slot 3 takes 'policy of another' while it has 'policy'",
+    "lock order: slot 3 takes 'stripe' while it holds 'policy'",
+    "lock order: slot 3 takes 'policy of another' while it holds 'policy'",
   ])
 })
 

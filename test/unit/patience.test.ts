@@ -173,7 +173,7 @@ patience('does not wait for ever for a call that never ends', () => {
   words[callsAt]!++
   assert.is(pass(1), undefined)
   assert.is(pass(599_000), undefined)
-  assertRefusal('ERR_DCACHE_TIMEOUT', pass(2000), "one write or fsync of 'a' does not end")
+  assertRefusal('ERR_DCACHE_TIMEOUT', pass(2000), "one write or fsync of 'a' does not return")
 })
 
 patience.run()

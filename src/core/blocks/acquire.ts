@@ -1,24 +1,23 @@
 /**
- * The cache: getting a block and giving it back, with the whole control flow in one place.
+ * The slow path of acquire: everything except a hit (hit.ts), with the whole control flow in one generator, `acquireSlow`,
+ * for threads that block and threads that await.
  *
- * A hit (hit.ts) never comes in here. Everything else is one generator, `acquireSlow`, written once for threads that
- * block and threads that await:
- *
- *   look --not found--> take a frame, name it, latched ----------------------------.
+ *   find --not found--> take a frame, latched, and give it the key -----------------.
  *    |  --found, to read, has its contents--> pin ---------------------> done      |
- *    |  --found--> latch --somebody is in: wait, look again                        |
+ *    |  --found--> latch --held by another: wait, find again                       |
  *    |               `--> has no contents: read them (or zeros to overwrite) <-----'
  *    |                     |--to read--> downgrade to a pin -----------> done
  *    `--limit reached------'--to change: an undo image if dirty, CHANGING --> done
  *
- * At every wait nothing is held but latches of this very block; where a wait could need what a round frees, not even
- * that. A journal entry is lent to other calls of the thread while this one waits for them or for other threads (entry.ts).
+ * While the call waits it holds nothing but latches of this block; while it waits for something that a round frees, it does
+ * not even hold those. It lends its journal entry to other calls of the thread while it waits for them or for other threads
+ * (entry.ts).
  */
 import { performance } from 'node:perf_hooks'
 import { clockMs } from '../../shared/clock.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import type { Slow } from '../../shared/wait.js'
-import { type Context, enter, leave, type PartitionView } from '../context.js'
+import { type Context, enter, leave, type PartitionView, assertLatched } from '../context.js'
 import { returnEntry, keepEntry, lendEntry, takeEntry } from './entry.js'
 import { find, findSurely, hasKey } from './directory.js'
 import { insertFrame, takeFrame } from './frames.js'
@@ -30,9 +29,10 @@ import { type ImageWait, takeImage, waitedForLimit, waitForLatch, waitForImage }
 import { Counter, Frame, State } from '../../shared/words.js'
 
 /**
- * A miss to read that meets nobody, without a generator: from a frame that `takeAbsent` gave to a pin. In a sequence the
- * blocks behind it are loaded by the same call, as many as `together` with it.
- * @requires the frame's latch, which is given up; a thread that may block
+ * A miss to read that does not wait for other threads, without a generator: fills a frame that `takeAbsent` returned, and
+ * turns the latch into a pin. In a sequential read the same device call also fills the blocks behind it, up to `together`
+ * blocks in all.
+ * @requires the frame's latch, which is released; a thread that may block
  * @throws ERR_DCACHE_READ_FAILED, ERR_DCACHE_CLOSED
  */
 export function missSync(
@@ -43,6 +43,7 @@ export function missSync(
   entry: number,
   together: number,
 ): void {
+  assertLatched(context, frame)
   const startMs = performance.now()
   context.words[context.arena.frameAt(frame) + Frame.since] = clockMs(startMs)
   try {
@@ -57,7 +58,7 @@ export function missSync(
 }
 
 /**
- * The block's frame: pinned for `read`, else latched and CHANGING. The request has the entry of its guard then.
+ * Acquires a block's frame: pinned for `read`, else latched and CHANGING. `request.entry` is then the guard's journal entry.
  * @throws ERR_DCACHE_READ_FAILED, _TIMEOUT, _EXHAUSTED, _FENCED, _DEADLOCK, _GUARDS, _CLOSED; nothing is held then
  */
 export function* acquireSlow(context: Context, request: Request): Slow<FrameIndex> {
@@ -122,11 +123,12 @@ function* acquireFrame(context: Context, request: Request): Slow<FrameIndex> {
 }
 
 /**
- * From the latch to what was asked for: contents, then a pin, or an image and CHANGING. Where the image can't be had
- * now the frame is let go, and what to wait for is returned. Whatever it throws, the frame is let go first.
+ * Gets a latched frame ready: contents, then a pin, or an undo image and CHANGING. If the image is not available now,
+ * releases the frame and returns what to wait for. Also releases the frame before it throws.
  * @requires the frame's latch
  */
 function* prepareLatched(context: Context, request: Request, frame: FrameIndex): Slow<ImageWait | undefined> {
+  assertLatched(context, frame)
   const { words, arena } = context
   const at = arena.frameAt(frame)
   try {
@@ -139,7 +141,7 @@ function* prepareLatched(context: Context, request: Request, frame: FrameIndex):
       return undefined
     }
     const isClean = (words[at + Frame.state]! & State.CLASS_MASK) === 0
-    // Looked at again: others may have come as far while this one read its block.
+    // Rechecked: other threads may have reached the limit while this one read its block.
     const isOverLimit = isClean && isFull(context, request.partition.group)
     const imageWait = isOverLimit ? 'limit' : isClean ? undefined : yield* takeImage(context, request, frame)
     if (imageWait === undefined) {
@@ -164,7 +166,7 @@ function countLookup(context: Context, frame: FrameIndex, missedAtMs: number): v
 }
 
 const ZEROS = new Uint8Array(65536)
-/** `set` of zeros is several times faster than `fill(0)` on shared memory. */
+/** Zeroes a block. On shared memory, `set` from an array of zeros is several times faster than `fill(0)`. */
 function zero(context: Context, frame: FrameIndex, length: number): void {
   context.arena.segment(frame).set(ZEROS.subarray(0, length), context.arena.offset(frame))
 }

@@ -1,11 +1,13 @@
 /**
- * Reading a part of a block without a pin: version, copy, version again (a sequence lock on the frame). Whoever gets a
- * frame's exclusive latch moves its version before anything of the frame can change (`enter`), and stays in the latch
- * word until it is done. So a copy is good when nobody was in alone before it, and after it the version is the same: no
- * change, eviction or load has begun in between. It journals nothing, and a death leaves nothing.
+ * Copies part of a block without a pin: read the version, copy, read the version again (a sequence lock on the frame). A
+ * thread that takes a frame's exclusive latch increments its version before anything of the frame can change (`enter`), and
+ * stays in the latch word until it is done. So a copy is valid if the latch was not held exclusively before it, and the
+ * version is the same after it: no change, eviction or fill has begun in between. Nothing is journaled, and a death leaves
+ * nothing behind.
  *
- * Plain loads must not sink below the last look. They do not on x64. On other processors the copy is made under a pin, which
- * is journaled as that of a guard is: two atomic operations on the frame's latch word, and no guard object.
+ * The plain loads must not be reordered after the second read of the version. On x64 they are not. On other processors the
+ * copy is made under a pin, which is journaled like a guard's: two atomic operations on the frame's latch word, but no guard
+ * object.
  */
 import { load } from '#atomics'
 import type { Context } from '../context.js'
@@ -15,10 +17,10 @@ import type { FrameIndex } from '../../shared/indices.js'
 import { Frame, Latch, State } from '../../shared/words.js'
 
 const KEEPS_ORDER = process.arch === 'x64'
-/** Up to so many bytes a loop is faster than a view of them. */
+/** For up to this many bytes a loop is faster than creating a view. */
 const LOOP_MAX = 32
 
-/** Where bytes are in their block, and in the caller's buffer. */
+/** Where bytes are in their block (`start`), and in the caller's buffer (`at`). */
 export interface Span {
   readonly start: number
   readonly length: number
@@ -26,8 +28,8 @@ export interface Span {
 }
 
 /**
- * Copies bytes of a block that is there and that nobody changes just now; the frame that they are from. -1 if it is not
- * so: then what `target` has says nothing. Any thread; no lock, never waits.
+ * Copies bytes of a block that is cached and not latched, and returns its frame. Otherwise returns -1, and the contents of
+ * `target` are undefined. Any thread; takes no lock, never waits.
  */
 export function copyHit(
   context: Context,
@@ -49,7 +51,7 @@ export function copyHit(
   return frame
 }
 
-/** The same under a pin; -1 also where the frame is latched or a thread waits to latch it. */
+/** As `copyHit`, under a pin. Also returns -1 if a thread waits to latch the frame. */
 function copyPinned(
   context: Context,
   keyHigh: number,
@@ -74,7 +76,7 @@ function copyPinned(
   return frame
 }
 
-/** Copies a part of the frame's block to its place in the caller's buffer. */
+/** Copies part of the frame's block to its place in the caller's buffer. */
 function copySpan(
   { arena }: Context,
   frame: FrameIndex,

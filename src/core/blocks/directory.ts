@@ -1,29 +1,29 @@
 /**
- * The directory: from a block's name to the frame that holds it. Chains hang on hash buckets, of which there are at
- * least as many as blocks; they change under the stripe mutex of their bucket, and are read without it.
+ * The directory: finds the frame that holds a block, by its key. Hash chains start at buckets, of which there are at least as
+ * many as blocks. Chains change under the stripe mutex of their bucket, and are read without it.
  *
- * A walk with plain loads may see a chain that is being changed, and may be led into another chain by a frame that
- * moved: it is bounded, and what it finds is looked at again once it is pinned. What it does not find is looked for
- * again under the stripe before anything follows from that.
+ * A walk with plain loads may see a chain while it changes, and a frame that has moved may lead it into another chain. So the
+ * walk is bounded, and what it finds is rechecked once it is pinned. Before a thread acts on not having found a block, it
+ * searches again under the stripe.
  */
 import { store } from '#atomics'
 import { hashOf } from '../../shared/hash.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import type { Deadline, Slow } from '../../shared/wait.js'
-import type { Context } from '../context.js'
+import { assertLatched, type Context } from '../context.js'
 import { waitForMutex } from '../wait/wait-graph.js'
 import { Frame } from '../../shared/words.js'
 
-/** Steps of a walk without the stripe. */
+/** Longest walk without the stripe, in steps. */
 export const WALK_MAX = 64
 
-/** Whether a frame holds this block. Certain only with a pin, the latch or the stripe. */
+/** Whether a frame holds this block. Certain only under a pin, the latch or the stripe. */
 export function hasKey(context: Context, frameAt: number, keyHigh: number, keyLow: number): boolean {
   const { words } = context
   return words[frameAt + Frame.keyLow] === keyLow && words[frameAt + Frame.keyHigh] === keyHigh
 }
 
-/** The frame that seems to hold the block, -1 if none was met. */
+/** The frame that appears to hold the block; -1 if the walk did not find one. Takes no lock. */
 export function find(context: Context, keyHigh: number, keyLow: number): FrameIndex {
   const { words, framesAt } = context
   let link = words[context.bucketsAt + hashOf(context.buckets, keyHigh, keyLow)]!
@@ -35,7 +35,7 @@ export function find(context: Context, keyHigh: number, keyLow: number): FrameIn
   return -1
 }
 
-/** The frame that holds the block, -1 if none does, at a moment of the call. @takes a stripe */
+/** The frame that holds the block at some moment during the call; -1 if none does. @takes a stripe */
 export function* findSurely(
   context: Context,
   keyHigh: number,
@@ -57,6 +57,7 @@ export function findUnderStripe(
   keyHigh: number,
   keyLow: number,
 ): FrameIndex {
+  stripeOf(context, bucket).assertHeld(context.slot.index)
   const { words, arena } = context
   for (let link = words[arena.bucketsAt + bucket]!; link !== 0;) {
     const at = arena.framesAt + (link - 1) * Frame.WORDS
@@ -67,7 +68,7 @@ export function findUnderStripe(
 }
 
 /**
- * Names a frame and hangs it in.
+ * Gives a frame a key and inserts it into the chain.
  * @requires the stripe of `bucket`; the frame's latch; that it is in no chain
  */
 export function chain(
@@ -87,10 +88,11 @@ export function chain(
 }
 
 /**
- * Takes a frame out of its chain, and its name away.
+ * Removes a frame from its chain, and clears its key.
  * @requires the stripe of its bucket; the frame's latch
  */
 export function unchain(context: Context, frame: FrameIndex): void {
+  assertLatched(context, frame)
   const bucket = bucketOf(context, frame)
   stripeOf(context, bucket).assertHeld(context.slot.index)
   const { words, arena } = context
@@ -102,7 +104,7 @@ export function unchain(context: Context, frame: FrameIndex): void {
   words[at + Frame.keyHigh] = 0
 }
 
-/** The bucket of the chain in which a named frame hangs. */
+/** The bucket of a frame that has a key. */
 export function bucketOf(context: Context, frame: FrameIndex): number {
   const { words, arena } = context
   const at = arena.frameAt(frame)

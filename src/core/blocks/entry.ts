@@ -1,14 +1,14 @@
 /**
- * The journal entry of a call on its slow path. A thread has 256 entries, for its guards and for its calls under way. A call that
- * awaits has an entry only while it takes the block: it returns the entry before it waits for other threads or for the
- * caller's own guards, and takes one again afterwards. So any number of calls may wait, and a call that holds an entry
- * ends by itself, with the disk.
+ * The journal entry of a call on its slow path. A thread has 256 entries, for its guards and its calls under way. An
+ * asynchronous call has an entry only while it takes the block: it returns the entry before it waits for other threads or for
+ * guards of its own thread, and takes one again afterwards. So any number of calls may wait, and a call that keeps an entry
+ * waits only for the disk.
  *
- * With no entry free such a call waits in the slot's queue. It fails only when the caller itself holds all 256 as guards
- * and releases none for a second: a caller that waits for its own guards is told, but tasks that each take, change and release a
- * block just take turns. A call that blocks keeps its entry, since no task of its thread could return one.
+ * If no entry is free, such a call waits in the slot's queue. It fails only if the thread holds all 256 entries as guards and
+ * releases none for a second. So a caller that waits for its own guards gets an error, while tasks that each acquire, change
+ * and release a block take turns. A call that blocks keeps its entry, since no task of its thread could return one.
  *
- * Cost: a call that finds an entry pays what it paid before; a call that waits, a promise, and a timer for each slice.
+ * Cost: nothing for a call that finds a free entry; a promise, and a timer per slice, for one that waits.
  */
 import type { CacheError } from '../../shared/errors.js'
 import { SLICE_MS, type Slow, timedOut } from '../../shared/wait.js'
@@ -16,13 +16,13 @@ import type { Context } from '../context.js'
 import type { Request } from './request.js'
 
 /**
- * Looks, a slice apart, at which the caller held every entry and none was returned. Counted in looks, not in time: where the event
- * loop stands still no task can release a guard.
+ * Number of consecutive checks, one slice apart, at which the thread held every entry as a guard and none was returned.
+ * Checks are counted instead of time: while the event loop is blocked, no task can release a guard.
  */
 const LOOKS_MAX = 4
 
 /**
- * Gives the call an entry, if it has none.
+ * Takes an entry for the call, if it has none.
  * @throws ERR_DCACHE_GUARDS, ERR_DCACHE_TIMEOUT, ERR_DCACHE_CLOSED
  */
 export function* takeEntry(context: Context, request: Request): Slow<void> {
@@ -32,12 +32,14 @@ export function* takeEntry(context: Context, request: Request): Slow<void> {
   if (request.entry < 0) request.entry = yield* queueForEntry(context, request)
 }
 
-/** Before a wait: others of this thread may have the entry meanwhile. @requires that the entry is FREE */
+/**
+ * To be called before a wait: other calls of this thread may use the entry in the meantime. @requires that the entry is FREE
+ */
 export function lendEntry(context: Context, request: Request): void {
   if (!request.isSync) returnEntry(context, request)
 }
 
-/** The call ends without a guard. @requires that the entry is FREE */
+/** Returns the entry of a call that ends without a guard. @requires that the entry is FREE */
 export function returnEntry({ slot }: Context, request: Request): void {
   const { entry } = request
   if (entry < 0) return
@@ -46,7 +48,7 @@ export function returnEntry({ slot }: Context, request: Request): void {
   else slot.giveCallEntry(entry)
 }
 
-/** The call ends with a guard, to which its entry belongs now. */
+/** Passes the entry of a call that ends with a guard to that guard. */
 export function keepEntry({ slot }: Context, request: Request): void {
   if (!request.isSync) slot.toGuard()
 }
@@ -83,7 +85,7 @@ function expired({ slot }: Context, timeoutMs: number): CacheError {
   return slot.areAllHeld
     ? slot.noEntry()
     : timedOut(
-        'all journal entries of this thread are taken by its guards and its calls under way',
+        'all journal entries of this thread are in use by its guards and its calls under way',
         timeoutMs,
       )
 }

@@ -1,12 +1,12 @@
 /**
- * Loading absent blocks: from a frame to its contents, for one block or a run of neighbours that one call of the device
- * fills. Shared by a miss, by reads of byte ranges and by the reader that goes ahead (reader.ts).
+ * Filling absent blocks: reads the contents of one block, or of a run of neighbours, by one call of the device. Used by
+ * misses, by reads of byte ranges, and by the reader thread (reader.ts).
  *
- *   absent --takeAbsent--> latched, a name, no contents --fill--> latched, contents --leave, or down to a pin--> clean
- *                                                       '-failed-> latched, a name, no contents --leave--> as before
+ *   absent --takeAbsent--> latched, a key, no contents --fill--> latched, contents --leave, or downgrade to a pin--> clean
+ *                                                      '-failed-> latched, a key, no contents --leave--> as before
  *
- * Nothing here waits for a lock or a frame: who has latches of one block must not wait for another. What is not to be
- * had at once is left to the slow path (acquire.ts), which waits with nothing in hand.
+ * Nothing here waits for a lock or a frame, because a thread that holds latches of one block must not wait for another. What
+ * is not available at once is left to the slow path (acquire.ts), which waits without holding latches.
  */
 import { performance } from 'node:perf_hooks'
 import { store } from '#atomics'
@@ -16,21 +16,28 @@ import { clockMs } from '../../shared/clock.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { TRACE } from '../../shared/trace.js'
 import type { Slow } from '../../shared/wait.js'
-import { type Context, enter, leave, type PartitionView } from '../context.js'
+import {
+  type Context,
+  enter,
+  leave,
+  type PartitionView,
+  assertAllLatched,
+  assertLatched,
+} from '../context.js'
 import { find, hasKey } from './directory.js'
 import type { ReadAhead } from './read-ahead.js'
 import { insertFrameNow, makeAbsent, takeFrameNow } from './frames.js'
 import { Counter, Frame, Journal, State } from '../../shared/words.js'
 
-/** A call of the device is at most so long: past that it is no faster, and others wait longer for its blocks. */
+/** Longest device call. Beyond that it is no faster, and other threads wait longer for its blocks. */
 const RUN_BYTES_MAX = 2 ** 20
 const RUN_BLOCKS_MAX = 128
-/** Ahead of its use it is shorter: who comes to its first block need not wait for all of it. */
+/** Longest call ahead of use. It is shorter, so that a thread that needs the first block does not wait for all of them. */
 const AHEAD_BYTES_MAX = 2 ** 18
-/** Of all frames, what one run may have latched. */
+/** Largest share of all frames that one run may latch. */
 const RUN_SHARE = 1 / 4
 
-/** How many blocks of a partition one run may have. */
+/** The largest number of blocks of a partition in one run. */
 export function runMax({ arena }: Context, { blockSize }: PartitionView, isAhead = false): number {
   const bytes = isAhead ? AHEAD_BYTES_MAX : RUN_BYTES_MAX
   const most = Math.min(RUN_BLOCKS_MAX, bytes / blockSize, arena.geometry.blocks * RUN_SHARE)
@@ -38,15 +45,15 @@ export function runMax({ arena }: Context, { blockSize }: PartitionView, isAhead
 }
 
 /**
- * The frame of an absent block, latched, still without contents; -1 if the block is there, or somebody is in, or a lock or
- * a frame is not to be had at once. Any thread; never waits.
+ * Latches a frame for an absent block; the frame has no contents yet. Returns -1 if the block has contents, is held, or a
+ * lock or a frame is not available at once. Any thread; never waits.
  * @takes policy mutex, stripes, one after the other
  */
 export function takeAbsent(context: Context, keyHigh: number, keyLow: number, isAhead = false): FrameIndex {
   const { words, arena } = context
   let frame = find(context, keyHigh, keyLow)
   if (frame < 0) {
-    // A walk that went astray costs an eviction: the look under the stripe finds the block.
+    // If the walk missed the block, this evicts another in vain: the search under the stripe finds it.
     frame = takeFrameNow(context, keyHigh, keyLow, isAhead)
     return frame >= 0 && insertFrameNow(context, frame, keyHigh, keyLow) ? frame : -1
   }
@@ -57,7 +64,9 @@ export function takeAbsent(context: Context, keyHigh: number, keyLow: number, is
   return -1
 }
 
-/** The frames of absent blocks, from `first` on up to one that is not to be had so; at most `count` and `runMax`. */
+/**
+ * Latches frames for consecutive absent blocks from `first` on, as far as `takeAbsent` succeeds; up to `count` and `runMax`.
+ */
 export function takeRun(
   context: Context,
   partition: PartitionView,
@@ -78,8 +87,8 @@ export function takeRun(
 }
 
 /**
- * Loads absent blocks that nobody has asked for yet, the first of a range, as far as one run goes: how many. What can't be
- * read stays absent, which is nobody's error.
+ * Fills the first absent blocks of a range ahead of use, up to one run; returns how many. Blocks that cannot be read stay
+ * absent, without an error.
  * @requires a thread that may block
  */
 export function fillAhead(context: Context, partition: PartitionView, first: number, count: number): number {
@@ -97,7 +106,8 @@ export function fillAhead(context: Context, partition: PartitionView, first: num
 }
 
 /**
- * Loads a block and those behind it that nobody has asked for yet; false if nothing was loaded.
+ * Fills a block, together with up to `behind` blocks behind it, which are not needed yet. Returns false if nothing was
+ * filled.
  * @requires the latch of the first frame; a thread that may block
  */
 export function fillBoth(
@@ -107,6 +117,7 @@ export function fillBoth(
   frame: FrameIndex,
   behind: number,
 ): boolean {
+  assertLatched(context, frame)
   const more = takeRun(context, partition, block + 1, behind, true)
   if (more.length === 0) return false
   try {
@@ -114,15 +125,15 @@ export function fillBoth(
     context.slot.count(Counter.prefetched, more.length)
     return true
   } catch {
-    return false // who wants one of them will be told
+    return false // a thread that needs one of them gets the error
   } finally {
     for (const one of more) leave(context, one)
   }
 }
 
 /**
- * A thread that reads in sequence and has come to a block that the reader is just loading loads what comes behind instead
- * of only sleeping: where the system has the file in memory, that is half of the work.
+ * For a thread that reads sequentially and has reached a block that the reader is filling: fills blocks further on, instead
+ * of only sleeping. If the file is in the system's page cache, that is half of the work.
  * @requires a thread that may block
  */
 export function helpReader(
@@ -138,7 +149,7 @@ export function helpReader(
 }
 
 /**
- * Reads blocks into their frames. After a failure none of them has contents.
+ * Reads consecutive blocks into their frames. If it fails, none of them has contents.
  * @requires the frames' latches; a thread that may block
  * @throws ERR_DCACHE_READ_FAILED, ERR_DCACHE_CLOSED
  */
@@ -148,6 +159,7 @@ export function fillSync(
   first: number,
   frames: readonly FrameIndex[],
 ): void {
+  assertAllLatched(context, frames)
   context.slot.enterIo()
   try {
     context.assertOpen()
@@ -160,13 +172,14 @@ export function fillSync(
   loaded(context, partition, first, frames)
 }
 
-/** The same for slow paths. */
+/** As `fillSync`, for slow paths. @requires the frames' latches */
 export function* fill(
   context: Context,
   partition: PartitionView,
   first: number,
   frames: readonly FrameIndex[],
 ): Slow<void> {
+  assertAllLatched(context, frames)
   context.slot.enterIo()
   try {
     context.assertOpen()
@@ -188,8 +201,9 @@ export function* fill(
   loaded(context, partition, first, frames)
 }
 
-/** From a loaded block's latch to a pin, journaled in `entry`. @requires the frame's latch, which is given up */
+/** Turns the latch of a filled block into a pin, journaled in `entry`. @requires the frame's latch, which is released */
 export function keepPin(context: Context, frame: FrameIndex, entry: number): void {
+  assertLatched(context, frame)
   const { words } = context
   words[entry] = (frame << 2) | Journal.TAKING
   context.latches.downgrade(frame)
@@ -197,7 +211,7 @@ export function keepPin(context: Context, frame: FrameIndex, entry: number): voi
   context.freed.signal()
 }
 
-/** Misses that took the time since `startMs`. */
+/** Counts `count` misses that began at `startMs`. */
 export function countMisses({ slot }: Context, count: number, startMs: number): void {
   slot.count(Counter.misses, count)
   slot.count(Counter.lookupTimeMs, performance.now() - startMs)
@@ -226,7 +240,7 @@ function loaded(
   }
 }
 
-/** The frames keep their names only, and the next who asks tries again. */
+/** Leaves the frames with their keys only, so that the next access tries again. Returns the error. */
 function failed(
   context: Context,
   partition: PartitionView,

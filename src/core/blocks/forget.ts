@@ -1,6 +1,6 @@
 /**
- * Dropping blocks: `forget` for blocks that no longer matter, dirty or not, and `evictClean` for all that can be had
- * from the disk again. Neither waits: a block that somebody is in stays as it is.
+ * Dropping blocks: `forget` for blocks that no longer matter, dirty or not, and `evictClean` for all blocks that can be read
+ * from the disk again. A block that is pinned or latched is left as it is.
  */
 import { store } from '#atomics'
 import { keyLowOf, keyHighOf } from '../../shared/key.js'
@@ -8,7 +8,15 @@ import type { Mutex } from '../../shared/mutex.js'
 import { isUnwritten } from '../../shared/stamp.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { Deadline, runSync } from '../../shared/wait.js'
-import { blockOf, type Context, enter, leave, partitionOf, type PartitionView } from '../context.js'
+import {
+  blockOf,
+  type Context,
+  enter,
+  leave,
+  partitionOf,
+  type PartitionView,
+  assertLatched,
+} from '../context.js'
 import { find } from './directory.js'
 import { freeFrame, isClean } from './frames.js'
 import { dropSaved, imageStamps, unlinkDirty } from '../changes/images.js'
@@ -18,7 +26,7 @@ import { DirtyLink, Frame, Group, State } from '../../shared/words.js'
 
 const SOON_MS = 20
 
-/** Forgets every clean block that nobody is in; how many. Any thread. @takes stripes, policy mutex */
+/** Evicts every clean block that is not held; returns how many. Any thread. @takes stripes, policy mutex */
 export function evictClean(context: Context): number {
   let count = 0
   for (let frame = 0; frame < context.arena.geometry.blocks; frame++) if (freeFrame(context, frame)) count++
@@ -39,7 +47,7 @@ export function forget(context: Context, partition: PartitionView, block: number
   context.freed.signal()
 }
 
-/** Drops a frame's block if it is one of these. Its name stays, its contents and its claims on the disk go. */
+/** Drops a frame's block if it is in the range. The frame keeps its key, but neither contents nor unwritten images. */
 function forgetFrame(
   context: Context,
   partition: PartitionView,
@@ -55,7 +63,7 @@ function forgetFrame(
     return partitionOf(words, at) === partition.index && block >= first && block < first + count
   }
   if (!isOneOf() || !enter(context, frame)) return
-  // The policy's mutex first, by rank: a block that the search for victims found dirty has to come back to it.
+  // The policy mutex first, by rank: a dirty block that the search for victims removed must be readmitted.
   if (isOneOf() && lockSoon(context, context.policyMutex)) {
     if (lockSoon(context, context.roundMutexes[partition.group]!)) {
       catchUp(context, partition.group)
@@ -69,8 +77,8 @@ function forgetFrame(
 }
 
 /**
- * A thread that may block waits for the mutex; the others try for longer than a section lasts: it is held that long only
- * while its holder has lost its processor.
+ * A thread that may block waits for the mutex. Another thread tries for longer than a critical section lasts; the mutex is
+ * held for that long only if its holder was descheduled.
  */
 function lockSoon(context: Context, mutex: Mutex): boolean {
   if (context.mayBlock) {
@@ -78,7 +86,7 @@ function lockSoon(context: Context, mutex: Mutex): boolean {
       runSync(waitForMutex(context, mutex, new Deadline()), true)
       return true
     } catch {
-      return false // too long: the block stays as it is
+      return false // waited too long: the block is left as it is
     }
   }
   for (const deadline = new Deadline(SOON_MS); deadline.leftMs() > 0;)
@@ -87,11 +95,12 @@ function lockSoon(context: Context, mutex: Mutex): boolean {
 }
 
 /**
- * Nothing of the frame is owed any more; but what a round is writing is left to it: a writer may be reading these very
- * images.
+ * Drops a frame's contents and all its unwritten images, unless a round is writing one of them: a writer may be reading it.
  * @requires round mutex, the frame's latch, not CHANGING
  */
 function dropContents(context: Context, group: number, frame: FrameIndex): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
+  assertLatched(context, frame)
   const { words, arena } = context
   const at = arena.frameAt(frame)
   const cut = words[arena.groupAt(group) + Group.cut]! - 1

@@ -1,22 +1,22 @@
 /**
- * Frames: where a missing block gets its memory from. First the free list, then the policy's victim. A frame on its
- * way from one block to the next is latched by the thread that moves it, so that nobody else gets in and a death shows
- * whose it was.
+ * Frames: finds a frame for an absent block. The free list comes first, then the policy's victim. While a frame moves from
+ * one block to the next, the moving thread holds its latch: no other thread can enter it, and a death shows which thread had
+ * it.
  *
- *   FREE   on the free list, no name       --takeFrame--> MOVING --insertFrame--> NAMED (chained, in the policy)
- *   NAMED  clean, nobody in                --takeFrame--> MOVING
- *   NAMED  clean, nobody in                --freeFrame (evictClean)--> FREE
- *   MOVING latched, no name, in the policy --giveBack--> FREE
+ *   FREE   on the free list, no key       --takeFrame--> MOVING --insertFrame--> NAMED (in a chain, in the policy)
+ *   NAMED  clean, not held                --takeFrame--> MOVING
+ *   NAMED  clean, not held                --freeFrame (evictClean)--> FREE
+ *   MOVING latched, no key, in the policy --giveBack--> FREE
  *
- * Never two stripes at once: the victim is latched under the policy mutex, unchained under its old stripe, and chained
- * under the new one after another look.
+ * No thread holds two stripes at once: the victim is latched under the policy mutex, removed from its chain under its old
+ * stripe, and inserted under the new one after another search.
  */
 import { load, or, store } from '#atomics'
 import type { FrameIndex } from '../../shared/indices.js'
 import type { Mutex } from '../../shared/mutex.js'
 import { TRACE } from '../../shared/trace.js'
 import { type Deadline, sleep, type Slow, timedOut } from '../../shared/wait.js'
-import { blockOf, type Context, enter, leave, partitionOf } from '../context.js'
+import { blockOf, type Context, enter, leave, partitionOf, assertLatched } from '../context.js'
 import { lendEntry, takeEntry } from './entry.js'
 import { hashOf } from '../../shared/hash.js'
 import { chain, findUnderStripe, bucketOf, stripeOf, unchain } from './directory.js'
@@ -26,10 +26,10 @@ import { waitForMutex } from '../wait/wait-graph.js'
 import { Watch } from '../wait/watch.js'
 import { DirtyLink, Counter, Frame, Group, Header, Latch, State } from '../../shared/words.js'
 
-/** How often a free frame that somebody is just leaving is tried, before a victim is looked for. */
+/** How often to try a free frame on which a thread still has a pin, before a victim is looked for. */
 const SPINS = 100
 
-/** Whether a frame owes nothing to the disk. Certain only with its latch. */
+/** Whether a frame has no unwritten changes. Certain only with its latch. */
 export function isClean(context: Context, frameAt: number): boolean {
   const { words } = context
   return (
@@ -39,10 +39,10 @@ export function isClean(context: Context, frameAt: number): boolean {
 }
 
 /**
- * A frame latched by this thread that holds nothing and is in the policy under the new block's name. The request has an
- * entry again when it returns.
+ * Takes a frame for a block: latched by this thread, without key and contents, and in the policy under the block's key. When
+ * it returns, the request has an entry.
  * @takes policy mutex, a stripe
- * @throws ERR_DCACHE_EXHAUSTED when every frame is held or dirty until the deadline
+ * @throws ERR_DCACHE_EXHAUSTED if every frame is held or dirty until the deadline
  */
 export function* takeFrame(context: Context, request: Request): Slow<FrameIndex> {
   const { policyMutex, slot, freed } = context
@@ -67,12 +67,12 @@ export function* takeFrame(context: Context, request: Request): Slow<FrameIndex>
         isWaiting = true
         slot.count(Counter.frameStalls)
         slot.waits(watch, 'frame', 0)
-        continue // look again, now that signals reach this thread
+        continue // search again, now that signals reach this thread
       }
       lendEntry(context, request)
       yield* sleep(context.words, freed.at, epoch, deadline, () =>
         timedOut(
-          `no frame became free: all ${context.arena.geometry.blocks} are held or dirty`,
+          `no frame became free: all ${context.arena.geometry.blocks} are held or dirty; release guards`,
           deadline.timeoutMs,
           'ERR_DCACHE_EXHAUSTED',
         ),
@@ -86,11 +86,7 @@ export function* takeFrame(context: Context, request: Request): Slow<FrameIndex>
   }
 }
 
-/**
- * A frame as from `takeFrame`, or -1 where anything would have to be waited or searched for. `isAhead`: nobody has asked for
- * the block yet.
- * @takes policy mutex, a stripe
- */
+/** As `takeFrame`, but returns -1 instead of waiting or searching further. @takes policy mutex, a stripe */
 export function takeFrameNow(
   context: Context,
   keyHigh: number,
@@ -104,15 +100,16 @@ export function takeFrameNow(
   if (frame < 0 || context.words[context.arena.frameAt(frame) + Frame.keyHigh] === 0) return frame
   const stripe = stripeOf(context, bucketOf(context, frame))
   if (!stripe.tryLock(slot.index)) {
-    leave(context, frame) // as it is, a victim like any other
+    leave(context, frame) // unchanged, so it can be a victim again
     return -1
   }
   unname(context, frame, stripe)
   return frame
 }
 
-/** A latched frame in the policy under its next name, -1 if there is none now. @requires policy mutex */
+/** Latches a free frame or a victim, and inserts it into the policy; -1 if there is none. @requires policy mutex */
 function chooseFrame(context: Context, keyHigh: number, keyLow: number, isAhead = false): FrameIndex {
+  context.policyMutex.assertHeld(context.slot.index)
   context.policy.drain()
   let frame = popFree(context)
   if (frame < 0) frame = popVictim(context)
@@ -121,9 +118,9 @@ function chooseFrame(context: Context, keyHigh: number, keyLow: number, isAhead 
 }
 
 /**
- * Names a frame from `takeFrame` and hangs it in; false when another thread was first, and the frame is free again.
- * @requires the frame's latch
- * @takes a stripe, policy mutex
+ * Gives a frame from `takeFrame` its key and inserts it into the chain. If another thread has inserted the block first, frees
+ * the frame and returns false.
+ * @requires the frame's latch @takes a stripe, policy mutex
  */
 export function* insertFrame(
   context: Context,
@@ -132,6 +129,7 @@ export function* insertFrame(
   keyLow: number,
   deadline: Deadline,
 ): Slow<boolean> {
+  assertLatched(context, frame)
   const bucket = hashOf(context.arena.geometry.buckets, keyHigh, keyLow)
   const stripe = stripeOf(context, bucket)
   yield* lockLatched(context, stripe, frame, deadline)
@@ -142,10 +140,9 @@ export function* insertFrame(
 }
 
 /**
- * The same at once. Where it can't be, or another thread was first, the frame is let go: free, or without a name, a victim
- * like any other.
- * @requires the frame's latch
- * @takes a stripe, policy mutex
+ * As `insertFrame`, without waiting. If that is not possible, or another thread was first, releases the frame: free, or, if
+ * the policy mutex is not available, without a key, as a victim.
+ * @requires the frame's latch @takes a stripe, policy mutex
  */
 export function insertFrameNow(
   context: Context,
@@ -153,6 +150,7 @@ export function insertFrameNow(
   keyHigh: number,
   keyLow: number,
 ): boolean {
+  assertLatched(context, frame)
   const { slot, policyMutex } = context
   const bucket = hashOf(context.arena.geometry.buckets, keyHigh, keyLow)
   const stripe = stripeOf(context, bucket)
@@ -165,13 +163,13 @@ export function insertFrameNow(
     context.policy.remove(frame)
     pushFree(context, frame)
   }
-  // Before the mutex is given up: who looks for a free frame then must not meet it latched, and evict another.
+  // Before the mutex is released: a thread that looks for a free frame must not find it latched, and evict another.
   leave(context, frame)
   if (isFreed) policyMutex.unlock()
   return false
 }
 
-/** Hangs the frame in, unless another has the name. @requires the stripe of `bucket`; the frame's latch */
+/** Inserts the frame into the chain, unless another frame has the key. @requires the stripe of `bucket`; the frame's latch */
 function chainFirst(
   context: Context,
   frame: FrameIndex,
@@ -179,17 +177,15 @@ function chainFirst(
   keyHigh: number,
   keyLow: number,
 ): boolean {
+  assertLatched(context, frame)
   const isFirst = findUnderStripe(context, bucket, keyHigh, keyLow) < 0
   if (isFirst) chain(context, frame, bucket, keyHigh, keyLow)
   return isFirst
 }
 
-/**
- * A latched, unnamed frame goes back to the free list.
- * @requires the frame's latch, which is given up
- * @takes policy mutex
- */
+/** Returns a frame without a key to the free list. @requires the frame's latch, which is released @takes policy mutex */
 export function* giveBack(context: Context, frame: FrameIndex, deadline: Deadline): Slow<void> {
+  assertLatched(context, frame)
   yield* lockLatched(context, context.policyMutex, frame, deadline)
   context.policy.remove(frame)
   pushFree(context, frame)
@@ -197,10 +193,7 @@ export function* giveBack(context: Context, frame: FrameIndex, deadline: Deadlin
   context.policyMutex.unlock()
 }
 
-/**
- * Frees one frame if it is clean and nobody is in; true if it held a block. Never waits: what is busy stays.
- * @takes a stripe, policy mutex
- */
+/** Frees a frame if it is clean and not held; returns whether it held a block. Never waits. @takes a stripe, policy mutex */
 export function freeFrame(context: Context, frame: FrameIndex): boolean {
   const { words, slot, arena } = context
   const at = arena.frameAt(frame)
@@ -223,7 +216,7 @@ export function freeFrame(context: Context, frame: FrameIndex): boolean {
   return counted
 }
 
-/** @requires policy mutex; the frame's latch; no name */
+/** Puts a frame on the free list. @requires policy mutex; no key; the frame's latch (except in repair) */
 export function pushFree(context: Context, frame: FrameIndex): void {
   context.policyMutex.assertHeld(context.slot.index)
   const { words } = context
@@ -232,14 +225,14 @@ export function pushFree(context: Context, frame: FrameIndex): void {
   words[Header.freeCount]!++
 }
 
-/** A free frame, latched; -1 if there is none. @requires policy mutex */
+/** Takes a frame from the free list and latches it; -1 if there is none. @requires policy mutex */
 function popFree(context: Context): FrameIndex {
   context.policyMutex.assertHeld(context.slot.index)
   const { words, arena } = context
   const link = words[Header.freeHead]!
   if (link === 0) return -1
   const at = arena.frameAt(link - 1)
-  // A reader whose walk was led astray may have its pin here for a moment.
+  // A reader whose walk went into another chain may have a pin on it for a moment.
   for (let spin = 0; !enter(context, link - 1); spin++) if (spin === SPINS) return -1
   words[Header.freeHead] = words[at + Frame.policySlot]!
   words[at + Frame.policySlot] = 0
@@ -249,14 +242,13 @@ function popFree(context: Context): FrameIndex {
 }
 
 /**
- * The policy's victim, latched, still with its name; -1 if all are held or dirty. A dirty one leaves the policy until
- * write-back readmits it, a held one counts as just used: each costs a search one step.
- * @requires policy mutex
+ * Latches the policy's victim, which still has its key; -1 if all frames are held or dirty. A dirty one leaves the policy
+ * until write-back readmits it; a held one counts as just used. Each costs the search one step. @requires policy mutex
  */
 function popVictim(context: Context): FrameIndex {
   context.policyMutex.assertHeld(context.slot.index)
   const { policy } = context
-  // They come back when the search is over, or it would meet the same ones again and never the others.
+  // Held victims are renewed after the search; else it would find the same ones again and never the others.
   const held: FrameIndex[] = []
   let frame = policy.victim()
   while (frame >= 0 && !latchVictim(context, frame, held)) frame = policy.victim()
@@ -270,7 +262,7 @@ function popVictim(context: Context): FrameIndex {
   return frame
 }
 
-/** Gets in alone, if the frame is clean and nobody is in; held ones are noted. */
+/** Latches the frame exclusively, if it is clean and not held. Adds a frame that is held to `held`. */
 function latchVictim(context: Context, frame: FrameIndex, held: FrameIndex[]): boolean {
   const at = context.arena.frameAt(frame)
   if (!isClean(context, at)) return false
@@ -284,10 +276,11 @@ function latchVictim(context: Context, frame: FrameIndex, held: FrameIndex[]): b
 }
 
 /**
- * Looks for clean frames that are out of the policy: a block forgotten while it was dirty, or what a death left.
- * @requires policy mutex
+ * Readmits clean frames that are not in the policy: a block was forgotten while it was dirty, or a thread died. Returns
+ * whether there was one. Scans all frames. @requires policy mutex
  */
 export function readmitStray(context: Context): boolean {
+  context.policyMutex.assertHeld(context.slot.index)
   const { words, arena, policy } = context
   let found = false
   for (let frame = 0; frame < arena.geometry.blocks; frame++) {
@@ -299,33 +292,36 @@ export function readmitStray(context: Context): boolean {
   return found
 }
 
-/** Takes the victim's old block out of the directory. @requires the frame's latch @takes a stripe */
+/** Removes the victim's old block from the directory. @requires the frame's latch @takes a stripe */
 function* evict(context: Context, frame: FrameIndex, deadline: Deadline): Slow<void> {
+  assertLatched(context, frame)
   const stripe = stripeOf(context, bucketOf(context, frame))
   yield* lockLatched(context, stripe, frame, deadline)
   unname(context, frame, stripe)
 }
 
-/** @requires the frame's latch; its stripe, which is given up */
+/** Removes a frame's key. @requires the frame's latch; its stripe, which is released */
 function unname(context: Context, frame: FrameIndex, stripe: Mutex): void {
+  assertLatched(context, frame)
   const { words, slot } = context
   const at = context.arena.frameAt(frame)
   if (context.isTraced)
     context.tracer.record(TRACE['block.evict'], partitionOf(words, at), blockOf(words, at), frame)
-  // First: a frame without a name must never seem to have its next block's contents.
+  // First, so that a frame without a key never appears to have the contents of its next block.
   or(words, at + Frame.state, State.ABSENT)
   unchain(context, frame)
   stripe.unlock()
   slot.count(Counter.evictions)
-  // Calls that wait for the old block have nothing to wait for here.
+  // Calls that wait for the old block must look elsewhere.
   if ((load(words, at + Frame.latch) & Latch.MARKS) !== 0) context.latches.wakeAll(frame)
 }
 
 /**
- * Takes a mutex with a frame in hand. When the wait is given up the frame is let go as it is: with its old name, or
- * without one but in the policy, it is a victim like any other.
+ * Takes a mutex while holding a frame's latch. If the wait fails, releases the frame as it is: with its old key, or without a
+ * key but in the policy, it can be a victim again. @requires the frame's latch
  */
 function* lockLatched(context: Context, mutex: Mutex, frame: FrameIndex, deadline: Deadline): Slow<void> {
+  assertLatched(context, frame)
   if (mutex.tryLock(context.slot.index)) return
   try {
     yield* waitForMutex(context, mutex, deadline)
@@ -335,7 +331,7 @@ function* lockLatched(context: Context, mutex: Mutex, frame: FrameIndex, deadlin
   }
 }
 
-/** Starts a round wherever dirty blocks take up frames, but not again where one failed since `failures`. */
+/** Starts a round in each group that has dirty blocks, except where a round has failed since `failures`. */
 function kickDirty(context: Context, failures: readonly number[]): void {
   context.rounds.forEach((turn, group) => {
     const isDirty = load(context.words, context.arena.groupAt(group) + Group.dirty) > 0
@@ -343,7 +339,8 @@ function kickDirty(context: Context, failures: readonly number[]): void {
   })
 }
 
-/** Drops a block's contents: its frame keeps the name only. @requires the frame's latch, clean */
+/** Drops a block's contents; the frame keeps only its key. @requires the frame's latch, clean */
 export function makeAbsent(context: Context, frame: FrameIndex): void {
+  assertLatched(context, frame)
   store(context.words, context.arena.frameAt(frame) + Frame.state, State.ABSENT)
 }

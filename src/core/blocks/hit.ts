@@ -1,19 +1,19 @@
 /**
- * Pins and latches of blocks that are there, with no lock that another block also uses and without waiting: one
- * compare-and-swap on the frame's own latch word, and another look at its name. What is not simply there is left to the
- * slow path (acquire.ts). The hit to read is in hit-path.ts.
+ * Pins and latches of cached blocks, without waiting and without a lock that other blocks also use: one compare-and-swap on
+ * the frame's own latch word, and a recheck of its key. Every other case is left to the slow path (acquire.ts). The hit path
+ * for reads is in hit-path.ts.
  */
 import { load } from '#atomics'
 import { tryPin, unpin } from '../../shared/latch.js'
 import { clockMs } from '../../shared/clock.js'
 import type { FrameIndex } from '../../shared/indices.js'
-import { type Context, enter, leave } from '../context.js'
+import { type Context, enter, leave, assertLatched } from '../context.js'
 import { find, hasKey } from './directory.js'
 import { awaitsClassChange, beginChange, bindUndo, fillUndo, type Range } from '../changes/images.js'
 import { tryLockRound, unlockRound } from '../changes/rounds.js'
 import { Frame, Group, Header, Journal, State } from '../../shared/words.js'
 
-/** Pins a frame that seemed to hold the block; false if it is not to be had so, or holds something else by now. */
+/** Pins a frame that appears to hold the block; false if that needs a wait, or the frame holds something else by now. */
 export function pinNamed(
   context: Context,
   frame: FrameIndex,
@@ -32,7 +32,7 @@ export function pinNamed(
   return isStillPinned(context, frame, keyHigh, keyLow, entry)
 }
 
-/** Whether a pinned frame holds the block and has contents; else the pin is released. @requires the pin */
+/** Whether a pinned frame holds the block and has contents. If not, releases the pin. @requires the pin */
 export function isStillPinned(
   context: Context,
   frame: FrameIndex,
@@ -47,7 +47,7 @@ export function isStillPinned(
   return false
 }
 
-/** Gives a pin back; the journal entry is FREE again, and still its thread's. Any thread; no lock. @requires the pin */
+/** Releases a pin. Its journal entry becomes FREE, and still belongs to the caller. Any thread; no lock. @requires the pin */
 export function unpinFrame(context: Context, frame: FrameIndex, entry: number): void {
   const { words } = context
   words[entry] = (frame << 2) | Journal.GIVING
@@ -57,8 +57,8 @@ export function unpinFrame(context: Context, frame: FrameIndex, entry: number): 
 }
 
 /**
- * A hit to change: the frame, latched and CHANGING, if the block is there, nobody is in and nothing has to be waited
- * for; -1 otherwise. Any thread; never waits.
+ * A hit to change: latches the frame and sets CHANGING, if the block is cached, not held, and nothing has to be waited for;
+ * else returns -1. Any thread; never waits.
  * @takes round mutex, if the block is dirty
  */
 export function latchHit(
@@ -87,11 +87,12 @@ export function latchHit(
 }
 
 /**
- * An image of a dirty block, if mutex and spare are available, and no class change of the block awaits its round.
+ * Takes an undo image of a dirty block, if mutex and spare are available, and no change of its class has to be written first.
  * @requires the frame's latch
  * @takes round mutex
  */
 function tryImage(context: Context, group: number, frame: FrameIndex, range: Range): boolean {
+  assertLatched(context, frame)
   if (!tryLockRound(context, group)) return false
   const isBound = !awaitsClassChange(context, group, frame) && bindUndo(context, group, frame, range)
   unlockRound(context, group)
@@ -99,7 +100,7 @@ function tryImage(context: Context, group: number, frame: FrameIndex, range: Ran
   return isBound
 }
 
-/** Whether as many blocks of the group are dirty as may be. */
+/** Whether the group has reached its dirty limit. */
 export function isFull(context: Context, group: number): boolean {
   const at = context.arena.groupAt(group)
   return load(context.words, at + Group.dirty) >= context.words[at + Group.dirtyMax]!

@@ -1,11 +1,11 @@
 /**
- * Passing a waiting writer: a reader whose own thread has a pin on the frame already. If the thread waits behind the
- * writer, and the writer for that pin, neither goes on.
+ * Passing a waiting writer: a reader may do so if its own thread has a pin on the frame already. If the thread waited behind
+ * the writer, and the writer for that pin, neither could continue.
  *
- *   a Sync call          passes at once: while the thread sleeps nothing can release its pin
- *   an asynchronous call  may belong to the task that has the pin, or to another. It waits for PATIENCE_MS, since the pin
- *                        of another task is released in the meantime; then it passes, PASSES_MAX times for one wait of a
- *                        writer. So tasks whose guards overlap can't keep a writer out for ever.
+ *   a Sync call          passes at once: while the thread sleeps, nothing can release its pin
+ *   an asynchronous call  may belong to the task that has the pin, or to another. It waits for PATIENCE_MS, in which another task
+ *                        would release its pin; then it passes, PASSES_MAX times per wait of a writer. So tasks whose guards
+ *                        overlap cannot keep a writer out forever.
  */
 import type { FrameIndex } from '../../shared/indices.js'
 import { GUARDS_MAX } from '../../shared/layout.js'
@@ -17,7 +17,7 @@ import type { Request } from './request.js'
 const PATIENCE_MS = 50
 const PASSES_MAX = 8
 
-/** Whether a guard of this thread has a pin on the frame. Slow paths only: it looks at every journal entry. */
+/** Whether a guard of this thread has a pin on the frame. For slow paths only: it scans the journal. */
 export function holdsPin(context: Context, frame: FrameIndex): boolean {
   const held = (frame << 2) | Journal.HELD
   for (let at = context.slot.journalAt; at < context.slot.journalAt + GUARDS_MAX; at++)
@@ -47,7 +47,7 @@ function countPass(
   const since = writers.reduce((oldest, wait) => (((wait.since - oldest) | 0) < 0 ? wait.since : oldest), writers[0]!.since) // prettier-ignore
   const known = passes.get(frame)
   if (known?.since === since) return ++known.count <= PASSES_MAX
-  // Writers of other frames that waited once; what is forgotten of one that waits still only lets it be passed again.
+  // Mostly writers of other frames that wait no longer. If one still waits, it can only be passed more often.
   if (passes.size > GUARDS_MAX) passes.clear()
   passes.set(frame, { since, count: 1 })
   return true

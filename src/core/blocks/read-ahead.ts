@@ -1,56 +1,56 @@
 /**
- * Read-ahead: sees that one thread reads one partition in sequence, and asks the reader (reader.ts) for what comes next.
- * Private to the thread; told of its misses, and of the use of one block, the marker.
+ * Read-ahead: detects that a thread reads a partition sequentially, and asks the reader thread (reader.ts) for the next
+ * blocks. The object is private to its thread, which reports its misses, and the use of one block, the marker.
  *
- *   IDLE    no sequence. Misses one behind the other, as many as needed --> AHEAD
- *   AHEAD   the blocks start .. end-1 were asked for, and the marker is the first of the last window. When it is used,
- *           the next window is asked for, twice as large, so that the reader is one ahead. After misses elsewhere: IDLE. So
- *           it is after some windows of which half were not there in time, or not any more; then a longer sequence is
- *           needed than before, in which the thread reads several blocks with one call itself
+ *   IDLE    no sequence. After enough misses in a row --> AHEAD
+ *   AHEAD   the blocks start .. end-1 were requested, and the marker is the first block of the last window. When it is used, the next
+ *           window is requested, twice as large, so that the reader stays one window ahead. Misses elsewhere --> IDLE. Several windows
+ *           in a row of which half was filled too late, or evicted too early --> IDLE; the next sequence must then be longer to count,
+ *           and until then the thread itself reads several blocks per call
  *
  * A hit costs one comparison, with the marker.
  */
 
-/** Misses in a row that begin a sequence, at first and at most. */
+/** Misses in a row that count as a sequence: at first, and at most. */
 const NEEDED_MIN = 3
 const NEEDED_MAX = 64
-/** Blocks of the first window; where there is no room for it, nothing is read ahead. */
+/** Blocks of the first window. If the cache is too small for it, nothing is read ahead. */
 const WINDOW_MIN = 4
-/** Misses elsewhere that a sequence stands. */
+/** Misses elsewhere that do not end a sequence. */
 const STRAYS_MAX = 8
-/** Blocks that a thread which is ahead of the reader reads at once. */
+/** Blocks per call of a thread that has overtaken the reader. */
 const TOGETHER_MAX = 32
-/** Windows in a row that come too late. The first ones do where the reader has to wake up, and the disk is fast. */
+/** Late windows in a row that are tolerated. The first ones are late if the reader has to wake up and the disk is fast. */
 const BAD_MAX = 3
-/** Of all frames, a window's: three are under way at most, and must fit into the tenth that is new blocks' in `2q`. */
+/** A window's share of all frames. Up to three are under way, and must fit into the tenth that `2q` has for new blocks. */
 const WINDOW_SHARE = 1 / 40
 
-/** How many blocks a window may have. */
+/** The largest window, in blocks; 0 if nothing is read ahead. */
 export function windowMax(frames: number, readAheadBytes: number, blockSize: number): number {
   const most = Math.min(Math.floor(readAheadBytes / blockSize), Math.floor(frames * WINDOW_SHARE))
   return most < WINDOW_MIN ? 0 : most
 }
 
 export class ReadAhead {
-  /** The block whose use asks for the next window; -1 none. */
+  /** When this block is used, the next window is requested; -1 none. */
   marker = -1
   readonly #blocks: number
   readonly #windowMax: number
   readonly #ask: (block: number, count: number) => void
-  /** Blocks of the last window, 0 when there is none. */
+  /** Blocks of the last window; 0 if there is none. */
   #window = 0
   #start = 0
   #end = 0
-  /** Blocks from start on that were not there when they were needed, and windows in a row of which half were not. */
+  /** Blocks from `start` on that were absent when they were needed; and windows in a row of which half was. */
   #late = 0
   #bad = 0
   #strays = 0
-  /** The block that would go on with the last miss, and how many misses have come one behind the other. */
+  /** The block that would follow the last miss, and the number of misses in a row. */
   #next = -1
   #row = 0
   #needed = NEEDED_MIN
 
-  /** `windowMax` 0 is off. `ask` is told which blocks will be needed. */
+  /** `windowMax` 0 turns read-ahead off. `ask` requests blocks from the reader. */
   constructor(blocks: number, windowMax: number, ask: (block: number, count: number) => void) {
     this.#blocks = blocks
     this.#windowMax = windowMax
@@ -58,8 +58,8 @@ export class ReadAhead {
   }
 
   /**
-   * The thread reads blocks itself that were not there. Told before it does, since the reader can work beside it; returns
-   * how many blocks from `block` on it should read together, 1 where it is no sequence.
+   * Reports `count` absent blocks that the thread is about to read. It is called before the read, so that the reader works
+   * concurrently. Returns how many blocks from `block` on the thread should read together; `count` if this is not a sequence.
    */
   missed(block: number, count = 1): number {
     if (this.#windowMax === 0) return count
@@ -85,7 +85,9 @@ export class ReadAhead {
     return together
   }
 
-  /** The reader has not come here yet, or what it brought is gone: the thread reads as much as the reader would. */
+  /**
+   * A miss in a window: the reader is late, or its blocks were evicted. The thread reads as many blocks as the reader would.
+   */
   #missedOfWindow(block: number, count: number): number {
     const together = Math.max(count, Math.min(TOGETHER_MAX, this.#end - block))
     this.#next = block + together
@@ -93,19 +95,19 @@ export class ReadAhead {
     if (block < marker) this.#late += Math.min(this.#next, marker) - block
     if (block <= marker && this.#next > marker) {
       this.reached()
-      this.#late += this.#next - Math.max(block, marker) // those of the window that has begun with it
+      this.#late += this.#next - Math.max(block, marker) // those of the window that begins there
     }
     return together
   }
 
-  /** The reader was of no use, but one call for several blocks is. */
+  /** A sequence in which the reader was no help, but one call for several blocks is. */
   #alone(block: number, count: number): number {
     const together = Math.max(count, Math.min(TOGETHER_MAX, this.#windowMax, this.#blocks - block))
     this.#next = block + together
     return together
   }
 
-  /** The marker was used. */
+  /** Reports that the marker was used. */
   reached(): void {
     const passed = this.marker - this.#start
     this.#start = this.marker
@@ -125,9 +127,9 @@ export class ReadAhead {
   }
 
   /**
-   * The thread has come to a block that the reader is just loading: it is faster than the reader, and may load itself what
-   * would be asked for next, where it would sleep. Where that begins and how many blocks, at most `most`; 0 if it is as far
-   * ahead as it may be.
+   * For a thread that has reached a block that the reader is filling: it is faster than the reader, so it may itself fill
+   * blocks that would be requested next, instead of sleeping. Returns the first of them and their number, up to `most`; 0 if
+   * the thread is as far ahead as it may be.
    */
   help(block: number, most: number): { block: number; count: number } {
     const isAhead = this.#window > 0 && block >= this.#start && block < this.#end
@@ -138,7 +140,7 @@ export class ReadAhead {
     return help
   }
 
-  /** Asks for a window behind the last one. */
+  /** Requests the next window, behind the last one. */
   #goOn(): void {
     const count = Math.min(this.#window, this.#blocks - this.#end)
     if (count <= 0) {

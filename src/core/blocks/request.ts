@@ -1,5 +1,5 @@
 /**
- * What the slow paths know of a call of acquire.
+ * A call of acquire, as the slow paths see it.
  */
 import type { Mode } from '../../shared/interface.js'
 import type { Deadline } from '../../shared/wait.js'
@@ -9,15 +9,15 @@ import type { Range } from '../changes/images.js'
 export interface Request {
   readonly partition: PartitionView
   readonly block: number
-  /** The block's name: key.ts. */
+  /** The block's key; see key.ts. */
   readonly keyHigh: number
   readonly keyLow: number
   readonly mode: Mode
   /** The bytes that a change may touch. */
   readonly range: Range
-  /** The journal entry that the pin will have; -1 while the call has none (entry.ts). */
+  /** The journal entry for the pin; -1 while the call has none (entry.ts). */
   entry: number
   readonly deadline: Deadline
-  /** Whether the calling thread sleeps meanwhile: then a block that it holds itself can't become free. */
+  /** Whether the calling thread blocks while it waits, so that a block that it holds itself cannot be released. */
   readonly isSync: boolean
 }

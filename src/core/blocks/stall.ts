@@ -1,6 +1,6 @@
 /**
- * What a slow path may have to wait for, beside a frame (frames.ts): a block that somebody is in, a spare for its image,
- * a round when too much is dirty. Each wait reads its word before it looks, so that a change in between wakes it.
+ * What a slow path may have to wait for, besides a frame (frames.ts): the latch of a held block, a spare for its undo image,
+ * and a round at the dirty limit. Each wait reads its epoch before it checks, so that a change in between wakes it.
  */
 import { performance } from 'node:perf_hooks'
 import { load } from '#atomics'
@@ -14,7 +14,7 @@ import type { FrameIndex } from '../../shared/indices.js'
 import { type Slow, timedOut } from '../../shared/wait.js'
 import { want } from '../wait/bell.js'
 import type { Request } from './request.js'
-import type { Context } from '../context.js'
+import { assertLatched, type Context } from '../context.js'
 import { lendEntry } from './entry.js'
 import { fencedError } from '../wait/failure.js'
 import { isFull } from './hit.js'
@@ -25,16 +25,17 @@ import { frameExpired } from '../wait/wait-graph.js'
 import { Watch } from '../wait/watch.js'
 import { Counter, Frame, Group, State } from '../../shared/words.js'
 
-/** What a change without a spare waits for: read under the mutex under which spares come back. */
+/** A wait for a spare: the words as read under the mutex under which spares are released. */
 export interface SpareWait {
   readonly epoch: number
   readonly failures: number
 }
 
 /**
- * Binds a spare to a dirty block and copies what is about to change; undefined when that is done. Without a spare, the
- * caller gives the latch back before it waits: the round that will free one may need this very block. The same for the
- * mutex where the thread awaits: its event loop may be busy long after the mutex is free, and a writer would wait for it.
+ * Binds a spare to a dirty block and copies the bytes that are about to change; then returns undefined. If no spare is free,
+ * returns what to wait for, and the caller releases the latch before it waits: the round that will free a spare may need this
+ * very block. An asynchronous caller also releases the latch before it waits for the round mutex, because its event loop may
+ * be busy long after the mutex becomes free, and a writer would wait for the latch.
  * @requires the frame's latch
  * @takes round mutex
  */
@@ -43,12 +44,13 @@ export function* takeImage(
   request: Request,
   frame: FrameIndex,
 ): Slow<ImageWait | undefined> {
+  assertLatched(context, frame)
   const { words, arena } = context
   const { group } = request.partition
   if (request.isSync) yield* lockRound(context, group, request.deadline)
   else if (!tryLockRound(context, group)) return 'mutex'
   const isDirty = (words[arena.frameAt(frame) + Frame.state]! & State.CLASS_MASK) !== 0
-  // A Sync call of a thread that may not block goes on while there are spares.
+  // A Sync call of a thread that may not block continues as long as there are spares.
   const mayWait = !request.isSync || context.mayBlock
   if (isDirty && awaitsClassChange(context, group, frame) && mayWait) {
     const ticket = context.rounds[group]!.ticket(words[arena.groupAt(group) + Group.bound]!)
@@ -68,22 +70,23 @@ export function* takeImage(
 }
 
 /**
- * Asks for the round that frees spares. Saved images are stamped up to the bound, so a round of more would only write blocks
- * that are changed again at once. Where there is no such image, guards have all the spares: the round of everything makes
- * this very block clean, and then it needs none.
+ * Requests the round that frees spares. Saved images are stamped up to the bound, so a larger round would only write blocks
+ * that are then changed again. If there is no such image, guards hold all the spares; then a round of everything makes this
+ * very block clean, and it needs no spare.
  * @requires round mutex
  */
 function wantSpares(context: Context, group: number): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words, arena } = context
   const at = arena.groupAt(group)
   const bound = words[at + Group.bound]!
   want(context, group, isAfter(bound, words[at + Group.done]!) ? bound : words[at + Group.epoch]!)
 }
 
-/** What keeps a latched block from being changed; 'limit' is waited for at the next look. */
+/** Why a latched block cannot be changed yet. 'limit' is waited for at the next attempt. */
 export type ImageWait = SpareWait | Ticket | 'mutex' | 'limit'
 
-/** Waits for what an image was not to be had for. @throws ERR_DCACHE_FENCED, ERR_DCACHE_EXHAUSTED */
+/** Waits until an undo image may be available. @throws ERR_DCACHE_FENCED, ERR_DCACHE_EXHAUSTED, ERR_DCACHE_TIMEOUT */
 export function* waitForImage(context: Context, request: Request, wait: ImageWait): Slow<void> {
   if (wait === 'limit') return
   if (wait !== 'mutex') {
@@ -95,7 +98,7 @@ export function* waitForImage(context: Context, request: Request, wait: ImageWai
   unlockRound(context, request.partition.group)
 }
 
-/** Waits until the older image of the block is durable, or a round failed: behind a fence a change does not wait for it. */
+/** Waits until the older image of the block is durable or a round has failed: with a fence, changes do not wait for it. */
 function* waitForClassChange(context: Context, request: Request, ticket: Ticket): Slow<void> {
   const { slot } = context
   const { group, name } = request.partition
@@ -112,7 +115,7 @@ function* waitForClassChange(context: Context, request: Request, ticket: Ticket)
       },
       () =>
         timedOut(
-          `no round wrote the older image of block ${request.block} of '${name}', which has another class`,
+          `no round has written the older image of block ${request.block} of '${name}', which has another class`,
           request.deadline.timeoutMs,
           'ERR_DCACHE_EXHAUSTED',
         ),
@@ -123,7 +126,7 @@ function* waitForClassChange(context: Context, request: Request, ticket: Ticket)
   }
 }
 
-/** Until a spare came back or a round ended. */
+/** Waits until a spare was released or a round ended. */
 function* waitForSpare(context: Context, request: Request, { epoch, failures }: SpareWait): Slow<void> {
   const { words, arena, slot } = context
   const { group, name } = request.partition
@@ -134,7 +137,7 @@ function* waitForSpare(context: Context, request: Request, { epoch, failures }: 
   slot.waits(request, 'spare', group, request.isSync)
   const startMs = performance.now()
   try {
-    // A spare that came back before `until` counted us in is seen by its first look.
+    // If a spare is released before `until` registers this wait, its first check sees it.
     yield* spares.until(
       () => hasSpare() || load(words, spares.at) !== epoch || undefined,
       () => {
@@ -143,7 +146,7 @@ function* waitForSpare(context: Context, request: Request, { epoch, failures }: 
       },
       () =>
         timedOut(
-          `no spare frame for an image of block ${request.block} of '${name}'`,
+          `no spare frame is free for an undo image of block ${request.block} of '${name}'`,
           request.deadline.timeoutMs,
           'ERR_DCACHE_EXHAUSTED',
         ),
@@ -155,7 +158,7 @@ function* waitForSpare(context: Context, request: Request, { epoch, failures }: 
   if (!hasSpare() && context.rounds[group]!.failures !== failures) throw fencedError(context, group)
 }
 
-/** Where as many blocks are dirty as may be, changing a clean one waits for a round. True if it did: look again. */
+/** At the dirty limit, waits for a round. Returns whether it did: then the caller must start again. */
 export function* waitedForLimit(context: Context, request: Request): Slow<boolean> {
   const { words, arena, slot } = context
   const { group } = request.partition
@@ -179,7 +182,7 @@ export function* waitedForLimit(context: Context, request: Request): Slow<boolea
       },
       () =>
         timedOut(
-          `${words[groupAt + Group.dirty]!} blocks are dirty, the most that may be`,
+          `${words[groupAt + Group.dirty]!} blocks are dirty, which is the limit, and no round has written any`,
           request.deadline.timeoutMs,
           'ERR_DCACHE_EXHAUSTED',
         ),
@@ -191,9 +194,9 @@ export function* waitedForLimit(context: Context, request: Request): Slow<boolea
 }
 
 /**
- * Waits for the latch of a frame that other guards hold, in the queue: latch-queue.ts. `pinned` for a read of a block that
- * is there, else `latched`; `again` when the frame has come to hold another block.
- * @throws ERR_DCACHE_DEADLOCK if only this sleeping thread could release it, ERR_DCACHE_TIMEOUT naming the holder
+ * Waits for the latch of a held frame, in its queue (latch-queue.ts). Returns `pinned` for a read of a block that has
+ * contents, else `latched`; or `again` if the frame holds another block by now.
+ * @throws ERR_DCACHE_DEADLOCK if only this thread, which would sleep, could release it; ERR_DCACHE_TIMEOUT, naming the holder
  */
 export function* waitForLatch(context: Context, request: Request, frame: FrameIndex): Slow<Entered> {
   const { arena, words, slot, latches } = context
@@ -239,8 +242,10 @@ export function* waitForLatch(context: Context, request: Request, frame: FrameIn
 }
 
 /**
- * A thread that sleeps for what only its own event loop, or its own caller, can release would sleep to its deadline: its own
- * guard, or a block that an asynchronous call of its own is loading. A release that was left to others comes without it.
+ * Throws if the thread would sleep until its deadline for something that only its own event loop or caller can release: its
+ * own guard, or a block that an asynchronous call of its own is filling. A pending release is no such case; another thread
+ * finishes it.
+ * @throws ERR_DCACHE_DEADLOCK
  */
 function assertNotOwn(context: Context, request: Request, frame: FrameIndex): void {
   const { words, arena, slot } = context
@@ -255,7 +260,7 @@ function assertNotOwn(context: Context, request: Request, frame: FrameIndex): vo
   )
 }
 
-/** Somebody waited: for who is in a block, for a spare, or for the dirty limit. Writers' waits make the histogram. */
+/** Counts a wait for a held block, a spare or the dirty limit. Waits of writers enter the histogram. */
 function countStall(context: Context, startMs: number, isWriter = true): void {
   const { arena, slot } = context
   const ms = performance.now() - startMs

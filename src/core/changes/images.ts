@@ -1,8 +1,8 @@
 /**
- * Images: what a block was before a change, kept in spare frames. One image, taken before a byte can change, serves
- * three: discard and death put it back (undo), and a round that still owes it writes it (aside). The order of the
- * stores is the protocol of README.md, "The life of a change" (decision D2); everything here happens under the group's
- * round mutex unless it says otherwise.
+ * Images: the contents of a block before a change, kept in spare frames. An image is taken before a byte can change, and
+ * serves two purposes: as the undo image it restores the block after a discard or a death, and as a saved image it is written
+ * by a round that still needs the older version. The order of the stores is the protocol of README.md, "The life of a
+ * change" (decision D2). All of this happens under the group's round mutex unless stated otherwise.
  */
 import { and, load, or, store } from '#atomics'
 import {
@@ -17,23 +17,24 @@ import {
 } from '../../shared/stamp.js'
 import type { FrameIndex, SpareIndex } from '../../shared/indices.js'
 import { armDelayedKick, want } from '../wait/bell.js'
-import { type Context, partitionOf } from '../context.js'
+import { type Context, partitionOf, assertLatched } from '../context.js'
 import { DirtyLink, Frame, Group, Partition, Spare, State } from '../../shared/words.js'
 
-/** So many epochs may end at class changes before their rounds are asked for: a flush needs a round for each. */
+/** So many epochs may be closed by class changes before their rounds are requested: a flush needs one round for each. */
 const CLOSED_MAX = 8
 
-/** Bytes of a block that a change may touch. */
+/** The bytes of a block that a change may touch. */
 export interface Range {
   readonly start: number
   readonly length: number
 }
 
 /**
- * A spare, bound to the frame as its undo before anybody else can take it; false when none is free.
+ * Takes a spare and binds it to the frame as its undo image. Returns false if no spare is free.
  * @requires round mutex, the frame's latch
  */
 export function bindUndo(context: Context, group: number, frame: FrameIndex, range: Range): boolean {
+  assertLatched(context, frame)
   context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words, arena } = context
   const groupAt = arena.groupAt(group)
@@ -50,8 +51,9 @@ export function bindUndo(context: Context, group: number, frame: FrameIndex, ran
   return true
 }
 
-/** Copies the range that is about to change into the undo. @requires the frame's latch, an undo, not CHANGING */
+/** Copies the range that is about to change into the undo image. @requires the frame's latch, an undo image, not CHANGING */
 export function fillUndo(context: Context, frame: FrameIndex): void {
+  assertLatched(context, frame)
   const spare = context.words[context.arena.frameAt(frame) + Frame.undo]! - 1
   const at = context.arena.spareAt(spare)
   copyRange(
@@ -63,8 +65,9 @@ export function fillUndo(context: Context, frame: FrameIndex): void {
   )
 }
 
-/** Puts the undo's bytes back in the frame. @requires the frame's latch, an undo, CHANGING */
+/** Copies the undo image back into the frame. @requires the frame's latch, an undo image, CHANGING */
 export function applyUndo(context: Context, frame: FrameIndex): void {
+  assertLatched(context, frame)
   const spare = context.words[context.arena.frameAt(frame) + Frame.undo]! - 1
   const at = context.arena.spareAt(spare)
   copyRange(
@@ -77,11 +80,12 @@ export function applyUndo(context: Context, frame: FrameIndex): void {
 }
 
 /**
- * The change becomes real: the frame's image gets the present epoch and its class, in one store. What it was before is
- * kept as an aside if a round owes it.
+ * Commits a change: one store gives the frame's image the current epoch and its class. The undo image becomes a saved image
+ * if it is unwritten and within the group's bound; else it is freed.
  * @requires round mutex, the frame's latch, CHANGING
  */
 export function commit(context: Context, group: number, frame: FrameIndex, writeClass: number): void {
+  assertLatched(context, frame)
   context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words, arena } = context
   const at = arena.frameAt(frame)
@@ -99,25 +103,28 @@ export function commit(context: Context, group: number, frame: FrameIndex, write
 }
 
 /**
- * A change that was not, or was undone: the frame's image keeps its stamp.
- * @requires round mutex, the frame's latch, CHANGING, the frame's bytes as they were
+ * Ends a change that did not happen, or was undone: the frame's image keeps its stamp.
+ * @requires round mutex, the frame's latch, CHANGING, the frame's bytes as they were before the change
  */
 export function uncommit(context: Context, group: number, frame: FrameIndex): void {
+  assertLatched(context, frame)
   context.roundMutexes[group]!.assertHeld(context.slot.index)
-  // The frame itself is the image again, so the undo is free at once: a writer copies an undo under the mutex.
+  // The frame itself is the image again, so the undo image can be freed at once: writers copy undo images under the mutex.
   stampUndo(context, frame, () => false)
   and(context.words, context.arena.frameAt(frame) + Frame.state, ~State.CHANGING)
   disposeUndo(context, group, frame)
 }
 
 /**
- * A dirty block is about to get another class than its image has: if no cut covers that image yet, the epoch ends
- * here, and no cut will span the change. The epoch moves first, then the bound. No round is asked for, because one costs all
- * threads that use the group: the next change of this block waits for it (`awaitsClassChange`). Only where so many epochs
- * have ended that a flush would need as many rounds, the rounds are asked for.
+ * To be called before a block is committed in a class. If the block has an image of another class that no cut covers yet, the
+ * epoch is closed, so that no cut spans the change. The epoch advances first, then the bound. No round is requested, because
+ * it would cost all threads that use the group; instead the next change of this block waits for one (`awaitsClassChange`).
+ * Only when so many epochs have been closed that a flush would need as many rounds are the rounds requested.
  * @requires round mutex, the frame's latch
  */
 export function closeEpochFor(context: Context, group: number, frame: FrameIndex, writeClass: number): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
+  assertLatched(context, frame)
   const { words, arena } = context
   const groupAt = arena.groupAt(group)
   const old = load(words, arena.frameAt(frame) + Frame.state)
@@ -130,12 +137,14 @@ export function closeEpochFor(context: Context, group: number, frame: FrameIndex
 }
 
 /**
- * Whether the block has an unwritten image of another class than its newest; the round that writes it is asked for then.
- * A change of such a block waits for that round, so that one block never keeps more than one image of another class by
- * changing its class. While the group has a fence no round would end well, and no change waits.
+ * Whether the block has an unwritten image of another class than its newest image; if so, requests the round that writes it.
+ * A change of such a block must wait for that round, so that changing its class never makes a block keep more than one image
+ * of another class. While the group has a fence no round can succeed, so no change waits.
  * @requires round mutex, the frame's latch
  */
 export function awaitsClassChange(context: Context, group: number, frame: FrameIndex): boolean {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
+  assertLatched(context, frame)
   const { words, arena } = context
   const groupAt = arena.groupAt(group)
   if (words[arena.frameAt(frame) + Frame.saved] === 0 || words[groupAt + Group.fences] !== 0) return false
@@ -145,7 +154,7 @@ export function awaitsClassChange(context: Context, group: number, frame: FrameI
   return true
 }
 
-/** Frees the asides of a frame for which `drop` holds. @requires round mutex */
+/** Frees the saved images of a frame for which `drop` returns true. @requires round mutex */
 export function dropSaved(
   context: Context,
   group: number,
@@ -166,7 +175,7 @@ export function dropSaved(
   }
 }
 
-/** Stamps of a frame's owed images, newest first. @requires round mutex */
+/** The stamps of a frame's unwritten images, newest first. @requires round mutex */
 export function imageStamps(context: Context, frame: FrameIndex): number[] {
   const { words, arena } = context
   const at = arena.frameAt(frame)
@@ -180,17 +189,17 @@ export function imageStamps(context: Context, frame: FrameIndex): number[] {
   return stamps
 }
 
-/** The spares of a group: they are divided evenly, in order. */
+/** The spares of a group. Each group has an equal, contiguous part. */
 export function sparesOf(context: Context, group: number): SpareIndex[] {
   const { spares, groups } = context.arena.geometry
   return Array.from({ length: spares / groups }, (_, i) => (group * spares) / groups + i)
 }
 
-/** Index of a spare's bytes among the frames. */
+/** The index of a spare's bytes among the frames. */
 export const spareData = (context: Context, spare: SpareIndex): number =>
   context.arena.geometry.blocks + spare
 
-/** Takes a frame whose images are all durable, or forgotten, out of the dirty list. @requires round mutex */
+/** Removes a frame whose images are all durable, or dropped, from the dirty list. @requires round mutex */
 export function unlinkDirty(context: Context, group: number, frame: FrameIndex): void {
   context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words, arena } = context
@@ -206,8 +215,9 @@ export function unlinkDirty(context: Context, group: number, frame: FrameIndex):
   words[groupAt + Group.dirty]!--
 }
 
-/** Frames with owed images. @requires round mutex */
+/** The frames with unwritten images. @requires round mutex */
 export function dirtyFrames(context: Context, group: number): FrameIndex[] {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words, arena } = context
   const frames: FrameIndex[] = []
   for (let link = words[arena.groupAt(group) + Group.dirtyHead]!; link !== DirtyLink.END;) {
@@ -217,7 +227,7 @@ export function dirtyFrames(context: Context, group: number): FrameIndex[] {
   return frames
 }
 
-/** Puts a frame into the dirty list. The first of a partition calls for its writer (needs.ts). @requires round mutex */
+/** Adds a frame to the dirty list. The first one of a partition calls for its writer (needs.ts). @requires round mutex */
 export function linkDirty(context: Context, group: number, frame: FrameIndex): void {
   context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words, arena } = context
@@ -235,7 +245,7 @@ export function linkDirty(context: Context, group: number, frame: FrameIndex): v
   context.bellDue = true
 }
 
-/** The undo's stamp: that of the frame, if it is an image that has to be kept; else 0. */
+/** Gives the undo image the frame's stamp if the image has to be kept, else 0. */
 function stampUndo(context: Context, frame: FrameIndex, isKept: (stamp: number) => boolean): void {
   const { words, arena } = context
   const at = arena.frameAt(frame)
@@ -246,7 +256,7 @@ function stampUndo(context: Context, frame: FrameIndex, isKept: (stamp: number) 
   words[arena.spareAt(spare) + Spare.stamp] = isKept(stamp) ? stamp : 0
 }
 
-/** Makes the undo of a declared range a whole image: the other bytes are in the frame, unchanged. */
+/** Completes the undo image of a declared range to a whole block: the other bytes are in the frame, unchanged. */
 function completeUndo(context: Context, frame: FrameIndex, spare: SpareIndex): void {
   const { words, arena } = context
   const at = arena.spareAt(spare)
@@ -259,7 +269,7 @@ function completeUndo(context: Context, frame: FrameIndex, spare: SpareIndex): v
   words[at + Spare.length] = size
 }
 
-/** A stamped undo becomes the newest aside, another one is free. No writer reads an undo outside of the mutex. */
+/** Makes a stamped undo image the newest saved image, and frees any other. Writers read undo images only under the mutex. */
 export function disposeUndo(context: Context, group: number, frame: FrameIndex): void {
   const { words, arena } = context
   const at = arena.frameAt(frame)
@@ -296,7 +306,8 @@ function copyRange(context: Context, from: number, to: number, start: number, le
   else target.set(arena.segment(from).subarray(source, source + length), targetStart)
 }
 
-/** From here on the holder may change bytes. @requires the frame's latch; an undo, if the frame is dirty */
+/** Lets the holder change bytes from here on. @requires the frame's latch; an undo image, if the frame is dirty */
 export function beginChange(context: Context, frame: FrameIndex): void {
+  assertLatched(context, frame)
   or(context.words, context.arena.frameAt(frame) + Frame.state, State.CHANGING)
 }

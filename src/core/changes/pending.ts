@@ -1,22 +1,23 @@
 /**
- * Pending releases: a thread that may not wait for the round mutex leaves its release here, the block still latched.
- * Whoever has the mutex next finishes it.
+ * Pending releases: a thread that may not wait for the round mutex pushes its release on a stack, with the block still
+ * latched. The current holder of the mutex, or the next one, finishes it.
  *
- *   pushed      `released` says what to do (that is the commit), the frame is on the stack `pending`
- *   settling    the holder of the mutex has taken the stack: `settling` anchors it, so that a death loses none
- *   settled     the latch is the settler's, the release is done, `released` is 0; the settler unlatches
+ *   pushed      `released` says what to do (this is the commit), and the frame is on the stack `pending`
+ *   settling    the holder of the mutex has taken the stack; `settling` anchors it, so that a death loses no release
+ *   settled     the latch has passed to the settler, the release is done, `released` is 0; the settler unlatches
  *
- * A releaser whose release was taken must not touch the latch again.
+ * After a thread has pushed a release, it must not touch the latch again.
  */
 import { compareExchange, load, store } from '#atomics'
 import { handOver } from '../../shared/latch.js'
 import type { FrameIndex } from '../../shared/indices.js'
-import { type Context, leave } from '../context.js'
+import { type Context, leave, assertLatched } from '../context.js'
 import { closeEpochFor, commit, uncommit } from './images.js'
 import { Frame, Group, Released, State } from '../../shared/words.js'
 
-/** Leaves a release to whoever has the mutex. @requires the frame's latch, which the settler gives up */
+/** Leaves a release to the holder of the round mutex. @requires the frame's latch, which the settler releases */
 export function push(context: Context, group: number, frame: FrameIndex, released: number): void {
+  assertLatched(context, frame)
   const { words, arena } = context
   const at = arena.frameAt(frame)
   const pendingAt = arena.groupAt(group) + Group.pending
@@ -30,6 +31,7 @@ export function push(context: Context, group: number, frame: FrameIndex, release
 
 /** Finishes all pending releases. @requires round mutex */
 export function settle(context: Context, group: number): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words, arena } = context
   const at = arena.groupAt(group)
   for (;;) {
@@ -40,8 +42,9 @@ export function settle(context: Context, group: number): void {
   }
 }
 
-/** Finishes the releases that are anchored in `settling`. @requires round mutex */
+/** Finishes the releases that `settling` anchors. @requires round mutex */
 export function settleChain(context: Context, group: number): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words, arena } = context
   const settlingAt = arena.groupAt(group) + Group.settling
   const frames: FrameIndex[] = []
@@ -53,7 +56,7 @@ export function settleChain(context: Context, group: number): void {
     frames.push(link - 1)
   }
   for (const frame of frames) handOver(words, arena.frameAt(frame) + Frame.latch, context.slot.index)
-  // A class change among them ends one epoch for all: the next ones find their images within the bound.
+  // Class changes among them close one epoch for all: after the first, the images of the others are within the bound.
   for (const frame of frames) {
     const writeClass = words[arena.frameAt(frame) + Frame.released]!
     if (writeClass > 0) closeEpochFor(context, group, frame, writeClass)
@@ -63,11 +66,13 @@ export function settleChain(context: Context, group: number): void {
   for (const frame of frames) leave(context, frame)
 }
 
-/** @requires round mutex, the frame's latch */
+/** Finishes one release, except for the latch. @requires round mutex, the frame's latch */
 export function settleOne(context: Context, group: number, frame: FrameIndex): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
+  assertLatched(context, frame)
   const at = context.arena.frameAt(frame)
   const released = context.words[at + Frame.released]!
-  // Not CHANGING: somebody died in the middle of this, after the commit; its images were put right by the repair.
+  // If it is not CHANGING, a settler died here after the commit, and the repair has restored its images.
   if ((load(context.words, at + Frame.state) & State.CHANGING) !== 0) {
     if (released === Released.UNCHANGED) uncommit(context, group, frame)
     else if (released !== 0) commit(context, group, frame, released)

@@ -1,22 +1,22 @@
 /**
- * Giving a changed block back. A change exists from here on: `commit` is one store under the round mutex. A thread that
- * may not wait for that mutex leaves its release on the group's pending stack, the block still latched; whoever has the
- * mutex finishes it.
+ * Releasing a block that was latched for a change. The change exists from here on: `commit` is one store under the round
+ * mutex. A thread that may not wait for that mutex leaves its release on the group's pending stack, with the block still
+ * latched, and the holder of the mutex finishes it (pending.ts).
  */
 import { and, store } from '#atomics'
 import type { FrameIndex } from '../../shared/indices.js'
 import { Deadline, runSync } from '../../shared/wait.js'
 import { TRACE } from '../../shared/trace.js'
-import { blockOf, type Context, leave, partitionOf } from '../context.js'
+import { blockOf, type Context, leave, partitionOf, assertLatched } from '../context.js'
 import { applyUndo, closeEpochFor, commit, uncommit } from './images.js'
 import { push } from './pending.js'
 import { lockRound, tryLockRound, unlockRound } from './rounds.js'
 import { Frame, Released, State } from '../../shared/words.js'
 
 /**
- * The change is made, with this class (1 + place in writeOrder).
- * @requires the frame's latch, CHANGING; both are given up
- * @takes round mutex, or the pending stack when `maySleep` is false and somebody has it
+ * Commits the change in this class (1 + index in writeOrder) and releases the block.
+ * @requires the frame's latch, CHANGING; both are released
+ * @takes round mutex; or the pending stack, if `maySleep` is false and another thread holds the mutex
  */
 export function releaseChanged(
   context: Context,
@@ -25,6 +25,7 @@ export function releaseChanged(
   writeClass: number,
   maySleep: boolean,
 ): void {
+  assertLatched(context, frame)
   if (context.isTraced) traceBlock(context, TRACE['block.dirty'], frame, writeClass)
   if (!lockForRelease(context, group, maySleep)) {
     leaveToOthers(context, group, frame, writeClass)
@@ -37,7 +38,7 @@ export function releaseChanged(
 }
 
 /**
- * Nothing was changed: what was absent stays so, what was dirty stays dirty.
+ * Releases a block that was not changed: an absent block stays absent, a dirty one stays dirty.
  * @requires as releaseChanged
  */
 export function releaseUnchanged(
@@ -46,6 +47,7 @@ export function releaseUnchanged(
   frame: FrameIndex,
   maySleep: boolean,
 ): void {
+  assertLatched(context, frame)
   const at = context.arena.frameAt(frame)
   if (context.words[at + Frame.undo] === 0) {
     and(context.words, at + Frame.state, ~State.CHANGING)
@@ -62,11 +64,12 @@ export function releaseUnchanged(
 }
 
 /**
- * The block is again as it was when it was acquired: from its image, or, where it was clean, from the disk when
- * somebody asks.
+ * Restores the block to what it was when it was acquired, and releases it. A dirty block is restored from its undo image. A
+ * clean one has none: it becomes absent, and the next access reads it from the disk.
  * @requires as releaseChanged
  */
 export function discardChange(context: Context, group: number, frame: FrameIndex, maySleep: boolean): void {
+  assertLatched(context, frame)
   const at = context.arena.frameAt(frame)
   if (context.words[at + Frame.undo] === 0) {
     store(context.words, at + Frame.state, State.ABSENT)
@@ -77,7 +80,7 @@ export function discardChange(context: Context, group: number, frame: FrameIndex
   releaseUnchanged(context, group, frame, maySleep)
 }
 
-/** Who pushes tries the mutex once more: its holder may have looked at the stack for the last time before the push. */
+/** Tries the mutex once more after the push: its holder may have checked the stack for the last time before the push. */
 function leaveToOthers(context: Context, group: number, frame: FrameIndex, released: number): void {
   push(context, group, frame, released)
   if (tryLockRound(context, group)) unlockRound(context, group)
@@ -90,7 +93,7 @@ function lockForRelease(context: Context, group: number, maySleep: boolean): boo
     runSync(lockRound(context, group, new Deadline()), context.mayBlock)
     return true
   } catch {
-    return false // too long: it is left to whoever has the mutex
+    return false // waited too long: leave the release to the holder of the mutex
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * After a failure: the fence is lifted for one try. Everything that is not durable is written again, never just
- * fsynced: the system reports a failed fsync once, and marks the pages clean.
+ * Retry after a failure: opens the fence for one attempt. Everything that is not durable is written again, never only
+ * fsynced: the system reports a failed fsync once, and then marks the pages clean.
  */
 import { store } from '#atomics'
 import { Deadline, type Slow } from '../../shared/wait.js'
@@ -9,7 +9,7 @@ import type { Context, PartitionView } from '../context.js'
 import { flush, lockRound, unlockRound } from './rounds.js'
 import { Fence, Group, Partition } from '../../shared/words.js'
 
-/** Writes what is not durable of the partition's group. @throws ERR_DCACHE_FENCED when it fails again */
+/** Writes everything in the partition's group that is not durable. @throws ERR_DCACHE_FENCED if it fails again */
 export function* retry(context: Context, partition: PartitionView): Slow<void> {
   const { words, arena } = context
   const fencedAt = arena.partitionAt(partition.index) + Partition.fenced

@@ -1,6 +1,6 @@
 /**
- * Asking for rounds and waiting for them: kick, delayed kick, flush. A round is wanted while `want` is after `done`;
- * the flush worker (writeback.ts) runs it. Everything that a thread may wait for here moves the group's turn condition.
+ * Requesting rounds and waiting for them: kick, delayed kick, flush. A round is wanted while `want` is after `done`; the
+ * flush worker runs it (writeback.ts). Everything that a thread may wait for here signals the group's turn condition.
  */
 import { load, store } from '#atomics'
 import type { CacheError } from '../../shared/errors.js'
@@ -18,10 +18,10 @@ import { waitForMutex } from '../wait/wait-graph.js'
 import { Watch } from '../wait/watch.js'
 import { Counter, Group, Partition, Slot } from '../../shared/words.js'
 
-/** How long one call of a writer into the system counts as work. A disk with a long backlog takes minutes for an fsync. */
+/** How long one system call of a writer counts as progress. A disk with a long queue can take minutes for an fsync. */
 const CALL_PATIENCE_MS = 600_000
 
-/** Gets a group's round mutex, waiting for it, and does what was left for whoever has it. */
+/** Takes a group's round mutex, waiting for it, and finishes what other threads have left to its holder. */
 export function* lockRound(context: Context, group: number, deadline: Deadline): Slow<void> {
   const mutex = context.roundMutexes[group]!
   if (!mutex.tryLock(context.slot.index)) {
@@ -31,15 +31,16 @@ export function* lockRound(context: Context, group: number, deadline: Deadline):
   catchUp(context, group)
 }
 
-/** The same without waiting; false when somebody has it. */
+/** As `lockRound`, without waiting. Returns false if another thread holds the mutex. */
 export function tryLockRound(context: Context, group: number): boolean {
   if (!context.roundMutexes[group]!.tryLock(context.slot.index)) return false
   catchUp(context, group)
   return true
 }
 
-/** Releases and kicks of threads that could not wait. @requires round mutex */
+/** Finishes releases and kicks of threads that could not wait for the mutex. @requires round mutex */
 export function catchUp(context: Context, group: number): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words } = context
   const at = context.arena.groupAt(group)
   settle(context, group)
@@ -49,11 +50,14 @@ export function catchUp(context: Context, group: number): void {
 }
 
 /**
- * Gives the round mutex up. A thread that could not wait for it may have left a release or a kick meanwhile: who leaves
- * one tries the mutex afterwards, and who unlocks looks afterwards, so one of the two does it.
+ * Releases the round mutex. A thread that could not wait for it may have left a release or a kick in the meantime. That
+ * thread tries the mutex after it has left the work, and this function checks after it has unlocked, so one of the two finds
+ * the work.
+ * @requires round mutex
  */
 export function unlockRound(context: Context, group: number): void {
   for (;;) {
+    context.roundMutexes[group]!.assertHeld(context.slot.index)
     context.roundMutexes[group]!.unlock()
     if (context.bellDue) {
       context.bellDue = false
@@ -69,25 +73,27 @@ export function unlockRound(context: Context, group: number): void {
   }
 }
 
-/** Starts a round of what is dirty now. Whoever has the mutex looks after it, if somebody has. */
+/** Starts a round of what is dirty now. If another thread holds the mutex, it starts the round. */
 export function kick(context: Context, group: number): void {
   store(context.words, context.arena.groupAt(group) + Group.kicked, 1)
   if (tryLockRound(context, group)) unlockRound(context, group)
 }
 
-/** What a flush is about: a group, or some of its blocks. */
+/** What to flush: a group, or some of its blocks. */
 export interface FlushTarget {
   readonly group: number
-  /** Whether a frame's block is in the scope; undefined: all are. */
+  /** Whether a frame's block is in the scope; without it, all blocks of the group are. */
   readonly covers?: (frame: FrameIndex) => boolean
 }
 
 /**
- * Returns when all that was released in the scope before the call is durable. Groups go on side by side; threads that
- * ask at the same moment share a round. A round writes its group's whole cut, which is more than a small scope asked
- * for: when one fails, a scope of which nothing is owed any more is durable all the same.
- * The deadline is for an engine that stands still: it is put off whenever a writer has begun or ended a call into the system,
- * and while one is inside a call, up to ten minutes. Such a call can't be interrupted, and does not say how far it is.
+ * Waits until all changes in the scope that were released before the call are durable. Groups are flushed in parallel, and
+ * threads that flush at the same time share a round. A round writes the whole cut of its group, which may be more than the
+ * scope: if the round fails, but nothing of the scope is unwritten any more, the flush succeeds.
+ *
+ * The timeout, in milliseconds, applies to an engine that makes no progress. It starts again whenever a writer begins or ends
+ * a system call, and is extended to ten minutes while a writer is inside one: such a call cannot be interrupted, and does not
+ * report its progress.
  * @throws ERR_DCACHE_FENCED, ERR_DCACHE_TIMEOUT
  */
 export function* flush(
@@ -112,7 +118,7 @@ export function* flush(
     if ((yield* waitForRound(context, target.group, ticket, timeoutMs)) === 'done') continue
     const error = fencedError(context, target.group)
     yield* lockRound(context, target.group, new Deadline(timeoutMs))
-    // By any stamp: what the ticket stood for may have been changed again since, and is owed with that change.
+    // With any stamp: what the ticket stands for may have been changed again since, and is unwritten with that change.
     if (isAnyUnwritten(context, target, context.words[context.arena.groupAt(target.group) + Group.epoch]!))
       failure = error
     unlockRound(context, target.group)
@@ -120,8 +126,9 @@ export function* flush(
   if (failure) throw failure
 }
 
-/** Whether an image of the scope, stamped up to `epoch`, is not durable yet. @requires round mutex */
+/** Whether an image in the scope, stamped up to `epoch`, is not durable yet. @requires round mutex */
 function isAnyUnwritten(context: Context, { group, covers }: FlushTarget, epoch: number): boolean {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
   const at = context.arena.groupAt(group)
   if (covers === undefined && epoch === context.words[at + Group.epoch])
     return context.words[at + Group.dirty]! > 0
@@ -131,10 +138,10 @@ function isAnyUnwritten(context: Context, { group, covers }: FlushTarget, epoch:
   )
 }
 
-/** Why nothing moves, where the engine knows: the owner can't start a flush worker at the moment (workers/crew.ts). */
+/** For messages: why there is no progress, if the owner cannot start a flush worker at the moment (workers/crew.ts). */
 function idleText({ words, arena }: Context): string {
   const isThere = words[arena.slotAt(FLUSH_SLOT) + Slot.threadId] !== 0
-  return isThere ? '' : '; the flush worker has ended, and could not be replaced yet'
+  return isThere ? '' : '; the flush worker has ended, and no replacement could be started yet'
 }
 
 function* waitForRound(
@@ -158,7 +165,7 @@ function* waitForRound(
   }
 }
 
-/** What a patient flush sees of its group's writers. */
+/** The progress of a group's writers, as a waiting flush sees it. */
 class Progress {
   readonly #context: Context
   readonly #group: number
@@ -173,7 +180,7 @@ class Progress {
     this.#deadline = new Deadline(timeoutMs)
   }
 
-  /** When the flush has to end, as things are now. */
+  /** When the flush must give up, as of now. */
   deadline(): Deadline {
     const { words, arena } = this.#context
     const calls = this.#writers().map((partition) =>
@@ -198,8 +205,8 @@ class Progress {
     const what =
       stuck.length === 0
         ? `no block was written${idleText(this.#context)}`
-        : `one write or fsync of ${names} does not end`
-    return timedOut(`the flush stood still: ${what}`, this.#deadline.timeoutMs)
+        : `one write or fsync of ${names} does not return`
+    return timedOut(`the flush made no progress: ${what}`, this.#deadline.timeoutMs)
   }
 
   #writers(): number[] {
@@ -207,5 +214,5 @@ class Progress {
   }
 }
 
-/** Of the word `calls` of a partition. */
+/** For the word `calls` of a partition. */
 const isInCall = (calls: number): boolean => (calls & 1) !== 0

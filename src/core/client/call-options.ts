@@ -1,5 +1,5 @@
 /**
- * What a caller may say of one call: a deadline, a signal, a range of the block. Checked here, before anything is taken.
+ * Options of a single call: deadline, signal, and the declared range of a change. Validated before the call takes anything.
  */
 import { show } from '../../shared/config.js'
 import { CacheError } from '../../shared/errors.js'
@@ -7,7 +7,7 @@ import type { AcquireOptions, WaitOptions } from '../../shared/interface.js'
 import { Deadline } from '../../shared/wait.js'
 import type { Range } from '../changes/images.js'
 
-/** The bytes of a block that a change declares. @throws ERR_DCACHE_OUT_OF_RANGE */
+/** The bytes of a block that a change declares; by default all. @throws ERR_DCACHE_OUT_OF_RANGE */
 export function rangeOf(blockSize: number, { start = 0, length = blockSize - start }: AcquireOptions): Range {
   const isInside =
     Number.isInteger(start) &&
@@ -18,7 +18,7 @@ export function rangeOf(blockSize: number, { start = 0, length = blockSize - sta
   if (!isInside) {
     throw new CacheError(
       'ERR_DCACHE_OUT_OF_RANGE',
-      `the range ${show(start)}, ${show(length)} is not inside a block of ${blockSize} bytes`,
+      `the range of ${show(length)} bytes from ${show(start)} is not inside a block of ${blockSize} bytes`,
     )
   }
   return { start, length }
@@ -35,7 +35,7 @@ export function assertTimeout(timeoutMs: unknown): void {
   if (typeof timeoutMs === 'number' && timeoutMs >= 0) return
   throw new CacheError(
     'ERR_DCACHE_BAD_OPTION',
-    `timeoutMs is ${show(timeoutMs)}; it is a number of milliseconds from 0`,
+    `timeoutMs is ${show(timeoutMs)}; it must be a number of milliseconds, 0 or more`,
   )
 }
 

@@ -1,5 +1,5 @@
 /**
- * Asynchronous calls of a thread: counted while they are under way, so that the thread keeps its slot until they settle.
+ * Counts the asynchronous calls of a thread while they are under way, so that the thread keeps its slot until they settle.
  */
 import { runAsync, type Slow } from '../../shared/wait.js'
 import type { Context } from '../context.js'

@@ -1,9 +1,10 @@
 /**
- * A thread's client: the public calls that are about the whole cache.
+ * A thread's client: the public calls that concern the whole cache.
  */
 import { show } from '../../shared/config.js'
 import { CacheError } from '../../shared/errors.js'
-import type { CacheClient, CacheStats, FlushScope, Holder, TraceRecord } from '../../shared/interface.js'
+import type { CacheClient, FlushScope } from '../../shared/interface.js'
+import type { CacheStats, Holder, TraceRecord } from '../../shared/reports.js'
 import { detachSlot } from '../../shared/slot.js'
 import { setSlotName } from '../../shared/slot-name.js'
 import type { FrameIndex } from '../../shared/indices.js'
@@ -37,7 +38,7 @@ export class Client implements CacheClient {
   readonly #detached: () => void
   #isDetached = false
 
-  /** `detached` is called when the thread has given its slot back. */
+  /** `detached` is called after the thread has released its slot. */
   constructor(context: Context, detached: () => void = () => undefined) {
     this.context = context
     this.#detached = detached
@@ -52,7 +53,7 @@ export class Client implements CacheClient {
     return this.#isDetached
   }
 
-  /** Whether the cache has been closed, or its owner has ended: nothing can be done with this client any more. */
+  /** Whether the cache is closed, or its owner has ended, so that this client is of no use any more. */
   get isClosed(): boolean {
     const state = this.context.words[Header.state]
     return state === EngineState.CLOSED || state === EngineState.ORPHANED
@@ -77,7 +78,7 @@ export class Client implements CacheClient {
     runSync(flush(this.context, this.#targetsOf(scope)), this.context.mayBlock)
   }
 
-  /** What this thread is called from now on. */
+  /** Renames this thread, as errors and `holders()` show it. */
   rename(name: string): void {
     setSlotName(this.context.arena, this.context.slot.index, name)
   }
@@ -110,13 +111,13 @@ export class Client implements CacheClient {
     if (slot.calls > 0) {
       throw new CacheError(
         'ERR_DCACHE_GUARDS_HELD',
-        `${slot.calls} asynchronous call(s) of this thread are under way; await them before it detaches`,
+        `${slot.calls} asynchronous call(s) of this thread are under way; await them before detaching`,
       )
     }
     if (slot.guards > 0) {
       throw new CacheError(
         'ERR_DCACHE_GUARDS_HELD',
-        `this thread holds ${slot.guards} guard(s); release them before it detaches`,
+        `this thread holds ${slot.guards} guard(s); release them before detaching`,
       )
     }
     if (isTraced) tracer.record(TRACE['proc.detach'], 0, 0, slot.index)
@@ -137,7 +138,7 @@ export class Client implements CacheClient {
     return this.#isDetached ? 'detached' : (STATES[this.context.words[Header.state]!] ?? 'opening')
   }
 
-  /** A worker of this thread ended: the cache is an orphan if that was its owner. The owner's slot is the first. */
+  /** Called when a worker of this thread has ended. If it was the owner, whose slot is the first, the cache is an orphan. */
   threadEnded(threadId: number): void {
     const { words, arena } = this.context
     if (words[arena.slotAt(0) + Slot.threadId] === threadId) markOrphaned(this.context)
@@ -148,13 +149,16 @@ export class Client implements CacheClient {
     this.detach()
   }
 
-  /** A scope as groups and blocks. @throws ERR_DCACHE_UNKNOWN_PARTITION, _OUT_OF_RANGE, _BAD_OPTION */
+  /** Converts a scope to groups and blocks. @throws ERR_DCACHE_UNKNOWN_PARTITION, _OUT_OF_RANGE, _BAD_OPTION */
   #targetsOf(scope: FlushScope | undefined): FlushTarget[] {
     this.#assertUsable()
     const { arena, words } = this.context
     if (scope?.partition === undefined) {
       if (scope?.block !== undefined || scope?.count !== undefined) {
-        throw new CacheError('ERR_DCACHE_BAD_OPTION', 'a flush of blocks names their partition')
+        throw new CacheError(
+          'ERR_DCACHE_BAD_OPTION',
+          'the flush scope has a block or count, but no partition; name it',
+        )
       }
       return Array.from({ length: arena.geometry.groups }, (_, group) => ({ group }))
     }

@@ -1,18 +1,18 @@
 /**
- * What caches, partitions and guards look like in a log: one short line for console.log and util.inspect at any depth, a small
- * object for JSON. Their fields lead to the whole of the shared memory. Nothing here throws, whatever has been closed or released.
+ * How caches, partitions and guards appear in logs: one short line for console.log and util.inspect at any depth, a small
+ * object for JSON. Their fields would print the whole shared memory. Nothing here throws, even after a close or a release.
  */
 
 import type { CacheHandle } from '../../shared/interface.js'
 
-/** Marks what util.inspect calls; the same in every realm. */
+/** The method that util.inspect calls; the same symbol in every realm. */
 export const INSPECT = Symbol.for('nodejs.util.inspect.custom')
 
-/** Names beyond these are counted only. */
+/** Further names are only counted. */
 const NAMES_MAX = 5
 const NAME_LENGTH_MAX = 40
 
-/** Gives a handle its line and its JSON, as properties that are not cloned with it. */
+/** Adds the line and the JSON form to a handle, as properties that structured clone does not copy. */
 export function describeHandle(handle: CacheHandle): void {
   const partitions = handle.partitions.map(({ name }) => name)
   const line = () => `CacheHandle { ${handle.id}, ${namesText(partitions)} }`
@@ -28,7 +28,7 @@ export function namesText(names: readonly string[]): string {
   return names.length > NAMES_MAX ? `${shown} and ${names.length - NAMES_MAX} more` : shown
 }
 
-/** A name in quotes, on one line. */
+/** A name in quotes, truncated, on one line. */
 export function nameText(name: string): string {
   const text = JSON.stringify(name.length > NAME_LENGTH_MAX ? `${name.slice(0, NAME_LENGTH_MAX)}...` : name)
   return `'${text.slice(1, -1)}'`

@@ -1,6 +1,6 @@
 /**
- * What a guard uses of the partition that it belongs to, and of that thread's hit path. Types only: the classes that implement
- * them (partition.ts, hit-path.ts) create guards, and guards call them, so one of the two directions has to go by a type.
+ * What a guard uses of its partition and of its thread's hit path. Types only: the classes that implement them (partition.ts,
+ * hit-path.ts) create guards, and guards call them, so types break the circle of imports.
  */
 import type { BlockGuard, Partition } from '../../shared/interface.js'
 import type { FrameIndex } from '../../shared/indices.js'
@@ -16,8 +16,9 @@ export interface GuardOwner extends Partition {
 
 export interface HitPath {
   /**
-   * A guard to read, if the block is simply there and a journal entry is free. `sync`: How.SYNC or 0. Takes no lock, never waits.
-   * @throws what is wrong with a cache that is not open
+   * Acquires a block to read, if it is cached, not latched, and a journal entry is free; else returns undefined. `sync`:
+   * How.SYNC or 0. Takes no lock, never waits.
+   * @throws the error of notOpenError, if the cache is not open
    */
   readonly read: (
     partition: GuardOwner,
@@ -27,12 +28,12 @@ export interface HitPath {
   ) => BlockGuard | undefined
   /** As copyHit. */
   readonly copy: (keyHigh: number, keyLow: number, span: Span, target: Uint8Array) => boolean
-  /** Counts a hit, and tells the policy of it. */
+  /** Counts a hit, and reports it to the policy. */
   readonly used: (frame: FrameIndex) => void
-  /** Gives a pin and its journal entry back. @requires the pin */
+  /** Releases a pin and its journal entry. @requires the pin */
   readonly unpin: (frame: FrameIndex, entry: number) => void
-  /** The segment in which a frame's bytes are. */
+  /** The segment that contains a frame's bytes. */
   readonly bytes: (frame: FrameIndex) => Uint8Array<SharedArrayBuffer>
-  /** Where in it they begin. */
+  /** The byte offset of a frame in its segment. */
   readonly offset: (frame: FrameIndex) => number
 }

@@ -1,7 +1,7 @@
 /**
- * A guard: one pinned and latched block, good for one release. Guards are never pooled: a late release of an old one
- * must not hit the next holder. One is made for every access: it is as small as can be, and has no private methods,
- * each of which would cost it a field.
+ * A guard: one pinned or latched block, for one release. Guards are not reused: a late release of an old guard must not
+ * release the block of another. Every access creates a guard, so it is kept small, and has no private methods, each of which
+ * would cost a field.
  */
 import { CacheError } from '../../shared/errors.js'
 import { show } from '../../shared/config.js'
@@ -15,17 +15,17 @@ import type { Context } from '../context.js'
 import type { GuardOwner } from './guard-owner.js'
 import { discardChange, releaseChanged, releaseUnchanged } from '../changes/release.js'
 
-/** Comparisons, not a look into a table: a look by a name that varies is slow. */
+/** Comparisons instead of a table: looking up a property by a variable name is slow. */
 export const howOf = (mode: Mode): number =>
   mode === 'read' ? How.READ : mode === 'modify' ? How.MODIFY : How.OVERWRITE
 
 export class Guard implements BlockGuard {
   readonly partition: GuardOwner
   readonly block: number
-  /** -1 when it was given back. */
+  /** -1 once it is released. */
   #frame: FrameIndex
   readonly #entry: number
-  /** HOW and How.SYNC; above them 1 + place of the class in writeOrder, 0 not marked. */
+  /** See How. */
   #how: number
 
   constructor(partition: GuardOwner, block: number, frame: FrameIndex, entry: number, how: number) {
@@ -38,17 +38,17 @@ export class Guard implements BlockGuard {
 
   get data(): Uint8Array {
     const { partition } = this
-    if (this.#frame < 0) throw late(this, 'its data was asked for')
+    if (this.#frame < 0) throw late(this, 'its data was read')
     return partition.context.view(partition.view, this.#frame)
   }
 
   get bytes(): Uint8Array {
-    if (this.#frame < 0) throw late(this, 'its bytes were asked for')
+    if (this.#frame < 0) throw late(this, 'its bytes were read')
     return this.partition.hits.bytes(this.#frame)
   }
 
   get offset(): number {
-    if (this.#frame < 0) throw late(this, 'its offset was asked for')
+    if (this.#frame < 0) throw late(this, 'its offset was read')
     return this.partition.hits.offset(this.#frame)
   }
 
@@ -58,7 +58,7 @@ export class Guard implements BlockGuard {
     if ((this.#how & How.MODE) === How.READ) {
       throw new CacheError(
         'ERR_DCACHE_GUARD_MODE',
-        `block ${block} of '${partition.name}' was acquired to read: markDirty needs modify or overwrite`,
+        `block ${block} of '${partition.name}' was acquired to read; markDirty needs 'modify' or 'overwrite'`,
       )
     }
     this.#how =
@@ -100,7 +100,7 @@ export class Guard implements BlockGuard {
     return `BlockGuard { block ${block} of ${nameText(partition.name)}, ${state} }`
   }
 
-  /** For `using`: releases, unless that was done already. */
+  /** For `using`: releases the guard, unless it is released already. */
   [Symbol.dispose](): void {
     if (this.#frame >= 0) this.release()
   }
@@ -114,7 +114,7 @@ const MODES = new Map<number, Mode>([
 
 const modeText = (how: number): string => MODES.get(how & How.MODE) ?? ''
 
-/** A release that is no plain one of a pin. */
+/** Every release other than the untraced release of a read guard. */
 function releaseSlow(
   { context, view, hits }: GuardOwner,
   block: number,
@@ -133,7 +133,10 @@ function releaseSlow(
   context.slot.returnEntry(entry)
 }
 
-/** The last look: a cache that began to close after the latch was taken must not have another holder. */
+/**
+ * Makes a guard. Checks the state once more: a cache that began to close after the latch was taken must not get another
+ * holder.
+ */
 export function guardOf(
   context: Context,
   partition: GuardOwner,
@@ -149,7 +152,7 @@ export function guardOf(
   return guard
 }
 
-/** What is wrong with a cache that is not open; the guard is given back. */
+/** Releases the guard, and returns the error for a cache that is not open. */
 function refused(guard: Guard, context: Context): CacheError {
   guard.release()
   return context.notOpen()
@@ -160,11 +163,11 @@ const maySleep = (context: Context, how: number): boolean => (how & How.SYNC) !=
 function late({ partition, block }: Guard, what: string): CacheError {
   return new CacheError(
     'ERR_DCACHE_GUARD_RELEASED',
-    `the guard of block ${block} of '${partition.name}' was released before ${what}`,
+    `the guard of block ${block} of '${partition.name}' was released before ${what}; acquire the block again`,
   )
 }
 
-/** 1 + place in writeOrder; the first class when none is named. @throws ERR_DCACHE_UNKNOWN_CLASS */
+/** 1 + the index in writeOrder; the first class if none is named. @throws ERR_DCACHE_UNKNOWN_CLASS */
 export function classNumber(context: Context, writeClass: string | undefined): number {
   const place = writeClass === undefined ? 0 : context.writeOrder.indexOf(writeClass)
   if (place < 0) {

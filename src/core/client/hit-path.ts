@@ -1,10 +1,11 @@
 /**
- * The hit path of one thread: getting a block that is there to read, its bytes, and giving it back. Walk the chain with
- * plain loads, pin with one compare-and-swap on the frame's own latch word, look at its name again.
+ * The hit path of one thread: acquiring a cached block to read, its bytes, and its release. The path walks the hash chain
+ * with plain loads, pins with one compare-and-swap on the frame's own latch word, and checks the key again.
  *
- * The functions are closures over the thread's context, made once for it, and `read` is one piece: so V8 compiles it with the
- * addresses, the typed arrays and their bounds as constants. What is found in the fields of an argument is looked up and
- * checked at every step; so is what a helper that was not inlined finds. That took a third of a hit (decision D20).
+ * The functions are closures over the thread's context, created once, and `read` calls as few helpers as possible. V8 then
+ * compiles it with the addresses, the typed arrays and their bounds as constants; what it reads from the fields of an
+ * argument, or in a helper that was not inlined, it must look up and check at every step. That took a third of a hit
+ * (decision D20).
  */
 import type { FrameIndex } from '../../shared/indices.js'
 import { hashOf } from '../../shared/hash.js'
@@ -24,7 +25,7 @@ export function hitPath(context: Context): HitPath {
   const used = (frame: FrameIndex): void => {
     slot.count(Counter.hits)
     policy.note(frame)
-    // This thread's notes of hits, unless somebody is busy there.
+    // Hands this thread's notes to the policy, unless another thread holds the mutex.
     if (policy.notesDue && context.policyMutex.tryLock(slot.index)) {
       policy.drain()
       context.policyMutex.unlock()

@@ -1,5 +1,5 @@
 /**
- * How a guard was acquired, in one number. Only an enum stands here: the build puts its numbers in place of the names, as
+ * How a guard was acquired, as one number. This file contains only an enum, and the build replaces its members by numbers, as
  * those of shared/words.ts.
  */
 export enum How {
@@ -7,8 +7,8 @@ export enum How {
   MODIFY,
   OVERWRITE,
   MODE = 3,
-  /** Its thread may sleep for it. */
+  /** The call may block its thread. */
   SYNC = 4,
-  /** Above it 1 + the place of the class in writeOrder that it was marked with, 0 not marked. */
+  /** The bits above: 1 + the index in writeOrder of the class that it was marked dirty with, 0 if it was not. */
   CLASS_SHIFT = 3,
 }

@@ -1,6 +1,6 @@
 /**
- * A partition as one thread sees it: the calls of the public interface on top of the cache's two paths. A hit goes
- * straight through; what is not a simple hit becomes a slow path, run by a thread that blocks or one that awaits.
+ * A partition as one thread sees it: the public calls on blocks and byte ranges. Each call tries the hit path first. If that
+ * does not succeed, it runs the slow path, which blocks or awaits.
  */
 import { show } from '../../shared/config.js'
 import { CacheError } from '../../shared/errors.js'
@@ -37,12 +37,12 @@ export class PartitionClient implements GuardOwner {
   readonly blockSize: number
   readonly blocks: number
   readonly readOnly: boolean
-  /** These three are for the partition's guards; the public interface has no such fields. */
+  /** These three are for the partition's guards. They are not part of the public interface. */
   readonly context: Context
   readonly view: PartitionView
   readonly hits: HitPath
   readonly #whole: Range
-  /** Of the names of blocks below 2^32. */
+  /** The upper key word of blocks below 2^32. */
   readonly #keyHigh: number
   readonly #ahead: ReadAhead
 
@@ -98,7 +98,8 @@ export class PartitionClient implements GuardOwner {
     const { mayBlock } = this.context
     if (mayBlock && range.runNow()) return
     const deadline = deadlineOf(wait)
-    // Where the thread may not block the call fails at an absent block: not more than one is driven out for that.
+    // If the thread may not block, the call fails at the first absent block; filling runs would evict more than one block for
+    // that.
     runSync(
       range.run(mayBlock, (block) => this.#one(block, deadline, How.SYNC)),
       mayBlock,
@@ -151,7 +152,7 @@ export class PartitionClient implements GuardOwner {
     return `Partition { ${nameText(this.name)}, ${this.blocks} blocks of ${this.blockSize} bytes${only} }`
   }
 
-  /** The guard, if nothing has to be waited for. */
+  /** Acquires the block if that is possible without waiting. */
   #hit(block: number, mode: Mode, options: AcquireOptions | undefined, sync: number): BlockGuard | undefined {
     if (options?.timeoutMs !== undefined) assertTimeout(options.timeoutMs)
     return mode === 'read' ? this.#readHit(block, sync) : this.#changeHit(block, mode, options, sync)
@@ -190,7 +191,7 @@ export class PartitionClient implements GuardOwner {
     return block < 2 ** 32 ? this.#keyHigh : keyHighOf(this.view.index, block)
   }
 
-  /** The guard of an absent block to read, if nobody else has to be waited for. */
+  /** Acquires an absent block to read, if no other thread has to be waited for. Reads from the disk. */
   #miss(block: number, mode: Mode): BlockGuard | undefined {
     const { context } = this
     if (mode !== 'read' || !context.mayBlock) return undefined
@@ -248,7 +249,7 @@ export class PartitionClient implements GuardOwner {
     return guard
   }
 
-  /** Reads a range that lies in one block without a latch, if that can be; else nothing was read. */
+  /** Copies a range that lies in one block without a latch; returns false, having copied nothing, if that is not possible. */
   #copyOne(target: Uint8Array, position: number, wait: WaitOptions | undefined): boolean {
     const { context, view, blockSize } = this
     assertBytes(view, target, position)
@@ -264,7 +265,7 @@ export class PartitionClient implements GuardOwner {
     return true
   }
 
-  /** A block of a range by a guard. */
+  /** Acquires one block of a range to read. */
   *#one(block: number, deadline: Deadline, sync: number): Slow<BlockGuard> {
     return (
       this.#hit(block, 'read', undefined, sync) ??
@@ -294,7 +295,7 @@ export class PartitionClient implements GuardOwner {
         guard.bytes.set(source.subarray(at, at + length), guard.offset + start)
         guard.markDirty(writeClass)
       } catch (error) {
-        guard.discard() // the caller's buffer went away meanwhile
+        guard.discard() // the caller's buffer was transferred in the meantime
         throw error
       }
       guard.release()
@@ -303,15 +304,22 @@ export class PartitionClient implements GuardOwner {
 
   #assertChange(mode: Mode): void {
     if (!MODES.includes(mode))
-      throw new CacheError('ERR_DCACHE_BAD_OPTION', `mode is ${show(mode)}; it is read, modify or overwrite`)
+      throw new CacheError(
+        'ERR_DCACHE_BAD_OPTION',
+        `mode is ${show(mode)}; it must be 'read', 'modify' or 'overwrite'`,
+      )
     this.#assertWritable()
   }
 
   #assertWritable(): void {
-    if (this.readOnly) throw new CacheError('ERR_DCACHE_READ_ONLY', `partition '${this.name}' is read-only`)
+    if (this.readOnly)
+      throw new CacheError(
+        'ERR_DCACHE_READ_ONLY',
+        `partition '${this.name}' is read-only; open it without readOnly to change it`,
+      )
   }
 
-  /** Read-ahead is told of a block that is not there. */
+  /** Reports a miss to read-ahead, if the block is absent. */
   #missed(block: number, keyHigh: number): void {
     if (find(this.context, keyHigh, keyLowOf(block)) < 0) this.#ahead.missed(block)
   }

@@ -1,6 +1,6 @@
 /**
- * Reading a range of bytes: cached blocks are copied, absent ones loaded in runs of neighbours, each by one call of the
- * device, and copied before anybody else gets in. The other blocks are read by a guard, one by one.
+ * Reading a range of bytes. Cached blocks are copied. Absent ones are filled in runs of neighbours, each by one call of the
+ * device, and copied before any other thread can enter them. All other blocks are read through a guard, one at a time.
  */
 import { performance } from 'node:perf_hooks'
 import { CacheError } from '../../shared/errors.js'
@@ -9,7 +9,7 @@ import { keyLowOf, keyHighOf } from '../../shared/key.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import type { Slow } from '../../shared/wait.js'
 import { BREATH, type Breath } from './breath.js'
-import { type Context, leave, type PartitionView } from '../context.js'
+import { type Context, leave, type PartitionView, assertAllLatched } from '../context.js'
 import type { HitPath } from './guard-owner.js'
 import { countMisses, helpReader, fill, fillSync, takeRun } from '../blocks/fill.js'
 import { type Piece, pieceAt } from './ranges.js'
@@ -23,9 +23,9 @@ export class RangeRead {
   readonly #ahead: ReadAhead
   readonly #target: Uint8Array
   readonly #position: number
-  /** At the call: a target that is transferred in the meantime has none. */
+  /** The length at the time of the call: a target that is transferred in the meantime has length 0. */
   readonly #length: number
-  /** How many bytes are there. */
+  /** Number of bytes copied so far. */
   #done = 0
 
   constructor(
@@ -46,7 +46,8 @@ export class RangeRead {
   }
 
   /**
-   * Reads as far as nobody has to be waited for; true if that is all of it.
+   * Reads as far as possible without waiting for another thread; returns whether that was the whole range. Reads from the
+   * disk.
    * @requires a thread that may block
    */
   runNow(): boolean {
@@ -63,7 +64,7 @@ export class RangeRead {
         fillSync(this.#context, this.#partition, piece.block, frames)
         this.#copyRun(frames, startMs)
       } catch (error) {
-        // One of several may be the only bad one: they are tried one by one.
+        // If one of several blocks is bad, the others can still be read: fall back to one at a time.
         if (frames.length > 1 && isReadFailure(error)) return false
         throw error
       } finally {
@@ -74,8 +75,8 @@ export class RangeRead {
   }
 
   /**
-   * Reads what is left. `guardOf` gets a block that has to be waited for; without `isSeveral` every absent one. With `breath`
-   * the event loop has its turn now and then.
+   * Reads the rest of the range. `guardOf` acquires a block that has to be waited for; if `isSeveral` is false, also every
+   * absent block. With `breath`, the event loop runs from time to time.
    */
   *run(isSeveral: boolean, guardOf: (block: number) => Slow<BlockGuard>, breath?: Breath): Slow<void> {
     const context = this.#context
@@ -115,7 +116,7 @@ export class RangeRead {
     return pieceAt(this.#partition.blockSize, this.#position, this.#length, this.#done)
   }
 
-  /** The piece without a latch, if its block is there. */
+  /** Copies the piece without a latch, if its block is cached. */
   #copies(piece: Piece): boolean {
     const { block, length } = piece
     const keyHigh = keyHighOf(this.#partition.index, block)
@@ -125,7 +126,7 @@ export class RangeRead {
     return true
   }
 
-  /** The absent blocks from this one on, as many as can be read at once; in a sequence also of those behind the range. */
+  /** Latches the absent blocks from this one on that one read can fill; in a sequential read, also some behind the range. */
   #takeRun(block: number): FrameIndex[] {
     const context = this.#context
     const end = Math.ceil((this.#position + this.#length) / this.#partition.blockSize)
@@ -138,10 +139,11 @@ export class RangeRead {
   }
 
   /**
-   * Copies what the range has of a run, and counts it.
+   * Copies the part of a run that is in the range, and counts it.
    * @requires the frames' latches, and their contents
    */
   #copyRun(frames: readonly FrameIndex[], startMs: number): void {
+    assertAllLatched(this.#context, frames)
     let count = 0
     for (const frame of frames) {
       if (this.#done === this.#length) break

@@ -1,5 +1,5 @@
 /**
- * Byte ranges as blocks: which bytes of which block a read or a write at a position touches.
+ * Divides byte ranges into blocks: which bytes of which block a read or a write at a position touches.
  */
 import { types } from 'node:util'
 import { CacheError } from '../../shared/errors.js'
@@ -7,19 +7,19 @@ import { show } from '../../shared/config.js'
 import type { Span } from '../blocks/copy.js'
 import type { PartitionView } from '../context.js'
 
-/** A part of a range that is within one block. */
+/** A part of a byte range that is within one block. */
 export interface Piece extends Span {
   readonly block: number
 }
 
-/** The piece of `length` bytes from `position` that begins `at` bytes behind that. */
+/** The piece that begins `at` bytes into the range of `length` bytes from `position`. */
 export function pieceAt(blockSize: number, position: number, length: number, at: number): Piece {
   const block = Math.floor((position + at) / blockSize)
   const start = position + at - block * blockSize
   return { block, start, length: Math.min(blockSize - start, length - at), at }
 }
 
-/** The pieces of `length` bytes from `position`, ascending. */
+/** The pieces of the range of `length` bytes from `position`, in ascending order. */
 export function* pieces(blockSize: number, position: number, length: number): Generator<Piece, void, void> {
   for (let at = 0; at < length;) {
     const piece = pieceAt(blockSize, position, length, at)
@@ -32,12 +32,12 @@ export function* pieces(blockSize: number, position: number, length: number): Ge
 export function assertBytes(partition: PartitionView, bytes: Uint8Array, position: number): void {
   const end = partition.blocks * partition.blockSize
   if (!types.isUint8Array(bytes)) {
-    throw new CacheError('ERR_DCACHE_BAD_OPTION', `the bytes are ${show(bytes)}; they are a Uint8Array`)
+    throw new CacheError('ERR_DCACHE_BAD_OPTION', `the buffer is ${show(bytes)}; it must be a Uint8Array`)
   }
   if (!Number.isSafeInteger(position) || position < 0 || position + bytes.length > end) {
     throw new CacheError(
       'ERR_DCACHE_OUT_OF_RANGE',
-      `${bytes.length} bytes at ${show(position)} are not in partition '${partition.name}', which has ${end} bytes`,
+      `${bytes.length} bytes at ${show(position)} are not inside partition '${partition.name}', which has ${end} bytes`,
     )
   }
 }
@@ -58,7 +58,7 @@ export function assertBlocks(partition: PartitionView, block: number, count: num
   if (!Number.isSafeInteger(count) || count < 0 || block + count > partition.blocks) {
     throw new CacheError(
       'ERR_DCACHE_OUT_OF_RANGE',
-      `${show(count)} blocks from ${block} are not in partition '${partition.name}', which has blocks 0 to ${partition.blocks - 1}`,
+      `${show(count)} blocks from block ${block} are not inside partition '${partition.name}', which has blocks 0 to ${partition.blocks - 1}`,
     )
   }
 }

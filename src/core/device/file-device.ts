@@ -1,6 +1,6 @@
 /**
- * A partition in a file or on a block device, through the owner's descriptor. A call of the system may do less than
- * asked: every one is continued until all is done, or nothing more comes.
+ * A partition in a file or on a block device, accessed through the owner's descriptor. A system call may transfer less than
+ * it was asked to, so it is repeated until everything is transferred, or no progress is made.
  */
 import { fsyncSync, read, readSync, readv, readvSync, writeSync, writevSync } from 'node:fs'
 import { promisify, types } from 'node:util'
@@ -16,12 +16,13 @@ export class FileDevice implements Device {
   readonly #fd: number
   readonly #offset: number
   readonly #isDirect: boolean
-  /** Aligned memory for what is not in the shared buffer; made when first needed. */
+  /** Aligned memory for bytes that are not in the shared buffer; allocated when first needed. */
   #aligned: Uint8Array = new Uint8Array()
 
   /**
-   * `offset`: where in the file the partition begins, bytes. `isDirect`: the descriptor was opened with O_DIRECT. It is the
-   * owner's: it is never closed here.
+   * @param fd the owner's descriptor, which is never closed here
+   * @param offset where the partition begins in the file, in bytes
+   * @param isDirect whether the descriptor was opened with O_DIRECT
    */
   constructor(fd: number, offset: number, isDirect = false) {
     this.#fd = fd
@@ -62,7 +63,7 @@ export class FileDevice implements Device {
       const count =
         left.length === 1 ? writeSync(this.#fd, first!, 0, first!.length, at) : writevSync(this.#fd, left, at)
       if (count === 0)
-        throw Object.assign(new Error('the device takes no more bytes'), {
+        throw Object.assign(new Error('the device accepts no more bytes'), {
           code: 'ENOSPC',
           errno: -28,
           syscall: 'write',
@@ -76,12 +77,12 @@ export class FileDevice implements Device {
     fsyncSync(this.#fd)
   }
 
-  /** A direct read ends between sectors only where the file does, and can't be continued there. */
+  /** A direct read ends inside a sector only at the end of the file, and cannot be continued there. */
   #isCutShort(count: number): boolean {
     return this.#isDirect && count % SECTOR !== 0
   }
 
-  /** Frames and spares are aligned; an image that was put together is not, and is copied to where it is. */
+  /** Frames and spares are aligned already. Other buffers, such as combined images, are copied to aligned memory. */
   #align(sources: readonly Uint8Array[]): readonly Uint8Array[] {
     const isShared = ({ buffer }: Uint8Array) => types.isSharedArrayBuffer(buffer)
     const bytes = sources.reduce((sum, source) => sum + (isShared(source) ? 0 : source.length), 0)
@@ -99,7 +100,7 @@ export class FileDevice implements Device {
 
 const NOTHING: readonly Uint8Array[] = []
 
-/** What is left of buffers of which so many bytes are done. */
+/** The rest of some buffers, after their first `done` bytes. */
 function rest(buffers: readonly Uint8Array[], done: number): readonly Uint8Array[] {
   if (buffers.length === 1 && done === buffers[0]!.length) return NOTHING
   let i = 0
@@ -108,6 +109,6 @@ function rest(buffers: readonly Uint8Array[], done: number): readonly Uint8Array
 }
 
 function endOfFile(position: number): Error {
-  const message = `the file ends at byte ${position} of the partition: it was cut after it was opened`
+  const message = `the file ends at byte ${position} of the partition; it was truncated after it was opened`
   return Object.assign(new Error(message), { code: 'EIO', errno: -5, syscall: 'read' })
 }

@@ -1,15 +1,16 @@
 /**
- * Every invariant, by name: `check()` returns those that are broken. It may run beside load: what looks wrong without
- * locks is looked at again with them, and a frame that somebody is in is left to the next check.
+ * Checks every invariant; `check()` returns those that are violated. It may run concurrently with other threads: what looks
+ * wrong without locks is rechecked with them, and a frame that is held is left to the next check.
  *
- *   F1  a frame without a name is free, or in the policy             F2  the free count is the list's length
- *   D1  a named frame is in the chain of its name, once              D2  a chain's frames hash to it
- *   P1, P2, P4, P5  the policy's own (lru2.ts, twoq.ts)              P3  a named clean frame is in the policy
- *   W1  a frame is in its group's dirty list if it has an owed image W2  the dirty count is the list's length
- *   W3  a spare has one owner: free list, undo or aside list         W4  images of a frame are ordered by epoch
- *   W5  a stamp is not after the group's epoch                       L1  pins are those of the journals
- *   L2  an exclusive latch is a live slot's                          L3  a mark or an offer that keeps threads out is backed
- *       by a published wait, unless a slot is looking after the frame
+ *   F1  a frame without a key is free, or in the policy              F2  the free count is the length of the list
+ *   D1  a frame with a key is in the chain of that key, once         D2  the frames of a chain hash to it
+ *   P1, P2, P4, P5  the policy's own (lru2.ts, twoq.ts)              P3  a clean frame with a key is in the policy
+ *   W1  a frame is in its group's dirty list iff it has an unwritten image
+ *   W2  the dirty count is the length of the list
+ *   W3  a spare has one owner: free list, undo image or saved images W4  the images of a frame are ordered by epoch
+ *   W5  a stamp is not after the group's epoch                       L1  pins are those in the journals
+ *   L2  an exclusive latch is held by a live slot                    L3  a mark or an offer that keeps threads out is backed by
+ *       a published wait, unless a slot is serving the frame
  */
 import { performance } from 'node:perf_hooks'
 import { load } from '#atomics'
@@ -19,20 +20,20 @@ import { journaledPins } from '../../shared/slot.js'
 import { waitsForFrame } from '../../shared/waits.js'
 import { epochOf, isAfter } from '../../shared/stamp.js'
 import type { FrameIndex } from '../../shared/indices.js'
-import { type Context, enter, leave, partitionOf } from '../context.js'
+import { type Context, enter, leave, partitionOf, assertLatched } from '../context.js'
 import { findUnderStripe, bucketOf, stripeOf } from '../blocks/directory.js'
 import { isClean } from '../blocks/frames.js'
 import { imageStamps } from '../changes/images.js'
 import { tryLockRound, unlockRound } from '../changes/rounds.js'
 import { DirtyLink, Frame, Group, Header, Latch, Slot, SlotState, Spare, State } from '../../shared/words.js'
 
-/** How long to try for a mutex; sections are microseconds long, but their thread may have lost its processor. */
+/** How long to try for a mutex. Critical sections take microseconds, but their thread may be descheduled. */
 const TRY_MS = 2000
 
-/** How often a mark without a wait is looked at before it is believed: some tenths of a second. */
+/** How often a mark without a wait is rechecked before it is reported; this takes some tenths of a second. */
 const MARK_LOOKS = 200_000
 
-/** Any thread; takes each lock in turn, never two of a kind, and never sleeps. */
+/** Any thread. Takes each lock in turn, never two of a kind, and never sleeps. */
 export function check(context: Context): string[] {
   const broken: string[] = []
   const free = checkFreeListAndPolicy(context, broken)
@@ -54,7 +55,7 @@ function locked(
   section: () => void,
 ): void {
   const stuck = `X1 ${what}: held for more than ${TRY_MS} ms`
-  // Once is enough: a mutex that a thread died with is not given back while the owner's event loop stands still here.
+  // Wait only once: the mutex of a dead thread is not released while this check blocks the owner's event loop.
   const endMs = performance.now() + (broken.includes(stuck) ? 0 : TRY_MS)
   while (!tryLock()) {
     if (performance.now() < endMs) continue
@@ -72,7 +73,7 @@ function withMutex(context: Context, mutex: Mutex, broken: string[], section: ()
   locked(mutex.name, () => mutex.tryLock(context.slot.index), () => mutex.unlock(), broken, section) // prettier-ignore
 }
 
-/** Which frames were on the free list: what is not free any more is looked at again. */
+/** Returns which frames were on the free list; those that are not by now are rechecked. */
 function checkFreeListAndPolicy(context: Context, broken: string[]): Uint8Array {
   const { words, arena } = context
   const free = new Uint8Array(arena.geometry.blocks)
@@ -84,7 +85,7 @@ function checkFreeListAndPolicy(context: Context, broken: string[]): Uint8Array 
       link = words[arena.frameAt(link - 1) + Frame.policySlot]!
     ) {
       if (words[arena.frameAt(link - 1) + Frame.keyHigh] !== 0)
-        broken.push(`F1 frame ${link - 1}: free, but has a name`)
+        broken.push(`F1 frame ${link - 1}: free, but has a key`)
       free[link - 1] = 1
       if (++length > arena.geometry.blocks) {
         broken.push('F1 the free list is a cycle')
@@ -111,7 +112,7 @@ function checkChains(context: Context, broken: string[]): void {
           link = words[arena.frameAt(link - 1) + Frame.next]!
         ) {
           if (words[arena.frameAt(link - 1) + Frame.keyHigh] === 0)
-            broken.push(`D2 frame ${link - 1}: in chain ${bucket} without a name`)
+            broken.push(`D2 frame ${link - 1}: in chain ${bucket} without a key`)
           else if (bucketOf(context, link - 1) !== bucket)
             broken.push(`D2 frame ${link - 1}: in chain ${bucket}, hashes to ${bucketOf(context, link - 1)}`)
           if (++steps > blocks) {
@@ -124,7 +125,7 @@ function checkChains(context: Context, broken: string[]): void {
   }
 }
 
-/** A look without locks; what it finds is looked at again with the latch. */
+/** A check without locks. What it finds is rechecked with the latch. */
 function looksMisplaced(context: Context, frame: FrameIndex, free: Uint8Array): boolean {
   const at = context.arena.frameAt(frame)
   const { words } = context
@@ -135,7 +136,7 @@ function looksMisplaced(context: Context, frame: FrameIndex, free: Uint8Array): 
   )
 }
 
-/** Where a frame nobody is in belongs, and whether it is there. */
+/** Checks that a frame that is not held is where it belongs. */
 function checkPlace(context: Context, frame: FrameIndex, broken: string[]): void {
   const { words, arena, policyMutex } = context
   const at = arena.frameAt(frame)
@@ -148,7 +149,7 @@ function checkPlace(context: Context, frame: FrameIndex, broken: string[]): void
           link = words[arena.frameAt(link - 1) + Frame.policySlot]!
         }
         if (link !== frame + 1 && !context.policy.has(frame))
-          broken.push(`F1 frame ${frame}: has no name, and is neither free nor a victim`)
+          broken.push(`F1 frame ${frame}: has no key, and is neither free nor in the policy`)
       })
       return
     }
@@ -169,10 +170,12 @@ function checkPlace(context: Context, frame: FrameIndex, broken: string[]): void
 }
 
 /**
- * Whether a clean block is lost to the policy. In the order of these looks: a block that a round made clean is readmitted
- * before that round forgets its cut. @requires policy mutex, the frame's latch
+ * Whether a clean block is missing from the policy. The order of the tests matters: a block that a round made clean is
+ * readmitted before that round clears its cut. @requires policy mutex, the frame's latch
  */
 function isStray(context: Context, frame: FrameIndex): boolean {
+  context.policyMutex.assertHeld(context.slot.index)
+  assertLatched(context, frame)
   const { words, arena, partitions } = context
   const at = arena.frameAt(frame)
   if (!isClean(context, at) || (load(words, at + Frame.state) & State.ABSENT) !== 0) return false
@@ -180,7 +183,7 @@ function isStray(context: Context, frame: FrameIndex): boolean {
   return load(words, arena.groupAt(group) + Group.cut) === 0 && !context.policy.has(frame)
 }
 
-/** Looks several times: pins come and go beside us. */
+/** Checks repeatedly, because other threads take and release pins. */
 function checkLatch(context: Context, frame: FrameIndex, broken: string[]): void {
   const { words, arena } = context
   const latchAt = arena.frameAt(frame) + Frame.latch
@@ -192,7 +195,7 @@ function checkLatch(context: Context, frame: FrameIndex, broken: string[]): void
     const writer = writerOf(word)
     if (load(words, latchAt) !== word || pins < 0) continue
     if (writer >= 0 && words[arena.slotAt(writer) + Slot.state] !== SlotState.LIVE) {
-      problem = `L2 ${context.describe(frame)}: latched by slot ${writer}, which nobody has`
+      problem = `L2 ${context.describe(frame)}: latched by slot ${writer}, which is not live`
     } else if (pins !== pinsOf(word)) {
       problem = `L1 ${context.describe(frame)}: ${pinsOf(word)} pins, ${pins} in the journals`
     } else {
@@ -202,7 +205,7 @@ function checkLatch(context: Context, frame: FrameIndex, broken: string[]): void
   if (problem !== '') broken.push(problem)
 }
 
-/** Looks until what is wrong has stayed so for long: a thread between two steps may have lost its processor. */
+/** Checks until the violation has persisted for long: a thread between two steps may be descheduled. */
 function checkMarks(context: Context, frame: FrameIndex, broken: string[]): void {
   const { words, arena } = context
   const latchAt = arena.latchAt(frame)
@@ -223,7 +226,7 @@ function checkMarks(context: Context, frame: FrameIndex, broken: string[]): void
   )
 }
 
-/** Whether a live slot looks after the waiters of a frame at this moment. */
+/** Whether a slot is serving the waiters of a frame at this moment. */
 function isServed({ words, arena }: Context, frame: FrameIndex): boolean {
   for (let slot = 0; slot < arena.geometry.slots; slot++)
     if (load(words, arena.slotAt(slot) + Slot.serves) === frame + 1) return true
@@ -250,28 +253,28 @@ function checkGroup(context: Context, group: number, broken: string[]): void {
       const frameAt = arena.frameAt(frame)
       if (words[frameAt + Frame.keyHigh] === 0 || context.partitions[partitionOf(words, frameAt)]!.group !== group) continue
       const stamps = imageStamps(context, frame)
-      if (stamps.length > 0 && !listed.has(frame)) broken.push(`W1 ${context.describe(frame)}: owes an image, is not in the dirty list`)
-      if (stamps.length === 0 && words[frameAt + Frame.saved] === 0 && listed.has(frame)) broken.push(`W1 ${context.describe(frame)}: owes nothing, is in the dirty list`)
+      if (stamps.length > 0 && !listed.has(frame)) broken.push(`W1 ${context.describe(frame)}: has an unwritten image, but is not in the dirty list`)
+      if (stamps.length === 0 && words[frameAt + Frame.saved] === 0 && listed.has(frame)) broken.push(`W1 ${context.describe(frame)}: has no unwritten image, but is in the dirty list`)
       stamps.forEach((stamp, i) => {
         if (i > 0 && isAfter(epochOf(stamp), epochOf(stamps[i - 1]!))) broken.push(`W4 ${context.describe(frame)}: an older image has a newer stamp`)
         if (isAfter(epochOf(stamp), words[at + Group.epoch]!)) broken.push(`W5 ${context.describe(frame)}: stamped after epoch ${words[at + Group.epoch]!}`)
       })
-      if (words[frameAt + Frame.undo] !== 0) own(words[frameAt + Frame.undo]!, `the undo of frame ${frame}`)
-      for (let link = words[frameAt + Frame.saved]!; link !== 0; link = words[arena.spareAt(link - 1) + Spare.next]!) own(link, `the asides of frame ${frame}`)
+      if (words[frameAt + Frame.undo] !== 0) own(words[frameAt + Frame.undo]!, `the undo image of frame ${frame}`)
+      for (let link = words[frameAt + Frame.saved]!; link !== 0; link = words[arena.spareAt(link - 1) + Spare.next]!) own(link, `the saved images of frame ${frame}`)
     }
     const perGroup = arena.geometry.spares / arena.geometry.groups
     if (owners.size !== perGroup) broken.push(`W3 group ${group}: ${owners.size} of ${perGroup} spares have an owner`)
   }) // prettier-ignore
 }
 
-/** What is left when nobody is in anywhere: for tests. */
+/** For tests: also checks that no frame is held. */
 export function checkQuiet(context: Context): string[] {
   const broken = check(context)
   for (let frame = 0; frame < context.arena.geometry.blocks; frame++) {
     const at = context.arena.frameAt(frame)
     const word = load(context.words, at + Frame.latch)
     if (pinsOf(word) !== 0 || writerOf(word) >= 0 || (word & (Latch.FROZEN | Latch.HANDED)) !== 0)
-      broken.push(`Q1 ${context.describe(frame)}: somebody is still in`)
+      broken.push(`Q1 ${context.describe(frame)}: still held, offered or frozen`)
     if ((context.words[at + Frame.state]! & State.CHANGING) !== 0)
       broken.push(`Q2 ${context.describe(frame)}: still CHANGING`)
   }

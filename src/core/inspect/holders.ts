@@ -1,9 +1,9 @@
 /**
- * Who holds and who waits for what, from the slots, their journals and the latches. Plain reads beside load: each line is
- * true of some moment, not all of one.
+ * Which threads hold blocks, and what threads wait for, from the slots, their journals and the latches. Plain reads,
+ * concurrently with other threads: each line is true of some moment, but not all of the same one.
  */
 import { load } from '#atomics'
-import type { Holder } from '../../shared/interface.js'
+import type { Holder } from '../../shared/reports.js'
 import { isLatched, writerOf } from '../../shared/latch.js'
 import { GUARDS_MAX } from '../../shared/layout.js'
 import { clockMs } from '../../shared/clock.js'
@@ -15,7 +15,7 @@ import { Frame, Journal, Slot, SlotState } from '../../shared/words.js'
 
 type What = Pick<Holder, 'what' | 'mode' | 'sinceMs'> & Partial<Pick<Holder, 'heldBy' | 'cycle'>>
 
-/** Any thread. */
+/** Lists all holds and waits. Any thread; takes no lock. Scans all frames and journals. */
 export function holders(context: Context): Holder[] {
   const { words, arena } = context
   const found: Holder[] = []

@@ -1,9 +1,9 @@
 /**
- * Statistics: sums over the slots, and a look at every frame. Plain reads beside load: each number is true of
- * some moment, not all of one.
+ * Statistics: sums over the slots, and a scan of the frames. Plain reads, concurrently with other threads: each number is
+ * true of some moment, but not all of the same one.
  */
 import { load } from '#atomics'
-import type { CacheStats } from '../../shared/interface.js'
+import type { CacheStats } from '../../shared/reports.js'
 import { pinsOf, writerOf } from '../../shared/latch.js'
 import { STALL_BUCKETS, summarizeStalls } from '../../shared/stalls.js'
 import type { Context } from '../context.js'
@@ -18,7 +18,7 @@ import {
   State,
 } from '../../shared/words.js'
 
-/** Any thread. */
+/** Any thread; takes no lock. */
 export function stats(context: Context): CacheStats {
   const { arena, words } = context
   const { geometry } = arena
@@ -95,7 +95,7 @@ function countFrames(context: Context): CacheStats['blocks'] {
   return blocks
 }
 
-/** The slots that somebody has, or had and was not reaped. */
+/** The slots that are not FREE: in use, or of threads that have ended and are not recovered yet. */
 export function liveSlots(context: Context): number[] {
   const { words, arena } = context
   return Array.from({ length: arena.geometry.slots }, (_, slot) => slot).filter(

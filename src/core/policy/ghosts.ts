@@ -1,13 +1,13 @@
 /**
- * Ghosts: the names of blocks that policy `2q` gave up not long ago, and no contents. A fixed number of records in the
- * shared buffer, each in two structures:
+ * Ghosts: the keys of blocks that policy `2q` evicted recently, without contents. A fixed number of records in the shared
+ * buffer, each in two structures:
  *
- *   order   a loop from the oldest name to the newest; records whose name was taken come first
- *   chain   from a hash bucket to all names that hash to it; record `i` also carries bucket `i`, so that there are as many
- *           buckets as records
+ *   order   a loop from the oldest key to the newest; records whose key was taken come first
+ *   chain   from a hash bucket to all keys that hash to it; record `i` also contains bucket `i`, so there are as many buckets as
+ *           records
  *
- * A new name takes a record that was never used, else the oldest: so the names are always the newest ones. All of it
- * under the policy mutex.
+ * A new key takes a record that was never used, else the oldest, so the keys are always the newest ones. All of this is
+ * guarded by the policy mutex.
  */
 import type { Arena } from '../../shared/arena.js'
 import { hashOf } from '../../shared/hash.js'
@@ -15,21 +15,21 @@ import { Loop } from './loop.js'
 import { Ghost, Header } from '../../shared/words.js'
 
 export interface Ghosts {
-  /** Notes a name as the newest. */
+  /** Adds a key as the newest. @requires policy mutex */
   add(keyHigh: number, keyLow: number): void
-  /** Takes a name out; false if it is not there. */
+  /** Removes a key; returns whether it was there. @requires policy mutex */
   take(keyHigh: number, keyLow: number): boolean
-  /** Forgets all names. */
+  /** Removes all keys. @requires policy mutex */
   reset(): void
-  /** Every broken invariant, by name: P4 the order has every record in use, P5 the chains have every name once. */
+  /** A line for each violated invariant: P4 the order has every record in use, P5 the chains have every key once. */
   check(): string[]
 }
 
-/** A closure, as the hit path is one (hit-path.ts): V8 compiles it with the addresses as constants. */
+/** A closure, like the hit path (hit-path.ts): V8 compiles it with the addresses as constants. */
 export function ghostsOf(arena: Arena): Ghosts {
   const { words, ghostsAt } = arena
   const capacity = arena.geometry.ghosts
-  /** From a hash to a place among the buckets. */
+  /** Factor from a hash to the index of a bucket. */
   const perHash = capacity / 2 ** 32
   const order = new Loop(words, {
     headAt: Header.ghostOldest,
@@ -81,7 +81,7 @@ export function ghostsOf(arena: Arena): Ghosts {
     const inOrder = new Set(order.items(capacity))
     let names = 0
     for (const ghost of inOrder) {
-      if (ghost >= used || !order.isLinked(ghost)) broken.push(`P4 ghost ${ghost}: torn out of the order`)
+      if (ghost >= used || !order.isLinked(ghost)) broken.push(`P4 ghost ${ghost}: not linked in the order`)
       if (words[recordAt(ghost) + Ghost.keyHigh] !== 0) names++
     }
     if (inOrder.size !== used) broken.push(`P4 ${inOrder.size} ghosts are in order, ${used} in use`)
@@ -101,7 +101,7 @@ export function ghostsOf(arena: Arena): Ghosts {
           broken.push(`P5 ghost ${ghost}: in chain ${bucket}, hashes to another`)
       }
     }
-    if (chained.size !== names) broken.push(`P5 ${chained.size} ghosts are chained, ${names} have a name`)
+    if (chained.size !== names) broken.push(`P5 ${chained.size} ghosts are chained, ${names} have a key`)
     return broken
   }
 
@@ -110,7 +110,7 @@ export function ghostsOf(arena: Arena): Ghosts {
   }
 
   function bucketFor(keyHigh: number, keyLow: number): number {
-    // A product, since a remainder of doubles is a call.
+    // A product, because the remainder of doubles is a function call.
     const hash = hashOf(2 ** 32, keyHigh, keyLow) >>> 0
     return recordAt(Math.floor(hash * perHash)) + Ghost.bucket
   }
@@ -125,7 +125,7 @@ export function ghostsOf(arena: Arena): Ghosts {
     return words[at + Ghost.keyLow] === keyLow && words[at + Ghost.keyHigh] === keyHigh
   }
 
-  /** Takes a named record out of its chain. */
+  /** Removes a record that has a key from its chain. */
   function unchain(ghost: number): void {
     let linkAt = bucketOf(ghost)
     while (words[linkAt] !== ghost + 1) linkAt = recordAt(words[linkAt]! - 1) + Ghost.next

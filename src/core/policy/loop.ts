@@ -1,20 +1,21 @@
 /**
- * A list of records in shared memory, linked both ways into a loop: put in at either end, take out anywhere, turn. Each
- * item has two words for it, at the same places in its record; links are the item's index plus one.
+ * A doubly linked circular list of records in shared memory: items are added at either end and removed anywhere, and the list
+ * can be rotated. Each item has two words for its links, at the same offsets in its record; a link is the item's index plus
+ * one.
  *
- *   head    the oldest item plus one; 0 the list is empty
- *   newer   the next younger item; of the youngest, the oldest. 0 the item is in no list
- *   older   the other way round
+ *   head    the oldest item plus one; 0 if the list is empty
+ *   newer   the next newer item; of the newest, the oldest. 0 if the item is in no list
+ *   older   the opposite direction
  */
 import type { Words } from '#atomics'
 
 export interface LoopPlace {
-  /** The word that is the head. */
+  /** Address of the head. */
   readonly headAt: number
-  /** The first item's record, and the words from one to the next. */
+  /** Address of the first item's record, and the size of a record in words. */
   readonly itemsAt: number
   readonly stride: number
-  /** Places of the two links in a record. */
+  /** Offsets of the two links in a record. */
   readonly newer: number
   readonly older: number
 }
@@ -39,13 +40,13 @@ export class Loop {
     return this.#words[this.#headAt]! - 1
   }
 
-  /** Whether an item is in this list, or in another over the same two words. */
+  /** Whether an item is in this list, or in another list that uses the same two words. */
   isLinked(item: number): boolean {
     const newer = this.#words[this.#newerAt + item * this.#stride]! - 1
     return newer >= 0 && this.#words[this.#olderAt + newer * this.#stride] === item + 1
   }
 
-  /** Puts an item in as the youngest. */
+  /** Adds an item as the newest. */
   addNewest(item: number): void {
     const oldest = this.oldest()
     if (oldest < 0) {
@@ -58,7 +59,7 @@ export class Loop {
     this.#link(item, oldest)
   }
 
-  /** Puts an item in as the oldest. */
+  /** Adds an item as the oldest. */
   addOldest(item: number): void {
     this.addNewest(item)
     this.#words[this.#headAt] = item + 1
@@ -77,12 +78,12 @@ export class Loop {
     if (this.oldest() === item) this.#words[this.#headAt] = newer + 1
   }
 
-  /** The oldest becomes the youngest. @requires an item */
+  /** Makes the oldest item the newest. @requires an item */
   turn(): void {
     this.#words[this.#headAt] = this.#words[this.#newerAt + this.oldest() * this.#stride]!
   }
 
-  /** From the oldest to the youngest; a torn list ends where it is torn, and none is longer than `limit`. */
+  /** The items from the oldest to the newest, up to `limit`. If the list is corrupt, it ends where a link is broken. */
   *items(limit: number): Generator<number> {
     const first = this.oldest()
     for (let item = first, left = limit; item >= 0 && left > 0; left--) {

@@ -1,11 +1,12 @@
 /**
- * Policy `lru2`: the victim is the block whose second-to-last use is oldest (LRU-2, O'Neil, O'Neil and Weikum, SIGMOD
- * 1993, as the ancestor has it). A new block has no second-to-last use: it enters half-way between that of the frame's
+ * Policy `lru2`: the victim is the block whose second-to-last use is oldest (LRU-2, O'Neil, O'Neil and Weikum, SIGMOD 1993,
+ * in the variant of Venti's disk cache). A new block has no second-to-last use: it is set halfway between that of the frame's
  * former block and now. A binary heap over the frames, oldest first, in the shared buffer.
  *
- * Times are ticks of a 32-bit clock, one a use, and compared by age (now - used2, unsigned), so that they may wrap. The
- * half-way point is taken of the difference: the sum overflows, and from tick 2^31 on every new block would be the
- * next victim. Hits are noted in the thread's slot and handed in as a batch (BP-Wrapper, ICDE 2009): a hit takes no lock.
+ * Times are ticks of a 32-bit clock, one tick per use, and are compared by age (now - used2, unsigned), so they may wrap. The
+ * halfway point is computed from the difference, because a sum would overflow: from tick 2^31 on every new block would be the
+ * next victim. Hits are recorded in the thread's slot and handed in as a batch (BP-Wrapper, ICDE 2009), so a hit takes no
+ * lock.
  */
 import type { Words } from '#atomics'
 import type { Arena } from '../../shared/arena.js'
@@ -15,9 +16,9 @@ import type { FrameIndex } from '../../shared/indices.js'
 import type { Policy } from './policy.js'
 import { Frame, Header } from '../../shared/words.js'
 
-/** Ages are cut each time so many ticks have passed: a look at every frame, in seconds of uses. */
+/** Ages are limited each time this many ticks have passed. That costs a scan of all frames. */
 const REBASE_TICKS = 2 ** 30
-/** With the ticks of one period, and of another in which a thread died, less than 2^32. */
+/** Plus the ticks of one period, and of another in which a thread died, this is less than 2^32. */
 const AGE_MAX = 2 ** 30
 
 export class Lru2 implements Policy {
@@ -60,7 +61,7 @@ export class Lru2 implements Policy {
     const former = this.#words[at + Frame.used2]!
     this.#words[at + Frame.used] = former + ((now - former) >>> 1)
     this.#use(frame)
-    // Ahead: its first use finds it as it would find a block that enters.
+    // Filled ahead: the first use must find it as if it were just inserted.
     if (isAhead) this.#words[at + Frame.used] = this.#words[at + Frame.used2]!
     this.readmit(frame)
   }
@@ -79,7 +80,7 @@ export class Lru2 implements Policy {
   }
 
   evicted(): boolean {
-    // Its second-to-last use stays in the frame: the next block enters half-way from there.
+    // The second-to-last use stays in the frame: the next block is set halfway from there.
     return false
   }
 
@@ -128,7 +129,7 @@ export class Lru2 implements Policy {
     return this.#framesAt + frame * Frame.WORDS
   }
 
-  /** Ticks since the second-to-last use; the largest is the victim. */
+  /** Ticks since the second-to-last use. The frame with the largest age is the victim. */
   #age(frame: FrameIndex): number {
     return (this.#words[Header.policyClock]! - this.#words[this.#at(frame) + Frame.used2]!) >>> 0
   }
@@ -141,8 +142,8 @@ export class Lru2 implements Policy {
   }
 
   /**
-   * Uses older than AGE_MAX become that old: after 2^32 ticks an age would begin from 0 again. The order of the heap stays, since no
-   * two ages change places. Before the tick: if the thread dies in here, the next use does it again.
+   * Limits all ages to AGE_MAX: after 2^32 ticks an age would start from 0 again. The heap stays ordered, since no two ages
+   * change places. Done before the tick, so that if the thread dies in here, the next use does it again.
    */
   #rebase(): void {
     const now = this.#words[Header.policyClock]!
@@ -151,7 +152,7 @@ export class Lru2 implements Policy {
         if ((now - this.#words[at]!) >>> 0 > AGE_MAX) this.#words[at] = now - AGE_MAX
   }
 
-  /** Puts a frame where it belongs, from `slot` up or down. */
+  /** Moves a frame from `slot` up or down to its position in the heap. */
   #settle(slot: number, frame: FrameIndex): void {
     if (this.#up(slot, frame) === slot) this.#down(slot, frame)
   }

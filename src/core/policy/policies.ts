@@ -1,5 +1,5 @@
 /**
- * The policies there are.
+ * The replacement policies by name.
  */
 import type { Arena } from '../../shared/arena.js'
 import type { ThreadSlot } from '../../shared/slot.js'

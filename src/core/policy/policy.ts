@@ -1,44 +1,45 @@
 /**
- * The policy interface: which clean block to give up when a frame is needed. A policy's state stands in the shared
- * buffer (`policySlot`, `used`, `used2` of each frame, the heap region, the header's words) and changes under the policy
- * mutex; the objects here are one thread's view of it.
+ * The replacement policy: chooses which clean block to evict when a frame is needed. Its state is in the shared buffer
+ * (`policySlot`, `used`, `used2` of each frame, the heap region, words of the header) and changes under the policy mutex. The
+ * objects here are one thread's view of it.
  *
- * In the policy are the frames that hold a block, but for those that the search found dirty: write-back readmits them
- * when they are clean. A frame that somebody holds stays in, as just used.
+ * The policy contains the frames that hold a block, except those that the search for a victim found dirty; write-back
+ * readmits them when they are clean. A held frame that the search found stays in the policy, as just used.
  */
 import type { FrameIndex } from '../../shared/indices.js'
 
 export interface Policy {
-  /** Notes a hit. On the hit path: no lock, no allocation; what does not fit is lost. Any thread, no contract. */
+  /** Records a hit. On the hit path: takes no lock, allocates nothing, and drops what does not fit. Any thread. */
   note(frame: FrameIndex): void
-  /** Whether the notes should be handed in soon. */
+  /** Whether this thread's recorded hits should be handed in soon. */
   readonly notesDue: boolean
-  /** Hands this thread's notes in. @requires policy mutex */
+  /** Hands in this thread's recorded hits. @requires policy mutex */
   drain(): void
   /**
-   * A frame gets a new block, whose name is given (key.ts). `isAhead`: nobody has asked for it yet, its first use is to
-   * come. @requires policy mutex, the frame is not in the policy
+   * Inserts a frame that gets a new block, with the block's key (key.ts). `isAhead`: the block is filled ahead of its first
+   * use.
+   * @requires policy mutex, the frame is not in the policy
    */
   insert(frame: FrameIndex, keyHigh: number, keyLow: number, isAhead?: boolean): void
-  /** Takes the best victim out; -1 when none is left. @requires policy mutex */
+  /** Removes the best victim and returns it; -1 if there is none. @requires policy mutex */
   victim(): FrameIndex
-  /** Counts a victim that somebody holds as just used, and takes it back. @requires policy mutex */
+  /** Inserts a victim again, as just used, because it is held. @requires policy mutex */
   renew(frame: FrameIndex): void
   /**
-   * The frame's block, whose name it still has, is given up: last word before it gets another. True if it came ahead, and
-   * nobody ever asked for it, where the policy can tell. @requires policy mutex
+   * Reports that the frame's block is evicted, while the frame still has its key. Returns true if the block was filled ahead
+   * and never used, as far as the policy can tell. @requires policy mutex
    */
   evicted(frame: FrameIndex): boolean
-  /** Takes a frame back that was out, its uses as they were. @requires policy mutex, not in the policy */
+  /** Inserts a frame again that was removed, with its recorded uses. @requires policy mutex, not in the policy */
   readmit(frame: FrameIndex): void
-  /** @requires policy mutex, in the policy */
+  /** Removes a frame. @requires policy mutex, in the policy */
   remove(frame: FrameIndex): void
   /** @requires policy mutex */
   has(frame: FrameIndex): boolean
-  /** How many are in. @requires policy mutex */
+  /** The number of frames in the policy. @requires policy mutex */
   size(): number
-  /** Empties it, whatever state it is in: the frames are readmitted after it. @requires policy mutex */
+  /** Empties the policy, even if its state is corrupt; the caller then readmits the frames. @requires policy mutex */
   reset(): void
-  /** Every broken invariant of the policy, by name. @requires policy mutex */
+  /** A line for each violated invariant of the policy. @requires policy mutex */
   check(): string[]
 }

@@ -1,21 +1,21 @@
 /**
- * Policy `2q` (after 2Q, Johnson and Shasha, VLDB 1994): a block has to come back after it was given up, to be kept.
+ * Policy `2q` (after 2Q, Johnson and Shasha, VLDB 1994): only a block that is read again after its eviction is kept for long.
  *
- *   absent --insert, no ghost--> FIFO --victim, oldest first--> absent, its name a ghost
+ *   absent --insert, no ghost--> FIFO --victim, oldest first--> absent, its key a ghost
  *   absent --insert, a ghost---> MAIN --victim, a CLOCK-------> absent
  *
- * The FIFO gives victims while it has more than a tenth of the blocks; uses of a block in it count for nothing. MAIN is a
- * CLOCK: each block has a counter from 0 to 3, a use adds one, the hand takes one away and goes on, and gives up the
- * block that has none. There are as many ghosts as blocks, the newest ones.
+ * Victims come from the FIFO while it has more than a tenth of the blocks; uses of a block in it do not count. MAIN is a
+ * CLOCK: each block has a counter from 0 to 3. A use increments it; the hand decrements it and moves on, and evicts the block
+ * whose counter is 0. There are as many ghosts as blocks; they are the most recent ones.
  *
- * Uses in a row are one use, of a block in MAIN too: a use counts once in a period, which is as many insertions as a
- * 64th of the blocks. So a thread that comes to a block sixteen times in a row gains nothing over one that comes once.
+ * Uses in quick succession count as one, also in MAIN: a use counts once per period, which is as many insertions as 1/64 of
+ * the blocks. So a thread that uses a block sixteen times in a row has no advantage over a thread that uses it once.
  *
- * A use is at most one plain store into a word of the block's frame, by any thread, without a lock: two at once may count
- * as one. Periods are compared for equality only, so that their number may overflow.
+ * A use costs at most one plain store to a word of the block's frame, by any thread, without a lock; two concurrent uses may
+ * count as one. Periods are compared for equality only, so their number may overflow.
  *
- * In the frame: policySlot and used are its links (loop.ts), used2 its uses: period, UNASKED, counter. The heap region has a word for each frame
- * that says in which part it is, or was before it was taken out dirty or held.
+ * In the frame, policySlot and used are the links (loop.ts), and used2 has the uses: period, UNASKED, counter. The heap
+ * region has a word per frame: the part that it is in, or was in before it was removed because it was dirty or held.
  */
 import type { Arena } from '../../shared/arena.js'
 import type { FrameIndex } from '../../shared/indices.js'
@@ -32,21 +32,21 @@ const enum Part {
 const enum Uses {
   MAX = 3,
   COUNT = 3,
-  /** It came ahead of its first use. */
+  /** It was filled ahead, and not used yet. */
   UNASKED = 4,
   PERIOD_SHIFT = 3,
 }
-/** Log2 of the share of the blocks that is inserted in a period. */
+/** Log2 of the number of periods in which as many blocks are inserted as there are frames. */
 const PERIODS = 6
 
-/** A closure, as the hit path is one (hit-path.ts). */
+/** A closure, like the hit path (hit-path.ts). */
 export function twoQueues(arena: Arena): Policy {
   const { words, framesAt } = arena
   const usesAt = framesAt + Frame.used2
   const partsAt = arena.policyAt
   const { blocks } = arena.geometry
   const fifoMax = Math.floor(blocks / 10)
-  /** From insertions to periods. */
+  /** Shift from a number of insertions to a period. */
   const shift = Math.max(0, Math.floor(Math.log2(blocks)) - PERIODS)
   const loop = (headAt: number) =>
     new Loop(words, {
@@ -70,7 +70,7 @@ export function twoQueues(arena: Arena): Policy {
   }
 
   function drain(): void {
-    // A use is in its frame already.
+    // Uses are recorded in the frame itself.
   }
 
   function insert(frame: FrameIndex, keyHigh: number, keyLow: number, isAhead = false): void {
@@ -96,7 +96,7 @@ export function twoQueues(arena: Arena): Policy {
     counted(frame, 1)
   }
 
-  /** A block that nobody asked for leaves no ghost: its first use would count as a return. */
+  /** A block that was never used leaves no ghost: its first use would count as a return. */
   function evicted(frame: FrameIndex): boolean {
     const at = framesAt + frame * Frame.WORDS
     const isUnasked = (words[at + Frame.used2]! & Uses.UNASKED) !== 0
@@ -105,7 +105,7 @@ export function twoQueues(arena: Arena): Policy {
     return isUnasked
   }
 
-  /** It was taken out as the oldest: there it comes back. */
+  /** The frame was removed as the oldest, so it is inserted as the oldest. */
   function readmit(frame: FrameIndex): void {
     loopOf(frame).addOldest(frame)
     counted(frame, 1)
@@ -124,7 +124,7 @@ export function twoQueues(arena: Arena): Policy {
     return words[Header.policySize]!
   }
 
-  /** The ghosts are forgotten: their chains may be torn. */
+  /** Also removes the ghosts, whose chains may be corrupt. */
   function reset(): void {
     for (const head of [Header.fifoOldest, Header.mainOldest, Header.fifoSize, Header.policySize]) {
       words[head] = 0
@@ -135,7 +135,7 @@ export function twoQueues(arena: Arena): Policy {
     ghosts.reset()
   }
 
-  /** P1 each part's list has its own frames, once; P2 the sizes are theirs; P4, P5 the ghosts' own. */
+  /** P1 each part's list has its own frames, once; P2 the counts are right; P4, P5 those of the ghosts. */
   function check(): string[] {
     const broken: string[] = []
     const sizes = [fifo, main].map((loop, part) => {
@@ -143,7 +143,7 @@ export function twoQueues(arena: Arena): Policy {
       for (const frame of frames) {
         const says = words[partsAt + frame]!
         if (says !== part) broken.push(`P1 frame ${frame}: says part ${says}, is in part ${part}`)
-        if (!has(frame)) broken.push(`P1 frame ${frame}: torn out of part ${part}`)
+        if (!has(frame)) broken.push(`P1 frame ${frame}: not linked in part ${part}`)
       }
       return frames.size
     })
@@ -155,7 +155,7 @@ export function twoQueues(arena: Arena): Policy {
     return [...broken, ...ghosts.check()]
   }
 
-  /** The present one, where the uses have it. */
+  /** The current period, in the position that it has in a word of uses. */
   function presentPeriod(): number {
     return (words[Header.policyClock]! >> shift) << Uses.PERIOD_SHIFT
   }
@@ -170,8 +170,8 @@ export function twoQueues(arena: Arena): Policy {
   }
 
   /**
-   * Moves the hand to a block of MAIN without uses. Others may add uses as fast as the hand takes them away: after as
-   * many steps as take away all that there were, the block under the hand is given up anyway.
+   * Moves the hand to a block of MAIN without uses. Other threads may add uses as fast as the hand removes them, so after as
+   * many steps as would remove all initial uses, the block under the hand is evicted anyway.
    */
   function unused(): FrameIndex {
     const mainSize = size() - words[Header.fifoSize]!

@@ -1,11 +1,11 @@
 /**
- * Hints: blocks that will be read soon, from any thread to the reader. Each slot has a short queue of its own: its thread
- * puts in, the reader takes out, and who dies in between leaves no place half-filled, since a count moves last. A full
- * queue drops the hint.
+ * Hints: blocks that will be read soon, passed from any thread to the reader. Each slot has a short queue: its thread
+ * inserts, and the reader removes. A count is stored last, so a death leaves no half-filled entry. If the queue is full, the
+ * hint is dropped.
  *
- *   hintsGiven   counts what was put in; stored after the record     hintsTaken   counts what was taken out
- *   hintBell     moves after hintsGiven; the reader reads it before it looks, and sleeps on that value. The first hint of all
- *                rings the flush worker too: the reader starts then (needs.ts)
+ *   hintsGiven   number of hints inserted; stored after the record     hintsTaken   number of hints removed
+ *   hintBell     incremented after hintsGiven; the reader reads it before it checks the queues, and sleeps on that value. The first
+ *                hint of all also rings the flush worker, so that the reader is started (needs.ts)
  */
 import { add, load, notify, store } from '#atomics'
 import { HINTS_MAX } from '../../shared/layout.js'
@@ -15,17 +15,17 @@ import { ringBell } from '../wait/bell.js'
 import type { Context, PartitionView } from '../context.js'
 import { Counter, Header, Hint, Slot } from '../../shared/words.js'
 
-/** Blocks that somebody asked the reader for. */
+/** Blocks that the reader was asked for. */
 export interface Wanted {
   readonly partition: number
   readonly block: number
   readonly count: number
 }
 
-/** Of all frames, what one hint may be about: the rest of it would drive out its beginning. */
+/** Largest share of all frames for one hint: more of it would evict its own beginning. */
 const SHARE = 1 / 4
 
-/** Asks for blocks; returns at once. Its slot's thread; no lock. */
+/** Asks the reader for blocks; returns at once. Called by the slot's thread. Takes no lock. */
 export function giveHint(context: Context, partition: PartitionView, block: number, count: number): void {
   const { words, arena, slot } = context
   const given = words[slot.at + Slot.hintsGiven]!
@@ -49,7 +49,7 @@ export function ringHintBell(context: Context): void {
   if (isFirst) ringBell(context)
 }
 
-/** The oldest hint of a slot. The reader's thread only. */
+/** Removes the oldest hint of a slot. Called by the reader only. */
 export function takeHint({ words, arena }: Context, slot: SlotIndex): Wanted | undefined {
   const slotAt = arena.slotAt(slot)
   const taken = words[slotAt + Slot.hintsTaken]!

@@ -1,7 +1,7 @@
 /**
- * The reader's loop, without its thread: loads what hints ask for (hints.ts), a run of neighbouring absent blocks at a time,
- * the slots in turn. It waits for nobody: a block that somebody is in is passed over, and where the device fails, or no frame
- * is to be had a few times, the rest of the hint is dropped. What it loads is a clean block like any other.
+ * The reader's loop, without its thread: fills the blocks that hints ask for (hints.ts), one run of neighbouring absent
+ * blocks at a time, slot by slot. It never waits: a held block is skipped, and if the device fails, or no frame is available
+ * after some attempts, the rest of the hint is dropped. What it fills is a clean block like any other.
  */
 import { load } from '#atomics'
 import { writerOf } from '../../shared/latch.js'
@@ -13,12 +13,12 @@ import { takeHint } from './hints.js'
 import { fillAhead } from '../blocks/fill.js'
 import { Counter, EngineState, Frame, Header, State } from '../../shared/words.js'
 
-/** What is left of a hint. */
+/** The rest of a hint. */
 interface Job {
   readonly partition: PartitionView
   block: number
   readonly end: number
-  /** How often nothing was to be had. */
+  /** How often nothing was available. */
   tries: number
 }
 
@@ -34,7 +34,7 @@ export class Reader {
     this.#jobs = new Array<Job | undefined>(context.arena.geometry.slots)
   }
 
-  /** At most one run for every slot; false when nothing moved, or the engine is not open. */
+  /** Fills up to one run for each slot. Returns false if there was no progress, or the engine is not open. */
   step(): boolean {
     let hasMoved = false
     for (let slot = 0; slot < this.#jobs.length; slot++) {
@@ -47,7 +47,7 @@ export class Reader {
     return hasMoved
   }
 
-  /** A hint is not done yet: `step` again, in a while if nothing moved. */
+  /** Whether a hint is not finished: call `step` again, after a pause if there was no progress. */
   get isBusy(): boolean {
     return this.#jobs.some((job) => job !== undefined)
   }
@@ -59,7 +59,7 @@ export class Reader {
     return { partition: this.#context.partitions[partition]!, block, end: block + count, tries: 0 }
   }
 
-  /** Loads the next absent blocks of a job; false when they were not to be had now. */
+  /** Fills the next absent blocks of a job. Returns false if that is not possible now. */
   #run(job: Job): boolean {
     const { partition, end } = job
     while (job.block < end && this.#hasContents(this.#frameOf(job))) job.block++
@@ -72,10 +72,10 @@ export class Reader {
     }
     const frame = this.#frameOf(job)
     if (frame >= 0 && (this.#hasContents(frame) || this.#isLatched(frame))) {
-      job.block++ // somebody else loads it
+      job.block++ // another thread fills it
       return true
     }
-    // A name and no contents: the disk fails. No name: there is no frame, or a lock is held while its thread does not run.
+    // A key without contents: the disk fails. No key: there is no frame, or a lock is held by a thread that is descheduled.
     if (frame < 0 && ++job.tries < TRIES_MAX) return false
     this.#context.slot.count(Counter.prefetchDropped, end - job.block)
     job.block = end

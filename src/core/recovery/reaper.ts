@@ -1,17 +1,17 @@
 /**
- * The reaper: what a dead thread leaves behind is put right, by the flush worker alone. It may itself be interrupted and
- * run again: every step leaves a state from which all steps can be taken again.
+ * The reaper: recovers what a dead thread leaves behind. Only the flush worker runs it. It may itself be interrupted and run
+ * again: after every step, all steps can be repeated.
  *
  *   1  mutexes of all dead slots: stolen, and what they guard is rebuilt (repair.ts)
- *   2  frames latched by a dead slot, or offered to it: a change under way is undone, a load under way is forgotten; then
- *      the latch goes to the next waiter
- *   3  pins of its journal: counted out by those of the living, never subtracted; waiters are woken
+ *   2  frames latched by a dead slot, or offered to it: a change under way is undone, a fill under way is dropped; then the latch
+ *      passes to the next waiter
+ *   3  pins in its journal: the pins of these frames are set to the number in live journals, never subtracted; waiters are woken
  *   4  frames that it waited for, or was serving: their waiters are woken and their marks healed (shared/latch-queue.ts)
- *   5  the slot is free
+ *   5  the slot becomes free
  *
- * Nothing here waits for another thread without a limit. A count that does not settle, because a thread that is not known to
- * have ended stopped between two stores of its journal, leaves its block with the dead thread's pins: it can be read and
- * written to the disk, and not be changed or evicted. The slot stays DEAD, and `reapDead` is called again.
+ * Nothing here waits for another thread without a limit. If a count does not settle, because a thread that is not known to
+ * have ended stopped between two stores to its journal, the block keeps the dead thread's pins: it can be read and written to
+ * the disk, but not changed or evicted. The slot stays DEAD, and `reapDead` is called again.
  */
 import { load, notify, store, wait } from '#atomics'
 import { freeze, pinsOf, thaw, writerOf } from '../../shared/latch.js'
@@ -29,14 +29,15 @@ import { seize, seizePolicy, seizeRound } from './seize.js'
 import { unlockRound } from '../changes/rounds.js'
 import { DelayedKick, Frame, Group, Journal, Latch, Slot, SlotState, State } from '../../shared/words.js'
 
-/** How long a thread between two stores of its journal is given before it is looked at again. */
+/** Milliseconds to wait for a thread between two stores to its journal, before counting again. */
 const UNSETTLED_MS = 1
-/** How often that is done in one call of `reapDead`. */
+/** How often to wait so in one call of `reapDead`. */
 const UNSETTLED_MAX = 20
 
 /**
- * Reaps the dead slots; false when one is left, which another call has to reap. `died` is told of each before its slot is
- * free, a second time where the flush worker ends in between. The flush worker's thread only; waits at most some 20 ms.
+ * Recovers the dead slots. Returns false if one is left, so that it must be called again. `died` is called for each slot
+ * before it is freed; a second time if the flush worker ends in between. Called by the flush worker; waits about 20 ms at
+ * most.
  * @takes every mutex, one after the other
  */
 export function reapDead(
@@ -70,7 +71,7 @@ function deadSlots(context: Context): SlotIndex[] {
 }
 
 /**
- * A new flush worker has the slot of the one before it: what that one held when it died is taken over and put right.
+ * Recovers what the former flush worker held when it died. The new one has the same slot.
  * @requires the flush worker's thread, before it takes any mutex
  */
 export function freeOwnMutexes(context: Context): void {
@@ -90,7 +91,7 @@ export function freeOwnMutexes(context: Context): void {
     repairStripe(context, i)
     stripe.unlock()
   })
-  // Releases that it had settled and not unlatched yet, and a frame whose waiters it was looking after.
+  // Releases that it had settled but not unlatched yet, and a frame whose waiters it was serving.
   for (let frame = 0; frame < context.arena.geometry.blocks; frame++) {
     if (writerOf(load(context.words, context.arena.frameAt(frame) + Frame.latch)) === index)
       leave(context, frame)
@@ -98,7 +99,7 @@ export function freeOwnMutexes(context: Context): void {
   healServed(context, index)
 }
 
-/** Only a mutex that a dead slot has is waited for; the others are none of the reaper's business. */
+/** Frees the mutexes that dead slots hold. Does not wait for any other mutex. */
 function freeMutexes(context: Context): void {
   const isDeads = (holder: SlotIndex) => holder >= 0 && isDead(context, holder)
   context.stripes.forEach((stripe, i) => {
@@ -120,8 +121,8 @@ function freeMutexes(context: Context): void {
 }
 
 /**
- * A frame that a dead thread had alone. A release that it had left to others happened; a change it had not released did
- * not; contents it was reading are not there.
+ * Recovers a frame that a dead thread had latched. A pending release is finished; a change that was not released is undone;
+ * contents that were being read are dropped.
  * @takes round mutex
  */
 function undoFrame(context: Context, frame: FrameIndex): void {
@@ -154,13 +155,13 @@ function undoFrame(context: Context, frame: FrameIndex): void {
   }
 }
 
-/** The latch, or the offer, that a dead slot has goes to the next waiter. */
+/** Passes the latch that a dead slot held, or was offered, to the next waiter. */
 function leaveFor(context: Context, frame: FrameIndex): void {
   context.latches.serveFor(frame)
   context.freed.signal()
 }
 
-/** Counts the pins of a dead slot out; false when one is left. */
+/** Removes the pins of a dead slot; returns false if one is left. */
 function reapPins(context: Context, slot: SlotIndex, patience: { left: number }): boolean {
   const { words, arena } = context
   const start = arena.journalAt(slot)
@@ -176,9 +177,9 @@ function reapPins(context: Context, slot: SlotIndex, patience: { left: number })
 }
 
 /**
- * Sets a frame's pins to those that the living have. While the frame is frozen no pin is added, so a thread that runs
- * settles its entry within some instructions. One that does not leaves the pins as they are, which are too many and never
- * too few; false then.
+ * Sets a frame's pins to the number that live slots have. While the frame is frozen no pin is added, so a running thread
+ * settles its journal entry within a few instructions. If one does not, the pins stay as they are, too many but never too
+ * few, and the result is false.
  */
 function countOut(context: Context, frame: FrameIndex, patience: { left: number }): boolean {
   const { words, arena } = context
@@ -198,8 +199,8 @@ function countOut(context: Context, frame: FrameIndex, patience: { left: number 
 }
 
 /**
- * What a dead slot waited for, and the frame that it was serving: a wakeup may have died with it, or been spent on it. Its
- * records are cleared last, so that a successor of this thread finds them; scans pass over the dead.
+ * Wakes the waiters of the frames that a dead slot waited for or was serving: a wakeup may have been lost with it, or been
+ * sent to it. Its records are cleared last, so that a successor of this thread still finds them; scans skip dead slots.
  */
 function reapWaits(context: Context, slot: SlotIndex): void {
   const { words, arena } = context
@@ -234,8 +235,9 @@ function freeSlot(context: Context, slot: SlotIndex): void {
 }
 
 /**
- * The cut that a former flush worker was writing is forgotten. The images stay owed, and the next round makes a new cut.
- * What it made clean and did not readmit any more is readmitted before, so that a death in between leaves it to the next.
+ * Drops the cut that a former flush worker was writing. Its images stay unwritten, and the next round makes a new cut. Blocks
+ * that the former worker made clean but did not readmit are readmitted first, so that if this thread dies too, its successor
+ * finds the cut.
  * @requires that no writer is at work for the group
  * @takes policy mutex, round mutex, one after the other
  */
@@ -246,7 +248,7 @@ export function forgetCut(context: Context, group: number): void {
   seizeRound(context, group)
   const at = context.arena.groupAt(group)
   store(context.words, at + Group.cut, 0)
-  // The round may have been one that nobody asked for.
+  // The dropped round may have been a background round, which nothing else would start again.
   if (context.words[at + Group.dirty]! > 0 && context.words[at + Group.delayed] === DelayedKick.NONE)
     context.words[at + Group.delayed] = DelayedKick.ASKED
   unlockRound(context, group)

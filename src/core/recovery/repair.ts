@@ -1,6 +1,6 @@
 /**
- * Repair: what a mutex guards, put right from the frames after its holder died in the middle of a change. The free list,
- * the policy, the chains, the spares and the dirty list are all rebuilt: what is true stands in the frames.
+ * Repair: rebuilds what a mutex guards after its holder died in the middle of a change. The free list, the policy, the
+ * chains, the spares and the dirty list are all derived from the frames, which contain the truth.
  */
 import { load, store } from '#atomics'
 import { writerOf } from '../../shared/latch.js'
@@ -28,11 +28,12 @@ export const isDead = (context: Context, slot: SlotIndex): boolean =>
   load(context.words, context.arena.slotAt(slot) + Slot.state) === SlotState.DEAD
 
 /**
- * Free list and policy: a frame without a name is free, unless a live thread is moving it; every other frame is in the
- * policy, the dirty ones until the search for a victim meets them.
+ * Rebuilds the free list and the policy. A frame without a key is free, unless a live thread is moving it; every other frame
+ * is in the policy, dirty ones until the search for a victim finds them.
  * @requires policy mutex
  */
 export function repairPolicy(context: Context): void {
+  context.policyMutex.assertHeld(context.slot.index)
   const { words, arena, policy } = context
   policy.reset()
   words[Header.freeHead] = 0
@@ -47,11 +48,12 @@ export function repairPolicy(context: Context): void {
 }
 
 /**
- * The chains of one stripe, from the frames' names. Names that belong to this stripe change under it only; the others
- * may be changing beside us, so a name counts when it was read twice alike.
+ * Rebuilds the chains of one stripe from the keys of the frames. Keys that belong to this stripe change only under it. Other
+ * keys may change concurrently, so a key counts only if two reads of it agree.
  * @requires the stripe
  */
 export function repairStripe(context: Context, stripe: number): void {
+  context.stripes[stripe]!.assertHeld(context.slot.index)
   const { arena } = context
   const { buckets, stripes, blocks } = arena.geometry
   for (let bucket = stripe; bucket < buckets; bucket += stripes)
@@ -75,11 +77,12 @@ function keyOf(context: Context, frame: FrameIndex): { keyHigh: number; keyLow: 
 }
 
 /**
- * The images of a group. In this order: undo images that were on their way to an aside list, the spares that nobody
- * refers to, the dirty list, the fences; then the releases that the dead holder was finishing.
+ * Rebuilds the images of a group, in this order: undo images that were becoming saved images, the free spares, the dirty
+ * list, the fences; then finishes the releases that the dead holder was settling.
  * @requires round mutex
  */
 export function repairRound(context: Context, group: number): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words, arena } = context
   const at = arena.groupAt(group)
   const frames = framesOf(context, group)
@@ -91,9 +94,9 @@ export function repairRound(context: Context, group: number): void {
     const frameAt = arena.frameAt(frame)
     words[frameAt + Frame.dirtyNext] = DirtyLink.NONE
     words[frameAt + Frame.dirtyPrevious] = DirtyLink.NONE
-    const owes =
+    const hasUnwritten =
       (load(words, frameAt + Frame.state) & State.CLASS_MASK) !== 0 || words[frameAt + Frame.saved] !== 0
-    if (owes) linkDirty(context, group, frame)
+    if (hasUnwritten) linkDirty(context, group, frame)
   }
   words[at + Group.fences] = context.partitions.filter(
     (partition) =>
@@ -103,7 +106,7 @@ export function repairRound(context: Context, group: number): void {
   finishSettling(context, group)
 }
 
-/** Frames that hold a block of the group. */
+/** The frames that hold a block of the group. */
 export function framesOf(context: Context, group: number): FrameIndex[] {
   const { words, arena, partitions } = context
   return Array.from({ length: arena.geometry.blocks }, (_, frame) => frame).filter((frame) => {
@@ -112,7 +115,7 @@ export function framesOf(context: Context, group: number): FrameIndex[] {
   })
 }
 
-/** Latched by a dead thread, with an undo, and not CHANGING: either not begun, or committed and not disposed. */
+/** Latched by a dead thread, with an undo image, but not CHANGING: the change has not begun, or was committed. */
 function isHalfDisposed(context: Context, frame: FrameIndex): boolean {
   const { words, arena } = context
   const at = arena.frameAt(frame)
@@ -134,8 +137,9 @@ function finishDisposal(context: Context, group: number, frame: FrameIndex): voi
   disposeUndo(context, group, frame)
 }
 
-/** The free list: all spares of the group that no frame refers to. */
+/** Rebuilds the free list: all spares of the group that no frame refers to. @requires round mutex */
 function repairSpares(context: Context, group: number, frames: readonly FrameIndex[]): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words, arena } = context
   const at = arena.groupAt(group)
   const used = new Set<number>()
@@ -161,7 +165,7 @@ function repairSpares(context: Context, group: number, frames: readonly FrameInd
   context.spareFreedDue = true
 }
 
-/** A chain that the dead holder had taken off the stack is finished; one that it had not is still on it. */
+/** Finishes the releases that the dead holder had taken off the stack. If it had not yet, they are still on the stack. */
 function finishSettling(context: Context, group: number): void {
   const { words, arena } = context
   const at = arena.groupAt(group)

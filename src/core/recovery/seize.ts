@@ -1,6 +1,6 @@
 /**
- * How the flush worker takes a mutex. It may not wait for a dead holder, since the flush worker is the thread that frees what
- * the dead hold: it steals the mutex from a dead holder and repairs what the mutex guards (repair.ts).
+ * How the flush worker takes a mutex. It must not wait for a dead holder, because it is the thread that recovers what the
+ * dead hold: it steals the mutex, and repairs what the mutex guards (repair.ts).
  */
 import { load, wait } from '#atomics'
 import type { Mutex } from '../../shared/mutex.js'
@@ -10,14 +10,14 @@ import type { Context } from '../context.js'
 import { buryGone } from '../wait/deaths.js'
 import { isDead, repairPolicy, repairRound } from './repair.js'
 
-/** So many slices of waiting, some 250 ms, after which the system is asked whether the holder is still there. */
+/** Number of slices, about 250 ms in all, after which to ask the system whether the holder still exists. */
 const SLICES = 50
 
 /**
- * Takes a mutex for the flush worker, which may not wait for a dead holder: the flush worker is what frees them. It waits for
- * a living one as long as the engine runs.
+ * Takes a mutex for the flush worker. Steals it from a dead holder, and then calls `repair`. Waits for a live holder as long
+ * as the engine runs.
  * @requires a thread that may block; the flush worker's
- * @throws what is wrong with an engine that does not run
+ * @throws the error of notOpenError, if the engine does not run
  */
 export function seize(context: Context, mutex: Mutex, repair: () => void): void {
   for (let slices = 1; !mutex.tryLock(context.slot.index); slices++) {
@@ -29,12 +29,12 @@ export function seize(context: Context, mutex: Mutex, repair: () => void): void 
       return
     }
     const word = load(context.words, mutex.at)
-    // Short slices, without the CONTENDED bit: a death is announced on the bell, not here.
+    // Short slices, without setting CONTENDED: a death is announced on the bell, not on this word.
     if (word !== 0) wait(context.words, mutex.at, word, SLICE_MS / SLICES)
   }
 }
 
-/** The flush worker's way to a round mutex. @takes round mutex */
+/** Takes a round mutex for the flush worker, and finishes what was left to its holder. @takes round mutex */
 export function seizeRound(context: Context, group: number): void {
   seize(context, context.roundMutexes[group]!, () => {
     repairRound(context, group)
@@ -42,7 +42,7 @@ export function seizeRound(context: Context, group: number): void {
   catchUp(context, group)
 }
 
-/** The flush worker's way to the policy mutex. @takes policy mutex */
+/** Takes the policy mutex for the flush worker. @takes policy mutex */
 export function seizePolicy(context: Context): void {
   seize(context, context.policyMutex, () => {
     repairPolicy(context)

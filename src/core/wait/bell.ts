@@ -1,5 +1,5 @@
 /**
- * The flush worker's doorbell, and the two words that say what it is rung for.
+ * The flush worker's doorbell, and the words that say what it is rung for.
  */
 import { add, notify, type Words } from '#atomics'
 import type { Context } from '../context.js'
@@ -11,13 +11,15 @@ export function ringBell({ words }: { readonly words: Words }): void {
   notify(words, Header.bell)
 }
 
-/** Wants everything up to `epoch` durable. @requires round mutex */
+/** Requests that everything up to `epoch` is made durable. @requires round mutex */
 export function want(context: Context, group: number, epoch: number): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
   if (context.rounds[group]!.ask(epoch)) context.bellDue = true
 }
 
-/** The first dirty block of a quiet group starts the clock. @requires round mutex */
+/** Requests the delayed kick of a group, unless it is requested already. @requires round mutex */
 export function armDelayedKick(context: Context, group: number): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
   const at = context.arena.groupAt(group) + Group.delayed
   if (context.words[at] !== DelayedKick.NONE) return
   context.words[at] = DelayedKick.ASKED

@@ -1,12 +1,13 @@
 /**
- * Who waits for whom: from a slot to what it waits for, to the slots that have it, and so on, until nobody waits or a
- * cycle closes. Takes no lock and never waits: the words change beside it, so what it says was true of some moment, and
- * a cycle is believed when it is there twice. Bounded by the slots, each is followed once.
+ * The wait graph: which threads wait for which. It is followed from a slot to what it waits for, to the slots that hold that,
+ * and so on, until a thread does not wait or a cycle closes. Takes no lock and never waits. The words change while they are
+ * read, so a result was true at some moment only, and a cycle is reported only if it is found twice. Each slot is followed
+ * once, so the search is bounded.
  *
  *   thread A --read, modify--> frame --latch word, journals--> thread B --mutex--> lock --its word--> thread C
  *
  * A slot shows the waits of all its tasks (shared/waits.ts). A thread that awaits in one task may release what it holds in
- * another: only where every thread of a cycle sleeps is it certain that none will.
+ * another task. Only if every thread of a cycle sleeps is it certain that it is a deadlock.
  */
 import { load } from '#atomics'
 import { isLatched, writerOf } from '../../shared/latch.js'
@@ -25,11 +26,11 @@ export interface Wait {
   readonly kind: WaitKind
   /** The frame, the group, or the word of the mutex. */
   readonly at: number
-  /** Whether the whole thread sleeps. */
+  /** Whether the whole thread sleeps, not only one of its tasks. */
   readonly sleeps: boolean
 }
 
-/** A thread that waits, on the way along a cycle. */
+/** A waiting thread, as an edge of a path in the graph. */
 export interface Link {
   readonly slot: SlotIndex
   readonly wait: Wait
@@ -40,14 +41,14 @@ interface ShownWait extends Wait {
   readonly sinceMs: number
 }
 
-/** What a slot's thread waits for, in all its tasks. */
+/** What the thread of a slot waits for, in all its tasks. */
 export function shownWaits({ arena }: Context, slot: SlotIndex): ShownWait[] {
   return waitsOf(arena, slot)
     .filter(({ kind, at }) => !isOfFrame(kind) || (at >= 0 && at < arena.geometry.blocks))
     .map(({ kind, at, sleeps, since }) => ({ kind, at, sleeps, sinceMs: Math.round(msSince(since)) }))
 }
 
-/** Those that keep its thread: of a thread that sleeps, the one that it sleeps for. */
+/** The waits that block the thread: if it sleeps, the one that it sleeps for; else all. */
 function keepingWaits(context: Context, slot: SlotIndex): ShownWait[] {
   const waits = shownWaits(context, slot)
   const asleep = waits.filter(({ sleeps }) => sleeps)
@@ -56,13 +57,13 @@ function keepingWaits(context: Context, slot: SlotIndex): ShownWait[] {
 
 const isOfFrame = (kind: WaitKind): boolean => kind === 'read' || kind === 'modify'
 
-/** The slots that have what is waited for; none where that is not a frame or a lock. */
+/** The slots that hold what is waited for; none unless that is a frame or a lock. */
 export function holdersOf(context: Context, { kind, at }: Wait): SlotIndex[] {
   if (kind === 'mutex') return [mutexAt(context, at)?.holder() ?? -1].filter((slot) => slot >= 0)
   return isOfFrame(kind) ? [...frameHolders(context, at).keys()] : []
 }
 
-/** The slots that are in a frame, with how many guards to read; 0 for the one that has it alone. */
+/** The slots that hold a frame, with the number of their read guards; 0 for an exclusive holder. */
 export function frameHolders({ words, arena }: Context, frame: FrameIndex): Map<SlotIndex, number> {
   const word = load(words, arena.frameAt(frame) + Frame.latch)
   if (isLatched(word)) return new Map([[writerOf(word), 0]])
@@ -78,7 +79,7 @@ export function frameHolders({ words, arena }: Context, frame: FrameIndex): Map<
 }
 
 /**
- * The cycle that a wait is part of, or stands behind; undefined when there is none. A thread alone is no cycle: what it
+ * The cycle that a wait is part of or is blocked by; undefined if there is none. A single thread is not a cycle: what it
  * waits for is held by another of its own tasks.
  */
 export function cycleOf(context: Context, slot: SlotIndex, wait: Wait): Link[] | undefined {
@@ -108,22 +109,22 @@ export function cycleText(context: Context, cycle: readonly Link[]): string {
   const name = (i: number) => threadText(context.arena, cycle[i % cycle.length]!.slot)
   const links = cycle.map(({ wait }, i) => `waits for ${waitText(context, wait)} held by ${name(i + 1)}`)
   const isCertain = cycle.every(({ wait }) => wait.sleeps)
-  const doubt = '; not all of these threads sleep, another task of theirs may release'
+  const doubt = '; not all of these threads sleep, so another task of theirs may release what it holds'
   return `a cycle: ${name(0)} ${links.join(', which ')}${isCertain ? '' : doubt}`
 }
 
-/** Who is in a frame, for how long where that is known, and what keeps them: for messages. */
+/** For messages: which threads hold a frame, for how long if that is known, and what they wait for. */
 export function frameText(context: Context, frame: FrameIndex): string {
   const { words, arena } = context
   const holders = [...frameHolders(context, frame)]
-  if (holders.length === 0) return 'by threads that have just left'
+  if (holders.length === 0) return 'by threads that have released it since'
   const [[first, guards]] = holders as [[SlotIndex, number]]
   const heldMs = (clockMs() - words[arena.frameAt(frame) + Frame.since]!) | 0
-  if (guards === 0) return `alone by ${holderText(context, first, ` for ${heldMs} ms`)}`
+  if (guards === 0) return `exclusively by ${holderText(context, first, ` for ${heldMs} ms`)}`
   return `to read by ${holders.map(([slot, count]) => holderText(context, slot, ` with ${count} guard(s)`)).join(', ')}`
 }
 
-/** A holder, and what it waits for itself. */
+/** A holder, and what it waits for. */
 function holderText(context: Context, slot: SlotIndex, held: string): string {
   const thread = threadText(context.arena, slot)
   if (slot === context.slot.index) return `${thread} itself, in another of its tasks,${held}`
@@ -149,7 +150,7 @@ function waitText(context: Context, { kind, at }: Wait): string {
   return isOfFrame(kind) ? context.describe(at) : OTHER_WAITS[kind as keyof typeof OTHER_WAITS]
 }
 
-/** The message of a wait for a block that came to its deadline. */
+/** The error for a wait for a block that reached its deadline. */
 export function frameExpired(
   context: Context,
   frame: FrameIndex,
@@ -163,8 +164,8 @@ export function frameExpired(
 }
 
 /**
- * Waits for a mutex, in public. How long it is held is not known: a section is short, and a clock read in each would
- * cost as much as the section.
+ * Takes a mutex, and publishes the wait for it. How long the holder has had it is not recorded: critical sections are short,
+ * and reading the clock in each would cost as much as the section.
  */
 export function* waitForMutex(context: Context, mutex: Mutex, deadline: Deadline): Slow<void> {
   const call = {}

@@ -1,7 +1,8 @@
 /**
- * A watch on the flush worker, for those who wait for what only it can bring. It notes each ring of its bell that it
- * answers; when it stays silent through many slices there is nobody any more who would replace it: the owner's thread is
- * gone, and its workers with it. Counted in slices and not in time: a process that was stopped for a while is no orphan.
+ * A watchdog on the flush worker, for threads that wait for something that only it can bring about. The flush worker records
+ * each ring of its bell that it answers. If it stays silent for many slices, nothing is left to replace it: the owner's
+ * thread has ended, and the engine's threads with it. Slices are counted, not time: a process that was stopped for a while is
+ * no orphan.
  */
 import { performance } from 'node:perf_hooks'
 import { compareExchange, load } from '#atomics'
@@ -10,9 +11,11 @@ import { ringBell } from './bell.js'
 import { type Context, wakeAll } from '../context.js'
 import { EngineState, Header } from '../../shared/words.js'
 
-/** Rings without an answer, one a slice at most: a replacement has some seconds to start, on a busy machine too. */
+/**
+ * Number of rings without an answer, one per slice at most. A replacement gets some seconds to start, even on a busy machine.
+ */
 const SILENT_MAX = 40
-/** Sleeps may end a little before their time. */
+/** Sleeps may end a little early. */
 const EARLY_MS = 20
 
 export class Watch {
@@ -26,8 +29,9 @@ export class Watch {
   }
 
   /**
-   * At every turn of a wait: throws when the engine does not run any more. Once a slice it rings again, since a wakeup
-   * may have died with its sender; other turns of a wait are others' signals, and say nothing of the flush worker.
+   * To be called before each sleep of a wait. Throws if the engine does not run any more. Rings the bell again once per
+   * slice, because a wakeup can be lost with its sender. Calls in between come from signals for other reasons and are not
+   * counted.
    * @throws ERR_DCACHE_ORPHANED, ERR_DCACHE_CLOSED, ERR_DCACHE_WORKER_DIED
    */
   look(): void {
@@ -51,8 +55,8 @@ export class Watch {
 }
 
 /**
- * The deadline of the engine's own threads: none while the engine runs. A lock that is held for long is no failure of a
- * device, and nothing else may come of it than that its thread waits.
+ * The deadline of the engine's own threads: none while the engine runs. If a lock is held for long, that is not a failure of
+ * a device, and must have no other effect than that the thread waits.
  */
 export class WhileRunning extends Deadline {
   readonly #context: Context
@@ -62,14 +66,14 @@ export class WhileRunning extends Deadline {
     this.#context = context
   }
 
-  /** @throws what is wrong with an engine that does not run */
+  /** @throws the error of notOpenError, if the engine does not run */
   override leftMs(): number {
     this.#context.assertRunning()
     return Infinity
   }
 }
 
-/** The owner is gone: everyone is told. */
+/** Marks the cache as orphaned, because its owner has ended, and wakes all threads. */
 export function markOrphaned(context: Context): void {
   if (
     compareExchange(context.words, Header.state, EngineState.OPEN, EngineState.ORPHANED) === EngineState.OPEN

@@ -1,6 +1,6 @@
 /**
- * The cut of a round: the instant whose state it writes. A short section under the round mutex. For each block, the round
- * owes the newest image within the cut, judged by stamps alone, never by what was written.
+ * The cut of a round: the instant whose state the round writes. Made in a short section under the round mutex. For each
+ * block, the round writes the newest image within the cut; stamps alone decide which that is.
  */
 import { load } from '#atomics'
 import { classOf, epochOf, isAfter, isUnwritten, nextEpoch, previousEpoch } from '../../shared/stamp.js'
@@ -14,19 +14,19 @@ import { unlockRound } from '../changes/rounds.js'
 import { DirtyLink, DelayedKick, Frame, Group } from '../../shared/words.js'
 
 export interface Cut {
-  /** Images stamped up to here are written. */
+  /** Images stamped up to this epoch are written. */
   readonly number: number
-  /** The newest stamp there was: what a failure of this round speaks for. */
+  /** The newest epoch when the cut was made: a failure of this round applies to everything up to it. */
   readonly spokeFor: number
-  /** The frames that owe an image, by class, partition and block. */
+  /** The frames with an image to write, sorted by class, partition and block. */
   readonly frames: Int32Array
-  /** Each class of each partition: where its frames are. */
+  /** For each class of each partition, which part of `frames` belongs to it. */
   readonly jobs: readonly Job[]
 }
 
 /**
- * The cut, and what it owes, sorted by class, partition and block. `isDue`: blocks have been dirty for as long as they may;
- * where the cut ends before a class change, the rest is asked for.
+ * Makes the cut, and lists what it has to write, sorted by class, partition and block. `isDue`: blocks have been dirty for
+ * `flushDelayMs`; if the cut must end before a change of class, the rest is requested as another round.
  * @takes round mutex
  */
 export function makeCut(context: Context, group: number, isDue: boolean): Cut {
@@ -36,7 +36,7 @@ export function makeCut(context: Context, group: number, isDue: boolean): Cut {
   const epoch = words[at + Group.epoch]!
   const owed = new UnwrittenList(words[at + Group.dirty]!)
   const layered: FrameIndex[] = []
-  // One look at each frame: the list leads all over the memory. Those with older images are for a second one.
+  // Visit each frame once: the list leads all over the memory. Frames with older images are visited a second time.
   for (let link = words[at + Group.dirtyHead]!; link !== DirtyLink.END;) {
     const frameAt = arena.frameAt(link - 1)
     if (words[frameAt + Frame.saved] === 0)
@@ -50,7 +50,7 @@ export function makeCut(context: Context, group: number, isDue: boolean): Cut {
     link = words[frameAt + Frame.dirtyNext]!
   }
   let cut = epoch
-  // No cut may span a class change of a block: it ends before the first image whose predecessor has another class.
+  // No cut may span a change of a block's class: it ends before the first image whose predecessor has another class.
   for (const newer of classChanges(context, layered)) {
     const limit = previousEpoch(newer)
     if (isAfter(cut, limit)) cut = limit
@@ -72,8 +72,9 @@ export function makeCut(context: Context, group: number, isDue: boolean): Cut {
   return { number: cut, spokeFor: epoch, ...owed.sorted() }
 }
 
-/** Each block keeps only its newest image within the cut. @requires round mutex */
+/** Frees a block's saved images within the cut, except the newest image within it. @requires round mutex */
 function trimSaved(context: Context, group: number, frame: FrameIndex, cut: number): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
   let isCovered = isUnwritten(load(context.words, context.arena.frameAt(frame) + Frame.state), cut)
   dropSaved(context, group, frame, (stamp) => {
     if (!isUnwritten(stamp, cut)) return false

@@ -1,6 +1,6 @@
 /**
- * What a failed write or fsync does: the partition is fenced, the round forgets its cut, and later classes are held on
- * every partition of the group. Images stay owed; the next round makes a new cut.
+ * What a failed write or fsync does: the partition is fenced, the round drops its cut, and later classes are held back on
+ * every partition of the group. Images stay unwritten; the next round makes a new cut.
  */
 import { store } from '#atomics'
 import { EPOCH_FENCED_MAX, epochDistance, epochOf, isAfter, previousEpoch } from '../../shared/stamp.js'
@@ -13,17 +13,17 @@ import { seizeRound } from '../recovery/seize.js'
 import { unlockRound } from '../changes/rounds.js'
 import { Fence, Group, JobResult, Partition } from '../../shared/words.js'
 
-/** What happened, for the owner's events. */
+/** Reported to the owner, which emits events. */
 export type EngineEvent = RoundEvent | DeathEvent
 
-/** A thread that had attached ended. */
+/** An attached thread has ended. */
 export interface DeathEvent {
   readonly kind: 'died'
   readonly slot: SlotIndex
   readonly threadId: number
 }
 
-/** What happened to a partition. */
+/** A partition was fenced or restored. */
 export interface RoundEvent {
   readonly kind: 'fenced' | 'restored'
   readonly partition: number
@@ -32,18 +32,20 @@ export interface RoundEvent {
   readonly syscall: number
 }
 
-/** A partition failed: nothing is written to it until it is retried. @requires round mutex */
+/** Fences a partition after a failure: it is not written until it is retried. @requires round mutex */
 export function fence(
   context: Context,
   group: number,
   partition: number,
   report: (event: RoundEvent) => void,
 ): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words, arena } = context
   const at = arena.partitionAt(partition)
   const groupAt = arena.groupAt(group)
   const was = words[at + Partition.fenced]!
-  // Lifted while a round went on that had found it fenced, and asked nothing of its writer: the retry is still to come.
+  // The retry came while a round was running that had found the partition fenced and not asked its writer: the retry is still
+  // due.
   if (was === Fence.RETRYING && words[at + Partition.result] === JobResult.NONE) return
   words[groupAt + Group.failedPartition] = partition
   words[groupAt + Group.failedClass] = words[at + Partition.jobClass]!
@@ -65,10 +67,12 @@ export function fence(
 }
 
 /**
- * The failed round forgets its cut, not its images. `spokeFor`: the newest stamp there was when it began.
- * @requires round mutex; broadcast after it is given up
+ * Ends a failed round: drops its cut, but not its images. `spokeFor`: the newest epoch when it began. The caller broadcasts
+ * after it has unlocked.
+ * @requires round mutex
  */
 export function failRound(context: Context, group: number, spokeFor: number): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words, arena } = context
   const at = arena.groupAt(group)
   const frames = dirtyFrames(context, group)
@@ -81,8 +85,8 @@ export function failRound(context: Context, group: number, spokeFor: number): vo
 }
 
 /**
- * The epoch up to which images are kept when no cut is active. With a class change pending, everything before the present
- * epoch: the next cut ends before that change, and owes each block's image of that time. Without one, nothing.
+ * The epoch up to which images are kept while no cut is active. If a change of class is unwritten, this is everything before
+ * the current epoch, because the next cut ends before that change and needs each block's image of that time; else nothing.
  */
 function lastClosed(context: Context, frames: readonly FrameIndex[], epoch: number): number {
   if (classChanges(context, frames).next().done !== true) return previousEpoch(epoch)
@@ -90,7 +94,10 @@ function lastClosed(context: Context, frames: readonly FrameIndex[], epoch: numb
   return previousEpoch(epochs.reduce((oldest, other) => (isAfter(oldest, other) ? other : oldest), epoch))
 }
 
-/** A fence so old that epochs could wrap past its images makes no new cut: the round fails. True if it did. */
+/**
+ * Fails the round, without a cut, if a fence is so old that epochs could wrap past its images; returns whether it did.
+ * @takes round mutex
+ */
 export function failsForAge(context: Context, group: number): boolean {
   const at = context.arena.groupAt(group)
   const epoch = context.words[at + Group.epoch]!
@@ -103,7 +110,7 @@ export function failsForAge(context: Context, group: number): boolean {
   return true
 }
 
-/** Wakes everyone who waits for this group's rounds, spares or frames. */
+/** Wakes all threads that wait for this group's rounds or spares, or for frames. */
 export function broadcast(context: Context, group: number): void {
   context.rounds[group]!.broadcast()
   context.spareFreed[group]!.broadcast()

@@ -1,7 +1,7 @@
 /**
- * The flush worker's loop, without its thread: runs the rounds that are wanted, and those that nobody asks for: at the
- * background mark of dirty blocks, and when the clock of a delayed kick is over. An idle clean cache runs no rounds: the
- * clock of a group starts with its first dirty block, and ends with a round.
+ * The flush worker's loop, without its thread: runs the rounds that are wanted, and background rounds, which start at the
+ * background mark of dirty blocks and when a delayed kick is due. A clean idle cache runs no rounds: the clock of a group
+ * starts with its first dirty block, and stops with a round.
  */
 import { performance } from 'node:perf_hooks'
 import { load, notify } from '#atomics'
@@ -18,7 +18,7 @@ import { DelayedKick, Group, Partition } from '../../shared/words.js'
 
 export interface FlusherOptions {
   readonly flushDelayMs: number
-  /** Of what nobody asked for; undefined: no limit. */
+  /** Limit for background writes, in bytes per second; undefined: no limit. */
   readonly writeBytesPerSecond?: number | undefined
 }
 
@@ -35,11 +35,11 @@ export class Flusher {
   readonly #plans: PlanSpace
   readonly #rounds: (RunningRound | undefined)[] = []
   readonly #kickAtMs: number[]
-  /** Groups whose last flush worker's cut is forgotten. */
+  /** Groups in which the former flush worker's cut has been dropped. */
   readonly #isReady: boolean[]
-  /** No dead thread is left to be reaped. */
+  /** Whether no dead thread is left to be recovered. */
   #isReaped = true
-  /** When a round's pace wants to look again. */
+  /** When the pace of a round must be checked again. */
   #lookAtMs = Infinity
 
   constructor(context: Context, options: FlusherOptions, report: (event: EngineEvent) => void) {
@@ -51,12 +51,14 @@ export class Flusher {
     this.#kickAtMs = context.roundMutexes.map(() => Infinity)
     this.#isReady = context.roundMutexes.map(() => false)
     freeOwnMutexes(context)
-    // What the one before asked a writer for may never have been said.
+    // The former flush worker may have ended before it notified a writer of its job.
     for (const { index } of context.partitions)
       notify(context.words, context.arena.partitionAt(index) + Partition.job)
   }
 
-  /** Reaps the dead, and takes every round as far as it goes without waiting. Called after each ring of the bell. */
+  /**
+   * Recovers dead slots, and continues every round as far as possible without waiting. Called after each ring of the bell.
+   */
   step(): void {
     this.#isReaped = reapDead(this.#context, (slot, threadId) => {
       this.#report({ kind: 'died', slot, threadId })
@@ -75,7 +77,7 @@ export class Flusher {
     }
   }
 
-  /** Milliseconds until something is due that nobody rings for; Infinity when nothing is. */
+  /** Milliseconds until the next call of `step` is due without a ring of the bell; Infinity if none is. */
   idleMs(): number {
     const kicksAtMs = this.#kickAtMs.filter((_, group) => this.#rounds[group] === undefined)
     const wakeAtMs = Math.min(...kicksAtMs, this.#lookAtMs)
@@ -88,7 +90,7 @@ export class Flusher {
     return this.#rounds.some((round) => round !== undefined) || this.#isReady.includes(false)
   }
 
-  /** A round, if there is a reason for one. */
+  /** Begins a round, if there is a reason for one. */
   #begin(group: number): RunningRound | undefined {
     if (!this.#isCalledFor(group)) return undefined
     const pace = new Pace(this.#context, group, this.#budget, this.#isDue(group))
@@ -100,12 +102,15 @@ export class Flusher {
     return this.#context.rounds[group]!.isWanted || this.#isDue(group) || this.#isAtMark(group)
   }
 
-  /** The clock of its delayed kick is over. */
+  /** Whether the delayed kick of a group is due. */
   #isDue(group: number): boolean {
     return this.#kickAtMs[group]! <= performance.now()
   }
 
-  /** While a partition is fenced rounds fail: nobody is told, and the next would begin at once. */
+  /**
+   * Whether a background round should start. Not while a partition is fenced: the round would fail, and the next start at
+   * once.
+   */
   #isAtMark(group: number): boolean {
     const { words, arena } = this.#context
     const at = arena.groupAt(group)
@@ -115,7 +120,10 @@ export class Flusher {
     )
   }
 
-  /** A former flush worker's stage goes on until its writers are idle; then its cut is forgotten. */
+  /**
+   * A former flush worker's stage continues until its writers are idle; then its cut is dropped. Returns whether that is
+   * done.
+   */
   #becomesReady(group: number): boolean {
     if (this.#isReady[group] === true) return true
     const isBusy = this.#context.partitions.some(

@@ -1,6 +1,6 @@
 /**
- * What a round owes, sorted by class, partition and block: a radix sort of two words a block, byte by byte from the lowest;
- * a byte that is the same in all of them costs a look and no pass. (A comparison sort of objects took a third as long as
+ * What a round has to write, sorted by class, partition and block: a radix sort on a key of two words, byte by byte from the
+ * lowest. A byte that is equal in all keys costs a count but no pass. (A comparison sort of objects took a third as long as
  * the writes.)
  *
  *   high   bits 29-31 class   23-28 partition   0-22 upper bits of the block number
@@ -16,7 +16,7 @@ const PARTITION_SHIFT = 23
 if (PARTITIONS_MAX > 2 ** (CLASS_SHIFT - PARTITION_SHIFT))
   throw new Error('the sorting key has no room for so many partitions')
 
-/** The blocks of one class in one partition: where they are in the sorted list. */
+/** The blocks of one class in one partition, as a part of the sorted list. */
 export interface Job {
   readonly writeClass: number
   readonly partition: number
@@ -31,7 +31,7 @@ export class UnwrittenList {
   readonly #low: Uint32Array
   #count = 0
 
-  /** `most`: how many there can be. */
+  /** `most`: capacity, in blocks. */
   constructor(most: number) {
     this.#frames = new Int32Array(most)
     this.#stamps = new Int32Array(most)
@@ -39,18 +39,20 @@ export class UnwrittenList {
     this.#low = new Uint32Array(most)
   }
 
-  /** A frame that owes the image with this stamp; its block's name is given (key.ts). */
-  add(frame: FrameIndex, stamp: number, place: number, low: number): void {
+  /** Adds a frame with an unwritten image, its stamp, and the block's key (key.ts). */
+  add(frame: FrameIndex, stamp: number, keyHigh: number, keyLow: number): void {
     const i = this.#count++
     const writeClass = classOf(stamp)
     this.#frames[i] = frame
     this.#stamps[i] = stamp
     this.#high[i] =
-      (writeClass << CLASS_SHIFT) | (partitionIn(place) << PARTITION_SHIFT) | (blockIn(place, 0) / 2 ** 32)
-    this.#low[i] = low
+      (writeClass << CLASS_SHIFT) |
+      (partitionIn(keyHigh) << PARTITION_SHIFT) |
+      (blockIn(keyHigh, 0) / 2 ** 32)
+    this.#low[i] = keyLow
   }
 
-  /** Takes the others out. */
+  /** Removes all entries for whose stamp `isKept` returns false. */
   keep(isKept: (stamp: number) => boolean): void {
     let kept = 0
     for (let i = 0; i < this.#count; i++) {
@@ -61,7 +63,7 @@ export class UnwrittenList {
     this.#count = kept
   }
 
-  /** The frames in order, and the jobs that they make. */
+  /** The frames in order, and the jobs that they form. */
   sorted(): { frames: Int32Array; jobs: Job[] } {
     const order = this.#order()
     const frames = new Int32Array(order.length)
@@ -78,7 +80,7 @@ export class UnwrittenList {
     return { frames, jobs }
   }
 
-  /** Places in the order of adding, as they follow each other when sorted. */
+  /** The indices of the entries, in sorted order. */
   #order(): Uint32Array {
     const count = this.#count
     const starts = new Uint32Array(257)

@@ -1,48 +1,47 @@
 /**
- * How fast a group's blocks are written. Somebody who asked for a round has it at the device's speed. What is written in
- * the background, because many blocks are dirty or have been so for long, is written in parts, with an fsync after each, so
- * that blocks become clean steadily; and between the parts it rests, the longer the farther the dirty blocks are from
- * their limit:
+ * How fast a group's blocks are written. A requested round runs at the device's speed. Background writes, which start because
+ * many blocks are dirty or some have been dirty for long, are divided into parts with an fsync after each, so that blocks
+ * become clean steadily. Between the parts the group rests, the longer the farther the dirty count is from its limit:
  *
- *   pressure   how far the dirty blocks are on the way from the background mark to the limit, or how many of the spares are
- *              taken, whichever is more: 0 to 1
- *   rest       after a part that took t, t * (1 - pressure) / pressure: at the limit none, half-way as long as the part
+ *   pressure   the dirty count's position between the background mark and the limit, or the share of spares in use, whichever is
+ *              larger; 0 to 1
+ *   rest       after a part that took t: t * (1 - pressure) / pressure. None at the limit; as long as the part at 1/2
  *
- * So the speed follows the changes: where they are slower than the device, the dirty blocks settle where the two are
- * equal; where they are faster, they reach the limit and nobody rests. Near the limit changes wait for blocks to
- * become clean, so rounds go in parts there, whoever asked for them.
+ * So the speed follows the changes: if they are slower than the device, the dirty count settles where the two are equal; if
+ * they are faster, it reaches the limit and there is no rest. Near the limit changes wait for blocks to become clean, so
+ * there even requested rounds are divided into parts.
  *
- * Everything here is the flush worker's own.
+ * All of this is private to the flush worker.
  */
 import { performance } from 'node:perf_hooks'
 import { load } from '#atomics'
 import type { Context } from '../context.js'
 import { Group } from '../../shared/words.js'
 
-/** Parts of the blocks that may be dirty. */
+/** Parts into which the dirty limit is divided. */
 const PARTS = 8
-/** A part has at least so many blocks. */
+/** Smallest part, in blocks. */
 const PART_LEAST = 16
-/** A part of what a limit of bytes lets through in this time. */
+/** With a limit in bytes per second, a part is what the limit allows in this time. */
 const PART_MS = 100
-/** The rest is at most as long as at this pressure. */
+/** The longest rest is the one at this pressure. */
 const PRESSURE_LEAST = 1 / 16
-/** At this share of the limit changes are about to wait. */
+/** At this share of the dirty limit changes are about to wait. */
 const TIGHT = 3 / 4
-/** The pressure changes while nobody rings. */
+/** The pressure is checked this often, because it changes without a ring of the bell. */
 const LOOK_MS = 10
 
-/** Bytes that may be written in the background, of all groups together. */
+/** The limit for background writes, for all groups together. */
 export class Budget {
   readonly #bytesPerMs: number
   #freeAtMs = -Infinity
 
-  /** Infinity: no limit. */
+  /** Infinity means no limit. */
   constructor(bytesPerSecond: number) {
     this.#bytesPerMs = bytesPerSecond / 1000
   }
 
-  /** How many of so many blocks one part may have. */
+  /** The largest part, in blocks of this size. */
   blocks(blockSize: number): number {
     return Math.max(1, Math.floor((this.#bytesPerMs * PART_MS) / blockSize))
   }
@@ -66,7 +65,7 @@ export class Pace {
   #isTight = false
   #lookAtMs = Infinity
 
-  /** `isDue`: blocks have been dirty for as long as they may; there is no rest, but the budget. */
+  /** `isDue`: blocks have been dirty for `flushDelayMs`, so there is no rest; the byte limit still applies. */
   constructor(context: Context, group: number, budget: Budget, isDue: boolean) {
     this.#context = context
     this.#group = group
@@ -75,7 +74,8 @@ export class Pace {
   }
 
   /**
-   * How many of `left` blocks a partition's writer gets now; 0 not yet. Its last part took `tookMs`, until `overAtMs`.
+   * How many of `left` blocks a partition's writer may write now; 0 for none yet. Its last part took `tookMs` and ended at
+   * `overAtMs`.
    */
   blocksNow(left: number, blockSize: number, overAtMs: number, tookMs: number): number {
     const { words, arena, rounds } = this.#context
@@ -97,31 +97,31 @@ export class Pace {
     return count
   }
 
-  /** Whether blocks have been dirty for as long as they may. */
+  /** Whether blocks have been dirty for `flushDelayMs`. */
   get isDue(): boolean {
     return this.#isDue
   }
 
-  /** Its blocks have been dirty for as long as they may by now. */
+  /** Called when blocks of the round have become due. */
   hurry(): void {
     this.#isDue = true
   }
 
-  /** When to look again although nobody rings; said once. */
+  /** When to check again without a ring of the bell. Resets it. */
   takeLookAtMs(): number {
     const lookAtMs = this.#lookAtMs
     this.#lookAtMs = Infinity
     return lookAtMs
   }
 
-  /** The rest, in times of what the part before it took. */
+  /** The rest, as a multiple of the time that the last part took. */
   #rest(): number {
     const { words, arena } = this.#context
     const at = arena.groupAt(this.#group)
     const mark = words[at + Group.dirtyBackground]!
     const spares = arena.geometry.spares / arena.geometry.groups
     const room = words[at + Group.dirtyMax]! - mark
-    // Without room between them, in a tiny group or where the mark is off, all of it is pressure.
+    // Without room between the two (a tiny group, or no background mark) the pressure is 1.
     const dirty = room > 0 ? (words[at + Group.dirty]! - mark) / room : 1
     const taken = 1 - words[at + Group.spareCount]! / spares
     const pressure = Math.min(1, Math.max(dirty, taken, PRESSURE_LEAST))

@@ -1,7 +1,7 @@
 /**
- * Room in the plan region, where the flush worker lists the frames that writers are to write. Blocks owed by one group
- * can't be owed by another, so all plans together fit; a group whose plan finds no room in one piece waits for another's
- * round to end. Private to the flush worker: a replaced one begins with no rounds, and so with an empty region.
+ * Allocates parts of the plan region, in which the flush worker lists the frames that writers must write. A block belongs to
+ * one group, so all plans together fit. A group whose plan does not fit in one piece waits until another group's round ends.
+ * Private to the flush worker: a replacement starts without rounds, and so with an empty region.
  */
 export class PlanSpace {
   readonly #size: number
@@ -11,7 +11,7 @@ export class PlanSpace {
     this.#size = size
   }
 
-  /** The first place of `count` free ones in a row, -1 if there are none. */
+  /** Allocates `count` consecutive entries and returns the first; -1 if there are none. */
   take(count: number): number {
     let start = 0
     let i = 0

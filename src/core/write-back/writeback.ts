@@ -1,22 +1,22 @@
 /**
- * Write-back: what the flush worker does. A round makes durable everything stamped up to its cut, class by class: all
- * partitions write in parallel, each fsyncs, and only then the next class begins.
+ * Write-back, the work of the flush worker. A round makes everything durable that is stamped up to its cut, class by class:
+ * all partitions write in parallel, each fsyncs, and only then does the next class begin.
  *
- *   IDLE --wanted, or due--> CUT --> STAGE(class 1) --all written, all well--> STAGE(2) ... --> DONE --> IDLE
- *                                     `--one failed--> FENCED: the cut is forgotten, later classes are held --> IDLE
+ *   IDLE --wanted, or due--> CUT --> STAGE(class 1) --all succeeded--> STAGE(2) ... --> DONE --> IDLE
+ *                                     `--one failed--> FENCED: the cut is dropped, later classes are held back --> IDLE
  *
- * Within a stage each partition has a lane of its own: its blocks in one job, or in parts, each with an fsync after which
- * its blocks are clean (pace.ts says how many, and when).
+ * Within a stage each partition has a lane: its blocks are written in one job, or in parts, each followed by an fsync after
+ * which its blocks are clean (pace.ts decides how many, and when).
  *
- *   lane   WAITS --pace lets it--> ASKED --writer idle, OK--> its blocks clean; WAITS, or OVER after the last
- *                                        |--writer idle, FAILED--> FAILED
- *                                        `--the writer stopped, with the engine--> never over
+ *   lane   WAITS --pace allows it--> ASKED --writer idle, OK--> its blocks clean; WAITS, or OVER after the last
+ *                                       |--writer idle, FAILED--> FAILED
+ *                                       `--the writer stopped, with the engine--> never over
  *          WAITS --partition is fenced--> FAILED
  *
- * An image is owed until it is durable (cut.ts); a held guard never delays a round.
+ * An image is unwritten until it is durable (cut.ts). A held guard never delays a round.
  *
- * A round is a generator that yields while it waits for writers or for its pace, so that one flush worker runs the rounds
- * of all groups side by side.
+ * A round is a generator that yields while it waits for writers or for its pace, so that one flush worker can run the rounds
+ * of all groups concurrently.
  */
 import { performance } from 'node:perf_hooks'
 import { and, compareExchange, load, notify, store } from '#atomics'
@@ -43,12 +43,12 @@ import {
   State,
 } from '../../shared/words.js'
 
-/** Frames that become clean under one hold of the round mutex: releases of changes wait for it. */
+/** Frames that become clean in one critical section of the round mutex; releases of changes wait for it. */
 const CLEAN_MAX = 1024
 
 /**
- * Runs one round of a group; yields while writers are at work, or its pace has it wait. The flush worker's thread only, one
- * round of a group at a time.
+ * Runs one round of a group; yields while writers are at work, or the pace requires a rest. Called by the flush worker, for
+ * one round per group at a time.
  * @takes round mutex, policy mutex, one after the other
  */
 export function* runRound(
@@ -71,7 +71,7 @@ export function* runRound(
       context.tracer.record(TRACE['work.stage'], group, blocks, stage[0]!.writeClass)
     }
     const lanes = stage.map((job) => new Lane(context, group, cut, job, plans))
-    // All of them, before it is asked whether all are over.
+    // Continue all lanes before asking whether all are over.
     while (!lanes.map((lane) => lane.goOn(pace)).every((isOver) => isOver)) yield
     if (!endStage(context, group, cut, lanes, report)) return
     first = next
@@ -79,28 +79,28 @@ export function* runRound(
   finishRound(context, group, cut, report)
 }
 
-/** One partition's part of a stage. */
+/** One partition's share of a stage. */
 class Lane {
   readonly partition: number
-  /** Its last job did not go well. What was made durable before it is clean. */
+  /** Whether its last job failed. Blocks of earlier jobs are clean. */
   hasFailed = false
   readonly #context: Context
   readonly #group: number
   readonly #cut: Cut
   readonly #job: Job
   readonly #plans: PlanSpace
-  /** In the cut's frames: up to `#done` they are clean, from there up to `#asked` the writer has them. */
+  /** Positions in the cut's frames: those up to `#done` are clean, those from there up to `#asked` are with the writer. */
   #done: number
   #asked: number
-  /** Where the writer finds them; undefined: it was not asked. */
+  /** Where the plan of the current job is; undefined if there is none. */
   #plan: number | undefined
-  /** How many the pace has let go, which found no room in the plan yet. */
+  /** Number of blocks that the pace has allowed, but for which the plan region had no room yet. */
   #granted = 0
   #askedAtMs = 0
-  /** When the last job was over, and how long it took. */
+  /** When the last job ended, and how long it took. */
   #overAtMs = -Infinity
   #tookMs = 0
-  /** The writer was not asked, because the partition is fenced. */
+  /** Whether the writer was not asked because the partition is fenced. */
   #isFenced = false
 
   constructor(context: Context, group: number, cut: Cut, job: Job, plans: PlanSpace) {
@@ -113,7 +113,7 @@ class Lane {
     this.#done = this.#asked = job.start
   }
 
-  /** Takes it as far as it goes without waiting; true when it is over. */
+  /** Continues as far as possible without waiting; returns whether the lane is over. */
   goOn(pace: Pace): boolean {
     while (!this.#isOver) {
       if (this.#plan !== undefined) {
@@ -135,7 +135,7 @@ class Lane {
     return this.hasFailed || this.#done === this.#job.end
   }
 
-  /** A fenced partition fails without being asked. */
+  /** Gives the writer a job. If the partition is fenced, the job fails without one. */
   #ask(plan: number, count: number): void {
     const { words, arena } = this.#context
     const at = arena.partitionAt(this.partition)
@@ -154,13 +154,13 @@ class Lane {
       notify(words, at + Partition.job)
   }
 
-  /** The writer ended without a result, or was not there any more: the engine stops. That is no failure of the device. */
+  /** Whether the writer ended without a result, because the engine stops. That is not a failure of the device. */
   #hasStopped(): boolean {
     const { words, arena } = this.#context
     return !this.#isFenced && words[arena.partitionAt(this.partition) + Partition.result] === JobResult.NONE
   }
 
-  /** What was written and fsynced becomes clean, now. @requires that its writer is idle */
+  /** Makes what was written and fsynced clean. @requires that the writer is idle */
   #conclude(plan: number): void {
     const { words, arena } = this.#context
     this.#plans.give(plan, this.#asked - this.#done)
@@ -174,11 +174,11 @@ class Lane {
   }
 }
 
-/** Whether a partition's writer has nothing to do: its result can be read. */
+/** Whether a partition's writer has no job, so that its result can be read. */
 export const isIdle = (context: Context, partition: number): boolean =>
   load(context.words, context.arena.partitionAt(partition) + Partition.job) !== JobState.ASKED
 
-/** Frames of the cut whose images are durable. @takes round mutex, policy mutex, one after the other */
+/** Makes frames of the cut clean whose images are durable. @takes round mutex, policy mutex, one after the other */
 function clean(context: Context, group: number, cut: Cut, from: number, to: number): void {
   const { words, arena } = context
   const isDurable = (stamp: number) => isUnwritten(stamp, cut.number)
@@ -196,7 +196,7 @@ function clean(context: Context, group: number, cut: Cut, from: number, to: numb
   }
 }
 
-/** Whoever did not say that all went well is fenced, and the round ends. True if it goes on. */
+/** If lanes have failed, fences their partitions, ends the round and returns false. @takes round mutex */
 function endStage(
   context: Context,
   group: number,
@@ -214,17 +214,21 @@ function endStage(
   return false
 }
 
-/** The frame's own image is durable, if it is within the cut. True if the frame left the dirty list. @requires round mutex */
+/**
+ * Marks the frame's own image as durable, if it is within the cut. Returns whether the frame left the dirty list. @requires
+ * round mutex
+ */
 function markClean(context: Context, group: number, frame: FrameIndex, cut: number): boolean {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
   const stateAt = context.arena.frameAt(frame) + Frame.state
-  // Read-modify-write: whoever has the latch may set CHANGING beside us.
+  // An atomic read-modify-write, because the holder of the latch may set CHANGING concurrently.
   if (isUnwritten(load(context.words, stateAt), cut)) and(context.words, stateAt, ~State.CLASS_MASK)
   const isClean = (load(context.words, stateAt) & State.CLASS_MASK) === 0
   if (isClean) unlinkDirty(context, group, frame)
   return isClean
 }
 
-/** Clean frames may be victims again. @takes policy mutex */
+/** Readmits clean frames to the policy. @takes policy mutex */
 function readmit(context: Context, frames: readonly FrameIndex[]): void {
   const { words, arena, policyMutex, policy } = context
   if (frames.length === 0) return
@@ -235,7 +239,7 @@ function readmit(context: Context, frames: readonly FrameIndex[]): void {
   policyMutex.unlock()
 }
 
-/** Everything of the cut is durable. @takes round mutex */
+/** Ends a round in which everything of the cut became durable. @takes round mutex */
 function finishRound(context: Context, group: number, cut: Cut, report: (event: RoundEvent) => void): void {
   const { words, arena } = context
   const at = arena.groupAt(group)

@@ -1,24 +1,24 @@
 /**
- * A partition's writer: one write for each run of neighbouring blocks of a job, then one fsync. For every block it takes the
- * image that the round owes:
+ * A partition's writer: one write per run of neighbouring blocks of a job, then one fsync. For every block it takes the image
+ * that the round needs:
  *
- *   the frame itself, pinned meanwhile      nobody changes it, and its stamp is within the cut: no mutex is needed
+ *   the frame itself, pinned         if it is not latched and its stamp is within the cut: no mutex is needed
  *
- * and where that is not so, under the round mutex:
+ * else, under the round mutex:
  *
- *   an aside within the cut          a spare that nobody changes until the stage is over
- *   else CHANGING                    a copy of the undo image: what the block was at its last release
- *   latched, but not yet CHANGING    somebody is copying its image just now: another block first
+ *   a saved image within the cut     a spare that no thread changes until the stage is over
+ *   else CHANGING                    a copy of the undo image: the block as of its last release
+ *   latched, but not yet CHANGING    a thread is copying the image at this moment: another block first
  *
- * It writes outside of the mutex, and never waits for a client. Nothing becomes clean here: that is the flush worker's,
- * after the fsync.
+ * It writes outside of the mutex, and never waits for a client. It makes nothing clean: the flush worker does that after the
+ * fsync.
  *
  * How a job ends. Only what a call of the device throws is a failure of the device:
  *
- *   OK        written, and fsynced
- *   FAILED    a write or the fsync failed: errno and syscall say how
- *   NONE      the engine stopped meanwhile; the flush worker concludes nothing from it
- *   none      any other exception is a fault of the engine: it ends the thread, and the next writer does the job again
+ *   OK        written and fsynced
+ *   FAILED    a write or the fsync failed; see errno and syscall
+ *   NONE      the engine stopped in the meantime; the flush worker draws no conclusion
+ *   none      any other exception is a fault of the engine: it ends the thread, and the next writer repeats the job
  */
 import { add, compareExchange, load } from '#atomics'
 import { WRITE_BYTES_DEFAULT } from '../../shared/config.js'
@@ -46,10 +46,10 @@ import {
   State,
 } from '../../shared/words.js'
 
-/** In place of bytes: somebody is copying the image just now. */
+/** Returned instead of bytes while a thread is copying the image. */
 const BUSY = new Uint8Array()
 
-/** What a call of the device threw. */
+/** Wraps what a call of the device threw. */
 class DeviceFailure extends Error {
   readonly errno: number
   /** As in Partition.syscall. */
@@ -63,7 +63,7 @@ class DeviceFailure extends Error {
 }
 const EIO = -5
 
-/** How long a latch that is only being copied under is given before its block is tried again. */
+/** Milliseconds until a block is tried again whose latch is held only while an image is copied. */
 const BUSY_MS = 1
 
 export class Writer {
@@ -71,12 +71,12 @@ export class Writer {
   readonly #partition: PartitionView
   readonly #at: number
   readonly #groupAt: number
-  /** Journal entries, one for each block that a write may have. */
+  /** Journal entries, one for each block of the longest write. */
   readonly #entries: readonly number[]
-  /** The frames of the run that is being written. */
+  /** The frames of the current run. */
   readonly #run: Int32Array
 
-  /** `writeBytes`: a write is at most so long, and has as many blocks as a thread can pin. */
+  /** `writeBytes`: the longest write, in bytes. A write also has at most as many blocks as a thread can pin. */
   constructor(context: Context, partition: number, writeBytes = WRITE_BYTES_DEFAULT) {
     this.#context = context
     this.#partition = context.partitions[partition]!
@@ -86,25 +86,25 @@ export class Writer {
     const length = Math.max(1, Math.min(GUARDS_MAX, most))
     this.#entries = Array.from({ length }, () => context.slot.takeEntry())
     this.#run = new Int32Array(length)
-    // The writer before may have ended inside a call.
+    // The former writer may have ended inside a call.
     if (this.#isInCall) add(context.words, this.#at + Partition.calls, 1)
   }
 
-  /** Whether the flush worker asks for something. */
+  /** Whether the flush worker has a job for this writer. */
   get isAsked(): boolean {
     return load(this.#context.words, this.#at + Partition.job) === JobState.ASKED
   }
 
   /**
-   * Does the job that was asked for, reports, and rings the flush worker.
+   * Does the job, stores the result, and rings the flush worker.
    * @requires isAsked
-   * @throws faults of the engine; the job is still asked for then
+   * @throws on faults of the engine; the job is still asked for then
    */
   runJob(): void {
     runSync(this.job(), this.#context.mayBlock)
   }
 
-  /** The same, for a thread that has its own way to wait. */
+  /** As `runJob`, for a thread that has its own way to wait. */
   *job(): Slow<void> {
     const { words } = this.#context
     try {
@@ -122,12 +122,12 @@ export class Writer {
         throw error
       }
     }
-    // STOP may stand there by now, and stays.
+    // If the state is STOP by now, it stays.
     compareExchange(words, this.#at + Partition.job, JobState.ASKED, JobState.IDLE)
     ringBell(this.#context)
   }
 
-  /** A call of the device, which those who wait for a flush see as work. @throws DeviceFailure */
+  /** Makes a call of the device. Threads that wait for a flush see that it is under way. @throws DeviceFailure */
   #call(syscall: number, call: () => void): void {
     const { words } = this.#context
     add(words, this.#at + Partition.calls, 1)
@@ -162,14 +162,14 @@ export class Writer {
   }
 
   /**
-   * Writes what the round owes of neighbouring blocks from `start` on; where the next run begins. Blocks whose image
-   * somebody is just copying go to `busy`.
+   * Writes the images of neighbouring blocks from `start` on, and returns where the next run begins. Blocks whose image a
+   * thread is copying are added to `busy`.
    */
   *#writeRun(frames: Int32Array, start: number, busy: FrameIndex[]): Slow<number> {
     const context = this.#context
     const { group, index, device, blockSize } = this.#partition
     const run = this.#run
-    // A new list for each run: what was handed to the system is left alone.
+    // A new list for each run: one that was passed to the system must not be reused.
     const sources: Uint8Array[] = []
     let first = -1
     let next = start
@@ -210,8 +210,9 @@ export class Writer {
   }
 
   /**
-   * The bytes of a frame that is simply there, pinned under `entry`; else undefined. No mutex: who has a pin keeps everybody
-   * from changing the frame, and its stamp with it, but for the flush worker, who waits for this job.
+   * Pins a frame under `entry` and returns its bytes, if they are the image that the round needs; else returns undefined.
+   * Needs no mutex: while the frame is pinned, no thread can change it or its stamp, except the flush worker, which waits for
+   * this job.
    */
   #pinned(frame: FrameIndex, entry: number): Uint8Array | undefined {
     const { words, arena } = this.#context
@@ -229,10 +230,12 @@ export class Writer {
   }
 
   /**
-   * The image that the round owes of a frame, whoever is in it; BUSY where it can't be had now, undefined if none is owed.
+   * The image of a frame that the round needs, whether or not the frame is latched; BUSY if it is not available now,
+   * undefined if there is none.
    * @requires round mutex
    */
   #image(frame: FrameIndex, entry: number): Uint8Array | undefined {
+    this.#context.roundMutexes[this.#partition.group]!.assertHeld(this.#context.slot.index)
     const { words, arena } = this.#context
     const at = arena.frameAt(frame)
     const cut = words[this.#groupAt + Group.cut]! - 1
@@ -258,9 +261,10 @@ export class Writer {
   }
 
   /**
-   * A copy of the undo as a whole block. That of a declared range is put together with the bytes around it, which do not
-   * change while its holder has the latch. Copied under the mutex: a holder that releases the block unchanged frees its undo
-   * under it, and the next change may take that spare. Costs one copy of a block that is held during the round.
+   * A copy of the undo image, as a whole block. That of a declared range is completed with the bytes around it, which do not
+   * change while the block is latched. It is copied under the mutex: a holder that releases the block unchanged frees its
+   * undo image under the mutex, and the next change may take that spare. Costs a copy of each block that is held during the
+   * round.
    */
   #undoBytes(frame: FrameIndex): Uint8Array {
     const { words, arena } = this.#context

@@ -1,0 +1,114 @@
+/**
+ * What a program can observe of a running cache: statistics, holders and waits, trace records, blocks lost at the end. Part
+ * of the public interface (interface.ts). Types only.
+ */
+
+/** A pin, a latch or a wait of one thread. */
+export interface Holder {
+  readonly slot: number
+  readonly threadId: number
+  /** The name given to `attachCache(handle, { name })`, '' without; threads of the engine have fixed names. */
+  readonly name: string
+  readonly alive: boolean
+  readonly what: 'holds' | 'waits'
+  /** `read` and `modify` are about a block. The others say what else a thread waits for. */
+  readonly mode: 'read' | 'modify' | 'frame' | 'dirty' | 'spare' | 'flush' | 'mutex'
+  readonly partition: string | undefined
+  readonly block: number | undefined
+  /** Milliseconds since it began. Undefined for a read guard: the hit path does not read the clock. */
+  readonly sinceMs: number | undefined
+  /** Of a wait: the slots that hold the block or lock waited for; [] for other waits. */
+  readonly heldBy: readonly number[]
+  /**
+   * Of a wait: the slots of the cycle that this wait is part of or is blocked by; [] if there is none. A thread with several
+   * waiting asynchronous calls has an entry for each.
+   */
+  readonly cycle: readonly number[]
+}
+
+/** A block with changes that may not be durable. */
+export interface LostBlock {
+  readonly partition: string
+  readonly block: number
+  readonly writeClass: string
+}
+
+export interface TraceRecord {
+  readonly point: string
+  readonly slot: number
+  readonly partition: number
+  readonly block: number
+  readonly value: number
+  /** Milliseconds on a clock that all threads share. Only differences are meaningful. */
+  readonly atMs: number
+}
+
+/**
+ * Statistics of the cache. Counters are sums over all threads since `openCache` and are never reset; sizes and states are
+ * those of the moment, read without locks while other threads run, so they may be inconsistent with each other.
+ */
+export interface CacheStats {
+  /** Blocks looked up: hits + misses. */
+  readonly lookups: number
+  readonly hits: number
+  readonly misses: number
+  /** Acquires with `read` or `modify`. */
+  readonly reads: number
+  /** Acquires with `modify` or `overwrite`. */
+  readonly writes: number
+  /** Capacity, in blocks. */
+  readonly size: number
+  /** Blocks that are dirty at this moment. */
+  readonly dirty: number
+  /** Calls of `flush` and `flushSync`. */
+  readonly flushes: number
+  /** Waits for a frame: every frame was held or dirty. */
+  readonly stalls: number
+  /** Milliseconds spent in misses, all threads together. */
+  readonly lookupTimeMs: number
+  /** Waits for a block that was latched or pinned by another holder. */
+  readonly blockStalls: number
+  readonly diskReads: number
+  readonly diskReadBytes: number
+  readonly diskWrites: number
+  readonly diskWriteBytes: number
+  /** Rounds of write-back, failed ones included. */
+  readonly rounds: number
+  readonly failedRounds: number
+  readonly evictions: number
+  /**
+   * Of `prefetch` and read-ahead, in blocks: `loaded` were filled ahead of use, `dropped` were requested and not filled,
+   * `unused` were evicted before their first use (counted with policy `2q` only).
+   */
+  readonly prefetch: { readonly loaded: number; readonly dropped: number; readonly unused: number }
+  /** Frames by state. */
+  readonly blocks: {
+    readonly free: number
+    readonly clean: number
+    readonly dirty: number
+    readonly absent: number
+    readonly held: number
+  }
+  readonly spares: { readonly free: number; readonly total: number }
+  /** Number of waits by cause, and the milliseconds of all of them together. */
+  readonly waits: {
+    readonly frame: number
+    readonly latch: number
+    readonly dirtyLimit: number
+    readonly spare: number
+    readonly mutex: number
+    readonly timeMs: number
+  }
+  /**
+   * Waits of calls that change a block: for its latch (also while a round writes it), for a spare, and for the dirty limit.
+   * Times are exact to a fifth.
+   */
+  readonly writerStalls: {
+    readonly count: number
+    readonly p50Ms: number
+    readonly p99Ms: number
+    readonly maxMs: number
+  }
+  /** Thread slots in use, those of the engine's own threads included. */
+  readonly threads: number
+}
