@@ -1,4 +1,4 @@
-// Runs an exploration in a process of its own, since only `--conditions=sched` puts the scheduler in the place of Atomics.
+// Runs an exploration in a process of its own, since only `--conditions=sched` replaces Atomics by the scheduler.
 
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -13,7 +13,7 @@ export interface Run {
   readonly deaths?: number
   readonly slices?: number
   readonly variant?: string
-  /** No more schedules than these. */
+  /** The maximum number of schedules. */
   readonly max?: number
   readonly replay?: string
 }
@@ -51,7 +51,7 @@ const boundsText = ({ preemptions, detours, deaths, variant }: Run): string =>
     ...(variant === undefined ? [] : [variant]),
   ].join(', ')
 
-/** Explores a body that must hold under every schedule within the bounds, and says how many there were. */
+/** Explores a body that must hold under every schedule within the bounds, and prints the number of schedules. */
 export async function mustHold(run: Run): Promise<Result> {
   const result = await exploreInChild(run)
   const { failure, schedules, seconds } = result
