@@ -1,9 +1,9 @@
 // @deadline 120
-// Few rounds of what kill.long.test.ts does at length.
+// A few rounds of kill.long.test.ts.
 
 import { test } from 'uvu'
 import { killRounds } from './kill.js'
 
-test('the server is killed under load and started again: all that was flushed is there', () => killRounds(5))
+test('all data flushed or written with FUA survives 5 kills under load', () => killRounds(5))
 
 test.run()
