@@ -94,7 +94,7 @@ function whatIsWrong(scenario: Scenario, { kind, breach, record }: Finding): str
     const found = record.sectors.join(' ')
     return kind === 'unstable'
       ? `${nameOf(scenario, record)} changed while it was being written: sectors ${found}`
-      : `${nameOf(scenario, record)} was written as nobody released it: sectors ${found} (-1: torn)`
+      : `${nameOf(scenario, record)} was written with bytes that no client released: sectors ${found} (-1: torn)`
   }
   const { missing, version, present, presentClass } = breach!
   const lacks = `${nameOf(scenario, missing)} lacks version ${version}`

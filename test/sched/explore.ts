@@ -213,7 +213,7 @@ class Explorer {
     const plain = (at: number) => nameOf(at).replace(/ \d+|\[\d+\]/g, '')
     const death =
       control[At.died] === 0
-        ? 'nobody died'
+        ? 'no thread died'
         : `no ${OPS[control[At.deathOp]!]!} of ${plain(control[At.deathAt]!)}`
     return `${death}: ${plain(control[At.sliceWord]!)}`
   }
@@ -226,9 +226,9 @@ class Explorer {
         const { at, value } = this.#turns.waitOf(i)
         return this.#turns.stateOf(i) === State.SLEEPING ? [`${name} sleeps on ${nameOf(at)} = 0x${value.toString(16)}, which is 0x${this.#words[at]!.toString(16)}`] : []
       }) // prettier-ignore
-      return `nobody is ready: ${asleep.join('; ')}`
+      return `no thread is ready: ${asleep.join('; ')}`
     }
-    if (outcome === Outcome.ENDLESS) return 'the threads go on for ever'
+    if (outcome === Outcome.ENDLESS) return 'the threads never end'
     const text = new Uint8Array(control.buffer, At.text * 4, control[At.textLength]).slice()
     return `${roles[control[At.outcomeThread]!]?.name ?? 'the explorer'}: ${new TextDecoder().decode(text)}`
   }

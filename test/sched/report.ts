@@ -35,7 +35,7 @@ export function logText(control: Words, { roles, nameOf = (at) => `word ${at}` }
   for (let step = 0; step < control[At.steps]!; step++) {
     const [who, at, value] = control.subarray(At.log + 3 * step, At.log + 3 * step + 3)
     const [thread, op] = [who! >> 8, OPS[who! & 0xff]!]
-    if (thread !== last) lines.push(`${roles[thread]?.name ?? 'nobody'}:`)
+    if (thread !== last) lines.push(`${roles[thread]?.name ?? 'no thread'}:`)
     last = thread
     const text = op === 'point' ? `point ${value!}` : `${op} ${nameOf(at!)}`
     lines.push(

@@ -33,7 +33,7 @@ test('the thread that created the owner tells all threads at once', async () => 
     (error: unknown) => assert.ok(isOrphaned(error)),
   )
   await cache.flush().then(
-    () => assert.unreachable('nobody writes'),
+    () => assert.unreachable('no thread writes'),
     (error: unknown) => assert.ok(isOrphaned(error)),
   )
   assert.throws(() => attachCache(handle), isOrphaned)

@@ -254,7 +254,7 @@ class Storm {
       return this.#truth.steps >= steps && this.#lives.every(({ life }) => this.#truth.threadOf(life) !== 0)
     })
     await within('the owner gets every block', this.#traffic.visitAll())
-    await this.#assertSound('while nobody is ended')
+    await this.#assertSound('while no thread is ended')
   }
 
   /**

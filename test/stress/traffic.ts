@@ -136,7 +136,7 @@ export class Traffic {
     else this.#count('overwrite of an absent block')
     const { truth } = this.#options
     if ([0, 1].some((half) => !truth.isSettled(partition, 2 * block + half))) {
-      // Somebody died on it: its version has to be seen first.
+      // A thread died while it changed the block: its version must be seen first.
       guard.discard()
       return
     }
@@ -196,7 +196,7 @@ export class Traffic {
   async #writeRange(partition: number, block: number): Promise<void> {
     const { truth, calls, index, threads, life } = this.#options
     if (Math.floor(block / 8) % threads !== index) return this.#read(partition, block)
-    // Somebody died on it: its version has to be seen first.
+    // A thread died while it changed the block: its version must be seen first.
     if ([0, 1].some((half) => !truth.isSettled(partition, 2 * block + half)))
       await this.#read(partition, block)
     this.#count('write of a range')

@@ -110,7 +110,7 @@ const DAMAGES: readonly [string, string, Parameters<typeof damaged>[1]][] = [
   }],
   ['P3', 'a clean block is no victim', ({ arena }) => {
     const { words } = arena
-    // The last of the heap leaves it, and nobody knows it any more.
+    // Removes the last clean frame from the heap, so that no structure has it any more.
     const size = words[Header.policySize]!
     for (let last = size - 1; last >= 0; last--) {
       const frame = words[arena.policyAt + last]!

@@ -19,7 +19,7 @@ function fresh() {
 test('a signal changes the epoch only if a waiter is about to check', () => {
   const { words, condition } = fresh()
   condition.signal()
-  assert.is(words[EPOCH], 0, 'nobody waits')
+  assert.is(words[EPOCH], 0, 'no thread waits')
   assert.is(condition.enter(), 0)
   assert.is(condition.enter(), 0)
   condition.signal()
@@ -85,7 +85,7 @@ test('no signal is lost between threads', async () => {
   const each = 20_000
   await inThreads(bodies, 'tokens', { threads: 6, buffer, args: { each } })
   assert.is(words[TOKENS], 0)
-  assert.ok(words[SLEEPS]! > 0, 'somebody slept')
+  assert.ok(words[SLEEPS]! > 0, 'some waits slept')
   console.log(`\n# ${words[SLEEPS]!} sleeps for ${3 * each} tokens`)
 })
 

@@ -280,7 +280,7 @@ async function hungry({ openCache }: Dcache, path: string, fs: Fs): Promise<void
   console.log(`warned: ${warned}`)
   console.log(
     error === undefined
-      ? 'flushed by nobody'
+      ? 'flushed without a flush worker'
       : `without a flush worker: ${(error as Error & { code: string }).code}, ${/the flush worker has ended/.exec(error.message)?.[0] ?? error.message}`,
   )
   const flushed = (async () => {

@@ -101,7 +101,7 @@ posts('later starts that fail are repeated until one succeeds', async () => {
 posts('after the maximum of failures in a row it stops trying and reports it once', async () => {
   const { post, hopeless, starts } = fakePost(() => 'throws')
   post.call()
-  await until('it gives up', () => hopeless.length > 0)
+  await until('it to stop trying', () => hopeless.length > 0)
   await new Promise((resolve) => setTimeout(resolve, 30))
   assert.is(starts(), FAILURES_MAX)
   assert.is(hopeless.length, 1)

@@ -107,7 +107,7 @@ steps('after four windows that come too late it stops, and then needs a longer s
   assert.ok(asked.length >= 4 && asked.length <= 6, `asked ${asked.length} times`)
   assert.ok(block < 200, `${block} blocks`)
   const { length } = asked
-  assert.equal([ahead.missed(block), ahead.missed(block + 1)], [1, 1], 'given up')
+  assert.equal([ahead.missed(block), ahead.missed(block + 1)], [1, 1], 'it has stopped')
   block += 2
   for (let i = 0; i < 3; i++, block += 32)
     assert.is(ahead.missed(block), 32, 'the thread reads by itself, with one call')
@@ -202,13 +202,13 @@ scans('a scan of ten times the cache costs the working set of another thread at 
   }
   let before = 0
   for (let i = 0; i < BLOCKS * 4; i++) before += work()
-  let beside = 0
+  let during = 0
   for (let block = 0; block < BLOCKS * 10; block++) {
     read(scanner, block)
     engine.stepReader()
-    beside += work()
+    during += work()
   }
-  const [ratio, scanRatio] = [before / (BLOCKS * 16), beside / (BLOCKS * 40)]
+  const [ratio, scanRatio] = [before / (BLOCKS * 16), during / (BLOCKS * 40)]
   console.log(
     `\n# hit ratio ${(100 * ratio).toFixed(1)} %, during the scan ${(100 * scanRatio).toFixed(1)} %`,
   )

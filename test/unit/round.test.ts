@@ -59,7 +59,7 @@ test('a failure fails the tickets that it covered, and no others', () => {
   assert.ok(round.isWanted, 'a later number was requested')
   assert.is(round.outcome(round.ticket(4)), undefined, 'an old failure does not fail a new ticket')
   round.fail(5)
-  assert.not.ok(round.isWanted, 'all that was asked for is given up')
+  assert.not.ok(round.isWanted, 'all requests have failed')
   assert.is(round.outcome(beyond), 'failed')
   assert.ok(round.ask(5), 'it may be requested again')
   round.finish(5)

@@ -100,11 +100,11 @@ for (const [name, run] of drivers) {
         yield io(fail, async () => fail())
       } catch {
         yield io(none, async () => undefined)
-        return 'went on'
+        return 'continued'
       }
       return 'never'
     }
-    assert.is(await run(path()), 'went on')
+    assert.is(await run(path()), 'continued')
   })
 
   both('a deadline ends a wait without a wakeup', async () => {

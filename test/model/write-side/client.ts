@@ -31,7 +31,7 @@ function take(turn: Turn): void {
   if (kind === 'acquire') acquire(turn)
   else if (kind === 'flush') flush(turn)
   else if (kind === 'forget') forget(turn)
-  else if (!turn.isHeld) turn.pass('has nothing to give back')
+  else if (!turn.isHeld) turn.pass('has nothing to release')
   else if (kind === 'discard') discard(turn)
   else if (kind === 'unchanged') release(turn, uncommitEffects, RELEASED_UNCHANGED)
   else release(turn, releaseEffects(turn.m), writeClass)

@@ -117,5 +117,5 @@ export function nameOf(actor: number): string {
   if (actor <= CLIENTS) return `client ${actor}`
   if (actor === FLUSH_WORKER) return 'flush worker'
   if (actor < WRITERS + PARTITIONS) return `writer ${actor - WRITERS}`
-  return actor === ENVIRONMENT ? 'environment' : 'somebody'
+  return actor === ENVIRONMENT ? 'environment' : 'an actor'
 }

@@ -93,7 +93,7 @@ function reapFrame(m: Model, block: number): void {
   const isOnStack = m.now[Group.pending] !== 0
   if (isOnStack) {
     // Settling may have finished this frame: then nothing is left to do.
-    runSection(m, FLUSH_WORKER, { what: 'settles before it reaps', block, body: [] })
+    runSection(m, FLUSH_WORKER, { what: 'settles before reaping', block, body: [] })
     return
   }
   if (m.now[at + Block.released] !== 0) {

@@ -35,7 +35,7 @@ export function release(t: Turn, effects: readonly Effect[], released: number): 
   }
   if (t.now[Group.mutex] === 0) {
     const leavesPending = t.m.mistake === 'releaseLeavesPending'
-    t.section(isChange ? 'releases' : 'gives back', effects, [t.unlatch(), t.next()], leavesPending)
+    t.section(isChange ? 'releases' : 'releases unchanged', effects, [t.unlatch(), t.next()], leavesPending)
   }
 }
 

@@ -64,7 +64,7 @@ function pick(m: Model, partition: number): void {
   for (let block = 0; block < m.blocks; block++) {
     if (((left >> block) & 1) === 0 || isBusy(m, block)) continue
     const choose: Effect = (_m, s) => chooseSource(m, s, partition, block)
-    runSection(m, WRITERS + partition, { what: 'picks the image', block, body: [choose] })
+    runSection(m, WRITERS + partition, { what: 'chooses the image', block, body: [choose] })
     return
   }
 }
@@ -164,7 +164,7 @@ function sourceBytes(m: Model, s: State, at: number, half: number): number {
   const source = s[at + Writer.source]!
   if (source === FROM_FRAME) return s[blockAt(s[at + Writer.block]!) + Block.half + half]!
   if (source === FROM_COPY) return s[at + Writer.copied + half]!
-  if (s[spareAt(source) + Spare.free] === 1) m.fail('FREED a spare is written that nobody has')
+  if (s[spareAt(source) + Spare.free] === 1) m.fail('FREED a free spare is written')
   return s[spareAt(source) + Spare.half + half]!
 }
 

@@ -244,8 +244,8 @@ export class Tiny {
     const { words } = arena
     const at = arena.groupAt(0)
     return [
-      ...(words[at + Group.pending] === 0 ? [] : ['a release is left to others, and nobody does it']),
-      ...(words[at + Group.kicked] === 0 ? [] : ['a kick is left to others, and nobody does it']),
+      ...(words[at + Group.pending] === 0 ? [] : ['a release was left to other threads, and none did it']),
+      ...(words[at + Group.kicked] === 0 ? [] : ['a kick was left to other threads, and none did it']),
     ]
   }
 
