@@ -1,5 +1,5 @@
 // @deadline 900
-// `dcache load` on a pool of 6 GiB: past what one typed array can address, with every read and every block of the file
+// `dcache load` on a pool of 6 GiB, more than one typed array can address. Every read and every block of the file is
 // verified.
 
 import { spawnSync } from 'node:child_process'
@@ -16,7 +16,7 @@ import { tempFolder } from '../support/temp.js'
 const GIB = 2 ** 30
 const COMMAND = join(projectRoot, 'dist/cli/main.js')
 
-test('a load with 6 GiB of cache over a file of 8 GiB is verified', () => {
+test('a load with 6 GiB of cache on a file of 8 GiB is verified', () => {
   using folder = tempFolder()
   const { bavail, bsize } = statfsSync(folder.path)
   const isHere = canRun('a pool of 6 GiB', {

@@ -1,5 +1,5 @@
-// The parts of the load by themselves: random numbers, patterns, stamps, and above all the look at the files, which is
-// shown to find what is wrong in them.
+// The parts of the load generator: random numbers, patterns, stamps, and the verification of the files, which must find
+// every kind of error in them.
 
 import { closeSync, ftruncateSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs' // prettier-ignore
 import { tmpdir } from 'node:os'
@@ -18,9 +18,9 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 
 const BLOCK = 4096
-const BLOCKS = 300 // more than a chunk of the verification
+const BLOCKS = 300 // more than one chunk of the verification
 
-/** A folder with one file of noise, as a partition. */
+/** A folder with one file of random bytes, as a partition. */
 function someFile() {
   const folder = mkdtempSync(join(tmpdir(), 'dcache-test-'))
   const path = join(folder, 'file')
@@ -44,7 +44,7 @@ function someFile() {
 
 const PLAN = { pattern: parsePattern('zipf:0.99'), reads: 0.5, seed: 3, ops: 3000, trace: undefined }
 
-test('random numbers depend on seed and stream only', () => {
+test('random numbers depend only on seed and stream', () => {
   const first = (seed: number, stream: number) => {
     const random = new Random(seed, stream)
     return [random.word(), random.word(), random.unit(), random.below(1000)].join()
@@ -74,7 +74,7 @@ test('zipf gives every rank its share', () => {
   }
 })
 
-test('scattering loses no block', () => {
+test('scattering maps blocks one to one', () => {
   for (const count of [1, 2, 3, 7, 16, 1000, 20_269]) {
     const scatter = scattered(count)
     const seen = new Set(Array.from({ length: count }, (_, i) => scatter(i)))
@@ -84,7 +84,7 @@ test('scattering loses no block', () => {
   assert.ok(Math.abs(scattered(20_269)(1) - scattered(20_269)(0)) > 1000)
 })
 
-test('every pattern stays within the blocks', () => {
+test('every pattern stays within the partition', () => {
   for (const text of ['uniform', 'zipf:0.99', 'zipf:2', 'scan', 'hot']) {
     for (const blocks of [1, 5, 1000]) {
       const next = blockSource(parsePattern(text), blocks, new Random(1, 0), 2, 3)
@@ -98,7 +98,7 @@ test('every pattern stays within the blocks', () => {
   assert.equal(Array.from({ length: 10 }, scan), [3, 4, 5, 6, 7, 8, 0, 1, 2, 3])
 })
 
-test('a stamp is found, and a torn one is not', () => {
+test('a stamp is recognised, and a torn one is not', () => {
   const block = new Uint8Array(1024)
   new Random(1, 1).fill(block)
   assert.is(newestStamp(block), undefined)
@@ -119,13 +119,13 @@ test('the last colon of a partition is followed by its block size', () => {
   assert.equal(parse(':4096'), { path: ':4096', blockSize: 8192 })
 })
 
-test('files as they were learned are right', async () => {
+test('unchanged files are verified as right', async () => {
   using some = someFile()
   const truth = await learn([some.file])
   assert.equal(await verify([some.file], truth), { blocks: BLOCKS, mismatched: 0, mismatches: [] })
 })
 
-test('one wrong byte is found, with its block', async () => {
+test('one wrong byte is found and reported with its block', async () => {
   using some = someFile()
   const truth = await learn([some.file])
   for (const block of [0, 255, 256, BLOCKS - 1]) some.spoil(block)
@@ -138,7 +138,7 @@ test('one wrong byte is found, with its block', async () => {
   assert.is(mismatches[0]!.found.crc, crc32(readFileSync(some.file.path).subarray(0, BLOCK)))
 })
 
-test('many wrong blocks are counted, and some are told', async () => {
+test('many wrong blocks are counted, and some are named', async () => {
   using some = someFile()
   const truth = await learn([some.file])
   for (let block = 10; block < 40; block++) some.spoil(block)
@@ -147,7 +147,7 @@ test('many wrong blocks are counted, and some are told', async () => {
   assert.is(mismatches.length, MISMATCHES_MAX)
 })
 
-test('a file that became shorter is an error', async () => {
+test('a file that has become shorter is an error', async () => {
   using some = someFile()
   const truth = await learn([some.file])
   const fd = openSync(some.file.path, 'r+')
@@ -157,7 +157,7 @@ test('a file that became shorter is an error', async () => {
   assert.match(error?.message ?? '', /ends before its block/)
 })
 
-test('a load leaves what the truth says; an older version of one block is found', async () => {
+test('after a load the files are right, and an older version of one block is found', async () => {
   using some = someFile()
   const truth = await learn([some.file])
   const before = readFileSync(some.file.path)
@@ -187,7 +187,7 @@ test('a load leaves what the truth says; an older version of one block is found'
   const stale = changed[0]!
   const fd = openSync(some.file.path, 'r+')
   writeSync(fd, before, stale * BLOCK, BLOCK, stale * BLOCK)
-  // And a block in another's place.
+  // A misplaced block is found too.
   writeSync(fd, after, changed[1]! * BLOCK, BLOCK, changed[2]! * BLOCK)
   closeSync(fd)
   const { mismatches } = await verify([some.file], truth)
@@ -201,14 +201,14 @@ test('a load leaves what the truth says; an older version of one block is found'
   assert.is(misplaced!.found.stamp?.block, changed[1])
 })
 
-test('a thread that fails is reported, with its code, and stops the others', async () => {
+test('a thread that fails is reported with its code and stops the others', async () => {
   using some = someFile()
   const truth = await learn([some.file])
   const cache = await openCache({ memory: '256KiB', partitions: { q: some.file } })
   const board = Board.create(2)
   try {
     const { handle } = cache
-    // The truth speaks of a partition 'p', which this cache does not have.
+    // The expected contents are of a partition 'p', which this cache does not have.
     const outcome = await runLoad({ handle, truth, plan: { ...PLAN, ops: undefined }, board, seconds: undefined }) // prettier-ignore
     assert.is((outcome.errors[0] as NodeJS.ErrnoException).code, 'ERR_DCACHE_UNKNOWN_PARTITION')
     assert.equal(cache.check(), [])
@@ -217,7 +217,7 @@ test('a thread that fails is reported, with its code, and stops the others', asy
   }
 })
 
-test('truth: a reader may find what is announced, or what was before, until it is settled', () => {
+test('a reader may find an announced version or the one before, until the change is settled', () => {
   const truth = Truth.create([{ name: 'p', path: '', blockSize: 512, blocks: 2 }])
   const [old, next, other] = [1, 2, 3].map((value) => new Uint8Array(512).fill(value)) as [
     Uint8Array,

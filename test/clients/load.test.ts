@@ -1,5 +1,5 @@
 // @deadline 360
-// `dcache load` as a user runs it: a child process, its exit code, what it prints, what it leaves behind.
+// `dcache load` as a user runs it, in a child process: its exit code, its output, and what it leaves behind.
 
 import { spawn } from 'node:child_process'
 import {
@@ -32,14 +32,14 @@ interface Run {
   readonly stderr: string
 }
 
-/** A folder of a test's files, and another that the command takes for the system's temporary one. */
+/** A folder for the files of a test, and another one that serves the command as the system's temporary folder. */
 function workplace() {
   const folder = mkdtempSync(join(tmpdir(), 'dcache-test-'))
   const temporary = join(folder, 'temporary')
   mkdirSync(temporary)
   return {
     folder,
-    /** A file of so many bytes that differ from block to block. */
+    /** Creates a file of this size, whose bytes differ from block to block. */
     file(name: string, bytes: number): string {
       const path = join(folder, name)
       const words = new Uint32Array(bytes / 4)
@@ -47,7 +47,7 @@ function workplace() {
       writeFileSync(path, words)
       return path
     },
-    /** Runs the command; `seen` is called with all of its output when it has more. */
+    /** Runs the command; `seen` is called with all of its output whenever there is more. */
     run(
       args: readonly string[],
       seen: (output: string, kill: (name: NodeJS.Signals) => void) => void = () => {},
@@ -70,7 +70,7 @@ function workplace() {
         child.once('close', (code) => resolve({ code, stdout, stderr }))
       })
     },
-    /** What the command has left in its temporary folder. */
+    /** The files that the command left in its temporary folder. */
     leftOver: () => readdirSync(temporary),
     [Symbol.dispose]() {
       rmSync(folder, { recursive: true, force: true })
@@ -78,13 +78,13 @@ function workplace() {
   }
 }
 
-/** The report in the output of a run with --json: all of it. */
+/** The report of a run with --json, which must be its whole output. */
 function reportIn({ stdout, stderr, code }: Run): LoadReport {
   assert.match(stdout, /^\{.*\}\n$/, `exit code ${code}, ${stderr}`)
   return JSON.parse(stdout) as LoadReport
 }
 
-/** Asserts that a run was right in all it says. */
+/** Asserts that every value in the report of a run is right. */
 function assertRight(run: Run): LoadReport {
   assert.is(run.code, 0, run.stderr + run.stdout)
   const report = reportIn(run)
@@ -96,7 +96,7 @@ function assertRight(run: Run): LoadReport {
   return report
 }
 
-test('without partitions it works in a temporary folder, proves it, and removes it', async () => {
+test('without partitions it works in a temporary folder, verifies it, and removes it', async () => {
   using place = workplace()
   const run = await place.run(['load', '--seconds', '2', '--json'])
   const report = assertRight(run)
@@ -128,7 +128,7 @@ test('without partitions it works in a temporary folder, proves it, and removes 
   assert.equal(place.leftOver(), [])
 })
 
-test('for people: it names what it changes, tells how far it is, and says what was verified', async () => {
+test('the text output names what it changes, shows progress, and says what was verified', async () => {
   using place = workplace()
   const path = place.file('a:b', 1 << 20)
   const run = await place.run(['load', '--partition', `${path}:4096`, '--seconds', '5', '--memory', '256KiB', '--threads', '2']) // prettier-ignore
@@ -140,10 +140,10 @@ test('for people: it names what it changes, tells how far it is, and says what w
   assert.match(run.stdout, /p50 .* p99 .* p99\.9 .* max/)
   assert.match(run.stdout, /\n256 blocks of 1 file\(s\) verified after close: all as they must be\.\n$/)
   assert.is(run.stderr, '')
-  assert.ok(!run.stdout.includes('\x1b'), 'no escape sequences where there is no terminal')
+  assert.ok(!run.stdout.includes('\x1b'), 'no escape sequences without a terminal')
 })
 
-onlyNormal(test, 'every pattern', async () => {
+onlyNormal(test, 'a load with each pattern is verified', async () => {
   using place = workplace()
   const path = place.file('file', 1 << 20)
   for (const pattern of ['uniform', 'zipf:0.99', 'zipf:1', 'zipf:1.3', 'scan', 'hot']) {
@@ -154,27 +154,31 @@ onlyNormal(test, 'every pattern', async () => {
   }
 })
 
-onlyNormal(test, 'a pool of a few frames, many threads, two block sizes, only writes', async () => {
-  using place = workplace()
-  const small = place.file('small', 1 << 17)
-  const large = place.file('large', 1 << 20)
-  const partitions = ['--partition', `${small}:512`, '--partition', `${large}:65536`]
-  for (const reads of ['0', '0.5']) {
-    const run = await place.run(['load', ...partitions, '--memory', '256KiB', '--threads', '8', '--ops', '800', '--reads', reads, '--pattern', 'uniform', '--json']) // prettier-ignore
-    const report = assertRight(run)
-    assert.ok(report.stats.evictions > 0)
-    assert.is(report.verifiedBlocks, 256 + 16)
-  }
-})
+onlyNormal(
+  test,
+  'a load of writes by many threads on a few frames, with two block sizes, is verified',
+  async () => {
+    using place = workplace()
+    const small = place.file('small', 1 << 17)
+    const large = place.file('large', 1 << 20)
+    const partitions = ['--partition', `${small}:512`, '--partition', `${large}:65536`]
+    for (const reads of ['0', '0.5']) {
+      const run = await place.run(['load', ...partitions, '--memory', '256KiB', '--threads', '8', '--ops', '800', '--reads', reads, '--pattern', 'uniform', '--json']) // prettier-ignore
+      const report = assertRight(run)
+      assert.ok(report.stats.evictions > 0)
+      assert.is(report.verifiedBlocks, 256 + 16)
+    }
+  },
+)
 
-onlyNormal(test, 'the same block under many threads', async () => {
+onlyNormal(test, 'a load of many threads on one block is verified', async () => {
   using place = workplace()
   const path = place.file('file', 512)
   const run = await place.run(['load', '--partition', `${path}:512`, '--threads', '4', '--ops', '5000', '--reads', '0.5', '--memory', '1MiB', '--json']) // prettier-ignore
   assert.ok(assertRight(run).hitRatio > 0.5)
 })
 
-onlyNormal(test, 'a trace is gone through once, or as often as asked', async () => {
+onlyNormal(test, 'a trace is replayed once, or as often as requested', async () => {
   using place = workplace()
   const path = place.file('file', 1 << 20)
   const numbers = Uint32Array.from({ length: 1000 }, (_, i) => (i % 50) * 100_003)
@@ -183,11 +187,11 @@ onlyNormal(test, 'a trace is gone through once, or as often as asked', async () 
   const load = ['load', '--partition', path, '--trace', trace, '--memory', '1MiB', '--json']
   const once = assertRight(await place.run([...load, '--reads', '1', '--threads', '1']))
   assert.equal([once.accesses, once.reads, once.settings.pattern], [1000, 1000, 'trace'])
-  // Each number's block is missed once and hit from then on; two of the 50 numbers may have one block.
+  // The block of each number is missed once and hit from then on; two of the 50 numbers may share a block.
   const blocks = new Set(Array.from(numbers, (number) => number % 128)).size
   assert.is(once.stats.misses, blocks)
   assert.ok(Math.abs(once.hitRatio - (1 - blocks / 1000)) < 1e-9, String(once.hitRatio))
-  // Two threads may miss the same block at a time; it is read from the disk once.
+  // Two threads may miss the same block concurrently; it is read from the disk once.
   const shared = assertRight(await place.run([...load, '--reads', '1', '--threads', '3']))
   assert.equal([shared.accesses, shared.stats.diskReads], [1000, blocks])
   assert.is(assertRight(await place.run([...load, '--ops', '2500'])).accesses, 2500)
@@ -195,7 +199,7 @@ onlyNormal(test, 'a trace is gone through once, or as often as asked', async () 
 
 const traces = join(projectRoot, '../shared/traces')
 if (existsSync(join(traces, 'oltp.u32.gz'))) {
-  onlyNormal(test, 'a real trace: oltp', async () => {
+  onlyNormal(test, 'the recorded trace oltp can be replayed', async () => {
     using place = workplace()
     const path = place.file('file', 16 << 20)
     const run = await place.run(['load', '--partition', path, '--trace', join(traces, 'oltp.u32.gz'), '--ops', '20000', '--reads', '0.95', '--memory', '4MiB', '--json']) // prettier-ignore
@@ -209,7 +213,7 @@ if (existsSync(join(traces, 'oltp.u32.gz'))) {
   console.log('# left out: a real trace (there is no ../shared/traces/oltp.u32.gz)')
 }
 
-test('bad input: a clear message, exit code 2, nothing left', async () => {
+test('bad input causes a clear message and exit code 2, and leaves nothing', async () => {
   using place = workplace()
   const good = place.file('good', 1 << 20)
   const odd = place.file('odd', 8192 + 512)
@@ -259,7 +263,7 @@ test('bad input: a clear message, exit code 2, nothing left', async () => {
 })
 
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
-  test(`${name} ends the load, which is verified all the same`, async () => {
+  test(`${name} ends the load, which is then verified`, async () => {
     using place = workplace()
     let sent = false
     const run = await place.run(
@@ -279,7 +283,7 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
   })
 }
 
-test('SIGUSR2 shows who holds and who waits, and the load goes on', async () => {
+test('SIGUSR2 shows the threads that hold and wait, and the load continues', async () => {
   using place = workplace()
   let sent = 0
   const run = await place.run(['load', '--seconds', '3', '--memory', '8MiB'], (output, kill) => {
@@ -290,7 +294,7 @@ test('SIGUSR2 shows who holds and who waits, and the load goes on', async () => 
   assert.match(run.stderr, /^(thread \d+.* \(slot \d+\) (holds|waits for) |no thread holds)/m)
 })
 
-test('a second SIGINT leaves at once', async () => {
+test('a second SIGINT ends the command at once', async () => {
   using place = workplace()
   let sent = 0
   const run = await place.run(['load', '--seconds', '100', '--memory', '8MiB'], (output, kill) => {
@@ -303,7 +307,7 @@ test('a second SIGINT leaves at once', async () => {
   assert.equal(place.leftOver(), [])
 })
 
-test('SIGINT before the threads have begun', async () => {
+test('SIGINT before the threads have started ends the command', async () => {
   using place = workplace()
   let sent = false
   const run = await place.run(['load', '--seconds', '100', '--json'], (output, kill) => {
@@ -315,7 +319,7 @@ test('SIGINT before the threads have begun', async () => {
   assert.equal(place.leftOver(), [])
 })
 
-/** Does something once, when the load is under way. */
+/** Runs an action once, when the load is under way. */
 function onceUnderWay(act: () => void): (output: string) => void {
   let isDone = false
   return (output) => {
@@ -325,7 +329,7 @@ function onceUnderWay(act: () => void): (output: string) => void {
   }
 }
 
-test('blocks that somebody else changes in the file are found, and told', async () => {
+test('blocks that another process changes in the file are found and named', async () => {
   using place = workplace()
   const path = place.file('file', 1 << 20)
   const spoil = onceUnderWay(() => {
@@ -343,7 +347,7 @@ test('blocks that somebody else changes in the file are found, and told', async 
   assert.match(run.stdout, /128 blocks of 1 file\(s\) verified after close: 128 WRONG\.\n$/)
 })
 
-test('a thread that fails: the error is told, exit code 1, no hang', async () => {
+test('when a thread fails, the error is printed, and the command exits with code 1 and does not hang', async () => {
   using place = workplace()
   const path = place.file('file', 1 << 20)
   const shorten = onceUnderWay(() => {

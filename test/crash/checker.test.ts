@@ -1,5 +1,5 @@
 /**
- * The judge judged: logs written by hand, in which a crash breaks a promise or does not.
+ * Tests of the judge itself, with handwritten logs in which a crash does or does not break a promise.
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -27,7 +27,7 @@ const scenario: Scenario = {
   patienceMs: 0,
 }
 
-/** Writes a log; every step says the number of its record. */
+/** Writes a log; every step returns the number of its record. */
 class Script {
   readonly records: LogRecord[] = []
 
@@ -60,7 +60,7 @@ class Script {
   }
 }
 
-/** A data block and a directory block that needs it. */
+/** A change of a data block and one of a directory block that depends on it. */
 function dependent(): Script {
   const script = new Script()
   script.change(0, 0, 1, DATA)
@@ -68,7 +68,7 @@ function dependent(): Script {
   return script
 }
 
-test('an order that is kept', () => {
+test('writes in the promised order break no promise', () => {
   const script = dependent()
   script.write(0, 0, [1, 1])
   script.sync(0)
@@ -78,7 +78,7 @@ test('an order that is kept', () => {
   assert.is(script.judge(), undefined)
 })
 
-test('a later class before the sync of the earlier one', () => {
+test('a write of a later class before the sync of the earlier one is found', () => {
   const script = dependent()
   script.write(0, 0, [1, 1])
   script.write(1, 0, [1, 1])
@@ -94,7 +94,7 @@ test('a later class before the sync of the earlier one', () => {
   assert.match(story, WRITE_ORDER[DIRECTORY - 1]!)
 })
 
-test('a sync that failed makes nothing durable, and neither does the next one', () => {
+test('neither a failed sync nor the next one makes the earlier writes durable', () => {
   const script = dependent()
   script.write(0, 0, [1, 1])
   script.sync(0, KIND.SYNC_FAILED)
@@ -111,7 +111,7 @@ test('a sync that failed makes nothing durable, and neither does the next one', 
   assert.is(again.judge(), undefined)
 })
 
-test('a write that came after the sync had begun is not covered by it', () => {
+test('a sync does not cover a write that began after it', () => {
   const script = dependent()
   const value = script.add(KIND.SYNC_BEGIN, { partition: 0 })
   script.write(0, 0, [1, 1])
@@ -120,7 +120,7 @@ test('a write that came after the sync had begun is not covered by it', () => {
   assert.is(script.judge()?.kind, 'order')
 })
 
-test('an acknowledged change that is not durable, and one that a flush of another disk did not promise', () => {
+test('an acknowledged change must be durable, one that only a flush of another disk covers need not', () => {
   const script = new Script()
   script.change(0, 1, 1, DATA)
   script.write(0, 1, [1, 1])
@@ -130,7 +130,7 @@ test('an acknowledged change that is not durable, and one that a flush of anothe
   assert.is(script.judge()?.kind, 'acknowledged')
 })
 
-test('a change that was not released before the other began is no precondition', () => {
+test('a change is no precondition of another that began before its release', () => {
   const script = new Script()
   script.add(KIND.RELEASE, { partition: 0, block: 0, value: 1, extra: DATA, mask: 0b11 })
   script.change(1, 0, 1, DIRECTORY)
@@ -139,14 +139,14 @@ test('a change that was not released before the other began is no precondition',
   assert.is(script.judge(), undefined)
 })
 
-test('an older change of a later class, in an image of an earlier one, needs what it needed', () => {
+test('an image of an earlier class keeps the preconditions of an older change of a later class in it', () => {
   const script = dependent()
   script.change(1, 0, 2, DATA)
   script.write(1, 0, [2, 2])
   assert.is(script.judge()?.kind, 'order')
 })
 
-test('a part of a block is enough to need the other, and a part of the other is not enough', () => {
+test('any part of a change needs its precondition, and needs all of it', () => {
   const script = new Script()
   script.change(0, 0, 1, DATA, 0b01)
   script.change(1, 0, 1, DIRECTORY, 0b10)
@@ -162,7 +162,7 @@ test('a part of a block is enough to need the other, and a part of the other is 
   assert.is(torn.judge()?.kind, 'order')
 })
 
-test('bytes that nobody released, or that are older in one sector than in the other', () => {
+test('unreleased bytes and images mixed from two versions are found', () => {
   const early = new Script()
   early.write(0, 0, [1, 1])
   assert.is(early.judge()?.kind, 'unreleased')

@@ -1,6 +1,6 @@
 /**
- * A client of a run: it changes, discards, holds, flushes and reads blocks at random, and writes down in the log what it
- * released and what a flush has promised. What it reads must be the newest version.
+ * A client of a run: it changes, discards, holds, flushes and reads blocks at random, and logs what it released and what a
+ * flush has promised. Every block that it reads must have the newest version.
  */
 import type { Client } from '#dist/core/client/client.js'
 import type { Context } from '#dist/core/context.js'
@@ -13,7 +13,7 @@ import { fillSector, scribble, SECTOR, sectorVersions } from './sectors.js'
 import { contextIn, type Setup, writerSlot } from './setup.js'
 import { Fence, Partition } from '#dist/shared/words.js'
 
-/** Records that must stay free in the log for everybody's last steps. */
+/** How many records must stay free in the log for the last steps of all threads. */
 const LOG_RESERVE = 2000
 /** How long a client that holds a block waits for a second one. */
 const SECOND_MS = 300
@@ -23,7 +23,7 @@ interface Block {
   readonly block: number
 }
 
-/** Runs a client to its end; what it found wrong. */
+/** Runs a client to its end; returns the errors that it found. */
 export function runClient(engine: Engine, setup: Setup, index: number): string[] {
   const first = writerSlot(setup.disks.length) + index
   const context = contextIn(engine, setup, first, first + 1)
@@ -70,13 +70,13 @@ export class Actor {
     }
   }
 
-  /** Makes everything durable, whatever it takes: the end of a run. */
+  /** Ends a run: makes everything durable, with retries if necessary. */
   finish(): void {
     for (let attempt = 0; attempt < 200; attempt++) if (this.flush(-1)) return
     this.errors.push('200 retries did not lift the fences')
   }
 
-  /** Flushes a disk, -1 all; true if it went well. */
+  /** Flushes a disk, or all with -1; true if the flush succeeded. */
   flush(partition: number): boolean {
     const value = this.#log.append(KIND.FLUSH, { partition })
     try {
@@ -102,7 +102,7 @@ export class Actor {
     else this.flush(this.#random.chance(0.6) ? -1 : this.#random.below(this.#setup.disks.length))
   }
 
-  /** Runs a step; a fence is met by a retry, anything else that is thrown is wrong. */
+  /** Runs a step. After a fence it retries; any other error is a finding. */
   #try(step: () => void): void {
     try {
       step()
@@ -129,7 +129,7 @@ export class Actor {
   #pick(): Block {
     const partition = this.#random.below(this.#setup.disks.length)
     const { blocks } = this.#setup.disks[partition]!
-    // Half of the work is on a few blocks, so that dirty ones are met again.
+    // Half of the work is on a few blocks, so that dirty blocks are changed again.
     const block = this.#random.chance(0.5) ? this.#random.below(3) : this.#random.below(blocks)
     return { partition, block }
   }
@@ -144,7 +144,7 @@ export class Actor {
     this.#commit(held, target, sectors)
   }
 
-  /** Two blocks at once, the second after the first; both are released at the end. */
+  /** Changes two blocks at a time, the second after the first, and releases both at the end. */
   #changeTwo(): void {
     const [a, b] = [this.#pick(), this.#pick()]
     if (a.partition > b.partition || (a.partition === b.partition && a.block >= b.block)) return
@@ -165,7 +165,7 @@ export class Actor {
     this.#commit(second, b, this.#all(b))
   }
 
-  /** Bytes that nobody may ever see: not the next reader, not the disk. */
+  /** Writes bytes that neither a later reader nor the disk may ever contain. */
   #discard(): void {
     const target = this.#pick()
     const taken = this.#acquire(target)
@@ -183,7 +183,7 @@ export class Actor {
     guard.release()
   }
 
-  /** In one of all the ways to get a block to change it, and the sectors that may be changed then. */
+  /** Acquires a block for a change in one of the possible ways; returns the sectors that may be changed. */
   #acquire(target: Block): { held: BlockGuard; sectors: readonly number[] } | undefined {
     const partition = this.#partition(target)
     const all = this.#all(target)
@@ -202,7 +202,7 @@ export class Actor {
     const held = partition.acquireSync(target.block, 'modify', this.#patience)
     this.#expect(held.data, target)
     if (this.#random.chance(0.1)) {
-      // A look at a block that ends without a change.
+      // An acquire that ends without a change.
       held.release()
       return undefined
     }
@@ -222,13 +222,13 @@ export class Actor {
     this.#log.append(KIND.RELEASED, { partition, block, value: version })
   }
 
-  /** 1 + place of the class: mostly the block's own. */
+  /** 1 + the index of the class, mostly the usual one of the block. */
   #classOf(block: number): number {
     const isOther = this.#random.chance(this.#setup.scenario.classChanges)
     return 1 + (isOther ? this.#random.below(WRITE_ORDER.length) : block % WRITE_ORDER.length)
   }
 
-  /** Keeps what it holds for a while; now and then a whole flush long. */
+  /** Keeps its guards for a while, now and then for a whole flush. */
   #hold(): void {
     if (this.#random.chance(0.3)) this.flush(-1)
     else this.#pause(2)

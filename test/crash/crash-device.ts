@@ -1,30 +1,30 @@
 /**
- * A disk that can crash, behind the device port. Its contents are shared by the devices of all threads; everything that
- * is done to it stands in the log, from which images.ts makes every disk that a crash could leave.
+ * A disk that can crash, behind the device interface. The devices of all threads share its contents. Every call is logged,
+ * and crash-points.ts makes from the log every disk image that a crash could leave.
  *
- * Like a file on Linux it has a cache of its own: a write is seen by reads at once and is durable after a good sync. A
- * sync that fails drops the marks: what was written since the last good one may be on disk or not, a later sync does
- * not change that, and a read may find what was there before.
+ * Like a file on Linux it has a page cache: reads see a write at once, and it is durable after a successful sync. A failed
+ * sync clears the marks of dirty pages: the writes since the last successful sync may be on disk or not, a later sync
+ * does not change that, and a read may return the former contents.
  */
 import type { Device } from '#dist/core/device/device.js'
 import { CrashLog, KIND } from './log.js'
 import { Random } from './random.js'
 import { SECTOR, sectorVersions } from './sectors.js'
 
-/** What all threads need to know of a disk; can be cloned. */
+/** What all threads need to know of a disk, as a value that can be cloned. */
 export interface Disk {
   readonly partition: number
   readonly blockSize: number
   readonly blocks: number
   readonly log: SharedArrayBuffer
-  /** What reads see. */
+  /** The contents that reads see. */
   readonly contents: SharedArrayBuffer
-  /** What was there at the last good sync. */
+  /** The contents at the last successful sync. */
   readonly durable: SharedArrayBuffer
-  /** A byte for each block that was written since. */
+  /** A byte for each block, set if the block was written since. */
   readonly marks: SharedArrayBuffer
   readonly control: SharedArrayBuffer
-  /** Share of the calls that take a while, so that other threads come between. */
+  /** The share of calls that take a while, so that other threads run in the meantime. */
   readonly pauses: number
   readonly seed: number
 }
@@ -62,7 +62,7 @@ export function createDisk(options: {
   }
 }
 
-/** The one who pulls the plugs: how a test makes a disk fail. */
+/** Makes the calls of a disk fail. */
 export class DiskControl {
   readonly #words: Int32Array
 
@@ -86,7 +86,7 @@ export class DiskControl {
     this.#set(CONTROL.syncFault, fault)
   }
 
-  /** From now on every call, or none. */
+  /** Makes every call fail from now on, or none. */
   failWritesFromNow(errno: number): void {
     this.failWrites({ errno, first: 0, count: 2 ** 30 })
   }
@@ -95,7 +95,7 @@ export class DiskControl {
     this.failSyncs({ errno, first: 0, count: 2 ** 30 })
   }
 
-  /** A write goes to the disk in pieces of one sector. */
+  /** A write reaches the disk in pieces of one sector. */
   shortWrites(on: boolean): void {
     Atomics.store(this.#words, CONTROL.short, on ? 1 : 0)
   }
@@ -123,7 +123,7 @@ export class CrashDevice implements Device {
   readonly #control: Int32Array
   readonly #sleep = new Int32Array(new SharedArrayBuffer(4))
 
-  /** `thread`: who uses this device. */
+  /** `thread` is the thread that uses this device. */
   constructor(disk: Disk, thread: number) {
     this.#disk = disk
     this.#log = new CrashLog(disk.log, thread)
@@ -148,7 +148,7 @@ export class CrashDevice implements Device {
     this.readSync(targets, position)
   }
 
-  /** Block by block: a fault may be in the middle of a run, and a crash may keep any of its blocks. */
+  /** Each block is a separate write: a fault may be in the middle of a run, and a crash may keep any of its blocks. */
   writeSync(sources: readonly Uint8Array[], position: number): void {
     let at = position
     for (const source of sources) {
@@ -163,7 +163,7 @@ export class CrashDevice implements Device {
     const errno = this.#faultOf(CONTROL.writeFault, CONTROL.writes)
     const sectors = sectorVersions(source, partition, block)
     const isShort = errno === 0 && Atomics.load(this.#control, CONTROL.short) === 1
-    // A short write's first piece is a write that was cut short; the port's caller sees only the whole.
+    // The log has the first piece of a short write as a failed write; the caller of the interface sees only the whole.
     if (isShort) this.#log.append(KIND.WRITE_FAILED, { partition, block, sectors })
     this.#log.append(errno === 0 ? KIND.WRITE : KIND.WRITE_FAILED, {
       partition,
@@ -191,7 +191,7 @@ export class CrashDevice implements Device {
       if (this.#marks[block] === 0) continue
       this.#marks[block] = 0
       if (errno === 0) this.#copy(block, this.#contents, this.#durable)
-      // The page lost its mark; where memory was short it is gone, and the next read finds the old one.
+      // The page has lost its mark. Under memory pressure it is evicted, and the next read returns the old contents.
       else if (this.#random.chance(0.5)) this.#copy(block, this.#durable, this.#contents)
     }
     this.#log.append(errno === 0 ? KIND.SYNC_OK : KIND.SYNC_FAILED, { partition, value, extra: errno })
@@ -203,7 +203,7 @@ export class CrashDevice implements Device {
     to.set(from.subarray(block * blockSize, (block + 1) * blockSize), block * blockSize)
   }
 
-  /** Counts a call; its errno, 0 if it is to go well. */
+  /** Counts a call; returns its errno, or 0 if the call is to succeed. */
   #faultOf(at: number, counter: number): number {
     const number = Atomics.add(this.#control, counter, 1)
     const count = Atomics.load(this.#control, at + FAULT.count)

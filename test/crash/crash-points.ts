@@ -1,7 +1,7 @@
 /**
- * Walks a log, and at each point where a crash would find other disks than before makes the images that it could leave:
- * what is durable, and any choice of the other writes, whole or torn between sectors. Small choices are made in full;
- * of large ones those that matter most (each write alone, all but one) and random others.
+ * Walks a log. At each point where a crash could leave other disks than before, it makes the images that the crash could
+ * leave: the durable contents with any choice of the pending writes, whole or torn between sectors. If few writes are
+ * pending, it tries all choices; otherwise the most relevant ones (each write alone, all except one) and random others.
  */
 import { History } from './history.js'
 import { type Breach, type Image, Judge } from './judge.js'
@@ -9,18 +9,18 @@ import { KIND, type LogRecord } from './log.js'
 import { Random } from './random.js'
 import type { Scenario } from './scenario.js'
 
-/** A write that may be on disk or not. */
+/** A write that a crash may keep or lose. */
 export interface PendingWrite {
   readonly seq: number
   readonly partition: number
   readonly block: number
   readonly firstSector: number
   readonly versions: readonly number[]
-  /** A sync failed after it, or it failed itself: no later sync makes it durable. */
+  /** The write or a sync after it failed, so that no later sync makes it durable. */
   isUndecided: boolean
 }
 
-/** A pending write that the crash left on disk, and which of its sectors. */
+/** A pending write that the crash kept, and which of its sectors. */
 export interface Survivor {
   readonly write: PendingWrite
   readonly mask: number
@@ -33,16 +33,16 @@ export interface Finding {
   readonly seq: number
   readonly survivors: readonly Survivor[]
   readonly breach: Breach | undefined
-  /** The write that is wrong by itself. */
+  /** The write whose own contents are wrong. */
   readonly record: LogRecord | undefined
 }
 
 export interface WalkOptions {
-  /** Random choices at each point, beside the ones that are always tried. */
+  /** How many random choices are tried at each point, in addition to the fixed ones. */
   readonly samples: number
-  /** Up to so many pending writes, every choice is tried. */
+  /** With up to this many pending writes, every choice is tried. */
   readonly completeUpTo: number
-  /** Collects the images seen, by hash. */
+  /** The hashes of the images seen. */
   readonly seen: Set<number>
 }
 
@@ -58,7 +58,7 @@ export class CrashWalk {
   readonly #durable: Image
   readonly #image: Image
   #pending: PendingWrite[] = []
-  /** Images judged, the same one at another point counted again. */
+  /** How many images were judged; the same image counts again at another point. */
   judged = 0
 
   constructor(scenario: Scenario, records: readonly LogRecord[], options: WalkOptions) {
@@ -110,7 +110,7 @@ export class CrashWalk {
     return { kind, seq: record.seq, survivors: [], breach: undefined, record }
   }
 
-  /** Whether a write has the bytes of one release, no more and no less. */
+  /** Whether a write has exactly the bytes of one release. */
   #isReleased({ seq, partition, block, sectors }: LogRecord): boolean {
     const history = this.history.block(partition, block)
     const version = Math.max(...sectors)
@@ -128,7 +128,7 @@ export class CrashWalk {
     this.#pending.push({ seq, partition, block, firstSector, versions: sectors, isUndecided })
   }
 
-  /** What was written before the sync began, and has lost no mark, is durable, in place of all that was there before. */
+  /** Makes the writes durable that began before the sync and have kept their marks. */
   #sync({ partition, value }: LogRecord): void {
     const synced = this.#pending.filter(
       (write) => write.partition === partition && !write.isUndecided && write.seq < value,
@@ -197,7 +197,7 @@ export class CrashWalk {
     }
   }
 
-  /** 52 bits of the image and the run it belongs to. */
+  /** A hash of 52 bits of the image and its run. */
   #hash(): number {
     let [a, b] = [this.#salt, ~this.#salt]
     for (let i = 0; i < this.#image.length; i++) {
@@ -207,7 +207,7 @@ export class CrashWalk {
     return (a >>> 0) * 2 ** 20 + (b >>> 12)
   }
 
-  /** The same breach with as few writes, and as few sectors of them, as it takes. */
+  /** Reduces a breach to the fewest writes and sectors that still show it. */
   #least(survivors: readonly Survivor[], breach: Breach): readonly Survivor[] {
     const isSame = (choice: readonly Survivor[]) => {
       this.#apply(choice)

@@ -1,6 +1,6 @@
 /**
- * The parts of the engine that the harness puts together, from the compiled copy in a given folder: the shipped one, or
- * one with a mistake put in (variants.ts).
+ * The parts of the engine that the harness uses, from the compiled copy in a given folder: the shipped one, or one with a
+ * seeded mistake (variants.ts).
  */
 import { pathToFileURL } from 'node:url'
 import { join } from 'node:path'
@@ -20,7 +20,7 @@ import type * as WaitModule from '#dist/shared/wait.js'
 
 export type Engine = Awaited<ReturnType<typeof loadEngine>>
 
-/** `dist`: the folder of compiled files. */
+/** `dist` is the folder of compiled files. */
 export async function loadEngine(dist: string) {
   const load = async <T>(path: string): Promise<T> =>
     (await import(pathToFileURL(join(dist, path)).href)) as T

@@ -1,6 +1,6 @@
 /**
- * The explorer: runs scenario after scenario, and judges every disk that a crash could have left at any point of each,
- * until enough different ones were seen or something is wrong.
+ * The explorer: runs scenario after scenario and judges every disk image that a crash could have left at any point, until
+ * it has seen enough different images or found an error.
  */
 import { join } from 'node:path'
 import { CrashWalk } from './crash-points.js'
@@ -13,16 +13,16 @@ export interface ExploreOptions {
   /** The folder of the compiled engine. */
   readonly dist: string
   readonly firstSeed: number
-  /** Ends when so many different images were seen, ... */
+  /** Ends after this many different images, ... */
   readonly images: number
-  /** ... but not before so many runs, ... */
+  /** ... but not before this many runs, ... */
   readonly leastRuns: number
-  /** ... and at any rate after this time. */
+  /** ... and always after this time. */
   readonly limitMs: number
   readonly operations: number
   /** How long a client waits for a block. */
   readonly patienceMs: number
-  /** Where a failing case is saved. */
+  /** The folder in which a failing case is saved. */
   readonly folder: string
 }
 
@@ -32,7 +32,7 @@ export interface Explored {
   readonly runs: number
   readonly records: number
   readonly seconds: number
-  /** What is wrong, told in full; undefined if nothing is. */
+  /** The full description of an error; undefined if there is none. */
   readonly failure: string | undefined
 }
 
@@ -60,7 +60,7 @@ export async function explore(options: ExploreOptions): Promise<Explored> {
   return { images: seen.size, judged, runs, records, seconds: (performance.now() - startMs) / 1000, failure }
 }
 
-/** A crash image that breaks a promise comes first: it says more than what the threads noticed. */
+/** A crash image that breaks a promise is reported first: it tells more than the errors that threads noticed. */
 function judge(run: Run, walk: CrashWalk, folder: string): string | undefined {
   const finding = walk.run()
   const noticed = run.errors.map((error) => `seed ${run.scenario.seed}: ${error}`)
@@ -71,5 +71,5 @@ function judge(run: Run, walk: CrashWalk, folder: string): string | undefined {
   return noticed.length === 0 ? undefined : noticed.join('\n')
 }
 
-/** Where failing cases of a copy of the engine go. */
+/** The folder for failing cases of a copy of the engine. */
 export const caseFolder = (root: string, name: string): string => join(root, 'build', 'crash', name)

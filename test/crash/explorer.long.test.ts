@@ -1,5 +1,5 @@
 /**
- * Crash exploration as in explorer.test.ts, ten times as far and with longer runs.
+ * Crash exploration as in explorer.test.ts, with ten times as many images and longer runs.
  */
 // @deadline 3000
 import { test } from 'uvu'

@@ -1,6 +1,6 @@
 /**
- * Crash exploration of the shipped engine: no disk that a crash may leave, at any moment of runs with real threads,
- * breaks the order promise or lacks what a flush acknowledged.
+ * Crash exploration of the shipped engine: no disk that a crash may leave, at any moment of runs with real threads, breaks
+ * the order promise or lacks a change that a flush acknowledged.
  */
 // @deadline 400
 import { test } from 'uvu'

@@ -1,6 +1,6 @@
 /**
- * What failed writes and syncs do, step by step, on disks that fail when they are told to: fences, what goes on beside
- * them, repair and retry. The ancestor's defects of write-back have their tests here too.
+ * The effects of failed writes and syncs, step by step, on disks that fail on demand: fences, what continues behind them,
+ * repair and retry. Some tests repeat defects of the ancestor's write-back.
  */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -39,7 +39,7 @@ const SCENARIO: Scenario = {
 
 const disk = (name: string, group = 'main'): DiskPlan => ({ name, blockSize: 1024, blocks: 16, group })
 
-/** A cache over disks that the test can break; what is changed and acknowledged through it stands in the log. */
+/** A cache on disks that the test can make fail. Its changes and acknowledgements are logged. */
 class Bench {
   readonly cache: OpenCache
   readonly #log: CrashLog
@@ -54,7 +54,7 @@ class Bench {
     return new DiskControl(this.cache.setup.disks[partition]!)
   }
 
-  /** Changes a whole block; its new version. */
+  /** Changes a whole block; returns its new version. */
   change(partition: number, block: number, writeClass: WriteClass): number {
     const guard = this.#of(partition).acquireSync(block, 'modify', { timeoutMs: 5000 })
     const name = `${partition}/${block}`
@@ -80,7 +80,7 @@ class Bench {
     return versions[0]!
   }
 
-  /** Flushes; what it was rejected with. */
+  /** Flushes; returns the error if it was rejected. */
   flush(partition = -1): Failure | undefined {
     const name = this.cache.setup.scenario.disks[partition]?.name
     const value = this.#log.append(KIND.FLUSH, { partition })
@@ -101,7 +101,7 @@ class Bench {
     return failure
   }
 
-  /** Changing a block: what it was rejected with. */
+  /** Changes a block; returns the error if it was rejected. */
   changeFailure(partition: number, block: number): Failure | undefined {
     return failureOf(() => this.#of(partition).acquireSync(block, 'modify', { timeoutMs: 5000 }).release())
   }
@@ -110,7 +110,7 @@ class Bench {
     return this.#log.records().filter((record) => record.kind === kind)
   }
 
-  /** `partition/block` of all that was written since the last call. */
+  /** `partition/block` of all writes since the last call. */
   written(): string[] {
     const all = this.#log.records().slice(this.#seen)
     this.#seen += all.length
@@ -124,7 +124,7 @@ class Bench {
     return this.cache.client.stats().dirty
   }
 
-  /** The first crash of all that breaks a promise. */
+  /** The first possible crash that breaks a promise. */
   crash(): Finding | undefined {
     const options = { samples: 50, completeUpTo: 8, seen: new Set<number>() }
     return new CrashWalk(this.cache.setup.scenario, this.#log.records(), options).run()
@@ -157,7 +157,7 @@ function assertFenced(failure: Failure | undefined, name: string, writeClass: st
   assert.is(failure?.cause?.code, cause)
 }
 
-/** A test on a cache of its own; at the end the cache is sound, and no crash on the way broke a promise. */
+/** A test on a cache of its own. At the end the cache must be sound, and no crash on the way may break a promise. */
 function bench(name: string, disks: readonly DiskPlan[], body: (bench: Bench) => void, more = {}): void {
   test(name, async () => {
     const it = new Bench(await crew.open({ ...SCENARIO, ...more, disks }))
@@ -171,7 +171,7 @@ function bench(name: string, disks: readonly DiskPlan[], body: (bench: Bench) =>
   })
 }
 
-bench('a failed write: the block stays dirty and readable, retry writes it', [disk('a')], (it) => {
+bench('after a failed write the block stays dirty and readable, and retry writes it', [disk('a')], (it) => {
   it.change(0, 3, 'data')
   it.control(0).failWritesFromNow(EIO)
   assertFenced(it.flush(), 'a', 'data', 'EIO')
@@ -179,7 +179,7 @@ bench('a failed write: the block stays dirty and readable, retry writes it', [di
   assert.is(it.read(0, 3), 1)
   assert.is(it.records(KIND.FENCED).length, 1)
   it.control(0).repair()
-  // A fence is lifted by retry only.
+  // Only retry lifts a fence.
   assertFenced(it.flush(), 'a', 'data', 'EIO')
   assert.is(it.retry(0), undefined)
   assert.is(it.dirty, 0)
@@ -199,7 +199,7 @@ bench('a retry that fails again rejects, and the fence stays', [disk('a')], (it)
   assert.is(it.records(KIND.RESTORED).length, 1)
 })
 
-bench('after a failed fsync everything since the last good one is written again', [disk('a')], (it) => {
+bench('after a failed fsync all writes since the last successful one are repeated', [disk('a')], (it) => {
   for (const block of [1, 2, 3]) it.change(0, block, 'data')
   it.control(0).failSyncs({ errno: EIO, first: 0, count: 1 })
   const failure = it.flush()
@@ -211,7 +211,7 @@ bench('after a failed fsync everything since the last good one is written again'
   assert.equal(it.written(), ['0/1', '0/2', '0/3'])
 })
 
-bench('what was written before a failed write of the same job is written again', [disk('a')], (it) => {
+bench('after a failed write the earlier writes of the same job are repeated', [disk('a')], (it) => {
   for (const block of [1, 2, 3]) it.change(0, block, 'data')
   it.control(0).failWrites({ errno: ENOSPC, first: 1, count: 1 })
   assertFenced(it.flush(), 'a', 'data', 'ENOSPC')
@@ -223,7 +223,7 @@ bench('what was written before a failed write of the same job is written again',
 const twoAndOne = [disk('a'), disk('b'), disk('c', 'other')]
 
 bench(
-  'a failure holds later classes in its group; classes up to it and other groups go on',
+  'a failure holds back later classes of its group; classes up to it and other groups continue',
   twoAndOne,
   (it) => {
     it.control(0).failWritesFromNow(EIO)
@@ -243,7 +243,7 @@ bench(
     assert.equal(it.written().sort(), ['1/3', '1/4'])
 
     it.change(2, 4, 'data')
-    assert.is(it.flush(2), undefined, 'another group notices nothing')
+    assert.is(it.flush(2), undefined, 'another group is not affected')
     assert.equal(it.written(), ['2/4'])
 
     it.control(0).repair()
@@ -254,7 +254,7 @@ bench(
 )
 
 bench(
-  'fenced and full: changing a clean block fails with the cause, reads go on',
+  'at the dirty limit behind a fence, a change of a clean block fails with the cause, and reads continue',
   [disk('a')],
   (it) => {
     it.control(0).failWritesFromNow(ENOSPC)
@@ -275,12 +275,12 @@ bench(
 )
 
 bench(
-  'lost fsync: a disk whose blocks were evicted and reused since is fsynced all the same',
+  'a disk is fsynced even if its written blocks were evicted and their frames reused since',
   [disk('a'), disk('b')],
   (it) => {
     for (let i = 0; i < 60; i++) {
       it.change(i % 2, i % 16, 'data')
-      // More blocks than frames: every one is evicted soon, for one of the other disk.
+      // More blocks than frames, so that each is soon evicted for a block of the other disk.
       it.read((i + 1) % 2, (i * 7) % 16)
       if (i % 5 === 0) assert.is(it.flush(), undefined)
     }
@@ -290,7 +290,7 @@ bench(
 )
 
 bench(
-  'lost write: a change whose write failed outlives every search for a frame',
+  'a change whose write failed is never evicted',
   [disk('a')],
   (it) => {
     it.control(0).failWritesFromNow(EIO)
@@ -318,7 +318,7 @@ bench('a failed fsync stops the next class, on every disk of the group', [disk('
 })
 
 bench(
-  'a thread may flush while it holds a dirty block; the block goes to disk as it was',
+  'a thread may flush while it holds a dirty block, which is written as it was before',
   [disk('a')],
   (it) => {
     it.change(0, 1, 'data')
@@ -332,7 +332,7 @@ bench(
   },
 )
 
-bench('a second class on a dirty block keeps the order; an unknown one is refused', [disk('a')], (it) => {
+bench('a second class on a dirty block keeps the order, and an unknown one is refused', [disk('a')], (it) => {
   it.change(0, 1, 'data')
   it.change(0, 2, 'trailer')
   it.change(0, 1, 'trailer')

@@ -1,6 +1,6 @@
 /**
- * Runs of the real engine with real threads over crash disks: a flush worker, a writer for each disk, and clients. The
- * threads are started once and take part in one run after another.
+ * Runs of the real engine with real threads on crash disks: a flush worker, a writer for each disk, and clients. The
+ * threads are started once and take part in all runs.
  */
 import { Worker } from 'node:worker_threads'
 import type { Client } from '#dist/core/client/client.js'
@@ -13,14 +13,14 @@ import { contextIn, createSetup, OWNER_SLOT, type Setup } from './setup.js'
 import type { Answer, Part, Role } from './thread.js'
 import { EngineState, Header, JobState, Partition } from '#dist/shared/words.js'
 
-/** A thread that does nothing for so long hangs. */
+/** A thread that does nothing for this long counts as hanging. */
 const PART_MS = 60_000
 
-/** What a run leaves. */
+/** The results of a run. */
 export interface Run {
   readonly scenario: Scenario
   readonly records: readonly LogRecord[]
-  /** What clients, threads and the engine's own checker found wrong. */
+  /** The errors found by clients, threads and the engine's own checker. */
   readonly errors: readonly string[]
 }
 
@@ -36,7 +36,7 @@ class Thread {
     this.#worker.on('error', (error) => this.#settle?.([`a thread died: ${error.stack ?? error.message}`]))
   }
 
-  /** Resolves when the thread has done its part, or has hung for too long. */
+  /** Resolves when the thread has done its part or has hung for too long. */
   async answer(): Promise<readonly string[]> {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<readonly string[]>((resolve) => {
@@ -99,7 +99,7 @@ export class Crew {
     return errors
   }
 
-  /** One run from its scenario to its end. */
+  /** Runs one scenario. */
   async run(scenario: Scenario): Promise<Run> {
     const cache = await this.open(scenario)
     for (let index = 0; index < scenario.clients; index++) {
@@ -129,7 +129,7 @@ export class Crew {
   }
 }
 
-/** A cache whose flush worker and writers run, seen from the main thread. */
+/** A cache whose flush worker and writers run, as the main thread sees it. */
 export class OpenCache {
   readonly setup: Setup
   readonly context: Context
@@ -145,7 +145,7 @@ export class OpenCache {
     this.client = new engine.Client(this.context)
   }
 
-  /** Flushes whatever it takes, and looks for broken invariants. */
+  /** Flushes, with retries if necessary, and checks the invariants. */
   finish(): string[] {
     const actor = new Actor(this.#engine, this.context, this.client, this.setup, 99)
     try {
@@ -156,7 +156,7 @@ export class OpenCache {
     return [...actor.errors, ...this.client.check()]
   }
 
-  /** Stops flush worker and writers; what went wrong in them. */
+  /** Stops the flush worker and the writers; returns their errors. */
   async close(): Promise<string[]> {
     const { words, arena } = this.context
     Atomics.store(words, Header.state, EngineState.CLOSED)

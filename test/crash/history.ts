@@ -1,6 +1,6 @@
 /**
- * What was released when: for each block its changes, and from them what a disk that holds one change must hold of the
- * others. All of it comes from the log.
+ * The releases of a run, from its log: the changes of each block, and which other changes must be on a disk that holds a
+ * given one.
  *
  * The promise that is checked, sector by sector: if a change B is on disk, even a torn part of it, then every change A of
  * an earlier class, in the same group, whose release returned before B's began, is on disk whole. A sector holds a
@@ -15,16 +15,16 @@ const CLASSES = WRITE_ORDER.length
 
 export interface Change {
   readonly version: number
-  /** 1 + place in the write order. */
+  /** 1 + the index in the write order. */
   readonly writeClass: number
-  /** The sectors that it touched, a bit each. */
+  /** The sectors that the change touched, a bit each. */
   readonly mask: number
-  /** When its release began, and when it had returned (Infinity: never seen). */
+  /** When its release began, and when it returned (Infinity: never). */
   readonly begin: number
   end: number
 }
 
-/** Versions in the order in which they had certainly been released. */
+/** The versions of a sector in the order in which their releases returned. */
 class Releases {
   readonly #ends: number[] = []
   readonly #versions: number[] = []
@@ -38,7 +38,7 @@ class Releases {
     }
   }
 
-  /** The newest version that was there before `seq`, 0 if none. */
+  /** The newest version released before `seq`, 0 if none. */
   before(seq: number): number {
     let low = 0
     let high = this.#ends.length
@@ -55,14 +55,14 @@ export class BlockHistory {
   readonly partition: number
   readonly block: number
   readonly group: number
-  /** Place of its first sector among all. */
+  /** The index of its first sector among all. */
   readonly firstSector: number
   readonly sectors: number
-  /** By version - 1. */
+  /** Indexed by version - 1. */
   readonly changes: Change[] = []
   #begins = new Float64Array(0)
   #touched = new Int32Array(0)
-  /** Of the classes before `index + 1`; the last: of all. */
+  /** At each index, versions of the classes before `index + 1`; at the last, of all classes. */
   #releases: readonly Releases[] = []
 
   constructor(partition: number, block: number, group: number, firstSector: number, sectors: number) {
@@ -73,7 +73,7 @@ export class BlockHistory {
     this.sectors = sectors
   }
 
-  /** Call once, when all changes are there. */
+  /** To be called once, when all changes are added. */
   index(): void {
     const rows = this.changes.length + 1
     this.#begins = new Float64Array(rows * (CLASSES + 1)).fill(-1)
@@ -97,17 +97,17 @@ export class BlockHistory {
     )
   }
 
-  /** When the last change of a class up to a version began; -1 none. */
+  /** When the last change of a class up to a version began, -1 if none. */
   lastBegin(version: number, writeClass: number): number {
     return this.#begins[version * (CLASSES + 1) + writeClass]!
   }
 
-  /** The version that a sector had when the block had a given one. */
+  /** The version that a sector has in a given version of the block. */
   sectorAt(version: number, sector: number): number {
     return this.#touched[version * this.sectors + sector]!
   }
 
-  /** The newest version by a change of a class before `writeClass` that was released before `seq`; 0 none. */
+  /** The newest version by a change of a class before `writeClass` that was released before `seq`, 0 if none. */
   releasedBefore(seq: number, writeClass: number): number {
     return this.#releases[writeClass - 1]!.before(seq)
   }

@@ -1,19 +1,19 @@
 /**
- * Judges one disk image: is there anything on it whose precondition is missing, and is there everything that a flush
- * acknowledged? An image is the version of every sector.
+ * Judges one disk image: it must hold no change whose precondition is missing, and every change that a flush acknowledged.
+ * An image is the version of every sector.
  */
 import type { BlockHistory, History } from './history.js'
 import { WRITE_ORDER } from './scenario.js'
 
 export type Image = Int32Array
 
-/** What an image breaks. */
+/** A promise that an image breaks. */
 export interface Breach {
   readonly kind: 'order' | 'acknowledged'
-  /** The block that is too old, and the version that it should have at least. */
+  /** The block that is too old, and its minimum version. */
   readonly missing: BlockHistory
   readonly version: number
-  /** The block that is too new, and the class of its change; none when a flush had promised the missing one. */
+  /** The block that is too new, and the class of its change; none when a flush promised the missing change. */
   readonly present: BlockHistory | undefined
   readonly presentClass: number
 }
@@ -22,7 +22,7 @@ export class Judge {
   readonly #history: History
   readonly #groups: number
   readonly #disks: number
-  /** For each disk, where the newest acknowledged flush began; -1 none. */
+  /** For each disk, where the newest acknowledged flush began, -1 if none. */
   readonly acknowledged: Float64Array
 
   constructor(history: History) {
@@ -32,7 +32,7 @@ export class Judge {
     this.acknowledged = new Float64Array(this.#disks).fill(-1)
   }
 
-  /** A flush of a disk, -1 all, succeeded: what was released before it began is promised. */
+  /** Notes that a flush of a disk, or of all with -1, succeeded: all releases before its begin are promised. */
   acknowledge(partition: number, flushSeq: number): void {
     for (let disk = 0; disk < this.#disks; disk++) {
       if (partition < 0 || disk === partition) {
@@ -57,7 +57,7 @@ export class Judge {
     return undefined
   }
 
-  /** Whether a change of this class is there without one of an earlier class that was released before it began. */
+  /** Whether the image has a change of this class, but lacks one of an earlier class that was released before it began. */
   #orderBreach(image: Image, group: number, writeClass: number): Breach | undefined {
     const { blocks } = this.#history
     let latest = -1
@@ -82,7 +82,7 @@ export class Judge {
   }
 }
 
-/** The version of the newest change of which the image has a part. */
+/** The version of the newest change of which the image has any part. */
 export function newest(image: Image, block: BlockHistory): number {
   let version = 0
   for (let sector = 0; sector < block.sectors; sector++) {
@@ -91,7 +91,7 @@ export function newest(image: Image, block: BlockHistory): number {
   return version
 }
 
-/** Whether the image has all that the block was at this version, or newer. */
+/** Whether every sector of the block has at least the contents of this version. */
 function holds(image: Image, block: BlockHistory, version: number): boolean {
   if (version === 0) return true
   for (let sector = 0; sector < block.sectors; sector++) {

@@ -1,10 +1,10 @@
 /**
- * The log of a run: what clients and devices did, in one order for all threads. It lives in shared memory; a record's
- * number comes from one atomic counter, so "before" in the log is "before" in time.
+ * The log of a run: the actions of clients and devices, in one order for all threads. It is in shared memory, and records
+ * are numbered by one atomic counter, so that "before" in the log is "before" in time.
  */
 
 export const KIND = {
-  /** A client is about to give a change back: it may exist from here on. */
+  /** A client is about to release a change: from here on the change may exist. */
   RELEASE: 1,
   /** The release returned: the change exists. */
   RELEASED: 2,
@@ -15,7 +15,7 @@ export const KIND = {
   REJECTED: 5,
   /** A device was asked to write: the bytes may be on disk from here on. */
   WRITE: 6,
-  /** The same, and the write failed or was cut short. */
+  /** The same for a write that failed or was short. */
   WRITE_FAILED: 7,
   /** The bytes changed while they were being written. */
   UNSTABLE: 8,
@@ -36,14 +36,14 @@ export interface LogRecord {
   readonly seq: number
   readonly kind: Kind
   readonly thread: number
-  /** Of FLUSH, ACK and REJECTED -1: all. */
+  /** With FLUSH, ACK and REJECTED, -1 means all. */
   readonly partition: number
   readonly block: number
-  /** RELEASE, RELEASED: the block's version. ACK, SYNC_OK, SYNC_FAILED: where it began. */
+  /** RELEASE, RELEASED: the block's version. ACK, SYNC_OK, SYNC_FAILED: the number of its first record. */
   readonly value: number
-  /** RELEASE: 1 + place of the class in the write order. Failures: the errno. */
+  /** RELEASE: 1 + the index of the class in the write order. Failures: the errno. */
   readonly extra: number
-  /** RELEASE: which sectors were changed, a bit each. */
+  /** RELEASE: the changed sectors, a bit each. */
   readonly mask: number
   /** WRITE: the version of each sector. */
   readonly sectors: readonly number[]
@@ -61,7 +61,7 @@ export class CrashLog {
   readonly #capacity: number
   readonly #thread: number
 
-  /** `thread`: who writes through this view. */
+  /** `thread` is the thread that writes through this view. */
   constructor(buffer: SharedArrayBuffer, thread: number) {
     this.buffer = buffer
     this.#words = new Int32Array(buffer)
@@ -73,7 +73,7 @@ export class CrashLog {
     return new SharedArrayBuffer((records + 1) * RECORD_WORDS * 4)
   }
 
-  /** Room for this many more records: clients stop early enough for everybody's last ones. */
+  /** Whether this many more records fit: clients stop early enough to leave space for the last steps of all threads. */
   get left(): number {
     return this.#capacity - Atomics.load(this.#words, 0)
   }
@@ -92,7 +92,7 @@ export class CrashLog {
     return seq
   }
 
-  /** All records, when the threads are at rest. */
+  /** All records; to be called when no thread writes. */
   records(): LogRecord[] {
     return Array.from({ length: this.length }, (_, seq) => this.#get(seq))
   }

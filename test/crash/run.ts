@@ -1,7 +1,7 @@
 /**
  * The explorer as a program. node build/test/crash/run.js DIST FOLDER SEED SECONDS PATIENCE explores the engine in DIST,
- * with clients that wait PATIENCE ms for a block, and exits with 1 when it has found something. With one argument, a
- * saved case, it judges that again.
+ * with clients that wait PATIENCE ms for a block, and exits with 1 when it finds an error. With one argument, the file of
+ * a saved case, it judges that case again.
  */
 import { explore } from './explore.js'
 import { replay, tell } from './story.js'

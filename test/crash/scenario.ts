@@ -1,5 +1,5 @@
 /**
- * What a run is: its disks, the pool, the faults and the habits of its clients. All of it follows from a seed.
+ * The parameters of a run: its disks, the pool, the faults and the habits of its clients. All follow from a seed.
  */
 import type { Fault } from './crash-device.js'
 import { EIO, ENOSPC } from './crash-device.js'
@@ -19,7 +19,7 @@ export interface DiskPlan {
 export interface Scenario {
   readonly seed: number
   readonly disks: readonly DiskPlan[]
-  /** Frames of the pool, spares included. */
+  /** The number of frames of the pool, spares included. */
   readonly frames: number
   readonly policy: 'lru2' | '2q'
   readonly dirtyLimit: number
@@ -27,11 +27,11 @@ export interface Scenario {
   readonly flushDelayMs: number
   readonly clients: number
   readonly operations: number
-  /** Share of the disks' calls that take a while. */
+  /** The share of the disks' calls that take a while. */
   readonly pauses: number
-  /** Share of the changes that carry another class than the block's usual one. */
+  /** The share of changes with another class than the block's usual one. */
   readonly classChanges: number
-  /** Share of the operations that keep their guards for a while. */
+  /** The share of operations that keep their guards for a while. */
   readonly holds: number
   /** How long a client waits for a block. */
   readonly patienceMs: number
@@ -51,7 +51,7 @@ export function scenarioOf(seed: number, operations: number, patienceMs: number)
     ...(hasFaults && random.chance(0.6) ? { syncFault: faultOf(random, 8) } : {}),
   }))
   const blocks = disks.reduce((sum, disk) => sum + disk.blocks, 0)
-  // A pool that is smaller than what the clients work on.
+  // A pool smaller than the working set of the clients.
   const isTight = random.chance(0.4)
   const frames = isTight ? Math.max(16, Math.floor(blocks * 0.7)) : blocks + 8
   return {

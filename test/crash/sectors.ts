@@ -1,16 +1,16 @@
 /**
- * What the blocks of a run contain: each sector says whose it is, its version and nothing else, so that any mixture of
- * bytes is recognised. A sector of zeros is version 0, the state of a new disk.
+ * The contents of the blocks of a run: each sector has its block, its number and its version, so that any mixture of bytes
+ * is recognised. A sector of zeros is version 0, the state of a new disk.
  */
 
 export const SECTOR = 512
-/** What `sectorVersion` says of bytes that no client released. */
+/** What `sectorVersion` returns for bytes that no client released. */
 export const BROKEN = -1
 
 const WORDS = SECTOR / 4
 const MAGIC = 0x5ec70000
 
-/** The words of a sector after the first three follow from these. */
+/** The words of a sector after the first three, computed from these. */
 const mix = (seed: number, i: number): number => Math.imul(seed ^ (i * 0x9e3779b1), 0x85ebca6b)
 
 const wordsOf = (block: Uint8Array, sector: number): Int32Array =>
@@ -33,7 +33,7 @@ export function fillSector(
   for (let i = 2; i < WORDS; i++) words[i] = mix(name + version, i)
 }
 
-/** Bytes that belong on no disk: those of a change that is going to be discarded, or is half done. */
+/** Writes bytes that may be on no disk: those of a change that is unfinished or will be discarded. */
 export function scribble(data: Uint8Array, sector: number, seed: number): void {
   wordsOf(data, sector).fill(seed | 1)
 }

@@ -1,6 +1,6 @@
 /**
- * A run's shared memory, and a thread's way into it: the arena of a fresh cache over crash disks, without files. The
- * same steps as workers/host.ts and attach.ts, whose place this takes.
+ * The shared memory of a run, and a thread's context on it: the arena of a new cache on crash disks, without files. It
+ * takes the same steps as workers/host.ts and attach.ts, which it replaces.
  */
 import type { Context } from '#dist/core/context.js'
 import { CrashDevice, createDisk, type Disk, DiskControl } from './crash-device.js'
@@ -18,7 +18,7 @@ export interface Setup {
   readonly buffer: SharedArrayBuffer
   readonly disks: readonly Disk[]
   readonly log: SharedArrayBuffer
-  /** The newest version of each block, all disks one after the other; who has the block's latch changes it. */
+  /** The newest version of each block, disk after disk; changed by the holder of the block's latch. */
   readonly versions: SharedArrayBuffer
 }
 
@@ -56,7 +56,7 @@ export function createSetup(engine: Engine, scenario: Scenario): Setup {
   return { scenario, buffer: arena.buffer, disks, log, versions: new SharedArrayBuffer(allBlocks * 4) }
 }
 
-/** The calling thread's context: it takes one of the slots `first .. end-1`. */
+/** The calling thread's context, in one of the slots `first .. end-1`. */
 export function contextIn(engine: Engine, setup: Setup, first: number, end: number): Context {
   const arena = engine.Arena.open(setup.buffer, ID, ID)
   const slot = engine.attachSlot(arena, first, end, first)
@@ -69,7 +69,7 @@ export function contextIn(engine: Engine, setup: Setup, first: number, end: numb
   })
 }
 
-/** The numbers of the disks' groups, as the engine gives them. */
+/** The numbers that the engine gives to the disks' groups. */
 export function groupsOf(scenario: Scenario): number[] {
   const names = [...new Set(scenario.disks.map((disk) => disk.group))]
   return scenario.disks.map((disk) => names.indexOf(disk.group))

@@ -1,6 +1,6 @@
 /**
- * Short writes: the system may take fewer bytes than it was given. The file device goes on with the rest, and reports a
- * write that takes nothing.
+ * Short writes: the system may write fewer bytes than it was given. The file device then continues with the rest, and
+ * reports an error if a call writes nothing.
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -9,7 +9,7 @@ import { syncBuiltinESMExports } from 'node:module'
 import { FileDevice } from '#dist/core/device/file-device.js'
 import { tempFolder } from '../support/temp.js'
 
-/** Runs `body` where a write takes at most `limit` bytes. */
+/** Runs `body` while each call writes at most `limit` bytes. */
 function withShortWrites(limit: number, body: () => void): void {
   const whole = fs.writeSync
   const short = (
@@ -20,7 +20,7 @@ function withShortWrites(limit: number, body: () => void): void {
     position: number,
   ) => (limit === 0 ? 0 : whole(fd, data, offset, Math.min(length, limit), position))
   const wholes = fs.writevSync
-  // As much of the first buffers as the limit lets through.
+  // As much of the first buffers as the limit allows.
   const shorts = (fd: number, buffers: readonly Uint8Array[], position: number) =>
     whole(fd, Buffer.concat(buffers).subarray(0, limit), 0, undefined, position)
   Object.assign(fs, { writeSync: short, writevSync: shorts })
@@ -50,7 +50,7 @@ test('a short write is continued where it stopped', () => {
   assert.ok(found.subarray(0, 12288).every((byte) => byte === 0))
 })
 
-test('a short write of several buffers is continued within a buffer, and at its end', () => {
+test('a short write of several buffers is continued within a buffer and at a boundary', () => {
   for (const limit of [1, 700, 1024, 1025, 3000]) {
     using folder = tempFolder()
     const path = folder.write('disk', '\0'.repeat(8192))
@@ -67,7 +67,7 @@ test('a short write of several buffers is continued within a buffer, and at its 
   }
 })
 
-test('a write that takes nothing is an error, not an endless loop', () => {
+test('a call that writes nothing is an error, not an endless loop', () => {
   using folder = tempFolder()
   const fd = openSync(folder.write('disk', '\0'.repeat(8192)), 'r+')
   try {

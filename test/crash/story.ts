@@ -1,6 +1,6 @@
 /**
- * A finding, told: what crashed when, what is on the disk that should not be, or is not and should, and the records of
- * the blocks involved. The run's log is cut down to these records and saved, so that it can be judged again.
+ * The description of a finding: when the crash was, what is on the disk and should not be, or is missing, and the log
+ * records of the blocks involved. The log is reduced to these records and saved, so that it can be judged again.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,7 +9,7 @@ import type { BlockHistory } from './history.js'
 import { KIND, kindName, type LogRecord } from './log.js'
 import { type Scenario, WRITE_ORDER } from './scenario.js'
 
-/** The most lines of a log that a story shows. */
+/** The maximum number of log lines in a description. */
 const LINES_MAX = 60
 
 export interface SavedCase {
@@ -19,7 +19,7 @@ export interface SavedCase {
 
 const smallWalk = (): WalkOptions => ({ samples: 200, completeUpTo: 10, seen: new Set() })
 
-/** The records that a finding is about: those of its blocks and the syncs of their disks, up to the crash. */
+/** The records of a finding: those of its blocks and the syncs of their disks, up to the crash. */
 export function cutDown({ scenario, records }: SavedCase, finding: Finding): SavedCase {
   const blocks = involved(finding)
   const isOfBlock = (record: LogRecord) =>
@@ -55,7 +55,7 @@ export function tell(saved: SavedCase, finding: Finding): string {
   return lines.join('\n')
 }
 
-/** Writes a case where it can be found again; the file's name. */
+/** Saves a case; returns the name of the file. */
 export function save(folder: string, saved: SavedCase): string {
   mkdirSync(folder, { recursive: true })
   const path = join(folder, `seed-${saved.scenario.seed}.json`)
@@ -77,7 +77,7 @@ function involved({ breach, record }: Finding): { partition: number; block: numb
 const isSync = ({ kind }: LogRecord): boolean =>
   kind === KIND.SYNC_BEGIN || kind === KIND.SYNC_OK || kind === KIND.SYNC_FAILED || kind === KIND.FENCED
 
-/** Leaves out the syncs of disks to which nothing shown was written since the last one. */
+/** Omits the syncs of disks to which none of the shown records wrote since the last sync. */
 function dropIdleSyncs(records: readonly LogRecord[]): LogRecord[] {
   const hasWrites = new Set<number>()
   return records.filter((record) => {
@@ -94,7 +94,7 @@ function whatIsWrong(scenario: Scenario, { kind, breach, record }: Finding): str
     const found = record.sectors.join(' ')
     return kind === 'unstable'
       ? `${nameOf(scenario, record)} changed while it was being written: sectors ${found}`
-      : `${nameOf(scenario, record)} was written as nobody released it: sectors ${found} (-1: torn)`
+      : `${nameOf(scenario, record)} was written with bytes that no client released: sectors ${found} (-1: torn)`
   }
   const { missing, version, present, presentClass } = breach!
   const lacks = `${nameOf(scenario, missing)} lacks version ${version}`

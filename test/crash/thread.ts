@@ -1,6 +1,6 @@
 /**
- * The threads of a run: one entry for all roles. A thread lives through many runs; each is one message with its part in
- * it, answered by one message when the part is over.
+ * The threads of a run: one entry point for all roles. A thread takes part in many runs. For each it gets a message with
+ * its part, and answers with a message when the part is done.
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { runClient } from './client-role.js'
@@ -19,7 +19,7 @@ export interface Part {
   readonly setup: Setup
 }
 
-/** What a thread says: that it is there, or how its part went. */
+/** The messages of a thread: that it has started, and the outcome of its part. */
 export interface Answer {
   readonly errors: readonly string[]
 }

@@ -1,12 +1,12 @@
 /**
- * A copy of the compiled engine with mistakes put in, below build/variants/. It has a package.json of its own, so that
- * `#atomics` leads into the copy.
+ * Makes a copy of the compiled engine with seeded mistakes, below build/variants/. It has a package.json of its own, so
+ * that `#atomics` leads into the copy.
  */
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Variant } from './variants.js'
 
-/** Makes the copy; the folder of its compiled files. @throws when a text does not occur exactly once */
+/** Makes the copy; returns the folder of its compiled files. @throws if a text does not occur exactly once */
 export function makeVariant(root: string, { name, edits }: Variant): string {
   const folder = join(root, 'build', 'variants', name)
   const dist = join(folder, 'dist')
@@ -23,7 +23,7 @@ export function makeVariant(root: string, { name, edits }: Variant): string {
     const parts = readFileSync(path, 'utf8').split(find)
     if (parts.length !== 2) {
       throw new Error(
-        `variant ${name} has rotted: its text occurs ${parts.length - 1} times in ${file}: ${find}`,
+        `variant ${name} is out of date: its text occurs ${parts.length - 1} times in ${file}: ${find}`,
       )
     }
     writeFileSync(path, parts.join(replace))

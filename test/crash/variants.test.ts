@@ -1,6 +1,6 @@
 /**
- * The explorer finds every mistake that is put into the engine on purpose: what it says of the shipped engine is worth
- * only as much.
+ * The explorer finds every mistake that is seeded in the engine. Without that, its verdict on the shipped engine would mean
+ * little.
  */
 // @deadline 900
 import { suite } from 'uvu'
@@ -15,11 +15,11 @@ import { VARIANTS } from './variants.js'
 
 /** How long the explorer may look for one mistake. Most are found in the first run. */
 const SECONDS = 150
-/** How long its clients wait for a block: a mistake may well lose one. */
+/** How long its clients wait for a block: a mistake may leave one latched for ever. */
 const PATIENCE_MS = 3000
 
 const program = fileURLToPath(new URL('run.js', import.meta.url))
-const test = suite('mistakes put in')
+const test = suite('seeded mistakes')
 
 for (const variant of sample(VARIANTS, 3)) {
   test(`${variant.name} is found`, () => {
@@ -39,9 +39,9 @@ for (const variant of sample(VARIANTS, 3)) {
   })
 }
 
-test('a text that is not there is a variant that has rotted', () => {
+test('a variant whose text is missing is reported as out of date', () => {
   const edits = [{ file: 'core/write-back/writer.js', find: 'no such text', replace: '' }]
-  assert.throws(() => makeVariant(projectRoot, { name: 'rotten', edits }), /has rotted/)
+  assert.throws(() => makeVariant(projectRoot, { name: 'out-of-date', edits }), /is out of date/)
 })
 
 test.run()

@@ -1,11 +1,11 @@
 /**
- * Mistakes that the explorer must find: each is put into a copy of the compiled engine by replacing a text that occurs
- * exactly once. Some are the ancestor's, some are holes of earlier designs of the protocol. A text that is not found any
- * more is a variant that has rotted: mend it, it is worth as much as a test.
+ * Mistakes that the explorer must find: each is seeded in a copy of the compiled engine by replacing a text that occurs
+ * exactly once. Some are the ancestor's, some are holes in earlier designs of the protocol. If a text is no longer found,
+ * the variant is out of date and must be repaired: it is worth as much as a test.
  */
 
 export interface Edit {
-  /** Within dist/. */
+  /** The file below dist/. */
   readonly file: string
   readonly find: string
   readonly replace: string
@@ -16,7 +16,7 @@ export interface Variant {
   readonly edits: readonly Edit[]
 }
 
-/** Keeps a thread for a moment where the mistake leaves a gap of a few instructions. */
+/** Delays a thread where the mistake leaves a gap of a few instructions. */
 const PAUSE = 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 0.3);'
 
 const inWriter = (find: string, replace: string): Edit => ({
@@ -34,7 +34,7 @@ const importIn = (file: string, names: string, from: string): Edit => ({
 
 export const VARIANTS: readonly Variant[] = [
   {
-    // The ancestor's order is not a snapshot: what a block holds when its turn comes is written.
+    // The ancestor's order is not a snapshot: it writes what a block holds when its turn comes.
     name: 'no-cut',
     edits: [
       inWriter('if (!isUnwritten(state, cut)) {', 'if (!isUnwritten(state, cut + 1e6)) {'),
@@ -72,7 +72,7 @@ export const VARIANTS: readonly Variant[] = [
     ],
   },
   {
-    // The ancestor logs a failed fsync and goes on.
+    // The ancestor logs a failed fsync and continues.
     name: 'fsync-failure-ignored',
     edits: [
       inWriter(
@@ -92,7 +92,7 @@ export const VARIANTS: readonly Variant[] = [
     ],
   },
   {
-    // The ancestor asks a written block for its partition when the block may long be another one.
+    // The ancestor reads the partition of a written frame when the frame may hold another block by then.
     name: 'fsync-of-the-wrong-partition',
     edits: [
       inWriter(
@@ -135,7 +135,7 @@ export const VARIANTS: readonly Variant[] = [
     ],
   },
   {
-    name: 'later-classes-go-on-after-a-failure',
+    name: 'later-classes-continue-after-a-failure',
     edits: [
       {
         file: 'core/write-back/writeback.js',
@@ -146,7 +146,7 @@ export const VARIANTS: readonly Variant[] = [
     ],
   },
   {
-    name: 'asides-only-for-the-active-cut',
+    name: 'images-saved-only-for-the-active-cut',
     edits: [
       inImages(
         'isUnwritten(stamp, words[groupAt + 3 /* bound */])',
@@ -155,7 +155,7 @@ export const VARIANTS: readonly Variant[] = [
     ],
   },
   {
-    name: 'failed-round-drops-asides',
+    name: 'failed-round-drops-saved-images',
     edits: [
       {
         file: 'core/write-back/fence.js',
@@ -167,7 +167,7 @@ export const VARIANTS: readonly Variant[] = [
     ],
   },
   {
-    name: 'one-aside-a-block',
+    name: 'one-saved-image-a-block',
     edits: [
       inImages(
         'words[spareAt + 1 /* next */] = words[at + 7 /* saved */];',
@@ -180,7 +180,7 @@ export const VARIANTS: readonly Variant[] = [
     edits: [inWriter('return new Uint8Array(this.#spareBytes(spare));', 'return this.#spareBytes(spare);')],
   },
   {
-    name: 'aside-freed-when-written',
+    name: 'saved-image-freed-when-written',
     edits: [
       inWriter(
         'add(context.words, this.#groupAt + 27 /* written */, count);',
@@ -205,7 +205,7 @@ export const VARIANTS: readonly Variant[] = [
     edits: [inWriter('return this.#undoBytes(frame);', 'return this.#context.view(this.#partition, frame);')],
   },
   {
-    name: 'state-stored-beside-the-round',
+    name: 'state-stored-during-the-round',
     edits: [
       inImages(
         'or(context.words, context.arena.frameAt(frame) + 1 /* state */, 2 /* CHANGING */);',

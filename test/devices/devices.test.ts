@@ -1,7 +1,7 @@
 // @deadline 120
 // Real devices that fail: a file system that fills up (a small tmpfs, in namespaces of its own), and a disk whose writes
-// fail (an nbdkit export with its error and delay filters, mounted as a file by nbdfuse). Where the machine lacks what
-// a test needs, it says so in a line that the runner shows.
+// fail (an nbdkit export with its error and delay filters, mounted as a file by nbdfuse). If the machine lacks what a test
+// needs, the test is left out with a line that the runner shows.
 
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { existsSync, statSync } from 'node:fs'
@@ -14,7 +14,7 @@ import { tempFolder } from '../support/temp.js'
 
 const body = (name: string) => fileURLToPath(new URL(name, import.meta.url))
 
-test('a full file system: flush rejects with ENOSPC, nothing is lost, retry makes all durable', () => {
+test('on a full file system flush rejects with ENOSPC, nothing is lost, and retry makes all durable', () => {
   const isMountable = works('unshare', '-rm', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt')
   if (!canRun('a full file system', { 'the right to mount a tmpfs': isMountable })) return
   using folder = tempFolder()
@@ -27,7 +27,7 @@ test('a full file system: flush rejects with ENOSPC, nothing is lost, retry make
   assert.is(stdout, 'ok\n')
 })
 
-test('a disk whose writes fail: flush rejects with EIO, reads of cached blocks go on, retry makes all durable', async () => {
+test('when writes fail flush rejects with EIO, cached blocks stay readable, and retry makes all durable', async () => {
   const needs = { ...programs('nbdkit', 'nbdfuse'), '/dev/fuse': existsSync('/dev/fuse') }
   if (!canRun('a failing disk', needs)) return
   using folder = tempFolder()

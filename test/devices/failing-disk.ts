@@ -1,5 +1,5 @@
-// Body of a test: a cache on a disk that really fails. The disk is a file that nbdfuse makes of an nbdkit export, which
-// fails with EIO while a switch file exists, and is slow all the time. argv: the disk, the switch. Prints `ok`.
+// The program of a test: a cache on a disk that really fails. The disk is a file that nbdfuse makes of an nbdkit export,
+// which fails with EIO while a switch file exists, and is always slow. argv: the disk, the switch. Prints `ok`.
 
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { type CacheError, openCache } from 'dcache'
@@ -32,7 +32,7 @@ assert.is(cache.stats().dirty, blocks)
 const target = new Uint8Array(BLOCK)
 await part.read(target, 5 * BLOCK)
 assert.is(target[0], 2)
-// A block that is not cached can't be read now; the failure is the reader's, and nothing is cached.
+// A block that is not cached cannot be read now: the call fails, and nothing is cached.
 await part.acquire(200, 'read').then(
   () => assert.unreachable('the disk fails'),
   (error: unknown) => assert.is((error as NodeJS.ErrnoException).code, 'ERR_DCACHE_READ_FAILED'),

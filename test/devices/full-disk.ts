@@ -1,5 +1,5 @@
-// Body of a test: a cache on a file system that fills up. Runs in a child process with mounts of its own, so that
-// nothing is left behind; argv[2] is an empty folder. Prints `ok` at the end.
+// The program of a test: a cache on a file system that fills up. It runs in a child process with mounts of its own, so that
+// nothing is left behind. argv[2] is an empty folder. Prints `ok` at the end.
 
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'

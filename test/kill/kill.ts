@@ -1,5 +1,5 @@
-// Kills a working process at random moments, again and again on the same files, and verifies them from outside. The
-// page cache outlives a process: this shows acknowledgement and order, not fsync, which is the crash explorer's.
+// Kills a working process at random moments, repeatedly on the same files, and verifies them from outside. The page cache
+// survives the process, so this tests acknowledgement and order. The crash explorer tests fsync.
 
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -7,16 +7,16 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { DATA_BLOCK, DIRECTORY_BLOCK, LANES, lastChange, SECTOR, WORKERS } from './layout.js'
 
-/** Changes of one life begin after a multiple of this. */
+/** The changes of each life begin after a multiple of this. */
 const LIFE = 1_000_000
 
 export interface Kills {
   readonly lives: number
-  /** Flushes that were reported before their process was killed. */
+  /** The number of flushes that were reported before their process was killed. */
   readonly acknowledged: number
 }
 
-/** Runs and kills `lives` processes; throws at the first file that is wrong. */
+/** Runs and kills `lives` processes. @throws at the first wrong file */
 export async function killAgainAndAgain(folder: string, lives: number, random: () => number): Promise<Kills> {
   let acknowledged = 0
   for (let life = 0; life < lives; life++) {
@@ -28,7 +28,7 @@ export async function killAgainAndAgain(folder: string, lives: number, random: (
   return { lives, acknowledged }
 }
 
-/** The lines of a process that is killed so long after its first report. */
+/** The output lines of a process that is killed this long after its first report. */
 async function liveAndDie(folder: string, base: number, afterMs: number): Promise<string[]> {
   const child = spawn(
     process.execPath,
@@ -46,7 +46,7 @@ async function liveAndDie(folder: string, base: number, afterMs: number): Promis
   const end = await new Promise<string>((resolve) => {
     child.on('close', (code, signal) => resolve(signal ?? `code ${code}`))
   })
-  if (end !== 'SIGKILL') throw new Error(`the process ended by itself: ${end}`)
+  if (end !== 'SIGKILL') throw new Error(`the process was not killed but ended: ${end}`)
   return text.split('\n').slice(0, -1)
 }
 
@@ -79,7 +79,7 @@ function verify(folder: string, base: number, acknowledged: readonly number[]): 
   }
 }
 
-/** The least and the most recent stamp in a block: a kill may tear a write between two pages. */
+/** The oldest and the newest stamp in a block: a kill may tear a write between two pages. */
 function stamps(file: Buffer, block: number, blockSize: number): { least: number; most: number } {
   const found: number[] = []
   for (let at = 0; at < blockSize; at += SECTOR) found.push(file.readUInt32LE(block * blockSize + at))

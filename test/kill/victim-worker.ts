@@ -1,4 +1,4 @@
-// A thread of the process that is killed: changes in order, a flush after each batch, and only then a report.
+// A thread of the process that is killed: it makes changes in order, flushes after each batch, and only then reports.
 
 import { writeSync } from 'node:fs'
 import { workerData } from 'node:worker_threads'

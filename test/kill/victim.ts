@@ -1,5 +1,5 @@
-// The process that is killed: a cache much smaller than its work, with short delays so that rounds run all the time.
-// argv: folder, the number that this run's changes begin after. Writes `worker change` to stdout after each flush.
+// The process that is killed: its cache is much smaller than its working set, with short delays, so that rounds never stop.
+// argv: the folder, and the number after which this run's changes begin. Prints `worker change` after each flush.
 
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'

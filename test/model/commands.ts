@@ -1,25 +1,25 @@
-// What a run of the model test does: commands as plain data, so that a failing run can be printed, shrunk and replayed.
-// Numbers are taken modulo what there is: every list of commands is a valid one.
+// The commands of a run of the model test, as plain data, so that a failing run can be printed, shrunk and replayed. Numbers
+// are taken modulo the available range, so that every list of commands is valid.
 
 import fc from 'fast-check'
 import type { Mode } from 'dcache'
 
-/** How a guard is given back. */
+/** How a guard is released. */
 export type Ending = 'mark' | 'clean' | 'discard'
 
-/** A block to get, what to do with it, and how to give it back. */
+/** A block to acquire, what to do with it, and how to release it. */
 export interface Access {
   readonly partition: number
   readonly block: number
   readonly mode: Mode
-  /** Bytes to change, as shares of the block in 1/16. */
+  /** The bytes to change, in sixteenths of the block. */
   readonly start: number
   readonly length: number
-  /** Declare the range when acquiring. */
+  /** Whether acquire declares the range. */
   readonly isDeclared: boolean
-  /** Give up at the first wait. */
+  /** Whether the call fails at its first wait. */
   readonly isImpatient: boolean
-  /** Says what is written. */
+  /** Determines the bytes that are written. */
   readonly seed: number
   readonly writeClass: number
   readonly ending: Ending
@@ -48,7 +48,7 @@ export type Command =
   | { readonly op: 'flush'; readonly partition: number | undefined }
   | { readonly op: 'kick' | 'evict' | 'flusher' | 'reader' | 'retry' | 'reopen' }
 
-/** A cache to run them on. */
+/** The cache on which the commands run. */
 export interface Setup {
   /** How many blocks the cache holds. */
   readonly blocks: number
@@ -113,7 +113,7 @@ function blocks(op: 'forget' | 'forgetDuringWrite' | 'prefetch'): fc.Arbitrary<C
 
 const of = (command: Command): fc.Arbitrary<Command> => fc.constant(command)
 
-/** Commands that every engine can do. */
+/** Commands for every engine. */
 const common: fc.WeightedArbitrary<Command>[] = [
   { weight: 30, arbitrary: withAccess('access') },
   { weight: 5, arbitrary: withAccess('try') },
@@ -136,7 +136,7 @@ const common: fc.WeightedArbitrary<Command>[] = [
   { weight: 1, arbitrary: of({ op: 'reopen' }) },
 ]
 
-/** Commands for an engine whose workers move when they are told. */
+/** Commands for an engine whose workers run only when a command says so. */
 const inline: fc.WeightedArbitrary<Command>[] = [
   { weight: 10, arbitrary: of({ op: 'flusher' }) },
   { weight: 4, arbitrary: of({ op: 'reader' }) },

@@ -1,29 +1,29 @@
-// What the interpreter of commands needs of an engine. A Sync engine answers at once, the real one with promises.
+// What the interpreter of commands needs of an engine. An engine in one thread answers at once, the real one with promises.
 
 import type { AcquireOptions, BlockGuard, FlushScope, Mode, Partition } from 'dcache'
 import type { History, HistoryPartition } from './history.js'
 
-/** For an engine in one thread, whose devices the test can see and disturb. */
+/** The extras of an engine in one thread, whose devices the test can inspect and make fail. */
 export interface InlineControls {
-  /** Another thread's client, for what happens in the middle of a write. */
+  /** A second client, for accesses in the middle of a write. */
   acquireElsewhere(partition: number, block: number, mode: Mode, options: AcquireOptions): BlockGuard
   forgetElsewhere(partition: number, block: number, count: number): void
   stepFlusher(): void
   stepWriter(partition: number): void
   stepReader(): void
-  /** Lets the flusher and the writers finish what they are at. */
+  /** Lets the flusher and the writers finish their work. */
   settle(): void
   retry(partition: number): void
-  /** The device fails at its next call of this kind. */
+  /** Makes the device fail at its next call of this kind. */
   arm(partition: number, call: 'read' | 'write' | 'sync'): void
   disarm(): void
-  /** Some failure is still to come. */
+  /** Whether a requested failure has not happened yet. */
   readonly isArmed: boolean
   /** How many calls have failed. */
   readonly failures: number
-  /** What a device saw that it must not see: thrown there, it would be taken for a failure of the device. */
+  /** An error that a device found in the engine's calls; kept, because the engine would take a throw for a failed device. */
   readonly breach: unknown
-  /** Runs once, in the middle of the next write. */
+  /** Runs a function once, in the middle of the next write. */
   duringWrite: (() => void) | undefined
 }
 
@@ -49,9 +49,9 @@ export interface Driver {
   flush(scope: FlushScope): void | Promise<void>
   kick(): void
   evictClean(): void
-  /** What the device has of a block, for certain: good after a flush. */
+  /** The durable contents of a block on the device; exact after a flush. */
   durable(partition: number, block: number): Uint8Array
-  /** Closes after a flush, and opens the same devices again. */
+  /** Closes the engine after a flush and opens the same devices again. */
   reopen(): void | Promise<void>
   check(): string[]
   checkQuiet(): string[]

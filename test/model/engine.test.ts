@@ -1,5 +1,5 @@
-// The real engine against the model: the same commands through asynchronous calls, with worker threads and files. After
-// every flush, and after the engine was closed, the files are what the model says.
+// The real engine against the model: the same commands as asynchronous calls, with worker threads and files. After every
+// flush, and after the engine has closed, the files must agree with the model.
 
 import fc from 'fast-check'
 import { test } from 'uvu'
@@ -26,7 +26,7 @@ async function run(setup: Setup, commands: readonly Command[]): Promise<void> {
 
 for (const { name, setup, commands } of engineRegressions) test(name, () => run(setup, commands))
 
-test(`${runs} random runs of an engine with workers`, async () => {
+test(`${runs} random runs of an engine with workers agree with the model`, async () => {
   const commands = fc.array(engineCommands, { maxLength: 100, size: 'max' })
   await report(fc.asyncProperty(setups, commands, run), runs, true)
 })

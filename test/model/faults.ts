@@ -1,5 +1,5 @@
-// Which failures a run has to put up with: those of devices that failed on its own demand, and refusals of calls that
-// would have had to wait.
+// Which failures a run must accept: those of devices that failed on its own request, and refusals of calls that would have
+// had to wait.
 
 import { CacheError } from 'dcache'
 import type { InlineControls } from './driver.js'
@@ -7,31 +7,31 @@ import type { InlineControls } from './driver.js'
 export class Faults {
   readonly #inline: InlineControls | undefined
   #seen = 0
-  /** A device failed, and what was not written then is still owed. */
+  /** A device has failed, and some changes are still unwritten. */
   #isFaulty = false
 
   constructor(inline: InlineControls | undefined) {
     this.#inline = inline
   }
 
-  /** A failure is to come or was not repaired: nothing may wait for write-back then. */
+  /** A failure is pending or not repaired, so that no command may wait for write-back. */
   get isDisturbed(): boolean {
     return this.#isFaultyNow || this.#inline?.isArmed === true
   }
 
-  /** Lets the devices be well again, and writes everything. */
+  /** Ends the failures of the devices, and writes everything. */
   repair(partitions: number): void {
     const inline = this.#inline
     if (!inline || !this.isDisturbed) return
     inline.disarm()
-    // A round that has failed already, and does not know it yet.
+    // A round that has failed already without having noticed.
     inline.settle()
     for (const isLast of [false, true]) {
       for (let partition = 0; partition < partitions; partition++) {
         try {
           inline.retry(partition)
         } catch (error) {
-          // The other partition of the group may be fenced still.
+          // The other partition of the group may still be fenced.
           if (isLast) throw error
           this.assertFenced(error)
         }
@@ -46,7 +46,7 @@ export class Faults {
     if (!(this.#isFaultyNow && error instanceof CacheError && error.code === 'ERR_DCACHE_FENCED')) throw error
   }
 
-  /** Whether a call may fail like this. */
+  /** Whether a call may fail with this error. */
   assertRefusal(error: unknown, isImpatient: boolean, isInTheWay: boolean): void {
     if (!(error instanceof CacheError)) throw error
     const allowed = [

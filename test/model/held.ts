@@ -1,5 +1,5 @@
-// The guards of a run: what a block shows when it is got is compared with the model, and what is done to it is told to
-// the model when it is given back.
+// The guards of a run. The contents of a block are compared with the model when it is acquired, and the model is updated
+// when it is released.
 
 import type { BlockGuard, Mode } from 'dcache'
 import type { Access, Ending } from './commands.js'
@@ -10,7 +10,7 @@ import { bytesOf, keyHighOf } from './places.js'
 /** Guards that a run keeps over several commands. */
 const HELD_MAX = 3
 
-/** A guard, and what its block has to show. */
+/** A guard, and the contents that its block must have. */
 export interface Held {
   readonly guard: BlockGuard
   readonly partition: number
@@ -18,13 +18,13 @@ export interface Held {
   readonly mode: Mode
   readonly start: number
   readonly length: number
-  /** The block was not cached: what an `overwrite` guard shows is not its contents. */
+  /** The block was not cached, so that an `overwrite` guard does not show its contents. */
   readonly isAbsent: boolean
   readonly expected: Uint8Array
   isChanged: boolean
 }
 
-/** Bytes that say nothing, and are the same for the same seed. */
+/** Meaningless bytes, the same for the same seed. */
 export function noise(length: number, seed: number): Uint8Array {
   const bytes = new Uint8Array(length)
   for (let i = 0, x = seed | 1; i < length; i++) {
@@ -50,7 +50,7 @@ export class HeldGuards {
     this.#held.push(held)
   }
 
-  /** One of those that are kept; undefined if there are none. */
+  /** One of the kept guards; undefined if there are none. */
   pick(number: number): Held | undefined {
     return this.#held[number % this.#held.length]
   }
@@ -63,7 +63,7 @@ export class HeldGuards {
     return this.#held.splice(0)
   }
 
-  /** Whether a kept guard is in the way of another one. */
+  /** Whether a kept guard conflicts with a new one. */
   isInTheWay(partition: number, block: number, mode: Mode): boolean {
     return this.#held.some(
       (held) =>
@@ -71,18 +71,20 @@ export class HeldGuards {
     )
   }
 
-  /** Compares what a new guard shows. @throws if it is not what the model has; the guard is released then */
+  /** Compares the contents of a new guard with the model. @throws if they differ, after releasing the guard */
   enter(guard: BlockGuard, access: Access): Held {
     const { history, partitions } = this.#driver
     const { partition, block } = keyHighOf(partitions, access)
     const expected = guard.data.slice()
-    // An absent block shows zeros; one whose contents are nowhere else can't be absent.
+    // An absent block shows zeros. A block whose contents are only in the cache cannot be absent.
     const mayBeAbsent = access.mode === 'overwrite' && !history.isUnwritten(partition, block)
     const showsZeros = expected.every((byte) => byte === 0)
     const current = history.current(partition, block)
     try {
       if (this.isInTheWay(partition, block, access.mode))
-        throw new Error(`block ${block} of partition ${partition} was given away while it is held`)
+        throw new Error(
+          `block ${block} of partition ${partition} was latched by another guard while it is held`,
+        )
       if (!(mayBeAbsent && showsZeros)) history.observe(partition, block, expected)
     } catch (error) {
       guard.release()
@@ -109,13 +111,13 @@ export class HeldGuards {
     held.isChanged = true
   }
 
-  /** Gives a guard back. */
+  /** Releases a guard. */
   end(held: Held, ending: Ending, writeClass: number): void {
     const { guard, partition, block, mode, expected } = held
     const { history, writeOrder } = this.#driver
     if (!same(guard.data, expected))
       throw new Error(`block ${block} of partition ${partition} changed while it was held`)
-    // What was changed may be given back without a mark only where the block was not cached.
+    // A changed block may be released without a mark only if it was not cached.
     const isUnmarked = ending === 'clean' && (!held.isChanged || held.isAbsent)
     if (ending === 'discard') {
       guard.discard()
@@ -128,14 +130,14 @@ export class HeldGuards {
     }
   }
 
-  /** The whole of an access, once its guard is there. */
+  /** Completes an access when its guard is available. */
   finish(held: Held, access: Access): void {
     this.change(held, access.seed)
     this.end(held, access.ending, access.writeClass)
     this.#assertHit(held)
   }
 
-  /** A block that was just read, and is free, is a hit. */
+  /** Checks that a block that was just read and is not held is a hit. */
   #assertHit({ partition, block, mode }: Held): void {
     if (mode !== 'read' || !this.#driver.inline || this.isInTheWay(partition, block, 'modify')) return
     const guard = this.#driver.partition(partition).tryAcquire(block, 'read')

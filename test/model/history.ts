@@ -1,28 +1,28 @@
-// What a cache may show and what may be on its devices: the model that stands beside it. Every block has the versions
-// that were released, in their order over all blocks; the newest is what a reader sees. A device may hold any version
-// that is not older than the durable one, if the promise of order allows it.
+// The model: what a cache may show and what may be on its devices. Every block has its released versions, in one order over
+// all blocks; a reader sees the newest. A device may hold any version that is not older than the durable one, if the order
+// promise allows it.
 
 import { createHash } from 'node:crypto'
 
 /** The contents of a block from one release to the next. */
 interface Version {
   readonly bytes: Uint8Array
-  /** Place of the release among all releases. */
+  /** The position of the release among all releases. */
   readonly order: number
-  /** Place in writeOrder; -1 for what the block had before the first release. */
+  /** The index in writeOrder; -1 for the contents before the first release. */
   readonly writeClass: number
-  /** Somebody forgot the block since: nothing depends on this version any more. */
+  /** The block was forgotten since: no later change depends on this version. */
   isForgotten: boolean
 }
 
 class BlockHistory {
-  /** Oldest first; the first one is at most as new as the durable one. */
+  /** The versions, oldest first; the first is not newer than the durable one. */
   versions: Version[]
-  /** Index of the newest version that is durable for certain. */
+  /** The index of the newest version that is certainly durable. */
   durable = 0
-  /** Index of the version that was written last. */
+  /** The index of the version that was written last. */
   written = 0
-  /** It was forgotten, and nobody has looked since: its contents are one of the versions. */
+  /** The block was forgotten and not read since: its contents are one of the versions. */
   isUncertain = false
 
   constructor(bytes: Uint8Array) {
@@ -33,12 +33,12 @@ class BlockHistory {
     return this.versions.at(-1)!
   }
 
-  /** Whether the newest version has to be in the cache, the device not being sure to have it. */
+  /** Whether the newest version must be in the cache, because the device may not have it. */
   get isUnwritten(): boolean {
     return this.durable < this.versions.length - 1 && !this.newest.isForgotten && !this.isUncertain
   }
 
-  /** Drops what no device will show again. */
+  /** Drops the versions that no device can show again. */
   prune(): void {
     if (this.isUncertain) return
     this.versions = this.versions.slice(this.durable)
@@ -56,10 +56,10 @@ export interface HistoryPartition {
 
 export const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0
 
-/** A copy: `slice` of a Buffer, such as a file gives, is a view of the same bytes. */
+/** Copies bytes: `slice` of a Buffer would only be a view of the same bytes. */
 const copyOf = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes)
 
-/** A short form of a block's contents, for messages: how it begins, and a digest of all of it. */
+/** A short form of a block's contents for messages: the first bytes, and a digest of all. */
 function brief(bytes: Uint8Array): string {
   const start = Buffer.from(bytes.subarray(0, 4)).toString('hex')
   return `${start}...(${createHash('sha1').update(bytes).digest('hex').slice(0, 6)})`
@@ -71,7 +71,7 @@ export class History {
   readonly #disk: ((partition: number, block: number) => Uint8Array) | undefined
   #order = 0
 
-  /** `disk`: what a read of the device would give now, where a test can tell. */
+  /** `disk` returns what a read of the device would return now, where a test can know that. */
   constructor(
     partitions: readonly HistoryPartition[],
     disk?: (partition: number, block: number) => Uint8Array,
@@ -83,18 +83,18 @@ export class History {
     )
   }
 
-  /** What a reader of the block sees; undefined when that is uncertain. */
+  /** The contents that a reader of the block sees; undefined if that is uncertain. */
   current(partition: number, block: number): Uint8Array | undefined {
     const history = this.#at(partition, block)
     return history.isUncertain ? undefined : history.newest.bytes
   }
 
-  /** Whether the newest version is in the cache only, for certain: it takes a device that the test can see. */
+  /** Whether the newest version is certainly only in the cache; needs a device that the test can inspect. */
   isUnwritten(partition: number, block: number): boolean {
     return this.#disk !== undefined && this.#at(partition, block).isUnwritten
   }
 
-  /** Somebody looked at the block's contents. @throws if they cannot be */
+  /** Notes that a reader saw these contents of the block. @throws if they are impossible */
   observe(partition: number, block: number, bytes: Uint8Array): void {
     const history = this.#at(partition, block)
     if (!history.isUncertain) {
@@ -109,36 +109,36 @@ export class History {
     this.#settle(history, bytes)
   }
 
-  /** A change was released. */
+  /** Notes that a change was released. */
   release(partition: number, block: number, bytes: Uint8Array, writeClass: number): void {
     const history = this.#at(partition, block)
     history.isUncertain = false
     history.versions.push({ bytes: copyOf(bytes), order: ++this.#order, writeClass, isForgotten: false })
   }
 
-  /** The block no longer matters: it is what the cache or the device has. */
+  /** Notes that the block was forgotten: its contents are those of the cache or the device. */
   forget(partition: number, block: number): void {
     const history = this.#at(partition, block)
     history.isUncertain = true
     for (const version of history.versions) version.isForgotten = true
   }
 
-  /** The device is about to take this image. @throws if it may not have it, or not yet */
+  /** Notes that this image is about to be written. @throws if it is wrong or too early */
   write(partition: number, block: number, bytes: Uint8Array): void {
     const history = this.#at(partition, block)
     const matches = history.versions.flatMap((version, i) => (same(version.bytes, bytes) ? [i] : []))
     const possible = matches.filter((i) => i >= history.durable || history.versions[i]!.isForgotten)
     this.#assert(possible.length > 0, partition, block, () => matches.length > 0 ? `is written as it was before its durable contents` : `is written as ${brief(bytes)}, which was never released`) // prettier-ignore
-    // Where two versions are alike, the one that asks less counts.
+    // Of equal versions, the one with the fewest preconditions counts.
     const image = history.versions[possible[0]!]!
     for (const version of history.versions.slice(history.durable + 1, possible[0]! + 1)) {
-      // What was forgotten before this image is not in it.
+      // The image does not contain what was forgotten before it.
       if (version.isForgotten === image.isForgotten) this.#assertOrder(partition, block, version)
     }
     history.written = possible.at(-1)!
   }
 
-  /** What was written to this partition is durable now. */
+  /** Notes that all writes to this partition are durable. */
   sync(partition: number): void {
     for (const history of this.#blocks[partition]!) {
       history.durable = history.written
@@ -146,25 +146,25 @@ export class History {
     }
   }
 
-  /** A sync failed: what was written since the last good one may be lost. */
+  /** Notes that a sync failed: the writes since the last successful one may be lost. */
   lost(partition: number): void {
     for (const history of this.#blocks[partition]!) history.written = history.durable
   }
 
-  /** The place of the last release. */
+  /** The position of the last release. */
   get order(): number {
     return this.#order
   }
 
   /**
-   * All that was released up to `order` (in one partition) is durable: so says the engine, and `durable` is what the
-   * device kept. @throws if it is not
+   * Checks the engine's claim that all releases up to `order` (in one partition) are durable; `durable` returns what the
+   * device kept. @throws if the claim is false
    */
   flushed(durable: (partition: number, block: number) => Uint8Array, order: number, only?: number): void {
     this.#each((partition, block, history) => {
       if (only !== undefined && partition !== only) return
       const kept = durable(partition, block)
-      // A sync in the flush may have dropped all that is older.
+      // A sync in the flush may have dropped all older versions.
       const target = Math.max(
         0,
         history.versions.findLastIndex((version) => version.order <= order),
@@ -181,7 +181,7 @@ export class History {
     })
   }
 
-  /** The cache begins anew: every block is what the device has. */
+  /** Notes that the cache was opened again: every block has the contents of the device. */
   reopened(disk: (partition: number, block: number) => Uint8Array): void {
     this.#each((partition, block, history) => {
       this.observe(partition, block, disk(partition, block))
@@ -203,13 +203,13 @@ export class History {
     })
   }
 
-  /** From here on the block has these contents, which nobody owes to anybody. */
+  /** Sets the contents of a block, which are durable and have no preconditions. */
   #settle(history: BlockHistory, bytes: Uint8Array): void {
     history.isUncertain = false
     history.versions.push({ bytes: copyOf(bytes), order: ++this.#order, writeClass: -1, isForgotten: true })
   }
 
-  /** Every earlier change of an earlier class in the group is durable. */
+  /** Checks that every earlier change of an earlier class in the group is durable. */
   #assertOrder(partition: number, block: number, version: Version): void {
     const { group } = this.#partitions[partition]!
     this.#each((otherPartition, otherBlock, other) => {

@@ -1,5 +1,5 @@
-// The core in one thread as the interpreter sees it: two partitions in memory, whose every write and sync the history is
-// told of, a second client for what another thread does meanwhile, and failures on demand.
+// The core in one thread as a driver of the interpreter: two partitions in memory, a history that is told of every write and
+// sync, a second client for concurrent accesses, and failures on demand.
 
 import { InlineEngine } from '../support/inline-engine.js'
 import { MemoryDevice, type DeviceCall } from '../support/memory-device.js'

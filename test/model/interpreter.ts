@@ -1,5 +1,5 @@
-// Runs commands on an engine and on the model beside it, and compares. A run holds a few guards at most, so that no
-// command waits for what only a later command would give.
+// Runs commands on an engine and on the model, and compares the two. A run holds only a few guards at a time, so that no
+// command waits for something that only a later command would release.
 
 import { deepStrictEqual } from 'node:assert'
 import type { BlockGuard } from 'dcache'
@@ -18,7 +18,7 @@ export class Interpreter {
   readonly #driver: Driver
   readonly #guards: HeldGuards
   readonly #faults: Faults
-  /** A failure of the test in the middle of a write, where the engine would take it for the device's. */
+  /** A failed check in the middle of a write. It is kept, because the engine would take a throw for a failed device. */
   #innerFailure: unknown
 
   constructor(driver: Driver) {
@@ -35,7 +35,7 @@ export class Interpreter {
     await this.#settle()
   }
 
-  /** Lets go of everything, so that the engine can be stopped. */
+  /** Releases all guards, so that the engine can be stopped. */
   letGo(): void {
     for (const { guard } of this.#guards.takeAll()) guard[Symbol.dispose]()
   }
@@ -118,13 +118,13 @@ export class Interpreter {
     if (held) this.#guards.finish(held, access)
   }
 
-  /** The guard of an access, its block compared with the model; undefined if it was refused as it had to be. */
+  /** The guard of an access, with its contents compared; undefined if the call was correctly refused. */
   async #acquire(access: Access): Promise<Held | undefined> {
     const { partitions, inline } = this.#driver
     const { partition, block } = keyHighOf(partitions, access)
     const isInTheWay = this.#guards.isInTheWay(partition, block, access.mode)
     const isImpatient = access.isImpatient || this.#faults.isDisturbed
-    // A thread that awaits waits for itself as for anybody.
+    // An asynchronous call waits for guards of its own thread as for those of others.
     const timeoutMs = isImpatient ? 0 : isInTheWay && !inline ? 1 : undefined
     const options = optionsOf(partitions, access, timeoutMs)
     let guard: BlockGuard
@@ -137,7 +137,7 @@ export class Interpreter {
     return this.#guards.enter(guard, access)
   }
 
-  /** What another thread does at this moment; it may not wait. */
+  /** An access of another client at this moment, which may not wait. */
   #accessElsewhere(access: Access): void {
     const { partitions, inline } = this.#driver
     const { partition, block } = keyHighOf(partitions, access)
@@ -180,11 +180,11 @@ export class Interpreter {
     const { history, writeOrder, partitions, inline } = this.#driver
     const { partition, position, length, pieces } = piecesOf(partitions, command)
     const blocked = pieces.findIndex(({ block }) => this.#guards.isInTheWay(partition, block, 'modify'))
-    // The other bytes of a block that is changed in part have to be known.
+    // The other bytes of a partly changed block must be known.
     if (pieces.some(({ block }) => history.current(partition, block) === undefined)) return
     if (blocked >= 0 && !inline) return
     const source = noise(length, command.seed)
-    // Block by block, in ascending order: what comes before the one in the way is written.
+    // The write proceeds block by block in ascending order: the blocks before the held one are written.
     for (const { block, start, end, at } of blocked < 0 ? pieces : pieces.slice(0, blocked)) {
       const bytes = history.current(partition, block)!.slice()
       bytes.set(source.subarray(at, at + end - start), start)
@@ -194,11 +194,11 @@ export class Interpreter {
     await this.#attempt(blocked >= 0, () => this.#driver.writeBytes(partition, source, position, writeClass))
   }
 
-  /** True if the call succeeded; false if a guard of this run was in the way and the call said so. */
+  /** True if the call succeeded; false if a guard of this run blocked it and the call reported that. */
   async #attempt(isInTheWay: boolean, call: () => void | Promise<void>): Promise<boolean> {
     const { inline } = this.#driver
     if (isInTheWay && !inline) return false
-    // The model takes all blocks of a range at once: nobody may do anything between the first and the last.
+    // The model handles all blocks of a range at once: no other access may come between the first and the last.
     if (inline) inline.duringWrite = undefined
     try {
       await call()
@@ -212,7 +212,7 @@ export class Interpreter {
 
   #forget(command: ForgetCommand, call: (partition: number, first: number, count: number) => void): void {
     const { partition, first, count } = blocksOf(this.#driver.partitions, command)
-    // What this run holds stays as it is.
+    // Blocks that this run holds keep their contents.
     for (let block = first; block < first + count; block++)
       if (!this.#guards.isInTheWay(partition, block, 'modify')) this.#driver.history.forget(partition, block)
     call(partition, first, count)
@@ -230,13 +230,13 @@ export class Interpreter {
     history.flushed((p, block) => this.#driver.durable(p, block), order, partition)
   }
 
-  /** Nothing is held, nothing is owed, nobody is in anywhere. */
+  /** Checks that no guard is held, nothing is unwritten, and no latch or pin is left. */
   async #settle(): Promise<void> {
     for (const held of this.#guards.takeAll()) this.#guards.end(held, 'discard', 0)
     this.#faults.repair(this.#driver.partitions.length)
     await this.#flush(undefined)
     if (this.#driver.inline) this.#driver.inline.duringWrite = undefined
-    // What was released in the middle of that flush.
+    // Changes released in the middle of that flush.
     await this.#flush(undefined)
     this.#assertSound('the last flush')
     deepStrictEqual(this.#driver.checkQuiet(), [])

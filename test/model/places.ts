@@ -1,4 +1,4 @@
-// From the numbers of a command to blocks and bytes of a partition.
+// Maps the numbers of a command to blocks and bytes of a partition.
 
 import type { AcquireOptions } from 'dcache'
 import type { Access } from './commands.js'
@@ -9,13 +9,13 @@ export interface Place {
   readonly block: number
 }
 
-/** A part of a range of bytes that is within one block. */
+/** The part of a byte range that is within one block. */
 export interface Piece {
   readonly block: number
-  /** Bytes within the block. */
+  /** The offset in the block, in bytes. */
   readonly start: number
   readonly end: number
-  /** Where the piece begins in the range. */
+  /** The offset of the piece in the range. */
   readonly at: number
 }
 
@@ -40,14 +40,14 @@ export function optionsOf(
   return timeoutMs === undefined ? range : { ...range, timeoutMs }
 }
 
-/** Some blocks in a row. */
+/** Consecutive blocks. */
 export function blocksOf(partitions: Partitions, { partition, block, count }: Place & { count: number }) {
   const { blocks } = partitions[partition]!
   const first = block % blocks
   return { partition, first, count: Math.min(count, blocks - first) }
 }
 
-/** A range of bytes, and the parts of blocks that it is made of. */
+/** A byte range, and the parts of blocks that it consists of. */
 export function piecesOf(
   partitions: Partitions,
   { partition, position, length }: { partition: number; position: number; length: number },

@@ -1,4 +1,4 @@
-// The real engine as the interpreter sees it: workers, files, asynchronous calls.
+// The real engine as a driver of the interpreter: workers, files, asynchronous calls.
 
 import type { AcquireOptions, BlockCache, BlockGuard, FlushScope, Mode, Partition } from 'dcache'
 import { type EngineFiles, engineFiles } from '../support/engine.js'

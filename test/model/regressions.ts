@@ -1,4 +1,4 @@
-// Runs that once failed, shrunk. What went wrong is the name.
+// Runs that once failed, shrunk. Their names say what went wrong.
 
 import type { Mode } from 'dcache'
 import type { Access, Command, Setup } from './commands.js'
@@ -43,7 +43,7 @@ const write = (partition: number, position: number, length: number): Command => 
 
 export const regressions: readonly Regression[] = [
   {
-    name: "a block is forgotten while it is owed, and its frame becomes another group's",
+    name: 'a block with unwritten changes is forgotten, and its frame goes to another group',
     setup: { ...setup, isSplit: true },
     commands: [
       { op: 'access', access: access(0, 0, 'overwrite', { ending: 'discard' }) },
@@ -62,7 +62,7 @@ export const regressions: readonly Regression[] = [
     ],
   },
   {
-    name: '2q: all blocks of the FIFO are held, and nobody looks further',
+    name: '2q: all blocks of the FIFO are held, and the search goes no further',
     setup: { ...setup, policy: '2q' },
     commands: [
       { op: 'hold', access: access(0, 0, 'modify') },
@@ -73,7 +73,7 @@ export const regressions: readonly Regression[] = [
     ],
   },
   {
-    name: 'a fence is lifted while a round goes on that had found it',
+    name: 'a fence is lifted during a round that had found it',
     setup: { ...setup, dirtyLimit: 1 },
     commands: [
       change(1, 0),
@@ -89,10 +89,10 @@ export const regressions: readonly Regression[] = [
   },
 ]
 
-/** The same for the engine with workers. */
+/** Failed runs of the engine with workers. */
 export const engineRegressions: readonly Regression[] = [
   {
-    name: 'what a file showed on reopening is another version than what is written next',
+    name: 'a file shows another version on reopening than the one that is written next',
     setup,
     commands: [
       { op: 'forget', partition: 1, block: 0, count: 1 },

@@ -1,9 +1,9 @@
-// Runs a property and says with which seed, so that a failure can be replayed: DCACHE_MODEL_SEED repeats the runs of a
-// seed, DCACHE_MODEL_PATH goes straight to the failing one.
+// Runs a property and prints its seed, so that a failure can be replayed: DCACHE_MODEL_SEED repeats the runs of a seed,
+// DCACHE_MODEL_PATH selects the failing one.
 
 import fc from 'fast-check'
 
-/** `isSlow`: a failure is shrunk only when it is replayed by its path. */
+/** With `isSlow`, a failure is shrunk only when it is replayed by its path. */
 export async function report<T>(
   property: fc.IAsyncProperty<T>,
   numRuns: number,
@@ -16,7 +16,7 @@ export async function report<T>(
     ...(seed === undefined ? {} : { seed: Number(seed) }),
     ...(path === undefined ? {} : { path }),
   })
-  // On a line of its own: the dots of the tests before stand on this one.
+  // Begins with a newline, because the dots of the tests are on the current line.
   console.log(`\n# ${result.numRuns} runs, seed ${result.seed}`)
   if (!result.failed) return
   console.log(

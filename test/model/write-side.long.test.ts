@@ -1,5 +1,5 @@
-// The write side's protocol by exploration, where several things go wrong in one run, and in programs made by chance.
-// What is explored and how: write-side.test.ts.
+// Exploration of the write side's protocol with several faults in one run, and with random programs. See
+// write-side.test.ts for what is explored and how.
 // @deadline 3000
 
 import { suite } from 'uvu'
@@ -22,7 +22,7 @@ for (const program of new Set(large.map(({ name }) => name.split(',')[0]!))) {
 }
 
 for (let first = 1; first <= SEEDS; first += SEEDS_AT_A_TIME) {
-  protocol(`holds for programs made by chance, from seed ${first}`, () => {
+  protocol(`holds for random programs from seed ${first}`, () => {
     const scenarios = Array.from({ length: SEEDS_AT_A_TIME }, (_, i) => randomScenario(first + i))
     exploreAll(`seeds from ${first}`, scenarios, RANDOM_STATES_MAX)
   })

@@ -1,8 +1,8 @@
-// The write side's protocol by exploration: every order of steps of small programs, with one thing that goes wrong, and
-// every crash image in every state. Each hole that the protocol had or might have had is put in again and must show.
+// Exploration of the write side's protocol: every order of steps of small programs, with one fault, and every crash image in
+// every state. Each hole that the protocol had or might have had is seeded in the model and must show.
 //
 // Modelled as the engine does it: acquire with undo, release, discard, release without a mark, declared ranges, flush,
-// forget, releases left to others, cut, stages, writers, fences, retry, evictions, deaths of clients, writers and the
+// forget, deferred releases, cut, stages, writers, fences, retry, evictions, deaths of clients, writers and the
 // flush worker, repair and reaping. Not modelled: pins of readers, lost wakeups, weak memory, scoped flush, `overwrite`,
 // several groups, the dirty limit, epochs that wrap, livelock.
 
@@ -26,16 +26,16 @@ for (const program of new Set(small.map(({ name }) => name.split(',')[0]!))) {
 }
 
 for (const [name, { what, shownBy }] of Object.entries(mistakes)) {
-  holes(`show: ${what}`, () => {
+  holes(`are found: ${what}`, () => {
     const { problem, states, trace } = explore(shownBy, name as Mistake, STATES_MAX)
-    assert.ok(problem !== undefined, `${name} is not seen in ${states} states of: ${shownBy.name}`)
+    assert.ok(problem !== undefined, `${name} is not found in ${states} states of: ${shownBy.name}`)
     assert.ok(trace.length > 0)
     console.log(`\n# ${name}: after ${states} states of '${shownBy.name}': ${problem}`)
   })
 }
 
 for (const [name, { what, shownBy }] of Object.entries(harmless)) {
-  holes(`are none: ${what}`, () => {
+  holes(`are harmless: ${what}`, () => {
     const { problem, states, isCutOff } = explore(shownBy, name as Mistake, STATES_MAX)
     assert.is(problem, undefined)
     assert.not(isCutOff)

@@ -1,4 +1,5 @@
-// Certificates for tests of TLS, made by openssl: an authority, a server's and a client's that it signed, and a stranger's.
+// Certificates for tests of TLS, made by openssl: an authority, certificates of a server and a client that it signed, and one
+// of a stranger.
 
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -14,7 +15,7 @@ export interface Certificates {
   /** Options of the server. */
   readonly args: readonly string[]
   readonly authority: string
-  /** What a client shows. */
+  /** The certificate that a client presents. */
   readonly client: ConnectionOptions
   readonly stranger: ConnectionOptions
 }

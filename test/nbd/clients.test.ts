@@ -1,6 +1,6 @@
 // @deadline 240
-// Programs that nobody here wrote, against `dcache serve`: libnbd's tools, qemu's, fio. What they wrote is read from the
-// file afterwards, without the cache.
+// Clients of other projects against `dcache serve`: the tools of libnbd and qemu, and fio. What they wrote is afterwards
+// read from the file, without the cache.
 
 import { spawn, spawnSync } from 'node:child_process'
 import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
@@ -40,7 +40,7 @@ async function succeed(command: string, ...args: string[]): Promise<string> {
   return output
 }
 
-/** Bytes that differ everywhere. */
+/** Bytes without repetition. */
 function noise(bytes: number, seed: number): Buffer {
   const words = new Uint32Array(bytes / 4)
   let state = seed | 1
@@ -69,7 +69,7 @@ async function serve(folder: TempFolder, ...more: string[]) {
   }
 }
 
-test('nbdinfo sees both exports, with what they can do', async () => {
+test('nbdinfo sees both exports and their features', async () => {
   if (!canRun('nbdinfo', programs('nbdinfo'))) return
   using folder = tempFolder()
   const { server, unix, tcp } = await serve(folder)
@@ -86,7 +86,7 @@ test('nbdinfo sees both exports, with what they can do', async () => {
   assert.is((await run('nbdinfo', tcp('nobody'))).status, 1)
 })
 
-test('nbdcopy: in over four connections, out over four, the file is the same', async () => {
+test('nbdcopy over four connections in and four out leaves the file unchanged', async () => {
   if (!canRun('nbdcopy', programs('nbdcopy'))) return
   using folder = tempFolder()
   const { server, a, b, unix, tcp } = await serve(folder)
@@ -102,7 +102,7 @@ test('nbdcopy: in over four connections, out over four, the file is the same', a
   assert.ok(readFileSync(target).equals(readFileSync(a)))
 })
 
-test('qemu-img convert and compare, qemu-io at odd places, with FUA, zeroes and discard', async () => {
+test('qemu-img convert and compare work, and qemu-io at odd offsets, with FUA, zeroes and discard', async () => {
   if (!canRun('qemu-img and qemu-io', programs('qemu-img', 'qemu-io'))) return
   using folder = tempFolder()
   const { server, a, b, unix, tcp } = await serve(folder)
@@ -110,7 +110,7 @@ test('qemu-img convert and compare, qemu-io at odd places, with FUA, zeroes and 
   const image = join(folder.path, 'image.qcow2')
   await succeed('qemu-img', 'convert', '-f', 'raw', '-O', 'qcow2', tcp('a'), image)
   await succeed('qemu-img', 'compare', '-f', 'qcow2', '-F', 'raw', image, unix('a'))
-  // Holes of the source are written as zeros: the target has something else there.
+  // Holes of the source must be written as zeros: the target has other bytes there.
   const holes = join(folder.path, 'holes')
   writeFileSync(holes, noise(MIB, 9))
   truncateSync(holes, 32 * MIB)
@@ -135,13 +135,13 @@ test('qemu-img convert and compare, qemu-io at odd places, with FUA, zeroes and 
   assert.ok(bytes.subarray(511, 1536).every((byte) => byte === 2))
   assert.ok(bytes.subarray(8193, 28_193).every((byte) => byte === 0))
   assert.ok(bytes.subarray(2 * MIB, 3 * MIB).every((byte) => byte === 4))
-  assert.ok(readFileSync(a).equals(noise(64 * MIB, 1)), 'nobody wrote there')
+  assert.ok(readFileSync(a).equals(noise(64 * MIB, 1)), 'no client wrote there')
   assert.not(server.log.some(({ event }) => event === 'failed'))
 })
 
 onlyNormal(
   test,
-  'fio: random writes with crc32c, two exports, TCP and Unix socket, four connections each; then the files',
+  'fio verifies random writes on two exports over TCP and a Unix socket, and the files agree',
   async () => {
     if (!canRun("fio's nbd engine", { ...programs('fio', 'nbdcopy'), "fio's nbd": fioHasNbd() })) return
     using folder = tempFolder()
@@ -164,7 +164,7 @@ onlyNormal(
   },
 )
 
-onlyNormal(test, 'the same fio command finds that a device which keeps nothing is no disk', async () => {
+onlyNormal(test, 'the same fio command fails on a device that keeps nothing', async () => {
   if (!canRun("nbdkit's null plugin", { ...programs('fio', 'nbdkit'), "fio's nbd": fioHasNbd() })) return
   using folder = tempFolder()
   const socket = join(folder.path, 'null')

@@ -1,6 +1,6 @@
 // @deadline 240
-// A file system on the device: made, filled with a tree of real files, unmounted, the server started again, mounted,
-// compared, and checked by its own checker. And the other way round: an export of another server as a partition.
+// A file system on the device: it is made, filled with a tree of real files, unmounted, mounted again after a restart of the
+// server, compared, and checked by its own checker. Also the reverse: an export of another server as a partition.
 
 import { spawn } from 'node:child_process'
 import {
@@ -49,7 +49,7 @@ async function command(name: string, ...args: string[]): Promise<{ status: numbe
   return { status, output }
 }
 
-/** Every file and link below a folder, with what it holds. */
+/** Every file and link below a folder, with its contents. */
 function contents(folder: string): Map<string, Buffer | string> {
   const found = new Map<string, Buffer | string>()
   for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
@@ -69,7 +69,7 @@ function assertSame(found: Map<string, Buffer | string>, wanted: Map<string, Buf
   }
 }
 
-test('ext4 on the device: a tree of files, the server started again, identical, and the checker finds nothing', async () => {
+test('a tree of files on ext4 is identical after a restart of the server, and the checker finds nothing', async () => {
   if (!canRun('a file system on the device', { ...fuseNeeds(), ...loopNeeds() })) return
   using folder = tempFolder()
   const disk = join(folder.path, 'disk.img')
@@ -92,7 +92,7 @@ test('ext4 on the device: a tree of files, the server started again, identical, 
     const { status, output } = await command('mkfs.ext4', '-q', '-F', file)
     assert.is(status, 0, output)
     using mount = new LoopMount(file, join(folder.path, 'mounted'))
-    // By a process of its own: this one reads the server's log meanwhile.
+    // In a separate process, because this one reads the server's log in the meantime.
     for (const tree of TREES.filter((name) => existsSync(join(source, name)))) {
       const copy = await command(process.execPath, '-e', COPY, join(source, tree), join(mount.folder, tree))
       assert.is(copy.status, 0, copy.output)
@@ -108,7 +108,7 @@ test('ext4 on the device: a tree of files, the server started again, identical, 
     assertSame(found, wanted)
     mount.unmount()
   })
-  // Without the server, as the file has it.
+  // Without the server, from the file.
   const check = await command('e2fsck', '-f', '-n', disk)
   assert.is(check.status, 0, check.output)
   const bytes = [...wanted.values()].reduce((sum, each) => sum + each.length, 0)
@@ -118,7 +118,7 @@ test('ext4 on the device: a tree of files, the server started again, identical, 
 
 const COPY = `require('fs').cpSync(process.argv[1], process.argv[2], { recursive: true, verbatimSymlinks: true })`
 
-test('a partition on a network block device: an export of nbdkit, by nbdfuse; its failures reach who asked', async () => {
+test('a partition may be a network block device, whose failures reach the requesting client', async () => {
   if (!canRun('a partition on a network block device', { ...fuseNeeds(), ...programs('nbdkit') })) return
   using folder = tempFolder()
   const fault = join(folder.path, 'fault')
@@ -148,7 +148,7 @@ test('a partition on a network block device: an export of nbdkit, by nbdfuse; it
   await server.said('fenced')
   await server.said('failed')
   assert.is((await client.read(8192, 5)).toString(), 'later', 'it is still there')
-  // One full disk does not stop its neighbour.
+  // A full disk does not affect the other one.
   await neighbour.write(0, Buffer.from('fine'))
   await neighbour.flush()
   assert.is(readFileSync(near).toString('latin1', 0, 4), 'fine')

@@ -1,5 +1,5 @@
 // @deadline 300
-// fio for a minute: random writes with crc32c on two exports, TCP and Unix socket, four connections each.
+// fio for a minute: random writes with crc32c on two exports, over TCP and a Unix socket, with four connections each.
 
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,7 +12,7 @@ import { Server } from './server.js'
 
 const MIB = 2 ** 20
 
-test('fio verifies everything it wrote for 60 s, over TCP and a Unix socket at a time', async () => {
+test('fio verifies all its writes of 60 s, over TCP and a Unix socket at the same time', async () => {
   if (!canRun("fio's nbd engine", programs('fio'))) return
   using folder = tempFolder()
   const file = (name: string, bytes: number) => {

@@ -1,5 +1,5 @@
-// fio's nbd engine with verification: random writes, each with a checksum of its own, read again while it writes and at
-// the end.
+// fio's nbd engine with verification: random writes, each with a checksum, which are read again during the run and at the
+// end.
 
 import { spawn } from 'node:child_process'
 
@@ -7,17 +7,17 @@ export const unixUri = (socket: string, name: string): string => `nbd+unix:///${
 
 export interface Verified {
   readonly errors: number
-  /** Blocks that were written, and read again. */
+  /** How many blocks were written and read again. */
   readonly verified: number
   readonly output: string
 }
 
 export interface FioLoad {
   readonly seconds: number
-  /** Of the export. Each connection has a part of its own, so that the last checksum of a block is known. */
+  /** The size of the export. Each connection has a part of its own, so that the last checksum of a block is known. */
   readonly bytes: number
   readonly connections: number
-  /** For what fio leaves behind. */
+  /** The folder for files that fio leaves. */
   readonly folder: string
   readonly name: string
 }

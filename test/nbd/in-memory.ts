@@ -1,4 +1,4 @@
-// A session on a real cache, without a socket: bytes in, and the bytes that it said.
+// A session on a real cache without a socket: bytes are fed in, and the bytes that it sends are collected.
 
 import type { BlockCache } from 'dcache'
 import { exportOf } from '#dist/nbd/export.js'
@@ -44,7 +44,7 @@ export function talk(
     said: () => Buffer.concat(chunks),
     async settle() {
       let before = -1
-      // Quiet for some turns after the last request was answered.
+      // Idle for some turns after the last request was answered.
       for (let quiet = 0; quiet < 4;) {
         await new Promise((resolve) => setImmediate(resolve))
         quiet = session.isIdle && chunks.length === before ? quiet + 1 : 0

@@ -1,6 +1,6 @@
-// The server is killed in mid-load, both of its processes, and started again: what was flushed, or written with FUA and
-// answered, is there. Several connections write versions of their own blocks; a flush over any of them covers what all
-// of them were answered before.
+// Kills both processes of the server under load and restarts it: data that was flushed, or written with FUA and answered,
+// must be there. Several connections write versions of their own blocks; a flush on any connection covers all writes that
+// were answered on any of them before.
 
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,15 +12,15 @@ import { Server } from './server.js'
 import { WireClient } from './wire-client.js'
 
 const BLOCK = 4096
-/** Of each connection; more in all than the cache holds. */
+/** The number of blocks of each connection; all together are more than the cache holds. */
 const BLOCKS = 400
 const CONNECTIONS = 4
-/** Writes at a time on each. */
+/** The number of concurrent writes on each connection. */
 const LANES = 8
 
-/** What one connection knows of its blocks. */
+/** What a connection knows of its blocks. */
 class Ledger {
-  /** By block: the newest version that was sent, that was answered, that is promised to be on the disk. */
+  /** For each block: the newest versions that were sent, that were answered, and that are promised to be on the disk. */
   readonly sent = new Uint32Array(BLOCKS)
   readonly answered = new Uint32Array(BLOCKS)
   readonly durable = new Uint32Array(BLOCKS)
@@ -41,7 +41,7 @@ async function load(client: WireClient, connection: number, ledgers: readonly Le
   const own = ledgers[connection]!
   for (let i = 0; ; i++) {
     const writes = Array.from({ length: LANES }, async (_, lane) => {
-      // No two at a time to the same block: their order would be anybody's guess.
+      // No two concurrent writes go to the same block, because their order would be undefined.
       const block = Math.floor((Math.random() * BLOCKS) / LANES) * LANES + lane
       const version = ++own.sent[block]!
       const isForced = Math.random() < 0.05
@@ -67,7 +67,7 @@ async function load(client: WireClient, connection: number, ledgers: readonly Le
 const versions = (ledgers: readonly Ledger[]): number =>
   ledgers.flatMap(({ durable }) => [...durable]).reduce((sum, version) => sum + version, 0)
 
-/** Kills and looks, so many times; says how many promises were held against the disk. */
+/** Kills and verifies repeatedly, and prints how many promises were compared with the disk. */
 export async function killRounds(rounds: number): Promise<void> {
   using folder = tempFolder()
   const disk = join(folder.path, 'disk.img')
@@ -90,7 +90,7 @@ export async function killRounds(rounds: number): Promise<void> {
           assert.ok(version <= sent[block]!, `${what} was never sent`)
           if (version > 0) assert.ok(bytes.equals(stamp(connection, block, version)), `${what} is torn`)
           if (durable[block]! > 0) promises++
-          // What is there now is what the next round begins with.
+          // The next round begins with the present contents.
           answered[block] = durable[block] = version
         }
       }),
@@ -106,5 +106,5 @@ export async function killRounds(rounds: number): Promise<void> {
     await Promise.all(loads)
   }
   assert.ok(promises >= rounds)
-  console.log(`# ${rounds} kills, ${promises} promises of FLUSH and FUA held against the disk`)
+  console.log(`# ${rounds} kills, ${promises} promises of FLUSH and FUA compared with the disk`)
 }

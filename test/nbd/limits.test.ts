@@ -1,6 +1,6 @@
 // @deadline 240
-// What one client can't take from the others: turns of long requests, places, time. And what each may expect: its answers
-// after it has closed its sending side, and patience with a slow but steady reader.
+// Limits on each client, so that it leaves turns, places and time for the others. Also what each client may expect: its
+// replies after it has closed its sending side, and patience with a slow but steady reader.
 
 import { writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -22,7 +22,7 @@ const BLOCKS = 4096
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
 
-test('full slices begin one in a turn, in turn for all lanes; a closed lane begins none', async () => {
+test('one full slice begins in each turn, in turn for all lanes, and none in a closed lane', async () => {
   const turns = new Turns()
   const begun: string[] = []
   const lanes = ['a', 'b', 'c'].map((name) => ({ name, lane: turns.lane() }))
@@ -34,7 +34,7 @@ test('full slices begin one in a turn, in turn for all lanes; a closed lane begi
   const settled = Promise.allSettled(ends)
   for (let i = 1; i <= 9; i++) {
     await turn()
-    assert.ok(begun.length <= i, 'one in a turn')
+    assert.ok(begun.length <= i, 'one in each turn')
   }
   while (begun.length < 12) await turn()
   assert.is(begun.slice(0, 9).filter((name) => name !== 'a').length, 6, begun.join(''))
@@ -44,7 +44,7 @@ test('full slices begin one in a turn, in turn for all lanes; a closed lane begi
   assert.is(begun.length, count)
 })
 
-test('slices under way are few: of a lane, and of all', async () => {
+test('the number of slices under way is limited, for each lane and for all', async () => {
   const turns = new Turns()
   let running = 0
   let most = 0
@@ -72,7 +72,7 @@ test('slices under way are few: of a lane, and of all', async () => {
   await done
 })
 
-test('places: no more than there are, and those of a thread that has ended are free', () => {
+test('places are limited, and those of a thread that has ended become free', () => {
   const words = placeWords(2)
   const [one, two] = [0, 1].map((thread) => new Places(words, thread, 3))
   assert.equal([one!.take(), two!.take(), one!.take(), two!.take()], [true, true, true, false])
@@ -86,7 +86,7 @@ test('places: no more than there are, and those of a thread that has ended are f
 const engine = (body: Parameters<typeof withEngine>[1]) =>
   withEngine({ blocks: 256, partitions: { disk: { blockSize: BLOCK, blocks: BLOCKS } } }, body)
 
-test("20,000 trims of a whole disk do not hold up a neighbour's read, and end with their connection", () =>
+test("20,000 trims of a whole disk do not delay another client's read, and end with their connection", () =>
   engine(async (cache) => {
     const turns = new Turns()
     const bulk = talk(cache, ['disk'], 'none', turns)
@@ -107,10 +107,10 @@ test("20,000 trims of a whole disk do not hold up a neighbour's read, and end wi
     bulk.session.abandon()
     let left = 0
     for (; !bulk.session.isIdle && left < 5000; left++) await turn()
-    assert.ok(bulk.session.isIdle, 'nothing is done for it any more')
+    assert.ok(bulk.session.isIdle, 'the server does no more work for it')
   }))
 
-test('of requests that wait for the disk a connection has few under way; all are answered', () =>
+test('a connection has few requests under way that wait for the disk, and all are answered', () =>
   engine(async (cache) => {
     const flush = (i: number) => requestBytes(nbd.NBD_CMD_FLUSH, i, 0, 0)
     const durableWrite = (i: number) =>
@@ -136,7 +136,7 @@ function place() {
   return { folder, path, args: ['--export', `disk=${disk}`, '--unix', path, '--memory', '32MiB'] }
 }
 
-test('a client that closes its sending side gets all its answers, then the end', async () => {
+test('a client that closes its sending side gets all its replies, then the end', async () => {
   const { folder, path, args } = place()
   using _ = folder
   await using server = await Server.start(args)
@@ -152,7 +152,7 @@ test('a client that closes its sending side gets all its answers, then the end',
   assert.is((await server.said('closed'))['reason'], null)
 })
 
-test('the lobby: a guest too many takes the place of the oldest that is still there', () => {
+test('in a full lobby a new guest takes the place of the oldest', () => {
   const lobby = new Lobby(3)
   const dropped: number[] = []
   const guests = Array.from({ length: 8 }, (_, i) => ({ drop: () => void dropped.push(i) }))
@@ -166,7 +166,7 @@ test('the lobby: a guest too many takes the place of the oldest that is still th
   assert.equal(dropped, [0, 1, 3, 4])
 })
 
-test('connections without an export keep no client out, and bytes do not prolong a connection that has failed', async () => {
+test('connections without an export block no client, and a failed connection is not kept alive by its bytes', async () => {
   const { folder, path, args } = place()
   using _ = folder
   await using server = await Server.start([...args, '--connections', '4', '--handshake-timeout', '3600'])

@@ -1,6 +1,6 @@
 // @deadline 240
-// The server's log: what can't be written is counted and stops nothing, what clients cause is limited, and no character
-// that a terminal acts on gets into it.
+// The server's log: lines that cannot be written are counted and stop nothing, lines that clients cause are limited, and
+// control characters are escaped.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -21,7 +21,7 @@ import { clientFlags, optionBytes, WireClient } from './wire-client.js'
 
 const COMMAND = join(projectRoot, 'dist/cli/main.js')
 
-/** Lets `Sink` write into a text, as far as `system` allows: it says how many bytes are taken, or throws. */
+/** Lets `Sink` write to a string. `system` returns how many bytes of a write are accepted, or throws. */
 function sinkInto(system: (bytes: number) => number) {
   const said = { text: '' }
   const sink = new Sink(
@@ -37,7 +37,7 @@ function sinkInto(system: (bytes: number) => number) {
 
 const failing = (code: string) => Object.assign(new Error(code), { code })
 
-test('a disk that is full costs lines, which are told when there is room again', () => {
+test('a full disk loses lines, and their number is logged when there is space again', () => {
   let isFull = false
   const { sink, said } = sinkInto((bytes) => {
     if (isFull) throw failing('ENOSPC')
@@ -52,7 +52,7 @@ test('a disk that is full costs lines, which are told when there is room again',
   assert.is(said.text, 'one\nlost 2\nfour\n')
 })
 
-test('a line that is cut by an error does not run into the next', () => {
+test('a line that an error cuts off does not run into the next', () => {
   const room = [2, -1, 100, 100, 100]
   const { sink, said } = sinkInto((bytes) => {
     const next = room.shift()!
@@ -64,7 +64,7 @@ test('a line that is cut by an error does not run into the next', () => {
   assert.is(said.text, 'he\nlost 1\nagain\n')
 })
 
-test('a reader that stands still is not waited for; it gets what there is room for, and the count of the rest', async () => {
+test('a stalled reader blocks nothing: it gets the lines that fit, and the count of the rest', async () => {
   let isStill = true
   const { sink, said } = sinkInto((bytes) => {
     if (isStill) throw failing('EAGAIN')
@@ -81,7 +81,7 @@ test('a reader that stands still is not waited for; it gets what there is room f
   for (const [i, line] of lines.entries()) assert.ok(line.startsWith(`${i} `))
 })
 
-test('what a terminal acts on is escaped, and nothing else', () => {
+test('control characters are escaped, and nothing else', () => {
   const acting =
     '\0\u0007\u001b\u007f\u0080\u009b\u00ad\u200b\u200f\u2028\u2029\u202e\u2066\ufeff\u{e0041}\ud800'
   assert.is(printable('a\nb\r\tc'), 'a\\nb\\r\\tc')
@@ -95,7 +95,7 @@ test('what a terminal acts on is escaped, and nothing else', () => {
   assert.is(JSON.parse(printableJson(JSON.stringify(acting))), acting)
 })
 
-test('strangers, clients and failures each have their allowance; what is left out is counted', () => {
+test('lines of strangers, clients and failures are limited separately, and dropped lines are counted', () => {
   const log: LogEntry[] = []
   const limit = new LogLimit((what) => log.push(what))
   for (let i = 0; i < 5000; i++) limit.pass(entry('warn', 'closed', 'a stranger', { export: null }))
@@ -130,7 +130,7 @@ for (const [what, open] of [
   ['is a pipe that is closed', () => 'closed'],
   ['is a pipe that is never read', () => 'unread'],
 ] as const) {
-  test(`the log ${what}: clients are served, and what was answered is on the disk at the end`, async () => {
+  test(`clients are served when the log ${what}, and answered writes are on the disk at the end`, async () => {
     const { folder, disk, path, args } = place()
     using _ = folder
     const stderr = open()
@@ -143,7 +143,7 @@ for (const [what, open] of [
       await until('it serves', () => existsSync(path) || server.exitCode !== null)
       using client = await WireClient.open({ path }, 'disk')
       await client.write(0, Buffer.from('kept'))
-      // More than a pipe and the socket of a child hold.
+      // More than a pipe and the socket of a child can buffer.
       if (stderr === 'unread') {
         for (let i = 0; i < 400; i++) {
           using stranger = new WireClient({ path })
@@ -163,7 +163,7 @@ for (const [what, open] of [
   })
 }
 
-test('names that clients ask for, and those of options, are escaped in the log and in messages', async () => {
+test('names in requests and options are escaped in the log and in messages', async () => {
   const { folder, path, args } = place()
   using _ = folder
   const name = Buffer.from('x\n{"event":"ready"} \u001b[31m\r\u009b1m\u2028\u202e')

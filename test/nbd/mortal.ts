@@ -1,4 +1,4 @@
-// Loaded before all else into the threads of a server: a connection worker dies of an error when a file has its number.
+// Preloaded into the threads of a server: a connection worker dies of an error when a file contains its number.
 
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { isMainThread, workerData } from 'node:worker_threads'

@@ -1,16 +1,16 @@
-// NBD exports as files (nbdfuse), and file systems on them (a loop mount): made and taken away with the scope.
+// NBD exports as files (nbdfuse), and file systems on them (a loop mount), which are removed at the end of the scope.
 
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { programs } from '../support/left-out.js'
 
-/** For a file made of an export. */
+/** What nbdfuse needs. */
 export const fuseNeeds = (): Record<string, boolean> => ({
   ...programs('nbdfuse', 'fusermount3'),
   '/dev/fuse': existsSync('/dev/fuse'),
 })
 
-/** For a file system on it. */
+/** What a loop mount needs. */
 export const loopNeeds = (): Record<string, boolean> => ({
   ...programs('mkfs.ext4', 'e2fsck', 'mount', 'losetup'),
   'the right to mount (root and /dev/loop-control)':
@@ -30,7 +30,7 @@ export class FuseFile implements AsyncDisposable {
     this.#exit = new Promise((resolve) => child.once('exit', resolve))
   }
 
-  /** `source` is a URI, or a command as nbdfuse takes it. Resolves when the file has its size. */
+  /** Makes a file of an export. `source` is a URI or a command for nbdfuse. Resolves when the file has its size. */
   static async mount(path: string, ...source: string[]): Promise<FuseFile> {
     writeFileSync(path, '')
     const child = spawn('nbdfuse', [path, ...source], { stdio: 'inherit' })
@@ -38,13 +38,13 @@ export class FuseFile implements AsyncDisposable {
     for (const endMs = performance.now() + 30_000; statSync(path).size === 0; await pause()) {
       if (performance.now() < endMs && child.exitCode === null) continue
       await file[Symbol.asyncDispose]()
-      throw new Error(`nbdfuse ${source.join(' ')} gave no file`)
+      throw new Error(`nbdfuse ${source.join(' ')} made no file`)
     }
     return file
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // A loop device may let go of it a moment later.
+    // A loop device may release the file a moment later.
     for (const endMs = performance.now() + 10_000; performance.now() < endMs; await pause())
       if (spawnSync('fusermount3', ['-u', this.path], { stdio: 'ignore' }).status === 0) break
     const late = setTimeout(() => this.#child.kill('SIGKILL'), 10_000)
@@ -53,7 +53,7 @@ export class FuseFile implements AsyncDisposable {
   }
 }
 
-/** A file system that is mounted from a file, on a folder that is made for it. */
+/** Mounts a file system from a file on a folder that is created for it. */
 export class LoopMount implements Disposable {
   readonly folder: string
   #isMounted = true

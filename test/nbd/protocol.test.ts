@@ -1,5 +1,5 @@
-// The protocol without sockets, on a real cache: what each option and each command is answered, byte by byte where it
-// matters, and the fuzz of the reader: any cut of any stream gives the replies of the whole one.
+// The protocol without sockets, on a real cache: the reply to each option and command, byte by byte where it matters, and a
+// fuzz test of the reader: a stream that arrives in any pieces gets the same replies as the whole stream.
 
 import * as fc from 'fast-check'
 import { isDeepStrictEqual } from 'node:util'
@@ -33,7 +33,7 @@ interface OptionReply {
   readonly data: Buffer
 }
 
-/** The replies to options in what was said, from `at` on. */
+/** The replies to options in the server's bytes, from `at` on. */
 function optionReplies(said: Buffer, at: number): OptionReply[] {
   const replies: OptionReply[] = []
   while (at < said.length) {
@@ -54,7 +54,7 @@ const options = (cache: BlockCache, ...bytes: Buffer[]): { talk: Talk; replies: 
 
 const types = (replies: readonly OptionReply[]) => replies.map(({ type }) => type)
 
-test('the greeting, LIST, INFO, ABORT', () =>
+test('the greeting, LIST, INFO and ABORT follow the protocol', () =>
   engine(async (cache) => {
     const { talk: one, replies } = options(
       cache,
@@ -82,7 +82,7 @@ test('the greeting, LIST, INFO, ABORT', () =>
     assert.equal(one.events, ['over '])
   }))
 
-test('options that make no sense are answered, and the next one is heard', () =>
+test('invalid options are answered with an error, and the next one is processed', () =>
   engine(async (cache) => {
     const tooLong = Buffer.alloc(nbd.MAX_OPTION + 1)
     const { talk: one, replies } = options(
@@ -123,7 +123,7 @@ test('options that make no sense are answered, and the next one is heard', () =>
     assert.equal(one.events, ['opened disk'])
   }))
 
-test('EXPORT_NAME with and without zeroes; a name that is not there ends the connection', () =>
+test('EXPORT_NAME works with and without zeroes, and an unknown name ends the connection', () =>
   engine(async (cache) => {
     const noZeroes = talk(cache, ['disk'])
     noZeroes.session.receive(
@@ -148,7 +148,7 @@ test('EXPORT_NAME with and without zeroes; a name that is not there ends the con
     assert.equal(nobody.events, ["over no export 'nobody'"])
   }))
 
-test('with certificates nothing but STARTTLS and ABORT is answered, and nothing may follow STARTTLS', () =>
+test('with certificates only STARTTLS and ABORT are accepted, and no bytes may follow STARTTLS', () =>
   engine(async (cache) => {
     const one = talk(cache, ['disk'], 'required')
     one.session.receive(
@@ -187,7 +187,7 @@ test('with certificates nothing but STARTTLS and ABORT is answered, and nothing 
     assert.equal(safe.events, ['opened disk'])
   }))
 
-/** Sends requests one after the other, and gives the replies by cookie: error and data. */
+/** Sends requests in order; returns the error and data of each reply by its cookie. */
 async function ask(
   cache: BlockCache,
   requests: readonly Buffer[],
@@ -243,7 +243,7 @@ const noise = (length: number, seed: number) =>
   Buffer.from(Array.from({ length }, (_, i) => (i * 7 + seed) % 251))
 
 for (const isStructured of [false, true]) {
-  test(`reads and writes of any place and length, ${isStructured ? 'structured' : 'simple'} replies`, () =>
+  test(`reads and writes work at any offset and length, with ${isStructured ? 'structured' : 'simple'} replies`, () =>
     engine(async (cache) => {
       const disk = cache.partition('disk')
       const places = [
@@ -275,7 +275,7 @@ for (const isStructured of [false, true]) {
     }))
 }
 
-test('FLUSH, TRIM, WRITE_ZEROES, CACHE, BLOCK_STATUS, reads of nothing', () =>
+test('FLUSH, TRIM, WRITE_ZEROES, CACHE, BLOCK_STATUS and empty reads follow the protocol', () =>
   engine(async (cache) => {
     const bytes = noise(SIZE, 3)
     const { replies, events } = await ask(
@@ -307,7 +307,7 @@ test('FLUSH, TRIM, WRITE_ZEROES, CACHE, BLOCK_STATUS, reads of nothing', () =>
     assert.equal(events, ['opened disk'])
   }))
 
-test('what makes no sense gets the error that the document wants, and nothing changes', () =>
+test('an invalid request gets the error that the protocol requires, and changes nothing', () =>
   engine(async (cache) => {
     const { NBD_CMD_READ: read, NBD_CMD_WRITE: write, NBD_CMD_WRITE_ZEROES: zeroes, NBD_CMD_TRIM: trim } = nbd
     const data = Buffer.alloc(512, 1)
@@ -339,7 +339,7 @@ test('what makes no sense gets the error that the document wants, and nothing ch
     assert.equal([0, 1, 2].map((cookie) => refused.replies.get(cookie)!.error), [1, 1, 1]) // prettier-ignore
   }))
 
-test('a stream that can not be followed ends its session, with what was answered before', () =>
+test('a malformed stream ends its session after the replies to earlier requests', () =>
   engine(async (cache) => {
     for (const [bytes, reason] of [
       [Buffer.alloc(28, 0x25), /NBD_REQUEST_MAGIC/],
@@ -356,12 +356,12 @@ test('a stream that can not be followed ends its session, with what was answered
     }
   }))
 
-test('no more than so much is taken in: requests wait in their stream until replies are taken', () =>
+test('the server buffers a limited amount: requests wait in the stream until replies are read', () =>
   engine(async (cache) => {
     const one = talk(cache, ['disk'])
     one.session.receive(opening('disk', false))
     assert.not(one.session.isHeld)
-    // 2000 times the whole disk: 256 MiB of replies, asked for in 56 KB.
+    // 2000 reads of the whole disk: requests of 56 KB for 256 MiB of replies.
     const all = Array.from({ length: 2000 }, (_, i) => requestBytes(nbd.NBD_CMD_READ, i, 0, SIZE))
     one.session.receive(Buffer.concat(all))
     assert.ok(one.session.isHeld)
@@ -371,7 +371,7 @@ test('no more than so much is taken in: requests wait in their stream until repl
     assert.is(one.said().length, 18 + replyBytes(one) + 2000 * (16 + SIZE))
   }))
 
-/** Bytes of the replies to the options of `opening`. */
+/** The number of bytes of the replies to the options of `opening`. */
 function replyBytes(one: Talk): number {
   const said = one.said()
   let at = GREETING_BYTES
@@ -379,7 +379,7 @@ function replyBytes(one: Talk): number {
   return at - GREETING_BYTES
 }
 
-/** Streams that go far: mostly well formed, with mistakes in between. */
+/** Mostly well-formed streams with mistakes in between, so that most get past the handshake. */
 const streams = fc
   .record({
     isStructured: fc.boolean(),
@@ -431,7 +431,7 @@ const streams = fc
     isBytewise,
   })) // prettier-ignore
 
-/** Feeds a stream in pieces; the replies of the transmission in an order of their own, since they may come in any. */
+/** Feeds a stream in pieces; returns the replies of the transmission sorted, since they may come in any order. */
 async function outcome(
   cache: BlockCache,
   pieces: readonly Buffer[],
@@ -440,7 +440,7 @@ async function outcome(
   for (const piece of pieces) one.session.receive(Buffer.from(piece))
   await one.settle()
   const said = one.said()
-  // Replies of one cut may be in another order: compare the bytes of each, sorted. Handshake replies come in order.
+  // Replies may come in another order: compare the bytes of each, sorted. Handshake replies come in order.
   const parts: string[] = []
   let at = GREETING_BYTES
   while (at + 20 <= said.length && said.readBigUInt64BE(at) === nbd.NBD_REP_MAGIC) {
@@ -454,14 +454,14 @@ async function outcome(
   }
 }
 
-test('any cut of any stream gives the replies of the whole one; no stream crashes or hangs it', () =>
+test('a stream in any pieces gets the same replies as the whole, and none crashes or hangs the session', () =>
   engine(async (cache) => {
     let bytes = 0
     const runs = Number(process.env['DCACHE_NBD_RUNS'] ?? 200)
     const disk = cache.partition('disk')
     const reset = async () => {
       await disk.write(noise(SIZE, 1), 0)
-      // TRIM may bring back what the disk has.
+      // TRIM may restore the contents of the disk.
       await cache.flush()
     }
     await fc.assert(
@@ -478,8 +478,8 @@ test('any cut of any stream gives the replies of the whole one; no stream crashe
           await reset()
           return { whole, cut: await outcome(cache, pieces) }
         }
-        // A stream that breaks the rules ends the session, and what had to wait for a block just then is not answered any
-        // more: that may go either way. What depends on the cuts differs every time.
+        // A stream that breaks the rules ends the session, and a request that waits for a block at that moment gets no
+        // reply. Whether one waits is a matter of timing, so a difference counts only if it persists.
         let found = await both()
         for (let left = 2; left > 0 && !isDeepStrictEqual(found.cut, found.whole); left--)
           found = await both()
@@ -491,7 +491,7 @@ test('any cut of any stream gives the replies of the whole one; no stream crashe
     console.log(`# ${runs} streams, ${bytes} bytes, each whole and in pieces`)
   }))
 
-test('bytes without any sense: answered or refused, never more', () =>
+test('random bytes are answered or refused and do no harm', () =>
   engine(async (cache) => {
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ maxLength: 2000 }), fc.boolean(), async (bytes, isOpen) => {

@@ -1,6 +1,6 @@
 // @deadline 240
-// `dcache serve` as a process: how it begins and ends, who is refused, what bad clients can't do to others, and that all
-// connections, on all threads, see one device.
+// `dcache serve` as a process: its start and end, which clients it refuses, that bad clients do not affect others, and that
+// all connections on all threads see one device.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -34,7 +34,7 @@ async function until(what: string, isSo: () => boolean): Promise<void> {
   }
 }
 
-test('SIGUSR2: the log says who holds and who waits', async () => {
+test('on SIGUSR2 the log lists the threads that hold and wait', async () => {
   const { folder, args } = place()
   using _ = folder
   await using server = await Server.start(args)
@@ -42,18 +42,18 @@ test('SIGUSR2: the log says who holds and who waits', async () => {
   assert.match((await server.said('holders')).message, /^(thread \d+|no thread holds)/)
 })
 
-test('what one connection was told is written, every other one reads next: four connections, two threads', async () => {
+test('an answered write is seen by every other connection, with four connections on two threads', async () => {
   const { folder, path, args } = place()
   using _ = folder
   await using server = await Server.start([...args, '--threads', '2'])
   const clients: WireClient[] = []
   const threads = () =>
     new Set(server.log.filter(({ event }) => event === 'opened').map((line) => String(line['connection'])[0]))
-  // Threads accept as the system lets them; a busy machine may give one of them many.
+  // The system distributes connections to threads; on a busy machine one thread may get many.
   while (clients.length < 60 && (clients.length < 8 || threads().size < 2)) {
     clients.push(...(await Promise.all([1, 2, 3, 4].map(() => WireClient.open({ path }, 'disk')))))
     await until(
-      'all are told',
+      'all are answered',
       () => server.log.filter(({ event }) => event === 'opened').length === clients.length,
     )
   }
@@ -70,7 +70,7 @@ test('what one connection was told is written, every other one reads next: four 
   assert.equal(await server.stop(), { code: 0, signal: null })
 })
 
-test('SIGTERM: what was answered is on the disk; the socket is gone; the log says what each connection did', async () => {
+test('after SIGTERM answered writes are on the disk, the socket is removed, and the log lists the connections', async () => {
   const { folder, disk, path, args } = place()
   using _ = folder
   await using server = await Server.start([...args, '--flush-delay', '3600'])
@@ -88,11 +88,11 @@ test('SIGTERM: what was answered is on the disk; the socket is gone; the log say
   assert.is(server.text, '')
 })
 
-test('a second signal leaves at once, with a message', async () => {
+test('a second signal ends the server at once, with a message', async () => {
   const { folder, path, args } = place()
   using _ = folder
   await using server = await Server.start(args)
-  // Its reply can't leave, since nobody takes it: the server waits for this client at its end.
+  // The client does not read its reply, so the server waits for this client when it ends.
   using client = await WireClient.open({ path }, 'disk')
   client.socket.pause()
   for (let i = 0; i < 40; i++) void client.request(nbd.NBD_CMD_READ, 0, BLOCK * BLOCKS)
@@ -104,14 +104,14 @@ test('a second signal leaves at once, with a message', async () => {
   assert.ok(server.log.some(({ event }) => event === 'leaving'))
 })
 
-test('the launcher is killed: the engine flushes and leaves by itself', async () => {
+test('when the launcher is killed, the engine flushes and ends', async () => {
   const { folder, disk, path, args } = place()
   using _ = folder
   await using server = await Server.start([...args, '--flush-delay', '3600'])
   using client = await WireClient.open({ path }, 'disk')
   await client.write(0, Buffer.from('kept'))
   server.signal('SIGKILL')
-  await until('the engine is gone', () => !existsSync(`/proc/${server.enginePid}`))
+  await until('the end of the engine', () => !existsSync(`/proc/${server.enginePid}`))
   assert.is(readFileSync(disk).toString('latin1', 0, 4), 'kept')
 })
 
@@ -131,7 +131,7 @@ test("a live server's socket is refused, a stale one is replaced, another file i
     ;(await WireClient.open({ path }, 'disk'))[Symbol.dispose]()
     await server.kill()
   }
-  assert.ok(existsSync(path), 'it is stale now')
+  assert.ok(existsSync(path), 'the socket is stale now')
   {
     await using server = await Server.start(args)
     ;(await WireClient.open({ path }, 'disk'))[Symbol.dispose]()
@@ -144,7 +144,7 @@ test("a live server's socket is refused, a stale one is replaced, another file i
   assert.is(readFileSync(path, 'utf8'), 'somebody keeps notes here')
 })
 
-test('what can not begin says why, with exit code 2', async () => {
+test('a server that cannot start prints the reason and exits with code 2', async () => {
   const { folder, disk, path } = place()
   using _ = folder
   for (const [args, says] of [
@@ -163,18 +163,18 @@ test('what can not begin says why, with exit code 2', async () => {
   }
 })
 
-test("sockets of systemd's (LISTEN_FDS) are served", async () => {
+test('sockets passed by systemd (LISTEN_FDS) are served', async () => {
   const { folder, disk } = place()
   using _ = folder
   const holder = createServer()
   const bound = join(folder.path, 'bound')
   const path = join(folder.path, 'activated')
   await new Promise<void>((resolve) => holder.listen(bound, resolve))
-  // The holder takes away the name that it gave.
+  // The holder of the socket removes the name that it created.
   renameSync(bound, path)
   const { fd } = (holder as unknown as { _handle: { fd: number } })._handle
   const command = join(projectRoot, 'dist/cli/main.js')
-  // The shell becomes the server, so its process id is what LISTEN_PID has to be.
+  // The shell becomes the server, so LISTEN_PID must be its process id.
   const script = `LISTEN_PID=$$ LISTEN_FDS=1 exec "${process.execPath}" "${command}" serve --json --export "disk=${disk}" --memory 16MiB`
   const server = spawn('sh', ['-c', script], { stdio: ['ignore', 'inherit', 'pipe', fd] })
   holder.close()
@@ -191,7 +191,7 @@ test("sockets of systemd's (LISTEN_FDS) are served", async () => {
   }
 })
 
-test('bad clients are dropped alone, each with its reason in the log', async () => {
+test('only bad clients are dropped, each with its reason in the log', async () => {
   const { folder, path, args } = place()
   using _ = folder
   await using server = await Server.start([...args, '--handshake-timeout', '1', '--stall-timeout', '2'])
@@ -223,7 +223,7 @@ test('bad clients are dropped alone, each with its reason in the log', async () 
     act(client)
     return client
   })
-  // Cut in the middle of a request, and right at the start.
+  // Cut off in the middle of a request, and at the very start.
   const cut = new WireClient({ path })
   cut.socket.write(Buffer.concat([opening('disk', false), requestBytes(1, 0, 0, BLOCK)]))
   await cut.take(18)
@@ -240,7 +240,7 @@ test('bad clients are dropped alone, each with its reason in the log', async () 
   for (const client of clients) client[Symbol.dispose]()
 })
 
-test('more connections than allowed are refused, and are welcome when others have gone', async () => {
+test('connections above the limit are refused, and accepted when others have ended', async () => {
   const { folder, path, args } = place()
   using _ = folder
   await using server = await Server.start([...args, '--connections', '3', '--threads', '2'])
@@ -256,7 +256,7 @@ test('more connections than allowed are refused, and are welcome when others hav
   for (const client of three) client[Symbol.dispose]()
 })
 
-test('a connection worker that dies is replaced; other connections go on, and new ones are served', async () => {
+test('a connection worker that dies is replaced, and other and new connections are served', async () => {
   const { folder, disk, path, args } = place()
   using _ = folder
   const trigger = join(folder.path, 'die')
@@ -279,7 +279,7 @@ test('a connection worker that dies is replaced; other connections go on, and ne
         .some(({ event, message }) => event === 'worker' && message.includes('was replaced')),
     )
     const alive = await Promise.all(clients.map((client) => client.read(0, 1).then(() => 1, () => 0))) // prettier-ignore
-    if (death === 0) assert.ok(alive.includes(1), 'connections of the other thread go on')
+    if (death === 0) assert.ok(alive.includes(1), 'connections of the other thread continue')
     const fresh = await Promise.all(Array.from({ length: 6 }, () => WireClient.open({ path }, 'disk')))
     for (const [i, client] of fresh.entries()) {
       assert.equal(await client.read(i * BLOCK, BLOCK), Buffer.alloc(BLOCK, death + 1))

@@ -1,4 +1,4 @@
-// `dcache serve` as a child process: started until it says that it is ready, its log kept, ended with the scope.
+// `dcache serve` as a child process: `startServer` waits until it is ready, keeps its log, and ends it with the scope.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -23,11 +23,11 @@ export interface Exit {
 export class Server implements AsyncDisposable {
   readonly log: LogLine[] = []
   readonly exit: Promise<Exit>
-  /** Of the engine process. */
+  /** The id of the engine process. */
   enginePid = 0
-  /** What was said that is no line of the log. */
+  /** The output that is no line of the log. */
   text = ''
-  /** All that was said. */
+  /** All output. */
   raw = ''
   readonly #child: ChildProcess
   #isOver = false
@@ -55,7 +55,7 @@ export class Server implements AsyncDisposable {
     })
   }
 
-  /** Resolves when it serves. */
+  /** Resolves when the server is ready. */
   static async start(args: readonly string[], env?: NodeJS.ProcessEnv): Promise<Server> {
     const server = new Server(args, env)
     const ready = await server.said('ready')
@@ -63,14 +63,14 @@ export class Server implements AsyncDisposable {
     return server
   }
 
-  /** The first line about an event, from line `from` of the log on; waits for it. */
+  /** Waits for the first line about an event, from line `from` of the log on. */
   async said(event: string, from = 0): Promise<LogLine> {
     const endMs = performance.now() + READY_MS
     for (;;) {
       const found = this.log.slice(from).find((line) => line.event === event)
       if (found) return found
       if (this.#isOver || performance.now() > endMs)
-        throw new Error(`the server never said '${event}': ${this.text}${JSON.stringify(this.log)}`)
+        throw new Error(`the server never logged '${event}': ${this.text}${JSON.stringify(this.log)}`)
       await new Promise((resolve) => setTimeout(resolve, 10))
     }
   }
@@ -83,7 +83,7 @@ export class Server implements AsyncDisposable {
     this.#child.kill(name)
   }
 
-  /** As a power cut would: neither process can do anything any more. */
+  /** Kills both processes at once, as a power cut would. */
   async kill(): Promise<void> {
     process.kill(this.enginePid, 'SIGKILL')
     this.#child.kill('SIGKILL')

@@ -1,6 +1,6 @@
 // @deadline 400
-// How a server begins: what is refused, that nothing is left behind by a start that fails, whose a socket's name is, and
-// certificates that could not do what they are there for.
+// The start of a server: what is refused, that a failed start leaves nothing behind, which server owns the name of a socket,
+// and unusable certificates.
 
 import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, lstatSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -35,7 +35,7 @@ async function refused(args: readonly string[], says: RegExp): Promise<void> {
   assert.match(server.text, says)
 }
 
-test('a port that is taken, and a socket: exit code 2, and no name is left', async () => {
+test('a port or socket in use causes exit code 2, and no name is left', async () => {
   const { folder, args, path } = place()
   using _ = folder
   const other = createServer()
@@ -48,7 +48,7 @@ test('a port that is taken, and a socket: exit code 2, and no name is left', asy
   other.close()
 })
 
-test('a socket path that can not be: exit code 2, with the reason, and no name is left', async () => {
+test('an impossible socket path causes exit code 2 with the reason, and no name is left', async () => {
   const { folder, args, path } = place()
   using _ = folder
   const before = readdirSync(folder.path)
@@ -67,7 +67,7 @@ test('a socket path that can not be: exit code 2, with the reason, and no name i
   assert.equal(readdirSync(folder.path), before)
 })
 
-test('of two servers that start at one name together one serves, and the other is refused', async () => {
+test('of two servers that start concurrently with one name, one serves and the other is refused', async () => {
   const { folder, disk, path } = place()
   using _ = folder
   const second = join(folder.path, 'second.img')
@@ -91,7 +91,7 @@ test('of two servers that start at one name together one serves, and the other i
   }
 })
 
-test('a name is taken by one of many that try, and removed by its owner only', async () => {
+test('one of many servers that try gets a name, and only its owner removes it', async () => {
   using folder = tempFolder()
   const path = join(folder.path, 'socket')
   const tries = await Promise.allSettled([1, 2, 3].map(() => listenUnix(path)))
@@ -105,14 +105,14 @@ test('a name is taken by one of many that try, and removed by its owner only', a
   const { ino } = lstatSync(path)
   first.release()
   await first.remove()
-  assert.is(lstatSync(path).ino, ino, 'it is the other one by now')
+  assert.is(lstatSync(path).ino, ino, 'it belongs to the other server by now')
   second.release()
-  // Its own server is closed, and no other looks at the name: it is stale.
+  // Its own server is closed and no other uses the name: it is stale.
   const third = await listenUnix(path)
   third.publish()
   await second.remove()
   assert.not.equal(lstatSync(path).ino, ino)
-  // A program that knows of no lock takes a name before it is published.
+  // A program that does not use the lock takes a name before it is published.
   rmSync(path)
   await third.remove()
   third.release()
@@ -127,7 +127,7 @@ test('a name is taken by one of many that try, and removed by its owner only', a
   lock.release()
 })
 
-test('exports keep the order of the command line; options may be longer than an argument of a process', async () => {
+test('exports keep the order of the command line, and all options together may exceed the limit of one argument', async () => {
   const { folder, disk, path } = place()
   using _ = folder
   const others = Array.from({ length: 8 }, (_, i) => {
@@ -143,7 +143,7 @@ test('exports keep the order of the command line; options may be longer than an 
   assert.equal(await server.stop(), { code: 0, signal: null })
 })
 
-test('SIGHUP does not end a server that has no terminal; SIGINT does', async () => {
+test('SIGHUP does not end a server without a terminal, and SIGINT does', async () => {
   const { folder, args, path } = place()
   using _ = folder
   await using server = await Server.start([...args, '--unix', path])
@@ -156,7 +156,7 @@ test('SIGHUP does not end a server that has no terminal; SIGINT does', async () 
   assert.equal(await server.exit, { code: 0, signal: null })
 })
 
-test('a signal before the server is ready: it ends in order, and leaves no name', async () => {
+test('after a signal before it is ready, the server ends in order and leaves no name', async () => {
   const { folder, args, path } = place()
   using _ = folder
   await using server = new Server([...args, '--unix', path])
@@ -167,7 +167,7 @@ test('a signal before the server is ready: it ends in order, and leaves no name'
   assert.equal(readdirSync(folder.path), ['disk.img'])
 })
 
-test('certificates that could not do what they are for: exit code 2; one that has expired: a warning', async () => {
+test('an unusable certificate causes exit code 2, and an expired one a warning', async () => {
   const { folder, args, path } = place()
   using _ = folder
   const file = (name: string) => join(folder.path, name)
@@ -220,7 +220,7 @@ test('certificates that could not do what they are for: exit code 2; one that ha
   assert.match((await server.said('certificate')).message, /--tls-client-authority .*expired/)
 })
 
-test('every option that a message names is one that there is', () => {
+test('every option that a message names exists', () => {
   const options = new Set(serveCommand().options.map(({ long }) => long))
   let named = 0
   for (const [path, text] of readSources()) {

@@ -1,5 +1,5 @@
 // @deadline 240
-// TLS: who is let in, what the log says of the others, and that no handshake that fails, at whatever point, costs more than
+// TLS: which clients are accepted, what the log says of the others, and that a handshake that fails at any point affects only
 // its own connection.
 
 import { once } from 'node:events'
@@ -27,7 +27,7 @@ function place() {
   return { folder, path, args, certificates }
 }
 
-/** What the server says to LIST, or undefined if it closes. */
+/** The server's reply to LIST, or undefined if it closes the connection. */
 async function list(
   path: string,
   authority: string,
@@ -47,7 +47,7 @@ async function list(
   })
 }
 
-test('TLS is required as soon as there is a certificate; nothing is asked of the client', async () => {
+test('with a certificate TLS is required, and the client needs none of its own', async () => {
   const { folder, path, args, certificates } = place()
   using _ = folder
   await using server = await Server.start(args)
@@ -60,7 +60,7 @@ test('TLS is required as soon as there is a certificate; nothing is asked of the
   assert.equal(await server.stop(), { code: 0, signal: null })
 })
 
-test('a client certificate can be demanded: the log says why one is refused, and the others are served', async () => {
+test('client certificates can be required: the log says why one is refused, and others are served', async () => {
   const { folder, path, args, certificates } = place()
   using _ = folder
   const { authority, client, stranger } = certificates
@@ -82,7 +82,7 @@ test('a client certificate can be demanded: the log says why one is refused, and
   assert.equal(await server.stop(), { code: 0, signal: null })
 })
 
-test('handshakes that stand still, fail or break off end alone, with a reason', async () => {
+test('a handshake that stalls, fails or breaks off ends only its own connection, with a reason', async () => {
   const { folder, path, args, certificates } = place()
   using _ = folder
   const { authority } = certificates
@@ -117,7 +117,7 @@ test('handshakes that stand still, fail or break off end alone, with a reason', 
       way(client)
     }
   }
-  assert.ok(await list(path, authority, certificates.client), 'others are served')
+  assert.ok(await list(path, authority, certificates.client), 'other clients are served')
   await Promise.all(clients.map(({ closed }) => closed))
   while (server.log.filter(({ event }) => event === 'closed').length < clients.length)
     await new Promise((resolve) => setTimeout(resolve, 20))
@@ -129,7 +129,7 @@ test('handshakes that stand still, fail or break off end alone, with a reason', 
   assert.equal(await server.stop(), { code: 0, signal: null })
 })
 
-test('a slow but steady reader gets its replies over TLS too; one that stands still is dropped', async () => {
+test('over TLS a slow but steady reader gets its replies, and a stalled one is dropped', async () => {
   const { folder, path, args, certificates } = place()
   using _ = folder
   await using server = await Server.start([...args, '--stall-timeout', '1'])
@@ -154,7 +154,7 @@ test('a slow but steady reader gets its replies over TLS too; one that stands st
         continue
       }
       taken += bytes.length
-      // Many times the timeout in all.
+      // The whole transfer takes many times the timeout.
       if (taken < 2 ** 22) await new Promise((resolve) => setTimeout(resolve, 100))
     }
     assert.not(server.log.some((line) => String(line['reason']).includes('stood still')))

@@ -1,4 +1,4 @@
-// A client that says what a test wants it to say: an NBD connection with nothing hidden, for what real clients never do.
+// A client that sends exactly what a test wants: an NBD connection without abstraction, for what real clients never do.
 
 import { connect, type Socket } from 'node:net'
 import * as nbd from '#dist/nbd/constants.js'
@@ -10,7 +10,7 @@ export interface Reply {
 
 export type Where = { readonly path: string } | { readonly port: number }
 
-/** Bytes of a header of the transmission phase. */
+/** The bytes of a header of the transmission phase. */
 export function requestBytes(
   type: number,
   cookie: number,
@@ -55,7 +55,7 @@ export function contextData(name: string, ...queries: string[]): Buffer {
 
 export const clientFlags = Buffer.from([0, 0, 0, nbd.NBD_FLAG_C_FIXED_NEWSTYLE | nbd.NBD_FLAG_C_NO_ZEROES])
 
-/** Up to the transmission phase of a stream. */
+/** The bytes of a stream up to the transmission phase. */
 export const opening = (name: string, isStructured: boolean): Buffer =>
   Buffer.concat([
     clientFlags,
@@ -65,7 +65,7 @@ export const opening = (name: string, isStructured: boolean): Buffer =>
 
 export class WireClient implements Disposable {
   readonly socket: Socket
-  /** Resolves when the server has closed. */
+  /** Resolves when the server has closed the connection. */
   readonly closed: Promise<void>
   #received = Buffer.alloc(0)
   #wanted: { length: number; resolve: (bytes: Buffer) => void; reject: (error: Error) => void } | undefined
@@ -99,13 +99,13 @@ export class WireClient implements Disposable {
       await client.take(head.readUInt32BE(16))
       const type = head.readUInt32BE(12)
       if (type === nbd.NBD_REP_ACK) break
-      if (type !== nbd.NBD_REP_INFO) throw new Error(`the server said 0x${type.toString(16)}`)
+      if (type !== nbd.NBD_REP_INFO) throw new Error(`the server replied 0x${type.toString(16)}`)
     }
     void client.#readReplies()
     return client
   }
 
-  /** The next bytes that the server says. */
+  /** The next bytes from the server. */
   take(length: number): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) {
@@ -125,7 +125,7 @@ export class WireClient implements Disposable {
         reject(new Error('the server has closed the connection'))
       })
     })
-    reply.catch(() => {}) // a test need not look
+    reply.catch(() => {}) // a test may ignore it
     this.socket.write(requestBytes(type, Number(cookie), offset, length, flags, payload))
     return reply
   }

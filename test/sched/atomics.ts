@@ -1,10 +1,10 @@
-// Takes the place of src/shared/atomics.ts under `node --conditions=sched`. On a thread that a schedule drives, every
-// call first hands its turn to the driver, which may let another thread go on, or let this one die; on any other thread
-// it is the real thing.
+// Replaces src/shared/atomics.ts under `node --conditions=sched`. On a thread that a schedule drives, every call first
+// passes its turn to the driver, which may let another thread run or let this one die. On any other thread the calls are
+// the real ones.
 //
-// What it sees: sequentially consistent orders at Atomics calls. Plain accesses between two calls happen as one step,
-// but for plain stores in a copy of the code in which variants.ts turned them into `plainStore`. Reorderings that a
-// processor may make are not seen.
+// It explores sequentially consistent orders of Atomics calls. Plain accesses between two calls are one step, except
+// plain stores in a copy of the code in which variants.ts turned them into `plainStore`. Reorderings that a processor
+// may make are not explored.
 
 import type { Words } from '#atomics'
 
@@ -28,9 +28,9 @@ export const OPS = [
 ] as const
 export type Op = (typeof OPS)[number]
 
-/** What a driven thread does in place of just going on. */
+/** What a driven thread does before its operations. */
 export interface Driver {
-  /** Before an operation on a word; returns when it is this thread's turn again. Throws when the thread dies here. */
+  /** Called before an operation on a word; returns when it is this thread's turn again. Throws when the thread dies here. */
   point(op: Op, words: Words, at: number, value: number): void
   wait(words: Words, at: number, value: number, timeoutMs: number): string
   notify(words: Words, at: number): number
@@ -38,7 +38,7 @@ export interface Driver {
 
 let driver: Driver | undefined
 
-/** From now on this thread is driven; with undefined, no longer. */
+/** Makes the calling thread a driven one; with undefined, a free one. */
 export function drive(next: Driver | undefined): void {
   driver = next
 }
@@ -83,7 +83,7 @@ export function compareExchange(words: Words, at: number, expected: number, valu
   return Atomics.compareExchange(words, at, expected, value)
 }
 
-/** A plain store with a point before it: only in copies of the code that were changed for it. */
+/** A plain store with a point before it; only in copies of the code that were changed for it. */
 export function plainStore(words: Words, at: number, value: number): number {
   driver?.point('plainStore', words, at, value)
   words[at] = value
@@ -104,7 +104,8 @@ type WaitAsync = (
 ) => { async: false; value: 'not-equal' | 'timed-out' } | { async: true; value: Promise<'ok' | 'timed-out'> }
 
 export const waitAsync: WaitAsync = (words, at, value, timeoutMs) => {
-  if (driver !== undefined) throw new Error('a driven thread can not await: its event loop stands still')
+  if (driver !== undefined)
+    throw new Error('a driven thread cannot await, because its event loop does not run')
   return (Atomics.waitAsync as WaitAsync)(words, at, value, timeoutMs)
 }
 
@@ -112,7 +113,7 @@ export function notify(words: Words, at: number): number {
   return driver === undefined ? Atomics.notify(words, at) : driver.notify(words, at)
 }
 
-/** A point of a body's own: where a thread is away for long, or between two plain accesses that matter. */
+/** A point that a body sets: where a thread pauses for long, or between two plain accesses that matter. */
 export function point(words: Words, label = 0): void {
   driver?.point('point', words, -2, label)
 }

@@ -1,4 +1,4 @@
-// What a body is: shared memory, the threads that work on it, and what must be true when they are through.
+// A body: shared memory, the threads that work on it, and what must be true when they have finished.
 
 import type { Engine } from './engine.js'
 import type { Turns } from './turns.js'
@@ -7,20 +7,20 @@ import type { Words } from '#atomics'
 
 export interface Role {
   readonly name: string
-  /** Whether the explorer may let it die. */
+  /** Whether the explorer may let the thread die. */
   readonly isMortal?: boolean
-  /** Begins when somebody has died, and never if nobody does. */
+  /** The thread begins when another one has died, and never if none does. */
   readonly startsOnDeath?: boolean
   readonly run: (scene: Scene) => void
 }
 
 export interface Body {
-  /** Everything that is as it was before each schedule; the words that threads sleep on are in the first. */
+  /** The memory that is reset before each schedule; the words that threads sleep on are in the first buffer. */
   readonly memory: readonly SharedArrayBuffer[]
   readonly roles: readonly Role[]
-  /** Words that no decision depends on: operations on them are no points. */
+  /** Words on which no decision depends: operations on them are no points. */
   readonly dull?: readonly number[]
-  /** Everything that is wrong when all threads are through. */
+  /** Every error found when all threads have finished. */
   readonly verify: (died: readonly string[]) => readonly string[]
   /** A word's name, for printed schedules. */
   readonly nameOf?: (at: number) => string
@@ -29,7 +29,7 @@ export interface Body {
 /** Makes a body: without memory for the explorer, with the explorer's memory for each of its threads. */
 export type MakeBody = (engine: Engine, memory?: readonly SharedArrayBuffer[]) => Body
 
-/** What a thread of a body knows of the others. */
+/** What a thread of a body knows of the other threads. */
 export class Scene {
   readonly #turns: Turns
   readonly #roles: readonly Role[]
@@ -50,17 +50,17 @@ export class Scene {
     return this.#roles.map(({ name }) => name).filter((name) => this.isDead(name))
   }
 
-  /** A service's wait: until the word changes and somebody notifies; false when there is nobody left to serve. */
+  /** The wait of a service, until the word changes and a thread notifies; false when no thread is left to serve. */
   serve(at: number, value: number): boolean {
     return this.#turns.serve(this.#words, at, value)
   }
 
-  /** The same until more threads than `seen` have died. */
+  /** Waits until more threads than `seen` have died. */
   serveDeaths(seen: number): boolean {
     return this.#turns.serve(this.#words, DEATHS, seen)
   }
 
-  /** Until the thread with this role has died; false when it does not. */
+  /** Waits until the thread with this role has died; false when it does not die. */
   serveDeathOf(name: string): boolean {
     for (let seen = this.dead.length; !this.isDead(name); seen = this.dead.length)
       if (!this.serveDeaths(seen)) return false

@@ -1,6 +1,6 @@
 // @deadline 3600
-// The bodies of cache.test.ts, whole with two preemptions; then with three, and with plain stores as points, where the
-// largest are cut off.
+// The bodies of cache.test.ts, complete with two preemptions; then with three, and with plain stores as points, where the
+// number of schedules is limited for the largest.
 
 import { suite } from 'uvu'
 import { mustHold } from './child.js'

@@ -1,6 +1,6 @@
 // @deadline 600
-// The cache, by the public calls of real clients on real threads: lookups beside evictions, inserts beside inserts, changes
-// beside rounds, releases that may not wait. At the end of every schedule check() has to be [].
+// The cache under every schedule of real threads that use the public calls: lookups against evictions, inserts against
+// inserts, changes against rounds, releases that may not wait. At the end of every schedule check() must find nothing.
 
 import { suite } from 'uvu'
 import { sample } from '../support/size.js'

@@ -1,4 +1,4 @@
-// Runs an exploration in a process of its own, since only `--conditions=sched` puts the scheduler in the place of Atomics.
+// Runs an exploration in a process of its own, since only `--conditions=sched` replaces Atomics by the scheduler.
 
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -14,7 +14,7 @@ export interface Run {
   readonly deaths?: number
   readonly slices?: number
   readonly variant?: string
-  /** No more schedules than these. */
+  /** The maximum number of schedules. */
   readonly max?: number
   readonly replay?: string
 }
@@ -55,7 +55,7 @@ const boundsText = ({ preemptions, detours, deaths, variant }: Run): string =>
 /** At the small size an exploration ends after so many schedules. */
 const SMALL_MAX = 60
 
-/** Explores a body that must hold under every schedule within the bounds, and says how many there were. */
+/** Explores a body that must hold under every schedule within the bounds, and prints the number of schedules. */
 export async function mustHold(wanted: Run): Promise<Result> {
   const run = isSmall ? { ...wanted, max: SMALL_MAX } : wanted
   const result = await exploreInChild(run)

@@ -1,8 +1,8 @@
-// The control buffer that the explorer and all driven threads share: whose turn it is, the schedule, and its log.
+// The control buffer that the explorer and all driven threads share: the thread that has the turn, the schedule, its log.
 
 export const THREADS_MAX = 8
 export const DECISIONS_MAX = 16_384
-/** Longer than any sane run of a body: past it, it is taken for endless. */
+/** More steps than any run of a body needs: a longer run counts as endless. */
 export const STEPS_MAX = 20_000
 
 /** Words of the control buffer. */
@@ -11,21 +11,21 @@ export const At = {
   deaths: 1, // left
   slices: 2, // left
   slicesUsed: 3,
-  died: 4, // how many died so far
+  died: 4, // how many have died
   decisions: 5,
-  prefix: 6, // how many picks are given
+  prefix: 6, // how many picks the schedule gives
   steps: 7,
   outcome: 8,
   outcomeThread: 9,
   isAborting: 10,
   textLength: 11,
-  isEnding: 12, // nothing is left but services
-  sliceWord: 13, // the first word that somebody slept on when a slice ended
-  deathOp: 14, // where the last thread died: the operation that it did not do
+  isEnding: 12, // only services are left
+  sliceWord: 13, // the first word that a thread slept on when a slice ended
+  deathOp: 14, // the operation that the last thread to die did not do
   deathAt: 15,
   deathsAtFirst: 16,
   detours: 17, // left
-  polls: 18, // short waits that ended since anybody else went on
+  polls: 18, // short waits that ended since another thread ran
   threads: 64,
   picks: 64 + 16 * (THREADS_MAX + 1),
   taken: 64 + 16 * (THREADS_MAX + 1) + DECISIONS_MAX,
@@ -41,5 +41,5 @@ export const Thread = { go: 0, state: 1, at: 2, value: 3, polledAt: 4 } as const
 export const State = { READY: 0, SLEEPING: 1, POLLING: 2, SERVING: 3, DONE: 4, DEAD: 5 } as const
 export const Outcome = { NONE: 0, FINISHED: 1, DEADLOCK: 2, ERROR: 3, DIVERGED: 4, ENDLESS: 5 } as const
 
-/** In place of a word: how many threads have died. */
+/** Stands for a word: the number of threads that have died. */
 export const DEATHS = -1

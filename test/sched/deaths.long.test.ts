@@ -1,6 +1,6 @@
 // @deadline 3600
-// Deaths as in deaths.test.ts, with more of everything: two preemptions, two deaths, every plain store a place to die.
-// The largest are cut off.
+// Deaths as in deaths.test.ts with higher bounds: two preemptions, two deaths, and deaths at every plain store. The number
+// of schedules is limited for the largest.
 
 import { suite } from 'uvu'
 import { mustHold, type Run } from './child.js'
@@ -16,7 +16,7 @@ const BOUNDS: readonly Omit<Run, 'body'>[] = [
 ]
 
 for (const name of [...SMALL, ...LARGE]) {
-  deaths(`${name}: a death anywhere harms nobody else`, async () => {
+  deaths(`${name}: a death at any point harms no other thread`, async () => {
     for (const bounds of BOUNDS) await mustHold({ body: `cache.${name}`, ...bounds, slices: 9, max: 100_000 })
   })
 }

@@ -1,8 +1,8 @@
 // @deadline 600
-// Death at every step: at each point of each schedule one client may die, then the reaper runs beside the others; with two
-// deaths the reaper dies as well, anywhere, and its successor goes on. In the variant 'stores' every plain store of the
-// engine is a place to die. Nobody may wait for the dead, nothing may be left of them, and what they had not released must
-// not be seen.
+// Death at every step: at each point of each schedule one client may die, and then the reaper runs concurrently with the
+// others. With two deaths the reaper may die too, at any point, and its successor continues. In the variant 'stores' a
+// thread may also die at every plain store of the engine. No thread may wait for a dead one, nothing that it held may
+// stay held, and its unreleased changes must not be seen.
 
 import { suite } from 'uvu'
 import { sample } from '../support/size.js'
@@ -33,7 +33,7 @@ const RUNS: readonly Omit<Run, 'slices'>[] = [
 ]
 
 for (const run of sample(RUNS, 4)) {
-  deaths(`${run.body}: a death anywhere harms nobody else`, async () => {
+  deaths(`${run.body}: a death at any point harms no other thread`, async () => {
     await mustHold({ ...run, slices: 9 })
   })
 }

@@ -1,4 +1,4 @@
-// The compiled engine from any folder: dist/ itself, or a copy of it that was changed (variants.ts).
+// The compiled engine from a given folder: dist/ itself, or a changed copy of it (variants.ts).
 
 import { posix } from 'node:path'
 import type { Body, MakeBody } from './body.js'

@@ -1,6 +1,6 @@
 // The explorer: runs a body under every schedule within a bound on preemptions and deaths, depth first. Each schedule
-// begins with the memory as it was at first; its threads are real ones, used again for the next. Nobody ready while
-// somebody sleeps is a deadlock. A schedule that fails can be run again from its text.
+// begins with the initial memory; its threads are real and are reused for the next one. If a thread sleeps and none is
+// ready, that is a deadlock. A schedule that fails can be run again from its text.
 
 import { Worker } from 'node:worker_threads'
 import { OPS } from './atomics.js'
@@ -17,23 +17,23 @@ export interface ExploreOptions {
   readonly body: string
   /** The folder of the compiled code. */
   readonly dist: string
-  /** How often a thread that could go on may be held up. */
+  /** How often a thread that could continue may be preempted. */
   readonly preemptions: number
-  /** How often somebody else than the next in turn may go on after a thread that can't; no bound without it. */
+  /** How often a thread other than the next in turn may run after one that cannot continue; unbounded by default. */
   readonly detours?: number
   readonly deaths?: number
-  /** How often in one schedule those asleep may look again though nobody woke them. */
+  /** How often in one schedule the sleeping threads may recheck without a wakeup. */
   readonly slices?: number
-  /** Only this schedule. */
+  /** Runs only this schedule. */
   readonly replay?: string
-  /** No more schedules than these. */
+  /** The maximum number of schedules. */
   readonly schedulesMax?: number
 }
 
 export interface Failure {
   readonly kind: 'deadlock' | 'error' | 'broken' | 'diverged' | 'endless' | 'stuck'
   readonly text: string
-  /** For `replay`. */
+  /** The picks, for `replay`. */
   readonly schedule: string
   /** Step by step. */
   readonly log: string
@@ -44,13 +44,13 @@ export interface Explored {
   readonly steps: number
   /** The longest schedule. */
   readonly decisionsMax: number
-  /** Schedules in which somebody went on only because a slice was over, by the wakeup that a death had kept back. */
+  /** Schedules in which a thread continued only because a slice ended, by the wakeup that a death prevented. */
   readonly slices: Readonly<Record<string, number>>
   readonly isComplete: boolean
   readonly failure: Failure | undefined
 }
 
-/** A thread that keeps the turn for so long is in an endless loop. */
+/** A thread that keeps the turn longer than this is in an endless loop. */
 const STUCK_MS = 60_000
 
 const KINDS = {
@@ -148,7 +148,7 @@ class Explorer {
     const decisions = control[At.decisions]!
     this.#decisionsMax = Math.max(this.#decisionsMax, decisions)
     const taken = control.slice(At.taken, At.taken + decisions)
-    // The same picks have to lead to the same choices: else something beside the schedule decides.
+    // The same picks must lead to the same choices: otherwise something other than the schedule decides.
     const isSame = this.#counts.every((count, i) => taken[i] !== undefined && taken[i] >>> 16 === count)
     this.#counts = Array.from(taken, (word) => word >>> 16)
     this.#picks = Array.from(taken, (word) => word & 0xffff)
@@ -186,7 +186,7 @@ class Explorer {
     })
   }
 
-  /** To the next schedule: the last decision that has another possibility takes it. False when there is none. */
+  /** Advances to the next schedule: the last decision with another option takes it. False when there is none. */
   #advance(): boolean {
     let last = this.#picks.length - 1
     while (last >= 0 && this.#picks[last]! + 1 >= this.#counts[last]!) last--
@@ -196,7 +196,7 @@ class Explorer {
     return true
   }
 
-  /** Lets every thread that is not through leave its body. */
+  /** Makes every unfinished thread leave its body. */
   #abort(): void {
     this.#control[At.isAborting] = 1
     this.#body.roles.forEach((_, thread) => {
@@ -206,14 +206,14 @@ class Explorer {
     })
   }
 
-  /** What a dead thread did not do any more, and what was slept on until a slice was over; without numbers. */
+  /** The operation that a dead thread left undone, and the word slept on until a slice ended; without numbers. */
   #sliceText(): string {
     const control = this.#control
     const { nameOf = String } = this.#body
     const plain = (at: number) => nameOf(at).replace(/ \d+|\[\d+\]/g, '')
     const death =
       control[At.died] === 0
-        ? 'nobody died'
+        ? 'no thread died'
         : `no ${OPS[control[At.deathOp]!]!} of ${plain(control[At.deathAt]!)}`
     return `${death}: ${plain(control[At.sliceWord]!)}`
   }
@@ -226,9 +226,9 @@ class Explorer {
         const { at, value } = this.#turns.waitOf(i)
         return this.#turns.stateOf(i) === State.SLEEPING ? [`${name} sleeps on ${nameOf(at)} = 0x${value.toString(16)}, which is 0x${this.#words[at]!.toString(16)}`] : []
       }) // prettier-ignore
-      return `nobody is ready: ${asleep.join('; ')}`
+      return `no thread is ready: ${asleep.join('; ')}`
     }
-    if (outcome === Outcome.ENDLESS) return 'the threads go on for ever'
+    if (outcome === Outcome.ENDLESS) return 'the threads never end'
     const text = new Uint8Array(control.buffer, At.text * 4, control[At.textLength]).slice()
     return `${roles[control[At.outcomeThread]!]?.name ?? 'the explorer'}: ${new TextDecoder().decode(text)}`
   }

@@ -1,5 +1,6 @@
 // @deadline 3600
-// The bodies of latch.test.ts with more threads, more preemptions, and with plain stores as places to die; the largest are cut off.
+// The bodies of latch.test.ts with more threads, more preemptions, and deaths at plain stores. The number of schedules is
+// limited for the largest.
 
 import { suite } from 'uvu'
 import { mustHold, type Run } from './child.js'
@@ -17,7 +18,7 @@ for (const name of BODIES)
   for (const variant of ['', 'offers', 'stores'])
     latch(`${name} ${variant}`, async () => {
       for (const bounds of BOUNDS) {
-        // Readers that need each other wait for ever for one that died.
+        // Readers that need each other would wait for ever for a dead one.
         if (bounds.deaths !== undefined && name.startsWith('joined')) continue
         await mustHold({ body: `latch.${name}`, ...bounds, ...(variant === '' ? {} : { variant }) })
       }

@@ -1,6 +1,6 @@
 // @deadline 900
-// The queue of a latch: every schedule within a bound, with the latch freed and the waiter woken, and with each release an
-// offer ('offers'); then with a death at every step, after which the reaper runs and may die itself.
+// The queue of a latch under every schedule within a bound: with releases that free the latch and wake the waiter, and with
+// releases that all make an offer ('offers'). Then with a death at every step, after which the reaper runs and may die too.
 
 import { suite } from 'uvu'
 import { sample } from '../support/size.js'
@@ -27,9 +27,12 @@ const RUNS: readonly Run[] = [
 
 for (const run of sample(RUNS, 5))
   for (const variant of ['', 'offers'])
-    latch(`${run.body} ${variant}: no two writers, no wakeup lost, no mark without a wait`, async () => {
-      await mustHold({ ...run, ...(variant === '' ? {} : { variant }) })
-    })
+    latch(
+      `${run.body} ${variant}: writers are exclusive, no wakeup is lost, no mark stays without a wait`,
+      async () => {
+        await mustHold({ ...run, ...(variant === '' ? {} : { variant }) })
+      },
+    )
 
 const DEATHS: readonly Run[] = [
   { body: 'latch.writers', preemptions: 1, deaths: 1 },
@@ -44,7 +47,7 @@ const DEATHS: readonly Run[] = [
 
 for (const run of sample(DEATHS, 2))
   for (const variant of ['', 'offers'])
-    latch(`${run.body} ${variant}: a death anywhere keeps no thread out`, async () => {
+    latch(`${run.body} ${variant}: a death at any point blocks no other thread`, async () => {
       await mustHold({ ...run, slices: 9, ...(variant === '' ? {} : { variant }) })
     })
 

@@ -1,5 +1,5 @@
 // @deadline 600
-// The explorer finds what it is for: each of these mistakes, put into a copy of the compiled code, fails its body.
+// The explorer finds the mistakes that it is meant to find: each of these, put into a copy of the compiled code, fails its body.
 
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'

@@ -1,9 +1,9 @@
-// Mistakes that the explorer has to find: each is a change of the compiled code, with the body that shows it and the
-// bounds within which it does.
+// Mistakes that the explorer must find: each is a change of the compiled code, with the body that shows it and the bounds
+// within which it does.
 
 export interface Edit {
   readonly file: string
-  /** Must be there exactly once. */
+  /** Must occur exactly once. */
   readonly from: string
   readonly to: string
 }
@@ -14,9 +14,9 @@ export interface Mistake {
   readonly preemptions: number
   readonly detours?: number
   readonly deaths?: number
-  /** Whether plain stores have to be places to die. */
+  /** Whether threads must be able to die at plain stores. */
   readonly needsStores?: boolean
-  /** What the code is changed to besides: see variants.ts. */
+  /** The other changes of the code, see variants.ts. */
   readonly variant?: string
   readonly edits: readonly Edit[]
 }
@@ -31,7 +31,7 @@ const NO_POLICY_LOCK: readonly Edit[] = [
 
 export const MISTAKES: Readonly<Record<string, Mistake>> = {
   'mutex-no-notify': {
-    what: 'unlock does not wake: a lost wakeup',
+    what: 'unlock does not wake the waiters: a lost wakeup',
     body: 'mutex.two',
     preemptions: 1,
     edits: [
@@ -43,7 +43,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     ],
   },
   'mutex-lock-by-load': {
-    what: 'the mutex is taken by a load and a store',
+    what: 'the mutex is locked by a load and a store',
     body: 'mutex.two',
     preemptions: 2,
     edits: [
@@ -55,7 +55,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     ],
   },
   'condition-looks-first': {
-    what: 'a wait looks before it says so: the signal in between is lost',
+    what: 'a wait checks its condition before it sets the flag: a signal in between is lost',
     body: 'primitives.condition',
     preemptions: 1,
     edits: [
@@ -67,7 +67,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     ],
   },
   'no-identity': {
-    what: 'the name is not looked at again after the pin',
+    what: 'the name is not rechecked after the pin',
     body: 'cache.evict',
     preemptions: 1,
     edits: [
@@ -84,7 +84,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     ],
   },
   'copy-no-version': {
-    what: 'a copy does not see that somebody came and went meanwhile',
+    what: 'a copy does not notice a writer that came and went in the meantime',
     body: 'cache.copyChange',
     preemptions: 2,
     edits: [
@@ -96,7 +96,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     ],
   },
   'copy-no-latch': {
-    what: 'a copy does not see that somebody is in alone',
+    what: 'a copy does not notice an exclusive latch',
     body: 'cache.copyChange',
     preemptions: 2,
     edits: [
@@ -108,7 +108,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     ],
   },
   'no-second-look': {
-    what: 'a block is hung in without another look',
+    what: 'a block is inserted into its chain without a recheck',
     body: 'cache.insert',
     preemptions: 1,
     edits: [
@@ -126,7 +126,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: NO_POLICY_LOCK,
   },
   'pending-not-looked-after': {
-    what: 'who unlocks a round mutex does not look what was left meanwhile',
+    what: 'the unlock of a round mutex does not recheck for releases left in the meantime',
     body: 'cache.pending',
     preemptions: 1,
     edits: [
@@ -151,7 +151,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     ],
   },
   'condition-flag-first': {
-    what: 'a wait says so before it reads the epoch: a signal in between takes the flag away',
+    what: 'a wait sets the flag before it reads the epoch: a signal in between clears it',
     body: 'primitives.conditionTwo',
     preemptions: 2,
     edits: [
@@ -163,7 +163,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     ],
   },
   'journal-late': {
-    what: 'a pin is journaled after it is taken: a death in between leaves it for ever',
+    what: 'a pin is journaled after it is taken: a death in between leaves the pin for ever',
     body: 'cache.latch',
     preemptions: 0,
     deaths: 1,
@@ -208,7 +208,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     ],
   },
   'thaw-by-store': {
-    what: 'the reaper sets the pins that it counted over a release that came in the meantime',
+    what: 'the reaper overwrites a concurrent release with the pins that it counted',
     body: 'cache.releaseReaper',
     preemptions: 1,
     edits: [
@@ -232,13 +232,13 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     ],
   },
   'downgrade-no-wake': {
-    what: 'from the exclusive latch to a pin without waking the readers',
+    what: 'an exclusive latch becomes a pin without waking the readers',
     body: 'latch.load',
     preemptions: 1,
     edits: [{ file: 'shared/latch-server.js', from: '      this.#wake(readers);\n', to: '' }],
   },
   'wait-published-late': {
-    what: 'a wait can be seen only after its mark was set',
+    what: 'a wait is published only after its mark was set',
     body: 'latch.writers',
     preemptions: 2,
     edits: [
@@ -255,7 +255,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     ],
   },
   'marks-cleared-late': {
-    what: 'the marks are cleared after the scan: one that came in between is lost',
+    what: 'the marks are cleared after the scan: one set in between is lost',
     body: 'latch.threeWriters',
     preemptions: 2,
     edits: [
@@ -267,7 +267,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     ],
   },
   'scan-used-though-marked': {
-    what: 'the latch is given by a scan that is older than a mark',
+    what: 'the latch is passed on by a scan that is older than a mark',
     body: 'latch.threeWriters',
     preemptions: 2,
     edits: [
@@ -279,7 +279,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     ],
   },
   'no-look-after-offer': {
-    what: 'the latch is offered to a waiter that gives up, and the thread that offers it does not look again',
+    what: 'the latch is offered to a waiter that gives up, and the offering thread does not recheck',
     body: 'latch.quitFirst',
     preemptions: 3,
     variant: 'offers',
@@ -292,7 +292,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     ],
   },
   'any-wait-backs-an-offer': {
-    what: 'an offer is taken for backed by a wait of the same thread for another block',
+    what: 'a wait of the same thread for another block counts as the wait behind an offer',
     body: 'latch.elsewhere',
     preemptions: 3,
     detours: 1,
@@ -306,7 +306,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     ],
   },
   'no-look-when-giving-up': {
-    what: 'a waiter that gives up does not look whether the latch was offered to it',
+    what: 'a waiter that gives up does not check whether the latch was offered to it',
     body: 'latch.quitAmong',
     preemptions: 2,
     variant: 'offers',
@@ -319,13 +319,13 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     ],
   },
   'mark-outlives-wait': {
-    what: 'the mark of a writer that gives up keeps readers out',
+    what: 'the mark of a writer that gives up blocks readers',
     body: 'latch.joined',
     preemptions: 1,
     edits: [{ file: 'shared/latch-queue.js', from: '        step = "heal";\n', to: '' }],
   },
   'gives-up-unnamed': {
-    what: 'a waiter withdraws its wait before its slot names the frame, and dies before it looks',
+    what: 'a waiter withdraws its wait before its slot names the frame, and dies before it checks',
     body: 'latch.quitNext',
     preemptions: 1,
     detours: 0,
@@ -339,7 +339,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     ],
   },
   'reaper-frees-first': {
-    what: 'the reaper frees a slot before it looks after what that slot waited for, and dies in between',
+    what: 'the reaper frees a slot before it serves what that slot waited for, and dies in between',
     body: 'latch.held',
     preemptions: 0,
     detours: 0,
@@ -358,7 +358,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     ],
   },
   'undo-before-commit': {
-    what: 'the image of before is given away before the change is made: a death in between loses it',
+    what: 'the undo image is freed before the change is committed: a death in between loses it',
     body: 'cache.rewrite',
     preemptions: 0,
     deaths: 1,
@@ -372,7 +372,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     ],
   },
   'readmission-dies': {
-    what: 'what a dead flush worker made clean and had not readmitted is not readmitted: no victim any more',
+    what: 'blocks that a dead flush worker made clean and had not readmitted are never victims again',
     body: 'cache.roundEvict',
     preemptions: 0,
     detours: 0,
@@ -380,7 +380,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [{ file: 'core/recovery/reaper.js', from: '  readmitStray(context);\n', to: '' }],
   },
   'settling-not-anchored': {
-    what: 'releases taken off the stack are kept by their settler alone, who dies',
+    what: 'releases taken off the stack are known only to their settler, which dies',
     body: 'cache.pending',
     preemptions: 1,
     detours: 1,

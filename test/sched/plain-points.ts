@@ -1,5 +1,5 @@
-// Turns every plain store to the shared words, in a copy of the compiled code, into a call that has a point before it: so
-// that deaths between two stores are explored, and what others see between them.
+// Turns every plain store to the shared words, in a copy of the compiled code, into a call with a point before it, so that
+// deaths between two stores, and what other threads see between them, are explored.
 //
 //   words[at] = v      plainStore(words, at, v)
 //   words[at] += v     plainStore(words, at, words[at] + (v))
@@ -62,7 +62,7 @@ function call(target: ts.ElementAccessExpression, value: string, file: ts.Source
   return `$store(${target.expression.getText(file)}, ${index}, ${value})`
 }
 
-/** An element of something called `words` or `#words`. */
+/** Whether the node is an element of an array called `words` or `#words`. */
 function isWord(node: ts.Node): node is ts.ElementAccessExpression {
   if (!ts.isElementAccessExpression(node)) return false
   const { expression } = node

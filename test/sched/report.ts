@@ -1,11 +1,11 @@
-// Schedules as text: short for running one again, and step by step for reading.
+// Schedules as text: a short form to run one again, and a log of its steps to read.
 
 import { OPS } from './atomics.js'
 import type { Body } from './body.js'
 import { At } from './control.js'
 import type { Words } from '#atomics'
 
-/** Picks as `0x12 1 0x3 2`: runs of the same pick are counted, plain picks at the end are left away. */
+/** Picks as `0x12 1 0x3 2`: runs of the same pick are counted, and trailing zeros are omitted. */
 export function formatPicks(picks: readonly number[]): string {
   const parts: string[] = []
   const end = picks.findLastIndex((pick) => pick !== 0) + 1
@@ -28,14 +28,14 @@ export function parsePicks(text: string): number[] {
     })
 }
 
-/** Every step of the last schedule, the steps of a thread in one paragraph. */
+/** Every step of the last schedule, with consecutive steps of a thread in one paragraph. */
 export function logText(control: Words, { roles, nameOf = (at) => `word ${at}` }: Body): string {
   const lines: string[] = []
   let last = -1
   for (let step = 0; step < control[At.steps]!; step++) {
     const [who, at, value] = control.subarray(At.log + 3 * step, At.log + 3 * step + 3)
     const [thread, op] = [who! >> 8, OPS[who! & 0xff]!]
-    if (thread !== last) lines.push(`${roles[thread]?.name ?? 'nobody'}:`)
+    if (thread !== last) lines.push(`${roles[thread]?.name ?? 'no thread'}:`)
     last = thread
     const text = op === 'point' ? `point ${value!}` : `${op} ${nameOf(at!)}`
     lines.push(

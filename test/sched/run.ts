@@ -1,6 +1,6 @@
 // node --conditions=sched build/test/sched/run.js BODY [options]
 //
-// Explores one body and says what came out: as text, or with --json as one line. Bodies are named by file and key, as
+// Explores one body and prints the outcome: as text, or with --json as one line. Bodies are named by file and key, as
 // in `mutex.three`. --replay runs one schedule again and prints it step by step.
 
 import { parseArgs } from 'node:util'
@@ -39,8 +39,8 @@ try {
     console.log(JSON.stringify({ ...result, seconds }))
   } else {
     const { schedules, steps, decisionsMax, slices, isComplete, failure } = result
-    console.log(`${schedules} schedules${isComplete ? ', all there are' : ''}, ${steps} steps, up to ${decisionsMax} decisions, ${seconds.toFixed(1)} s`) // prettier-ignore
-    if (Object.keys(slices).length > 0) console.log('went on only after a slice:', slices)
+    console.log(`${schedules} schedules${isComplete ? ', complete' : ''}, ${steps} steps, up to ${decisionsMax} decisions, ${seconds.toFixed(1)} s`) // prettier-ignore
+    if (Object.keys(slices).length > 0) console.log('continued only after a slice:', slices)
     if (failure)
       console.log(`${failure.kind}: ${failure.text}\n--replay '${failure.schedule}'\n${failure.log}`)
     process.exitCode = failure ? 1 : 0

@@ -1,4 +1,4 @@
-// A driven thread: runs its role of a body again and again, each time when the explorer gives it the turn.
+// A driven thread: runs its role of a body once for each schedule, when the explorer gives it the turn.
 
 import { performance } from 'node:perf_hooks'
 import { workerData } from 'node:worker_threads'
@@ -17,8 +17,8 @@ export interface ThreadData {
   readonly me: number
 }
 
-// Time stands still: a schedule must not depend on how busy the machine is. What a clock would bring, the explorer
-// does itself (slices).
+// The clock does not advance: a schedule must not depend on how busy the machine is. The ends of slices are decisions of
+// the explorer.
 Object.defineProperties(performance, { now: { value: () => 0 }, timeOrigin: { value: 0 } })
 
 const data = workerData as ThreadData
@@ -52,12 +52,12 @@ function runOnce(): void {
   try {
     turns.finish(words, state)
   } catch {
-    // The schedule was given up while it looked for who is next.
+    // The schedule was aborted while this thread looked for the next one.
     turns.give(body.roles.length)
   }
 }
 
-/** The driver of this thread; `restore` takes back what it did to the memory after it died. */
+/** The driver of this thread; `restore` reverts what the thread did to the memory after its death. */
 function driverOf({ memory, dull = [] }: Body, { isMortal = false }: Role) {
   const isDull = new Set(dull)
   const images = memory.map((buffer) => new Uint8Array(buffer.byteLength))
@@ -80,7 +80,7 @@ function driverOf({ memory, dull = [] }: Body, { isMortal = false }: Role) {
     notify: (of, at) => {
       assertOurs(of)
       turns.assertRunning()
-      // With nobody asleep it changes nothing, and is no point.
+      // If no thread sleeps, a notify changes nothing and is no point.
       if (turns.isSleptOn(at)) turns.point('notify', words, at, 0, isMortal, keep)
       return turns.wake(at)
     },

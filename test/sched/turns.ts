@@ -1,9 +1,9 @@
-// Whose turn it is. All driven threads and the explorer share one control buffer; the thread that has the turn decides
-// at every point, by the schedule that stands there, who goes on. A switch costs a wake and a sleep, going on costs
-// nothing, so a schedule with few preemptions is fast.
+// The turn. All driven threads and the explorer share one control buffer. At every point the thread that has the turn
+// decides by the schedule which thread continues. A switch costs a wakeup and a sleep, and continuing costs nothing, so a
+// schedule with few preemptions is fast.
 //
-// A schedule is the list of picks at the decisions: places with more than one possibility. Pick 0 is always the plain
-// one: the same thread goes on, or the next in turn when it can't.
+// A schedule is the list of picks at the decisions, the points with more than one option. Pick 0 is always the plain
+// one: the same thread continues, or the next in turn if it cannot.
 
 import { OPS, type Op, type Words } from './atomics.js'
 import { At, DEATHS, DECISIONS_MAX, Outcome, State, STEPS_MAX, TEXT_BYTES, Thread } from './control.js'
@@ -11,12 +11,12 @@ import { At, DEATHS, DECISIONS_MAX, Outcome, State, STEPS_MAX, TEXT_BYTES, Threa
 /** An option of a decision that is no thread. */
 const DIE = -1
 
-/** Thrown in a thread that dies, and again at all its later points, so that no `finally` can touch shared memory. */
+/** Thrown in a thread that dies, and again at all its later points, so that no `finally` can change shared memory. */
 export class Death extends Error {}
-/** Thrown in every thread when a schedule is given up. */
+/** Thrown in every thread when a schedule is aborted. */
 export class Abort extends Error {}
 
-/** Waits that last no longer are given another look: they do not rely on a wakeup. */
+/** Waits of at most this length may end without a wakeup: they do not depend on one. */
 const SHORT_MS = 6
 
 const POLLS_A_SLICE = 8
@@ -52,20 +52,20 @@ export class Turns {
     this.control[words + Thread.value] = value
   }
 
-  /** What a thread that does not run waits for. */
+  /** The condition for which a thread that does not run waits. */
   waitOf(thread: number): { at: number; value: number } {
     const words = Turns.wordsOf(thread)
     return { at: this.control[words + Thread.at]!, value: this.control[words + Thread.value]! }
   }
 
-  /** Wakes a thread; it has the turn. */
+  /** Gives the turn to a thread and wakes it. */
   give(thread: number): void {
     const at = Turns.wordsOf(thread) + Thread.go
     Atomics.store(this.control, at, 1)
     Atomics.notify(this.control, at)
   }
 
-  /** Until this thread has the turn; false when that takes too long. */
+  /** Waits until this thread has the turn; false when that takes too long. */
   awaitTurn(timeoutMs = Infinity): boolean {
     const at = Turns.wordsOf(this.me) + Thread.go
     while (Atomics.load(this.control, at) === 0)
@@ -82,13 +82,13 @@ export class Turns {
     return this.#isDead
   }
 
-  /** A point before `op`: others may go on, this thread may die. `isMortal`: whether it can. */
+  /** A point before `op`: other threads may run, and with `isMortal` this one may die. */
   point(op: Op, words: Words, at: number, value: number, isMortal: boolean, die: () => void): void {
     this.assertRunning()
     const { control } = this
     this.note(op, at, value)
     const options = [this.me]
-    // Where deaths are explored, a plain store is a place to die and not one to be held up.
+    // Where deaths are explored, a thread may die at a plain store but is not preempted there.
     const isPlain = op === 'plainStore' && control[At.deathsAtFirst]! > 0
     if (control[At.preemptions]! > 0 && !isPlain)
       for (let i = 1; i < this.#count; i++) {
@@ -111,7 +111,7 @@ export class Turns {
     this.#switchTo(next)
   }
 
-  /** Sleeps while `words[at] === value`; how it ended. */
+  /** Sleeps while `words[at] === value`; returns how the sleep ended. */
   sleep(words: Words, at: number, value: number, timeoutMs: number): string {
     if (Atomics.load(words, at) !== value) return 'not-equal'
     const isShort = timeoutMs < SHORT_MS
@@ -122,7 +122,7 @@ export class Turns {
   }
 
   /**
-   * A service's wait for a word, or for DEATHS: false when nothing is left to be served. */
+   * The wait of a service for a word, or for DEATHS: false when no thread is left to serve. */
   serve(words: Words, at: number, value: number): boolean {
     this.assertRunning()
     const now = at === DEATHS ? this.control[At.died]! : Atomics.load(words, at)
@@ -132,7 +132,7 @@ export class Turns {
     return this.control[At.isEnding] === 0
   }
 
-  /** Makes whoever sleeps on a word ready; how many. */
+  /** Makes the threads that sleep on a word ready; returns their number. */
   wake(at: number): number {
     let woken = 0
     for (let thread = 0; thread < this.#count; thread++) {
@@ -153,14 +153,14 @@ export class Turns {
     return false
   }
 
-  /** Gives the turn away for as long as this thread is not ready; returns when it has it again. */
+  /** Passes the turn on while this thread is not ready; returns when it has the turn again. */
   leave(words: Words): void {
     const next = this.#next(words)
     if (next === this.me) this.setState(this.me, State.READY)
     else this.#switchTo(next)
   }
 
-  /** The thread is through; it does not come back. */
+  /** Ends this thread's part in the schedule. */
   finish(words: Words, state: number): void {
     this.setState(this.me, state)
     if (state === State.DEAD) this.control[At.died]!++
@@ -185,7 +185,7 @@ export class Turns {
     control[At.isAborting] = 1
   }
 
-  /** Throws in a thread that is dead, or when the schedule is given up. */
+  /** Throws in a dead thread, or when the schedule is aborted. */
   assertRunning(): void {
     if (this.#isDead) throw new Death()
     if (this.control[At.isAborting] !== 0) throw new Abort()
@@ -204,7 +204,7 @@ export class Turns {
     this.control[log + 2] = value
   }
 
-  /** Picks by the schedule, the first option past its end. */
+  /** Picks by the schedule, and the first option past its end. */
   decide(options: readonly number[]): number {
     if (options.length === 1) return options[0]!
     const { control } = this
@@ -239,7 +239,7 @@ export class Turns {
     }
   }
 
-  /** Who goes on when the thread that has the turn does not. */
+  /** The thread that continues when the one that has the turn cannot. */
   #next(words: Words): number {
     const from = this.me === this.#explorer ? 0 : this.me + 1
     const order = Array.from({ length: this.#count }, (_, i) => (from + i) % this.#count)
@@ -248,7 +248,7 @@ export class Turns {
       this.control[At.polls] = 0
       return this.#awake(this.#turnOf(ready))
     }
-    // A slice is long: many short waits end before it, but it ends.
+    // A slice is long: many short waits end before it does.
     const isSliceOver = this.control[At.polls]!++ > POLLS_A_SLICE
     const next = isSliceOver ? this.#afterSlice(order) : undefined
     return (
@@ -256,7 +256,7 @@ export class Turns {
     )
   }
 
-  /** The next in turn, or another as a detour. */
+  /** The next thread in turn, or another one as a detour. */
   #turnOf(ready: readonly number[]): number {
     const { control } = this
     const next = control[At.detours]! > 0 ? this.decide(ready) : ready[0]!
@@ -269,7 +269,7 @@ export class Turns {
     return thread
   }
 
-  /** The time of a short wait is over when nobody else can do anything. */
+  /** Ends a short wait when no other thread can run. */
   #longestPoller(order: readonly number[]): number | undefined {
     const polledAt = (thread: number) => this.control[Turns.wordsOf(thread) + Thread.polledAt]!
     const polling = order.filter((thread) => this.stateOf(thread) === State.POLLING)
@@ -277,7 +277,7 @@ export class Turns {
     return this.#awake(polling.reduce((a, b) => (polledAt(b) < polledAt(a) ? b : a)))
   }
 
-  /** Everybody who sleeps in slices looks again, if slices are allowed. */
+  /** Makes all threads that sleep in slices recheck, if slices are allowed. */
   #afterSlice(order: readonly number[]): number | undefined {
     const { control } = this
     const sleeping = order.filter((thread) => this.stateOf(thread) === State.SLEEPING)
@@ -292,7 +292,7 @@ export class Turns {
     return this.decide(sleeping)
   }
 
-  /** Only services are left: they end. Nobody at all: the schedule is over. Somebody asleep: a deadlock. */
+  /** If only services are left, they end. If no thread is left, the schedule ends. If one sleeps, it is a deadlock. */
   #ending(order: readonly number[]): number | undefined {
     const isOver = (thread: number) => this.stateOf(thread) >= State.DONE
     const serving = order.filter((thread) => this.stateOf(thread) === State.SERVING)

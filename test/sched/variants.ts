@@ -1,6 +1,6 @@
-// Copies of the compiled code with something changed in them: a seeded mistake that the explorer has to find, or a point
-// before every plain store to the shared words. Each is a package of its own below build/variants/, so that its `#atomics` is
-// the scheduler's as well.
+// Changed copies of the compiled code: with a seeded mistake that the explorer must find, or with a point before every plain
+// store to the shared words. Each is a package of its own below build/variants/, so that its `#atomics` is the scheduler's
+// too.
 
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -16,7 +16,7 @@ export interface Variant {
   remove(): void
 }
 
-/** Time stands still for the explorer, so no waiter has waited long. In this variant every waiter has, at once. */
+/** The explorer's clock does not advance, so that no waiter has waited long. In this variant every waiter has. */
 const OFFERS: Edit = {
   file: 'shared/latch-server.js',
   from: 'msSince(since) >= OFFER_MS',
@@ -30,7 +30,7 @@ const OFFERS: Edit = {
 export function prepareVariant(name: string): Variant {
   if (name === '') return { dist: pathToFileURL(join(root, 'dist/')).href, remove: () => undefined }
   const parts = name.split('+')
-  // With the process's number: two runs at the same time must not meet.
+  // Named by the process, so that concurrent runs do not share a folder.
   const folder = join(root, 'build', 'variants', `${name}.${process.pid}`)
   rmSync(folder, { recursive: true, force: true })
   for (const part of ['shared', 'core'])
@@ -64,12 +64,12 @@ function applyMistake(folder: string, name: string): void {
   for (const edit of mistake.edits) applyEdit(folder, name, edit)
 }
 
-/** The text to be replaced must be there exactly once, or the change is no longer the one that was meant. */
+/** The text to be replaced must occur exactly once: otherwise the change is no longer the intended one. */
 function applyEdit(folder: string, name: string, { file, from, to }: Edit): void {
   const path = join(folder, 'dist', file)
   const text = readFileSync(path, 'utf8')
   const times = text.split(from).length - 1
-  if (times !== 1) throw new Error(`variant ${name}: its text is ${times} times in ${file}`)
+  if (times !== 1) throw new Error(`variant ${name}: its text occurs ${times} times in ${file}`)
   writeFileSync(
     path,
     text.replace(from, () => to),

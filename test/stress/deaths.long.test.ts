@@ -7,13 +7,13 @@ import { storm } from './storm.js'
 const seed = Number(process.env['DCACHE_STRESS_SEED'] ?? Date.now() % 1e9)
 
 for (const policy of ['lru2', '2q'] as const) {
-  test(`3500 deaths of workers made by hand, under ${policy}`, () =>
+  test(`3500 deaths of plain workers harm no other thread, under ${policy}`, () =>
     storm({ deaths: 3500, policy, by: 'hand', seed }))
 
-  test(`1500 deaths of threads of piscina, under ${policy}`, () =>
+  test(`1500 deaths of threads of piscina harm no other thread, under ${policy}`, () =>
     storm({ deaths: 1500, policy, by: 'piscina', seed }))
 
-  test(`500 deaths of workers of workers, under ${policy}`, () =>
+  test(`500 deaths of workers of workers harm no other thread, under ${policy}`, () =>
     storm({ deaths: 500, policy, by: 'nest', seed }))
 }
 

@@ -1,4 +1,4 @@
-// A thread that owns a cache, and ends when it is told to. Posts the handle; changes nothing.
+// A thread that owns a cache, posts its handle, changes nothing, and ends when it is told to.
 
 import { parentPort, workerData } from 'node:worker_threads'
 import { openCache } from 'dcache'

@@ -1,4 +1,4 @@
-// A thread that is attached to a cache whose owner ends: changes a block before, flushes after, and posts what it got.
+// A thread attached to a cache whose owner ends: it changes a block before that, flushes after it, and posts the outcome.
 
 import { once } from 'node:events'
 import { parentPort, workerData } from 'node:worker_threads'

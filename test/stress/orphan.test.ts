@@ -1,6 +1,6 @@
 // @deadline 120
-// An owner that ends: everyone is told with ERR_DCACHE_ORPHANED, long before their deadlines. At once where the thread
-// that created the owner is attached; else those who wait for the flush worker notice its silence.
+// An owner that ends: all calls of other threads fail with ERR_DCACHE_ORPHANED long before their deadlines. They fail at
+// once if the thread that created the owner is attached; otherwise calls that wait for the flush worker notice its silence.
 
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -19,7 +19,7 @@ async function startOwner(path: string): Promise<{ owner: Worker; handle: CacheH
   return { owner, handle }
 }
 
-test('the thread that created the owner tells everyone at once', async () => {
+test('the thread that created the owner tells all threads at once', async () => {
   using folder = tempFolder()
   const { owner, handle } = await startOwner(join(folder.path, 'a'))
   const cache = attachCache(handle)
@@ -33,13 +33,13 @@ test('the thread that created the owner tells everyone at once', async () => {
     (error: unknown) => assert.ok(isOrphaned(error)),
   )
   await cache.flush().then(
-    () => assert.unreachable('nobody writes'),
+    () => assert.unreachable('no thread writes'),
     (error: unknown) => assert.ok(isOrphaned(error)),
   )
   assert.throws(() => attachCache(handle), isOrphaned)
 })
 
-test('who waits for the flush worker notices that nobody answers', async () => {
+test('a call that waits for the flush worker notices that it does not answer', async () => {
   using folder = tempFolder()
   const { owner, handle } = await startOwner(join(folder.path, 'a'))
   const waiter = new Worker(new URL('./orphan-waiter.js', import.meta.url), { workerData: { handle } })

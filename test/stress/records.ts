@@ -1,9 +1,9 @@
-// What the blocks of the stress test hold, and the shared table of what they have to hold. Every half of a block is a
-// record: partition, record number, version and a checksum, then bytes that follow from these. So a record shows by
-// itself whether it is torn or in the wrong place; the table shows whether it is the right version.
+// The contents of the blocks of the stress test, and the shared table of the expected versions. Every half of a block is a
+// record: partition, record number, version and a checksum, then bytes computed from these. So a record itself shows
+// whether it is torn or misplaced, and the table shows whether it has the right version.
 //
 // A block's number says how it is used:
-//   guarded   changed and read under guards: its version is exactly the table's
+//   guarded   changed and read under guards: its version is exactly that of the table
 //   ranged    written by one thread, as a range of bytes, without a guard: between the table's `low` and `high`
 //   forgotten dropped now and then: any version up to the table's
 
@@ -26,7 +26,7 @@ function hash(bytes: Uint8Array): number {
   return h >>> 0
 }
 
-/** Writes a record over all of `target`. `salt` makes the bytes of two writers of one version differ. */
+/** Fills `target` with a record. `salt` makes the bytes of two writers of one version differ. */
 export function writeRecord(
   target: Uint8Array,
   partition: number,
@@ -46,7 +46,7 @@ export function writeRecord(
   view.setUint32(12, hash(target.subarray(HEADER_BYTES)) ^ version)
 }
 
-/** The version of a whole record in its place; -1 for anything else. */
+/** The version of a complete record at its position; -1 for other bytes. */
 export function versionOf(bytes: Uint8Array, partition: number, record: number): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const version = view.getUint32(8)
@@ -57,23 +57,23 @@ export function versionOf(bytes: Uint8Array, partition: number, record: number):
   return isWhole ? version : -1
 }
 
-/** Words of a record in the table. */
+/** The words of a record in the table. */
 const LOW = 0
 const HIGH = 1
 const BY = 2
 const WORDS = 3
-/** Words of a life in the table: a thread from its start to its end. */
+/** The words of a life in the table: a thread from its start to its end. */
 const ORDER = 0
 const THREAD = 1
 const LIFE_WORDS = 2
 
-/** How a thread is to end. It may go on for a while after it was told. */
+/** How a thread is to end. It may continue for a while after it was told. */
 export const Order = { NONE: 0, TERMINATED: 1, EXIT: 2, MEMORY: 3 } as const
 
 /**
- * The versions of all records, for all threads. It outlives a thread's death at any moment: a change is announced
- * before it can be seen, with who makes it, and confirmed after its release. Between the two the record is the old
- * one or the new one; and the old one only if who announced it was to die.
+ * The versions of all records, for all threads. It survives a thread's death at any moment: a change is announced, with
+ * the thread that makes it, before it can be seen, and confirmed after its release. Between the two the record is old or
+ * new; and old only if the announcing thread was to die.
  */
 export class Truth {
   readonly buffer: SharedArrayBuffer
@@ -103,27 +103,27 @@ export class Truth {
     return this.low(partition, record) === this.high(partition, record)
   }
 
-  /** Before a write that is seen at some moment after this. No version is announced twice. */
+  /** Announces a write that becomes visible at some moment after this. No version is announced twice. */
   announce(partition: number, record: number, version: number, life: number): void {
     const at = this.#at(partition, record)
     Atomics.store(this.#words, at + BY, life)
     Atomics.store(this.#words, at + HIGH, version)
   }
 
-  /** Once the write may be seen by everybody: after its release, or by who has seen it. */
+  /** Confirms a write that all threads may see: after its release, or when a reader has seen it. */
   confirm(partition: number, record: number, version: number): void {
     const at = this.#at(partition, record) + LOW
     for (let low = Atomics.load(this.#words, at); low < version;)
       low = Atomics.compareExchange(this.#words, at, low, version)
   }
 
-  /** Whether a record that nobody changes at this moment may have this version. */
+  /** Whether a record that no thread is changing may have this version. */
   isRight(partition: number, record: number, version: number): boolean {
     if (version === this.high(partition, record)) return true
     return version === this.low(partition, record) && this.#mayBeUndone(partition, record)
   }
 
-  /** What isRight allows, for messages. */
+  /** The versions that isRight allows, for messages. */
   rightText(partition: number, record: number): string {
     const high = this.high(partition, record)
     const low = this.low(partition, record)
@@ -138,12 +138,12 @@ export class Truth {
     return Atomics.load(this.#words, this.#lifeAt(life) + ORDER)
   }
 
-  /** How a life ends; it may do so at any moment after this. */
+  /** Tells a life how to end; it may end at any moment after this. */
   doom(life: number, order: number): void {
     Atomics.store(this.#words, this.#lifeAt(life) + ORDER, order)
   }
 
-  /** The thread that lives this life; 0 before it has begun. */
+  /** The thread of this life; 0 before it has begun. */
   threadOf(life: number): number {
     return Atomics.load(this.#words, this.#lifeAt(life) + THREAD)
   }
@@ -152,7 +152,7 @@ export class Truth {
     Atomics.store(this.#words, this.#lifeAt(life) + THREAD, thread)
   }
 
-  /** Steps of all threads, also of those that ended. */
+  /** The steps of all threads, including those that have ended. */
   get steps(): number {
     return Atomics.load(this.#words, this.#words.length - 2)
   }
@@ -179,7 +179,7 @@ export class Truth {
   }
 }
 
-/** A partition full of records of version 0. */
+/** The bytes of a partition whose records have version 0. */
 export function firstContents(partition: number): Uint8Array {
   const { blockSize, blocks } = PARTITIONS[partition]!
   const bytes = new Uint8Array(blockSize * blocks)
@@ -190,7 +190,7 @@ export function firstContents(partition: number): Uint8Array {
   return bytes
 }
 
-/** Every record of a file, read from outside, when all threads are through and all is flushed. @throws what is wrong */
+/** Verifies every record of a file when all threads have finished and all is flushed. @throws on the first wrong record */
 export function verifyFile(bytes: Uint8Array, partition: number, truth: Truth): number {
   const { name, blockSize, blocks } = PARTITIONS[partition]!
   for (let record = 0; record < 2 * blocks; record++) {

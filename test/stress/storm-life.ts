@@ -1,5 +1,5 @@
-// A thread of the kill storm: traffic until it is over or the thread ends. In a worker made by hand storm-thread.ts
-// calls it, in piscina's it is the task. What it may not do is end in a quiet moment: it does so where it holds blocks,
+// A thread of the kill storm: it makes traffic until the storm is over or the thread ends. In a plain worker storm-thread.ts
+// calls it, in piscina's it is the task. The thread must not end in a quiet moment: it ends while it holds blocks,
 // half-changed ones too.
 
 import { threadId } from 'node:worker_threads'
@@ -36,13 +36,13 @@ export default async function live({ handle, truth: buffer, ...rest }: Life): Pr
 const hoard: number[][] = []
 
 function end(order: number, life: number, isChanging: boolean): void {
-  // Not at once, so that each place gets its turn; half-made changes before all.
+  // Not at once, so that the thread ends at different points, and mostly in half-made changes.
   const isHere = Math.random() < (isChanging ? 0.3 : 0.05)
   if (order === Order.EXIT && isHere) process.exit(0)
-  // Who terminates it is on the way. Most are met elsewhere, inside the engine.
+  // Another thread will terminate this one, mostly at another point, inside the engine.
   if (order === Order.TERMINATED && isHere) for (;;);
   if (order !== Order.MEMORY) return
   if (life % 2 === 0 && isHere) for (;;) hoard.push(new Array<number>(1e6).fill(Math.random()))
-  // Every second goes on meanwhile: its end comes wherever something is allocated.
+  // Every second thread continues in the meantime: it ends at any allocation.
   if (life % 2 === 1) hoard.push(new Array<number>(1e5).fill(Math.random()))
 }

@@ -1,5 +1,5 @@
-// A thread of the kill storm that creates the one that does the work, and ends with it or before it. With `attaches` it uses
-// the cache too, so it hears of that end for the cache; without, no thread does.
+// A thread of the kill storm that creates the working thread, and ends with it or before it. With `attaches` it is attached
+// too, so it tells the cache of that thread's end; otherwise no thread does.
 
 import { Worker, workerData } from 'node:worker_threads'
 import { attachCache } from 'dcache'

@@ -1,4 +1,4 @@
-// A worker made by hand, for the kill storm.
+// A plain worker, for the kill storm.
 
 import { workerData } from 'node:worker_threads'
 import live, { type Life } from './storm-life.js'

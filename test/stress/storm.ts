@@ -1,7 +1,7 @@
-// The kill storm: threads under verified load are ended one after the other, by terminate(), by process.exit() and out of
-// memory, and replaced; the engine's own threads too, beside them. Every wait has a deadline of its own, so that who hangs is
-// seen with the seed. Where each is created by a worker of its own (storm-nest.ts), that ends with it, or first. The threads are found out by the process's 'worker' event, as the engine does it, and are
-// given to nobody.
+// The kill storm: threads under verified load are ended in turn, by terminate(), by process.exit() and by running out of
+// memory, and replaced. The engine's own threads are ended too. Every wait has a deadline, so that a hang is reported with
+// the seed. Where each thread is created by a worker of its own (storm-nest.ts), that worker ends with it or first. The
+// engine finds the threads by the process's 'worker' event; no test tells it of them.
 
 import { closeSync, openSync } from 'node:fs'
 import { setImmediate as turn, setTimeout as pause } from 'node:timers/promises'
@@ -22,31 +22,31 @@ import { Slot, SlotState } from '#dist/shared/words.js'
 export interface StormOptions {
   readonly deaths: number
   readonly policy: NonNullable<CacheOptions['policy']>
-  /** Who makes the threads. */
+  /** What creates the threads. */
   readonly by: 'hand' | 'piscina' | 'nest'
   readonly seed: number
 }
 
 const THREADS = 4
-/** Of 144 in the files. */
+/** How many of the 144 blocks of the files are cached. */
 const BLOCKS = 20
 const WAYS = [Order.TERMINATED, Order.EXIT, Order.MEMORY] as const
 const WAY_NAMES = { [Order.TERMINATED]: 'terminate()', [Order.EXIT]: 'process.exit()', [Order.MEMORY]: 'out of memory' } // prettier-ignore
-/** Every so many deaths one of the engine's own threads is ended as well. */
+/** After this many deaths, one of the engine's own threads is ended too. */
 const ENGINE_EVERY = 10
-/** Every so many deaths nobody is ended until the owner has had every block. */
+/** After this many deaths, no thread is ended until the owner has latched every block. */
 const CALM_EVERY = 100
 const STEPS_IN_CALM = 400
 const LIMITS = { maxOldGenerationSizeMb: 16 }
 
-/** The owner's own traffic; nobody ends it. */
+/** The owner's own traffic, which is never ended. */
 const OWNERS_LIFE = 0
 
-/** What an end by piscina's or Node's hand says; anything else is an error of the engine or a wrong byte. */
+/** The errors of an end by piscina or Node; any other is an error of the engine or a wrong byte. */
 const isAnEnd = (error: NodeJS.ErrnoException): boolean =>
   error.code === 'ERR_WORKER_OUT_OF_MEMORY' || /^(?:worker exited|Terminating worker)/.test(error.message)
 
-/** @throws what went wrong, with the seed */
+/** Runs a storm. @throws the first error, with the seed */
 export async function storm(options: StormOptions): Promise<void> {
   const startMs = performance.now()
   const threads = new Map<number, Worker>()
@@ -159,11 +159,11 @@ class Storm {
     await this.end()
     await until('the slots of all threads are free', () => this.#attached() === 0)
     this.#assertWell()
-    assert.equal(this.#cache.holders(), [], 'nothing stays held')
+    assert.equal(this.#cache.holders(), [], 'no block stays held')
     await this.#assertSound('at the end')
   }
 
-  /** Slots that threads of the storm have. */
+  /** The number of slots that threads of the storm have. */
   #attached(): number {
     const { words, geometry } = this.#arena
     const first = firstClientSlot(geometry.partitions)
@@ -171,7 +171,7 @@ class Storm {
     return slots.filter((at) => Atomics.load(words, at + Slot.state) !== SlotState.FREE).length
   }
 
-  /** All threads stop by themselves. */
+  /** Lets all threads stop in order. */
   async end(): Promise<void> {
     await Promise.allSettled(this.#dying)
     this.#truth.end()
@@ -203,7 +203,7 @@ class Storm {
     this.#ends.push(exitOf(worker))
   }
 
-  /** Ends a thread; resolves when it is replaced, what it left is put right, and check() has nothing to say. */
+  /** Ends a thread; resolves when it is replaced, what it left is repaired, and check() finds nothing. */
   async #kill(index: number, way: (typeof WAYS)[number]): Promise<void> {
     const { life, worker: made } = this.#lives[index]!
     if (made === undefined) await until(`life ${life} begins`, () => this.#truth.threadOf(life) !== 0)
@@ -215,14 +215,14 @@ class Storm {
     this.#start(index)
     await this.#recovered(life)
     this.#recoveriesMs.push(performance.now() - exitMs)
-    // At once: no other end can be heard of between the last look and this one.
+    // In the same turn, so that no other end is reported between the last check and this one.
     await this.#assertSound(`after the end of life ${life} by ${WAY_NAMES[way]}`)
     this.#count(WAY_NAMES[way])
   }
 
   async #recovered(life: number): Promise<void> {
     const { words, geometry } = this.#arena
-    const thread = this.#truth.threadOf(life) || -1 // it may have ended before it began; the owner is thread 0
+    const thread = this.#truth.threadOf(life) || -1 // 0 if it ended before it began, and thread 0 is the owner
     const isDead = (slot: number) => {
       const at = this.#arena.slotAt(slot)
       const state = Atomics.load(words, at + Slot.state)
@@ -230,12 +230,12 @@ class Storm {
     }
     const endMs = performance.now() + PATIENCE_MS
     while (Array.from({ length: geometry.slots }, (_, slot) => slot).some(isDead)) {
-      if (performance.now() > endMs) throw new Error(`life ${life} is not put right: ${this.#holders()}`)
+      if (performance.now() > endMs) throw new Error(`life ${life} is not repaired: ${this.#holders()}`)
       await turn()
     }
   }
 
-  /** One of the engine's own: the flush worker, or a writer. */
+  /** One of the engine's own threads: the flush worker or a writer. */
   async #killOfEngine(): Promise<void> {
     const slot = [FLUSH_SLOT, writerSlot(0), writerSlot(1)][this.#below(3)]!
     const at = this.#arena.slotAt(slot)
@@ -246,20 +246,21 @@ class Storm {
     this.#count(slot === FLUSH_SLOT ? 'flush worker' : 'writers')
   }
 
-  /** Nobody is ended until all are at work again, every block was to be had, and a flush went through. */
+  /** Ends no thread until all work again, every block could be latched, and a flush succeeded. */
   async #calm(): Promise<void> {
     const steps = this.#truth.steps + STEPS_IN_CALM
-    await until('all threads are at work', () => {
+    await until('all threads to work', () => {
       this.#assertWell()
       return this.#truth.steps >= steps && this.#lives.every(({ life }) => this.#truth.threadOf(life) !== 0)
     })
     await within('the owner gets every block', this.#traffic.visitAll())
-    await this.#assertSound('while nobody is ended')
+    await this.#assertSound('while no thread is ended')
   }
 
   /**
-   * With what it found in the message: a seed does not bring back the moment. A thread that ended with a mutex has it until
-   * its end is heard of, and that is not while check() tries for it on the same event loop: then there is another look.
+   * Asserts that check() finds nothing, with its findings in the message, because a seed does not repeat the timing. A thread
+   * that ended with a mutex keeps it until its end is reported, which cannot happen while check() waits for the mutex on the
+   * same event loop: in that case check() is called again.
    */
   async #assertSound(when: string): Promise<void> {
     let broken = this.#cache.check()
@@ -292,22 +293,22 @@ class Storm {
   }
 }
 
-/** A worker whose worker lives the life; every second one uses the cache itself. */
+/** Creates a worker whose worker lives the life; every second one is attached itself. */
 function nested(life: Life): Worker {
   const nest: Nest = { life, attaches: life.life % 2 === 0, limits: LIMITS }
   return new Worker(new URL('./storm-nest.js', import.meta.url), { workerData: nest })
 }
 
-/** Not events.once, which would be over at an 'error'. */
+/** Unlike events.once, this does not end at an 'error'. */
 const exitOf = (worker: Worker): Promise<unknown> =>
   new Promise((resolve) => (worker.threadId === -1 ? resolve(0) : worker.once('exit', resolve)))
 
-/** Fails when it takes too long. */
+/** Waits for a condition; fails when that takes too long. */
 async function within<T>(what: string, result: Promise<T>): Promise<T> {
   const timer = new AbortController()
   const late = pause(PATIENCE_MS, undefined, { signal: timer.signal }).then(
     () => {
-      throw new Error(`never came: ${what}`)
+      throw new Error(`waited in vain for ${what}`)
     },
     () => new Promise<never>(() => undefined),
   )

@@ -1,4 +1,4 @@
-// A thread of the stress test: attaches, makes traffic until it is told to stop, and says what it did.
+// A thread of the stress test: attaches, makes traffic until it is told to stop, and reports what it did.
 
 import { parentPort, workerData } from 'node:worker_threads'
 import { attachCache, type CacheHandle } from 'dcache'

@@ -1,7 +1,7 @@
 // @deadline 150
-// Four threads and the owner's own tasks on a cache that is much smaller than its partitions: every record that anybody
-// reads is compared with a shared table, check() runs beside the load, and at the end the files are compared as well.
-// DCACHE_STRESS_SECONDS says how long (30, at the small size 5).
+// Four threads and the owner's own tasks on a cache that is much smaller than its partitions. Every record that is read is
+// compared with a shared table, check() runs during the load, and at the end the files are compared too.
+// DCACHE_STRESS_SECONDS sets the duration (30, at the small size 5).
 
 import { closeSync, openSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -18,7 +18,7 @@ import { asyncCalls, Traffic } from './traffic.js'
 const seconds = Number(process.env['DCACHE_STRESS_SECONDS'] ?? sized(5, 30))
 const seed = Number(process.env['DCACHE_STRESS_SEED'] ?? Date.now() % 1e9)
 const WORKERS = 4
-/** Tasks that take turns on the owner's event loop. */
+/** The number of tasks on the owner's event loop. */
 const TASKS = 3
 const CHECK_EVERY_MS = 100
 
@@ -36,7 +36,7 @@ function startWorker(data: StressWorkerData, add: (counts: Record<string, number
   })
 }
 
-/** check() beside the load, until it is over. */
+/** Calls check() repeatedly until the load is over. */
 async function watch(cache: BlockCache, truth: Truth): Promise<number> {
   for (let checks = 1; ; checks++) {
     assert.equal(cache.check(), [])
@@ -48,12 +48,12 @@ async function watch(cache: BlockCache, truth: Truth): Promise<number> {
 async function makeTraffic(traffic: Traffic, truth: Truth): Promise<void> {
   while (!truth.isOver) {
     await traffic.step()
-    // A hit is answered at once: the event loop has to get its turn.
+    // A hit is answered at once, so the task must yield to the event loop.
     await sleep(1)
   }
 }
 
-test(`${seconds} s of load from ${WORKERS} threads and the owner`, async () => {
+test(`every record is right in ${seconds} s of load from ${WORKERS} threads and the owner`, async () => {
   const truth = new Truth({ lives: WORKERS + TASKS })
   const counts: Record<string, number> = {}
   const add = (more: Record<string, number>) => {

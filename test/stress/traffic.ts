@@ -1,5 +1,5 @@
-// What one thread of the stress test does, over and over: gets a block in some mode, compares it with the table, maybe
-// changes it, gives it back in some way. Written once for Sync and for asynchronous calls.
+// The steps of one thread of the stress test: it acquires a block in some mode, compares it with the table, may change it,
+// and releases it in some way. The code is shared by Sync and asynchronous calls.
 
 import { readSync } from 'node:fs'
 import type { BlockGuard, CacheClient, Mode } from 'dcache'
@@ -47,14 +47,14 @@ export interface TrafficOptions {
   readonly client: CacheClient
   readonly calls: Calls
   readonly truth: Truth
-  /** Place of this thread among all that make traffic. */
+  /** The index of this thread among all that make traffic. */
   readonly index: number
   readonly threads: number
-  /** Which life this is, in the table; the same as index where nobody dies. */
+  /** The index of this life in the table; the same as `index` where no thread dies. */
   readonly life: number
-  /** Called within guards, where a thread may end; `isChanging`: it would leave a change half-made. */
+  /** Called while guards are held, where a thread may end; with `isChanging` it would leave a change half-made. */
   readonly mayEnd?: (isChanging: boolean) => void
-  /** Descriptors of the partitions' files, to look behind the cache. */
+  /** Descriptors of the partitions' files, to read them without the cache. */
   readonly files: readonly number[]
   readonly seed: number
 }
@@ -62,7 +62,7 @@ export interface TrafficOptions {
 export class Traffic {
   readonly #options: TrafficOptions
   #random: number
-  /** How often each thing was done. */
+  /** How often each step was taken. */
   readonly counts: Record<string, number> = {}
 
   constructor(options: TrafficOptions) {
@@ -70,11 +70,11 @@ export class Traffic {
     this.#random = options.seed
   }
 
-  /** One thing, chosen at random. @throws at the first record that is not as it has to be */
+  /** Takes one step, chosen at random. @throws at the first wrong record */
   async step(): Promise<void> {
     this.#options.truth.countStep()
     const partition = this.#below(PARTITIONS.length)
-    // Every second time one of a few, that are changed again while they are dirty.
+    // Every second step uses one of a few blocks, so that these are changed again while they are dirty.
     const block = this.#below(this.#below(2) === 0 ? HOT_BLOCKS : PARTITIONS[partition]!.blocks)
     const use = useOf(block)
     const choice = this.#below(100)
@@ -93,7 +93,7 @@ export class Traffic {
     return this.#modify(partition, block)
   }
 
-  /** Gets every block once, alone, and flushes: nobody holds one for ever. */
+  /** Latches every block exclusively once, and flushes: fails if a block is held for ever. */
   async visitAll(): Promise<void> {
     for (const [partition, { blocks }] of PARTITIONS.entries()) {
       for (let block = 0; block < blocks; block++) {
@@ -116,7 +116,7 @@ export class Traffic {
     this.#change(guard, partition, [0, 1])
   }
 
-  /** Only one record changes, and the call says so. */
+  /** Changes only one record, with a declared range. */
   async #modifyHalf(partition: number, block: number): Promise<void> {
     this.#count('declared range')
     const half = this.#below(2)
@@ -131,12 +131,12 @@ export class Traffic {
 
   async #overwrite(partition: number, block: number): Promise<void> {
     const guard = await this.#options.calls.acquire(partition, block, 'overwrite')
-    // Zeros: it was not cached. Else it shows what it is.
+    // Zeros if the block was not cached, otherwise its contents.
     if (guard.data.some((byte) => byte !== 0)) this.#verify(guard, partition)
     else this.#count('overwrite of an absent block')
     const { truth } = this.#options
     if ([0, 1].some((half) => !truth.isSettled(partition, 2 * block + half))) {
-      // Somebody died on it: its version has to be seen first.
+      // A thread died while it changed the block: its version must be seen first.
       guard.discard()
       return
     }
@@ -153,7 +153,7 @@ export class Traffic {
     else guard.release()
   }
 
-  /** Two blocks at once, in ascending order, as a walk down a tree. */
+  /** Holds two blocks at a time, in ascending order, as a walk down a tree does. */
   async #two(partition: number, block: number): Promise<void> {
     this.#count('two at once')
     const child = block + 1 + this.#below(8)
@@ -163,7 +163,7 @@ export class Traffic {
     this.#verify(parent, partition)
   }
 
-  /** Changes some records, and gives the block back: changed, or as it was. */
+  /** Changes some records and releases the block, with the change or without. */
   #change(guard: BlockGuard, partition: number, halves: readonly number[]): void {
     const { truth, life, mayEnd } = this.#options
     const isDiscarded = this.#below(6) === 0
@@ -192,11 +192,11 @@ export class Traffic {
     for (const { record, version } of versions) truth.confirm(partition, record, version)
   }
 
-  /** Both records of a block that only this thread writes, without a guard of its own. */
+  /** Writes both records of a block that only this thread writes, without a guard. */
   async #writeRange(partition: number, block: number): Promise<void> {
     const { truth, calls, index, threads, life } = this.#options
     if (Math.floor(block / 8) % threads !== index) return this.#read(partition, block)
-    // Somebody died on it: its version has to be seen first.
+    // A thread died while it changed the block: its version must be seen first.
     if ([0, 1].some((half) => !truth.isSettled(partition, 2 * block + half)))
       await this.#read(partition, block)
     this.#count('write of a range')
@@ -216,7 +216,7 @@ export class Traffic {
     for (const { record, version } of versions) truth.confirm(partition, record, version)
   }
 
-  /** Some blocks in a row, as bytes. */
+  /** Reads consecutive blocks as bytes. */
   async #readRange(partition: number, block: number): Promise<void> {
     this.#count('read of a range')
     const { truth, calls } = this.#options
@@ -237,7 +237,7 @@ export class Traffic {
     this.#options.client.partition(PARTITIONS[partition]!.name).forget(block, 1)
   }
 
-  /** A flush, and a look at a file: it has what the block was before the flush, or something newer. */
+  /** Flushes, then reads a file: it must have the block's version before the flush, or a newer one. */
   async #flush(partition: number, block: number): Promise<void> {
     this.#count('flush')
     const { truth, calls, files } = this.#options
@@ -251,14 +251,14 @@ export class Traffic {
       const bytes = new Uint8Array(blockSize / 2)
       for (let tries = 0; ; tries++) {
         readSync(files[partition]!, bytes, 0, bytes.length, (record * blockSize) / 2)
-        // A writer may be in the middle of it just now.
+        // A writer may be writing the block at this moment.
         if (versionOf(bytes, partition, record) >= 0 || tries === 100) break
       }
       this.#assertVersion(bytes, partition, record, version, 'in the file after a flush')
     })
   }
 
-  /** Both records of a held block. */
+  /** Checks both records of a held block. */
   #verify(guard: BlockGuard, partition: number): void {
     const { truth, mayEnd } = this.#options
     mayEnd?.(false)
@@ -271,7 +271,7 @@ export class Traffic {
       const least = use === 'forgotten' ? 0 : truth.low(partition, record)
       const version = this.#assertVersion(bytes, partition, record, least, where)
       if (use === 'guarded' && !truth.isRight(partition, record, version)) this.#fail(bytes, partition, record, version, truth.rightText(partition, record), where) // prettier-ignore
-      // Once seen it can't be taken back.
+      // A version that was seen cannot be reverted.
       if (use !== 'forgotten') truth.confirm(partition, record, version)
     }
   }

@@ -1,7 +1,6 @@
-// The ancestor's LRU-2, plainly: a reference to compare hits with. A block's second-to-last use decides; the victim is
-// the one whose is oldest. A new block enters half-way between that of the frame's former block and now. Ties go as the
-// ancestor's heap has them, which is why this is a heap too. Its clock is a number that does not overflow: of
-// that defect the reference is free.
+// A plain version of the ancestor's LRU-2, a reference to compare hits with. The victim is the block whose second-to-last
+// use is oldest. A new block enters half-way between that time of the frame's former block and now. This is a heap like
+// the ancestor's, so that ties are broken in the same way. Unlike the ancestor's, its clock does not overflow.
 
 interface Entry {
   block: number
@@ -20,7 +19,7 @@ export class AncestorLru2 {
     this.#size = size
   }
 
-  /** One use of a block; whether it was there. */
+  /** Uses a block; true if it was cached. */
   access(block: number): boolean {
     const known = this.#entries.get(block)
     if (known) {
@@ -79,7 +78,7 @@ export class AncestorLru2 {
   }
 }
 
-/** A repeatable sequence of block numbers: some blocks are asked for often, runs of others once. */
+/** A repeatable sequence of block numbers, with some blocks requested often, and runs of others once. */
 export function accessPattern(count: number, blocks: number, seed = 1): number[] {
   let state = seed
   const random = (below: number) => {

@@ -1,13 +1,13 @@
-// A mixed asynchronous load for one thread: every mode, byte ranges, flushes, and tasks that are in each other's way.
-// Each block counts the changes made to it in its first word, so that a lost one shows.
+// A mixed asynchronous load for one thread: every mode, byte ranges, flushes, and tasks that compete for blocks. Each block
+// counts the changes made to it in its first word, so that a lost change shows.
 
 import type { CacheClient, Mode } from 'dcache'
 
-/** Blocks that are counted in; those after them are only read. */
+/** How many blocks have counts; those after them are only read. */
 export const COUNTED = 12
 const CLASSES = ['data', 'directory', 'trailer']
 
-/** Numbers that look random and are the same in each run. */
+/** Pseudo-random numbers, the same in each run. */
 export function randomNumbers(seed: number): (below: number) => number {
   let state = seed
   return (below) => {
@@ -16,7 +16,7 @@ export function randomNumbers(seed: number): (below: number) => number {
   }
 }
 
-/** Runs the load; how many changes it counted. */
+/** Runs the load; returns how many changes it counted. */
 export async function mixedLoad(
   client: CacheClient,
   seed: number,

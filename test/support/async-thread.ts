@@ -1,4 +1,4 @@
-// A worker thread that may not block: attaches so, runs the mixed load, and says how much it changed and what blocked it.
+// A worker thread that attaches as one that may not block, runs the mixed load, and reports its changes and its blocking calls.
 
 import { blockingCallsDuring } from './blocking-calls.js'
 import { parentPort, workerData } from 'node:worker_threads'

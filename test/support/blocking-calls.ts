@@ -1,10 +1,10 @@
-// Watches a thread for calls that block it: Atomics.wait, and every synchronous function of node:fs. To be imported before
-// dcache, which keeps Atomics.wait as a constant: an import that stands first is evaluated first.
+// Watches a thread for calls that block it: Atomics.wait, and every synchronous function of node:fs. Import this module before
+// dcache, which keeps Atomics.wait as a constant.
 
 import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 
-/** The blocking calls that were made while watched: the function, and from where. */
+/** The blocking calls during the watch: the function and its call site. */
 const calls: string[] = []
 let isWatching = false
 
@@ -25,7 +25,7 @@ for (const name of Object.keys(functions)) {
 }
 syncBuiltinESMExports()
 
-/** What blocked the calling thread while the work was done. */
+/** Does the work; returns the blocking calls that the calling thread made in it. */
 export async function blockingCallsDuring(work: () => Promise<void>): Promise<string[]> {
   calls.length = 0
   isWatching = true

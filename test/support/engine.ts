@@ -1,5 +1,5 @@
-// A real engine, with its worker threads, on files in a folder of its own. `withEngine` ends every test the same way:
-// nothing is broken, and the engine closes.
+// A real engine with its worker threads, on files in a folder of its own. `withEngine` ends every test the same way: `check`
+// must find nothing, and the engine must close.
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,11 +9,11 @@ import { memoryFor } from './memory-size.js'
 import { tempFolder } from './temp.js'
 
 export interface EnginePartition extends Omit<PartitionOptions, 'path' | 'size' | 'offset'> {
-  /** Where in the file the partition begins, bytes. */
+  /** The offset in the file at which the partition begins, in bytes. */
   readonly offset?: number
   /** How many blocks the file has. */
   readonly blocks: number
-  /** What the partition holds at first; zeros if nothing is given. */
+  /** The initial contents of the partition; zeros by default. */
   readonly contents?: Uint8Array
 }
 
@@ -23,11 +23,11 @@ export interface EngineOptions extends Omit<CacheOptions, 'partitions' | 'memory
   readonly partitions: Readonly<Record<string, EnginePartition>>
 }
 
-/** The files of an engine: they outlive it until the end of the scope, so that it can be opened again. */
+/** The files of an engine. They exist until the end of the scope, so that the engine can be opened again. */
 export interface EngineFiles extends Disposable {
   readonly folder: string
   path(partition: string): string
-  /** What the file holds, by the file system. */
+  /** The contents of the file, read through the file system. */
   contents(partition: string): Buffer
   open(): Promise<BlockCache>
 }
@@ -59,8 +59,8 @@ export function engineFiles({ blocks, partitions, ...rest }: EngineOptions): Eng
 }
 
 /**
- * Opens, runs `body`, asserts that check() has nothing to say, closes, and lets `after` look at the files. Whatever fails, the engine is stopped and
- * its files are removed.
+ * Opens an engine, runs `body`, asserts that check() finds nothing, closes the engine, and lets `after` inspect the files. On
+ * a failure too, the engine is stopped and its files are removed.
  */
 export async function withEngine(
   options: EngineOptions,
@@ -78,7 +78,7 @@ export async function withEngine(
   }
 }
 
-/** The end of every test: nothing is broken, and the engine closes. */
+/** The end of every test: check() must find nothing, and the engine must close. */
 export async function finish(cache: BlockCache): Promise<void> {
   assert.equal(cache.check(), [])
   await cache.close()

@@ -1,6 +1,6 @@
-// The whole core in one thread: clients, the flusher and the writers on one arena, over devices in memory. Nothing
-// runs unless the test lets it: `step` moves the flusher and the writers, and where a client's Sync call would sleep
-// they are moved instead. So every run is the same again, and a sleep that nobody would end is an error at once.
+// The whole core in one thread: clients, the flusher and the writers on one arena, over devices in memory. The test decides
+// what runs: `step` runs the flusher and the writers, and where a client's Sync call would sleep, they run instead. So
+// every run is repeatable, and a sleep that no thread would end is an error at once.
 
 import { finishLoading, setSleeper } from './inline-sleep.js'
 import { wait } from '#dist/shared/atomics.js'
@@ -39,20 +39,20 @@ export interface InlineOptions extends Omit<CacheOptions, 'partitions' | 'memory
   readonly partitions: Readonly<Record<string, InlinePartition>>
 }
 
-/** A client sleeps, and neither the flusher nor a writer can do anything about it. */
+/** A client sleeps, and neither the flusher nor a writer can end its sleep. */
 export class StuckError extends Error {
   override readonly name = 'StuckError'
 }
 
 export class InlineEngine {
   readonly arena: Arena
-  /** The first client; its Sync calls wait by moving the flusher and the writers. */
+  /** The first client. Its Sync calls wait by running the flusher and the writers. */
   readonly client: Client
   readonly context: Context
   readonly flusher: Flusher
   readonly writers: readonly Writer[]
   readonly reader: Reader
-  /** What the flusher would tell the owner. */
+  /** The events that the flusher would send to the owner. */
   readonly events: RoundEvent[] = []
   readonly #partitions: readonly (readonly [string, InlinePartition])[]
   readonly #writeOrder: readonly string[]
@@ -64,7 +64,7 @@ export class InlineEngine {
     this.#partitions = Object.entries(partitions)
     const config = parseOptions({
       threads: 4,
-      // A round begins when the test wants it, not after a time or at the mark.
+      // Rounds begin when the test wants them, not after a delay or at the background mark.
       flushDelayMs: 2 ** 31 - 1,
       dirtyBackground: 1,
       ...rest,
@@ -95,20 +95,20 @@ export class InlineEngine {
     this.client = new Client(this.context)
   }
 
-  /** Another client, as another thread would have it. */
+  /** Attaches another client, as another thread would. */
   attach(): Client {
     const first = firstClientSlot(this.#partitions.length)
     return new Client(this.#contextIn(first, this.arena.geometry.slots))
   }
 
-  /** Takes the flusher as far as it goes without waiting. */
+  /** Runs the flusher as far as it gets without waiting. */
   stepFlusher(): void {
     this.#stepping(() => {
       this.flusher.step()
     })
   }
 
-  /** A writer does its job; false if it has none. */
+  /** Lets a writer do its job; false if it has none. */
   stepWriter(partition: number): boolean {
     const writer = this.writers[partition]!
     if (!writer.isAsked) return false
@@ -118,14 +118,14 @@ export class InlineEngine {
     return true
   }
 
-  /** The reader follows all hints. */
+  /** Lets the reader serve all hints. */
   stepReader(): void {
     this.#stepping(() => {
       while (this.reader.step() || this.reader.isBusy);
     })
   }
 
-  /** The flusher, then each writer that has something to do. True if anything moved. */
+  /** Runs the flusher, then each writer that has a job. True if anything changed. */
   step(): boolean {
     const before = this.#progress()
     this.stepFlusher()
@@ -133,7 +133,7 @@ export class InlineEngine {
     return this.#progress() !== before
   }
 
-  /** Steps until nothing moves any more. */
+  /** Steps until nothing changes any more. */
   settle(): void {
     while (this.step()) if (!this.flusher.isBusy && !this.writers.some((writer) => writer.isAsked)) return
   }
@@ -147,7 +147,7 @@ export class InlineEngine {
     runSync(retry(this.context, this.client.partition(partition).view), true)
   }
 
-  /** Every broken invariant when nobody is in anywhere. */
+  /** Every broken invariant, including those that hold only when no latch or pin is held. */
   checkQuiet(): string[] {
     return checkQuiet(this.context)
   }
@@ -164,7 +164,7 @@ export class InlineEngine {
   }
 
   #stepping(step: () => void): void {
-    if (this.#isStepping) throw new StuckError('a worker is to move while another one is at work')
+    if (this.#isStepping) throw new StuckError('a worker would run inside the step of another')
     this.#isStepping = true
     try {
       step()
@@ -173,15 +173,15 @@ export class InlineEngine {
     }
   }
 
-  /** In place of a sleep. @throws StuckError when the sleep would never end */
+  /** Runs in place of a sleep. @throws StuckError when the sleep would never end */
   #moveOthers(words: Int32Array<SharedArrayBuffer>, at: number, value: number): void {
     const where = `word ${at} (value ${value}) of the arena`
     if (this.#isStepping) throw new StuckError(`a worker, or a client called by one, would sleep on ${where}`)
     if (!this.step() && words[at] === value)
-      throw new StuckError(`a client sleeps on ${where}; nothing moves any more: ${this.#describe()}`)
+      throw new StuckError(`a client sleeps on ${where}, and no worker makes progress: ${this.#describe()}`)
   }
 
-  /** All words of groups and partitions: whatever the flusher and the writers do shows there. */
+  /** All words of groups and partitions: every step of the flusher and the writers changes one of them. */
   #progress(): string {
     const { words, arena } = this.context
     return words.subarray(arena.partitionAt(0), arena.stripeAt(0)).join()

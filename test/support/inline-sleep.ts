@@ -1,16 +1,16 @@
-// Lets a test put its own code in the place of a thread's sleep. The engine takes the functions of Atomics when it is
-// loaded: this module is loaded before it (inline-engine.ts imports it first) and leaves a `wait` there that asks the
-// sleeper of the buffer, if it has one. After that the global is as it was.
+// Lets a test run its own code in place of a thread's sleep. The engine keeps the functions of Atomics when it is loaded.
+// This module is loaded first (inline-engine.ts imports it first) and installs a `wait` that calls the sleeper of the
+// buffer, if there is one. After the engine is loaded, the global is restored.
 
 type Wait = (words: Int32Array<SharedArrayBuffer>, at: number, value: number, timeoutMs: number) => string
 
-/** Takes the place of a sleep on `words[at] === value`; returns when something may have changed, or throws. */
+/** Replaces a sleep on `words[at] === value`; returns when the word may have changed, or throws. */
 export type Sleeper = (words: Int32Array<SharedArrayBuffer>, at: number, value: number) => void
 
 const sleepers = new WeakMap<SharedArrayBuffer, Sleeper>()
 const realWait = Atomics.wait as Wait
 
-/** What the engine has for Atomics.wait. */
+/** The engine's Atomics.wait. */
 export const inlineWait: Wait = (words, at, value, timeoutMs) => {
   const sleeper = sleepers.get(words.buffer)
   if (sleeper === undefined) return realWait(words, at, value, timeoutMs)
@@ -19,12 +19,12 @@ export const inlineWait: Wait = (words, at, value, timeoutMs) => {
   return 'ok'
 }
 
-/** From now on, a sleep on this buffer in this thread calls `sleeper`. */
+/** Makes sleeps on this buffer in this thread call `sleeper`. */
 export function setSleeper(buffer: SharedArrayBuffer, sleeper: Sleeper): void {
   sleepers.set(buffer, sleeper)
 }
 
-/** Once the engine is loaded. @throws if it was loaded before this module */
+/** To be called when the engine is loaded. @throws if it was loaded before this module */
 export function finishLoading(engineWait: Wait): void {
   Atomics.wait = realWait as typeof Atomics.wait
   if (engineWait !== inlineWait)

@@ -1,9 +1,9 @@
-// A device in memory, for tests of the core: it keeps apart what was written and what is durable, so that a test can
-// look at what a crash would leave, and it can be told to fail.
+// A device in memory, for tests of the core. It keeps written and durable contents apart, so that a test can inspect what a
+// crash would leave, and a test can make it fail.
 
 import type { Device } from '#dist/core/device/device.js'
 
-/** A call that changes the device, before it does. */
+/** A call of the device, before it takes effect. */
 export type DeviceCall =
   | { readonly kind: 'write'; readonly position: number; readonly bytes: Uint8Array }
   | { readonly kind: 'sync' }
@@ -16,13 +16,13 @@ export interface PendingWrite {
 }
 
 export class MemoryDevice implements Device {
-  /** What a read gives: everything that was written. */
+  /** The contents that a read returns: everything that was written. */
   readonly written: Uint8Array<SharedArrayBuffer>
-  /** What is left after a crash that loses all that was not synced. */
+  /** The contents after a crash that loses everything not synced. */
   readonly durable: Uint8Array<SharedArrayBuffer>
-  /** The writes since the last sync, in their order: a crash may keep any of them. */
+  /** The writes since the last sync, in order: a crash may keep any of them. */
   pending: PendingWrite[] = []
-  /** Is told of every call before it takes effect; what it throws, the call throws. */
+  /** Called before each call takes effect; an error that it throws is thrown by the call. */
   before: ((call: DeviceCall) => void) | undefined
 
   constructor(sizeBytes: number) {
@@ -34,19 +34,19 @@ export class MemoryDevice implements Device {
     return this.written.length
   }
 
-  /** Puts bytes on the device as if they had always been there. */
+  /** Sets the initial contents. */
   prepare(bytes: Uint8Array, position = 0): void {
     this.written.set(bytes, position)
     this.durable.set(bytes, position)
   }
 
-  /** What was written is there for good, whatever syncs have failed: as after a restart of the system in good order. */
+  /** Makes all writes durable, whatever syncs have failed, as an orderly restart of the system does. */
   makeDurable(): void {
     this.durable.set(this.written)
     this.pending = []
   }
 
-  /** Each target is a read of its own: one in the middle of a run may fail. */
+  /** Each target is a separate read, so that one in the middle of a run may fail. */
   readSync(targets: readonly Uint8Array[], position: number): void {
     let at = position
     for (const target of targets) {
@@ -62,7 +62,7 @@ export class MemoryDevice implements Device {
     this.readSync(targets, position)
   }
 
-  /** Each source is a write of its own: a crash may keep any of them. */
+  /** Each source is a separate write, so that a crash may keep any of them. */
   writeSync(sources: readonly Uint8Array[], position: number): void {
     let at = position
     for (const source of sources) {
@@ -75,7 +75,7 @@ export class MemoryDevice implements Device {
     }
   }
 
-  /** When it fails, the pending writes are never made durable: so does Linux, which reports a failed fsync once. */
+  /** When it fails, the pending writes never become durable, as on Linux, which reports a failed fsync once. */
   syncSync(): void {
     try {
       this.before?.({ kind: 'sync' })

@@ -1,4 +1,4 @@
-// The memory option that gives a cache of a wanted number of blocks: some of the frames become spares.
+// The memory option for a cache of a wanted number of blocks, given that some of the frames become spares.
 
 import { geometryOf, parseOptions } from '#dist/shared/config.js'
 
@@ -7,7 +7,7 @@ interface Sized {
   readonly group?: string
 }
 
-/** Bytes of memory with which the cache holds just so many blocks. */
+/** The bytes of memory with which the cache holds this number of blocks. */
 export function memoryFor(blocks: number, partitions: readonly Sized[]): number {
   const frameSize = Math.max(...partitions.map(({ blockSize }) => blockSize))
   const named = Object.fromEntries(

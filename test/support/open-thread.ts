@@ -1,5 +1,5 @@
-// The thread that `startThread` of open.ts starts: attaches, runs the function whose text it was sent, answers with
-// its result or its error, detaches and ends.
+// The thread that `startThread` of open.ts starts. It attaches, runs the function whose text it was sent, answers with the
+// result or the error, detaches and ends.
 
 import { parentPort, workerData } from 'node:worker_threads'
 import { attachCache, CacheError, type CacheHandle } from 'dcache'

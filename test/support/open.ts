@@ -1,6 +1,6 @@
-// A real engine on temporary files, for tests: opened with files that have known contents, checked when the test is
-// over, closed whatever happens. Also what tests need around it: expected refusals, threads that use the cache, and
-// gates at which threads wait for each other.
+// A real engine on temporary files with known contents: `withCache` opens it, checks it after the test, and always closes
+// it. Also helpers for tests: expected refusals, threads that use the cache, and gates at which threads wait for each
+// other.
 
 import { openSync, closeSync, writeSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -21,7 +21,7 @@ import { openArena } from '#dist/workers/attach.js'
 import * as assert from 'uvu/assert'
 import { tempFolder } from './temp.js'
 
-/** How long a test waits for what must come. Generous: the machine may be busy. */
+/** How long a test waits for an event that must happen. Long, because the machine may be busy. */
 export const PATIENCE_MS = 60_000
 
 export interface FileOptions extends Omit<PartitionOptions, 'path' | 'blockSize'> {
@@ -32,7 +32,7 @@ export interface FileOptions extends Omit<PartitionOptions, 'path' | 'blockSize'
 }
 
 export interface OpenOptions extends Omit<CacheOptions, 'memory' | 'partitions'> {
-  /** How many blocks the cache can hold; the spares come on top. Default 16. */
+  /** How many blocks the cache can hold, in addition to its spares. Default 16. */
   cached?: number
   memory?: number | string
   /** Default: one partition, `data`. */
@@ -45,20 +45,20 @@ export interface Bench {
   readonly data: Partition
   /** The shared words. */
   readonly arena: Arena
-  /** Where the partitions' files are. */
+  /** The paths of the partitions' files. */
   readonly paths: Readonly<Record<string, string>>
-  /** What the disk has of a block. */
+  /** The contents of a block on the disk. */
   readonly onDisk: (block: number, partition?: string) => Uint8Array
 }
 
-/** The bytes of memory in which the engine keeps so many blocks, with the spares they need. */
+/** How many bytes of memory the engine needs for this many blocks, with their spares. */
 export function memoryFor(cached: number, blockSize = 512, groups = 1): number {
   let frames = cached
   while (frames - groups * Math.max(2, Math.floor(frames / 16 / groups)) < cached) frames++
   return frames * blockSize
 }
 
-/** What a file has as the contents of a block: no two blocks have the same. */
+/** The initial contents of a block in its file, different for every block. */
 export function blockBytes(block: number, blockSize = 512, file = 0): Uint8Array {
   const bytes = new Uint8Array(blockSize).fill(1 + ((block * 7 + file * 101) % 250))
   new DataView(bytes.buffer).setUint32(0, block + file * 1_000_000)
@@ -71,12 +71,12 @@ export function writeBlocks(path: string, blocks: number, blockSize = 512, file 
   closeSync(fd)
 }
 
-/** A copy of bytes, out of shared memory: comparable, and not to change any more. */
+/** A private copy of bytes in shared memory, to compare. */
 export const copyOf = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes)
 
 /**
- * Runs a test with a cache that has known files. Afterwards nobody may hold anything, the checker has to find nothing,
- * and the cache is closed.
+ * Runs a test with a cache on files with known contents. Afterwards no guard may be held, `check` must find nothing, and the
+ * cache is closed.
  */
 export async function withCache(
   options: OpenOptions,
@@ -97,7 +97,7 @@ export async function withCache(
   const cache = await openCache({
     memory: memory ?? memoryFor(cached, frameSize, groups),
     partitions: opened,
-    // Rounds begin when a test, its limit or its delay wants them.
+    // Rounds begin only by a call, at the dirty limit or after the delay.
     dirtyBackground: 1,
     ...rest,
   })
@@ -119,13 +119,13 @@ export async function withCache(
     assertSound(cache)
     isWell = true
   } finally {
-    // After a failure guards may be held: closing would be refused, and hide what went wrong.
+    // After a failure guards may be held: close would be refused and hide the failure.
     if (isWell) await cache.close()
     else await cache.abandon()
   }
 }
 
-/** Every invariant holds, and nobody is in anywhere. */
+/** Asserts that every invariant holds and that no guard is held. */
 export function assertSound(cache: BlockCache): void {
   assert.equal(cache.check(), [])
   assert.equal(
@@ -135,7 +135,7 @@ export function assertSound(cache: BlockCache): void {
   assert.is(cache.stats().blocks.held, 0, 'frames are still latched or pinned')
 }
 
-/** The error that a call fails with: a CacheError of this code, with all these texts in its message. */
+/** Asserts that a call fails with a CacheError of this code and with all these texts in the message; returns the error. */
 export async function refusal(
   code: CacheErrorCode,
   call: () => unknown,
@@ -151,7 +151,7 @@ export async function refusal(
   throw new Error(`nothing was refused; ${code} was expected`)
 }
 
-/** The same for a call that has to fail before it returns. */
+/** The same for a call that must throw synchronously. */
 export function refusalNow(
   code: CacheErrorCode,
   call: () => unknown,
@@ -178,18 +178,18 @@ export function assertRefusal(
   return error
 }
 
-/** Waits until it is so; fails after a long time. */
+/** Waits until the condition holds; fails after `PATIENCE_MS`. */
 export async function until(what: string, isSo: () => boolean): Promise<void> {
   const endMs = performance.now() + PATIENCE_MS
   while (!isSo()) {
-    if (performance.now() > endMs) throw new Error(`never came: ${what}`)
+    if (performance.now() > endMs) throw new Error(`waited in vain for ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 2))
   }
 }
 
 const QUIET_MS = 50
 
-/** Nobody is in, and has not been for a while: the reader may be between two hints. */
+/** Waits until no block has been held for a while. One look is not enough: the reader may be between two hints. */
 export async function untilQuiet(cache: BlockCache): Promise<void> {
   let sinceMs = performance.now()
   await until('quiet', () => {
@@ -219,15 +219,15 @@ export class Gates {
 }
 
 /**
- * What the body of a thread has; it may use nothing else but globals, and no `using`, since its
- * text is sent to the thread.
+ * What the body of a thread gets. The body may use only this and globals, and no `using`, because
+ * its text is sent to the thread.
  */
 export interface ThreadContext<A> {
   readonly client: CacheClient
   readonly args: A
   /** Opens a gate. */
   readonly open: (gate: number) => void
-  /** Sleeps until a gate is open. */
+  /** Blocks the thread until a gate is open. */
   readonly pass: (gate: number) => void
   /** Milliseconds for waits. */
   readonly patienceMs: number
@@ -239,8 +239,8 @@ export interface Thread<T> {
 }
 
 /**
- * Runs a function in a worker thread that has attached. Its CacheErrors arrive as CacheErrors. A thread stays attached
- * until it ends, unless it detaches itself.
+ * Runs a function in a worker thread that is attached to the cache. CacheErrors of the thread arrive as CacheErrors. The
+ * thread stays attached until it ends, unless the function detaches it.
  */
 export function startThread<A, T>(
   handle: CacheHandle,
@@ -263,7 +263,7 @@ export function startThread<A, T>(
     let answer: { result: T } | { error: unknown } | undefined
     worker.once('message', (message: { result: T } | { error: unknown }) => (answer = message))
     worker.once('error', reject)
-    // Only once it has ended: then its slot has been looked after.
+    // Settled only when the thread has ended, because its slot is free by then.
     worker.once('exit', (exitCode) => {
       if (answer === undefined) reject(new Error(`the thread ended with ${exitCode}, without an answer`))
       else if ('error' in answer) {
@@ -272,7 +272,7 @@ export function startThread<A, T>(
       } else resolve(answer.result)
     })
   })
-  // Who does not look at it is not interested in how it failed, a terminated one's for instance.
+  // A test that never awaits the result, of a terminated thread for example, does not care how it failed.
   result.catch(() => undefined)
   return { worker, result }
 }

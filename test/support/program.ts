@@ -1,4 +1,4 @@
-// Small programs that run as processes of their own: under limits, with flags of Node, or several at a time.
+// Small programs that run in processes of their own: under limits, with flags of Node, or several at a time.
 
 import { spawn, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
@@ -7,7 +7,7 @@ import { PATIENCE_MS } from './open.js'
 import { projectRoot } from './project.js'
 import { type TempFolder } from './temp.js'
 
-/** What a program imports the package by: it is in a folder where the name means nothing. */
+/** The URL by which a program imports the package: its name cannot be resolved from the program's folder. */
 export const packageUrl = pathToFileURL(join(projectRoot, 'dist/index.js')).href
 
 export interface Ended {
@@ -26,15 +26,15 @@ export interface ProgramOptions {
   readonly flags?: readonly string[]
   readonly args?: readonly string[]
   readonly env?: NodeJS.ProcessEnv
-  /** Shell commands that come first, `ulimit -n 30` for example. */
+  /** Shell commands to run first, `ulimit -n 30` for example. */
   readonly before?: string
   /** The name of its file. */
   readonly name?: string
 }
 
 /**
- * Starts a module whose text sees `openCache`, `attachCache` and `CacheError`, in that folder. It is killed when it takes too
- * long.
+ * Starts a module in that folder; its text may use `openCache`, `attachCache` and `CacheError`. The program is killed after
+ * `PATIENCE_MS`.
  */
 export function startProgram(folder: TempFolder, text: string, options: ProgramOptions = {}): Program {
   const { flags = [], args = [], env = {}, before = ':', name = 'program.mjs' } = options

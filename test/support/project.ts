@@ -1,4 +1,4 @@
-// Where the project's own files are, for the tests that read them.
+// The project's own files, for tests that read them.
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 /** The package's folder; compiled, this file is build/test/support/project.js in it. */
 export const projectRoot = fileURLToPath(new URL('../../..', import.meta.url))
 
-/** The text of every TypeScript file of src/, or of another folder, by its path from there, with `/` between folders. */
+/** The text of every TypeScript file of src/ or another folder, by its path in that folder, with `/` as separator. */
 export function readSources(folder = 'src'): Map<string, string> {
   const source = join(projectRoot, folder)
   const names = readdirSync(source, { recursive: true, encoding: 'utf8' })

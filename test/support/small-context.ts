@@ -1,4 +1,4 @@
-// A cache's memory and one thread's view of it, without files, workers or an owner: for tests of the parts.
+// A cache's memory and one thread's context, without files, workers or an owner, for tests of single modules.
 
 import { Context } from '#dist/core/context.js'
 import type { Device } from '#dist/core/device/device.js'
@@ -10,7 +10,7 @@ import { attachSlot } from '#dist/shared/slot.js'
 
 const WRITE_ORDER = ['data', 'directory', 'trailer']
 
-/** Options that hold; a test changes what it is about. */
+/** Valid options, with the changes that a test wants. */
 export function options(more: Partial<CacheOptions> = {}): CacheOptions {
   return { memory: 64 * 512, partitions: { a: { path: 'a', blockSize: 512 } }, ...more }
 }
@@ -22,10 +22,10 @@ export function smallArena(more: Partial<CacheOptions> = {}, blocks = 1000): Are
   return formatArena(config, geometryOf(config), counts, 1, 2)
 }
 
-/** The same buffer, as another thread sees it. */
+/** Opens a buffer as another thread does. */
 export const openSmall = (buffer: SharedArrayBuffer): Arena => Arena.open(buffer, 1, 2)
 
-/** A thread's core in a slot of its own; its partitions are named a, b, c ... and no device is ever asked. */
+/** A thread's context in a slot of its own. Its partitions are named a, b, c ..., and its devices refuse every call. */
 export function smallContext(arena: Arena, policy: 'lru2' | '2q' = 'lru2', mayBlock = true): Context {
   const { partitions, slots } = arena.geometry
   const refuse = (): never => {

@@ -4,10 +4,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 
-/** A folder that is removed with all it holds at the end of the scope: `using folder = tempFolder()`. */
+/** A folder that is removed with its contents at the end of the scope: `using folder = tempFolder()`. */
 export interface TempFolder extends Disposable {
   readonly path: string
-  /** Writes a file, with the folders on the way to it, and says its full path. */
+  /** Writes a file, creates its parent folders, and returns the full path. */
   write(name: string, text: string): string
 }
 

@@ -1,9 +1,9 @@
-// Runs a function of a compiled test module in several worker threads at once, over a shared buffer:
+// Runs a function of a compiled test module in several worker threads concurrently, on a shared buffer:
 //
 //   const sums = await inThreads<number>(import.meta.resolve('./workers/mutex.js'), 'count', { threads: 4, buffer })
 //
-// The threads begin together. What they return comes back in their order. The first error of any of them, or the
-// deadline, ends them all and rejects. This file is the entry of those threads too.
+// The threads begin together, and their results are returned in their order. The first error of a thread, or the deadline,
+// ends them all and rejects. This file is the entry point of those threads too.
 
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import type { Slow } from '#dist/shared/wait.js'
@@ -23,7 +23,7 @@ export interface ThreadsOptions {
   readonly buffer: SharedArrayBuffer
   /** Anything that can be cloned. */
   readonly args?: unknown
-  /** How long all of them may take: generous, it is there for what hangs. */
+  /** How long all of them may take. Long, because only a hang should reach it. */
   readonly deadlineMs?: number
   /** More environment variables. */
   readonly env?: Record<string, string>
@@ -42,7 +42,7 @@ interface Start {
 
 type Answer = { readonly value: unknown } | { readonly error: string }
 
-/** How long a sleeper waits for a wakeup that must come: longer than any deadline of a test. */
+/** How long a thread sleeps for a wakeup that must come: longer than any deadline of a test. */
 const ENDLESS_MS = 600_000
 
 export async function inThreads<Result = void>(
@@ -87,7 +87,7 @@ export async function inThreads<Result = void>(
   }
 }
 
-/** Runs a slow path whose wakeups must all come: nothing is looked at again because a slice of the wait is over. */
+/** Runs a slow path that depends on its wakeups: no condition is rechecked at the end of a slice. */
 export function runEndless<T>(path: Slow<T>): T {
   for (;;) {
     const turn = path.next()
@@ -98,7 +98,7 @@ export function runEndless<T>(path: Slow<T>): T {
   }
 }
 
-/** Sleeps until woken, however long that takes. */
+/** Sleeps until another thread wakes the caller. */
 export function sleepEndless(words: Int32Array<SharedArrayBuffer>, at: number, value: number): void {
   Atomics.wait(words, at, value, ENDLESS_MS)
 }

@@ -1,4 +1,4 @@
-// An enum of words.ts as it is at run time.
+// The enums of words.ts at run time.
 
 /** The names of a record's words, in their order. */
 export const namesOf = (record: Readonly<Record<string, number | string>>): string[] =>

@@ -1,6 +1,6 @@
-// No blocking call is reachable from the asynchronous interface: a mixed load runs on the owner's thread and in a worker that
-// may not block, beside threads that use Sync calls, while every function that blocks is watched. How late the event
-// loop was meanwhile is shown beside that of an idle one.
+// No blocking call is reachable from the asynchronous interface. A mixed load runs on the owner's thread and in a worker that
+// may not block, concurrently with threads that use Sync calls, while every function that blocks is watched. The test also
+// prints how late the event loop was, compared with an idle one.
 
 import { blockingCallsDuring } from '../support/blocking-calls.js'
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
@@ -15,7 +15,7 @@ import { Group } from '#dist/shared/words.js'
 
 const OPTIONS = { cached: 20, dirtyLimit: 0.4, flushDelayMs: 5, threads: 4 }
 
-/** Every kind of wait, one after the other: for a block, a frame, a spare, the dirty limit, a round. */
+/** Makes every kind of wait in turn: for a block, a frame, a spare, the dirty limit, a round. */
 async function everyWait(cache: BlockCache, data: Partition): Promise<void> {
   const waitsFor = (mode: string) =>
     until(`a wait: ${mode}`, () =>
@@ -47,7 +47,7 @@ async function everyWait(cache: BlockCache, data: Partition): Promise<void> {
   await cache.flush()
 }
 
-test('the watch works', async () => {
+test('the watch sees blocking calls', async () => {
   const calls = await blockingCallsDuring(async () => {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 1, 0)
     assert.throws(() => readSync(-1, new Uint8Array(1)))
@@ -58,14 +58,14 @@ test('the watch works', async () => {
   )
 })
 
-test('every kind of wait, on the owner’s thread', () =>
+test('no kind of wait blocks the owner’s thread', () =>
   withCache(OPTIONS, async ({ cache, data }) => {
     assert.equal(await blockingCallsDuring(() => everyWait(cache, data)), [])
     const { waits } = cache.stats()
     for (const kind of ['latch', 'frame', 'spare', 'dirtyLimit'] as const) assert.is.not(waits[kind], 0, kind)
   }))
 
-test('a release never waits for the round’s lock: whoever has it next finishes the release', () =>
+test('a release never waits for the round mutex: its next holder finishes the release', () =>
   withCache({ flushDelayMs: 1e9 }, async ({ cache, data, arena, onDisk }) => {
     await data.write(new Uint8Array(512).fill(4), 0)
     const changed = [await data.acquire(0, 'modify'), await data.acquire(1, 'modify')]
@@ -79,7 +79,7 @@ test('a release never waits for the round’s lock: whoever has it next finishes
         guard.release()
       }
       unchanged.release()
-      assert.is(data.tryAcquire(0, 'read'), undefined, 'not yet released for others')
+      assert.is(data.tryAcquire(0, 'read'), undefined, 'still latched for other callers')
     })
     Atomics.store(arena.words, mutexAt, 0)
     assert.equal(calls, [])
@@ -88,7 +88,7 @@ test('a release never waits for the round’s lock: whoever has it next finishes
     assert.is(onDisk(1)[100], 6)
   }))
 
-/** Counts in blocks with Sync calls, as the mixed load does; how many changes. */
+/** Counts in blocks with Sync calls, as the mixed load does; returns how many changes it made. */
 function countSync(cache: BlockCache, turns: number): Promise<number> {
   return inThread(cache.handle, { turns, blocks: COUNTED }, ({ client, args }) => {
     const partition = client.partition('data')
@@ -130,7 +130,7 @@ function show(name: string, histogram: IntervalHistogram): void {
   console.log(`\n# event loop, a 5 ms timer came after, ms: ${name}: p50 ${p50!}, p99 ${p99!}, max ${max!}`)
 }
 
-test('a mixed load, on the owner’s thread and in a worker that may not block', () =>
+test('a mixed load blocks neither the owner’s thread nor a worker that may not block', () =>
   withCache(OPTIONS, async ({ cache, data, onDisk }) => {
     const idle = measure()
     await new Promise((resolve) => setTimeout(resolve, 500))

@@ -1,5 +1,5 @@
-// Bad arguments of calls, and guards that are used wrongly: each is refused with its own code and the value in the
-// message, nothing is changed or left held, and the next call works.
+// Bad arguments and misused guards: each call is refused with a code of its own and the value in the message, changes
+// nothing, leaves nothing held, and the next call works.
 
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -14,7 +14,7 @@ import {
   withCache,
 } from '../support/open.js'
 
-/** A cache with a file of 8 blocks; afterwards it works, and not a byte of its file is another. */
+/** Runs a test on a file of 8 blocks; afterwards the cache must work and the file be unchanged. */
 async function unchanged(
   body: (bench: Bench) => Promise<void> | void,
   options: OpenOptions = {},
@@ -97,7 +97,7 @@ for (const [length, position] of [
 
 const NO_BYTES: unknown[] = ['text', [1, 2, 3], new ArrayBuffer(4), new Uint16Array(4), undefined, null, 5]
 for (const bytes of NO_BYTES as Uint8Array[]) {
-  addresses(`bytes that are none: ${Object.prototype.toString.call(bytes)}`, () =>
+  addresses(`a value that is no bytes: ${Object.prototype.toString.call(bytes)}`, () =>
     unchanged(async ({ data }) => {
       ;(await data.acquire(0, 'read')).release()
       await refusal('ERR_DCACHE_BAD_OPTION', () => data.read(bytes, 0))
@@ -130,7 +130,7 @@ addresses.run()
 
 const names = suite('names')
 
-names('an unknown partition, with those that exist', () =>
+names('the error for an unknown partition lists those that exist', () =>
   unchanged(
     async ({ cache }) => {
       for (const name of ['', 'other', 'toString', '__proto__']) {
@@ -144,7 +144,7 @@ names('an unknown partition, with those that exist', () =>
   ),
 )
 
-names('an unknown class, with those that exist', () =>
+names('the error for an unknown class lists those that exist', () =>
   unchanged(async ({ data }) => {
     for (const name of ['', 'other', null, 0, '__proto__'] as string[]) {
       await refusal(
@@ -159,7 +159,7 @@ names('an unknown class, with those that exist', () =>
   }),
 )
 
-names('an unknown mode', () =>
+names('an unknown mode is refused', () =>
   unchanged(async ({ data }) => {
     const wrong: unknown[] = ['', 'write', undefined, 'READ', 0]
     for (const mode of wrong as Mode[]) {
@@ -169,7 +169,7 @@ names('an unknown mode', () =>
   }),
 )
 
-names('changes of a partition that is read-only', () =>
+names('a change of a read-only partition is refused', () =>
   withCache({ partitions: { data: { blocks: 8, readOnly: true } } }, async ({ data, cache, onDisk }) => {
     const before = onDisk(0)
     assert.is(data.readOnly, true)
@@ -187,24 +187,20 @@ names('changes of a partition that is read-only', () =>
 )
 
 for (const timeoutMs of [-1, NaN, -Infinity, 'soon', null, '5'] as number[]) {
-  names(
-    `a timeout of ${typeof timeoutMs} ${String(timeoutMs)}, also where nothing has to be waited for`,
-    () =>
-      unchanged(async ({ data }) => {
-        for (let pass = 0; pass < 2; pass++) {
-          await refusal(
-            'ERR_DCACHE_BAD_OPTION',
-            () => data.acquire(0, 'read', { timeoutMs }),
-            'timeoutMs',
-            String(timeoutMs),
-          )
-          await refusal('ERR_DCACHE_BAD_OPTION', () => data.read(new Uint8Array(4), 0, { timeoutMs }))
-          await refusal('ERR_DCACHE_BAD_OPTION', () =>
-            data.write(new Uint8Array(4), 0, 'data', { timeoutMs }),
-          )
-          ;(await data.acquire(0, 'read')).release()
-        }
-      }),
+  names(`a timeout of ${typeof timeoutMs} ${String(timeoutMs)} is refused even if no wait is needed`, () =>
+    unchanged(async ({ data }) => {
+      for (let pass = 0; pass < 2; pass++) {
+        await refusal(
+          'ERR_DCACHE_BAD_OPTION',
+          () => data.acquire(0, 'read', { timeoutMs }),
+          'timeoutMs',
+          String(timeoutMs),
+        )
+        await refusal('ERR_DCACHE_BAD_OPTION', () => data.read(new Uint8Array(4), 0, { timeoutMs }))
+        await refusal('ERR_DCACHE_BAD_OPTION', () => data.write(new Uint8Array(4), 0, 'data', { timeoutMs }))
+        ;(await data.acquire(0, 'read')).release()
+      }
+    }),
   )
 }
 
@@ -212,7 +208,7 @@ names.run()
 
 const guards = suite('guards')
 
-/** All that can be done with a guard, but release. */
+/** Every operation on a guard except release. */
 const USES: Record<string, (guard: BlockGuard) => unknown> = {
   data: (guard) => guard.data,
   bytes: (guard) => guard.bytes,
@@ -223,7 +219,7 @@ const USES: Record<string, (guard: BlockGuard) => unknown> = {
 }
 
 for (const [name, use] of Object.entries(USES)) {
-  guards(`${name} after release, or after discard`, () =>
+  guards(`${name} fails after release or discard`, () =>
     unchanged(async ({ data }) => {
       for (const mode of ['read', 'modify', 'overwrite'] as const) {
         const released = await data.acquire(3, mode)
@@ -237,7 +233,7 @@ for (const [name, use] of Object.entries(USES)) {
   )
 }
 
-guards('a second release does not touch who holds the block next', () =>
+guards('a second release does not affect the next holder of the block', () =>
   unchanged(async ({ data }) => {
     for (const mode of ['read', 'modify'] as const) {
       const first = await data.acquire(3, mode)
@@ -250,7 +246,7 @@ guards('a second release does not touch who holds the block next', () =>
   }),
 )
 
-guards('marking a guard to read', () =>
+guards('marking a read guard is refused', () =>
   unchanged(async ({ data }) => {
     using guard = await data.acquire(3, 'read')
     refusalNow('ERR_DCACHE_GUARD_MODE', () => guard.markDirty(), 3, "'data'")
@@ -261,21 +257,21 @@ async function many(data: Partition, count: number): Promise<BlockGuard[]> {
   return Promise.all(Array.from({ length: count }, (_, i) => data.acquire(i % 8, 'read')))
 }
 
-guards('more than a thread may hold', () =>
+guards('a thread may hold a limited number of guards', () =>
   unchanged(async ({ data }) => {
     const held = await many(data, 256)
     await refusal('ERR_DCACHE_GUARDS', () => data.acquire(0, 'read'), 256)
     refusalNow('ERR_DCACHE_GUARDS', () => data.acquireSync(0, 'read'))
     refusalNow('ERR_DCACHE_GUARDS', () => data.tryAcquire(0, 'read'))
     await refusal('ERR_DCACHE_GUARDS', () => data.write(new Uint8Array(4), 0))
-    await data.read(new Uint8Array(4), 0) // of a block that is there: takes no guard
+    await data.read(new Uint8Array(4), 0) // a read of a cached block takes no guard
     held.pop()!.release()
     ;(await data.acquire(0, 'read')).release()
     for (const guard of held) guard.release()
   }),
 )
 
-guards('the limit is each thread’s own', () =>
+guards('each thread has a limit of its own', () =>
   unchanged(async ({ cache, data }) => {
     const held = await many(data, 256)
     await inThread(cache.handle, 0, ({ client }) => {

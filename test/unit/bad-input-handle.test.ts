@@ -1,5 +1,5 @@
-// Handles that are not what they should be, threads that come when there is no slot left, and closing or detaching
-// while guards are held: refused by name, and the cache stays usable.
+// Bad handles, threads that attach when no slot is left, and closing or detaching while guards are held: each is refused
+// with an error of its own, and the cache stays usable.
 
 import { inspect } from 'node:util'
 import { suite } from 'uvu'
@@ -25,12 +25,12 @@ import { Header } from '#dist/shared/words.js'
 const handles = suite('handles')
 
 for (const thing of [undefined, null, 5, 'handle', {}, [], { buffer: new SharedArrayBuffer(4096) }]) {
-  handles(`no handle at all: ${inspect(thing)}`, async () => {
+  handles(`a value that is no handle is refused: ${inspect(thing)}`, async () => {
     refusalNow('ERR_DCACHE_BAD_HANDLE', () => attachCache(thing as CacheHandle))
   })
 }
 
-handles('another version’s', () =>
+handles('a handle of another version is refused', () =>
   withCache({}, ({ cache, arena }) => {
     const { handle } = cache
     refusalNow('ERR_DCACHE_VERSION', () => attachCache({ ...handle, dcache: 99 }), 99)
@@ -42,7 +42,7 @@ handles('another version’s', () =>
   }),
 )
 
-handles('with a foreign buffer', () =>
+handles('a handle with a foreign buffer is refused', () =>
   withCache({}, ({ cache, arena }) => {
     const { handle } = cache
     for (const size of [0, 16, 4096, handle.buffer.byteLength]) {
@@ -57,7 +57,7 @@ handles('with a foreign buffer', () =>
   }),
 )
 
-handles('with another cache’s id, or its partitions', () =>
+handles('a handle with the id or the partitions of another cache is refused', () =>
   withCache({}, ({ cache }) =>
     withCache({ partitions: { a: {}, b: {} } }, ({ cache: other }) => {
       refusalNow('ERR_DCACHE_BAD_HANDLE', () => attachCache({ ...cache.handle, id: other.handle.id }))
@@ -68,7 +68,7 @@ handles('with another cache’s id, or its partitions', () =>
   ),
 )
 
-handles('of a cache that was closed, here and in a thread', async () => {
+handles('the handle of a closed cache is refused, in the owner’s thread and in others', async () => {
   using folder = tempFolder()
   const path = `${folder.path}/data`
   writeBlocks(path, 4)
@@ -80,7 +80,7 @@ handles('of a cache that was closed, here and in a thread', async () => {
   await cache.close()
   refusalNow('ERR_DCACHE_CLOSED', () => attachCache(handle))
   await refusal('ERR_DCACHE_CLOSED', () => inThread(handle, 0, () => undefined))
-  // And all that was there before.
+  // The partitions are as before.
   await refusal('ERR_DCACHE_CLOSED', () => partition.acquire(0, 'read'))
   await refusal('ERR_DCACHE_CLOSED', () => partition.acquire(1, 'read'))
   await refusal('ERR_DCACHE_CLOSED', () => partition.read(new Uint8Array(4), 0))
@@ -99,7 +99,7 @@ handles('of a cache that was closed, here and in a thread', async () => {
   assert.equal(again.check(), [])
 })
 
-handles('more threads than slots; one that leaves makes room', () =>
+handles('a thread that finds no slot is refused until another one detaches', () =>
   withCache({ threads: 2 }, async ({ cache }) => {
     const gates = new Gates()
     const threads = [1, 2].map((gate) =>
@@ -125,9 +125,9 @@ handles('more threads than slots; one that leaves makes room', () =>
 
 handles.run()
 
-const leaving = suite('leaving with guards held')
+const leaving = suite('close and detach while guards are held')
 
-leaving('close is refused while the owner holds a guard, or a thread does', () =>
+leaving('close is refused while the owner or another thread holds a guard', () =>
   withCache({}, async ({ cache, data }) => {
     for (const mode of ['read', 'modify'] as const) {
       const guard = await data.acquire(3, mode)
@@ -149,7 +149,7 @@ leaving('close is refused while the owner holds a guard, or a thread does', () =
       )
       await gates.opened(0)
       await refusal('ERR_DCACHE_GUARDS_HELD', () => cache.close(), thread.worker.threadId)
-      // It stays usable, for the owner and for the thread.
+      // The cache stays usable for the owner and for the thread.
       {
         using other = await data.acquire(4, 'read')
         assert.equal(copyOf(other.data), blockBytes(4))
@@ -179,7 +179,7 @@ leaving('detach is refused while guards are held', () =>
   }),
 )
 
-leaving('a detached client is of no use any more', () =>
+leaving('every call of a detached client is refused', () =>
   withCache({}, async ({ cache }) => {
     const codes = await inThread(cache.handle, 0, async ({ client }) => {
       const partition = client.partition('data')

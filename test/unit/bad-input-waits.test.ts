@@ -1,5 +1,5 @@
-// Waits that cannot go well: aborted ones, ones that may not begin, ones for a block that the thread holds itself. Each
-// fails by name, in time, and leaves nothing held.
+// Waits that must fail: aborted ones, waits of threads that may not block, and waits for a block that the thread itself
+// holds. Each fails in time with an error of its own and leaves nothing held.
 
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -17,7 +17,7 @@ import { Header } from '#dist/shared/words.js'
 
 const aborting = suite('aborted signals')
 
-aborting('before the call, also where nothing has to be waited for', () =>
+aborting('before the call refuses it even if no wait is needed', () =>
   withCache({}, async ({ cache, data }) => {
     const signal = AbortSignal.abort(new Error('enough'))
     for (let pass = 0; pass < 2; pass++) {
@@ -32,7 +32,7 @@ aborting('before the call, also where nothing has to be waited for', () =>
 )
 
 for (const mode of ['read', 'modify', 'overwrite'] as const) {
-  aborting(`while it waits for a block, to ${mode}`, () =>
+  aborting(`ends a wait for a block to ${mode}`, () =>
     withCache({}, async ({ cache, data }) => {
       const holder = await data.acquire(3, 'modify')
       const controller = new AbortController()
@@ -52,7 +52,7 @@ for (const mode of ['read', 'modify', 'overwrite'] as const) {
   )
 }
 
-aborting('while it waits for a frame', () =>
+aborting('ends a wait for a frame', () =>
   withCache({ cached: 2 }, async ({ data }) => {
     const guards = [await data.acquire(0, 'read'), await data.acquire(1, 'read')]
     const wait = refusal('ERR_DCACHE_ABORTED', () =>
@@ -64,7 +64,7 @@ aborting('while it waits for a frame', () =>
   }),
 )
 
-aborting('while it waits for a spare: another thread that got the block meanwhile keeps it', () =>
+aborting('ends a wait for a spare and leaves the block to the thread that got it in the meantime', () =>
   withCache({ cached: 8, flushDelayMs: 1e9 }, async ({ cache, data, arena }) => {
     assert.is(cache.stats().spares.total, 2)
     for (const block of [0, 1, 2]) await data.write(new Uint8Array(512).fill(9), block * 512)
@@ -76,7 +76,7 @@ aborting('while it waits for a spare: another thread that got the block meanwhil
       ({ client, open, pass }) => {
         open(3)
         pass(0)
-        // Dirty, it needs a spare; once a round has cleaned it, it does not.
+        // A change of a dirty block needs a spare. Once a round has cleaned the block, it does not.
         const guard = client.partition('data').acquireSync(2, 'modify')
         open(1)
         pass(2)
@@ -90,7 +90,7 @@ aborting('while it waits for a spare: another thread that got the block meanwhil
     const controller = new AbortController()
     const wait = refusal('ERR_DCACHE_ABORTED', () => data.acquire(2, 'modify', { signal: controller.signal }))
     assert.is(cache.stats().waits.spare, 1)
-    // This thread's event loop stands still, so that its wait does not end by itself.
+    // This thread's event loop is blocked, so that nothing but the abort can end its wait.
     gates.open(0)
     gates.sleepUntilOpened(1)
     controller.abort()
@@ -107,7 +107,7 @@ aborting.run()
 
 const refusing = suite('calls that would have to wait')
 
-refusing('on the owner’s thread a Sync call fails at once; hits work', () =>
+refusing('on the owner’s thread they fail at once, and hits work', () =>
   withCache({ cached: 4, flushDelayMs: 1e9 }, async ({ cache, data }) => {
     const startMs = performance.now()
     refusalNow('ERR_DCACHE_WOULD_BLOCK', () => data.acquireSync(3, 'read'))
@@ -118,7 +118,7 @@ refusing('on the owner’s thread a Sync call fails at once; hits work', () =>
     await data.write(new Uint8Array(512).fill(8), 3 * 512)
     refusalNow('ERR_DCACHE_WOULD_BLOCK', () => cache.flushSync())
     data.acquireSync(3, 'read').release()
-    // The flush that was refused has begun a round, which may be at this very block.
+    // The refused flush has started a round, which may be writing this block.
     await cache.flush()
     data.acquireSync(3, 'modify').release()
     data.writeSync(new Uint8Array(4), 3 * 512)
@@ -131,7 +131,7 @@ refusing('on the owner’s thread a Sync call fails at once; hits work', () =>
   }),
 )
 
-refusing('for a block that another thread holds', () =>
+refusing('for a block that another thread holds they fail at once', () =>
   withCache({}, async ({ cache, data }) => {
     const gates = new Gates()
     const thread = startThread(
@@ -160,7 +160,7 @@ refusing('for a block that another thread holds', () =>
   }),
 )
 
-refusing('while a lock of the cache is held: nothing stays latched', () =>
+refusing('for a mutex of the cache they fail and leave nothing latched', () =>
   withCache({ cached: 4 }, async ({ cache, data, arena }) => {
     for (const block of [0, 1, 2, 3]) (await data.acquire(block, 'read')).release()
     const { words } = arena
@@ -212,7 +212,7 @@ deadlocks('a Sync call for a block that the thread holds fails at once', () =>
   }),
 )
 
-deadlocks('a reader gets in again past a writer that waits', () =>
+deadlocks('a reader may latch its block again past a waiting writer', () =>
   withCache({}, async ({ cache, data }) => {
     const gates = new Gates()
     const thread = startThread(

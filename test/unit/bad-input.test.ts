@@ -1,5 +1,5 @@
-// Bad options and bad files: each is refused with its own code and the value in the message, nothing on the disk is
-// changed or left, and a correct open works afterwards.
+// Bad options and bad files: each is refused with a code of its own and the value in the message, nothing on the disk is
+// created or changed, and a correct open works afterwards.
 
 import { fork } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -16,7 +16,7 @@ import { tempFolder } from '../support/temp.js'
 const FILE = fileURLToPath(import.meta.url)
 const MEMORY = memoryFor(8)
 
-/** A folder with a file of 8 blocks, and the names and contents of all that is in it, to compare. */
+/** A folder with a file of 8 blocks, and a snapshot of the names and contents of its files, to compare. */
 interface Place {
   readonly folder: string
   readonly path: string
@@ -42,7 +42,7 @@ function summary(path: string): string {
   return `${bytes.length} bytes ${createHash('sha1').update(bytes).digest('hex')}`
 }
 
-/** Refused with this code and these texts, with nothing changed; then the file can be opened as usual. */
+/** The open must be refused with this code and these texts and change nothing; then a correct open must succeed. */
 async function refused(
   place: Place,
   options: unknown,
@@ -110,7 +110,7 @@ const BAD_OPTIONS: readonly [string, unknown, CacheErrorCode?][] = [
   ['partitions', 'data'],
 ]
 
-/** How a value stands in a message, at least. */
+/** What a message must at least contain of a value. */
 const shown = (value: unknown): string =>
   Array.isArray(value) ? '[' : typeof value === 'object' && value !== null ? '0 entries' : String(value)
 
@@ -162,12 +162,12 @@ for (const [name, value, code = 'ERR_DCACHE_BAD_OPTION'] of BAD_PARTITIONS) {
 }
 
 for (const value of [undefined, null, 5, 'data']) {
-  options(`a whole partition: ${String(value)}`, () =>
+  options(`a partition that is no object: ${String(value)}`, () =>
     withPlace((place) =>
       refused(place, { memory: MEMORY, partitions: { data: value } }, 'ERR_DCACHE_BAD_OPTION', "'data'"),
     ),
   )
-  options(`all options: ${String(value)}`, () =>
+  options(`options that are no object: ${String(value)}`, () =>
     withPlace((place) => refused(place, value, 'ERR_DCACHE_BAD_OPTION')),
   )
 }
@@ -213,31 +213,31 @@ function badFile(
 
 const inFolder = (name: string) => (place: Place) => ({ path: join(place.folder, name) })
 
-badFile('no such file', inFolder('missing'), 'ERR_DCACHE_BAD_FILE', 'no such file')
+badFile('a missing file', inFolder('missing'), 'ERR_DCACHE_BAD_FILE', 'no such file')
 badFile(
-  'no such file, to read',
+  'a missing file, read-only',
   (place) => ({ ...inFolder('missing')(place), readOnly: true, size: 512 }),
   'ERR_DCACHE_BAD_FILE',
 )
 badFile(
-  'a file to create in a folder that is missing',
+  'a new file in a missing folder',
   (place) => ({ ...inFolder('missing/data')(place), size: 512 }),
   'ERR_DCACHE_BAD_FILE',
 )
 badFile('a folder', ({ folder }) => ({ path: folder }), 'ERR_DCACHE_BAD_FILE')
-badFile('a folder, to read', ({ folder }) => ({ path: folder, readOnly: true }), 'ERR_DCACHE_BAD_FILE')
+badFile('a folder, read-only', ({ folder }) => ({ path: folder, readOnly: true }), 'ERR_DCACHE_BAD_FILE')
 badFile('a character device', () => ({ path: '/dev/null' }), 'ERR_DCACHE_BAD_FILE')
-badFile('a zero byte in the name', () => ({ path: '/tmp/a\0b' }), 'ERR_DCACHE_BAD_FILE')
+badFile('a name with a zero byte', () => ({ path: '/tmp/a\0b' }), 'ERR_DCACHE_BAD_FILE')
 badFile('an offset past the end', ({ path }) => ({ path, offset: 4096 }), 'ERR_DCACHE_BAD_FILE', 4096)
-badFile('a size that no file system has', ({ path }) => ({ path, size: 2 ** 52 }), 'ERR_DCACHE_BAD_FILE')
+badFile('a size beyond any file system', ({ path }) => ({ path, size: 2 ** 52 }), 'ERR_DCACHE_BAD_FILE')
 badFile(
-  'a size past the end of a file that may only be read',
+  'a size past the end of a read-only file',
   ({ path }) => ({ path, size: 8192, readOnly: true }),
   'ERR_DCACHE_BAD_FILE',
   8192,
 )
 
-files('an empty file', () =>
+files('an empty file is refused', () =>
   withPlace(async (place) => {
     const path = join(place.folder, 'empty')
     writeBlocks(path, 0)
@@ -246,7 +246,7 @@ files('an empty file', () =>
   }),
 )
 
-files('not a multiple of the block size', () =>
+files('a file that is no multiple of the block size is refused', () =>
   withPlace(async (place) => {
     const path = join(place.folder, 'odd')
     writeBlocks(path, 3)
@@ -255,7 +255,7 @@ files('not a multiple of the block size', () =>
   }),
 )
 
-files('the second of two is bad: the first is not created, not extended', () =>
+files('when the second of two files is bad, the first is neither created nor extended', () =>
   withPlace(async (place) => {
     const bad = { path: join(place.folder, 'missing'), blockSize: 512 }
     const created = { path: join(place.folder, 'new'), blockSize: 512, size: 1024 }
@@ -267,7 +267,7 @@ files('the second of two is bad: the first is not created, not extended', () =>
   }),
 )
 
-files('the same bytes twice: by name, symbolic link, hard link, overlapping offsets', () =>
+files('partitions may not overlap, by name, symbolic link, hard link or offset', () =>
   withPlace(async (place) => {
     const { path, folder } = place
     symlinkSync(path, join(folder, 'symbolic'))
@@ -305,7 +305,7 @@ files('disjoint parts of one file are two partitions', () =>
   }),
 )
 
-files('open already in this process, by any name', () =>
+files('a file that this process has open is refused, by any name', () =>
   withPlace(async ({ path, folder }) => {
     linkSync(path, join(folder, 'hard'))
     const open = (name: string) =>
@@ -321,7 +321,7 @@ files('open already in this process, by any name', () =>
   }),
 )
 
-files('open already in another process, until that ends', () =>
+files('a file that another process has open is refused until that process ends', () =>
   withPlace(async (place) => {
     const child = fork(FILE, [place.path], { env: { ...process.env, DCACHE_TEST_HOLDS: place.path } })
     const exited = new Promise((resolve) => child.once('exit', resolve))
@@ -332,7 +332,7 @@ files('open already in another process, until that ends', () =>
       })
       const partitions = { data: { path: place.path, blockSize: 512 } }
       await refusal('ERR_DCACHE_IN_USE', () => openCache({ memory: MEMORY, partitions }), place.path)
-      // To read, beside the one who writes, is allowed.
+      // Another process may open it read-only while one writes.
       const readOnly = { data: { ...partitions.data, readOnly: true } }
       await using reader = await openCache({ memory: MEMORY, partitions: readOnly })
       assert.equal(reader.check(), [])

@@ -1,4 +1,4 @@
-// The page of `dcache bench`: which plots it has, that every figure is a mark of its own, and none where there are no rows.
+// The page of `dcache bench`: which plots it has, that every figure is drawn, and that a suite without rows has no plot.
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,7 +9,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { projectRoot } from '../support/project.js'
 
-/** What is used here of an element. linkedom speaks of the types of a browser, which this project has not. */
+/** The part of an element's type that the tests use. linkedom refers to the types of a browser, which this project lacks. */
 interface Element {
   readonly textContent: string
   getAttribute(name: string): string | null
@@ -44,7 +44,7 @@ const sectionOf = (name: string, rows: Row[]): Section => ({
   rows,
 })
 
-/** Ratios of a half, so that all dots of them belong to the left of the line at 1. */
+/** Makes all ratios a half, so that their dots must be left of the line at 1. */
 const sectionsOf = (ways: readonly string[]): Section[] => [
   sectionOf('misses', ways.flatMap((io) => ['random', 'sequential'].map((order) => (
     { parameters: { order, io }, figures: { miss: spread(40), bare: spread(20), ratio: spread(0.5) } }
@@ -88,7 +88,7 @@ test('every figure of the disk is drawn', async () => {
       { title: 'A miss, buffered', bars: 4, dots: 0, lines: 4, ticks: 8, texts: 4 },
       { title: 'A miss, direct', bars: 4, dots: 0, lines: 4, ticks: 8, texts: 4 },
       { title: 'A flush', bars: 12, dots: 0, lines: 12, ticks: 24, texts: 12 },
-      // The line at 1 in both parts, and a range for each dot.
+      // The line at 1 in both panels, and a range for each dot.
       { title: 'Speed to bare calls', bars: 0, dots: 10, lines: 12, ticks: 0, texts: 0 },
       { title: 'Changes without end', bars: 0, dots: 8, lines: 0, ticks: 2, texts: 8 },
       // fio runs once: its figures have no range.
@@ -97,9 +97,9 @@ test('every figure of the disk is drawn', async () => {
   )
 })
 
-test('the marks are where the figures say', async () => {
+test('each mark is at the position of its figure', async () => {
   const plots = await plotsOfDisk(sectionsOf(IO))
-  // dcache above what it is compared with, in each part; it takes twice as long here, and writes three times as much as fio.
+  // In each panel dcache is above its rival; here it takes twice as long and writes three times as much as fio.
   for (const [title, times] of [
     ['A miss, direct', 2],
     ['A flush', 2],
@@ -130,7 +130,7 @@ test('the marks are where the figures say', async () => {
   const [p50, , p99, , p999, , most] = numbersOf(marksOf(waits, 'dot', 'circle'), 'cx')
   const [device] = numbersOf(marksOf(waits, 'tick', 'line'), 'x1')
   assert.ok(p50! < p99! && p99! < p999! && p999! < device! && device! < most!)
-  // A scale of logarithms: from 0.01 to 0.1 it is as far as from 20 to 200.
+  // On a logarithmic scale, 0.01 and 0.1 are as far apart as 20 and 200.
   assert.ok(Math.abs((most! - p999!) / (p99! - p50!) - Math.log10(3000 / 20)) < 0.01)
 })
 
@@ -144,7 +144,7 @@ test('what was not measured has no plot', async () => {
   assert.equal(await titlesOf([steady!]), ['Changes without end'])
   assert.equal(await titlesOf([fio!]), [])
 
-  // A file system without direct I/O, and a disk that had nothing to write during the longest changes.
+  // A file system without direct I/O, and a disk that wrote nothing during the longest changes.
   const [alone, , changes] = sectionsOf(['buffered'])
   const idle = changes!.rows.map((row) => ({
     ...row,
@@ -157,7 +157,7 @@ test('what was not measured has no plot', async () => {
   assert.is(marksOf(plots.get('Changes without end'), 'tick', 'line').length, 0)
 })
 
-test('every suite of the run in the repository has plots, and they refer to nothing', async () => {
+test('every suite of the run in the repository has plots, and the page refers to no other file', async () => {
   const report = JSON.parse(
     readFileSync(join(projectRoot, 'bench/results/bench.json'), 'utf8'),
   ) as BenchReport

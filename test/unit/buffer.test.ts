@@ -1,5 +1,5 @@
-// The shared buffer and where the memory map begins in it: page-aligned, and plain where the system does not give that; each
-// thread tells which from the length alone.
+// The shared buffer and where the memory map begins in it. The buffer is page-aligned where the system can do that, and
+// plain otherwise; each thread tells the two apart by the length alone.
 
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -15,7 +15,7 @@ import { inThread, refusal } from '../support/open.js'
 import { packageUrl, runProgram } from '../support/program.js'
 import { tempFolder } from '../support/temp.js'
 
-/** Until the end of the scope there is no WebAssembly, as with --jitless. */
+/** Removes WebAssembly until the end of the scope, as --jitless does. */
 function withoutWebAssembly(): Disposable {
   const all = globalThis as unknown as { WebAssembly: unknown }
   const before = all.WebAssembly
@@ -23,7 +23,7 @@ function withoutWebAssembly(): Disposable {
   return { [Symbol.dispose]: () => (all.WebAssembly = before) }
 }
 
-test('the length of a buffer says where its map begins, for maps of all lengths that there are', () => {
+test('the length of a buffer says where its map begins, for maps of any length', () => {
   for (let i = 0; i < 2000; i++) {
     const blockSize = 512 << (i % 8)
     const { totalBytes } = layoutOf(
@@ -44,19 +44,19 @@ test('the length of a buffer says where its map begins, for maps of all lengths 
     for (const other of [aligned + 65536, plain + 1, totalBytes + 65536 + 48])
       assert.not(isBufferFor(other, totalBytes))
   }
-  // Above 4 GiB there is none but the plain one.
+  // Above 4 GiB the buffer is always plain.
   assert.not(isBufferFor(2 ** 32 + 65536, 2 ** 32 + 65536))
   assert.ok(isBufferFor(2 ** 32 + 65536 + 48, 2 ** 32 + 65536))
 })
 
-test('the buffer is page-aligned, and plain where there is no WebAssembly', () => {
+test('the buffer is page-aligned, and plain without WebAssembly', () => {
   assert.is(newBuffer(1000 * 512, false).byteLength, 8 * 65536)
   using _without = withoutWebAssembly()
   assert.is(newBuffer(1000 * 512, false).byteLength, 1000 * 512 + 48)
   assert.throws(() => newBuffer(1000 * 512, true), /page-aligned.*without direct/)
 })
 
-test('a cache in a plain buffer: every slot taken and named, blocks changed by several threads', async () => {
+test('a cache in a plain buffer works with every slot named and several threads that change blocks', async () => {
   using folder = tempFolder()
   const partitions = { data: { path: join(folder.path, 'data'), blockSize: 4096, size: '256KiB' } }
   const opening = () => openCache({ memory: '128KiB', partitions, threads: 4 })
@@ -116,7 +116,7 @@ const USE = `
   console.log(refused?.code, cache.handle.buffer.byteLength % 512, JSON.stringify(cache.check()))
   await cache.close()`
 
-test('where address space is limited', async () => {
+test('a process with little address space gets ERR_DCACHE_MEMORY', async () => {
   using folder = tempFolder()
   const before = 'ulimit -v 8000000'
   const isHere = works('sh', '-c', `${before}; exec '${process.execPath}' -e 0`)
@@ -125,10 +125,10 @@ test('where address space is limited', async () => {
   assert.is(out, 'ERR_DCACHE_MEMORY 48 []', err)
 })
 
-test('with --jitless', async () => {
+test('a cache works with --jitless', async () => {
   using folder = tempFolder()
   const { out, err } = await runProgram(folder, USE, { flags: ['--jitless'] })
-  // Later versions of V8 have WebAssembly there too.
+  // Later versions of V8 have WebAssembly with --jitless too.
   assert.match(out, /^(ERR_DCACHE_MEMORY 48|undefined 0) \[\]$/, err)
 })
 

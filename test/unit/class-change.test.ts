@@ -1,5 +1,6 @@
-// What a change of a block's class costs, and which thread pays: a release with another class asks for no round; the next
-// change of that block waits for one, so that a block keeps one older image and other threads their spares.
+// A dirty block that is marked with another class: the order promise holds, and the thread that changes the class pays. A
+// release with another class asks for no round. The next change of that block waits for one, so a block keeps at most one
+// older image and cannot use up the spares of other threads.
 
 import { InlineEngine } from '../support/inline-engine.js'
 import { test } from 'uvu'
@@ -7,7 +8,7 @@ import * as assert from 'uvu/assert'
 import { makeCut } from '#dist/core/write-back/cut.js'
 import { MemoryDevice } from '../support/memory-device.js'
 import type { Partition } from 'dcache'
-import { refusalNow } from '../support/open.js'
+import { refusalNow, withCache } from '../support/open.js'
 import { Group } from '#dist/shared/words.js'
 
 const SIZE = 512
@@ -52,7 +53,7 @@ test('a block keeps one older image, however often its class changes', () => {
   assert.equal(engine.checkQuiet(), [])
 })
 
-test('the next change waits, also one of the same class and one that awaits', async () => {
+test('the next change waits for a round, with the same class and asynchronously too', async () => {
   const { engine, device, a } = engineOf()
   const other = engine.attach().partition('a')
   change(a, 0, 1, 'trailer')
@@ -70,7 +71,7 @@ test('the next change waits, also one of the same class and one that awaits', as
   assert.equal(engine.checkQuiet(), [])
 })
 
-test('many blocks whose class changes once ask for rounds before a flush would need as many', () => {
+test('when many blocks change class once, a round is requested before a flush needs too many', () => {
   const { engine, word, a } = engineOf(256)
   for (let block = 0; block < 7; block++) {
     change(a, block, 1, 'data')
@@ -85,7 +86,7 @@ test('many blocks whose class changes once ask for rounds before a flush would n
   assert.equal(engine.checkQuiet(), [])
 })
 
-test('other blocks, and readers, do not wait', () => {
+test('other blocks and readers do not wait', () => {
   const { engine, a } = engineOf()
   change(a, 0, 1, 'trailer')
   change(a, 1, 1, 'trailer')
@@ -95,7 +96,7 @@ test('other blocks, and readers, do not wait', () => {
   assert.is(engine.client.stats().rounds, 0)
 })
 
-test('tryAcquire has no guard, and asks for the round', () => {
+test('tryAcquire returns no guard and asks for the round', () => {
   const { engine, a } = engineOf()
   change(a, 0, 1, 'trailer')
   change(a, 0, 2, 'data')
@@ -107,7 +108,7 @@ test('tryAcquire has no guard, and asks for the round', () => {
   guard.release()
 })
 
-test('a Sync call where the thread may not block goes on while there are spares', () => {
+test('a Sync call in a thread that may not block succeeds while spares are left', () => {
   const { engine, saved, a } = engineOf()
   Object.assign(engine.context, { mayBlock: false })
   const { total } = engine.client.stats().spares
@@ -120,7 +121,7 @@ test('a Sync call where the thread may not block goes on while there are spares'
   assert.equal(engine.checkQuiet(), [])
 })
 
-test('behind a fence a change does not wait for a round, but is told when the spares are out', () => {
+test('behind a fence a change does not wait for a round, and fails when no spare is left', () => {
   const { engine, device, saved, a } = engineOf()
   device.before = (call) => {
     if (call.kind === 'sync') throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO', errno: -5 })
@@ -156,7 +157,7 @@ test('a round that fails ends the wait of a change', () => {
   assert.equal(engine.checkQuiet(), [])
 })
 
-test('a round that is due asks for what its cut leaves out', () => {
+test('a round that is due requests another for the changes outside its cut', () => {
   for (const isDue of [true, false]) {
     const { engine, word, a } = engineOf()
     change(a, 0, 1, 'trailer')
@@ -166,5 +167,78 @@ test('a round that is due asks for what its cut leaves out', () => {
     assert.is(word('want'), isDue ? word('epoch') : word('done'))
   }
 })
+
+const fill = (partition: Partition, block: number, byte: number, writeClass: string) =>
+  partition.write(new Uint8Array(512).fill(byte), block * 512, writeClass)
+
+test('an unknown class is refused and never reaches the flush worker', () =>
+  withCache({ flushDelayMs: 1e9 }, async ({ cache, data, onDisk }) => {
+    {
+      using guard = await data.acquire(0, 'modify')
+      for (const name of ['DATA', 'data ', '3', '-1']) {
+        refusalNow('ERR_DCACHE_UNKNOWN_CLASS', () => guard.markDirty(name), name)
+      }
+      guard.data.fill(9)
+      guard.markDirty('data')
+    }
+    await cache.flush()
+    assert.is(onDisk(0)[0], 9)
+  }))
+
+for (const [first, second] of [
+  ['data', 'trailer'],
+  ['trailer', 'data'],
+  ['directory', 'trailer'],
+] as const) {
+  test(`a dirty block whose class changes from ${first} to ${second} keeps the write order`, () =>
+    withCache({ flushDelayMs: 1e9, traceEntries: 256 }, async ({ cache, data, onDisk }) => {
+      // Byte 1 is written before the class changes, 2 after it; each change depends on those before it.
+      await fill(data, 0, 1, first)
+      await fill(data, 1, 1, 'directory')
+      await fill(data, 0, 2, second)
+      await fill(data, 2, 2, 'data')
+      await cache.flush()
+      assert.is(onDisk(0)[0], 2)
+      assert.is(onDisk(1)[0], 1)
+      assert.is(onDisk(2)[0], 2)
+      // No cut spans the change of class: each image of block 0 is written in a round of its own.
+      const work = cache.trace().filter(({ point }) => point.startsWith('work.'))
+      const cuts = work.filter(({ point }) => point === 'work.cut')
+      assert.is(cuts.length, 2)
+      const firstEnd = work.findIndex(({ point }) => point === 'work.done')
+      const written = (records: typeof work) =>
+        records.filter(({ point }) => point === 'work.write').map(({ block }) => block) // prettier-ignore
+      assert.equal(written(work.slice(0, firstEnd)).sort(), [0, 1])
+      assert.equal(written(work.slice(firstEnd)).sort(), [0, 2])
+    }))
+}
+
+test('the class may change back and forth while rounds run', () =>
+  withCache({ cached: 20, flushDelayMs: 1 }, async ({ cache, data, onDisk }) => {
+    const classes = ['data', 'directory', 'trailer']
+    for (let i = 1; i <= 300; i++) {
+      await fill(data, 0, i & 255, classes[i % 3]!)
+      await fill(data, 1 + (i % 5), i & 255, classes[(i >> 1) % 3]!)
+      if (i % 50 === 0) assert.equal(cache.check(), [])
+    }
+    await cache.flush()
+    assert.is(onDisk(0)[0], 300 & 255)
+    const { free, total } = cache.stats().spares
+    assert.is(free, total, 'every spare is free again')
+  }))
+
+test('a guard may mark several classes before its release, and the last one counts', () =>
+  withCache({ flushDelayMs: 1e9 }, async ({ cache, data, onDisk }) => {
+    await fill(data, 0, 1, 'trailer')
+    {
+      using guard = await data.acquire(0, 'modify')
+      guard.markDirty('data')
+      guard.data.fill(2)
+      guard.markDirty('trailer')
+    }
+    await cache.flush()
+    assert.is(onDisk(0)[0], 2)
+    assert.is(cache.stats().rounds, 1, 'the class is unchanged, so one round is enough')
+  }))
 
 test.run()

@@ -1,4 +1,4 @@
-// The condition: a signal that nobody waits for costs nothing, and none that somebody waits for is lost.
+// The condition: a signal without waiters changes nothing, and a signal with waiters is never lost.
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -16,31 +16,31 @@ function fresh() {
   return { buffer, words, condition: new Condition(words, EPOCH, WAITERS) }
 }
 
-test('a signal changes the epoch when somebody is about to look', () => {
+test('a signal changes the epoch only if a waiter is about to check', () => {
   const { words, condition } = fresh()
   condition.signal()
-  assert.is(words[EPOCH], 0, 'nobody waits')
+  assert.is(words[EPOCH], 0, 'no thread waits')
   assert.is(condition.enter(), 0)
   assert.is(condition.enter(), 0)
   condition.signal()
   assert.is(words[EPOCH], 1)
   condition.signal()
-  assert.is(words[EPOCH], 1, 'all who were about to look know already')
+  assert.is(words[EPOCH], 1, 'all such waiters have been told already')
   assert.is(condition.enter(), 1)
   condition.signal()
   assert.is(words[EPOCH], 2)
   condition.broadcast()
-  assert.is(words[EPOCH], 3, 'a broadcast does not ask')
+  assert.is(words[EPOCH], 3, 'a broadcast changes it always')
 })
 
-test('a signal wakes all who sleep', async () => {
+test('a signal wakes all sleeping threads', async () => {
   const { words, condition } = fresh()
   const asleep = [1, 2].map(() => Atomics.waitAsync(words, condition.at, condition.enter(), 60_000))
   condition.signal()
   for (const sleeper of asleep) assert.is(await sleeper.value, 'ok')
 })
 
-test('a wait ends with what is ready, or as it is told', async () => {
+test('a wait ends with the ready value, or with its deadline or abort', async () => {
   const { words, condition } = fresh()
   const late = () => timedOut('the thing', 0)
   const soon = () => new Deadline(10)
@@ -50,7 +50,7 @@ test('a wait ends with what is ready, or as it is told', async () => {
       false,
     ),
     0,
-    'no wait when it is ready, whatever it is',
+    'no wait when a value is ready, of whatever kind',
   )
   assert.throws(
     () =>
@@ -85,11 +85,11 @@ test('no signal is lost between threads', async () => {
   const each = 20_000
   await inThreads(bodies, 'tokens', { threads: 6, buffer, args: { each } })
   assert.is(words[TOKENS], 0)
-  assert.ok(words[SLEEPS]! > 0, 'somebody slept')
+  assert.ok(words[SLEEPS]! > 0, 'some waits slept')
   console.log(`\n# ${words[SLEEPS]!} sleeps for ${3 * each} tokens`)
 })
 
-test('the one signal that counts is not lost among others', async () => {
+test('the one signal that a thread waits for is not lost among others', async () => {
   const { buffer, words } = fresh()
   await inThreads(bodies, 'bursts', { threads: 2, buffer, args: { each: 12_000 } })
   assert.is(words[TOKENS], 0)

@@ -1,4 +1,4 @@
-// Options: sizes as people write them, defaults, and a refusal with the value in it for everything that cannot work.
+// Options: sizes with units, defaults, and errors that name the value that cannot work.
 
 import { suite, test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -8,7 +8,7 @@ import { options } from '../support/small-context.js'
 
 const sizes = suite('sizes')
 
-sizes('numbers and strings', () => {
+sizes('a size is a number or a string with a unit', () => {
   const cases: [number | string, number][] = [
     [0, 0], [4096, 4096], ['4096', 4096], [' 12 ', 12], ['7 B', 7], ['1k', 1024], ['1K', 1024], ['1KiB', 1024],
     ['1kb', 1000], ['64MiB', 64 * 2 ** 20], ['64 mib', 64 * 2 ** 20], ['1.5GiB', 1.5 * 2 ** 30], ['2MB', 2e6],
@@ -17,7 +17,7 @@ sizes('numbers and strings', () => {
   for (const [text, bytes] of cases) assert.is(parseSize(text, 'memory'), bytes, String(text))
 })
 
-sizes('what is none', () => {
+sizes('other values are no size', () => {
   const wrong = ['', 'MiB', '12 parsecs', '1e3', '-5', '1,5MiB', '0x10', '1.3', '0.3KiB', '1 2', '9007199254740993', '1PiB',
     -1, 1.5, NaN, Infinity, 2 ** 53, undefined, null, {}, [], true, 10n ** 20n] // prettier-ignore
   for (const value of wrong) {
@@ -25,7 +25,7 @@ sizes('what is none', () => {
   }
 })
 
-/** An action throws this code, and its message has these texts. */
+/** The action must throw this code with these texts in the message. */
 function refuses(action: () => unknown, code: CacheErrorCode, ...texts: string[]): void {
   try {
     action()
@@ -75,7 +75,7 @@ test('defaults', () => {
   })
 })
 
-test('everything given', () => {
+test('every option that is given is kept', () => {
   const writeOrder = ['x', 'y']
   const config = parseOptions({
     memory: 2 ** 20,
@@ -117,13 +117,13 @@ test('everything given', () => {
   assert.equal(config.writeOrder, ['x', 'y'], 'a copy')
 })
 
-test('no object', () => {
+test('options that are no object are refused', () => {
   for (const value of [undefined, null, 5, 'x']) refuses(() => parseOptions(value as never), BAD, show(value))
   for (const partitions of [undefined, null, 5])
     refuses(parse({ partitions }), BAD, 'partitions', show(partitions))
 })
 
-test('how many partitions', () => {
+test('the number of partitions is limited', () => {
   refuses(parse({ partitions: {} }), BAD, '0 entries')
   const many = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`p${i}`, { path: 'f', blockSize: 512 }])) // prettier-ignore
   refuses(parse({ partitions: many(65) }), BAD, '65 entries')
@@ -151,7 +151,7 @@ test('dirtyLimit', () => {
     refuses(parse({ dirtyLimit }), BAD, 'dirtyLimit', show(dirtyLimit))
 })
 
-test('dirtyBackground, writeBytes, writeBytesPerSecond', () => {
+test('dirtyBackground, writeBytes and writeBytesPerSecond have defaults and bounds', () => {
   assert.is(parseOptions({ ...options(), dirtyLimit: 0.5 }).dirtyBackground, 0.25, 'half of the limit')
   for (const dirtyBackground of [0, -0.1, 1.1, NaN, '0.5', null])
     refuses(parse({ dirtyBackground }), BAD, 'dirtyBackground', show(dirtyBackground))
@@ -180,18 +180,18 @@ test('writeOrder', () => {
   assert.equal(parse({ writeOrder: eight.slice(1) })().writeOrder, eight.slice(1))
 })
 
-test("a partition's path and block size", () => {
+test("a partition's path and block size are checked", () => {
   for (const path of [undefined, '', 5]) refuses(parsePartition({ path }), BAD, "'log'", 'path', show(path))
   for (const blockSize of [undefined, 0, 256, 511, 513, 3000, 131072, 512.5, '512', NaN])
     refuses(parsePartition({ blockSize }), 'ERR_DCACHE_BAD_BLOCK_SIZE', "'log'", 'blockSize', show(blockSize))
 })
 
-test('a partition that is no object', () => {
+test('a partition that is no object is refused', () => {
   for (const partition of [undefined, null, 5, 'file'])
     refuses(parse({ partitions: { log: partition } }), BAD, "'log'")
 })
 
-test("a partition's size and offset", () => {
+test("a partition's size and offset are checked", () => {
   for (const size of [0, 4095, 5000, '1KB', 'big', -4096, null])
     refuses(parsePartition({ size }), BAD, "'log'", 'size')
   for (const offset of [1, 512, '1KB', -4096, 'x', null])
@@ -199,7 +199,7 @@ test("a partition's size and offset", () => {
   assert.is(parsePartition({ offset: 0, size: 4096 })().partitions[0]!.size, 4096)
 })
 
-test('direct I/O is for pools of up to 4 GiB', () => {
+test('direct I/O is available for pools of up to 4 GiB', () => {
   assert.ok(
     parseOptions({ ...options(), partitions: { a: { path: 'f', blockSize: 512, direct: true } } })
       .partitions[0]!.direct,
@@ -218,7 +218,7 @@ test('memory', () => {
   assert.equal([blocks, spares], [2, 2], 'the least')
 })
 
-test('how the memory is divided', () => {
+test('the memory is divided into blocks and spares', () => {
   const partitions = { a: { path: 'a', blockSize: 8192 }, b: { path: 'b', blockSize: 512, group: 'b' } }
   const g = geometryOf(parse({ memory: '64MiB', partitions, threads: 10 })())
   assert.is(g.frameSize, 8192)
@@ -231,7 +231,7 @@ test('how the memory is divided', () => {
   assert.ok(g.stripes <= g.buckets)
 })
 
-test('a value is shown as it would be written, and not at any length', () => {
+test('a value is shown as it would be written, up to a limited length', () => {
   assert.is(show('x'), "'x'")
   assert.is(show({ a: 1 }), '{ a: 1 }')
   assert.is(show('y'.repeat(200)).length, 80)

@@ -1,5 +1,5 @@
-// Copying a part of a cached block: by version on x64, under a pin on other processors. Both have the same results and
-// leave nothing behind.
+// Copying part of a cached block: validated by its version on x64, under a pin on other processors. Both ways have the same
+// results and leave nothing latched.
 
 import { InlineEngine } from '../support/inline-engine.js'
 import { suite } from 'uvu'
@@ -17,7 +17,7 @@ const bodies = import.meta.resolve('./workers/copy.js')
 
 type Copy = typeof copyHit
 
-/** The function as a thread on this processor has it. */
+/** The copy function that a thread on this processor uses. */
 async function copyOn(arch: string): Promise<Copy> {
   const real = Object.getOwnPropertyDescriptor(process, 'arch')!
   Object.defineProperty(process, 'arch', { ...real, value: arch })
@@ -33,7 +33,7 @@ const copiers = { x64: await copyOn('x64'), arm64: await copyOn('arm64') }
 for (const [arch, copier] of Object.entries(copiers)) {
   const copying = suite(`a copy on ${arch}`)
 
-  /** Block 0 is cached, block 1 is not; each byte is its place. */
+  /** Block 0 is cached, block 1 is not; the value of each byte is its position. */
   const fresh = () => {
     const device = new MemoryDevice(64 * SIZE)
     device.prepare(Uint8Array.from({ length: 64 * SIZE }, (_, i) => i & 255))
@@ -50,7 +50,7 @@ for (const [arch, copier] of Object.entries(copiers)) {
     return { engine, a, other, copy, isQuiet }
   }
 
-  copying('has the bytes that were asked for, few or many', () => {
+  copying('has the requested bytes, few or many', () => {
     const { copy, isQuiet } = fresh()
     for (const length of [0, 1, 32, 33, SIZE - 7]) {
       const target = new Uint8Array(3 + length)
@@ -75,7 +75,7 @@ for (const [arch, copier] of Object.entries(copiers)) {
     isQuiet()
   })
 
-  copying('is made of a block that others read, and leaves their pins', () => {
+  copying('is made of a block that other threads read, and leaves their pins', () => {
     const { engine, copy, other, isQuiet } = fresh()
     const guard = other.acquireSync(0, 'read')
     const frame = copy(0, 0, new Uint8Array(8))
@@ -85,7 +85,7 @@ for (const [arch, copier] of Object.entries(copiers)) {
     isQuiet()
   })
 
-  copying('that fails because its buffer went away leaves nothing', () => {
+  copying('leaves nothing latched when it fails because its buffer was detached', () => {
     const { copy, isQuiet } = fresh()
     const target = new Uint8Array(100)
     structuredClone(target.buffer, { transfer: [target.buffer] })
@@ -93,7 +93,7 @@ for (const [arch, copier] of Object.entries(copiers)) {
     isQuiet()
   })
 
-  copying('makes no guard: read and readSync of cached blocks', async () => {
+  copying('takes no guard in read and readSync of cached blocks', async () => {
     const [reads] = await inThreads<Reads>(bodies, 'readsOn', {
       threads: 1,
       buffer: new SharedArrayBuffer(4),

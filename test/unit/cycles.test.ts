@@ -1,4 +1,5 @@
-// What a deadline says: who has the block or the lock, by name, what keeps them, and the cycle when there is one.
+// The message of a missed deadline: which thread holds the block or lock, what that thread waits for, and the cycle if there
+// is one.
 
 import { suite, test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -16,7 +17,7 @@ interface Ring {
   readonly timeoutMs: number
 }
 
-/** A thread that has one block alone and waits for another; the text of its refusal, if there is one. */
+/** Starts a thread that latches one block exclusively and waits for another; the message of its error, if it fails. */
 function startWaiter(handle: CacheHandle, gates: Gates, args: Ring) {
   return startThread(
     handle,
@@ -75,13 +76,13 @@ for (const threads of [2, 3]) {
         message,
       )
       assert.ok(message?.startsWith(`block 11 of 'data' is held exclusively by ${called(1)} for `), message)
-      // The cycle is broken: the others come through.
+      // The cycle is broken: the other threads succeed.
       for (const { result } of started.slice(1)) assert.is(await result, undefined)
     }),
   )
 }
 
-cycles('through readers: a thread reads what another wants to change, and the other way round', () =>
+cycles('through readers are named: two threads each read a block that the other wants to change', () =>
   withCache({ flushDelayMs: 1e9 }, async ({ cache, data }) => {
     for (const block of [1, 2]) (await data.acquire(block, 'read')).release()
     const gates = new Gates()
@@ -122,7 +123,7 @@ cycles('through readers: a thread reads what another wants to change, and the ot
   }),
 )
 
-cycles('of tasks that await are no certain deadlock, and the error says so', () =>
+cycles('of asynchronous tasks are no certain deadlock, and the error says so', () =>
   withCache({ flushDelayMs: 1e9 }, async ({ cache, data }) => {
     const gates = new Gates()
     const waiter = startWaiter(cache.handle, gates, { name: 'sleeper', own: 2, other: 1, gate: 0, timeoutMs: LONG_MS }) // prettier-ignore
@@ -137,14 +138,14 @@ cycles('of tasks that await are no certain deadlock, and the error says so', () 
   }),
 )
 
-cycles('within one thread: two of its tasks wait for each other', () =>
+cycles('between two tasks of one thread are named', () =>
   withCache({ flushDelayMs: 1e9 }, async ({ cache, data }) => {
     const [first, second] = [await data.acquire(1, 'modify'), await data.acquire(2, 'modify')]
     const long = data.acquire(1, 'modify', { timeoutMs: LONG_MS })
     const error = await refusal('ERR_DCACHE_TIMEOUT', () => data.acquire(2, 'read', { timeoutMs: 500 }))
     assert.match(error.message, /^block 2 of 'data' is held exclusively by thread \d+ 'owner' \(slot 0\) itself, in another of its tasks, for \d+ ms \(waited 500 ms\)$/) // prettier-ignore
     const [wait] = cache.holders().filter(({ what }) => what === 'waits')
-    assert.is(wait!.block, 1, 'the other task waits still, and shows')
+    assert.is(wait!.block, 1, 'the other task still waits and is listed')
     assert.equal([wait!.heldBy, wait!.cycle], [[0], []])
     second.release()
     first.release()
@@ -154,7 +155,7 @@ cycles('within one thread: two of its tasks wait for each other', () =>
 
 cycles.run()
 
-test('a thread that does not wait itself is named with how long it has the block', () =>
+test('a holder that does not wait is named with the time that it has held the block', () =>
   withCache({ flushDelayMs: 1e9 }, async ({ cache, data }) => {
     const gates = new Gates()
     const thread = startThread(
@@ -178,7 +179,7 @@ test('a thread that does not wait itself is named with how long it has the block
     await thread.result
   }))
 
-test('a lock is named with its holder, what that one waits for, and the wait shows in holders()', () =>
+test('a lock is named with its holder and what the holder waits for, and holders() lists the wait', () =>
   withCache({ flushDelayMs: 1e9 }, async ({ cache, data, arena }) => {
     const gates = new Gates()
     const waiter = startWaiter(cache.handle, gates, { name: 'stuck', own: 2, other: 1, gate: 0, timeoutMs: LONG_MS }) // prettier-ignore
@@ -187,7 +188,7 @@ test('a lock is named with its holder, what that one waits for, and the wait sho
     gates.open(9)
     await until('the waiter', () => cache.holders().some(({ name, what }) => name === 'stuck' && what === 'waits')) // prettier-ignore
     const { slot } = cache.holders().find(({ name }) => name === 'stuck')!
-    // As if it had lost its processor in the middle of a section.
+    // As if the thread had been preempted inside a critical section.
     Atomics.store(arena.words, Header.policyMutex, slot + 1)
     const refused = refusal('ERR_DCACHE_TIMEOUT', () => data.acquire(30, 'read', { timeoutMs: 500 }))
     await until('the wait', () => cache.holders().some(({ mode }) => mode === 'mutex'))
@@ -201,7 +202,7 @@ test('a lock is named with its holder, what that one waits for, and the wait sho
     await waiter.result
   }))
 
-test('words of a slot that make no sense do no harm', () =>
+test('invalid words of a slot do no harm', () =>
   withCache({ flushDelayMs: 1e9 }, async ({ cache, data, arena }) => {
     const thread = await new Promise<number>((resolve) => {
       void data.acquire(1, 'modify').then((guard) => {

@@ -1,7 +1,7 @@
-// Deaths that no thread is told of, on small arenas: what the system says of threads, claims of slots, and the reaper beside
-// an entry of a journal that never settles.
+// Deaths of which no thread is told, on small arenas: how the system reports threads, claims of slots, and how the reaper
+// treats a journal entry that never settles.
 
-import { InlineEngine } from '../support/inline-engine.js' // first: it has to be there before the engine
+import { InlineEngine } from '../support/inline-engine.js' // first: it must be loaded before the engine
 import { setSleeper } from '../support/inline-sleep.js'
 import { Worker } from 'node:worker_threads'
 import { suite } from 'uvu'
@@ -14,7 +14,7 @@ import { refusalNow } from '../support/open.js'
 import { smallArena } from '../support/small-context.js'
 import { Frame, Header, Journal, Latch, Slot, SlotState } from '#dist/shared/words.js'
 
-/** The system's number of a thread that has ended. */
+/** The system's id of a thread that has ended. */
 async function endedThread(): Promise<number> {
   const code = `const { parentPort } = require('node:worker_threads')
     parentPort.postMessage(Number(require('node:fs').readlinkSync('/proc/thread-self').split('/').at(-1)))`
@@ -27,14 +27,14 @@ async function endedThread(): Promise<number> {
 const marks = suite('marking the dead')
 
 if (process.platform === 'linux') {
-  marks('a thread that ended is gone, one that runs and an unknown one are not', async () => {
+  marks('a thread that ended counts as gone, a running and an unknown one do not', async () => {
     assert.ok(osThreadId() > 0)
     const ended = await endedThread()
     assert.equal([isGone(osThreadId()), isGone(0), isGone(ended)], [false, false, true])
   })
 
   marks(
-    'its slot is marked, and the flush worker rung; slots of the living, the owner and the flush worker are not',
+    'its slot is marked and the flush worker rung; those of running threads, the owner and the flush worker are not',
     async () => {
       const arena = smallArena()
       const slots = [0, 1, 2, 3].map((index) => attachSlot(arena, index, index + 1, 40 + index))
@@ -54,7 +54,7 @@ if (process.platform === 'linux') {
     },
   )
 
-  marks('a slot whose thread ended while it attached is free again, and only that', async () => {
+  marks('only a slot whose thread ended while attaching becomes free again', async () => {
     const arena = smallArena()
     const { words } = arena
     const claim = (thread: number) => SlotState.ATTACHING | (thread << SlotState.CLAIM_SHIFT)
@@ -67,7 +67,7 @@ if (process.platform === 'linux') {
   })
 }
 
-marks('the thread that Node names is marked once', () => {
+marks('a thread whose end Node reports is marked once', () => {
   const arena = smallArena()
   const slots = [2, 3].map((index) => attachSlot(arena, index, index + 1, 40 + index))
   buryThread(arena, 43)
@@ -76,16 +76,16 @@ marks('the thread that Node names is marked once', () => {
   arena.words[slots[1]!.at + Slot.state] = SlotState.FREE
   attachSlot(arena, 3, 4, 50)
   buryThread(arena, 43)
-  assert.equal(states(), [SlotState.LIVE, SlotState.LIVE], 'the slot is another thread’s')
+  assert.equal(states(), [SlotState.LIVE, SlotState.LIVE], 'the slot belongs to another thread by now')
 })
 
 marks.run()
 
-const torn = suite('an entry that never settles')
+const torn = suite('a journal entry that never settles')
 
 for (const state of [Journal.TAKING, Journal.GIVING]) {
   torn(
-    `${Journal[state]}: the reaper comes back, everything else goes on, and all is well once that thread is dead too`,
+    `${Journal[state]}: the reaper retries while all else continues, and succeeds once that thread is dead too`,
     () => {
       const device = new MemoryDevice(512 * 16)
       const engine = new InlineEngine({ blocks: 8, partitions: { a: { device, blockSize: 512 } } })
@@ -109,10 +109,10 @@ for (const state of [Journal.TAKING, Journal.GIVING]) {
       words[engine.arena.slotAt(deadAt!) + Slot.state] = SlotState.DEAD
       let slices = 0
       setSleeper(engine.arena.buffer, () => {
-        if (++slices > 1000) throw new Error('the flush worker waits without an end')
+        if (++slices > 1000) throw new Error('the flush worker waits for ever')
       })
       for (let i = 0; i < 3; i++) engine.stepFlusher()
-      assert.ok(engine.flusher.idleMs() < 1000, 'it comes back')
+      assert.ok(engine.flusher.idleMs() < 1000, 'it retries')
       assert.is(words[engine.arena.slotAt(deadAt!) + Slot.state], SlotState.DEAD)
       assert.is(words[latchAt]! & Latch.FROZEN, 0)
       a.acquireSync(0, 'read').release()

@@ -1,4 +1,4 @@
-// Direct I/O: what is written past the page cache is there, and where it can't be had it is refused by name.
+// Direct I/O: blocks written past the page cache are in the file, and where it is unavailable the open is refused.
 
 import {
   closeSync,
@@ -19,7 +19,7 @@ import { inThread } from '../support/open.js'
 import { projectRoot } from '../support/project.js'
 import { tempFolder } from '../support/temp.js'
 
-/** A folder beside the repository's build: a temporary one may be in memory. */
+/** A folder in the project: a temporary one may be in memory. */
 function diskFolder(): { path: string } & Disposable {
   const path = mkdtempSync(join(projectRoot, 'build', 'direct-'))
   return {
@@ -63,12 +63,12 @@ if (isHere) {
         memory: 16 * blockSize,
         partitions: {
           data: { path, blockSize, size, direct: true },
-          // The same file, further on.
+          // A later part of the same file.
           more: { path, blockSize, offset: size, size, direct: true },
         },
       })
       try {
-        // More than the cache holds: blocks are evicted and read again.
+        // More blocks than the cache holds, so that they are evicted and read again.
         for (const name of ['data', 'more']) {
           await inThread(cache.handle, { name, blocks }, ({ client, args }) => {
             const partition = client.partition(args.name)
@@ -86,7 +86,7 @@ if (isHere) {
           })
         }
         await cache.flush()
-        // A round that writes a block of which a declared range is being changed puts its image together.
+        // A round that writes a block while a declared range of it is being changed assembles the block's image.
         const data = cache.partition('data')
         await data.write(new Uint8Array(blockSize).fill(200), 3 * blockSize)
         const guard = await data.acquire(3, 'modify', { start: 10, length: 10 })
@@ -110,7 +110,7 @@ if (isHere) {
     })
   }
 
-  test('a file that was cut is a failed read, as without it', async () => {
+  test('a read past the end of a truncated file fails, as without direct I/O', async () => {
     using folder = diskFolder()
     const path = join(folder.path, 'data')
     writeFileSync(path, Buffer.alloc(8 * 4096, 1))
@@ -131,7 +131,7 @@ if (isHere) {
   })
 }
 
-test('a cache of more than 4 GiB has no direct I/O, and no file is made', async () => {
+test('direct I/O is refused for a cache of more than 4 GiB, and no file is created', async () => {
   using folder = tempFolder()
   const path = join(folder.path, 'new')
   const error = await refused({ path, blockSize: 4096, size: '1MiB', direct: true }, '5GiB')
@@ -140,10 +140,10 @@ test('a cache of more than 4 GiB has no direct I/O, and no file is made', async 
   assert.not.ok(existsSync(path))
 })
 
-// A file that has bytes and no direct I/O, on every Linux.
+// On every Linux this file has contents and no direct I/O.
 const WITHOUT = '/sys/kernel/mm/transparent_hugepage/enabled'
 if (canRun('a file system without direct I/O', { [WITHOUT]: existsSync(WITHOUT) })) {
-  test('where the file system has none it is refused, with the cause', async () => {
+  test('on a file system without direct I/O the open is refused with the cause', async () => {
     const error = await refused({ path: WITHOUT, blockSize: 512, readOnly: true, direct: true })
     assert.is(error.code, 'ERR_DCACHE_UNSUPPORTED')
     assert.match(error.message, /partition 'data'.*without direct/)

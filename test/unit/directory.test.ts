@@ -1,4 +1,4 @@
-// The directory: chains stay short whatever the block numbers are, and hold what was hung in.
+// The directory: a lookup finds each block in its hash chain, and chains stay short whatever the block numbers are.
 
 import fc from 'fast-check'
 import { test } from 'uvu'
@@ -15,6 +15,7 @@ import {
   WALK_MAX,
 } from '#dist/core/blocks/directory.js'
 import { enter, leave } from '#dist/core/context.js'
+import { blockBytes, copyOf, withCache } from '../support/open.js'
 import { smallArena, smallContext } from '../support/small-context.js'
 import { Frame } from '#dist/shared/words.js'
 
@@ -28,17 +29,17 @@ const random = (): number => {
 }
 const patterns: Record<string, Blocks> = {
   sequential: (i) => [0, i],
-  'sequential from high up': (i) => [0, 2 ** 40 + i],
+  'sequential from 2^40': (i) => [0, 2 ** 40 + i],
   'every 2nd': (i) => [0, 2 * i],
   'every 8th': (i) => [0, 8 * i],
   'every 127th': (i) => [0, 127 * i],
   'every 4096th': (i) => [0, 4096 * i],
   'every 2^20th': (i) => [0, 2 ** 20 * i],
   'every 2^32nd': (i) => [0, 2 ** 32 * (i % 2 ** 20) + Math.floor(i / 2 ** 20)],
-  'the same of 64 partitions': (i) => [i % 64, Math.floor(i / 64)],
-  'the same of 3 partitions, every 16th': (i) => [i % 3, 16 * Math.floor(i / 3)],
+  'the same numbers in 64 partitions': (i) => [i % 64, Math.floor(i / 64)],
+  'every 16th, the same in 3 partitions': (i) => [i % 3, 16 * Math.floor(i / 3)],
   random: () => [0, Math.floor(random() * 2 ** 30)],
-  'random, of a huge partition': () => [1, Math.floor(random() * 2 ** 45)],
+  'random in a huge partition': () => [1, Math.floor(random() * 2 ** 45)],
 }
 
 test('chains stay short at every size and for every order of block numbers', () => {
@@ -53,7 +54,7 @@ test('chains stay short at every size and for every order of block numbers', () 
         lengths[bucket]!++
       }
       const longest = lengths.reduce((a, b) => Math.max(a, b))
-      // Steps to find each block once; a perfect spread has 1, a random one 1.5.
+      // The steps to find each block once, per block: 1 for a perfect spread, 1.5 for a random one.
       const steps = lengths.reduce((sum, length) => sum + (length * (length + 1)) / 2, 0) / blocks
       longestOfAll = Math.max(longestOfAll, longest)
       assert.ok(steps < 2.5, `${name}, ${blocks} blocks: ${steps} steps a lookup`)
@@ -63,7 +64,7 @@ test('chains stay short at every size and for every order of block numbers', () 
   console.log(`\n# the longest chain has ${longestOfAll} blocks`)
 })
 
-test('what is hung in is found, what is taken out is not', () => {
+test('a block inserted into its chain is found, a removed one is not', () => {
   const partitions = { a: { path: 'a', blockSize: 512 }, b: { path: 'b', blockSize: 512 } }
   const numbers = [
     0,
@@ -119,11 +120,50 @@ test('what is hung in is found, what is taken out is not', () => {
 test('a walk without the stripe is bounded', () => {
   const context = smallContext(smallArena())
   const bucket = hashOf(context.arena.geometry.buckets, keyHighOf(0, 7), 7)
-  // A chain that leads round in circles, as a walk may see it while frames move.
+  // A circular chain, which a walk may see while frames move between chains.
   context.words[context.arena.bucketsAt + bucket] = 1
   context.words[context.arena.frameAt(0) + Frame.next] = 2
   context.words[context.arena.frameAt(1) + Frame.next] = 1
   assert.is(find(context, keyHighOf(0, 7), 7), -1)
 })
+
+test('there are at least as many buckets as blocks', () =>
+  withCache({ cached: 100 }, ({ arena }) => {
+    assert.ok(arena.geometry.buckets >= arena.geometry.blocks)
+  }))
+
+test('every one of many blocks is found, and read once', () =>
+  withCache({ cached: 2000, partitions: { data: { blocks: 2000 } } }, async ({ cache, data }) => {
+    for (let pass = 0; pass < 2; pass++) {
+      for (let i = 0; i < 2000; i++) {
+        const block = (i * 1237) % 2000
+        using guard = await data.acquire(block, 'read')
+        assert.equal(new DataView(copyOf(guard.data).buffer).getUint32(0), block)
+      }
+    }
+    const { diskReads, hits, misses } = cache.stats()
+    assert.equal({ diskReads, hits, misses }, { diskReads: 2000, hits: 2000, misses: 2000 })
+  }))
+
+test('blocks of one chain are told apart while the chain changes', () =>
+  withCache({ cached: 16, partitions: { data: { blocks: 4096 } } }, async ({ cache, data, arena }) => {
+    // All these blocks hash to one bucket, so that one chain holds the whole cache.
+    const { buckets } = arena.geometry
+    const chain = Array.from({ length: 4096 }, (_, block) => block).filter(
+      (block) => hashOf(buckets, keyHighOf(0, block), block) === 0,
+    )
+    assert.ok(chain.length > 100, `${chain.length} blocks in the chain`)
+    for (let i = 0; i < 1000; i++) {
+      const block = chain[(i * 31 + (i % 7)) % chain.length]!
+      using guard = await data.acquire(block, 'read')
+      assert.equal(copyOf(guard.data), blockBytes(block))
+    }
+    assert.equal(cache.check(), [])
+    let length = 0
+    for (let link = arena.words[arena.bucketsAt]!; link !== 0; length++) {
+      link = arena.words[arena.frameAt(link - 1) + Frame.next]!
+    }
+    assert.is(length, 16)
+  }))
 
 test.run()

@@ -1,5 +1,5 @@
-// Ends of threads and of caches: threads of which no thread is told, workers' workers, listeners that throw, slots that are
-// about to be free, detaching during a call, and closing beside a call into the system that does not end.
+// Ends of threads and of caches: threads whose end no thread is told of, workers of workers, listeners that throw, slots that
+// are about to be free, detaching during a call, and closing while a call into the system does not end.
 
 import { fstatSync } from 'node:fs'
 import { join } from 'node:path'
@@ -26,7 +26,7 @@ import { Slot, SlotState } from '#dist/shared/words.js'
 
 const dcache = import.meta.resolve('dcache')
 
-/** Code of a thread that holds block 1, changed and not released, and block 2 to read; it says so and ends when it is told. */
+/** Code of a thread that holds block 1, changed, and block 2 for reading. It reports this, and ends when it is told to. */
 const HOLDS = `const { workerData, parentPort } = require('node:worker_threads')
   import(workerData.dcache).then(({ attachCache }) => {
     const data = attachCache(workerData.handle).partition('data')
@@ -36,7 +36,7 @@ const HOLDS = `const { workerData, parentPort } = require('node:worker_threads')
     parentPort.once('message', () => process.exit(0))
   })`
 
-/** A worker that creates the one above; `listens`: it uses the cache itself, and so hears of the end. */
+/** Code of a worker that creates the one above. With `listens` it is attached, and so is told of that one's end. */
 const CREATES = `const { workerData, parentPort, Worker } = require('node:worker_threads')
   const ready = workerData.listens ? import(workerData.dcache).then(({ attachCache }) => attachCache(workerData.handle)) : Promise.resolve()
   ready.then(() => {
@@ -59,7 +59,7 @@ for (const listens of [true, false]) {
   for (const how of ['exits', 'ends with its creator'] as const) {
     if (how !== 'exits' && process.platform !== 'linux') continue
     ends(
-      `a worker of a worker that ${listens ? 'is' : 'is not'} attached ${how}: all is given back and told`,
+      `a worker ${how}, and its creator ${listens ? 'is' : 'is not'} attached: all it held is released and its end is reported`,
       () =>
         withCache({ threads: 2 }, async ({ cache, data }) => {
           const heard: CacheEvents['workerDied'][] = []
@@ -81,13 +81,17 @@ for (const listens of [true, false]) {
           await until('the slots', () => cache.stats().threads === threads)
           await until('the news', () => heard.length === (listens ? 2 : 1))
           await new Promise((resolve) => setTimeout(resolve, 20))
-          assert.is(new Set(heard.map(({ threadId }) => threadId)).size, listens ? 2 : 1, 'each end once')
+          assert.is(
+            new Set(heard.map(({ threadId }) => threadId)).size,
+            listens ? 2 : 1,
+            'each end is reported once',
+          )
         }),
     )
   }
 }
 
-ends('a thread that attaches after the end of another one gets its slot', () =>
+ends('a thread that attaches after another has ended gets its slot', () =>
   withCache({ threads: 1 }, async ({ cache }) => {
     const { threads } = cache.stats()
     for (let i = 0; i < 6; i++) {
@@ -104,7 +108,7 @@ ends('a thread that attaches after the end of another one gets its slot', () =>
   }),
 )
 
-ends('where all slots are taken by threads that run, attaching is refused soon', () =>
+ends('attaching is refused soon when running threads have all slots', () =>
   withCache({ threads: 1 }, async ({ cache }) => {
     const gates = new Gates()
     const { result } = startThread(cache.handle, 0, ({ open, pass }) => { open(0); pass(1) }, { gates }) // prettier-ignore
@@ -119,7 +123,7 @@ ends.run()
 
 const listeners = suite('listeners')
 
-listeners('one that throws is an uncaught exception, and nothing else notices', async () => {
+listeners('one that throws causes an uncaught exception and disturbs nothing else', async () => {
   const uncaught: unknown[] = []
   const note = (error: unknown) => uncaught.push(error)
   process.on('uncaughtException', note)
@@ -146,7 +150,7 @@ listeners('one that throws is an uncaught exception, and nothing else notices', 
           })`
         for (let i = 1; i <= 2; i++) {
           new Worker(code, { eval: true, workerData: { dcache, handles: [a.handle, b.handle] } })
-          await until('both caches say it to all', () => heard.length === 4 * i)
+          await until('both caches to tell all listeners', () => heard.length === 4 * i)
           for (const cache of [a, b]) (await cache.partition('data').acquire(3, 'modify')).release()
         }
         assert.equal(heard.toSorted(), ['a1', 'a1', 'a2', 'a2', 'b1', 'b1', 'b2', 'b2'])
@@ -163,7 +167,7 @@ listeners.run()
 
 const detaching = suite('detach during a call')
 
-detaching('is refused while an asynchronous call of the thread is under way, whatever it waits for', () =>
+detaching('is refused during any asynchronous call of the thread', () =>
   withCache({ cached: 16, flushDelayMs: 1e9 }, async ({ cache, data }) => {
     const guard = await data.acquire(0, 'modify')
     const refusals = await inThread(cache.handle, 0, async ({ client }) => {
@@ -205,10 +209,10 @@ detaching('is refused while an asynchronous call of the thread is under way, wha
 
 detaching.run()
 
-const closing = suite('closing beside a call that does not end')
+const closing = suite('closing during a call that does not end')
 
 for (const end of ['close', 'abandon'] as const) {
-  closing(`${end}() ends, says which descriptors stay open, and closes them after the call`, async () => {
+  closing(`${end}() ends, names the descriptors that stay open, and closes them after the call`, async () => {
     const warnings: (Error & { code?: string })[] = []
     const note = (warning: Error) => warnings.push(warning)
     process.on('warning', note)
@@ -225,7 +229,7 @@ for (const end of ['close', 'abandon'] as const) {
       const { result } = startThread(cache.handle, 0, ({ open, pass }) => { open(0); pass(1) }, { gates, name: 'stuck' }) // prettier-ignore
       thread = result
       await gates.opened(0)
-      // As a thread of which a call into the system does not come back.
+      // Simulates a thread whose call into the system does not return.
       const arena = openArena(cache.handle)
       const at = slotNamed(arena, 'stuck') + Slot.inIo
       Atomics.add(arena.words, at, 1)
@@ -234,7 +238,7 @@ for (const end of ['close', 'abandon'] as const) {
       await until('the warning', () => warnings.some(({ code }) => code === 'DCACHE_FILES_OPEN'))
       const { message } = warnings.find(({ code }) => code === 'DCACHE_FILES_OPEN')!
       for (const text of ["'stuck'", `${fd} of 'data'`]) assert.ok(message.includes(text), message)
-      assert.ok(fstatSync(fd).isFile(), 'its number must not become another file’s')
+      assert.ok(fstatSync(fd).isFile(), 'its number must not name another file')
       leave()
       await until('the descriptor is closed', () => {
         try {
@@ -254,7 +258,7 @@ for (const end of ['close', 'abandon'] as const) {
 
 closing.run()
 
-/** Where in the shared words the slot of the thread with a name begins. */
+/** The index of the first word of the slot of the thread with this name. */
 function slotNamed(arena: Arena, name: string): number {
   for (let slot = 0; slot < arena.geometry.slots; slot++)
     if (slotName(arena, slot) === name) return arena.slotAt(slot)

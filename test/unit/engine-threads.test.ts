@@ -1,6 +1,6 @@
 // @deadline 300
-// The engine's own threads: which there are at what time, that each starts when it is first needed and not before, and that
-// nothing is lost or waits for ever where one ends, or can't be started, while it is needed for the first time.
+// The engine's own threads: each starts when it is first needed and not before. Nothing is lost and no call waits for ever
+// when a thread ends, or cannot be started, at its first use.
 
 import { spawn } from 'node:child_process'
 import type * as fs from 'node:fs'
@@ -16,7 +16,7 @@ import { readerSlot, writerSlot } from '#dist/workers/attach.js'
 import { type Bench, Gates, startThread, until, withCache, writeBlocks } from '../support/open.js'
 import { tempFolder } from '../support/temp.js'
 
-/** Runs a body with the list of workers that are made meanwhile. */
+/** Runs a body with the list of workers that are created during it. */
 async function withWorkers(body: (workers: Worker[]) => Promise<void>): Promise<void> {
   const workers: Worker[] = []
   const note = (worker: Worker) => {
@@ -37,7 +37,7 @@ const turns = (count: number) => new Promise((resolve) => setTimeout(resolve, co
 
 const lazy = suite('the threads of the engine start when they are needed')
 
-lazy('64 partitions that are only read need one thread', () =>
+lazy('64 partitions that are only read need only the flush worker', () =>
   withWorkers((workers) =>
     withCache(
       {
@@ -57,7 +57,7 @@ lazy('64 partitions that are only read need one thread', () =>
   ),
 )
 
-lazy('a writer comes with the first change of its partition, and not only with a round', () =>
+lazy('a writer starts with the first change of its partition, not with the first round', () =>
   withWorkers((workers) =>
     withCache(
       {
@@ -67,7 +67,7 @@ lazy('a writer comes with the first change of its partition, and not only with a
       },
       async (bench) => {
         const { cache } = bench
-        // Of one group: only the first of them starts the clock of the delayed kick.
+        // All are of one group: only the first change starts the clock of the delayed kick.
         for (const [i, partition] of [1, 3].entries()) {
           await cache.partition(`p${partition}`).write(new Uint8Array(8).fill(7), 512)
           await until('the writer', () => isLive(bench, writerSlot(partition)))
@@ -86,7 +86,7 @@ lazy('a writer comes with the first change of its partition, and not only with a
   ),
 )
 
-lazy('the reader comes with the first hint', () =>
+lazy('the reader starts with the first hint', () =>
   withCache({ cached: 64 }, async (bench) => {
     assert.not(isLive(bench, readerSlot(1)))
     bench.data.prefetch(3, 4)
@@ -95,7 +95,7 @@ lazy('the reader comes with the first hint', () =>
   }),
 )
 
-lazy('the cache closes at any moment of a start, and no thread is left', async () => {
+lazy('the cache may be closed at any moment of a start, and no thread is left', async () => {
   for (const end of ['close', 'abandon'] as const) {
     for (const afterMs of [0, 1, 3, 10, 30, 60]) {
       await withWorkers(async (workers) => {
@@ -118,7 +118,7 @@ lazy('the cache closes at any moment of a start, and no thread is left', async (
   }
 })
 
-lazy('a process that only changes something, and never flushes, ends', async () => {
+lazy('a process that changes a block and never flushes ends', async () => {
   using folder = tempFolder()
   const path = join(folder.path, 'p')
   writeBlocks(path, 64)
@@ -133,10 +133,10 @@ lazy('a process that only changes something, and never flushes, ends', async () 
 
 lazy.run()
 
-const mishaps = suite('a thread of the engine ends, or does not come, when it is first needed')
+const mishaps = suite('a thread of the engine ends or cannot start when it is first needed')
 
 for (const afterMs of [0, 1, 5, 20, 50]) {
-  mishaps(`the flush worker ends ${afterMs} ms after the first change`, () =>
+  mishaps(`nothing is lost when the flush worker ends ${afterMs} ms after the first change`, () =>
     withWorkers((workers) =>
       withCache({ cached: 32, flushDelayMs: 1e9 }, async ({ cache, data, onDisk }) => {
         for (let i = 1; i <= 4; i++) {
@@ -151,7 +151,7 @@ for (const afterMs of [0, 1, 5, 20, 50]) {
   )
 }
 
-mishaps('writers end as soon as they are made, again and again', async () => {
+mishaps('nothing is lost when writers end as soon as they start, repeatedly', async () => {
   let left = 6
   const kill = (worker: Worker) => {
     if (left-- > 0) void worker.terminate()
@@ -162,7 +162,7 @@ mishaps('writers end as soon as they are made, again and again', async () => {
       await data.write(new Uint8Array(8).fill(5), 512)
       await cache.flush()
       assert.is(onDisk(1)[0], 5)
-      await until('all of them', () => left <= 0)
+      await until('all writers to end', () => left <= 0)
     } finally {
       process.off('worker', kill)
     }
@@ -172,7 +172,7 @@ mishaps('writers end as soon as they are made, again and again', async () => {
   })
 })
 
-mishaps('the owner’s event loop is busy: the first changes of other threads are flushed all the same', () =>
+mishaps('the first changes of other threads are flushed while the owner’s event loop is busy', () =>
   withCache(
     { cached: 64, flushDelayMs: 1e9, partitions: { a: { blocks: 16 }, b: { blocks: 16, group: 'other' } } },
     async ({ cache, onDisk }) => {
@@ -205,7 +205,7 @@ mishaps('the owner’s event loop is busy: the first changes of other threads ar
         for (let block = 2; block < 16; block++) assert.is(onDisk(block, name)[0], block + 1)
       assert.is(onDisk(1, 'a')[0], 9)
       await result
-      // The writers come when the loop is free, and have the next job.
+      // The writers start when the loop is free, and do the next job.
       await cache.partition('a').write(new Uint8Array(8).fill(3), 0)
       await cache.flush()
       assert.is(onDisk(0, 'a')[0], 3)
@@ -214,7 +214,7 @@ mishaps('the owner’s event loop is busy: the first changes of other threads ar
 )
 
 mishaps(
-  'no descriptors are left for a while: nothing breaks, a flush goes on as soon as there are some',
+  'without free descriptors nothing breaks, and a flush continues as soon as some are free',
   async () => {
     using folder = tempFolder()
     const path = join(folder.path, 'p')
@@ -247,7 +247,7 @@ mishaps(
 type Dcache = Pick<typeof dcache, 'openCache'>
 type Fs = Pick<typeof fs, 'closeSync' | 'openSync'>
 
-/** Runs in a process of its own, which may have few descriptors. */
+/** Runs in a process of its own, which has few descriptors. */
 async function hungry({ openCache }: Dcache, path: string, fs: Fs): Promise<void> {
   const workers: Worker[] = []
   process.on('worker', (worker) => workers.push(worker))
@@ -258,7 +258,7 @@ async function hungry({ openCache }: Dcache, path: string, fs: Fs): Promise<void
     try {
       for (;;) taken.push(fs.openSync('/dev/null', 'r'))
     } catch {
-      // None is left.
+      // No descriptor is left.
     }
   }
   const feed = () => {
@@ -280,7 +280,7 @@ async function hungry({ openCache }: Dcache, path: string, fs: Fs): Promise<void
   console.log(`warned: ${warned}`)
   console.log(
     error === undefined
-      ? 'flushed by nobody'
+      ? 'flushed without a flush worker'
       : `without a flush worker: ${(error as Error & { code: string }).code}, ${/the flush worker has ended/.exec(error.message)?.[0] ?? error.message}`,
   )
   const flushed = (async () => {
@@ -301,7 +301,7 @@ async function hungry({ openCache }: Dcache, path: string, fs: Fs): Promise<void
   console.log('abandoned while there are none')
 }
 
-/** What a Node process prints, and its exit code. */
+/** The output of a Node process and its exit code. */
 async function runNode(args: string[], before = ':'): Promise<{ out: string; code: number | null }> {
   const child = spawn('bash', ['-c', `${before}; exec "$0" "$@"`, process.execPath, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],

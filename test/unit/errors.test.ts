@@ -1,4 +1,4 @@
-// Errors: one class, a code and a message each, and both survive what structured clone leaves of them.
+// Errors: one class; each has a code and a message, which survive a structured clone.
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -22,7 +22,7 @@ test('an error has name, code, message and cause', () => {
   assert.match(error.stack ?? '', 'errors.test')
 })
 
-test('an error goes through structured clone as its JSON', () => {
+test('an error passes through a structured clone as its JSON', () => {
   const cause = Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO', errno: -5, syscall: 'read' })
   for (const code of Object.keys(CODES) as CacheErrorCode[]) {
     const back = CacheError.from(structuredClone(new CacheError(code, 'm', { cause }).toJSON()))
@@ -40,14 +40,14 @@ test('an error goes through structured clone as its JSON', () => {
   assert.is(plain.cause, undefined)
 })
 
-test('a cause that is no error is left out; one without a system code keeps its message', () => {
+test('a cause that is no error is left out, and one without a system code keeps its message', () => {
   assert.is(new CacheError('ERR_DCACHE_ABORTED', 'm', { cause: 'reason' }).toJSON().cause, undefined)
   assert.equal(new CacheError('ERR_DCACHE_ABORTED', 'm', { cause: new TypeError('t') }).toJSON().cause, {
     message: 't',
   })
 })
 
-test('what is no error of ours is given back as it is', () => {
+test('from returns any other value unchanged', () => {
   const ours = new CacheError('ERR_DCACHE_CLOSED', 'm')
   for (const thing of [
     ours,

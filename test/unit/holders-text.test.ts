@@ -1,4 +1,4 @@
-// What the commands print of holders(): one line each, with all that is known.
+// How the commands print holders(): a line for each, with all that is known.
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -19,7 +19,7 @@ const holder: Holder = {
   cycle: [],
 }
 
-test('a line each', () => {
+test('each holder and each wait has a line', () => {
   assert.equal(holdersText([]), ['no thread holds or waits for anything'])
   assert.equal(
     holdersText([

@@ -1,6 +1,6 @@
 // @deadline 300
-// The options and the environment of the process do not reach the engine's threads: a cache works under every way to start
-// Node, and hooks run in none of its threads. Each program runs in a process of its own.
+// The options and the environment of the process do not reach the engine's threads: a cache works however Node was started,
+// and preloaded hooks do not run in its threads. Each program runs in a process of its own.
 
 import { spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -9,7 +9,10 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { tempFolder } from '../support/temp.js'
 
-/** Uses every thread of the engine: the flush worker, a writer, the reader. `import()` works in both kinds of module. */
+/**
+ * A program that uses every thread of the engine: the flush worker, a writer, the reader. `import()` works in both kinds of
+ * module.
+ */
 const PROGRAM = `
   import(${JSON.stringify(import.meta.resolve('dcache'))}).then(async ({ openCache }) => {
     const cache = await openCache({ memory: '1MiB', partitions: { p: { path: 'p', blockSize: 4096, size: '64KiB' } } })
@@ -21,7 +24,7 @@ const PROGRAM = `
     console.log('works')
   })`
 
-/** Notes the thread, takes a port that only one can have, and keeps the thread's event loop busy for ever. */
+/** A hook that notes its thread, takes a port that only one thread can have, and keeps the event loop busy for ever. */
 const HOOK_BODY = `
   require('node:fs').appendFileSync('hooked', isMainThread ? 'main ' : 'worker ')
   require('node:net').createServer().on('error', (error) => { throw error }).listen('\\0dcache-test-' + process.pid).unref()
@@ -41,7 +44,7 @@ const LOADER = `
 interface Way {
   readonly args: readonly string[]
   readonly env?: Readonly<Record<string, string>>
-  /** The program comes from there, and not from the file program.mjs or the arguments. */
+  /** The program is read from stdin instead of the file program.mjs or the arguments. */
   readonly stdin?: string
 }
 
@@ -92,7 +95,7 @@ for (const [name, way] of Object.entries(ways)) {
   })
 }
 
-/** What a process prints, and its exit code. One that hangs is ended, and has none. */
+/** The output of a process and its exit code. A process that hangs is killed, and has none. */
 async function runNode(cwd: string, way: Way): Promise<{ out: string; code: number | null }> {
   const child = spawn(process.execPath, way.args, {
     cwd,

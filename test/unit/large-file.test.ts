@@ -1,5 +1,5 @@
-// A partition of more than 2^32 blocks: a sparse file of 4 TiB in blocks of 512 bytes. Blocks whose numbers have the same
-// lower 32 bits are different ones.
+// A partition of more than 2^32 blocks: a sparse file of 4 TiB in blocks of 512 bytes. Block numbers that differ only above
+// bit 31 name different blocks.
 
 import { closeSync, openSync, readSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -14,10 +14,10 @@ import { tempFolder, type TempFolder } from '../support/temp.js'
 const BLOCK = 512
 const BLOCKS = 2 ** 33
 const LAST = BLOCKS - 1
-/** In pairs with the same lower 32 bits, and the last one. */
+/** Block numbers in pairs with the same lower 32 bits, and the last block. */
 const USED = [0, 2 ** 32, 5, 2 ** 32 + 5, 2 ** 32 - 1, LAST]
 
-/** A sparse file of that size, if the file system has such. */
+/** A sparse file of that size, if the file system supports it. */
 function sparseFile(folder: TempFolder): string | undefined {
   const path = join(folder.path, 'data')
   writeFileSync(path, '')
@@ -29,7 +29,7 @@ function sparseFile(folder: TempFolder): string | undefined {
   }
 }
 
-test('the last block of 4 TiB is written, read again, and in the file', async () => {
+test('blocks up to the last of 4 TiB are written, read again, and in the file', async () => {
   using folder = tempFolder()
   const path = sparseFile(folder)
   if (!canRun('a file of 2^33 blocks', { 'a sparse file of 4 TiB': path !== undefined })) return
@@ -61,7 +61,7 @@ test('the last block of 4 TiB is written, read again, and in the file', async ()
         partition.readSync(bytes, block * 512 + 508)
         if (bytes[3] !== i + 1) throw new Error(`block ${block} has ${bytes[3]}`)
       }
-      // Across the 2^32nd block, and up to the end.
+      // Across block 2^32, and up to the end.
       partition.writeSync(new Uint8Array(512).fill(77), 2 ** 32 * 512 - 256)
       partition.writeSync(new Uint8Array(10).fill(78), partition.blocks * 512 - 10)
     })

@@ -1,5 +1,5 @@
 // @deadline 300
-// The queue of a latch, by real threads: each waiter gets the latch, in turn; a mark without a wait keeps no thread out.
+// The queue of a latch, with real threads: each waiter gets the latch in turn, and a mark without a wait blocks no thread.
 
 import { suite, test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -14,7 +14,7 @@ import { ARRIVED, FIRST, GUARDED_WORDS, SECOND, WAITED } from './workers/latch.j
 
 const bodies = import.meta.resolve('./workers/latch.js')
 const MARKS = Latch.MARK_READER | Latch.MARK_WRITER
-/** Holds, offers and a frozen word; marks are hints. */
+/** The bits for holders, offers and a frozen word; marks are only hints. */
 const HELD = Latch.PINS | Latch.WRITER | Latch.HANDED | Latch.FROZEN
 
 function fresh(threads: number) {
@@ -23,14 +23,14 @@ function fresh(threads: number) {
   return { buffer, guarded, words: new Int32Array(guarded), latch: new OneLatch(buffer, 0) }
 }
 
-/** A wait as far as its first sleep: what it sleeps on, and the wait to go on with. */
+/** Runs a wait up to its first sleep: what it sleeps on, and the wait to continue. */
 function toSleep(latch: OneLatch, kind: 'read' | 'modify', still?: () => boolean) {
   const waiting = latch.waiting(kind, 60_000, still)
   const turn = waiting.next()
   return { waiting, turn, step: turn.value as WaitStep }
 }
 
-test('many threads read, write, read on and give up: no writer has company, and none is forgotten', async () => {
+test('with many readers and writers, some of which give up, each writer is exclusive and no waiter is forgotten', async () => {
   const { buffer, guarded, words, latch } = fresh(4)
   const args = { guarded, turns: 20_000 }
   const changes = await inThreads<number>(bodies, 'readAndWrite', { threads: 4, buffer, args })
@@ -43,13 +43,13 @@ test('many threads read, write, read on and give up: no writer has company, and 
 })
 
 for (const leave of ['unlatch', 'downgrade', 'unpin'] as const)
-  test(`all that wait for one holder come in after its ${leave}`, async () => {
+  test(`all waiters get the latch after the holder’s ${leave}`, async () => {
     const { buffer, guarded, words, latch } = fresh(4)
     if (leave === 'unpin') latch.pin()
     else latch.latch()
     const done = inThreads(bodies, 'waiter', { threads: 4, buffer, args: { guarded, firstWriter: 2 } })
     const waits = () => waitsForFrame(latch.arena, 0)
-    // Readers come in next to a pin until a writer waits: so there the writers are all that wait for certain.
+    // Readers may join a pin until a writer waits, so next to a pin only the writers are certain to wait.
     while (Atomics.load(words, ARRIVED) < 4 || waits().filter(({ kind }) => kind === 'modify').length < 2)
       await sleep(5)
     if (leave !== 'unpin') while (waits().length < 4) await sleep(5)
@@ -64,7 +64,7 @@ for (const leave of ['unlatch', 'downgrade', 'unpin'] as const)
 
 const marks = suite('marks without a wait')
 
-marks('a wait for a frame that turns out to be another block leaves no mark that keeps readers out', () => {
+marks('a wait for a frame that changes its block leaves no mark that blocks readers', () => {
   const { latch, buffer } = fresh(1)
   const reader = new OneLatch(buffer, 1)
   latch.pin()
@@ -74,7 +74,7 @@ marks('a wait for a frame that turns out to be another block leaves no mark that
   assert.is(latch.word & MARKS, 0)
 })
 
-marks('a writer that gives up next to a reader takes its mark along, another one that waits keeps it', () => {
+marks('a writer that gives up next to a reader removes its mark unless another writer waits', () => {
   const { latch, buffer } = fresh(2)
   const [first, second] = [new OneLatch(buffer, 1), new OneLatch(buffer, 2)]
   latch.pin()
@@ -87,16 +87,16 @@ marks('a writer that gives up next to a reader takes its mark along, another one
   assert.is(latch.word, 1)
 })
 
-marks('a mark that a server sets for a writer that has given up by then does not stay', () => {
+marks('a mark that a server sets for a writer that has given up in the meantime is removed', () => {
   const { latch, buffer } = fresh(2)
   const [writer, reader] = [new OneLatch(buffer, 1), new OneLatch(buffer, 2)]
   latch.latch()
   const write = toSleep(writer, 'modify')
-  // The server asks for contents when it has scanned, and for the slot of the writer when it looks again.
+  // The server reads the contents after its scan, and the slot of the writer when it rechecks.
   const { arena } = latch
   const isAbsent = arena.isAbsent.bind(arena)
   const slotAt = arena.slotAt.bind(arena)
-  // It must not have waited long, or it is made an offer.
+  // The writer must not have waited long, or the server makes it an offer.
   const [wait] = waitsForFrame(arena, 0)
   arena.words[wait!.recordAt + Wait.since] = (clockTicks() + 1e6) | 0
   let looks = 0
@@ -113,11 +113,11 @@ marks('a mark that a server sets for a writer that has given up by then does not
     return slotAt(slot)
   }
   latch.unlatch()
-  assert.ok(looks >= 2, 'both moments were met')
-  assert.is(latch.word, 1, 'a third reader is not kept out')
+  assert.ok(looks >= 2, 'both moments were reached')
+  assert.is(latch.word, 1, 'a third reader is not blocked')
 })
 
-marks('a mark that a dead thread left is healed at the end of a slice', () => {
+marks('a mark that a dead thread left is repaired at the end of a slice', () => {
   const { latch, buffer } = fresh(2)
   const [dead, reader] = [new OneLatch(buffer, 1), new OneLatch(buffer, 2)]
   latch.pin()
@@ -125,7 +125,7 @@ marks('a mark that a dead thread left is healed at the end of a slice', () => {
   latch.arena.words[dead.slot.at + Slot.state] = SlotState.DEAD
   const { waiting } = toSleep(reader, 'read')
   assert.is(latch.word, 1 | MARKS)
-  // The slice ends without a wakeup; then the mark has no wait, and the reader is in.
+  // The slice ends without a wakeup. The mark then has no wait, and the reader gets the latch.
   const turn = waiting.next()
   assert.ok(turn.done)
   assert.is(turn.value, 'pinned')
@@ -133,7 +133,7 @@ marks('a mark that a dead thread left is healed at the end of a slice', () => {
 })
 
 marks(
-  'an offer that is not taken lapses when another waiter has seen it at the ends of two slices',
+  'an offer that is not taken expires when another waiter has seen it at the ends of two slices',
   async () => {
     const { latch, buffer } = fresh(2)
     const [busy, other] = [new OneLatch(buffer, 1), new OneLatch(buffer, 2)]
@@ -155,7 +155,7 @@ marks(
 
 const turns = suite('turns')
 
-turns('after a writer the readers, after readers the writer that has waited longest', async () => {
+turns('readers follow a writer, and the writer that has waited longest follows readers', async () => {
   const { latch, buffer } = fresh(4)
   const [w1, w2, r1, r2] = [1, 2, 3, 4].map((thread) => new OneLatch(buffer, thread))
   latch.latch()
@@ -185,7 +185,7 @@ turns('after a writer the readers, after readers the writer that has waited long
   assert.is(latch.word, 0)
 })
 
-turns('new readers queue behind a writer that waits, and come in with the phase after it', async () => {
+turns('new readers queue behind a waiting writer and get the latch in the phase after it', async () => {
   const { latch, buffer } = fresh(2)
   const [writer, reader] = [new OneLatch(buffer, 1), new OneLatch(buffer, 2)]
   latch.pin()
@@ -199,23 +199,26 @@ turns('new readers queue behind a writer that waits, and come in with the phase 
   assert.is(read.waiting.next().value, 'pinned')
 })
 
-// Counted in turns, not in time: how fast the machine is does not matter, only that none is left behind.
+// Counted in turns and not in time, so that the speed of the machine does not matter.
 for (const { readers, threads, holdMs } of [
   { readers: 3, threads: 4, holdMs: 1 },
   { readers: 1, threads: 4, holdMs: 1 },
   { readers: 0, threads: 8, holdMs: 1 },
 ])
-  turns(`${readers} readers of ${threads} threads that never pause: each has its turns`, async () => {
-    const { buffer, guarded } = fresh(threads)
-    const args = { guarded, readers, holdMs, forMs: 2000 }
-    const all = await inThreads<{ times: number; longestMs: number }>(bodies, 'loops', { threads, buffer, args }) // prettier-ignore
-    const times = all.map((one) => one.times)
-    console.log(`\n# turns ${times.join(' ')}, longest waits ${all.map(({ longestMs }) => longestMs.toFixed(0)).join(' ')} ms`) // prettier-ignore
-    // Threads of one kind take turns; a reader can have many in one phase of readers.
-    for (const kind of [times.slice(0, readers), times.slice(readers)])
-      if (kind.length > 1) assert.ok(Math.min(...kind) * 10 >= Math.max(...kind), times.join(' '))
-    assert.ok(Math.min(...times) > 5, times.join(' '))
-  })
+  turns(
+    `each of ${threads} threads that never pause, ${readers} of them readers, gets its turns`,
+    async () => {
+      const { buffer, guarded } = fresh(threads)
+      const args = { guarded, readers, holdMs, forMs: 2000 }
+      const all = await inThreads<{ times: number; longestMs: number }>(bodies, 'loops', { threads, buffer, args }) // prettier-ignore
+      const times = all.map((one) => one.times)
+      console.log(`\n# turns ${times.join(' ')}, longest waits ${all.map(({ longestMs }) => longestMs.toFixed(0)).join(' ')} ms`) // prettier-ignore
+      // Threads of one kind take turns; a reader may have many turns in one phase of readers.
+      for (const kind of [times.slice(0, readers), times.slice(readers)])
+        if (kind.length > 1) assert.ok(Math.min(...kind) * 10 >= Math.max(...kind), times.join(' '))
+      assert.ok(Math.min(...times) > 5, times.join(' '))
+    },
+  )
 
 test.run()
 marks.run()

@@ -1,4 +1,4 @@
-// The latch word: each transition of latch.ts that takes one step.
+// The latch word: each transition of latch.ts that is a single step.
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -24,7 +24,7 @@ type Words = Int32Array<SharedArrayBuffer>
 const AT = 3
 const latched = (slot: number): number => (slot + 1) << 16
 
-/** The word after an action on a latch that stood at `word`, and what the action returned. */
+/** The latch word after an action that found `word`, and what the action returned. */
 function after<T>(word: number, action: (words: Words) => T): [number, T] {
   const words = new Int32Array(new SharedArrayBuffer(64))
   words[AT] = word
@@ -32,7 +32,7 @@ function after<T>(word: number, action: (words: Words) => T): [number, T] {
   return [words[AT], result]
 }
 
-test('the parts of a word', () => {
+test('the word consists of pins, marks and a holder', () => {
   assert.is(writerOf(0), -1)
   assert.is(writerOf(latched(0)), 0)
   assert.is(writerOf(latched(253) | Latch.MARKS | Latch.FROZEN | Latch.HANDED | 5), 253)
@@ -45,7 +45,7 @@ test('the parts of a word', () => {
   assert.not.ok(isLatched(latched(3) | Latch.HANDED), 'an offer is no hold')
 })
 
-test('a pin needs a word with nothing but pins', () => {
+test('a pin needs a word without a writer, marks or an offer', () => {
   const pin = (words: Words) => tryPin(words, AT)
   assert.equal(after(0, pin), [1, true])
   assert.equal(after(41, pin), [42, true])
@@ -62,7 +62,7 @@ test('a pin needs a word with nothing but pins', () => {
     assert.equal(after(word, pin), [word, false])
 })
 
-test('a pin past marks accepts an offer to readers, and passes neither a writer nor a frozen word', () => {
+test('a pin past marks accepts an offer to readers, and is refused by a writer or a frozen word', () => {
   const pin = (words: Words) => tryPinPastMarks(words, AT)
   assert.equal(after(0, pin), [1, true])
   assert.equal(after(3 | Latch.MARKS, pin), [4 | Latch.MARKS, true])
@@ -71,7 +71,7 @@ test('a pin past marks accepts an offer to readers, and passes neither a writer 
     assert.equal(after(word, pin), [word, false])
 })
 
-test('the exclusive latch needs a free word, with marks or without', () => {
+test('the exclusive latch needs a free word, with or without marks', () => {
   const latch = (words: Words) => tryLatch(words, AT, 6)
   assert.equal(after(0, latch), [latched(6), true])
   assert.equal(after(Latch.MARKS, latch), [latched(6) | Latch.MARKS, true])
@@ -88,7 +88,7 @@ test('the exclusive latch needs a free word, with marks or without', () => {
     assert.equal(after(word, latch), [word, false])
 })
 
-test('only the last pin that leaves marks behind asks to serve', () => {
+test('only the last pin to leave marks behind must serve the queue', () => {
   const leave = (words: Words) => unpin(words, AT)
   assert.equal(after(1, leave), [0, false])
   assert.equal(after(3, leave), [2, false])
@@ -98,7 +98,7 @@ test('only the last pin that leaves marks behind asks to serve', () => {
   assert.equal(after(Latch.PINS, leave), [Latch.PINS - 1, false])
 })
 
-test('the exclusive latch is left in one step only where there is no mark', () => {
+test('the exclusive latch is released in one step only if there is no mark', () => {
   const leave = (words: Words) => leaveLatched(words, AT)
   assert.equal(after(latched(3), leave), [0, true])
   assert.equal(after(latched(3) | Latch.FROZEN, leave), [Latch.FROZEN, true])
@@ -109,20 +109,20 @@ test('the exclusive latch is left in one step only where there is no mark', () =
   assert.equal(after(latched(3) | Latch.MARK_READER, lower), [latched(3) | Latch.MARK_READER, false])
 })
 
-test('a latch, or an offer, goes from slot to slot with its marks', () => {
+test('a latch or an offer passes from slot to slot with its marks', () => {
   const hand = (words: Words) => handOver(words, AT, 9)
   assert.is(after(latched(3), hand)[0], latched(9))
   assert.is(after(latched(252) | Latch.MARKS, hand)[0], latched(9) | Latch.MARKS)
   assert.is(after(latched(3) | Latch.HANDED | Latch.MARKS, hand)[0], latched(9) | Latch.MARKS)
 })
 
-test('the reaper freezes, counts and thaws; marks stay', () => {
+test('the reaper freezes, counts and thaws the word, and marks stay', () => {
   const marked = 3 | Latch.MARK_WRITER
   assert.is(after(marked, (words) => freeze(words, AT))[0], marked | Latch.FROZEN)
   const word = marked | Latch.FROZEN
   const toTwo = (words: Words): boolean => thaw(words, AT, word, 2)
   assert.equal(after(word, toTwo), [2 | Latch.MARK_WRITER, true])
-  assert.equal(after(word - 1, toTwo), [word - 1, false], 'a pin was given back in the meantime')
+  assert.equal(after(word - 1, toTwo), [word - 1, false], 'a pin was released in the meantime')
   assert.is(after(word, (words) => clearMarks(words, AT))[0], 3 | Latch.FROZEN)
 })
 

@@ -1,4 +1,4 @@
-// The memory map: regions in their places, little beside the frames, and a buffer that is not ours is refused.
+// The memory map: regions do not overlap, take little memory compared with the frames, and a foreign buffer is refused.
 
 import { isBufferFor } from '#dist/shared/buffer.js'
 import { test } from 'uvu'
@@ -14,7 +14,7 @@ import { Frame, Ghost, Group, Header, Partition, Slot, Spare } from '#dist/share
 const geometry = (more: Partial<CacheOptions> = {}): Geometry => geometryOf(parseOptions(options(more)))
 const isCode = (code: string) => (error: unknown) => error instanceof CacheError && error.code === code
 
-/** The regions by name, and the sizes that they need at least, from the geometry alone. */
+/** The minimum size of each region by name, from the geometry alone. */
 function needs(g: Geometry): Record<string, number> {
   const words = (count: number, each: number): number => count * each * 4
   return {
@@ -70,8 +70,8 @@ test('regions are aligned, in order, large enough, and do not overlap', () => {
   }
 })
 
-test('at most 2 % is not frames, with 8 KiB blocks and 64 threads, from 64 MiB up', () => {
-  // Hash buckets are a power of two: their share is largest where the blocks have just passed one.
+test('at most 2 % of the buffer is not frames, with 8 KiB blocks and 64 threads, from 64 MiB up', () => {
+  // The number of buckets is a power of two: their share is largest where the number of blocks has just passed one.
   const sizes = [64, 65, 70, 100, 128, 137, 140, 256, 274, 1024, 1100, 4096, 10_000, 16_384, 65_536]
   for (const policy of ['lru2', '2q'] as const) {
     let most = 0
@@ -87,7 +87,7 @@ test('at most 2 % is not frames, with 8 KiB blocks and 64 threads, from 64 MiB u
   }
 })
 
-test('ghosts take room with the policy that has them only', () => {
+test('ghosts take memory only with the policy that has them', () => {
   assert.is(geometry({ policy: 'lru2' }).ghosts, 0)
   const g = geometry({ policy: '2q' })
   assert.is(g.ghosts, g.blocks)
@@ -98,7 +98,7 @@ test('more words than one typed array can address are refused', () => {
   assert.throws(() => layoutOf(g), isCode('ERR_DCACHE_MEMORY'))
 })
 
-test('who opens the buffer computes the same map', () => {
+test('a thread that opens the buffer computes the same map', () => {
   const partitions = { a: { path: 'a', blockSize: 512 }, b: { path: 'b', blockSize: 4096, group: 'x' } }
   for (const policy of ['lru2', '2q'] as const) {
     const made = smallArena({ memory: '1MiB', partitions, policy, threads: 9, traceEntries: 16 })
@@ -124,7 +124,7 @@ test('frames and spares have bytes of their own', () => {
   assert.ok(arena.words.subarray(arena.framesAt).every((word, i) => word === made.words[made.framesAt + i]))
 })
 
-test('a buffer that is not ours is refused', () => {
+test('a foreign buffer is refused', () => {
   const open =
     (change: (words: Int32Array) => void, low = 1, high = 2) =>
     () => {

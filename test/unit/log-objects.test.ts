@@ -1,4 +1,4 @@
-// What the objects of the interface look like in a log: one short line, or a small JSON, at any time of their lives.
+// The objects of the interface in a log: each is one short line or a small JSON, at any time of its life.
 
 import { inspect } from 'node:util'
 import { test } from 'uvu'
@@ -8,7 +8,7 @@ import { inThread, withCache } from '../support/open.js'
 
 const LONG = 200
 
-/** One line and a small JSON, alone, in other objects and in the depths; with these texts. */
+/** The object must print as one line and a small JSON with these texts, alone and at any depth in other objects. */
 function assertShort(thing: unknown, ...texts: string[]): void {
   for (const text of [
     inspect(thing),
@@ -30,7 +30,7 @@ function assertShort(thing: unknown, ...texts: string[]): void {
   assert.ok(json.length > 20 && json.length < LONG, json)
 }
 
-test('caches, partitions, handles and guards', () =>
+test('caches, partitions, handles and guards print as one line', () =>
   withCache({}, async ({ cache, data }) => {
     assertShort(cache, 'Cache', 'open', "'data'")
     assertShort(cache.handle, 'CacheHandle', cache.handle.id)
@@ -51,7 +51,7 @@ test('caches, partitions, handles and guards', () =>
     }
   }))
 
-test('of a cache that is closed, and of a thread that is detached', async () => {
+test('objects of a closed cache and of a detached thread print as one line', async () => {
   const kept: [unknown, string][] = []
   await withCache({}, async ({ cache, data }) => {
     const guard = await data.acquire(1, 'read')
@@ -67,7 +67,7 @@ test('of a cache that is closed, and of a thread that is detached', async () => 
   for (const [thing, text] of kept) assertShort(thing, text)
 })
 
-test('of many partitions with long names', () => {
+test('the line stays short with many partitions and long names', () => {
   const partitions = Object.fromEntries(
     Array.from({ length: 12 }, (_, i) => [`partition ${i}`, { blocks: 8, readOnly: true }]),
   )
@@ -77,7 +77,7 @@ test('of many partitions with long names', () => {
   })
 })
 
-test('a handle goes to another thread as it did', () =>
+test('a handle can still be sent to another thread', () =>
   withCache({}, async ({ cache }) => {
     const clone = structuredClone(cache.handle)
     assert.equal(Object.keys(clone), Object.keys(cache.handle))

@@ -1,5 +1,5 @@
-// Long asynchronous reads and writes of blocks that are all there: the event loop has its turns in between, with nothing held, and
-// an abort is seen. Short ones have no extra turn.
+// Long asynchronous reads and writes of cached blocks: the call yields to the event loop in between, with nothing held, and
+// notices an abort. Short calls do not yield.
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -7,11 +7,11 @@ import { CacheError, type Partition } from 'dcache'
 import { refusal, withCache } from '../support/open.js'
 
 const MIB = 2 ** 20
-/** What is copied between two turns of the loop. */
+/** How many bytes are copied between two turns of the loop. */
 const PART = 2 ** 18
 const BYTES = 16 * MIB
 
-/** How many turns the event loop has while a call is under way; `each` is run in each of them. */
+/** Counts the turns of the event loop during a call, and runs `each` in every turn. */
 async function turnsOf(call: () => Promise<void>, each: () => void = () => undefined): Promise<number> {
   let turns = 0
   let isOver = false
@@ -45,7 +45,7 @@ for (const blockSize of [512, 65536]) {
   }
 
   for (const [name, call] of calls) {
-    test(`a ${name} of 16 MiB in blocks of ${blockSize}`, () =>
+    test(`a ${name} of 16 MiB in blocks of ${blockSize} yields to the event loop`, () =>
       withCache(options, async ({ cache, data }) => {
         const bytes = new Uint8Array(BYTES)
         await data.read(bytes, 0)
@@ -59,14 +59,14 @@ for (const blockSize of [512, 65536]) {
             )
           },
         )
-        assert.is(cache.stats().misses, misses, 'all of it was there')
+        assert.is(cache.stats().misses, misses, 'all of it was cached')
         assert.ok(turns >= 60, `${turns} turns`)
-        // Nothing is left to the next turn of the loop.
+        // A short call ends in the same turn of the loop.
         const short = new Uint8Array(PART)
         assert.is(await turnsOf(() => call(data, short)), 0)
       }))
 
-    test(`an abort in the middle of a ${name} of blocks of ${blockSize}`, () =>
+    test(`an abort ends a ${name} of blocks of ${blockSize} in the middle`, () =>
       withCache(options, async ({ data }) => {
         const bytes = new Uint8Array(BYTES)
         await data.read(bytes, 0)
@@ -82,7 +82,7 @@ for (const blockSize of [512, 65536]) {
         assert.instance(error, CacheError)
         assert.is(error.code, 'ERR_DCACHE_ABORTED')
         assert.ok(turns <= 6, `${turns} turns`)
-        // Blocks are done in ascending order, and none is half done.
+        // Blocks are processed in ascending order, each of them whole.
         const after = new Uint8Array(BYTES)
         await data.read(after, 0)
         if (name === 'write') {
@@ -98,7 +98,7 @@ for (const blockSize of [512, 65536]) {
   }
 }
 
-test('a buffer that is transferred in the middle of a call is an error, not a success', () =>
+test('a call whose buffer is transferred in the middle fails', () =>
   withCache(
     {
       memory: '24MiB',

@@ -1,5 +1,5 @@
-// More asynchronous calls at once than a thread has journal entries: they take turns, in order, and none is refused as long as
-// an entry can still be returned. A caller that holds all entries as guards is told so.
+// More concurrent asynchronous calls than a thread has journal entries: they take turns in order, and none is refused as long
+// as an entry can still be returned. A caller whose guards hold all entries gets an error.
 
 import { join } from 'node:path'
 import { suite } from 'uvu'
@@ -16,7 +16,7 @@ const turn = () => new Promise((resolve) => setImmediate(resolve))
 const many = <T>(count: number, call: (i: number) => Promise<T>): Promise<T[]> =>
   Promise.all(Array.from({ length: count }, (_, i) => call(i)))
 
-/** What became of promises, in the order in which they ended. */
+/** The outcomes of promises, in the order in which they settled. */
 function endings<T>(promises: readonly Promise<T>[]): {
   order: number[]
   all: Promise<PromiseSettledResult<T>[]>
@@ -26,7 +26,7 @@ function endings<T>(promises: readonly Promise<T>[]): {
   return { order, all }
 }
 
-/** A task as programs have them: takes a block, changes it, releases it. */
+/** A typical task: acquires a block, changes it, releases it. */
 async function increment(data: Partition, block: number, pause?: () => Promise<unknown>): Promise<void> {
   const guard = await data.acquire(block, 'modify')
   await pause?.()
@@ -57,7 +57,7 @@ const calls = suite('more calls than entries')
 for (const cached of [2000, 700, 24]) {
   const options = { ...LARGE, cached }
 
-  calls(`writes to absent blocks, then reads; ${cached} blocks in memory`, () =>
+  calls(`all succeed: writes to absent blocks, then reads, with ${cached} blocks in memory`, () =>
     withCache(options, async ({ data }) => {
       await many(MANY, (i) => data.write(SOON, ((i * 3 + 7) % 2000) * 512 + 5))
       await many(MANY, (i) => data.read(new Uint8Array(100), ((i * 7 + 1000) % 2000) * 512))
@@ -69,7 +69,7 @@ for (const cached of [2000, 700, 24]) {
     }),
   )
 
-  calls(`tasks that take, change and release a block; ${cached} blocks in memory`, () =>
+  calls(`all succeed: tasks that change a block each, with ${cached} blocks in memory`, () =>
     withCache(options, async ({ data }) => {
       const before = new Uint8Array(512)
       await data.read(before, 0)
@@ -82,7 +82,7 @@ for (const cached of [2000, 700, 24]) {
   )
 }
 
-calls('tasks whose blocks are all there', () =>
+calls('all succeed: tasks whose blocks are cached', () =>
   withCache(LARGE, async ({ data }) => {
     await data.read(new Uint8Array(2000 * 512), 0)
     await many(1000, (i) => increment(data, i))
@@ -91,7 +91,7 @@ calls('tasks whose blocks are all there', () =>
 )
 
 for (const mode of ['read', 'modify'] as const) {
-  calls(`calls that wait to ${mode} one block do not keep its holder from others`, () =>
+  calls(`waiting to ${mode} one block do not keep its holder from other blocks`, () =>
     withCache(LARGE, async ({ data, cache }) => {
       const held = await data.acquire(0, 'modify')
       const waiting = many(MANY, async (i) => {
@@ -99,7 +99,7 @@ for (const mode of ['read', 'modify'] as const) {
         ;(await data.acquire(0, mode)).release()
       })
       await turn()
-      // Absent, there, and to change: each needs an entry.
+      // An absent block, a cached one, and a change: each needs an entry.
       ;(await data.acquire(5, 'read')).release()
       ;(await data.acquire(5, 'modify')).release()
       data.tryAcquire(5, 'read')!.release()
@@ -111,7 +111,7 @@ for (const mode of ['read', 'modify'] as const) {
   )
 }
 
-calls('tasks that take a second block while they have the first', () =>
+calls('all succeed: tasks that acquire a second block while they hold the first', () =>
   withCache(LARGE, async ({ data }) => {
     await many(MANY, async (i) => {
       const first = await data.acquire(0, 'modify')
@@ -122,7 +122,7 @@ calls('tasks that take a second block while they have the first', () =>
   }),
 )
 
-calls('tasks beside guards that the caller keeps', () =>
+calls('all succeed: tasks while the caller keeps other guards', () =>
   withCache(LARGE, async ({ data }) => {
     const held = await hold(data, 200)
     await many(1000, (i) => increment(data, 10 + (i % 300), turn))
@@ -130,7 +130,7 @@ calls('tasks beside guards that the caller keeps', () =>
   }),
 )
 
-calls('calls that wait for entries get them in order, and no hit passes them', () =>
+calls('that wait for entries get them in order, and no hit passes them', () =>
   withCache(LARGE, async ({ data }) => {
     const held = await hold(data, GUARDS)
     const waiting = Array.from({ length: 20 }, async (_, i) => data.acquire(i % 8, 'read'))
@@ -139,7 +139,7 @@ calls('calls that wait for entries get them in order, and no hit passes them', (
     for (let i = 0; i < 20; i++) {
       held.pop()!.release()
       refusalNow('ERR_DCACHE_GUARDS', () => data.acquireSync(1, 'read'))
-      assert.is(data.tryAcquire(1, 'read'), undefined, 'the entry is the first call’s')
+      assert.is(data.tryAcquire(1, 'read'), undefined, 'the entry belongs to the first call')
       await turn()
       assert.equal(
         order,
@@ -151,7 +151,7 @@ calls('calls that wait for entries get them in order, and no hit passes them', (
   }),
 )
 
-calls('a call that gives up passes its entry on', () =>
+calls('that are aborted pass their entries on', () =>
   withCache(LARGE, async ({ data }) => {
     const held = await hold(data, GUARDS)
     const controller = new AbortController()
@@ -161,7 +161,7 @@ calls('a call that gives up passes its entry on', () =>
     const last = data.acquire(1, 'read')
     const all = endings([...aborted, late, last]).all
     await new Promise((resolve) => setTimeout(resolve, 20))
-    // At one moment: the first three calls have their entries, and are aborted before they resume.
+    // All in one turn: the first three calls have their entries and are aborted before they resume.
     for (let i = 0; i < 3; i++) held.pop()!.release()
     controller.abort()
     const results = await all
@@ -175,7 +175,7 @@ calls('a call that gives up passes its entry on', () =>
 
 const limit = suite('the limit of held guards')
 
-limit('is an error of calls that only the caller could serve', () =>
+limit('refuses a call that only the caller itself could serve', () =>
   withCache(LARGE, async ({ data }) => {
     const held = await hold(data, GUARDS)
     const results = await Promise.allSettled([
@@ -192,7 +192,7 @@ limit('is an error of calls that only the caller could serve', () =>
   }),
 )
 
-limit('reached by calls that waited: as many as fit have guards, the others are told', () =>
+limit('applies to calls that waited: as many as fit get guards, the others an error', () =>
   withCache(LARGE, async ({ data }) => {
     const held = await hold(data, 200)
     const results = await Promise.allSettled(
@@ -205,7 +205,7 @@ limit('reached by calls that waited: as many as fit have guards, the others are 
   }),
 )
 
-limit('a sync call does not wait for tasks of its own thread', () =>
+limit('refuses a Sync call, which does not wait for tasks of its own thread', () =>
   withCache(LARGE, async ({ cache }) => {
     await inThread(cache.handle, 0, async ({ client }) => {
       const data = client.partition('data')
@@ -242,7 +242,7 @@ ends('abandon() ends them', async () => {
   for (const guard of held) guard.release()
 })
 
-ends('detach() and close() are refused while a thread has calls under way, and none of them is lost', () =>
+ends('detach() and close() are refused while a thread has calls under way, and those calls succeed', () =>
   withCache(LARGE, async ({ cache, data }) => {
     const held = await data.acquire(0, 'modify')
     const thread = inThread(cache.handle, 0, async ({ client }) => {

@@ -1,4 +1,4 @@
-// The mutex: one holder, no lost wakeup, a deadline that names who has it, and contracts that debug builds assert.
+// The mutex: one holder, no lost wakeup, a deadline whose error names the holder, and contracts that debug builds assert.
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -18,7 +18,7 @@ function fresh() {
   return { buffer, words, mutex: new Mutex(words, MUTEX, RANK.policy, 'test') }
 }
 
-test('one thread at a time has it', () => {
+test('one thread at a time holds it', () => {
   const { words, mutex } = fresh()
   assert.is(mutex.holder(), -1)
   assert.ok(mutex.tryLock(0))
@@ -33,7 +33,7 @@ test('one thread at a time has it', () => {
   mutex.unlock()
 })
 
-test('a deadline names the holder, and leaves the lock as it was', async () => {
+test('the error of a missed deadline names the holder, and the lock stays as it was', async () => {
   const { words, mutex } = fresh()
   mutex.tryLock(7)
   const hasKey = (error: unknown): boolean => {
@@ -49,7 +49,7 @@ test('a deadline names the holder, and leaves the lock as it was', async () => {
   assert.is(words[MUTEX], 0)
 })
 
-test('who slept takes it as contended: others may be asleep', async () => {
+test('a thread that slept locks it as contended, because others may be asleep', async () => {
   const { words, mutex } = fresh()
   mutex.tryLock(7)
   const locked = [1, 2].map(async (slot) => {
@@ -65,7 +65,7 @@ test('who slept takes it as contended: others may be asleep', async () => {
   assert.is(words[MUTEX], 0)
 })
 
-test("a dead holder's lock can be taken over, once, and its sleepers are woken", async () => {
+test("a dead holder's lock can be taken over once, and its sleepers are woken", async () => {
   const { words, mutex } = fresh()
   mutex.tryLock(7)
   assert.not.ok(mutex.steal(6, 2), 'another has it')
@@ -73,14 +73,14 @@ test("a dead holder's lock can be taken over, once, and its sleepers are woken",
   assert.ok(mutex.steal(7, 2))
   assert.not.ok(mutex.steal(7, 3))
   assert.is(mutex.holder(), 2)
-  assert.is(words[MUTEX], 3 | CONTENDED, 'somebody may be asleep')
+  assert.is(words[MUTEX], 3 | CONTENDED, 'another thread may be asleep')
   mutex.unlock()
   await waiting
   assert.is(mutex.holder(), 1)
   mutex.unlock()
 })
 
-test('four threads add to a plain counter', async () => {
+test('additions of four threads to a plain counter are not lost', async () => {
   for (const length of [1, 2000]) {
     const { buffer, words } = fresh()
     const sections = length === 1 ? 100_000 : 5000
@@ -103,13 +103,13 @@ test('every sleeper is woken when it becomes free', async () => {
   mutex.tryLock(9)
   const done = inThreads(bodies, 'sleepers', { threads: 4, buffer })
   while (Atomics.load(words, MUTEX) !== (10 | CONTENDED)) await sleep(5)
-  await sleep(50) // for the others to fall asleep too
+  await sleep(50) // until the other threads are asleep too
   mutex.unlock()
   await done
   assert.is(words[COUNTER], 4)
 })
 
-test('debug builds assert who holds it, and the order of ranks', async () => {
+test('debug builds assert that the caller holds it, and the order of ranks', async () => {
   const said = await inThreads<string[]>(bodies, 'contracts', {
     threads: 1,
     buffer: new SharedArrayBuffer(256),

@@ -1,5 +1,5 @@
-// One writer for each file, and nothing of another's harmed: processes, workers of node:cluster and calls of openCache that want
-// one file at the same moment; what a call that fails removes, and what it leaves.
+// Each file has one writer: among processes, workers of node:cluster and concurrent calls of openCache. A call that fails
+// removes what it created and leaves what belongs to others.
 
 import { once } from 'node:events'
 import fs, {
@@ -27,13 +27,13 @@ import { tempFolder } from '../support/temp.js'
 
 const SIZE = 65536
 
-/** A partition that is created when its file is not there. */
+/** A partition whose file is created if it is missing. */
 const created = (path: string): PartitionOptions => ({ path, blockSize: 4096, size: SIZE })
 
 const open = (partitions: Record<string, PartitionOptions>): Promise<BlockCache> =>
   openCache({ memory: '64KiB', partitions })
 
-/** Opens, writes, closes: the file has `text` at its beginning. */
+/** Opens, writes, closes: then the file begins with `text`. */
 async function fill(path: string, text: string): Promise<void> {
   await using cache = await open({ data: created(path) })
   await cache.partition('data').write(Buffer.from(text), 0)
@@ -41,7 +41,7 @@ async function fill(path: string, text: string): Promise<void> {
 
 const beginning = (path: string): string => readFileSync(path).toString('latin1', 0, 8)
 
-/** A file that another cache of this process has open, until the end of the scope. */
+/** A file that another cache of this process holds open until the end of the scope. */
 async function takenIn(folder: string): Promise<{ partition: PartitionOptions } & AsyncDisposable> {
   const path = join(folder, 'taken')
   writeBlocks(path, 8, 4096)
@@ -52,7 +52,7 @@ async function takenIn(folder: string): Promise<{ partition: PartitionOptions } 
 
 const claims = suite('one writer')
 
-claims('workers of node:cluster: the second is refused, until the first is killed', async () => {
+claims('a second worker of node:cluster is refused until the first is killed', async () => {
   using folder = tempFolder()
   writeBlocks(join(folder.path, 'shared'), 8, 4096)
   const program = `
@@ -65,7 +65,7 @@ claims('workers of node:cluster: the second is refused, until the first is kille
       said.push(...(await once(first, 'message')).slice(0, 1))
       const second = cluster.fork()
       said.push(...(await once(second, 'message')).slice(0, 1))
-      // The primary is a process like any other.
+      // The primary process is treated like any other.
       said.push(await openCache({ memory: '64KiB', partitions }).then(() => 'opened', (error) => error.code))
       first.process.kill('SIGKILL')
       await once(first, 'exit')
@@ -82,7 +82,7 @@ claims('workers of node:cluster: the second is refused, until the first is kille
   assert.is(out, 'opened ERR_DCACHE_IN_USE ERR_DCACHE_IN_USE opened', err)
 })
 
-claims('a second copy of the package, in a worker thread', async () => {
+claims('a second copy of the package in a worker thread is refused', async () => {
   using folder = tempFolder()
   const path = join(folder.path, 'data')
   await using cache = await open({ data: created(path) })
@@ -98,7 +98,7 @@ claims('a second copy of the package, in a worker thread', async () => {
   assert.equal(cache.check(), [])
 })
 
-claims('the claim goes with the thread that has it', async () => {
+claims('a claim ends with the thread that made it', async () => {
   using folder = tempFolder()
   const path = join(folder.path, 'data')
   const text = `
@@ -114,7 +114,7 @@ claims('the claim goes with the thread that has it', async () => {
   await (await open({ data: created(path) })).close()
 })
 
-claims('a file that takes the name of one that is open is another file', async () => {
+claims('a new file with the name of an open one is another file', async () => {
   using folder = tempFolder()
   const path = join(folder.path, 'data')
   const aside = join(folder.path, 'aside')
@@ -134,7 +134,7 @@ claims.run()
 
 const races = suite('openCache at the same moment')
 
-races('two calls of one process that create one file: one has it, and it stays', async () => {
+races('of calls of one process that create one file, one succeeds and the file stays', async () => {
   for (const others of [['a'], ['a', 'b', 'c'], []]) {
     using folder = tempFolder()
     const all = (names: string[]) =>
@@ -144,14 +144,14 @@ races('two calls of one process that create one file: one has it, and it stays',
     const caches = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
     for (const result of results)
       if (result.status === 'rejected') assertRefusal('ERR_DCACHE_IN_USE', result.reason)
-    assert.is(caches.length, 1, `${caches.length} of 3 have it`)
+    assert.is(caches.length, 1, `${caches.length} of 3 calls succeeded`)
     await caches[0]!.partition('shared').write(Buffer.from('precious'), 0)
     await caches[0]!.close()
     assert.is(beginning(join(folder.path, 'shared')), 'precious')
   }
 })
 
-/** What another process does between an openSync here and what follows it, until the end of the scope. */
+/** Until the end of the scope, runs what another process does between an openSync here and the next step. */
 function afterOpen(meddle: (path: string, flags: number) => void): Disposable {
   const { openSync } = fs
   const replace = (by: typeof openSync) => {
@@ -174,7 +174,7 @@ function afterOpen(meddle: (path: string, flags: number) => void): Disposable {
 
 const isCreation = (flags: number): boolean => (flags & constants.O_EXCL) !== 0
 
-races('the file that was opened is removed before it is claimed: another is created', async () => {
+races('when the opened file is removed before it is claimed, another is created', async () => {
   using folder = tempFolder()
   const path = join(folder.path, 'data')
   writeFileSync(path, '')
@@ -189,7 +189,7 @@ races('the file that was opened is removed before it is claimed: another is crea
   assert.is(beginning(path), 'precious')
 })
 
-races('it is replaced before it is claimed: the new one is opened, and the old one is free', async () => {
+races('when it is replaced before it is claimed, the new one is opened and the old one is free', async () => {
   using folder = tempFolder()
   const path = join(folder.path, 'data')
   const aside = join(folder.path, 'aside')
@@ -209,7 +209,7 @@ races('it is replaced before it is claimed: the new one is opened, and the old o
   assert.is(beginning(aside), 'old.....')
 })
 
-races('it is replaced again and again: refused, with nothing left open or claimed', async () => {
+races('when it is replaced repeatedly, the call fails and leaves nothing open or claimed', async () => {
   using folder = tempFolder()
   const path = join(folder.path, 'data')
   const names: string[] = []
@@ -225,7 +225,7 @@ races('it is replaced again and again: refused, with nothing left open or claime
   await fill(path, 'free....')
 })
 
-races('another process creates it first: that one is opened', async () => {
+races('when another process creates it first, that file is opened', async () => {
   using folder = tempFolder()
   const path = join(folder.path, 'data')
   let times = 0
@@ -239,7 +239,7 @@ races('another process creates it first: that one is opened', async () => {
   assert.is(readFileSync(path, 'utf8'), 'of another')
 })
 
-races('another process claims, fills and closes what this call has created: it stays', async () => {
+races('a file that this call created stays if another process has claimed and filled it', async () => {
   using folder = tempFolder()
   const path = join(folder.path, 'data')
   {
@@ -252,11 +252,11 @@ races('another process claims, fills and closes what this call has created: it s
   assert.is(readFileSync(path, 'utf8'), 'of another')
 })
 
-races('processes that create one file, some of which fail afterwards: what one has is there', async () => {
+races('a process that fails does not remove the file of another that opened it', async () => {
   using folder = tempFolder()
   await using taken = await takenIn(folder.path)
   const LOOPS_MS = 3000
-  // Of the two, `loser` always fails after it has the file, and has to remove what it created; `winner` opens when it can.
+  // `loser` always fails after it has opened the file and must remove what it created; `winner` opens it when it can.
   const program = `
     import { existsSync, readFileSync, rmSync } from 'node:fs'
     const [role] = process.argv.slice(2)
@@ -287,7 +287,7 @@ races('processes that create one file, some of which fail afterwards: what one h
   }
   const [loser, winner] = await Promise.all([run('loser', 'loser.mjs'), run('winner', 'winner.mjs')])
   assert.is(loser.opened, 0)
-  assert.ok(winner.opened > 0, 'it never had its file')
+  assert.ok(winner.opened > 0, 'it never opened its file')
   assert.is(winner.lost, 0, `of ${winner.opened} files that were open`)
   console.log(`# two processes: ${winner.opened} opened, ${winner.refused} refused`)
 })
@@ -296,7 +296,7 @@ races.run()
 
 const failures = suite('an openCache that fails')
 
-failures('a relative path is in the folder of the moment of the call', async () => {
+failures('a relative path is resolved in the working directory at the time of the call', async () => {
   using folder = tempFolder()
   await using taken = await takenIn(folder.path)
   for (const name of ['a', 'b']) mkdirSync(join(folder.path, name))
@@ -309,7 +309,7 @@ failures('a relative path is in the folder of the moment of the call', async () 
     await refusal('ERR_DCACHE_IN_USE', () => failing)
     assert.is(readFileSync(join(folder.path, 'b', 'new'), 'utf8'), 'foreign')
     assert.not(existsSync(join(folder.path, 'a', 'new')))
-    // The same for a later partition, and a call that succeeds.
+    // The same holds for a later partition, and for a call that succeeds.
     process.chdir(join(folder.path, 'a'))
     const opening = open({ first: created('first'), second: created('second') })
     process.chdir(join(folder.path, 'b'))
@@ -323,19 +323,19 @@ failures('a relative path is in the folder of the moment of the call', async () 
   }
 })
 
-failures('a file that took the place of one that was created is left', async () => {
+failures('a file that replaced a created one is left', async () => {
   using folder = tempFolder()
   await using taken = await takenIn(folder.path)
   const path = join(folder.path, 'new')
   const failing = open({ new: created(path), taken: taken.partition })
-  // It is created and claimed before the call returns its promise.
+  // The file is created and claimed before the call returns its promise.
   renameSync(path, join(folder.path, 'aside'))
   writeFileSync(path, 'foreign')
   await refusal('ERR_DCACHE_IN_USE', () => failing)
   assert.is(readFileSync(path, 'utf8'), 'foreign')
 })
 
-failures('a folder that is another one by then', async () => {
+failures('files are left alone in a folder that was replaced in the meantime', async () => {
   using folder = tempFolder()
   await using taken = await takenIn(folder.path)
   for (const name of ['a', 'b']) mkdirSync(join(folder.path, name))
@@ -349,7 +349,7 @@ failures('a folder that is another one by then', async () => {
   assert.is(readFileSync(join(folder.path, 'b', 'new'), 'utf8'), 'foreign')
 })
 
-/** Node gives no more threads until the end of the scope. */
+/** Until the end of the scope, Node cannot start threads. */
 function withoutThreads(): Disposable {
   const { Worker } = threads
   const replace = (by: typeof Worker) => {
@@ -366,7 +366,7 @@ function withoutThreads(): Disposable {
   }
 }
 
-failures('no threads can be started: sizes are as before, and what was created is gone', async () => {
+failures('when no thread can be started, sizes are restored and created files are removed', async () => {
   using folder = tempFolder()
   const path = join(folder.path, 'short')
   writeFileSync(path, 'x'.repeat(1000))
@@ -381,7 +381,7 @@ failures('no threads can be started: sizes are as before, and what was created i
   assert.is(statSync(path).size, SIZE)
 })
 
-failures('a second partition that can not be extended: the first is as it was', async () => {
+failures('when a second partition cannot be extended, the first is restored', async () => {
   using folder = tempFolder()
   const path = join(folder.path, 'short')
   writeFileSync(path, 'x'.repeat(1000))
@@ -396,7 +396,7 @@ failures.run()
 
 const places = suite('where a file is created')
 
-places('behind symbolic links that lead nowhere yet', async () => {
+places('it is created where symbolic links to a missing file lead', async () => {
   using folder = tempFolder()
   mkdirSync(join(folder.path, 'far', 'store'), { recursive: true })
   symlinkSync('far', join(folder.path, 'near'))
@@ -437,7 +437,7 @@ const NOWHERE: [string, (folder: string) => string, CacheErrorCode][] = [
 ]
 
 for (const [title, pathIn, code] of NOWHERE) {
-  places(`${title}: refused, and nothing is created`, async () => {
+  places(`${title} is refused, and nothing is created`, async () => {
     using folder = tempFolder()
     writeFileSync(join(folder.path, 'taken'), '')
     symlinkSync('missing/new', join(folder.path, 'to-missing'))
@@ -448,7 +448,7 @@ for (const [title, pathIn, code] of NOWHERE) {
   })
 }
 
-places('two parts of one new file, the later part named first: it is as long as both', async () => {
+places('a new file is long enough for two partitions in it, with the later one named first', async () => {
   using folder = tempFolder()
   const path = join(folder.path, 'data')
   const partitions = {
@@ -460,7 +460,7 @@ places('two parts of one new file, the later part named first: it is as long as 
   await cache.partition('later').read(new Uint8Array(4096), SIZE - 4096)
 })
 
-places('a file that grew since is not cut', async () => {
+places('a file that has grown in the meantime is not cut', async () => {
   using folder = tempFolder()
   const path = join(folder.path, 'data')
   writeFileSync(path, 'x')

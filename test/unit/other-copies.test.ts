@@ -1,5 +1,5 @@
-// Other realms (vm contexts, as in Jest) and other copies of the package in one thread: what comes from there is judged by what it
-// is, not by whose class made it.
+// Other realms (vm contexts, as in Jest) and other copies of the package in one thread: their objects are judged by what they
+// are, not by the class that made them.
 
 import { cpSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
@@ -16,7 +16,7 @@ import { tempFolder } from '../support/temp.js'
 
 type Package = typeof dcache
 
-/** A second copy of the package, as another node_modules would have it. */
+/** A second copy of the package, as in another node_modules. */
 async function withCopy(body: (copy: Package, url: string) => Promise<void>): Promise<void> {
   using folder = tempFolder()
   for (const name of ['dist', 'package.json'])
@@ -26,7 +26,7 @@ async function withCopy(body: (copy: Package, url: string) => Promise<void>): Pr
   await body((await import(url)) as Package, url)
 }
 
-/** What arrives in another realm when a value is posted to it. */
+/** The value that arrives in another realm when one is posted to it. */
 async function inOtherRealm<T>(value: T): Promise<T> {
   const { port1, port2 } = new MessageChannel()
   const moved = moveMessagePortToContext(port1, createContext()) as unknown as {
@@ -60,7 +60,7 @@ test('a handle that arrives in another realm is a handle', () =>
     refusalNow('ERR_DCACHE_BAD_HANDLE', () => attachCache(broken))
   }))
 
-test('bytes of another realm are bytes, other things of it are not', () =>
+test('bytes of another realm are accepted as bytes, other objects of it are refused', () =>
   withCache({}, async ({ data }) => {
     const realm = createContext()
     const bytes = runInContext('new Uint8Array(700).fill(5)', realm) as Uint8Array
@@ -81,7 +81,7 @@ test('bytes of another realm are bytes, other things of it are not', () =>
     }
   }))
 
-test('errors of other realms and other copies', () =>
+test('errors of other realms and other copies are CacheErrors', () =>
   withCopy(async (copy) => {
     const mine = new CacheError('ERR_DCACHE_TIMEOUT', 'mine')
     const theirs = new copy.CacheError('ERR_DCACHE_TIMEOUT', 'theirs')
@@ -102,7 +102,7 @@ test('errors of other realms and other copies', () =>
     assert.equal(json.cause, { message: 'EIO', code: 'EIO', errno: -5 })
     const aborted = new CacheError('ERR_DCACHE_ABORTED', 'm', { cause: AbortSignal.abort().reason }).toJSON()
     assert.match(aborted.cause?.message ?? '', /abort/)
-    // What a message may bring, and is no error of ours.
+    // Values that a message may bring and that are no CacheError.
     for (const odd of [null, 5, 'x']) {
       const from = CacheError.from({ code: 'ERR_DCACHE_TIMEOUT', message: odd, cause: odd }) as CacheError
       assert.is(from.code, 'ERR_DCACHE_TIMEOUT')
@@ -117,7 +117,7 @@ test('a second copy never blocks the owner’s thread', () =>
       assert.is.not(client, cache)
       const other = client.partition('data')
       const held = await data.acquire(3, 'modify')
-      // The owner's thread holds the block: blocking here would last until the deadline.
+      // The owner's thread holds the block, so a call that blocked here would last until its deadline.
       refusalNow('ERR_DCACHE_WOULD_BLOCK', () => other.acquireSync(3, 'read', { timeoutMs: 100 }))
       refusalNow('ERR_DCACHE_WOULD_BLOCK', () => other.acquireSync(9, 'read'))
       held.release()
@@ -128,7 +128,7 @@ test('a second copy never blocks the owner’s thread', () =>
     }),
   ))
 
-test('a second copy blocks no thread that said it must not block', () =>
+test('a second copy does not block a thread that attached as one that may not block', () =>
   withCopy((_, url) =>
     withCache({}, async ({ cache }) => {
       for (const mayBlock of [true, false]) {

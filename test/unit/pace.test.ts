@@ -1,4 +1,4 @@
-// What a round owes in order, how fast it is written, and rounds that nobody asks for.
+// The order of a round's unwritten blocks, the pace at which they are written, and rounds that start in the background.
 
 import { InlineEngine } from '../support/inline-engine.js'
 import { test } from 'uvu'
@@ -21,7 +21,7 @@ function numbers(seed: number): (below: number) => number {
   }
 }
 
-test('owed blocks are sorted by class, partition and block, past 2^32 blocks too', () => {
+test('unwritten blocks are sorted by class, partition and block, past 2^32 blocks too', () => {
   const next = numbers(7)
   for (const count of [0, 1, 2, 300, 5000]) {
     const blocks = Array.from({ length: count }, (_, frame) => ({
@@ -49,7 +49,7 @@ test('owed blocks are sorted by class, partition and block, past 2^32 blocks too
   }
 })
 
-test('images past the cut are taken out of what is owed', () => {
+test('images past the cut are removed from the unwritten ones', () => {
   const list = new UnwrittenList(4)
   for (const [frame, epoch] of [3, 9, 4, 8].entries())
     list.add(frame, stampOf(epoch, 1), keyHighOf(0, frame), frame)
@@ -57,7 +57,7 @@ test('images past the cut are taken out of what is owed', () => {
   assert.equal([...list.sorted().frames], [0, 2])
 })
 
-/** A pace over a group of which 100 blocks may be dirty, from 20 on in the background. */
+/** A pace over a group with a dirty limit of 100 blocks, written in the background from 20 on. */
 function paced({ dirty, asked = false, budget = Infinity, isDue = false, taken = 0 }: Partial<{ dirty: number; asked: boolean; budget: number; isDue: boolean; taken: number }>) {
   const context = smallContext(smallArena())
   const at = context.arena.groupAt(0)
@@ -67,30 +67,30 @@ function paced({ dirty, asked = false, budget = Infinity, isDue = false, taken =
   context.words[at + Group.spareCount]! -= taken
   if (asked) context.words[at + Group.want] = 1
   const pace = new Pace(context, 0, new Budget(budget), isDue)
-  /** How many blocks a lane gets whose last part took 100 ms and was over so long ago. */
+  /** How many blocks a lane gets whose last part took 100 ms and ended this long ago. */
   return (agoMs: number) => pace.blocksNow(1000, 512, performance.now() - agoMs, 100)
 } // prettier-ignore
 
-test('who asks has all at once; near the limit, and in the background, there are parts', () => {
+test('a requested round writes all at once; near the limit and in the background it writes in parts', () => {
   assert.is(paced({ dirty: 200, asked: true })(0), 1000)
   assert.is(paced({ dirty: 390, asked: true })(0), 50)
   assert.is(paced({ dirty: 399 })(10_000), 50)
 })
 
-test('the rest after a part is the longer, the farther the limit is', () => {
-  assert.is(paced({ dirty: 400 })(1), 50, 'none at the limit')
+test('the farther the limit is, the longer the pause after a part', () => {
+  assert.is(paced({ dirty: 400 })(1), 50, 'no pause at the limit')
   assert.is(paced({ dirty: 250 })(50), 0, 'half-way as long as the part')
   assert.is(paced({ dirty: 250 })(150), 50)
   assert.is(paced({ dirty: 100 })(1000), 0)
-  assert.is(paced({ dirty: 100 })(1600), 50, 'and never longer than 15 times that')
-  assert.is(paced({ dirty: 100, isDue: true })(0), 50, 'what was dirty long enough does not rest')
-  assert.is(paced({ dirty: 100, taken: 2 ** 30 })(0), 50, 'nor what keeps all the spares')
+  assert.is(paced({ dirty: 100 })(1600), 50, 'never longer than 15 times the part')
+  assert.is(paced({ dirty: 100, isDue: true })(0), 50, 'no pause for blocks that were dirty long enough')
+  assert.is(paced({ dirty: 100, taken: 2 ** 30 })(0), 50, 'no pause while all spares are in use')
 })
 
-test('a limit of bytes holds back what nobody asked for, and nothing else', () => {
+test('a limit of bytes applies to background writing and to nothing else', () => {
   const background = paced({ dirty: 400, budget: 512 * 1000 })
   assert.is(background(0), 50)
-  assert.is(background(0), 0, '50 blocks of a thousand a second: for 50 ms there are no others')
+  assert.is(background(0), 0, '50 blocks at a thousand a second: no others for 50 ms')
   assert.is(paced({ dirty: 200, budget: 1, asked: true })(0), 1000)
   const budget = new Budget(1000)
   assert.is(budget.waitMs(5), 0)
@@ -115,7 +115,7 @@ class CountingDevice extends MemoryDevice {
   }
 }
 
-/** An engine over a device that counts, and a way to change some of its blocks. */
+/** An engine on a device that counts its writes, and a function that changes some blocks. */
 function counted(options: Partial<ConstructorParameters<typeof InlineEngine>[0]>) {
   const device = new CountingDevice(1024 * 512)
   const engine = new InlineEngine({
@@ -134,7 +134,7 @@ function counted(options: Partial<ConstructorParameters<typeof InlineEngine>[0]>
   return { device, engine, change }
 }
 
-test('writing begins at the background mark, in parts, and ends below it', () => {
+test('writing begins at the background mark, proceeds in parts, and ends below the mark', () => {
   const { device, engine, change } = counted({ dirtyBackground: 0.5 })
   change(0, 255)
   engine.settle()
@@ -148,17 +148,17 @@ test('writing begins at the background mark, in parts, and ends below it', () =>
   assert.equal(engine.checkQuiet(), [])
 })
 
-test('a flush has it at once, whatever the background does', () => {
+test('a flush is written at once, whatever the background round is doing', () => {
   const { device, engine, change } = counted({ dirtyBackground: 0.5, writeBytesPerSecond: 512 })
   change(0, 300)
-  engine.step() // a round has begun, and has most of its blocks before it
+  engine.step() // a round has begun and has most of its blocks still to write
   assert.ok(engine.client.stats().dirty > 200)
   engine.client.flushSync()
   assert.is(engine.client.stats().dirty, 0)
   assert.is(device.durable[299 * 512], 299 & 255)
 })
 
-test('a write is as long as it may be', () => {
+test('a write is as long as writeBytes allows', () => {
   for (const [writeBytes, most] of [['512', 1], ['4KiB', 8], ['1MiB', 256]] as const) {
     const { device, engine, change } = counted({ writeBytes })
     change(100, 300)
@@ -168,7 +168,7 @@ test('a write is as long as it may be', () => {
   }
 }) // prettier-ignore
 
-test('a flush worker that follows another one starts the clock of what that one was writing', () => {
+test('a new flush worker starts the clock of the changes that its predecessor was writing', () => {
   const context = smallContext(smallArena())
   const at = context.arena.groupAt(0)
   forgetCut(context, 0)

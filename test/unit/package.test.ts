@@ -18,7 +18,7 @@ interface PackReport {
   files: { path: string }[]
 }
 
-/** Runs a command to its end; a failure of it is the test's. */
+/** Runs a command to its end. If it fails, so does the test. */
 function run(command: string, options: string[], directory: string): string {
   const { status, stdout, stderr, error } = spawnSync(command, options, { cwd: directory, encoding: 'utf8' })
   if (error) throw error
@@ -26,7 +26,7 @@ function run(command: string, options: string[], directory: string): string {
   return stdout
 }
 
-/** `npm pack` of what is built now: building again would pull the files away from other tests. */
+/** Packs the present build: building again would remove files that other tests use. */
 function pack(...options: string[]): PackReport {
   const report = run('npm', ['pack', '--json', '--ignore-scripts', ...options], projectRoot)
   const [first] = JSON.parse(report) as PackReport[]
@@ -62,7 +62,7 @@ test('the package holds the built code and no tests', () => {
   for (const path of needed) assert.ok(paths.includes(path), path)
 })
 
-test('what the manifest points to is there', () => {
+test('every file that the manifest names exists', () => {
   for (const path of ['dist/index.js', 'dist/index.d.ts', 'dist/cli/main.js', 'dist/shared/atomics.js']) {
     assert.ok(existsSync(join(projectRoot, path)), path)
   }
@@ -70,7 +70,7 @@ test('what the manifest points to is there', () => {
     assert.match(readFileSync(join(projectRoot, path), 'utf8'), /^#!\/usr\/bin\/env node\n/)
 })
 
-test('the public declarations are one file, which imports nothing but types of Node', () => {
+test('the public declarations are one file, which imports only types of Node', () => {
   const text = readFileSync(join(projectRoot, 'dist/index.d.ts'), 'utf8')
   const imported = [...text.matchAll(/(?:from|import)\s*\(?\s*['"]([^'"]+)['"]/g)].map(([, name]) => name)
   assert.equal(imported, ['node:worker_threads'])
@@ -83,7 +83,7 @@ test('the public declarations have every name that the package exports', async (
     assert.match(text, new RegExp(`^export declare (class|const|function) ${name}\\b`, 'm'))
 })
 
-/** [compiler, module, moduleResolution]: the newest and the least that docs/platforms.md names, and the resolution of old projects. */
+/** [compiler, module, moduleResolution]: the newest and oldest compilers that docs/platforms.md names, and the resolution of old projects. */
 const COMPILERS: readonly [string, string, string][] = [
   ['typescript', 'nodenext', 'nodenext'],
   ['typescript', 'esnext', 'bundler'],

@@ -1,7 +1,7 @@
-// What the engine waits for, and what it makes of it: a lock is no device, a long call into the system is work, and an engine
-// that stands still or stops is neither. The clock is the test's.
+// How long the engine waits, and how it judges a wait: waiting for a lock is no failure of the device, a long call into the
+// system is progress, and an engine that stops is neither. The tests control the clock.
 
-import { InlineEngine } from '../support/inline-engine.js' // first: it has to be there before the engine
+import { InlineEngine } from '../support/inline-engine.js' // first: it must be loaded before the engine
 import { setSleeper } from '../support/inline-sleep.js'
 import { performance } from 'node:perf_hooks'
 import { suite } from 'uvu'
@@ -13,7 +13,7 @@ import { EngineState, Group, Header, JobState, Partition } from '#dist/shared/wo
 
 const realNow = performance.now.bind(performance)
 
-/** A cache with one dirty block, which a guard is changing again: its writer needs the round mutex. */
+/** A cache with one dirty block that a guard is changing again, so that its writer needs the round mutex. */
 function dirty() {
   const device = new MemoryDevice(512 * 16)
   const engine = new InlineEngine({ blocks: 32, partitions: { a: { device, blockSize: 512 } } })
@@ -33,7 +33,7 @@ function dirty() {
 
 const writer = suite('the writer')
 
-writer('waits for a lock as long as it takes', () => {
+writer('waits for a lock however long it takes', () => {
   const { engine, guard, words, groupAt } = dirty()
   engine.client.kick()
   engine.stepFlusher()
@@ -59,7 +59,7 @@ writer('waits for a lock as long as it takes', () => {
   assert.equal(engine.checkQuiet(), [])
 })
 
-writer('does not take the end of the engine for a failure of the device', () => {
+writer('does not report the end of the engine as a failure of the device', () => {
   const { engine, words, jobAt, groupAt } = dirty()
   engine.client.kick()
   engine.stepFlusher()
@@ -74,7 +74,7 @@ writer('does not take the end of the engine for a failure of the device', () => 
   assert.equal([engine.events, words[groupAt + Group.failures]], [[], 0])
 })
 
-writer('that is told to stop is no failure either', () => {
+writer('does not report an order to stop as a failure', () => {
   const { engine, words, jobAt, groupAt } = dirty()
   words[jobAt] = JobState.STOP
   engine.client.kick()
@@ -83,11 +83,11 @@ writer('that is told to stop is no failure either', () => {
   assert.equal([engine.events, words[groupAt + Group.failures]], [[], 0])
 })
 
-writer('throws what is no failure of the device, and the job can be done again', () => {
+writer('throws any other error, and its job can be done again', () => {
   const { engine, guard, jobAt, words } = dirty()
   engine.client.kick()
   engine.stepFlusher()
-  // Wherever it may be.
+  // At every point of the job.
   const slots = Object.getPrototypeOf(engine.context.slot) as {
     count: (counter: number, by?: number) => void
   }
@@ -111,7 +111,7 @@ for (const [call, syscall] of [
   ['writeSync', 'write'],
   ['syncSync', 'fsync'],
 ] as const) {
-  writer(`says of what ${call} of the device threw that the ${syscall} failed`, () => {
+  writer(`reports an error thrown by ${call} of the device as a failed ${syscall}`, () => {
     const { engine, device, guard } = dirty()
     device[call] = () => {
       throw Object.assign(new Error('on purpose'), { errno: -28 })
@@ -125,7 +125,7 @@ writer.run()
 
 const patience = suite('a flush')
 
-/** Steps a flush by hand; `pass` lets time pass, and gives it a look; what it throws. */
+/** Steps a flush by hand: `pass` advances the clock, lets the flush recheck, and returns what it throws. */
 function flushing() {
   const made = dirty()
   const { engine } = made
@@ -152,23 +152,23 @@ patience.after.each(() => {
   performance.now = realNow
 })
 
-patience('in which nothing moves ends after its time', () => {
+patience('ends after its time if nothing moves', () => {
   const { pass } = flushing()
   assert.is(pass(29_000), undefined)
   assertRefusal('ERR_DCACHE_TIMEOUT', pass(1001), 'no block was written')
 })
 
-patience('waits for a call of the writer that takes minutes', () => {
+patience('lasts while a call of the writer takes minutes', () => {
   const { pass, words, callsAt } = flushing()
   words[callsAt]!++
   for (let i = 0; i < 5; i++) assert.is(pass(100_000), undefined)
   words[callsAt]!++
   assert.is(pass(29_000), undefined)
-  assert.is(pass(29_000), undefined, 'from the end of the call on')
+  assert.is(pass(29_000), undefined, 'counted from the end of the call')
   assertRefusal('ERR_DCACHE_TIMEOUT', pass(2000), 'no block was written')
 })
 
-patience('does not wait for ever for a call that never ends', () => {
+patience('ends even if a call never does', () => {
   const { pass, words, callsAt } = flushing()
   words[callsAt]!++
   assert.is(pass(1), undefined)

@@ -1,11 +1,11 @@
-// Room in the plan region: pieces never overlap, what is given back is found again, a full region says so.
+// Space in the plan region: pieces never overlap, freed space is used again, and a full region is reported.
 
 import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { PlanSpace } from '#dist/core/write-back/plan.js'
 
-test('pieces are taken from the start, and gaps are used again', () => {
+test('pieces are taken from the start, and gaps are reused', () => {
   const space = new PlanSpace(100)
   assert.equal([space.take(40), space.take(30), space.take(30)], [0, 40, 70])
   assert.is(space.take(1), -1)
@@ -14,10 +14,10 @@ test('pieces are taken from the start, and gaps are used again', () => {
   assert.equal([space.take(10), space.take(20)], [40, 50])
   space.give(0, 40)
   space.give(40, 10)
-  assert.is(space.take(50), 0, 'two gaps beside each other are one')
+  assert.is(space.take(50), 0, 'adjacent gaps are merged')
 })
 
-test('nothing takes no room, and the whole region can be had', () => {
+test('an empty piece takes no space, and the whole region can be taken', () => {
   const space = new PlanSpace(10)
   assert.is(space.take(0), 0)
   assert.is(space.take(10), 0)
@@ -28,7 +28,7 @@ test('nothing takes no room, and the whole region can be had', () => {
   assert.is(space.take(10), 0)
 })
 
-test('random takes and gives, against a map of the places', () => {
+test('random takes and releases agree with a model of the region', () => {
   const command = fc.record({ take: fc.boolean(), number: fc.nat(30) })
   fc.assert(
     fc.property(fc.array(command, { maxLength: 200 }), (commands) => {
@@ -38,13 +38,13 @@ test('random takes and gives, against a map of the places', () => {
       for (const { take, number } of commands) {
         if (take) {
           const start = space.take(number)
-          // The first gap that is long enough: with nothing to take, the first gap of any length.
+          // The first gap that is long enough; for an empty piece, the first gap of any length.
           const fits = (at: number): boolean =>
             at + number <= 64 && places.slice(at, at + number).every((place) => place === undefined)
           if (start < 0) {
             assert.not.ok(
               places.some((_, at) => fits(at)),
-              'refused, and there is room',
+              'it was refused although there is space',
             )
             continue
           }

@@ -1,4 +1,4 @@
-// Policy `2q` step by step: the FIFO, the ghosts, the CLOCK, and what its check finds.
+// Policy `2q` step by step: the FIFO, the ghosts, the CLOCK, and the damage that its check finds.
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -11,13 +11,13 @@ import { Frame, Ghost, Header } from '#dist/shared/words.js'
 
 const bodies = import.meta.resolve('./workers/policy.js')
 
-/** A policy with room for 20 blocks, two of them in the FIFO, and a cache that it serves. */
+/** A policy for 20 blocks, two of them in the FIFO, and a model of the cache that it serves. */
 function fresh(blocks = 20) {
   const arena = policyArena('2q', blocks)
   const policy = policyIn(arena, '2q')
   const frames = new Map<string, number>()
   let free = 0
-  /** One access: 'hit', 'new', or 'back' when it was a ghost. */
+  /** One access: 'hit', 'new', or 'back' if the block was a ghost. */
   const use = (block: number, partition = 0): 'hit' | 'new' | 'back' => {
     const name = `${partition} ${block}`
     const found = frames.get(name)
@@ -48,7 +48,7 @@ function fresh(blocks = 20) {
   return { arena, policy, frames, use, has, fill, nextPeriod }
 }
 
-test('new blocks leave in their order, however often they were used', () => {
+test('new blocks are evicted in their order, however often they were used', () => {
   const { policy, use, has, fill } = fresh()
   fill(0, 20)
   for (let i = 0; i < 100; i++) use(0)
@@ -67,16 +67,16 @@ test('a block that comes back soon is kept, past any scan', () => {
   assert.equal(policy.check(), [])
 })
 
-test('there are as many ghosts as blocks, the newest', () => {
+test('the newest ghosts are kept, as many as there are blocks', () => {
   const { policy, use, fill } = fresh()
   fill(0, 40)
-  // 0 to 19 have left; now 20 leaves as well, and there is no room for 0.
+  // 0 to 19 were evicted; now 20 is evicted too, and the ghost of 0 is dropped.
   assert.is(use(1), 'back')
   assert.is(use(0), 'new')
   assert.equal(policy.check(), [])
 })
 
-test('a ghost is good for one return', () => {
+test('a ghost counts for one return', () => {
   const { policy, arena, frames, use, fill } = fresh()
   fill(0, 21)
   assert.is(use(0), 'back')
@@ -84,11 +84,11 @@ test('a ghost is good for one return', () => {
   policy.remove(frame)
   policy.evicted(frame)
   policy.insert(frame, keyHighOf(0, 0), 0)
-  assert.is(arena.words[arena.policyAt + frame], 0, 'what leaves the main part leaves no ghost')
+  assert.is(arena.words[arena.policyAt + frame], 0, 'a block evicted from the main part leaves no ghost')
   assert.equal(policy.check(), [])
 })
 
-test('names are told apart by partition and by all bits of the block', () => {
+test('ghosts are told apart by partition and by all bits of the block', () => {
   const { use, fill } = fresh()
   use(5, 1)
   use(2 ** 32 + 5)
@@ -100,7 +100,7 @@ test('names are told apart by partition and by all bits of the block', () => {
   assert.equal([use(5, 1), use(2 ** 32 + 5), use(2 ** 45 + 5)], ['back', 'back', 'back'])
 })
 
-/** A policy whose main part has the blocks 0 to 17, without uses, and whose FIFO has two others. */
+/** A policy whose main part has blocks 0 to 17, without uses, and whose FIFO has two others. */
 function withMain() {
   const cache = fresh()
   cache.fill(0, 38)
@@ -109,7 +109,7 @@ function withMain() {
   return cache
 }
 
-/** The blocks that a policy gives up in a row, when its FIFO has no more than its share. */
+/** The next victims of a policy whose FIFO has no more than its share. */
 function victims({ arena, policy }: ReturnType<typeof fresh>, count: number): number[] {
   return Array.from({ length: count }, () => {
     const frame = policy.victim()
@@ -117,7 +117,7 @@ function victims({ arena, policy }: ReturnType<typeof fresh>, count: number): nu
   })
 }
 
-test('the hand passes a block once for each use, and for three at most', () => {
+test('the hand passes a block once for each use, at most three times', () => {
   const cache = withMain()
   for (let period = 0; period < 5; period++) {
     cache.nextPeriod()
@@ -125,14 +125,14 @@ test('the hand passes a block once for each use, and for three at most', () => {
     if (period < 1) cache.use(1)
     if (period < 2) cache.use(2)
   }
-  // The first time past them leaves 0 two uses, 1 none and 2 one; then come those that were not used.
+  // The first pass leaves 0 with two uses, 1 with none and 2 with one; the unused blocks follow.
   const blocks = victims(cache, 18)
   assert.equal(blocks, [3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 1, 2, 0])
   assert.is(cache.policy.size(), 2)
   assert.equal(cache.policy.check(), [])
 })
 
-test('a victim that is dirty stays out, and comes back as the next one', () => {
+test('a dirty victim stays out, and is the next victim when it is readmitted', () => {
   const { policy, arena, nextPeriod } = withMain()
   nextPeriod()
   const first = policy.victim()
@@ -143,14 +143,14 @@ test('a victim that is dirty stays out, and comes back as the next one', () => {
   policy.readmit(second)
   policy.readmit(first)
   assert.ok(policy.has(first) && policy.has(second))
-  assert.is(arena.words[arena.policyAt + first], 1, 'in the part where it was')
-  assert.is(policy.victim(), second, 'the use that was noted meanwhile counts')
+  assert.is(arena.words[arena.policyAt + first], 1, 'it is in the part where it was before')
+  assert.is(policy.victim(), second, 'the use that was noted in the meantime counts')
   assert.equal(policy.check(), [])
 })
 
-test('a victim that somebody holds counts as just used', () => {
+test('a victim that is held counts as just used', () => {
   for (const cache of [fresh(), withMain()]) {
-    cache.fill(1000, 1) // the first of them has one block only
+    cache.fill(1000, 1) // the FIFO has one block only
     cache.fill(2000, 19)
     const { policy } = cache
     const size = policy.size()
@@ -159,12 +159,12 @@ test('a victim that somebody holds counts as just used', () => {
     assert.is(policy.size(), size)
     let steps = 1
     while (policy.victim() !== held) steps++
-    assert.ok(steps > 10, `it was the next but ${steps}`)
+    assert.ok(steps > 10, `it was victim again after ${steps} others`)
     assert.equal(policy.check(), [])
   }
 })
 
-test('all can be taken out, and then there is no victim', () => {
+test('all frames can be removed, and then there is no victim', () => {
   const { policy } = withMain()
   const out = new Set(Array.from({ length: 20 }, () => policy.victim()))
   assert.is(out.size, 20)
@@ -175,7 +175,7 @@ test('all can be taken out, and then there is no victim', () => {
   assert.equal(policy.check(), [])
 })
 
-test('the least cache works', () => {
+test('a cache of the minimum size works', () => {
   for (const blocks of [1, 2, 3, 11]) {
     const { policy, use } = fresh(blocks)
     for (let i = 0; i < 500; i++) use((Math.imul(i, 0x9e3779b1) >>> 16) % 7)
@@ -184,7 +184,7 @@ test('the least cache works', () => {
   }
 })
 
-test('uses that other threads note at the same time break nothing', async () => {
+test('uses that other threads note concurrently break nothing', async () => {
   const { buffer } = policyArena('2q', 100)
   const [broken] = await inThreads<string[]>(bodies, 'noteAndEvict', {
     threads: 3,
@@ -194,7 +194,7 @@ test('uses that other threads note at the same time break nothing', async () => 
   assert.equal(broken, [])
 })
 
-test('the check names what is broken', () => {
+test('the check names each broken invariant', () => {
   const at = (arena: { frameAt: (frame: number) => number }, field: keyof typeof Frame) =>
     arena.frameAt(4) + Frame[field]
   const damages: [string, (cache: ReturnType<typeof fresh>) => void][] = [
@@ -225,7 +225,7 @@ test('the check names what is broken', () => {
   }
 })
 
-test('a cache with this policy: contents, invariants, and hits that a scan does not take away', async () => {
+test('a cache with this policy is correct, and keeps its hits during a scan', async () => {
   using folder = tempFolder()
   const partitions = { a: { path: folder.write('a', ''), blockSize: 512, size: 512 * 4000 } }
   const cache = await openCache({ memory: 512 * 128, policy: '2q', partitions, flushDelayMs: 50 })

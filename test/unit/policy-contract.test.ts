@@ -1,4 +1,4 @@
-// What both victim policies promise to the search for frames, whatever is asked of them in whatever order.
+// The promises of both victim policies to the search for frames, for calls in any order.
 
 import fc from 'fast-check'
 import { test } from 'uvu'
@@ -10,7 +10,7 @@ import { Frame, Header } from '#dist/shared/words.js'
 const BLOCKS = 24
 
 for (const name of ['lru2', '2q'] as const satisfies PolicyName[]) {
-  test(`${name}: any order of calls leaves it sound, with the frames in that were put in`, () => {
+  test(`${name}: after calls in any order it is sound and has the frames that were inserted`, () => {
     const call = fc.tuple(
       fc.constantFrom('miss', 'miss', 'miss', 'hit', 'hit', 'dirty', 'held', 'clean', 'free', 'drain'),
       fc.nat(999),
@@ -19,7 +19,7 @@ for (const name of ['lru2', '2q'] as const satisfies PolicyName[]) {
       fc.property(fc.array(call, { maxLength: 400 }), (calls) => {
         const arena = policyArena(name, BLOCKS)
         const policy = policyIn(arena, name)
-        // A clock that wraps on the way.
+        // The clock wraps during the test.
         arena.words[Header.policyClock] = -100
         for (let frame = 0; frame < BLOCKS; frame++) arena.words[arena.frameAt(frame) + Frame.used2] = -100
         const free = Array.from({ length: BLOCKS }, (_, frame) => frame)
@@ -29,7 +29,7 @@ for (const name of ['lru2', '2q'] as const satisfies PolicyName[]) {
           const frame = policy.victim()
           assert.is(frame >= 0, inside.size > 0)
           if (frame < 0) return -1
-          assert.ok(inside.delete(frame), 'a victim was in')
+          assert.ok(inside.delete(frame), 'a victim was in the policy')
           assert.not.ok(policy.has(frame))
           return frame
         }
@@ -95,7 +95,7 @@ for (const name of ['lru2', '2q'] as const satisfies PolicyName[]) {
     )
   })
 
-  test(`${name}: whatever a death left of it, it can be emptied and filled again`, () => {
+  test(`${name}: after a death in any state it can be emptied and filled again`, () => {
     fc.assert(
       fc.property(fc.array(fc.nat(), { minLength: 1, maxLength: 30 }), (damages) => {
         const arena = policyArena(name, BLOCKS)

@@ -1,5 +1,5 @@
-// Hit ratios of the victim policies: on a synthetic trace always, and on recorded ones where they are at hand, in
-// ../shared/traces beside the project.
+// Hit ratios of the victim policies: on a synthetic trace, and on recorded ones if they are available, in ../shared/traces
+// next to the project.
 
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -13,7 +13,7 @@ import { lruHits } from '#dist/bench/replay/references.js'
 
 const folder = join(projectRoot, '../shared/traces')
 
-/** Cache sizes, in blocks, and the hits of `2q` as another, independent implementation counts them. */
+/** Cache sizes in blocks, and the hits of `2q` by an independent implementation. */
 const traces: Record<string, { sizes: number[]; twoQueues: number[] }> = {
   oltp: { sizes: [1000, 2000, 5000, 10000, 20000], twoQueues: [373653, 429501, 511452, 571995, 623507] },
   p2: { sizes: [600, 1200, 3000, 6000, 12000], twoQueues: [347141, 450403, 667965, 872720, 1068805] },
@@ -21,7 +21,7 @@ const traces: Record<string, { sizes: number[]; twoQueues: number[] }> = {
   sprite: { sizes: [70, 140, 350, 700, 1400], twoQueues: [28071, 49110, 89414, 114457, 122007] },
   gli: { sizes: [125, 250, 500, 1000], twoQueues: [55, 65, 965, 2105] },
 }
-/** The ancestor's hits, its overflow mended: [trace, blocks, hits]. */
+/** The ancestor's hits with its overflow fixed: [trace, blocks, hits]. */
 const ancestor: [string, number, number][] = [
   ['oltp', 1000, 298_834],
   ['oltp', 5000, 491_268],
@@ -38,13 +38,13 @@ function readTrace(name: string): Uint32Array {
   return new Uint32Array(buffer.slice(byteOffset, byteOffset + byteLength))
 }
 
-/** The same hits to a tenth of a point: ties are broken as the heap happens to lie. */
+/** The hits must agree to a tenth of a point: the shape of the heap breaks ties. */
 function isSame(hits: number, known: number, accesses: number): void {
   const points = (100 * (hits - known)) / accesses
-  assert.ok(Math.abs(points) <= 0.1, `${hits} hits, ${known} are known: ${points.toFixed(2)} points`)
+  assert.ok(Math.abs(points) <= 0.1, `${hits} hits, expected ${known}: ${points.toFixed(2)} points`)
 }
 
-/** Half of the accesses to a few hot blocks, the hotter the lower; a third in a scan; the rest in a loop. */
+/** Half of the accesses go to a few hot blocks, lower numbers more often; a third are a scan; the rest a loop. */
 function synthetic(): Uint32Array {
   let seed = 7
   const random = (): number => {
@@ -61,7 +61,7 @@ function synthetic(): Uint32Array {
   })
 }
 
-test('a synthetic trace', () => {
+test('on a synthetic trace both policies have their known hits', () => {
   const trace = synthetic()
   const known: [PolicyName, number, number][] = [
     ['lru2', 100, 12_166],
@@ -72,21 +72,21 @@ test('a synthetic trace', () => {
   for (const [policy, blocks, hits] of known) isSame(hitsOf(trace, blocks, policy), hits, trace.length)
 })
 
-/** Each access sixteen times in a row. */
+/** Repeats each access sixteen times in a row. */
 function bursts(trace: Uint32Array): Uint32Array {
   const many = new Uint32Array(trace.length * 16)
   trace.forEach((block, i) => many.fill(block, 16 * i, 16 * i + 16))
   return many
 }
 
-/** Misses that bursts cost more, in percent of the accesses before they were made bursts. */
+/** How many more misses a trace has with bursts, in percent of its accesses without them. */
 function burstPoints(trace: Uint32Array, blocks: number): number {
   const many = bursts(trace)
   const misses = (accesses: Uint32Array) => accesses.length - hitsOf(accesses, blocks, '2q')
   return (100 * (misses(many) - misses(trace))) / trace.length
 }
 
-test('2q: sixteen accesses in a row are worth as much as one', () => {
+test('2q: sixteen accesses in a row count as much as one', () => {
   for (const blocks of [20, 100, 300]) {
     const points = burstPoints(synthetic(), blocks)
     assert.ok(Math.abs(points) <= 0.1, `${blocks} blocks: ${points} points`)
@@ -96,7 +96,7 @@ test('2q: sixteen accesses in a row are worth as much as one', () => {
 if (existsSync(fileOf('oltp'))) {
   onlyNormal(
     test,
-    '2q: bursts cost recorded traces nothing, and no trace has 1.5 points less than with LRU',
+    '2q: bursts cost recorded traces nothing, and no trace has 1.5 points fewer hits than with LRU',
     () => {
       let [worst, least] = [0, Infinity]
       for (const [name, { sizes, twoQueues }] of Object.entries(traces)) {
@@ -112,14 +112,14 @@ if (existsSync(fileOf('oltp'))) {
     },
   )
 
-  onlyNormal(test, 'lru2 hits what the ancestor hits', () => {
+  onlyNormal(test, 'lru2 has the hits of the ancestor', () => {
     for (const [name, blocks, known] of ancestor) {
       const trace = readTrace(name)
       isSame(hitsOf(trace, blocks, 'lru2'), known, trace.length)
     }
   })
 
-  onlyNormal(test, '2q hits what it is known to, in the mean 52 % at least', () => {
+  onlyNormal(test, '2q has its known hits, on average at least 52 %', () => {
     const ratios = Object.entries(traces).map(([name, { sizes, twoQueues }]) => {
       const trace = readTrace(name)
       const hits = sizes.map((blocks) => hitsOf(trace, blocks, '2q'))
@@ -131,7 +131,7 @@ if (existsSync(fileOf('oltp'))) {
     assert.ok(mean >= 52, `${mean} %`)
   })
 } else {
-  console.log(`# left out: recorded traces, there are none in ../shared/traces`)
+  console.log(`# left out: no recorded traces in ../shared/traces`)
 }
 
 test.run()

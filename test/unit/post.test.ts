@@ -1,5 +1,5 @@
-// A post of the engine with made-up threads: when it starts the next one, how long it rests, when it gives up, and that
-// stopping it ends whatever it is at.
+// A post of the engine with simulated threads: when it starts the next one, how long it pauses before that, when it stops
+// trying, and that stopping it works in every state.
 
 import { EventEmitter } from 'node:events'
 import type { Worker } from 'node:worker_threads'
@@ -8,15 +8,15 @@ import * as assert from 'uvu/assert'
 import { backoffMs, FAILURES_MAX, Post, type PostOptions } from '#dist/workers/post.js'
 import { until } from '../support/open.js'
 
-/** What a post uses of a Worker. `isStubborn`: it does not end when it is terminated. */
+/** The part of a Worker that a post uses. With `isStubborn` it does not end when it is terminated. */
 class FakeWorker extends EventEmitter {
   isStubborn = false
   terminations = 0
   ref(): void {
-    // Nothing keeps a process alive here.
+    // A simulated worker does not keep the process alive.
   }
   unref(): void {
-    // As above.
+    // The same.
   }
   end(): void {
     this.emit('exit', 1)
@@ -28,7 +28,7 @@ class FakeWorker extends EventEmitter {
   }
 }
 
-/** A post whose threads do what `fate` says when they start, with what happened to it. */
+/** A post whose threads do what `fate` says when they start, and a record of what happened. */
 function fakePost(
   fate: (start: number) => 'ready' | 'fails' | 'throws' | 'hangs',
   more: Partial<PostOptions> = {},
@@ -65,7 +65,7 @@ function fakePost(
 
 const posts = suite('posts of the engine')
 
-posts('rests: none at first, then longer and longer, up to two seconds; all of them come to a minute', () => {
+posts('the pauses grow from none to two seconds and add up to a minute', () => {
   assert.equal([1, 2, 3, 4].map(backoffMs), [0, 10, 20, 40])
   const all = Array.from({ length: FAILURES_MAX - 1 }, (_, i) => backoffMs(i + 1))
   all.reduce((before, rest) => {
@@ -91,7 +91,7 @@ posts(
   },
 )
 
-posts('a first start that fails is told to the caller, and not tried again', async () => {
+posts('a first start that fails is reported to the caller and not repeated', async () => {
   for (const how of ['fails', 'throws'] as const) {
     const { post, rests } = fakePost(() => how)
     const failure = await post.fill().catch((error: unknown) => error)
@@ -100,7 +100,7 @@ posts('a first start that fails is told to the caller, and not tried again', asy
   }
 })
 
-posts('starts that fail are tried again until one goes well', async () => {
+posts('later starts that fail are repeated until one succeeds', async () => {
   const { post, workers, rests, starts } = fakePost((start) =>
     start < 12 ? (start % 2 ? 'fails' : 'throws') : 'ready',
   )
@@ -114,23 +114,23 @@ posts('starts that fail are tried again until one goes well', async () => {
   assert.is(await stopped, true)
 })
 
-posts('after so many failures in a row it gives up, once', async () => {
+posts('after the maximum of failures in a row it stops trying and reports it once', async () => {
   const { post, hopeless, starts } = fakePost(() => 'throws')
   post.call()
-  await until('it gives up', () => hopeless.length > 0)
+  await until('it to stop trying', () => hopeless.length > 0)
   await new Promise((resolve) => setTimeout(resolve, 30))
   assert.is(starts(), FAILURES_MAX)
   assert.is(hopeless.length, 1)
 })
 
-posts('without an end that it may come to, it goes on', async () => {
+posts('without a maximum it never stops trying', async () => {
   const { post, starts } = fakePost(() => 'throws', { hopeless: undefined as never })
   post.call()
   await until('many starts', () => starts() > 3 * FAILURES_MAX)
   post.close()
 })
 
-posts('a thread that was well for a while begins the count anew', async () => {
+posts('a thread that ran for a while resets the count of failures', async () => {
   const { post, workers, rests } = fakePost((start) => (start < 3 ? 'throws' : 'ready'))
   post.call()
   await until('a thread', () => workers.length === 1)
@@ -144,7 +144,7 @@ posts('a thread that was well for a while begins the count anew', async () => {
   post.close()
 })
 
-posts('a place that is not vacant is waited for, and that is no failure', async () => {
+posts('waiting for its slot to become vacant is no failure', async () => {
   let isVacant = false
   const { post, rests, starts } = fakePost(() => 'ready', { isVacant: () => isVacant })
   post.call()
@@ -156,7 +156,7 @@ posts('a place that is not vacant is waited for, and that is no failure', async 
   post.close()
 })
 
-posts('stopped while it rests, it ends at once and starts nothing more', async () => {
+posts('a post stopped during a pause ends at once and starts no thread', async () => {
   const { post, starts } = fakePost(() => 'throws', { restMs: () => 20 })
   post.call()
   await until('a failure', () => starts() > 0)
@@ -167,7 +167,7 @@ posts('stopped while it rests, it ends at once and starts nothing more', async (
 })
 
 posts(
-  'stopped while a thread starts, it waits for its end, and terminates one that does not come to it',
+  'a post stopped while a thread starts waits for its end, and terminates one that does not end',
   async () => {
     const { post, workers } = fakePost(() => 'hangs')
     post.call()
@@ -178,7 +178,7 @@ posts(
   },
 )
 
-posts('a thread that can’t be terminated is given up', async () => {
+posts('a post does not wait for ever for a thread that cannot be terminated', async () => {
   const { post, workers } = fakePost(() => 'ready')
   await post.fill()
   workers[0]!.isStubborn = true

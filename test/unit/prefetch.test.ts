@@ -1,7 +1,7 @@
-// prefetch and the reader that follows it, on real engines: what it loads, what it leaves, deaths and ends; and byte
-// ranges of several absent blocks, which are read by one call.
+// prefetch and the reader that serves it, on real engines: what it loads, what it leaves alone, and deaths. Also byte ranges
+// of several absent blocks, which are read by one call.
 
-import { InlineEngine } from '../support/inline-engine.js' // first: it has to be there before the engine
+import { InlineEngine } from '../support/inline-engine.js' // first: it must be loaded before the engine
 import { closeSync, ftruncateSync, openSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
@@ -27,7 +27,7 @@ import { Slot } from '#dist/shared/words.js'
 
 const hints = suite('prefetch')
 
-hints('absent blocks are loaded, of each partition, and reading them is a hit then', () =>
+hints('absent blocks of each partition are loaded, and reading them is then a hit', () =>
   withCache({ cached: 64, partitions: { a: {}, b: { blockSize: 1024, blocks: 20 } } }, async ({ cache }) => {
     const [a, b] = [cache.partition('a'), cache.partition('b')]
     a.prefetch(3, 10)
@@ -48,7 +48,7 @@ hints('absent blocks are loaded, of each partition, and reading them is a hit th
   }),
 )
 
-hints('a worker hints as well, and what is cached or dirty stays as it is', () =>
+hints('a worker may hint, and cached and dirty blocks stay as they are', () =>
   withCache({ cached: 64, flushDelayMs: 1e9 }, async ({ cache, data }) => {
     await data.write(new Uint8Array(512).fill(9), 5 * 512)
     await inThread(cache.handle, 0, ({ client }) => {
@@ -61,7 +61,7 @@ hints('a worker hints as well, and what is cached or dirty stays as it is', () =
   }),
 )
 
-hints('a quarter of the cache at most, and nothing for no blocks', () =>
+hints('at most a quarter of the cache is loaded, and nothing for no blocks', () =>
   withCache({ cached: 16 }, async ({ cache, data }) => {
     data.prefetch(0, 0)
     data.prefetch(0, 64)
@@ -72,7 +72,7 @@ hints('a quarter of the cache at most, and nothing for no blocks', () =>
   }),
 )
 
-hints('where no frame is to be had it gives up, and waits for none', () =>
+hints('a hint is dropped without a wait if no frame is available', () =>
   withCache({ cached: 4 }, async ({ cache, data }) => {
     const guards = await Promise.all([0, 1, 2, 3].map((block) => data.acquire(block, 'read')))
     data.prefetch(10, 1)
@@ -85,7 +85,7 @@ hints('where no frame is to be had it gives up, and waits for none', () =>
   }),
 )
 
-hints('a read that fails is no error to anybody but to who asks for the block', () =>
+hints('a read that fails is an error only for callers that request the block', () =>
   withCache({ cached: 64 }, async ({ cache, data, paths }) => {
     truncateSync(paths['data']!, 20 * 512)
     data.prefetch(18, 10)
@@ -94,13 +94,13 @@ hints('a read that fails is no error to anybody but to who asks for the block', 
     using guard = await data.acquire(19, 'read')
     assert.equal(copyOf(guard.data), blockBytes(19))
     await refusal('ERR_DCACHE_READ_FAILED', () => data.acquire(20, 'read'), 'block 20')
-    // The bad block of a range is found, and what comes before it was read.
+    // The bad block of a range is identified, and the blocks before it were read.
     await refusal('ERR_DCACHE_READ_FAILED', () => data.read(new Uint8Array(6 * 512), 16 * 512), 'block 20')
     assert.ok(data.tryAcquire(17, 'read')?.release() === undefined)
   }),
 )
 
-hints('a cache that closes meanwhile stops the reader; a closed one takes no hints', async () => {
+hints('closing the cache stops the reader, and a closed cache takes no hints', async () => {
   for (let i = 0; i < 6; i++) {
     let late: (() => void) | undefined
     await withEngine(
@@ -119,7 +119,7 @@ hints('a cache that closes meanwhile stops the reader; a closed one takes no hin
   }
 })
 
-hints('a reader that dies is replaced, and what it held is free', async () => {
+hints('a reader that dies is replaced, and what it held is released', async () => {
   const workers: Worker[] = []
   const note = (worker: Worker) => {
     workers.push(worker)
@@ -136,7 +136,7 @@ hints('a reader that dies is replaced, and what it held is free', async () => {
           const threadId = arena.words[threadAt]!
           const reader = workers.find((worker) => worker.threadId === threadId)!
           for (let n = 0; n < 8; n++) data.prefetch(i * 400 + n * 50, 50)
-          // Not awaited: its end keeps no process alive that has nothing else to do, but the timers of 'until' do.
+          // Not awaited: the end of a worker does not keep a process alive, but the timers of 'until' do.
           void reader.terminate()
           await until(
             'the next reader',
@@ -158,7 +158,7 @@ hints('a reader that dies is replaced, and what it held is free', async () => {
   }
 })
 
-hints('a thread that reads in sequence is read ahead of, and one that does not want it is not', async () => {
+hints('sequential reads of a thread are read ahead, unless that is turned off', async () => {
   for (const readAheadBytes of [2 ** 20, 0]) {
     await withCache(
       { cached: 512, readAheadBytes, partitions: { data: { blocks: 4000 } } },
@@ -179,7 +179,7 @@ hints('a thread that reads in sequence is read ahead of, and one that does not w
   }
 })
 
-hints('a thread has eight hints waiting; more are dropped', () => {
+hints('up to eight hints of a thread wait, and more are dropped', () => {
   const { engine, device } = inline()
   const data = engine.client.partition('a')
   for (let i = 0; i < 9; i++) data.prefetch(2 * i, 2)
@@ -197,7 +197,7 @@ hints.run()
 
 const runs = suite('ranges of absent blocks')
 
-/** A cache of 64 blocks in memory; `calls`: first block and number of blocks of each read. */
+/** A cache of 64 blocks in memory; `calls` has the first block and the number of blocks of each read. */
 function inline() {
   const memory = new MemoryDevice(512 * 100)
   for (let block = 0; block < 100; block++) memory.prepare(blockBytes(block), block * 512)
@@ -233,7 +233,7 @@ runs('neighbours are read by one call, up to a quarter of the cache', () => {
   assert.equal(engine.checkQuiet(), [])
 })
 
-runs('what is cached, or dirty, is not read again; parts at both ends', () => {
+runs('cached and dirty blocks are not read again, and a range may begin and end inside a block', () => {
   const { engine, device } = inline()
   const data = engine.client.partition('a')
   data.writeSync(new Uint8Array(512).fill(200), 3 * 512)
@@ -253,7 +253,7 @@ runs('what is cached, or dirty, is not read again; parts at both ends', () => {
 })
 
 for (const bad of [0, 1, 5, 9]) {
-  runs(`block ${bad} of ten is bad: the error names it, and those before it were read`, async () => {
+  runs(`when block ${bad} of ten is bad, the error names it and the blocks before it were read`, async () => {
     const { engine, device } = inline()
     const data = engine.client.partition('a')
     for (const call of ['readSync', 'read'] as const) {
@@ -275,7 +275,7 @@ for (const bad of [0, 1, 5, 9]) {
   })
 }
 
-runs('a block that somebody holds ends a run, and is waited for', () =>
+runs('a block that another caller holds ends a run and is waited for', () =>
   withCache({ cached: 64 }, async ({ cache, data }) => {
     const guard = await data.acquire(4, 'modify')
     const target = new Uint8Array(10 * 512)
@@ -292,7 +292,7 @@ runs('a block that somebody holds ends a run, and is waited for', () =>
   }),
 )
 
-runs('where the thread may not block, one block at most is given up for nothing', () =>
+runs('in a thread that may not block, at most one block is evicted in vain', () =>
   withCache({ cached: 16 }, async ({ cache, data }) => {
     await data.read(new Uint8Array(16 * 512), 0)
     const { evictions } = cache.stats()
@@ -303,14 +303,14 @@ runs('where the thread may not block, one block at most is given up for nothing'
   }),
 )
 
-runs('a device goes on where the system stops, and says where the file ends', async () => {
+runs('a device continues a short read, and names the position where the file ends', async () => {
   using folder = tempFolder()
   const path = join(folder.path, 'file')
   writeBlocks(path, 2000)
   const fd = openSync(path, 'r+')
   try {
     const device = new FileDevice(fd, 512)
-    // More buffers than the system takes at once.
+    // More buffers than one call into the system accepts.
     for (const read of ['readSync', 'read'] as const) {
       const targets = Array.from({ length: 1500 }, () => new Uint8Array(512))
       await device[read](targets, 0)

@@ -1,4 +1,4 @@
-// Read-ahead step by step: what a thread's misses and its use of the marker make it ask for.
+// Read-ahead step by step: what is requested after a thread's misses and its use of the marker.
 
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -9,11 +9,11 @@ import { MemoryDevice } from '../support/memory-device.js'
 
 const steps = suite('read-ahead, step by step')
 
-/** A thread's read-ahead, and what it asks for. */
+/** A thread's read-ahead, and what it requests. */
 function fresh(blocks = 10_000, window = 64) {
   const asked: [number, number][] = []
   const ahead = new ReadAhead(blocks, window, (block, count) => asked.push([block, count]))
-  /** Misses one block after the other, but for those that came together with one before; where it comes to. */
+  /** Misses blocks in sequence, except those that were read together with an earlier one; returns the next block. */
   const miss = (first: number, count: number): number => {
     let block = first
     while (block < first + count) block += ahead.missed(block)
@@ -23,12 +23,12 @@ function fresh(blocks = 10_000, window = 64) {
 }
 
 steps(
-  'the third miss in a row brings what is behind it, and asks for the first window; its use asks for the next',
+  'the third miss in a row reads the blocks behind it and requests the first window; its use requests the next',
   () => {
     const { ahead, asked, miss } = fresh()
     miss(100, 2)
     assert.equal(asked, [])
-    assert.is(ahead.missed(102), 4, 'three blocks come with it')
+    assert.is(ahead.missed(102), 4, 'three more blocks are read with it')
     for (const [begin, count] of [
       [106, 4],
       [110, 8],
@@ -44,16 +44,16 @@ steps(
   },
 )
 
-steps('misses at random places ask for nothing', () => {
+steps('misses at random positions request nothing', () => {
   const { ahead, asked } = fresh()
   for (let i = 0; i < 1000; i++) ahead.missed((i * 7919) % 10_000)
-  // Two neighbours are no sequence either.
+  // Two neighbours are no sequence.
   for (let i = 0; i < 1000; i += 10) for (const block of [i, i + 1]) assert.is(ahead.missed(block), 1)
   assert.equal(asked, [])
   assert.is(ahead.marker, -1)
 })
 
-steps('a range is one miss, however long: the first window is twice as long as it', () => {
+steps('a range counts as one miss, and the first window is twice as long as the range', () => {
   const { ahead, asked } = fresh()
   assert.is(ahead.missed(500, 8), 8)
   assert.equal(asked, [])
@@ -61,7 +61,7 @@ steps('a range is one miss, however long: the first window is twice as long as i
   assert.equal(asked, [[40, 20]])
 })
 
-steps('it ends with the partition', () => {
+steps('it ends at the end of the partition', () => {
   const { ahead, asked, miss } = fresh(15)
   miss(0, 3)
   ahead.reached()
@@ -73,7 +73,7 @@ steps('it ends with the partition', () => {
   assert.is(ahead.marker, -1)
 })
 
-steps('a sequence stands some misses elsewhere, not many', () => {
+steps('a sequence survives a few misses elsewhere', () => {
   const { ahead, asked, miss } = fresh()
   miss(0, 3)
   for (let i = 0; i < 8; i++) ahead.missed(1000 + 10 * i)
@@ -89,7 +89,7 @@ steps('a sequence stands some misses elsewhere, not many', () => {
   ])
 })
 
-steps('another sequence takes over', () => {
+steps('a second sequence replaces the first', () => {
   const { asked, miss } = fresh()
   miss(0, 3)
   miss(5000, 3)
@@ -99,17 +99,18 @@ steps('another sequence takes over', () => {
   ])
 })
 
-steps('after four windows that come too late it ends, and the next needs a longer sequence', () => {
+steps('after four windows that come too late it stops, and then needs a longer sequence', () => {
   const { ahead, asked, miss } = fresh()
-  // The thread reads all of it itself, whatever is asked for.
+  // The thread reads every block itself, whatever was requested.
   let block = miss(0, 3)
   while (ahead.marker >= 0) block = miss(block, 1)
   assert.ok(asked.length >= 4 && asked.length <= 6, `asked ${asked.length} times`)
   assert.ok(block < 200, `${block} blocks`)
   const { length } = asked
-  assert.equal([ahead.missed(block), ahead.missed(block + 1)], [1, 1], 'given up')
+  assert.equal([ahead.missed(block), ahead.missed(block + 1)], [1, 1], 'it has stopped')
   block += 2
-  for (let i = 0; i < 3; i++, block += 32) assert.is(ahead.missed(block), 32, 'it reads alone, with one call')
+  for (let i = 0; i < 3; i++, block += 32)
+    assert.is(ahead.missed(block), 32, 'the thread reads by itself, with one call')
   assert.is(asked.length, length)
   assert.is(ahead.missed(block), 4)
   assert.equal(asked.at(-1), [block + 4, 4])
@@ -118,7 +119,7 @@ steps('after four windows that come too late it ends, and the next needs a longe
   assert.ok(asked.length < 350, `asked ${asked.length} times`)
 })
 
-steps('a thread that is faster than the reader loads what comes behind, twice a window at most', () => {
+steps('a thread that is faster than the reader loads the following blocks, up to two windows', () => {
   const { ahead, asked, miss } = fresh()
   miss(0, 3)
   ahead.reached()
@@ -126,13 +127,13 @@ steps('a thread that is faster than the reader loads what comes behind, twice a 
   assert.equal(ahead.help(6, 6), { block: 18, count: 6 })
   assert.equal(ahead.help(6, 6), { block: 24, count: 2 })
   assert.is(ahead.help(6, 6).count, 0)
-  assert.is(ahead.help(5000, 6).count, 0, 'another block than of the sequence')
+  assert.is(ahead.help(5000, 6).count, 0, 'a block outside the sequence')
   ahead.reached()
   assert.equal(asked.at(-1), [26, 16])
   assert.is(fresh().ahead.help(6, 6).count, 0)
 })
 
-steps('where the cache is small, or it is turned off, nothing is read ahead', () => {
+steps('nothing is read ahead if the cache is small or read-ahead is off', () => {
   assert.is(windowMax(159, 2 ** 20, 512), 0)
   assert.is(windowMax(160, 2 ** 20, 512), 4)
   assert.is(windowMax(100_000, 2 ** 20, 8192), 128)
@@ -149,7 +150,7 @@ const scans = suite('scans')
 
 const BLOCKS = 512
 
-/** A cache of 512 blocks over 10 times as many, and more; the second client is another thread. */
+/** A cache of 512 blocks over more than 10 times as many; the second client stands for another thread. */
 function cache(): { engine: InlineEngine; scanner: Client } {
   const device = new MemoryDevice(512 * BLOCKS * 16)
   for (let block = 0; block < BLOCKS * 16; block++)
@@ -158,7 +159,7 @@ function cache(): { engine: InlineEngine; scanner: Client } {
   return { engine, scanner: engine.attach() }
 }
 
-/** Reads a block and sees that it is the right one; true if it was there. */
+/** Reads a block and verifies it; true if it was cached. */
 function read(client: Client, block: number): boolean {
   const partition = client.partition('a')
   using guard = partition.tryAcquire(block, 'read')
@@ -170,7 +171,7 @@ function read(client: Client, block: number): boolean {
 
 const numberIn = (data: Uint8Array): number => new DataView(data.buffer, data.byteOffset).getInt32(0, true)
 
-scans('a thread that scans is read ahead of', () => {
+scans('the blocks of a scan are read ahead', () => {
   const { engine, scanner } = cache()
   let there = 0
   for (let block = 0; block < 2000; block++) {
@@ -178,7 +179,7 @@ scans('a thread that scans is read ahead of', () => {
     engine.stepReader()
   }
   const { prefetch, diskReads } = engine.client.stats()
-  assert.ok(there >= 1990, `${there} of 2000 blocks were there`)
+  assert.ok(there >= 1990, `${there} of 2000 blocks were cached`)
   assert.ok(prefetch.loaded >= there && prefetch.unused === 0 && prefetch.dropped === 0)
   assert.ok(diskReads <= 2000 + 2 * (BLOCKS / 32), `${diskReads} blocks were read`)
   assert.equal(engine.checkQuiet(), [])
@@ -188,31 +189,31 @@ scans('a scan of ten times the cache costs the working set of another thread at 
   const { engine, scanner } = cache()
   const working = (i: number) => BLOCKS * 12 + ((i * 101) % (BLOCKS / 2))
   let accesses = 0
-  /** Four accesses of the working set; how many were hits. */
+  /** Makes four accesses to the working set; how many were hits. */
   const work = () => {
     let hits = 0
     for (let i = 0; i < 4; i++) if (read(engine.client, working(accesses++))) hits++
     return hits
   }
-  // As in a cache that is not new: the working set has come back once, beside other blocks.
+  // As in a warm cache: the working set has been evicted and read again once.
   for (let block = 0; block < BLOCKS * 2; block++) {
     work()
     read(engine.client, BLOCKS * 13 + ((block * 7919) % (BLOCKS * 2)))
   }
   let before = 0
   for (let i = 0; i < BLOCKS * 4; i++) before += work()
-  let beside = 0
+  let during = 0
   for (let block = 0; block < BLOCKS * 10; block++) {
     read(scanner, block)
     engine.stepReader()
-    beside += work()
+    during += work()
   }
-  const [ratio, scanRatio] = [before / (BLOCKS * 16), beside / (BLOCKS * 40)]
+  const [ratio, scanRatio] = [before / (BLOCKS * 16), during / (BLOCKS * 40)]
   console.log(
-    `\n# hit ratio ${(100 * ratio).toFixed(1)} %, beside the scan ${(100 * scanRatio).toFixed(1)} %`,
+    `\n# hit ratio ${(100 * ratio).toFixed(1)} %, during the scan ${(100 * scanRatio).toFixed(1)} %`,
   )
   assert.ok(ratio > 0.95)
-  assert.ok(ratio - scanRatio <= 0.02, `${ratio} before, ${scanRatio} beside the scan`)
+  assert.ok(ratio - scanRatio <= 0.02, `${ratio} before, ${scanRatio} during the scan`)
   const { prefetch } = engine.client.stats()
   assert.ok(prefetch.loaded > BLOCKS * 9 && prefetch.unused < prefetch.loaded / 100)
   assert.equal(engine.checkQuiet(), [])

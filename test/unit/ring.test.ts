@@ -1,4 +1,4 @@
-// The ring: every record once, each producer's in its order, a full ring refuses, and nobody sleeps through a push.
+// The ring: every record is popped once, each producer's in order; a full ring refuses; no consumer misses a push.
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -17,7 +17,7 @@ function fresh(capacity: number, recordWords: number) {
   return { buffer, ring, words: new Int32Array(buffer) }
 }
 
-test('what goes in comes out in order, round after round', () => {
+test('records are popped in the order of their pushes, round after round', () => {
   const { ring } = fresh(4, 3)
   assert.is(ring.tryPop(), undefined)
   assert.ok(ring.isEmpty)
@@ -29,7 +29,7 @@ test('what goes in comes out in order, round after round', () => {
   }
 })
 
-test('a full ring refuses, and keeps what it has', () => {
+test('a full ring refuses a push and keeps its records', () => {
   const { ring } = fresh(4, 2)
   for (let i = 0; i < 4; i++) assert.ok(ring.tryPush(i))
   assert.not.ok(ring.tryPush(99))
@@ -42,7 +42,7 @@ test('a full ring refuses, and keeps what it has', () => {
   )
 })
 
-test('its numbers may wrap', () => {
+test('its sequence numbers may wrap', () => {
   const { ring, words } = fresh(4, 2)
   const start = 2 ** 31 - 6
   words[0] = start
@@ -57,7 +57,7 @@ test('its numbers may wrap', () => {
   }
 })
 
-test('who waits for a record gets it, or a deadline', async () => {
+test('a consumer that waits gets a record or its deadline', async () => {
   const { ring } = fresh(4, 2)
   const isLate = (error: unknown): boolean =>
     error instanceof CacheError && error.code === 'ERR_DCACHE_TIMEOUT'
@@ -70,19 +70,16 @@ test('who waits for a record gets it, or a deadline', async () => {
   const step = looking.next().value as Step
   assert.ok(step.kind === 'wait' && step.words[step.at] === step.value)
   ring.tryPush(6)
-  assert.ok(
-    step.words[step.at] !== step.value,
-    'what comes between the look and the sleep is not slept through',
-  )
+  assert.ok(step.words[step.at] !== step.value, 'a push between the check and the sleep is not missed')
   assert.equal(looking.next(), { done: true, value: [6] })
   const popped = runAsync(ring.pop(new Deadline()))
   ring.tryPush(7)
   assert.equal(await popped, [7])
   ring.tryPush(8)
-  assert.equal(runSync(ring.pop(new Deadline()), false), [8], 'no wait when there is one')
+  assert.equal(runSync(ring.pop(new Deadline()), false), [8], 'no wait if there is a record')
 })
 
-test("many producers, many consumers: every record once, in its producer's order", async () => {
+test("with many producers and consumers, every record is popped once, in its producer's order", async () => {
   const producers = 2
   const consumers = 3
   for (const [capacity, each] of [

@@ -1,4 +1,4 @@
-// A numbered round: asking, finishing and failing, and what becomes of those who wait.
+// A numbered round: requests, completion and failure, and how the tickets of waiting callers end.
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -13,7 +13,7 @@ const bodies = import.meta.resolve('./workers/round.js')
 const late = () => timedOut('the round', 0)
 const soon = () => new Deadline()
 
-/** A round that stands at `number`. */
+/** A round that is at `number`. */
 function fresh(number = 0) {
   const buffer = new SharedArrayBuffer(512)
   const words = new Int32Array(buffer)
@@ -22,7 +22,7 @@ function fresh(number = 0) {
   return { buffer, words, round: new Round(words, ROUND) }
 }
 
-test('nothing is wanted until somebody asks, and nothing twice', () => {
+test('a round is wanted only after a request, and only once for each', () => {
   const { round } = fresh()
   assert.not.ok(round.isWanted)
   assert.ok(round.ask(3))
@@ -31,12 +31,12 @@ test('nothing is wanted until somebody asks, and nothing twice', () => {
   assert.not.ok(round.ask(2), 'never less')
   assert.ok(round.ask(5))
   round.finish(4)
-  assert.ok(round.isWanted, 'it fell short')
+  assert.ok(round.isWanted, 'it did not reach the requested number')
   round.finish(5)
   assert.not.ok(round.isWanted)
 })
 
-test('a ticket is settled by a round that went as far, whoever asked for it', () => {
+test('any round that reached a ticket’s number settles it', () => {
   const { round } = fresh()
   const [near, far] = [round.ticket(2), round.ticket(7)]
   round.ask(7)
@@ -47,7 +47,7 @@ test('a ticket is settled by a round that went as far, whoever asked for it', ()
   assert.equal([round.outcome(near), round.outcome(far)], ['done', 'done'])
 })
 
-test('a failure tells those that it spoke for, and nobody else', () => {
+test('a failure fails the tickets that it covered, and no others', () => {
   const { round } = fresh()
   round.ask(4)
   const before = round.ticket(4)
@@ -56,17 +56,17 @@ test('a failure tells those that it spoke for, and nobody else', () => {
   round.fail(4)
   assert.is(round.failures, 1)
   assert.equal([round.outcome(before), round.outcome(beyond)], ['failed', undefined])
-  assert.ok(round.isWanted, 'somebody asked for more')
-  assert.is(round.outcome(round.ticket(4)), undefined, 'an old failure is none of a new ticket')
+  assert.ok(round.isWanted, 'a later number was requested')
+  assert.is(round.outcome(round.ticket(4)), undefined, 'an old failure does not fail a new ticket')
   round.fail(5)
-  assert.not.ok(round.isWanted, 'all that was asked for is given up')
+  assert.not.ok(round.isWanted, 'all requests have failed')
   assert.is(round.outcome(beyond), 'failed')
-  assert.ok(round.ask(5), 'and may be asked for again')
+  assert.ok(round.ask(5), 'it may be requested again')
   round.finish(5)
-  assert.is(round.outcome(before), 'done', 'durable is durable')
+  assert.is(round.outcome(before), 'done', 'a settled ticket stays done')
 })
 
-test('numbers wrap', () => {
+test('numbers may wrap', () => {
   const { round } = fresh(EPOCH_MASK - 1)
   const ticket = round.ticket(1)
   assert.ok(round.ask(1))
@@ -79,7 +79,7 @@ test('numbers wrap', () => {
   assert.is(round.outcome(ticket), 'done')
 })
 
-test('who waits is told', async () => {
+test('a waiting caller is told the outcome', async () => {
   const { round } = fresh()
   round.ask(2)
   const waits = [1, 2, 3].map((number) => runAsync(round.settled(round.ticket(number), soon, late)))
@@ -103,7 +103,7 @@ test('a wait has a deadline', () => {
   )
 })
 
-test('threads ask, one works: every ticket is settled, none too early', async () => {
+test('with several threads that request and one that works, every ticket is settled and none too early', async () => {
   const { buffer, round } = fresh()
   const each = 3000
   const [rounds, ...failed] = await inThreads<number>(bodies, 'askAndWork', {

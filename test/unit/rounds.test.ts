@@ -1,4 +1,4 @@
-// Kick and flush without a flush worker, and what is left to whoever has the round mutex.
+// Kick and flush without a flush worker, and the work that is left to the holder of the round mutex.
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -16,7 +16,7 @@ import { EngineState, Frame, Group, Header, Released, Slot } from '#dist/shared/
 const bodies = import.meta.resolve('./workers/rounds.js')
 const isCode = (code: string) => (error: unknown) => error instanceof CacheError && error.code === code
 
-/** A core with two groups, and by their numbers a way to read and write the groups' words. */
+/** A context with two groups, and functions that read and write the words of a group by its number. */
 function fresh() {
   const partitions = { a: { path: 'a', blockSize: 512 }, b: { path: 'b', blockSize: 512, group: 'g' } }
   const arena = smallArena({ partitions })
@@ -32,7 +32,7 @@ function fresh() {
 const flushAll = (context: Context, groups: readonly number[], timeoutMs?: number): Slow<void> =>
   flush(context, groups.map((group) => ({ group })), timeoutMs) // prettier-ignore
 
-/** What the flush worker does when all is durable. */
+/** Does what the flush worker does when all is durable. */
 function finish(context: Context, group: number): void {
   const turn = context.rounds[group]!
   turn.finish(context.words[context.arena.groupAt(group) + Group.want]!)
@@ -49,7 +49,7 @@ test('a clean cache has nothing to flush', () => {
   assert.equal([get(0, 'want'), get(1, 'want'), bellOf(context)], [0, 0, bell])
 })
 
-test('a kick wants what is dirty now and rings, once', () => {
+test('a kick requests a round for what is dirty now and rings the bell once', () => {
   const { context, get, set } = fresh()
   set(1, 'dirty', 1)
   set(1, 'epoch', 5)
@@ -58,10 +58,10 @@ test('a kick wants what is dirty now and rings, once', () => {
   assert.equal([get(0, 'want'), get(1, 'want')], [0, 5])
   assert.is(bellOf(context), bell + 1)
   kick(context, 1)
-  assert.is(bellOf(context), bell + 1, 'it is wanted already')
+  assert.is(bellOf(context), bell + 1, 'it was requested already')
 })
 
-test('a kick does not wait, and is not lost: who has the mutex looks after it', () => {
+test('a kick does not wait for the mutex and is not lost: the holder completes it', () => {
   const { arena, context, get, set } = fresh()
   const other = smallContext(arena)
   set(0, 'dirty', 1)
@@ -84,22 +84,22 @@ test('a flush waits until what was dirty when it began is durable', () => {
   assert.equal(
     waitsOf(context.arena, context.slot.index).map(({ kind }) => kind),
     ['flush'],
-    'others can see it wait',
+    'other threads can see it wait',
   )
   set(0, 'epoch', 4)
   set(0, 'done', 2)
   assert.not.ok(flushing.next().done, 'an older round is not enough')
   finish(context, 0)
-  assert.ok(flushing.next().done, 'epoch 4 is none of its business')
+  assert.ok(flushing.next().done, 'it does not wait for epoch 4')
   assert.is(context.words[context.slot.at + Slot.waitsEnd], 0)
 })
 
-test('groups are flushed side by side, and a failure of one does not hide the other', () => {
+test('groups are flushed concurrently, and a failure of one does not hide the other', () => {
   const { context, get, set } = fresh()
   for (const group of [0, 1]) set(group, 'dirty', 1)
   const flushing = flushAll(context, [0, 1])
   flushing.next()
-  assert.equal([get(0, 'want'), get(1, 'want')], [1, 1], 'both are wanted before it waits for one')
+  assert.equal([get(0, 'want'), get(1, 'want')], [1, 1], 'both are requested before it waits for one')
   set(0, 'failedPartition', 0)
   set(0, 'failedClass', 2)
   set(0, 'failedErrno', -28)
@@ -116,7 +116,7 @@ test('groups are flushed side by side, and a failure of one does not hide the ot
   assert.match((error as Error).message, /partition 'a', class 'directory': ENOSPC/)
 })
 
-test('a round that failed before one asked is no reason to fail', () => {
+test('a round that failed before the request does not fail it', () => {
   const { context, set } = fresh()
   set(0, 'dirty', 1)
   context.rounds[0]!.fail(1)
@@ -127,7 +127,7 @@ test('a round that failed before one asked is no reason to fail', () => {
   assert.ok(flushing.next().done)
 })
 
-test('a failed round of which the scope owes nothing any more is no failure', () => {
+test('a failed round does not fail a flush whose scope has no unwritten changes left', () => {
   const { context, set } = fresh()
   set(0, 'dirty', 1)
   const flushing = flushAll(context, [0])
@@ -137,7 +137,7 @@ test('a failed round of which the scope owes nothing any more is no failure', ()
   assert.ok(flushing.next().done)
 })
 
-test('a flush that stands still has a deadline; one that gets on has none', async () => {
+test('a flush has a deadline only while it makes no progress', async () => {
   const { context, get, set } = fresh()
   set(0, 'dirty', 1)
   const still = (timeoutMs: number) =>
@@ -152,7 +152,7 @@ test('a flush that stands still has a deadline; one that gets on has none', asyn
   clearInterval(timer)
 })
 
-test('an engine that stopped is not waited for', () => {
+test('a flush does not wait for an engine that has stopped', () => {
   for (const [state, code] of [
     [EngineState.BROKEN, 'ERR_DCACHE_WORKER_DIED'],
     [EngineState.ORPHANED, 'ERR_DCACHE_ORPHANED'],
@@ -168,7 +168,7 @@ test('an engine that stopped is not waited for', () => {
   }
 })
 
-test('where it may not block, a flush that has to wait fails, and the round goes on', () => {
+test('in a thread that may not block, a flush that must wait fails and the round continues', () => {
   const { context, get, set } = fresh()
   runSync(flushAll(context, [0]), false)
   set(0, 'dirty', 1)
@@ -176,7 +176,7 @@ test('where it may not block, a flush that has to wait fails, and the round goes
   assert.equal([get(0, 'want'), get(0, 'mutex')], [1, 0])
 })
 
-test('a flush rings again when a slice of its wait is over', () => {
+test('a flush rings the bell again when a slice of its wait ends', () => {
   const { context, set } = fresh()
   set(0, 'dirty', 1)
   const flushing = flushAll(context, [0])
@@ -190,7 +190,7 @@ test('a flush rings again when a slice of its wait is over', () => {
   assert.is(bellOf(context), bell + 1)
 })
 
-/** Leaves the release of a frame on the stack. */
+/** Pushes the release of a frame onto the stack. */
 function leaveRelease(context: Context, frame: number): void {
   const at = context.arena.frameAt(frame)
   context.words[at + Frame.keyHigh] = 1
@@ -198,7 +198,7 @@ function leaveRelease(context: Context, frame: number): void {
   push(context, 0, frame, Released.UNCHANGED)
 }
 
-test('a release left on the stack is settled by whoever has the mutex', () => {
+test('the holder of the mutex settles a release left on the stack', () => {
   const { arena, context, get } = fresh()
   const other = smallContext(arena)
   const latchOf = (frame: number) => arena.words[arena.frameAt(frame) + Frame.latch]!
@@ -210,12 +210,12 @@ test('a release left on the stack is settled by whoever has the mutex', () => {
   assert.equal([latchOf(3), latchOf(5), get(0, 'pending'), get(0, 'settling')], [0, 0, 0, 0])
   leaveRelease(context, 3)
   runSync(lockRound(other, 0, new Deadline()), true)
-  assert.is(latchOf(3), 0, 'before anything else is done under it')
+  assert.is(latchOf(3), 0, 'before any other work under the mutex')
   unlockRound(other, 0)
   assert.is(get(0, 'mutex'), 0)
 })
 
-test('no release and no kick is left to nobody', async () => {
+test('every release and every kick is completed by some thread', async () => {
   const { arena, get, set } = fresh()
   const frames = 8
   set(0, 'dirty', 1)

@@ -1,4 +1,4 @@
-// The test runner, run on small test files that go wrong in every way it has to notice.
+// The test runner, run on small test files that fail in every way that it must notice.
 
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
@@ -13,7 +13,7 @@ const runner = join(projectRoot, 'test/run.mjs')
 const uvu = `import { test } from ${JSON.stringify(import.meta.resolve('uvu'))}\n`
 const passing = `${uvu} test('a', () => {}); test.run()`
 
-/** A folder of test files; their names lack the ending. */
+/** A folder of test files, by names without the ending. */
 function fixtures(files: Record<string, string>): TempFolder {
   const folder = tempFolder()
   folder.write('package.json', '{ "type": "module" }')
@@ -29,7 +29,7 @@ function runOn(files: Record<string, string>, ...options: string[]) {
   return { status, stdout, last: stdout.trimEnd().split('\n').at(-1) ?? '' }
 }
 
-/** Whether a process is there, and no zombie that waits to be collected. */
+/** Whether a process exists and is no zombie. */
 function isAlive(pid: number): boolean {
   const stat = `/proc/${pid}/stat`
   if (existsSync('/proc/self/stat')) return existsSync(stat) && !readFileSync(stat, 'utf8').includes(') Z ')
@@ -47,7 +47,7 @@ async function until(condition: () => boolean, what: string): Promise<void> {
   }
 }
 
-/** The code of a test file that never ends, after writing the id of a process it started. */
+/** The code of a test file that writes the id of a process it started and then never ends. */
 function hanging(pidFile: string): string {
   const name = JSON.stringify(pidFile)
   return `
@@ -103,7 +103,7 @@ test('a file that runs nothing has failed', () => {
   assert.is(last, '1 passed, 4 failed')
 })
 
-test('a file that passes its tests but ends badly has failed', () => {
+test('a file that passes its tests and then ends with an error has failed', () => {
   const { status, stdout, last } = runOn({
     code: `${passing}; process.on('exit', () => { process.exitCode = 3 })`,
     stuck: `${uvu} await new Promise(() => {}); test('a', () => {}); test.run()`,
@@ -116,7 +116,7 @@ test('a file that passes its tests but ends badly has failed', () => {
   assert.is(last, '1 passed, 3 failed')
 })
 
-test('what a finished file leaves running does not hold up the rest', () => {
+test('a process that a finished file leaves running does not delay the rest', () => {
   const started = performance.now()
   const text = `
     import { spawn } from 'node:child_process'
@@ -127,7 +127,7 @@ test('what a finished file leaves running does not hold up the rest', () => {
   assert.ok(performance.now() - started < 30_000)
 })
 
-test('long suites run only when asked for, and parts of names choose', () => {
+test('long suites run only on request, and parts of names select files', () => {
   const files = { quick: passing, other: passing, 'slow.long': passing }
   assert.is(runOn(files).last, '2 passed, 0 failed')
   assert.match(runOn(files, 'qui').stdout, /^ok {3}quick[^]*\n1 passed, 0 failed\n$/)
@@ -163,12 +163,12 @@ test('a run without tests has failed', () => {
   assert.is(last, '0 passed, 0 failed')
 })
 
-test('the children know that they are tests', () => {
+test('test files run with DCACHE_TEST set', () => {
   const text = `${uvu} test('a', () => { if (process.env.DCACHE_TEST !== '1') throw new Error() }); test.run()`
   assert.is(runOn({ env: text }).status, 0)
 })
 
-test('an interrupt kills what runs', async () => {
+test('an interrupt kills the running files', async () => {
   using folder = tempFolder()
   const pidFile = join(folder.path, 'pid')
   using files = fixtures({ hang: hanging(pidFile) })

@@ -1,4 +1,4 @@
-// Thread slots: taking and returning them, and the journal of pins.
+// Thread slots: claiming and releasing them, and the journal of pins.
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -12,7 +12,7 @@ import { Counter, Journal, Slot, SlotState } from '#dist/shared/words.js'
 const bodies = import.meta.resolve('./workers/slot.js')
 const isCode = (code: string) => (error: unknown) => error instanceof CacheError && error.code === code
 
-test('a slot is taken, carries its thread, and is free again', () => {
+test('a slot is claimed, names its thread, and is freed', () => {
   const arena = smallArena()
   const slot = attachSlot(arena, 3, 9, 77)
   assert.is(slot.index, 3)
@@ -25,15 +25,19 @@ test('a slot is taken, carries its thread, and is free again', () => {
   assert.is(again.index, 3)
 })
 
-test('when all are taken, the next is refused', () => {
+test('when all slots are taken, the next thread is refused', () => {
   const arena = smallArena()
   for (let i = 2; i < 5; i++) assert.is(attachSlot(arena, 2, 5, i).index, i)
   assert.throws(() => attachSlot(arena, 2, 5, 9), isCode('ERR_DCACHE_THREADS'))
   arena.words[arena.slotAt(3) + Slot.state] = SlotState.DEAD
-  assert.throws(() => attachSlot(arena, 2, 5, 9), isCode('ERR_DCACHE_THREADS'), 'a dead one is not free yet')
+  assert.throws(
+    () => attachSlot(arena, 2, 5, 9),
+    isCode('ERR_DCACHE_THREADS'),
+    'the slot of a dead thread is not free yet',
+  )
 })
 
-test('the journal has as many entries as guards may be held, each its own', () => {
+test('the journal has a separate entry for each guard that may be held', () => {
   const arena = smallArena()
   const slot = attachSlot(arena, 2, 5, 1)
   const entries = Array.from({ length: GUARDS_MAX }, () => slot.takeEntry())
@@ -64,10 +68,10 @@ test('pins are counted from the journals of live slots', () => {
     assert.is(journaledPins(arena, 6), -1, 'look again')
   }
   arena.words[a.at + Slot.state] = SlotState.DEAD
-  assert.equal([journaledPins(arena, 6), journaledPins(arena, 7)], [1, 0], 'the dead do not count')
+  assert.equal([journaledPins(arena, 6), journaledPins(arena, 7)], [1, 0], 'dead slots do not count')
 })
 
-test('one slot can be taken over, whoever had it', () => {
+test('a given slot can be taken over in any state', () => {
   const arena = smallArena()
   const slot = attachSlot(arena, 1, 2, 1)
   arena.words[slot.at + Slot.state] = SlotState.DEAD
@@ -84,7 +88,7 @@ test('a detached thread gets no entry', () => {
   assert.is(slot.guards, 0)
 })
 
-test('calls into the system are counted in and out', () => {
+test('calls into the system are counted at their start and end', () => {
   const arena = smallArena()
   const slot = attachSlot(arena, 2, 5, 1)
   slot.enterIo()
@@ -93,7 +97,7 @@ test('calls into the system are counted in and out', () => {
   assert.is(arena.words[slot.at + Slot.inIo], 1)
 })
 
-test('each slot counts for itself', () => {
+test('each slot has its own counters', () => {
   const arena = smallArena()
   const [a, b] = [attachSlot(arena, 2, 5, 1), attachSlot(arena, 2, 5, 2)]
   for (let counter = 0; counter < Counter.COUNT; counter++) {
@@ -110,14 +114,14 @@ test('each slot counts for itself', () => {
   )
 })
 
-test('threads that attach at once get different slots', async () => {
+test('threads that attach concurrently get different slots', async () => {
   const arena = smallArena({ threads: 12 })
   const slots = await inThreads<number>(bodies, 'attach', {
     threads: 4,
     buffer: arena.buffer,
     args: { times: 20_000 },
   })
-  assert.is(new Set(slots).size, 4, 'those that were kept')
+  assert.is(new Set(slots).size, 4, 'the slots that the threads kept')
 })
 
 test.run()

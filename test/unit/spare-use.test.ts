@@ -1,6 +1,6 @@
-// What takes a spare, and for how long: a block that is acquired to change and given back as it was takes one only while
-// it is held, also during a round and while a writer writes what the block was. And what a thread that finds no spare asks
-// for: no more than frees one.
+// Which changes use a spare, and for how long. A block that is acquired to modify and released unchanged uses one only while
+// it is held, during a round too, and while a writer writes its older image. A thread that finds no spare requests only the
+// rounds that free one.
 
 import { InlineEngine } from '../support/inline-engine.js'
 import { suite } from 'uvu'
@@ -25,7 +25,7 @@ function change(a: Partition, block: number, byte: number, writeClass?: string):
   guard.release()
 }
 
-const unchanged = suite('blocks given back as they were')
+const unchanged = suite('blocks released unchanged')
 
 const ways: Record<string, (a: Partition, engine: InlineEngine) => void> = {
   'released without a mark': (a) => {
@@ -47,7 +47,7 @@ const ways: Record<string, (a: Partition, engine: InlineEngine) => void> = {
     guard.data.fill(99)
     guard.discard()
   },
-  'left to the holder of the round mutex': (a, { context }) => {
+  'released by the holder of the round mutex': (a, { context }) => {
     const guard = a.tryAcquire(1, 'modify')!
     assert.ok(tryLockRound(context, 0))
     guard.release()
@@ -77,7 +77,7 @@ for (const [name, way] of Object.entries(ways)) {
 
 for (const range of [undefined, { start: 0, length: SIZE / 2 }]) {
   const what = range === undefined ? 'a whole block' : 'a declared range'
-  unchanged(`may go back while the round writes what they were: ${what}`, () => {
+  unchanged(`may be released while the round writes their older image: ${what}`, () => {
     const { engine, device, a } = engineOf()
     const other = engine.attach().partition('a')
     for (let block = 0; block < 3; block++) change(a, block, 1 + block)
@@ -85,11 +85,11 @@ for (const range of [undefined, { start: 0, length: SIZE / 2 }]) {
     const held = other.acquireSync(1, 'modify', range)
     held.data.fill(98, 0, SIZE / 2)
     engine.stepFlusher()
-    // Block 0 is written first, in one call with its neighbour; by then the writer has the image of block 1.
+    // Block 0 is written first, in one call with its neighbour. By then the writer uses the image of block 1.
     device.before = (call) => {
       if (call.kind !== 'write' || call.position !== 0) return
       held.discard()
-      // The spare of block 1 is the first one to be taken.
+      // The spare of block 1 is the first one taken.
       const next = other.acquireSync(3, 'modify')
       next.data.fill(97)
       next.markDirty()
@@ -108,25 +108,25 @@ for (const range of [undefined, { start: 0, length: SIZE / 2 }]) {
 
 const shortage = suite('a thread that finds no spare')
 
-shortage('asks for no other round than the one under way', () => {
+shortage('requests no round besides the one under way', () => {
   const { engine, a } = engineOf(128)
   const other = engine.attach().partition('a')
   const { total } = engine.client.stats().spares
   for (let block = 0; block < 40; block++) change(a, block, 1, 'trailer')
   engine.client.kick()
   engine.stepFlusher()
-  assert.ok(total < 40, 'there are fewer spares than blocks to be saved')
+  assert.ok(total < 40, 'there are fewer spares than blocks whose image must be saved')
   for (let block = 0; block < 40; block++) change(other, block, 2, 'trailer')
   engine.settle()
   const { rounds, dirty, waits } = engine.client.stats()
   assert.ok(waits.spare > 0)
   assert.is(rounds, 1)
-  assert.ok(dirty >= total, 'what was changed since the cut waits for its time')
+  assert.ok(dirty >= total, 'changes since the cut stay unwritten until they are due')
   engine.client.flushSync()
   assert.equal(engine.checkQuiet(), [])
 })
 
-shortage('asks for the round that makes its block clean where guards have all spares', () => {
+shortage('requests the round that cleans its block if guards hold all spares', () => {
   const { engine, a } = engineOf()
   const other = engine.attach().partition('a')
   const { total } = engine.client.stats().spares
@@ -139,7 +139,7 @@ shortage('asks for the round that makes its block clean where guards have all sp
   assert.equal(engine.checkQuiet(), [])
 })
 
-shortage('asks for the rounds up to the last class change, and no more', () => {
+shortage('requests the rounds up to the last change of class, and no more', () => {
   const { engine, a } = engineOf()
   const { total } = engine.client.stats().spares
   change(a, 60, 1)

@@ -1,4 +1,4 @@
-// The histogram of waits: every wait in a bucket that is right within a fifth, and percentiles of them.
+// The histogram of waits: it reports every wait to within a fifth, and percentiles of them.
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -10,20 +10,20 @@ function summary(waitsMs: readonly number[]) {
   return summarizeStalls(buckets)
 }
 
-test('no waits', () => {
+test('without waits all percentiles are 0', () => {
   assert.equal(summary([]), { count: 0, p50Ms: 0, p99Ms: 0, maxMs: 0 })
 })
 
-test('one wait of any length is told within a fifth, and never as shorter', () => {
+test('a wait of any length is reported to within a fifth, and never as shorter', () => {
   for (let ms = 0.001; ms < 1e6; ms *= 1.1) {
     const { count, p50Ms, p99Ms, maxMs } = summary([ms])
     assert.is(count, 1)
     assert.equal([p50Ms, p99Ms], [maxMs, maxMs])
-    assert.ok(maxMs >= ms * 0.9999 && maxMs <= ms * 1.2, `${ms} ms is told as ${maxMs}`)
+    assert.ok(maxMs >= ms * 0.9999 && maxMs <= ms * 1.2, `${ms} ms is reported as ${maxMs}`)
   }
 })
 
-test('waits that are too short or too long to tell have a bucket too', () => {
+test('very short and very long waits have a bucket', () => {
   assert.equal([0, 1e-9, 0.0005].map(stallBucket), [0, 0, 0])
   assert.equal([1e9, Infinity].map(stallBucket), [STALL_BUCKETS - 1, STALL_BUCKETS - 1])
 })

@@ -1,4 +1,4 @@
-// Stamps: class and epoch in one word, and epochs that are compared across the end of their 27 bits.
+// Stamps: class and epoch in one word, and the comparison of epochs across the wrap of their 27 bits.
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -19,7 +19,7 @@ import { State } from '#dist/shared/words.js'
 const END = 2 ** 27
 const around = [0, 1, 2, 2 ** 25, 2 ** 26 - 1, 2 ** 26, 2 ** 26 + 1, END - 2, END - 1]
 
-test('a stamp carries its epoch and its class, and leaves the flags alone', () => {
+test('a stamp contains its epoch and its class, and does not touch the flags', () => {
   for (const epoch of around) {
     for (let writeClass = 0; writeClass <= 7; writeClass++) {
       const stamp = stampOf(epoch, writeClass)
@@ -32,14 +32,14 @@ test('a stamp carries its epoch and its class, and leaves the flags alone', () =
   }
 })
 
-test('epochs go round', () => {
+test('epochs wrap', () => {
   assert.is(EPOCH_MASK, END - 1)
   assert.is(nextEpoch(END - 1), 0)
   assert.is(previousEpoch(0), END - 1)
   for (const epoch of around) assert.is(previousEpoch(nextEpoch(epoch)), epoch)
 })
 
-test('distances are right across the end, up to half the range', () => {
+test('distances are right across the wrap, up to half the range', () => {
   for (const epoch of around) {
     for (const distance of [0, 1, 2, 1000, 2 ** 25, 2 ** 26 - 1]) {
       const later = (epoch + distance) % END
@@ -51,12 +51,12 @@ test('distances are right across the end, up to half the range', () => {
   }
 })
 
-test('the oldest fence that is let live is well within that', () => {
+test('the oldest fence that is allowed is well within that range', () => {
   assert.ok(EPOCH_FENCED_MAX < 2 ** 26)
   assert.ok(isAfter((END - 5 + EPOCH_FENCED_MAX) % END, END - 5))
 })
 
-test('an image is owed when it is dirty and within the cut', () => {
+test('an image is unwritten when it is dirty and within the cut', () => {
   for (const cut of around) {
     assert.ok(isUnwritten(stampOf(cut, 1), cut))
     assert.ok(isUnwritten(stampOf(previousEpoch(cut), 7), cut))

@@ -1,4 +1,4 @@
-// Surroundings that can't hold a cache: openCache rejects with a CacheError that says what is missing, and leaves no file behind.
+// Environments in which no cache can run: openCache rejects with a CacheError that names what is missing, and leaves no file.
 
 import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -22,7 +22,7 @@ const major = Number(process.versions.node.split('.')[0])
 const PERMISSION = major >= 23 ? '--permission' : '--experimental-permission'
 const ALL_FILES = [PERMISSION, '--allow-fs-read=*', '--allow-fs-write=*', '--no-warnings']
 
-test('the permission model: what it refuses is named before a file is made; only reading works', async () => {
+test('under the permission model an error names the missing permission before a file is created', async () => {
   using folder = tempFolder()
   writeFileSync(join(folder.path, 'there'), new Uint8Array(65536))
   const text = `${REPORT}
@@ -52,7 +52,7 @@ test('Deno', async () => {
   assert.not(existsSync(path))
 })
 
-test('any limit of open files: it works, or is refused by name and leaves nothing', async () => {
+test('with any limit of open files a cache works, or the open is refused and leaves nothing', async () => {
   using folder = tempFolder()
   const text = `${REPORT}
     console.log(await report(open({ path: 'new', size: 65536 })))`
@@ -67,7 +67,7 @@ test('any limit of open files: it works, or is refused by name and leaves nothin
   assert.ok(codes.size > 1, [...codes].join(' '))
 })
 
-test('a cache larger than the memory of its container: one warning, with a code', async () => {
+test('a cache larger than the memory of its container causes one warning with a code', async () => {
   using folder = tempFolder()
   const text = `${REPORT}
     const codes = []

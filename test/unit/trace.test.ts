@@ -1,20 +1,21 @@
-// The trace ring: the newest records in order, whole ones only, and nothing at all when it is off.
+// The trace ring: it keeps the newest records in order, returns complete ones only, and is off by default.
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { clockMs } from '#dist/shared/clock.js'
 import { readTrace, TRACE, TRACE_POINTS, Tracer } from '#dist/shared/trace.js'
+import { inThread, withCache } from '../support/open.js'
 import { smallArena } from '../support/small-context.js'
 import { inThreads } from '../support/threads.js'
 
 const bodies = import.meta.resolve('./workers/trace.js')
 
-test('off, there is nothing', () => {
+test('when off, it has no records', () => {
   const arena = smallArena()
   assert.equal(readTrace(arena), [])
 })
 
-test('a record comes back as it was', () => {
+test('a record is read as it was written', () => {
   const arena = smallArena({ traceEntries: 8 })
   const tracer = new Tracer(arena, 3)
   assert.equal(readTrace(arena), [])
@@ -27,7 +28,7 @@ test('a record comes back as it was', () => {
   assert.ok(((atMs - before) | 0) >= 0)
 })
 
-test('the newest are kept, in order', () => {
+test('the newest records are kept, in order', () => {
   const arena = smallArena({ traceEntries: 8 })
   const tracer = new Tracer(arena, 0)
   for (let i = 0; i < 30; i++) {
@@ -53,7 +54,7 @@ test('a record that is being written is left out', () => {
 })
 
 for (const start of [2 ** 31 - 20, 2 ** 32 - 20]) {
-  test(`the newest are kept where the sequence passes ${start + 20}`, () => {
+  test(`the newest records are kept when the sequence number passes ${start + 20}`, () => {
     const arena = smallArena({ traceEntries: 8 })
     const tracer = new Tracer(arena, 0)
     arena.words[arena.traceAt] = start
@@ -73,7 +74,7 @@ test('every point has a name of its own', () => {
   for (const point of TRACE_POINTS) assert.is(TRACE_POINTS[TRACE[point]], point)
 })
 
-test("threads record side by side: each one's in order, none mixed", async () => {
+test('threads record concurrently: each thread’s records are in order and none are mixed', async () => {
   for (const [traceEntries, each] of [
     [16_384, 4000],
     [64, 50_000],
@@ -96,11 +97,58 @@ test("threads record side by side: each one's in order, none mixed", async () =>
       await new Promise((resolve) => setTimeout(resolve, 1))
     } while (!isDone)
     await done
-    // Where a writer was overtaken by a whole lap of the ring, a record is left out.
+    // Where a writer was overtaken by a whole lap of the ring, its record is left out.
     const count = readTrace(arena).length
     assert.ok(4 * each > traceEntries ? count > 0 : count === 4 * each, `${count} of ${traceEntries}`)
     assert.ok(reads > 0)
   }
 })
+
+test('when off, a cache keeps no records and uses no memory for them', () =>
+  withCache({ cached: 10 }, async ({ cache, data, arena }) => {
+    ;(await data.acquire(0, 'read')).release()
+    assert.equal(cache.trace(), [])
+    assert.is(arena.geometry.traceEntries, 0)
+    assert.ok(arena.layout.data - arena.layout.trace < 4096)
+  }))
+
+test('when on, it shows what happened to a block', () =>
+  withCache({ cached: 2, traceEntries: 256, flushDelayMs: 1e9 }, async ({ cache, data }) => {
+    ;(await data.acquire(5, 'read')).release()
+    await data.write(new Uint8Array(512), 5 * 512, 'trailer')
+    await cache.flush()
+    for (const block of [6, 7, 8]) (await data.acquire(block, 'read')).release()
+    const records = cache.trace()
+    const ofBlock = records.filter(
+      ({ block, point }) => block === 5 && /load|acquire|dirty|write|evict/.test(point),
+    )
+    assert.equal(
+      ofBlock.map(({ point, value }) => (point === 'block.dirty' ? `${point} ${value}` : point)),
+      ['block.load', 'block.acquire', 'block.acquire', 'block.dirty 3', 'work.write', 'block.evict'],
+    )
+    for (let i = 1; i < records.length; i++) assert.ok(records[i]!.atMs - records[i - 1]!.atMs >= -5)
+  }))
+
+test('attaching, detaching and the start of the engine’s threads are trace points', () =>
+  withCache({ traceEntries: 64 }, async ({ cache }) => {
+    await inThread(cache.handle, 0, () => undefined)
+    const points = cache.trace().map(({ point }) => point)
+    for (const point of ['proc.attach', 'proc.detach', 'proc.start']) assert.ok(points.includes(point), point)
+  }))
+
+test('release is a trace point', () =>
+  withCache({ traceEntries: 64 }, async ({ cache, data }) => {
+    for (const mode of ['read', 'modify'] as const) (await data.acquire(5, mode)).release()
+    assert.is(cache.trace().filter(({ point }) => point === 'block.release').length, 2)
+  }))
+
+test('a cache’s trace keeps the newest records', () =>
+  withCache({ cached: 4, traceEntries: 8 }, async ({ cache, data }) => {
+    for (let i = 0; i < 100; i++) (await data.acquire(0, 'read')).release()
+    ;(await data.acquire(9, 'read')).release()
+    const records = cache.trace()
+    assert.is(records.length, 8)
+    assert.ok(records.some(({ point, block }) => point === 'block.load' && block === 9))
+  }))
 
 test.run()

@@ -1,4 +1,4 @@
-// Waiting: the two drivers of a slow path, its slices, deadlines, aborts, and paths that may not wait.
+// Waiting: the blocking and the asynchronous driver of a slow path, slices, deadlines, aborts, and paths that may not wait.
 
 import { getEventListeners } from 'node:events'
 import { suite, test } from 'uvu'
@@ -56,7 +56,7 @@ const drivers: [string, <T>(path: Slow<T>) => Promise<T>][] = [
 for (const [name, run] of drivers) {
   const both = suite(name)
 
-  both('a path without waits just returns', async () => {
+  both('a path without waits returns at once', async () => {
     const notes: string[] = []
     assert.is(await run(noting(notes)), 'result')
     assert.equal(notes, ['finally'])
@@ -82,7 +82,7 @@ for (const [name, run] of drivers) {
     assert.ok(performance.now() - startMs < 90_000)
   })
 
-  both('what a call throws goes into the path, and out of it', async () => {
+  both('an error of a call is thrown into the path and rejects it', async () => {
     const notes: string[] = []
     const error = await run(
       noting(
@@ -94,20 +94,20 @@ for (const [name, run] of drivers) {
     assert.equal(notes, ['io', 'caught', 'finally'])
   })
 
-  both('a path may catch it and go on', async () => {
+  both('a path may catch the error and continue', async () => {
     function* path(): Slow<string> {
       try {
         yield io(fail, async () => fail())
       } catch {
         yield io(none, async () => undefined)
-        return 'went on'
+        return 'continued'
       }
       return 'never'
     }
-    assert.is(await run(path()), 'went on')
+    assert.is(await run(path()), 'continued')
   })
 
-  both('a deadline ends a wait that nobody ends', async () => {
+  both('a deadline ends a wait without a wakeup', async () => {
     const words = fresh()
     function* path(deadline: Deadline): Slow<void> {
       for (;;) yield* sleep(words, 0, 0, deadline, late)
@@ -126,7 +126,7 @@ for (const [name, run] of drivers) {
       while (words[0] === 0) yield* sleep(words, 0, 0, new Deadline(), late)
       return words[0]!
     }
-    // The blocking driver would keep this thread from starting the other.
+    // The blocking driver would prevent this thread from starting the other.
     if (name === 'sync') await done
     assert.is(await run(path()), 7)
     await done
@@ -134,7 +134,7 @@ for (const [name, run] of drivers) {
   both.run()
 }
 
-test('one sleep is at most a slice, and no longer than what is left', () => {
+test('one sleep is at most a slice, and never longer than the time left', () => {
   const words = fresh()
   const step = (timeoutMs: number): Step => {
     const { value } = sleep(words, 3, 4, new Deadline(timeoutMs), late).next()
@@ -147,7 +147,7 @@ test('one sleep is at most a slice, and no longer than what is left', () => {
   assert.throws(() => step(0), isCode('ERR_DCACHE_TIMEOUT'))
 })
 
-test('two slow paths of blocked threads go through many slices', async () => {
+test('the waits of two blocked threads last many slices', async () => {
   const words = fresh()
   const turns = await inThreads<number>(bodies, 'slices', { threads: 2, buffer: words.buffer })
   assert.ok(
@@ -156,7 +156,7 @@ test('two slow paths of blocked threads go through many slices', async () => {
   )
 })
 
-test('where a thread may not block, a path fails at its first wait and cleans up', () => {
+test('in a thread that may not block, a path fails at its first wait and cleans up', () => {
   const words = fresh()
   const wait: Step = { kind: 'wait', words, at: 0, value: 0, timeoutMs: 100_000 }
   for (const [step, what] of [
@@ -170,7 +170,7 @@ test('where a thread may not block, a path fails at its first wait and cleans up
     )
     assert.equal(notes, [step.kind, 'caught', 'finally'])
   }
-  assert.is(runSync(noting([]), false), 'result', 'without a wait it is done')
+  assert.is(runSync(noting([]), false), 'result', 'a path without waits succeeds')
 })
 
 test('an abort ends a wait at once', async () => {
@@ -189,7 +189,7 @@ test('an abort ends a wait at once', async () => {
   assert.equal(notes, ['wait', 'caught', 'finally'])
 })
 
-test('an abort lets a call into the system finish first', async () => {
+test('an abort takes effect after a call into the system ends', async () => {
   const notes: string[] = []
   const controller = new AbortController()
   let finish: () => void = none
@@ -208,7 +208,7 @@ test('an abort lets a call into the system finish first', async () => {
   assert.equal(notes, ['io', 'did', 'io', 'caught', 'finally'])
 })
 
-test('a signal is left as it was found', async () => {
+test('a signal keeps no listener', async () => {
   const words = fresh()
   const { signal } = new AbortController()
   const wait: Step = { kind: 'wait', words, at: 0, value: 0, timeoutMs: 5 }
@@ -216,7 +216,7 @@ test('a signal is left as it was found', async () => {
   assert.equal(getEventListeners(signal, 'abort'), [])
 })
 
-test('many waits with one signal add one listener, which goes with the last of them', async () => {
+test('many waits with one signal add one listener, which the last of them removes', async () => {
   const words = fresh()
   const { signal } = new AbortController()
   const wait = (timeoutMs: number): Step => ({ kind: 'wait', words, at: 0, value: 0, timeoutMs })
@@ -224,13 +224,13 @@ test('many waits with one signal add one listener, which goes with the last of t
   const short = Array.from({ length: 50 }, () => runAsync(noting([], wait(5)), signal))
   assert.is(getEventListeners(signal, 'abort').length, 1)
   await Promise.all(short)
-  assert.is(getEventListeners(signal, 'abort').length, 1, 'others wait still')
+  assert.is(getEventListeners(signal, 'abort').length, 1, 'other waits still need it')
   Atomics.notify(words, 0)
   await Promise.all(long)
   assert.equal(getEventListeners(signal, 'abort'), [])
 })
 
-test('an abort ends all waits of its signal, in the order in which they began, and no others', async () => {
+test('an abort ends all waits of its signal, in the order in which they began, and no other waits', async () => {
   const words = fresh()
   const [one, other] = [new AbortController(), new AbortController()]
   const wait: Step = { kind: 'wait', words, at: 0, value: 0, timeoutMs: 100_000 }
@@ -257,11 +257,11 @@ test('an abort ends all waits of its signal, in the order in which they began, a
   assert.equal(getEventListeners(one.signal, 'abort'), [])
 })
 
-test('a wait for a turn of the event loop, or for another task', async () => {
+test('a path may wait for a turn of the event loop or for another task', async () => {
   let isServed = false
   setImmediate(() => (isServed = true))
   await runAsync(noting([], { kind: 'turn', what: 'a turn', timeoutMs: 0 }))
-  assert.ok(isServed, 'others had their turn')
+  assert.ok(isServed, 'other tasks had their turn')
   let serve: () => void = none
   const turn = new Promise<void>((resolve) => (serve = resolve))
   const task: Step = { kind: 'turn', what: 'a task', turn, timeoutMs: 100_000 }
@@ -277,12 +277,12 @@ test('a wait for a turn of the event loop, or for another task', async () => {
   assert.throws(() => runSync(noting([], task), true), isCode('ERR_DCACHE_WOULD_BLOCK'))
 })
 
-test('a wait keeps its process alive, one in the background does not', async () => {
+test('a wait keeps its process alive, a background wait does not', async () => {
   const [kept] = await inThreads<boolean[]>(bodies, 'keepsAlive', { threads: 1, buffer: fresh().buffer })
   assert.equal(kept, [false, true, true, false, false, false])
 })
 
-test('a deadline counts from its making', () => {
+test('a deadline counts from its creation', () => {
   const deadline = new Deadline(50_000)
   assert.is(deadline.timeoutMs, 50_000)
   assert.ok(deadline.leftMs() <= 50_000 && deadline.leftMs() > 10_000)

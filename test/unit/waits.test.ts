@@ -1,4 +1,4 @@
-// Published waits: what other threads see of the calls of a thread that wait, and how little a scan has to look at.
+// Published waits: what other threads see of a thread's waiting calls, and how few records a scan reads.
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -12,7 +12,7 @@ import { smallArena } from '../support/small-context.js'
 const kindsOf = (arena: ReturnType<typeof smallArena>, slot: number) =>
   waitsOf(arena, slot).map(({ kind, at }) => `${kind} ${at}`)
 
-test('the waits of all tasks of a thread can be seen, and since when', () => {
+test('other threads see the waits of all tasks of a thread, and since when they last', () => {
   const arena = smallArena()
   const slot = attachSlot(arena, 2, 5, 1)
   const before = clockTicks()
@@ -28,10 +28,10 @@ test('the waits of all tasks of a thread can be seen, and since when', () => {
   assert.is(arena.words[slot.at + Slot.waitsEnd], 1)
   slot.waitsNoMore(first)
   assert.equal(kindsOf(arena, 2), [])
-  assert.is(arena.words[slot.at + Slot.waitsEnd], 0, 'a scan looks at no record')
+  assert.is(arena.words[slot.at + Slot.waitsEnd], 0, 'a scan reads no record')
 })
 
-test('a wait that is published again has lasted since the first time; another wait of the call replaces it', () => {
+test('a wait published again keeps its start, and another wait of the call replaces it', () => {
   const arena = smallArena()
   const slot = attachSlot(arena, 2, 5, 1)
   const call = {}
@@ -45,7 +45,7 @@ test('a wait that is published again has lasted since the first time; another wa
   assert.equal(kindsOf(arena, 2), ['modify 7'])
 })
 
-test('a record in the middle is used again before the end grows', () => {
+test('a free record is reused before the end moves', () => {
   const arena = smallArena()
   const slot = attachSlot(arena, 2, 5, 1)
   const calls = [{}, {}, {}]
@@ -56,7 +56,7 @@ test('a record in the middle is used again before the end grows', () => {
   assert.equal(kindsOf(arena, 2), ['read 1', 'modify 9', 'read 1'])
 })
 
-test('the waits for a frame are those of live threads', () => {
+test('only live threads count as waiting for a frame', () => {
   const arena = smallArena()
   const [a, b] = [attachSlot(arena, 2, 5, 1), attachSlot(arena, 2, 5, 2)]
   a.waits({}, 'read', 6)
@@ -69,13 +69,13 @@ test('the waits for a frame are those of live threads', () => {
   arena.words[b.at + Slot.state] = SlotState.DEAD
   assert.not.ok(isPublished(arena, wait!))
   assert.equal(waitsForFrame(arena, 6).map(({ slot }) => slot), [2]) // prettier-ignore
-  assert.is(frameIn(arena.words, wait!.recordAt), 6, 'the reaper still sees what the dead waited for')
+  assert.is(frameIn(arena.words, wait!.recordAt), 6, 'the reaper still sees what the dead thread waited for')
   clearWaits(arena, b.index)
   assert.is(frameIn(arena.words, wait!.recordAt), -1)
   assert.is(arena.words[b.at + Slot.waitsEnd], 0)
 })
 
-test('a wait in another mode, or for another frame, is not the one that was seen', () => {
+test('a wait in another mode or for another frame is a different wait', () => {
   const arena = smallArena()
   const slot = attachSlot(arena, 2, 5, 1)
   const call = {}
@@ -101,7 +101,7 @@ test('a wake changes the word that the call sleeps on', () => {
   assert.equal(wakes(), [2, 1])
 })
 
-test('other waits leave records for those for frames; what finds no record is not shown', () => {
+test('other waits leave records for waits for frames, and a wait without a record is not shown', () => {
   const arena = smallArena()
   const slot = attachSlot(arena, 2, 5, 1)
   for (let i = 0; i < 2 * WAITS_MAX; i++) slot.waits({}, 'flush', 0)

@@ -1,4 +1,4 @@
-// The words of records: none has two in one place, the sizes hold them, and the build has put numbers for their names.
+// The words of records: no two share an index, the sizes hold them all, and the build replaces their names by numbers.
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -10,7 +10,7 @@ import { namesOf } from '../support/words.js'
 
 const { Header, Partition, Group, Frame, Spare, Ghost, Slot, Hint } = words
 
-test('no record has two words in one place', () => {
+test('no two words of a record share an index', () => {
   for (const record of [Header, Partition, Group, Frame, Spare, Ghost, Slot, Hint]) {
     const places = namesOf(record).map((name) => (record as unknown as Record<string, number>)[name]!)
     assert.equal(places, [...places.keys()])
@@ -18,12 +18,12 @@ test('no record has two words in one place', () => {
   }
 })
 
-test('records that different threads write to share no cache line; the record of a frame is one', () => {
+test('records that different threads write share no cache line, and a frame’s record is one line', () => {
   for (const record of [Header, Partition, Group, Slot]) assert.is((record.WORDS * 4) % 64, 0)
   assert.is(Frame.WORDS * 4, 64)
 })
 
-test('no built file looks a word up', () => {
+test('no built file looks up the index of a word at run time', () => {
   const dist = fileURLToPath(new URL('.', import.meta.resolve('#dist/index.js')))
   let files = 0
   const looksUp = new RegExp(`\\b(${Object.keys(words).join('|')})\\.[a-zA-Z]`)

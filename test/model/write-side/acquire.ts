@@ -1,6 +1,6 @@
 /**
- * Acquiring a block to change it, as in src/core/blocks/acquire.ts and stall.ts: latch, an undo if the block is dirty, CHANGING,
- * then the change itself, half by half.
+ * Acquiring a block to change it, as in src/core/blocks/acquire.ts and stall.ts: the latch, an undo if the block is dirty,
+ * CHANGING, then the change itself, half by half.
  */
 import { bindUndo, classChangesOf, freeSpareOf, want } from './images.js'
 import type { Model } from './model.js'
@@ -93,16 +93,16 @@ function latch(t: Turn): void {
   })
 }
 
-/** A spare becomes the undo in the section that takes it off the free list; without one the latch is given back. */
+/** A spare becomes the undo in the section that takes it off the free list. Without a spare the latch is released. */
 function takeUndo(t: Turn): void {
   if (t.now[Group.mutex] !== 0) return
   const m = t.m
   const isBoundOutside = m.mistake === 'sparePoppedOutsideTheMutex'
-  // The slow path looks again and needs no undo by now; the path for hits takes one all the same.
+  // The slow path rechecks and needs no undo any more; the hit path takes one anyway.
   if (t.now[t.frame + Block.class] === 0) t.section('finds the block clean', [], [t.go(Acquire.BEGIN)])
   if (awaitsClassChange(t)) {
     t.section(
-      'finds an older image of another class, gives the latch back',
+      'finds an older image of another class, releases the latch',
       [
         (_m, s) => {
           if (m.mistake !== 'classChangeAsksForNoRound') want(s, s[Group.bound]!)
@@ -119,11 +119,11 @@ function takeUndo(t: Turn): void {
     )
     return
   }
-  // Settling may free a spare, but a section that needs one looks after that.
+  // Settling may free a spare, but a section that needs one checks after that.
   const hasSpare = freeSpareOf(m, t.now) !== 0 || t.now[Group.pending] !== 0
   if (!hasSpare) {
     t.section(
-      'finds no spare, gives the latch back',
+      'finds no spare, releases the latch',
       [
         (_m, s) => {
           wantSpares(m, s)
@@ -160,13 +160,13 @@ function takeUndo(t: Turn): void {
   )
 }
 
-/** No thread waits for that behind a fence, and none that may not wait does. */
+/** A thread does not wait for that behind a fence, or if it may not wait. */
 function awaitsClassChange({ m, now, block, operation }: Turn): boolean {
   if (!operation.isPatient || m.mistake === 'classChangeIsNotWaitedFor') return false
   return now[Group.fenced] === 0 && classChangesOf(now, block) > 0
 }
 
-/** Until the older image is durable, or a round failed. */
+/** Waits until the older image is durable or a round has failed. */
 function waitForClass(t: Turn): void {
   const { now, at } = t
   const target = now[at + Client.target]!
@@ -178,7 +178,7 @@ function waitForClass(t: Turn): void {
     })
 }
 
-/** A round frees saved images, which are within the bound; where there is none, it makes the block clean. */
+/** The round to request: it frees saved images, which are within the bound. If there is none, it makes the block clean. */
 function wantSpares(m: Model, s: State): void {
   const isEnough = s[Group.bound]! > s[Group.done]! || m.mistake === 'waitsForSavedImagesOnly'
   want(s, s[isEnough ? Group.bound : Group.epoch]!)
@@ -199,7 +199,7 @@ function change(t: Turn, half: number): void {
   t.end(`changes half ${half}`)
 }
 
-/** What it asked for is done, and there is more to ask for. */
+/** The requested round is done, and another must be requested. */
 function asksForMore({ m, now }: Turn): boolean {
   if (m.mistake === 'waitsForSavedImagesOnly') return now[Group.want]! < now[Group.bound]!
   return now[Group.want]! <= now[Group.done]! && now[Group.want]! < now[Group.epoch]!

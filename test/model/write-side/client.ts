@@ -1,6 +1,6 @@
 /**
- * Clients: threads that change blocks, give them back and flush, each by its script. A client may die wherever it holds
- * a block, and at any effect of its sections.
+ * Clients: threads that change, release and flush blocks by a script. A client may die at any point where it holds a block,
+ * and at any effect of its sections.
  */
 import { acquire } from './acquire.js'
 import { flush } from './flush.js'
@@ -12,7 +12,7 @@ import { discard, release } from './release.js'
 import { Client, clientAt, Life, RELEASED_UNCHANGED } from './state.js'
 import { Turn } from './turn.js'
 
-/** Everything that a client can do next. */
+/** Every possible next step of a client. */
 export function clientSteps(m: Model, client: number): void {
   const at = clientAt(client)
   if (m.now[at + Client.life] !== Life.LIVE) return
@@ -31,7 +31,7 @@ function take(turn: Turn): void {
   if (kind === 'acquire') acquire(turn)
   else if (kind === 'flush') flush(turn)
   else if (kind === 'forget') forget(turn)
-  else if (!turn.isHeld) turn.pass('has nothing to give back')
+  else if (!turn.isHeld) turn.pass('has nothing to release')
   else if (kind === 'discard') discard(turn)
   else if (kind === 'unchanged') release(turn, uncommitEffects, RELEASED_UNCHANGED)
   else release(turn, releaseEffects(turn.m), writeClass)

@@ -1,6 +1,6 @@
 /**
- * What happens to the actors from outside: evictions, kicks, retries, and those who gave the mutex up and find that a
- * release was left to them.
+ * Events from outside the actors: evictions, kicks, retries, and the recheck for deferred releases after an unlock of the
+ * mutex.
  */
 import { type Effect, want } from './images.js'
 import type { Model } from './model.js'
@@ -17,24 +17,28 @@ export function environmentSteps(m: Model): void {
       s[Group.fenced] = 0
       want(s, s[Group.epoch]!)
     }
-    runSection(m, ENVIRONMENT, { what: 'somebody retries', block: -1, body: [retry] })
+    runSection(m, ENVIRONMENT, { what: 'a retry is called', block: -1, body: [retry] })
   }
   if (m.now[Budget.kicks]! > 0 && m.now[Group.want]! < m.now[Group.epoch]!) {
     const kick: Effect = (_m, s) => {
       s[Budget.kicks]!--
       want(s, s[Group.epoch]!)
     }
-    runSection(m, ENVIRONMENT, { what: 'somebody kicks', block: -1, body: [kick] })
+    runSection(m, ENVIRONMENT, { what: 'a kick is called', block: -1, body: [kick] })
   }
 }
 
-/** Who unlocks looks at the pending stack afterwards. */
+/** A thread that unlocks the mutex rechecks the pending stack. */
 function settleAtUnlock(m: Model): void {
   if (m.now[Group.pending] === 0 || m.now[Group.mutex] !== 0) return
-  runSection(m, ENVIRONMENT, { what: 'somebody unlocks, settles what is pending', block: -1, body: [] })
+  runSection(m, ENVIRONMENT, {
+    what: 'a thread unlocks the mutex, settles the pending releases',
+    block: -1,
+    body: [],
+  })
 }
 
-/** A clean block that nobody is in may go at any moment. */
+/** A clean block without latch or pin may be evicted at any moment. */
 function evict(m: Model): void {
   if (m.now[Budget.evictions] === 0) return
   for (let block = 0; block < m.blocks; block++) {

@@ -1,7 +1,7 @@
 /**
- * Breadth-first through every state of a scenario. States that were seen are kept as 64-bit hashes, so "all states" means
- * up to a collision; of the others only those are stored whose steps are still to come. The way to a state is kept as its
- * predecessor and which of its steps led on, and is gone again when it has to be told.
+ * Breadth-first search through every state of a scenario. States already seen are kept as 64-bit hashes, so that "all
+ * states" means up to a collision; only states whose steps are still to be taken are stored in full. The way to a state is
+ * kept as its predecessor and the number of the step, and is replayed to print it.
  */
 import { clientSteps } from './client.js'
 import { environmentSteps } from './environment.js'
@@ -16,11 +16,11 @@ import { writerSteps } from './writer.js'
 
 export interface Outcome {
   readonly states: number
-  /** States without a next one. */
+  /** The number of states without a next one. */
   readonly ends: number
-  /** Whether there were more states than asked for. */
+  /** Whether there were more states than the maximum. */
   readonly isCutOff: boolean
-  /** The first thing that is wrong, and the shortest way to it. */
+  /** The first error, and the shortest way to it. */
   readonly problem: string | undefined
   readonly trace: readonly string[]
 }
@@ -37,7 +37,7 @@ export function explore(scenario: Scenario, mistake: Mistake | 'none', statesMax
     const step = ordinal++
     if (problemAt >= 0) return
     checkState(model)
-    // A step may be wrong though its end was seen.
+    // A step may be wrong even if it leads to a known state.
     if (!seen.add(model.next) && model.problem === undefined) return
     frontier.push(model.next)
     const at = ways.add(from, step)
@@ -75,7 +75,7 @@ function takeSteps(m: Model): void {
   environmentSteps(m)
 }
 
-/** Goes the way again, and says what happens. */
+/** Replays the way and describes its steps. */
 function tell(scenario: Scenario, mistake: Mistake | 'none', way: readonly number[]): string[] {
   const told: string[] = []
   let left = 0
@@ -93,7 +93,7 @@ function tell(scenario: Scenario, mistake: Mistake | 'none', way: readonly numbe
   return told
 }
 
-/** States in the order they came, forgotten once they are taken. */
+/** A queue of states. */
 class Queue {
   readonly #size: number
   readonly #chunks: State[] = []
@@ -122,7 +122,7 @@ class Queue {
   }
 }
 
-/** From which state, by which of its steps, each state was reached first. */
+/** The predecessor of each state, and the number of the step that reached it first. */
 class Ways {
   #from = new Int32Array(1 << 16)
   #step = new Uint8Array(1 << 16)
@@ -151,13 +151,13 @@ function grown<A extends Int32Array | Uint8Array>(old: A, bigger: A): A {
   return bigger
 }
 
-/** Hashes of 64 bits in two halves, open addressing. */
+/** A set of 64-bit hashes, in two halves, with open addressing. */
 class HashSet {
   #low = new Int32Array(1 << 16)
   #high = new Int32Array(1 << 16)
   #count = 0
 
-  /** False when it was there. */
+  /** Adds a hash; false if it was there already. */
   add(state: State): boolean {
     let low = 0x811c9dc5
     let high = 0x1234567

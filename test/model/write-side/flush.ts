@@ -1,7 +1,7 @@
 /**
- * Flush, as in src/core/changes/rounds.ts: asks for a round of everything that exists now, and waits for it or for a failure.
+ * Flush, as in src/core/changes/rounds.ts: requests a round of all present changes, and waits for it or for a failure.
  */
-import { type Effect, owedClass, want } from './images.js'
+import { type Effect, unwrittenClass, want } from './images.js'
 import type { Model } from './model.js'
 import { Block, blockAt, Client, Group, seenBy, type State } from './state.js'
 import type { Turn } from './turn.js'
@@ -34,7 +34,7 @@ export function flush(t: Turn): void {
   }
 }
 
-/** A failed round tells those whose changes it spoke for. */
+/** A failed round fails the flushes whose changes it covered. */
 function isTold({ now, at }: Turn): boolean {
   const hasFailed = now[Group.failures] !== now[at + Client.failures]
   return hasFailed && now[at + Client.target]! <= now[Group.failedTo]!
@@ -48,13 +48,13 @@ function acknowledge(t: Turn, s: State): void {
 }
 
 /**
- * Whether anything that the flush stands for is not durable. A newer image may have taken the place of one that never
- * became durable, so stamps say nothing here.
+ * Whether any change that the flush covers is not durable. A newer image may have replaced one that never became durable,
+ * so stamps do not tell.
  */
 function isUnwritten(m: Model, s: State, target: number): boolean {
   if (m.mistake !== 'failedFlushJudgedByStamps') return anyListed(m, s)
   for (let block = 0; block < m.blocks; block++)
-    if (s[blockAt(block) + Block.listed] === 1 && owedClass(s, block, target) !== 0) return true
+    if (s[blockAt(block) + Block.listed] === 1 && unwrittenClass(s, block, target) !== 0) return true
   return false
 }
 

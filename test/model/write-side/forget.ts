@@ -1,12 +1,12 @@
 /**
- * Forget, as in src/core/blocks/forget.ts: a block that does not matter any more is dropped, dirty or not.
+ * Forget, as in src/core/blocks/forget.ts: a block that is no longer needed is dropped, dirty or not.
  */
 import { forgetVersions } from './history.js'
-import { dropSaved, type Effect, owedClass } from './images.js'
+import { dropSaved, type Effect, unwrittenClass } from './images.js'
 import { Block, Group } from './state.js'
 import type { Turn } from './turn.js'
 
-/** Neither waits nor fails: a block that somebody is in stays as it is. */
+/** Forget neither waits nor fails: a latched or pinned block stays as it is. */
 export function forget(t: Turn): void {
   const now = t.now
   const isBusy = now[t.frame + Block.latch] !== 0 || now[t.frame + Block.pins] !== 0
@@ -15,8 +15,8 @@ export function forget(t: Turn): void {
     return
   }
   const drop: Effect = (m, s) => {
-    // What a round is writing is left to it.
-    if (owedClass(s, t.block, s[Group.cut]!) !== 0 && m.mistake !== 'forgetFreesAsides') return
+    // A block that a round is writing stays.
+    if (unwrittenClass(s, t.block, s[Group.cut]!) !== 0 && m.mistake !== 'forgetFreesSaved') return
     dropSaved(s, t.block, () => true)
     s[t.frame + Block.class] = 0
     s[t.frame + Block.epoch] = 0

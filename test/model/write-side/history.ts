@@ -1,6 +1,6 @@
 /**
- * What the model remembers beside the protocol's words, to judge them by: the versions of each block, what each of them
- * holds and what has to be durable before it is on disk.
+ * What the model remembers in addition to the protocol's words, to judge them: the versions of each block, the contents of
+ * each, and what must be durable before it is on disk.
  */
 import type { Model } from './model.js'
 import {
@@ -15,7 +15,7 @@ import {
   VERSIONS,
 } from './state.js'
 
-/** A change exists from now on: everything of an earlier class that exists already has to be durable before it. */
+/** Adds a change: all present changes of an earlier class must be durable before it is on disk. */
 export function commitVersion(m: Model, s: State, block: number, writeClass: number): void {
   const at = blockAt(block)
   const version = s[at + Block.committed]! + 1
@@ -47,7 +47,7 @@ export function isCounted(s: State, block: number): boolean {
   )
 }
 
-/** Nothing of the block matters any more: no flush answers for it, no change depends on it. */
+/** Forgets a block: no flush covers it and no change depends on it any more. */
 export function forgetVersions(m: Model, s: State, block: number): void {
   const at = blockAt(block)
   s[at + Block.acknowledged] = 0
@@ -59,7 +59,7 @@ export function forgetVersions(m: Model, s: State, block: number): void {
   }
 }
 
-/** Whether the two halves are together an image that the block had after some release. */
+/** Whether the two halves form an image that the block had after a release. */
 export function isReleasedImage(s: State, block: number, first: number, second: number): boolean {
   for (let version = 0; version <= s[blockAt(block) + Block.committed]!; version++)
     if (s[contentOf(block, version, 0)] === first && s[contentOf(block, version, 1)] === second) return true

@@ -1,12 +1,12 @@
 /**
- * Images of blocks, as in src/core/changes/images.ts: undo and asides, their stamps, what a cut owes. Everything here happens
- * under the round mutex. Each function is one effect that a death may follow.
+ * Images of blocks, as in src/core/changes/images.ts: undo and saved images, their stamps, and which images of a cut are
+ * unwritten. All of this happens under the round mutex. Each function is one effect that a death may follow.
  */
 import type { Model } from './model.js'
 import { commitVersion, isCounted } from './history.js'
 import { Block, blockAt, Group, RELEASED_UNCHANGED, Spare, spareAt, type State, WHOLE } from './state.js'
 
-/** A spare that nobody has, 0 if there is none. */
+/** A free spare, 0 if there is none. */
 export function freeSpareOf(m: Model, s: State): number {
   for (let spare = 1; spare <= m.spares; spare++) if (s[spareAt(spare) + Spare.free] === 1) return spare
   return 0
@@ -18,7 +18,7 @@ export function freeSpare(s: State, spare: number): void {
   s[at + Spare.free] = 1
 }
 
-/** A spare becomes the block's undo. `half` -1: of the whole block. */
+/** Makes a spare the block's undo, of one half or, with -1, of the whole block. */
 export function bindUndo(s: State, block: number, spare: number, half: number): void {
   const at = spareAt(spare)
   s.fill(0, at, at + Spare.size)
@@ -26,35 +26,35 @@ export function bindUndo(s: State, block: number, spare: number, half: number): 
   s[blockAt(block) + Block.undo] = spare
 }
 
-export function isInAsides(s: State, block: number, spare: number): boolean {
-  for (let link = s[blockAt(block) + Block.aside]!; link !== 0; link = s[spareAt(link) + Spare.next]!)
+export function isSaved(s: State, block: number, spare: number): boolean {
+  for (let link = s[blockAt(block) + Block.saved]!; link !== 0; link = s[spareAt(link) + Spare.next]!)
     if (link === spare) return true
   return false
 }
 
-/** Whether the block's own image is owed within the cut. */
+/** Whether the frame's own image is unwritten and within the cut. */
 export function ownsWithin(s: State, block: number, cut: number): boolean {
   const at = blockAt(block)
   return s[at + Block.class] !== 0 && s[at + Block.epoch]! <= cut
 }
 
-/** The newest aside within the cut, 0 if there is none. */
-export function asideWithin(s: State, block: number, cut: number): number {
-  for (let link = s[blockAt(block) + Block.aside]!; link !== 0; link = s[spareAt(link) + Spare.next]!)
+/** The newest saved image within the cut, 0 if there is none. */
+export function savedWithin(s: State, block: number, cut: number): number {
+  for (let link = s[blockAt(block) + Block.saved]!; link !== 0; link = s[spareAt(link) + Spare.next]!)
     if (s[spareAt(link) + Spare.epoch]! <= cut) return link
   return 0
 }
 
-/** The class of the newest image within the cut, 0 if nothing is owed. */
-export function owedClass(s: State, block: number, cut: number): number {
+/** The class of the newest unwritten image within the cut, 0 if there is none. */
+export function unwrittenClass(s: State, block: number, cut: number): number {
   if (ownsWithin(s, block, cut)) return s[blockAt(block) + Block.class]!
-  const aside = asideWithin(s, block, cut)
-  return aside === 0 ? 0 : s[spareAt(aside) + Spare.class]!
+  const saved = savedWithin(s, block, cut)
+  return saved === 0 ? 0 : s[spareAt(saved) + Spare.class]!
 }
 
-/** Frees the asides for which `drop` holds. */
+/** Frees the saved images for which `drop` holds. */
 export function dropSaved(s: State, block: number, drop: (spare: number) => boolean): void {
-  let linkAt = blockAt(block) + Block.aside
+  let linkAt = blockAt(block) + Block.saved
   for (let link = s[linkAt]!; link !== 0; link = s[linkAt]!) {
     if (drop(link)) {
       s[linkAt] = s[spareAt(link) + Spare.next]!
@@ -71,7 +71,7 @@ export function eachClassChange(m: Model, s: State, found: (epoch: number) => vo
     const at = blockAt(block)
     let epoch = s[at + Block.epoch]!
     let writeClass = s[at + Block.class]!
-    for (let link = s[at + Block.aside]!; link !== 0; link = s[spareAt(link) + Spare.next]!) {
+    for (let link = s[at + Block.saved]!; link !== 0; link = s[spareAt(link) + Spare.next]!) {
       const older = s[spareAt(link) + Spare.class]!
       if (writeClass !== 0 && older !== writeClass) found(epoch)
       writeClass = older
@@ -84,14 +84,14 @@ export function eachClassChange(m: Model, s: State, found: (epoch: number) => vo
 export function classChangesOf(s: State, block: number): number {
   let count = 0
   let writeClass = s[blockAt(block) + Block.class]!
-  for (let link = s[blockAt(block) + Block.aside]!; link !== 0; link = s[spareAt(link) + Spare.next]!) {
+  for (let link = s[blockAt(block) + Block.saved]!; link !== 0; link = s[spareAt(link) + Spare.next]!) {
     if (writeClass !== 0 && s[spareAt(link) + Spare.class] !== writeClass) count++
     writeClass = s[spareAt(link) + Spare.class]!
   }
   return count
 }
 
-/** Whether a release with this class has to close the epoch. */
+/** Whether a release with this class must close the epoch. */
 export function closesEpoch(s: State, block: number, writeClass: number): boolean {
   const at = blockAt(block)
   const old = s[at + Block.class]!
@@ -103,8 +103,8 @@ export function want(s: State, epoch: number): void {
 }
 
 /**
- * The undo gets the stamp of its frame if that image has to be kept; a declared range is completed then. `isBack`: the
- * frame keeps its image.
+ * Stamps the undo with the stamp of its frame if that image must be kept, and completes it if it holds a declared range.
+ * With `isBack` the frame keeps its image.
  */
 export function stampUndo(m: Model, s: State, block: number, isBack: boolean): void {
   const at = blockAt(block)
@@ -118,9 +118,9 @@ export function stampUndo(m: Model, s: State, block: number, isBack: boolean): v
 
 function mustBeKept(m: Model, s: State, at: number): boolean {
   const epoch = s[at + Block.epoch]!
-  if (m.mistake === 'asideOnlyIfUnwritten' && s[at + Block.wasWritten] === 1) return false
-  if (m.mistake === 'asideOnlyForTheActiveCut') return epoch <= s[Group.cut]!
-  if (m.mistake === 'oneAsideABlock' && s[at + Block.aside] !== 0) return false
+  if (m.mistake === 'savedOnlyIfUnwritten' && s[at + Block.wasWritten] === 1) return false
+  if (m.mistake === 'savedOnlyForTheActiveCut') return epoch <= s[Group.cut]!
+  if (m.mistake === 'oneSavedImageABlock' && s[at + Block.saved] !== 0) return false
   return epoch <= s[Group.bound]!
 }
 
@@ -132,7 +132,7 @@ function completeUndo(s: State, block: number, spare: number): void {
   s[spareAt(spare) + Spare.range] = WHOLE
 }
 
-/** The one store with which a change becomes real. */
+/** The single store that commits a change. */
 export function storeStamp(s: State, block: number, writeClass: number): void {
   const at = blockAt(block)
   s[at + Block.epoch] = s[Group.epoch]!
@@ -142,22 +142,22 @@ export function storeStamp(s: State, block: number, writeClass: number): void {
   s[at + Block.wasWritten] = 0
 }
 
-/** A stamped undo becomes the newest aside. Again after a death it does nothing. */
+/** Makes a stamped undo the newest saved image. Repeated after a death, it does nothing. */
 export function pushStampedUndo(s: State, block: number): void {
   const spare = s[blockAt(block) + Block.undo]!
-  if (spare === 0 || s[spareAt(spare) + Spare.class] === 0 || isInAsides(s, block, spare)) return
-  s[spareAt(spare) + Spare.next] = s[blockAt(block) + Block.aside]!
-  s[blockAt(block) + Block.aside] = spare
+  if (spare === 0 || s[spareAt(spare) + Spare.class] === 0 || isSaved(s, block, spare)) return
+  s[spareAt(spare) + Spare.next] = s[blockAt(block) + Block.saved]!
+  s[blockAt(block) + Block.saved] = spare
 }
 
-/** The frame has no undo any more; one that is no aside is free. */
+/** Removes the undo from the frame, and frees it unless it is a saved image. */
 export function clearUndo(s: State, block: number): void {
   const spare = s[blockAt(block) + Block.undo]!
   s[blockAt(block) + Block.undo] = 0
   if (spare !== 0 && s[spareAt(spare) + Spare.class] === 0) freeSpare(s, spare)
 }
 
-/** Puts one half of the undo back in the frame, if it holds that half. */
+/** Restores one half of the frame from the undo, if the undo holds that half. */
 export function applyUndo(s: State, block: number, half: number): void {
   const spare = s[blockAt(block) + Block.undo]!
   const range = s[spareAt(spare) + Spare.range]!
@@ -165,10 +165,10 @@ export function applyUndo(s: State, block: number, half: number): void {
     s[blockAt(block) + Block.half + half] = s[spareAt(spare) + Spare.half + half]!
 }
 
-/** One effect of a section: a death may come after it. */
+/** One effect of a section, after which the thread may die. */
 export type Effect = (m: Model, s: State, block: number, writeClass: number) => void
 
-/** Of two effects the first notes whether an epoch is being closed. One section runs at a time. */
+/** Whether an epoch is being closed, passed from one effect to the next. Only one section runs at a time. */
 let isClosing = false
 
 const closeFirst = (m: Model, s: State, isNeeded: boolean): void => {
@@ -192,25 +192,25 @@ const link: Effect = (_m, s, block) => {
 }
 const stampForCommit: Effect = (m, s, block) => stampUndo(m, s, block, false)
 const storeCommit: Effect = (m, s, block, writeClass) => {
-  // A release that was left to others counted when it was left.
+  // A deferred release was counted when it was deferred.
   if (!isCounted(s, block)) commitVersion(m, s, block, writeClass)
   storeStamp(s, block, writeClass)
 }
 
-/** A change becomes real. */
+/** Commits a change. */
 export const commitEffects = (m: Model): readonly Effect[] =>
   m.mistake === 'undoDisposedBeforeCommit'
     ? [stampForCommit, ...disposal, storeCommit, link]
     : [stampForCommit, storeCommit, ...disposal, link]
 
-/** A release with a mark: another class on a dirty block ends the epoch first. */
+/** A release with a mark: if a dirty block gets another class, the epoch ends first. */
 export const releaseEffects = (m: Model): readonly Effect[] => [
   (_m, s, block, writeClass) => closeFirst(m, s, closesEpoch(s, block, writeClass)),
   (_m, s) => closeSecond(m, s),
   ...commitEffects(m),
 ]
 
-/** A change that was not, or was undone. */
+/** A release without a change, or of an undone change. */
 export const uncommitEffects: readonly Effect[] = [
   (m, s, block) => stampUndo(m, s, block, true),
   (_m, s, block) => {
@@ -219,7 +219,7 @@ export const uncommitEffects: readonly Effect[] = [
   ...disposal,
 ]
 
-/** One epoch is closed for all of these releases, if any of them needs it. */
+/** Closes one epoch for all of these releases if any of them needs it. */
 export const closeEffects = (blocks: readonly number[]): readonly Effect[] => [
   (m, s) => {
     const needed = blocks.some((block) => {

@@ -1,9 +1,9 @@
 /**
- * What has to hold in every state, and in those where nothing can happen any more. Every crash image is looked at: a
- * half may be on disk in any version that was written since the last fsync, or as it was before.
+ * The invariants of every state, and of the states without a next one. Every crash image is checked: a half may be on disk
+ * in any version that was written since the last fsync, or as it was before.
  */
 import type { Model } from './model.js'
-import { classChangesOf, isInAsides } from './images.js'
+import { classChangesOf, isSaved } from './images.js'
 import { areWritersIdle } from './round.js'
 import {
   Block,
@@ -23,14 +23,14 @@ import {
   VERSIONS,
 } from './state.js'
 
-/** Place of the lowest bit. */
+/** The index of the lowest bit. */
 const LOWEST = Array.from({ length: 1 << VERSIONS }, (_, bits) => (bits === 0 ? 0 : Math.log2(bits & -bits)))
 
-/** The oldest that a half may be after a crash. */
+/** The oldest version that a half may have after a crash. */
 const oldest = (s: State, block: number, half: number): number =>
   LOWEST[s[blockAt(block) + Block.possible + half]!]!
 
-/** Reports to the model what is wrong with its next state. */
+/** Reports the errors of the model's next state. */
 export function checkState(m: Model): void {
   const s = m.next
   for (let block = 0; block < m.blocks; block++) {
@@ -47,7 +47,7 @@ export function checkState(m: Model): void {
   if (s[Group.cut] !== 0 && s[Group.bound]! < s[Group.cut]!) m.fail('BOUND it is before the cut')
 }
 
-/** Nothing that a flush answered for may be missing. */
+/** No change that a flush acknowledged may be missing. */
 function checkDurability(m: Model, s: State, block: number): void {
   const version = s[blockAt(block) + Block.acknowledged]!
   for (let half = 0; half < 2; half++)
@@ -55,7 +55,7 @@ function checkDurability(m: Model, s: State, block: number): void {
       m.fail(`DURABILITY half ${half} of block ${block} may be lost, a flush answered for version ${version}`)
 }
 
-/** No change on disk without those that happened before it and have an earlier class. */
+/** A change on disk requires all earlier changes of an earlier class. */
 function checkOrder(m: Model, s: State, block: number): void {
   const at = blockAt(block)
   const versions = s[at + Block.possible]! | s[at + Block.possible2]!
@@ -73,7 +73,7 @@ function checkOrder(m: Model, s: State, block: number): void {
   }
 }
 
-/** A clean block's disk holds its newest version, and so does the frame of a block that nobody changes. */
+/** The disk has the newest version of a clean block, and the frame that of a block that no thread changes. */
 function checkFrame(m: Model, s: State, block: number): void {
   const at = blockAt(block)
   if (s[at + Block.forgotten] === 1) return
@@ -89,37 +89,37 @@ function checkFrame(m: Model, s: State, block: number): void {
   }
 }
 
-/** Each spare is free, the undo of one block, or in one list of asides. */
+/** Each spare is free, the undo of one block, or in one list of saved images. */
 function checkSpares(m: Model, s: State): void {
   for (let spare = 1; spare <= m.spares; spare++) {
     let owners = s[spareAt(spare) + Spare.free]!
     for (let block = 0; block < m.blocks; block++) {
       if (s[blockAt(block) + Block.undo] === spare) owners++
-      if (isInAsides(s, block, spare)) owners++
+      if (isSaved(s, block, spare)) owners++
     }
     if (owners !== 1) m.fail(`SPARE ${spare} has ${owners} owners`)
   }
 }
 
-/** Who owes is in the dirty list, who owes nothing is not; images are ordered by their stamps. */
+/** Exactly the blocks with unwritten images are in the dirty list, and images are ordered by their stamps. */
 function checkLists(m: Model, s: State, block: number): void {
   const at = blockAt(block)
-  const owes = s[at + Block.class] !== 0 || s[at + Block.aside] !== 0
-  if (owes !== (s[at + Block.listed] === 1))
+  const isUnwritten = s[at + Block.class] !== 0 || s[at + Block.saved] !== 0
+  if (isUnwritten !== (s[at + Block.listed] === 1))
     m.fail(
-      `LIST block ${block} ${owes ? 'owes an image and is not in the dirty list' : 'is in the dirty list'}`,
+      `LIST block ${block} ${isUnwritten ? 'has an unwritten image and is not in the dirty list' : 'is in the dirty list'}`,
     )
   let newer = s[at + Block.class] === 0 ? s[Group.epoch]! : s[at + Block.epoch]!
   if (newer > s[Group.epoch]!) m.fail(`STAMP block ${block} is stamped after the epoch`)
-  for (let link = s[at + Block.aside]!; link !== 0; link = s[spareAt(link) + Spare.next]!) {
-    if (s[spareAt(link) + Spare.class] === 0) m.fail(`STAMP an aside of block ${block} has none`)
+  for (let link = s[at + Block.saved]!; link !== 0; link = s[spareAt(link) + Spare.next]!) {
+    if (s[spareAt(link) + Spare.class] === 0) m.fail(`STAMP a saved image of block ${block} has none`)
     if (s[spareAt(link) + Spare.epoch]! > newer)
-      m.fail(`STAMP an aside of block ${block} is newer than the next`)
+      m.fail(`STAMP a saved image of block ${block} is newer than the next`)
     newer = s[spareAt(link) + Spare.epoch]!
   }
 }
 
-/** Reports what is left over in a state without a next one. */
+/** Reports what is left in a state without a next one. */
 export function checkEnd(m: Model): void {
   const s = m.now
   for (let client = 0; client < CLIENTS; client++) {

@@ -1,37 +1,37 @@
 /**
- * The holes that the protocol had or might have had. Each is a variant of the model, and a scenario in which it shows.
+ * The holes that the protocol had or might have had. Each is a variant of the model with a scenario in which it shows.
  */
 import { type Scenario, scenario } from './scenarios.js'
 
 interface Hole {
-  /** What is done otherwise. */
+  /** What the variant does differently. */
   readonly what: string
   readonly shownBy: Scenario
 }
 
 export const mistakes = {
   undoDisposedBeforeCommit: {
-    what: 'the undo is given up before the change is committed',
+    what: 'the undo is freed before the change is committed',
     shownBy: scenario('dependency', { clientDeaths: 1 }),
   },
-  asideOnlyIfUnwritten: {
-    what: 'an image is not kept, because it was written: its fsync may still fail',
+  savedOnlyIfUnwritten: {
+    what: 'an image is not saved because it was written, but its fsync may still fail',
     shownBy: scenario('classChange', { failedSyncs: 1, kicks: 1 }),
   },
-  asideOnlyForTheActiveCut: {
-    what: 'an image is kept only while a cut that needs it is active',
+  savedOnlyForTheActiveCut: {
+    what: 'an image is saved only while a cut that needs it is active',
     shownBy: scenario('classChange', { kicks: 1 }),
   },
-  failedRoundDropsAsides: {
-    what: 'a failed round drops the asides along with its cut',
+  failedRoundDropsSaved: {
+    what: 'a failed round drops the saved images together with its cut',
     shownBy: scenario('classChange', { failedSyncs: 1, kicks: 1 }),
   },
   failedRoundBoundsByLastChange: {
-    what: 'after a failure the bound is before the last class change that is left, though a later epoch was closed',
+    what: 'after a failure the bound is before the last remaining class change, although a later epoch was closed',
     shownBy: scenario('vanishedChange', { failedSyncs: 1 }),
   },
-  oneAsideABlock: {
-    what: 'a block keeps one aside at most',
+  oneSavedImageABlock: {
+    what: 'a block keeps at most one saved image',
     shownBy: scenario('threeImages', { kicks: 1 }),
   },
   sparePoppedOutsideTheMutex: {
@@ -43,11 +43,11 @@ export const mistakes = {
     shownBy: scenario('held', { kicks: 1 }),
   },
   plainStoreOfState: {
-    what: 'CHANGING is set by a plain store, beside the round that clears the class',
+    what: 'CHANGING is set by a plain store, concurrently with the round that clears the class',
     shownBy: scenario('held', { kicks: 1 }),
   },
   waitsForSpareLatched: {
-    what: 'who waits for a spare keeps its latch',
+    what: 'a thread that waits for a spare keeps its latch',
     shownBy: scenario('nested', {}),
   },
   classChangeIsNotWaitedFor: {
@@ -55,15 +55,15 @@ export const mistakes = {
     shownBy: scenario('flip', {}),
   },
   classChangeAsksForNoRound: {
-    what: 'who waits for an older image of another class asks for no round',
+    what: 'a thread that waits for an older image of another class requests no round',
     shownBy: scenario('flip', {}),
   },
   waitsForSavedImagesOnly: {
-    what: 'who finds no spare asks for no more than the saved images, though guards have all spares',
+    what: 'a thread that finds no spare requests only the rounds of saved images, although guards hold all spares',
     shownBy: scenario('nested', {}),
   },
   undoReadOutsideTheMutex: {
-    what: 'a writer reads an undo after it has given the mutex back',
+    what: 'a writer reads an undo after it has unlocked the mutex',
     shownBy: scenario('discarded', { kicks: 1 }),
   },
   boundBeforeEpoch: {
@@ -75,7 +75,7 @@ export const mistakes = {
     shownBy: scenario('dependency', { clientDeaths: 2 }),
   },
   stolenMutexNotRepaired: {
-    what: 'a stolen mutex is given up with half-disposed frames',
+    what: 'a stolen mutex is unlocked before half-disposed frames are repaired',
     shownBy: scenario('dependency', { clientDeaths: 1 }),
   },
   flushLeavesPending: {
@@ -87,11 +87,11 @@ export const mistakes = {
     shownBy: scenario('leftBefore', { kicks: 1 }),
   },
   onlyFsyncRepeated: {
-    what: 'after a death of a writer only the fsync is done again',
+    what: 'after the death of a writer only the fsync is repeated',
     shownBy: scenario('dependency', { writerDeaths: 1 }),
   },
   failedSyncIgnored: {
-    what: 'a failed fsync counts as done',
+    what: 'a failed fsync counts as successful',
     shownBy: scenario('dependency', { failedSyncs: 1 }),
   },
   cutSpansClassChange: {
@@ -103,51 +103,51 @@ export const mistakes = {
     shownBy: scenario('dependency', {}),
   },
   cleanWhateverTheStamp: {
-    what: 'a block becomes clean though it was changed after the cut',
+    what: 'a block becomes clean although it was changed after the cut',
     shownBy: scenario('dependency', { kicks: 1 }),
   },
   declaredRangeNotCompleted: {
-    what: 'the image of a declared range becomes an aside without the bytes around it',
+    what: 'the image of a declared range is saved without the bytes around it',
     shownBy: scenario('declared', {}),
   },
   declaredRangeNotComposed: {
     what: 'a writer takes the image of a declared range for the whole block',
     shownBy: scenario('declared', { kicks: 1 }),
   },
-  forgetFreesAsides: {
+  forgetFreesSaved: {
     what: 'forget drops an image that a writer may be reading',
     shownBy: scenario('forgotten', { kicks: 1 }),
   },
   failedFlushJudgedByStamps: {
-    what: 'after a failure a flush looks for images within its epoch, and misses those that a newer one replaced',
+    what: 'after a failure a flush checks only images within its epoch, and misses those that a newer image replaced',
     shownBy: scenario('dependency', { failedSyncs: 1 }),
   },
   successorKeepsLatches: {
-    what: 'a new flush worker leaves latched what the one before it was settling',
+    what: 'a new flush worker leaves the frames latched that its predecessor was settling',
     shownBy: scenario('left', { flushWorkerDeaths: 1, kicks: 1 }),
   },
   settlerTakesWithoutAnchor: {
-    what: 'who settles takes the stack of releases without a note of it',
+    what: 'a settling thread takes the stack of releases without anchoring it',
     shownBy: scenario('left', { clientDeaths: 1 }),
   },
   dirtyListNotRebuilt: {
-    what: 'who steals the mutex leaves the dirty list as it was',
+    what: 'a thread that steals the mutex does not repair the dirty list',
     shownBy: scenario('dependency', { clientDeaths: 1 }),
   },
   settlerLeavesTheLatches: {
-    what: 'who settles the releases of others does not take their latches over first',
+    what: 'a settling thread does not take over the latches of the releases first',
     shownBy: scenario('left', { clientDeaths: 1 }),
   },
   releasedClearedFirst: {
-    what: 'who settles a release forgets that it was one before it is committed',
+    what: 'a settling thread clears the mark of a release before it commits it',
     shownBy: scenario('left', { clientDeaths: 1 }),
   },
 } as const satisfies Record<string, Hole>
 
-/** What may look like a hole and is none. */
+/** Variants that look like holes and are harmless. */
 export const harmless = {
   cutLeavesPending: {
-    what: 'a cut does not settle the releases that are left to others: flush and release do',
+    what: 'a cut does not settle the deferred releases, because flush and release do',
     shownBy: scenario('leftMixed', { kicks: 1 }),
   },
 } as const satisfies Record<string, Hole>

@@ -1,6 +1,6 @@
 /**
- * What the actors of the model share: the scenario, the state before a step and the state after it. An actor takes a
- * step with `begin`, changes to the state it returns, and `end`, which says what happened.
+ * The part of the model that all actors share: the scenario, and the states before and after a step. An actor takes a step
+ * with `begin`, changes to the state that it returns, and `end`, which describes the step.
  */
 import type { Mistake } from './mistakes.js'
 import type { Scenario } from './scenarios.js'
@@ -35,11 +35,11 @@ export class Model {
   readonly mistake: Mistake | 'none'
   /** Whether every acquire waits for a class change of its block. */
   readonly isPatient: boolean
-  /** The state whose steps are looked for. */
+  /** The state whose next steps are generated. */
   readonly now: State
   /** The state after the step. */
   readonly next: State
-  /** What is wrong with `next`, if anything is. */
+  /** The error of `next`, if it has one. */
   problem: string | undefined
   readonly #reached: (actor: number, what: string, block: number) => void
 
@@ -59,18 +59,18 @@ export class Model {
     this.#start(this.now)
   }
 
-  /** A copy of the state, to be changed. */
+  /** Begins a step: a copy of the state, to be changed. */
   begin(): State {
     this.next.set(this.now)
     return this.next
   }
 
-  /** The step is done; `block` -1 when it is about none. */
+  /** Ends a step; `block` is -1 if the step concerns no block. */
   end(actor: number, what: string, block = -1): void {
     this.#reached(actor, what, block)
   }
 
-  /** Says what is wrong; the first time counts. */
+  /** Reports an error; only the first counts. */
   fail(problem: string): void {
     this.problem ??= problem
   }
@@ -80,7 +80,7 @@ export class Model {
     return actor === ENVIRONMENT ? 0 : this.now[deathBudgetOf(actor)]!
   }
 
-  /** The actor is gone, whatever it holds. */
+  /** The actor dies, and what it holds stays held. */
   die(s: State, actor: number): void {
     s[deathBudgetOf(actor)]!--
     if (actor <= CLIENTS) s[clientAt(actor - 1) + Client.life] = Life.DEAD
@@ -117,5 +117,5 @@ export function nameOf(actor: number): string {
   if (actor <= CLIENTS) return `client ${actor}`
   if (actor === FLUSH_WORKER) return 'flush worker'
   if (actor < WRITERS + PARTITIONS) return `writer ${actor - WRITERS}`
-  return actor === ENVIRONMENT ? 'environment' : 'somebody'
+  return actor === ENVIRONMENT ? 'environment' : 'an actor'
 }

@@ -1,14 +1,14 @@
 /**
- * Settling, as in src/core/changes/pending.ts: finishing the releases of threads that could not wait for the mutex. The stack is
- * anchored before it is taken, the latches change hands, and `released` stays until its commit is done: a death of who
- * settles loses none of them.
+ * Settling, as in src/core/changes/pending.ts: finishing the releases of threads that could not wait for the mutex. The
+ * stack is anchored before it is taken, the latches pass to the settling thread, and `released` stays until its commit is
+ * done, so that no release is lost if the settling thread dies.
  */
 import { closeEffects, commitEffects, type Effect, uncommitEffects } from './images.js'
 import type { Model } from './model.js'
 import type { Act } from './section.js'
 import { Block, blockAt, Group, RELEASED_UNCHANGED } from './state.js'
 
-/** What settles all that is on the stack now. */
+/** The effects that settle all releases now on the stack. */
 export function settlement(m: Model, actor: number): Act[] {
   const head = m.now[Group.pending]!
   if (head === 0) return []
@@ -23,12 +23,12 @@ export function settlement(m: Model, actor: number): Act[] {
   return [...take.map((effect) => ({ effect, block: -1, writeClass: 0 })), ...chain(m, actor, head)]
 }
 
-/** What is left to do of a chain whose settler died. */
+/** The remaining effects for a chain whose settling thread died. */
 export function restOfSettlement(m: Model, actor: number): Act[] {
   const anchor = m.now[Group.settling]!
   if (anchor === 0) return []
   if (!framesFrom(m, m.now[Group.pending]!).includes(anchor - 1)) return chain(m, actor, anchor)
-  // It had not been taken off the stack.
+  // The chain had not been taken off the stack.
   const forgetAnchor: Effect = (_m, s) => {
     s[Group.settling] = 0
   }
@@ -42,7 +42,7 @@ function framesFrom(m: Model, head: number): number[] {
   return frames
 }
 
-/** Each frame is handed over, finished and unlatched. */
+/** For each frame the latch is taken over, the release finished, and the frame unlatched. */
 function chain(m: Model, actor: number, head: number): Act[] {
   const frames = framesFrom(m, head)
   const acts: Act[] = []
@@ -64,7 +64,7 @@ function chain(m: Model, actor: number, head: number): Act[] {
   return acts
 }
 
-/** Finishes one release; what is not CHANGING any more was committed before somebody died. */
+/** Finishes one release. A frame that is not CHANGING any more was committed before the death. */
 export function settleOne(
   m: Model,
   block: number,

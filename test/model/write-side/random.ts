@@ -1,5 +1,5 @@
 /**
- * Scenarios by chance, the same for the same seed: two scripts over two or three blocks, and a few things that go wrong.
+ * Random scenarios, the same for the same seed: two scripts over two or three blocks, with a few faults.
  */
 import {
   change,
@@ -54,7 +54,10 @@ export function randomScenario(seed: number): Scenario {
   return { name: `seed ${seed}: ${describe(scripts, spares, budget)}`, partitionOf, spares, scripts, budget }
 }
 
-/** One block may be held while others are used: always the one with the lowest number, so that nobody waits in a circle. */
+/**
+ * A client may hold one block while it uses others: always the one with the lowest number, so that no cycle of waits is
+ * possible.
+ */
 function randomScript(below: (n: number) => number, left: number[]): Operation[] {
   const script: Operation[] = []
   const blocks = left.length

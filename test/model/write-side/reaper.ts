@@ -1,7 +1,7 @@
 /**
- * The reaper, as in src/core/recovery/reaper.ts: the flush worker puts right what dead clients and writers leave. First the mutex,
- * then frame by frame what they had latched, then the slot is free. It may die in the middle of it; its successor has the
- * same slot, and looks after that one's own mutex and latches first.
+ * The reaper, as in src/core/recovery/reaper.ts: the flush worker repairs what dead clients and writers leave. First the
+ * mutex, then each frame that they had latched; then the slot is free. The reaper may die in the middle of this. Its
+ * successor has the same slot, and first repairs the mutex and latches of its predecessor.
  */
 import { applyUndo, clearUndo, closeEffects, type Effect, pushStampedUndo, stampUndo } from './images.js'
 import type { Model } from './model.js'
@@ -57,7 +57,7 @@ export function reaperSteps(m: Model): void {
   m.end(FLUSH_WORKER, `frees the slot of ${dead > CLIENTS ? `writer ${dead - WRITERS}` : `client ${dead}`}`)
 }
 
-/** A client or a writer, 0 if all are alive. */
+/** A dead client or writer, 0 if all are alive. */
 function firstDead(s: State): number {
   for (let client = 0; client < CLIENTS; client++)
     if (s[clientAt(client) + Client.life] === Life.DEAD) return client + 1
@@ -66,7 +66,7 @@ function firstDead(s: State): number {
   return 0
 }
 
-/** A new flush worker has the slot of the one before it. */
+/** A new flush worker takes the slot of its predecessor. */
 function succeed(m: Model): void {
   if (m.now[Group.mutex] === FLUSH_WORKER) {
     runSection(m, FLUSH_WORKER, { what: 'repairs what it guards', block: -1, body: [] })
@@ -83,8 +83,8 @@ function succeed(m: Model): void {
 }
 
 /**
- * A frame that a dead thread had alone. A release that it had left to others happened; a change that it had not released
- * did not.
+ * Repairs a frame that a dead thread had latched exclusively. A release that it had deferred counts; a change that it had
+ * not released does not.
  */
 function reapFrame(m: Model, block: number): void {
   if (!getsMutex(m, FLUSH_WORKER)) return
@@ -92,8 +92,8 @@ function reapFrame(m: Model, block: number): void {
   const body: Effect[] = []
   const isOnStack = m.now[Group.pending] !== 0
   if (isOnStack) {
-    // Settling may finish this very frame: then there is nothing more to do here.
-    runSection(m, FLUSH_WORKER, { what: 'settles before it reaps', block, body: [] })
+    // Settling may have finished this frame: then nothing is left to do.
+    runSection(m, FLUSH_WORKER, { what: 'settles before reaping', block, body: [] })
     return
   }
   if (m.now[at + Block.released] !== 0) {
@@ -135,7 +135,7 @@ const unlatch: Effect = (_m, s, block) => {
   s[blockAt(block) + Block.latch] = 0
 }
 
-/** Nobody knows what the block holds now; the disk does. */
+/** The contents of the frame are undefined; those of the disk are valid. */
 const dropClean: Effect = (_m, s, block) => {
   const at = blockAt(block)
   s[at + Block.absent] = 1

@@ -1,5 +1,5 @@
 /**
- * Giving a block back, as in src/core/changes/release.ts: with a change, as it was, or put back; at once or left to others.
+ * Releasing a block, as in src/core/changes/release.ts: with a change, unchanged, or discarded; at once or deferred.
  */
 import { commitVersion } from './history.js'
 import { applyUndo, type Effect, uncommitEffects } from './images.js'
@@ -27,7 +27,7 @@ export function release(t: Turn, effects: readonly Effect[], released: number): 
     t.end('gives the block back unchanged')
     return
   }
-  // Somebody may have the mutex for a moment, even where this model shows it free.
+  // Another thread may hold the mutex for a moment, even if this model shows it free.
   if (!isPatient && t.step === 0) {
     t.move('notes its release in the frame', 1, (s) => {
       s[t.frame + Block.released] = released
@@ -35,11 +35,11 @@ export function release(t: Turn, effects: readonly Effect[], released: number): 
   }
   if (t.now[Group.mutex] === 0) {
     const leavesPending = t.m.mistake === 'releaseLeavesPending'
-    t.section(isChange ? 'releases' : 'gives back', effects, [t.unlatch(), t.next()], leavesPending)
+    t.section(isChange ? 'releases' : 'releases unchanged', effects, [t.unlatch(), t.next()], leavesPending)
   }
 }
 
-/** Puts the bytes back, half by half, then gives back unchanged. */
+/** Restores the bytes half by half, then releases the block unchanged. */
 export function discard(t: Turn): void {
   const hasUndo = t.now[t.frame + Block.undo] !== 0
   if (!hasUndo) {

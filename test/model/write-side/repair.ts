@@ -1,7 +1,7 @@
 /**
- * Repair, as in src/core/recovery/repair.ts: what the round mutex guards, put right from the frames after its holder died.
+ * Repair, as in src/core/recovery/repair.ts: when the holder of the round mutex died, what it protects is rebuilt from frames.
  */
-import { clearUndo, type Effect, freeSpare, isInAsides, pushStampedUndo } from './images.js'
+import { clearUndo, type Effect, freeSpare, isSaved, pushStampedUndo } from './images.js'
 import type { Model } from './model.js'
 import { restOfSettlement } from './pending.js'
 import type { Act } from './section.js'
@@ -32,7 +32,7 @@ export function isDead(s: State, actor: number): boolean {
   return s[writerAt(actor - WRITERS) + Writer.job] === Job.DEAD
 }
 
-/** Half-disposed undos, the free list, the dirty list, then the releases that the dead was finishing. */
+/** Repairs half-disposed undos, the free list, the dirty list, then the releases that the dead thread was finishing. */
 export function repair(m: Model, actor: number): Act[] {
   if (m.mistake === 'stolenMutexNotRepaired') return []
   const effects = [finishDisposals, rebuildFreeList]
@@ -40,7 +40,7 @@ export function repair(m: Model, actor: number): Act[] {
   return [...effects.map((effect) => ({ effect, block: -1, writeClass: 0 })), ...restOfSettlement(m, actor)]
 }
 
-/** With an undo and not CHANGING: not begun, or committed and not disposed. The living are between the two as well. */
+/** With an undo and not CHANGING, a change has not begun, or was committed and not disposed; of living threads too. */
 const finishDisposals: Effect = (m, s) => {
   for (let block = 0; block < m.blocks; block++) {
     const at = blockAt(block)
@@ -60,13 +60,13 @@ const rebuildFreeList: Effect = (m, s) => {
 
 function isReferenced(m: Model, s: State, spare: number): boolean {
   for (let block = 0; block < m.blocks; block++)
-    if (s[blockAt(block) + Block.undo] === spare || isInAsides(s, block, spare)) return true
+    if (s[blockAt(block) + Block.undo] === spare || isSaved(s, block, spare)) return true
   return false
 }
 
 const rebuildDirtyList: Effect = (m, s) => {
   for (let block = 0; block < m.blocks; block++) {
     const at = blockAt(block)
-    s[at + Block.listed] = s[at + Block.class] !== 0 || s[at + Block.aside] !== 0 ? 1 : 0
+    s[at + Block.listed] = s[at + Block.class] !== 0 || s[at + Block.saved] !== 0 ? 1 : 0
   }
 }

@@ -1,10 +1,10 @@
 /**
- * Explores scenarios for a test: fails with the way to what is wrong, else says how much was seen.
+ * Explores scenarios for a test: fails with the way to an error, or prints how many states it saw.
  */
 import { explore } from './explore.js'
 import type { Scenario } from './scenarios.js'
 
-/** Throws where the protocol is wrong. `label` begins the line that it prints. */
+/** Explores scenarios. @throws on an error in the protocol. `label` begins the line that it prints. */
 export function exploreAll(label: string, scenarios: readonly Scenario[], statesMax: number): void {
   const startMs = performance.now()
   let states = 0

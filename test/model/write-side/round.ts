@@ -1,8 +1,8 @@
 /**
- * The flush worker, as in src/core/write-back/writeback.ts, cut.ts and fence.ts: cut, stages class by class, marking clean, and what
- * a failure does. A new one waits for the writers of its predecessor, then makes a cut of its own.
+ * The flush worker, as in src/core/write-back/writeback.ts, cut.ts and fence.ts: the cut, the stages class by class, marking
+ * blocks clean, and failures. A new flush worker waits for the writers of its predecessor, then makes a cut of its own.
  */
-import { dropSaved, eachClassChange, type Effect, owedClass, ownsWithin } from './images.js'
+import { dropSaved, eachClassChange, type Effect, unwrittenClass, ownsWithin } from './images.js'
 import type { Model } from './model.js'
 import { getsMutex, runSection } from './section.js'
 import {
@@ -44,7 +44,7 @@ export function areWritersIdle(s: State): boolean {
   return true
 }
 
-/** The cut of a former flush worker, whose writers are idle by now, is forgotten; its images stay owed. */
+/** Forgets the cut of a former flush worker, whose writers are idle by now. Its images stay unwritten. */
 function forgetCut(m: Model): void {
   const forget: Effect = (_m, s) => {
     s[Group.cut] = 0
@@ -53,9 +53,9 @@ function forgetCut(m: Model): void {
   runSection(m, FLUSH_WORKER, { what, block: -1, body: [forget], after: [endRound] })
 }
 
-/** The instant whose state the round writes. */
+/** Makes the cut: the moment whose state the round writes. */
 function cut(m: Model): void {
-  // Words that only the section knows.
+  // Words that are local to the section.
   let chosen = 0
   const choose: Effect = (_m, s) => {
     chosen = s[Group.epoch]!
@@ -87,7 +87,7 @@ function cut(m: Model): void {
     const within = s[Group.cut]!
     for (let block = 0; block < m.blocks; block++) {
       const isListed = s[blockAt(block) + Block.listed] === 1
-      s[blockAt(block) + Block.planned] = isListed ? owedClass(s, block, within) : 0
+      s[blockAt(block) + Block.planned] = isListed ? unwrittenClass(s, block, within) : 0
     }
     if (m.mistake === 'stagesAtOnce') {
       for (let block = 0; block < m.blocks; block++)
@@ -100,7 +100,7 @@ function cut(m: Model): void {
   runSection(m, FLUSH_WORKER, { what: 'cuts', block: -1, body, after, leavesPending })
 }
 
-/** Of each block only the newest image within the cut stays. */
+/** Drops all images within the cut except the newest of each block. */
 function trimSaved(s: State, block: number, within: number): void {
   let isCovered = ownsWithin(s, block, within)
   dropSaved(s, block, (spare) => {
@@ -111,7 +111,7 @@ function trimSaved(s: State, block: number, within: number): void {
   })
 }
 
-/** Asks the writers for the blocks of the next class; a fenced partition fails unasked. */
+/** Gives the writers the blocks of the next class; a fenced partition fails at once. */
 const startStage: Effect = (m, s) => {
   let stage = 0
   for (let block = 0; block < m.blocks; block++) {
@@ -142,7 +142,7 @@ const startStage: Effect = (m, s) => {
   }
 }
 
-/** What is durable becomes clean. Who did not say that all went well has failed: it is fenced, and the round ends. */
+/** Marks durable blocks clean. A writer that did not report success has failed: its partition is fenced, and the round ends. */
 function finishStage(m: Model): void {
   const body: Effect[] = []
   let failed = 0
@@ -180,7 +180,7 @@ function markClean(m: Model, s: State, block: number): void {
   if (s[at + Block.class] === 0) s[at + Block.listed] = 0
 }
 
-/** The cut is forgotten, the images are not. Who asked for more than the round spoke for is not told. */
+/** Forgets the cut and keeps the images. Requests beyond those that the round covered are not failed. */
 const failRound: readonly Effect[] = [
   (_m, s) => {
     s[Group.cut] = 0
@@ -191,13 +191,13 @@ const failRound: readonly Effect[] = [
     s[Group.failures]!++
   },
   (m, s) => {
-    if (m.mistake === 'failedRoundDropsAsides') {
+    if (m.mistake === 'failedRoundDropsSaved') {
       for (let block = 0; block < m.blocks; block++)
         if (s[blockAt(block) + Block.class] !== 0) dropSaved(s, block, () => true)
     }
     const isByLastChange = m.mistake === 'failedRoundBoundsByLastChange'
     let bound = 0
-    // What a later, vanished class change has closed stays closed as long as there is any.
+    // An epoch that a later, vanished class change has closed stays closed while any class change is left.
     eachClassChange(m, s, (epoch) => {
       bound = isByLastChange ? Math.max(bound, epoch - 1) : s[Group.epoch]! - 1
     })
@@ -209,8 +209,8 @@ function finishRound(m: Model): void {
   const body: Effect[] = [
     (_m, s) => {
       for (let block = 0; block < m.blocks; block++)
-        if (owedClass(s, block, s[Group.cut]!) !== 0)
-          m.fail(`OWED block ${block} is owed when its round is done`)
+        if (unwrittenClass(s, block, s[Group.cut]!) !== 0)
+          m.fail(`UNWRITTEN block ${block} is unwritten when its round is done`)
       s[Group.done] = s[Group.cut]!
     },
     (_m, s) => {

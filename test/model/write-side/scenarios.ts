@@ -1,25 +1,25 @@
 /**
- * What is explored: small programs of two clients, and how often what may go wrong in a run.
+ * The scenarios: small programs of two clients, and how often each fault may happen in a run.
  */
 
 export interface Operation {
   readonly kind: 'acquire' | 'release' | 'discard' | 'unchanged' | 'flush' | 'forget'
-  /** -1: none. */
+  /** The block, -1 if none. */
   readonly block: number
-  /** Of a release: 1 is written first. */
+  /** The class of a release; class 1 is written first. */
   readonly writeClass: number
-  /** Of an acquire: the half that it declares to change, -1 the whole block. */
+  /** The half that an acquire declares, -1 for the whole block. */
   readonly half: number
-  /** Of an acquire: whether anything is changed. */
+  /** Whether the client changes the block after this acquire. */
   readonly changes: boolean
   /**
-   * Of what gives a block back: whether its thread may wait for the mutex. Of an acquire: whether it waits for the round
-   * that writes an older image of another class.
+   * Of a release: whether its thread may wait for the mutex. Of an acquire: whether it waits for the round that writes an
+   * older image of another class.
    */
   readonly isPatient: boolean
 }
 
-/** How often each thing may happen in one run. Every failure may be retried once. The flush worker is the reaper as well. */
+/** How often each event may happen in one run. Every failure may be retried once. The flush worker is also the reaper. */
 export interface Limits {
   readonly clientDeaths?: number
   readonly flushWorkerDeaths?: number
@@ -32,10 +32,10 @@ export interface Limits {
 
 export interface Scenario {
   readonly name: string
-  /** One entry a block: its partition. */
+  /** The partition of each block. */
   readonly partitionOf: readonly number[]
   readonly spares: number
-  /** One a client. */
+  /** The script of each client. */
   readonly scripts: readonly (readonly Operation[])[]
   readonly budget: Limits
 }
@@ -57,12 +57,12 @@ export const change = (block: number, writeClass: number): Operation[] => [
   hold(block),
   give(block, writeClass),
 ]
-/** By a thread that goes on although an older image has another class. */
+/** By a thread that continues although an older image has another class. */
 const changeNow = (block: number, writeClass: number): Operation[] => [
   operation('acquire', { block, isPatient: false }),
   give(block, writeClass),
 ]
-/** Only one half of the block is declared, and changed. */
+/** Only one half of the block is declared and changed. */
 export const changeHalf = (block: number, half: number, writeClass: number): Operation[] => [
   operation('acquire', { block, half }),
   give(block, writeClass),
@@ -81,7 +81,7 @@ export const discardHalf = (block: number, half: number): Operation[] => [
   operation('acquire', { block, half }),
   operation('discard', { block }),
 ]
-/** Acquired and given back without a mark. */
+/** Acquired and released without a mark. */
 export const look = (block: number): Operation[] => [
   operation('acquire', { block, changes: false }),
   operation('unchanged', { block }),
@@ -89,7 +89,7 @@ export const look = (block: number): Operation[] => [
 export const forget = (block: number): Operation => operation('forget', { block })
 export const flush = operation('flush')
 
-/** The programs; two blocks in two partitions unless it says otherwise. */
+/** The programs, with two blocks in two partitions by default. */
 const programs = {
   /** The second block depends on the first. */
   dependency: {
@@ -118,7 +118,7 @@ const programs = {
       [...change(0, 2), ...change(0, 1), flush],
     ],
   },
-  /** And back again: its thread waits for the older image. */
+  /** The class changes back: the thread waits for the older image. */
   flip: {
     partitionOf: [0, 1],
     spares: 2,
@@ -127,7 +127,7 @@ const programs = {
       [...change(1, 1), flush],
     ],
   },
-  /** And back again: several images of one block are owed. */
+  /** The class changes back without a wait: several images of one block are unwritten. */
   chain: {
     partitionOf: [0, 1],
     spares: 3,
@@ -136,7 +136,7 @@ const programs = {
       [flush],
     ],
   },
-  /** Three images of a block with another class each, and a change that depends on the second. */
+  /** Three images of a block with different classes, and a change that depends on the second. */
   threeImages: {
     partitionOf: [0, 1],
     spares: 3,
@@ -197,7 +197,7 @@ const programs = {
       [...changeHalf(0, 1, 1), ...discardHalf(0, 0), ...change(1, 2)],
     ],
   },
-  /** Releases that are left to others. */
+  /** Deferred releases. */
   left: {
     partitionOf: [0, 1],
     spares: 2,
@@ -214,7 +214,7 @@ const programs = {
       [...change(0, 1), ...discardAsync(0), flush],
     ],
   },
-  /** A release that is left to others changes the class, the next one depends on it. */
+  /** A deferred release changes the class, and the next release depends on it. */
   leftBefore: {
     partitionOf: [0, 1],
     spares: 2,
@@ -228,7 +228,7 @@ const programs = {
       [...change(0, 1)],
     ],
   },
-  /** A block is forgotten while a round writes it, and used again. */
+  /** A block is forgotten while a round writes it, and then used again. */
   forgotten: {
     partitionOf: [0, 1],
     spares: 2,
@@ -252,7 +252,7 @@ const grid = (names: readonly Program[], budgets: readonly Limits[]): Scenario[]
 
 const all = Object.keys(programs) as Program[]
 
-/** One thing goes wrong; explored to the end. */
+/** Scenarios with one fault, explored completely. */
 export const small = grid(
   all.filter((program) => program !== 'vanishedChange'),
   [
@@ -265,7 +265,7 @@ export const small = grid(
   ],
 )
 
-/** Several things go wrong. */
+/** Scenarios with several faults. */
 export const large = grid(all, [
   { failedSyncs: 1, kicks: 1 },
   { failedWrites: 1, evictions: 2, kicks: 1 },

@@ -1,9 +1,9 @@
 /**
- * Sections under the round mutex. For the living a section is one step, since nobody sees the inside of it. For the dead
- * it is a row of effects, of which only the first few happened; the mutex stays with the dead. The flush worker may steal
- * it from them, and puts right what they left half done.
+ * Sections under the round mutex. For a living thread a section is one step, since no other thread sees its inside. For a
+ * thread that dies in it, it is a sequence of effects of which only the first few happened, and the mutex stays with the
+ * dead thread. The flush worker may steal it, and repairs what was left half done.
  *
- * Whoever gets the mutex first settles the releases that were left to others.
+ * A thread that locks the mutex first settles the deferred releases.
  */
 import type { Effect } from './images.js'
 import type { Model } from './model.js'
@@ -11,7 +11,7 @@ import { settlement } from './pending.js'
 import { isDead, repair } from './repair.js'
 import { FLUSH_WORKER, Group, type State } from './state.js'
 
-/** An effect, with what it is about. */
+/** An effect, with its block and class. */
 export interface Act {
   readonly effect: Effect
   readonly block: number
@@ -22,21 +22,21 @@ export interface Section {
   readonly what: string
   readonly block: number
   readonly writeClass?: number
-  /** Under the mutex. */
+  /** The effects under the mutex. */
   readonly body: readonly Effect[]
-  /** After it was given up; of the same step for the living. */
+  /** The effects after the unlock; part of the same step for a living thread. */
   readonly after?: readonly Effect[]
-  /** For mistakes: pending releases are not settled. */
+  /** For mistakes only: pending releases are not settled. */
   readonly leavesPending?: boolean
 }
 
-/** Whether the actor gets the mutex now. */
+/** Whether the actor can lock the mutex now. */
 export function getsMutex(m: Model, actor: number): boolean {
   const holder = m.now[Group.mutex]!
   return holder === 0 || (actor === FLUSH_WORKER && isDead(m.now, holder))
 }
 
-/** Takes the section, and every death inside it. @requires getsMutex */
+/** Takes the section, and every possible death inside it. @requires getsMutex */
 export function runSection(m: Model, actor: number, section: Section): void {
   const { block, writeClass = 0 } = section
   const act = (effect: Effect): Act => ({ effect, block, writeClass })

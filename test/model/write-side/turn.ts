@@ -1,5 +1,5 @@
 /**
- * One step of one client: where it stands in its operation, and the ways to go on.
+ * One step of one client: its position in the operation, and the possible continuations.
  */
 import type { Effect } from './images.js'
 import type { Model } from './model.js'
@@ -7,17 +7,17 @@ import type { Operation } from './scenarios.js'
 import { runSection } from './section.js'
 import { Block, blockAt, Client, clientAt, type State } from './state.js'
 
-/** One client's operation, in the state that it is in now. */
+/** One client's operation in its present state. */
 export class Turn {
   readonly m: Model
   readonly now: State
   readonly actor: number
   readonly client: number
-  /** Of the client. */
+  /** The index of the client's record. */
   readonly at: number
   readonly operation: Operation
   readonly block: number
-  /** Of the block. */
+  /** The index of the block's record. */
   readonly frame: number
   readonly step: number
 
@@ -33,12 +33,12 @@ export class Turn {
     this.step = m.now[this.at + Client.step]!
   }
 
-  /** Held, and not on its way back. */
+  /** Whether the client holds the block and is not releasing it. */
   get isHeld(): boolean {
     return this.now[this.frame + Block.latch] === this.actor
   }
 
-  /** The next operation. */
+  /** Proceeds to the next operation. */
   next(): Effect {
     return (_m, s) => {
       this.advance(s)
@@ -51,7 +51,7 @@ export class Turn {
     }
   }
 
-  /** The next step of this one. */
+  /** Proceeds to the next step of this operation. */
   go(step: number): Effect {
     return (_m, s) => {
       s[this.at + Client.step] = step

@@ -1,9 +1,10 @@
 /**
- * A partition's writer, as in src/core/write-back/writer.ts: for each block of its job it picks the image that the round owes, under
- * the mutex, and writes it outside of it, in two halves; then one fsync. Writes and fsyncs may fail, and it may die.
+ * A partition's writer, as in src/core/write-back/writer.ts: for each block of its job it chooses the unwritten image under
+ * the mutex and writes it outside the mutex, in two halves; then one fsync. Writes and fsyncs may fail, and the writer may
+ * die.
  */
 import { isReleasedImage } from './history.js'
-import { asideWithin, type Effect, ownsWithin } from './images.js'
+import { savedWithin, type Effect, ownsWithin } from './images.js'
 import type { Model } from './model.js'
 import { runSection } from './section.js'
 import {
@@ -39,7 +40,7 @@ export function writerSteps(m: Model, partition: number): void {
   else write(m, partition, job === Job.FIRST_HALF ? 0 : 1)
 }
 
-/** The whole job again, never only the fsync: nobody knows what the dead writer had written. */
+/** Repeats the whole job and never only the fsync: what the dead writer had written is unknown. */
 export function restartJob(m: Model, s: State, partition: number): void {
   const at = writerAt(partition)
   unpin(s, at)
@@ -63,12 +64,12 @@ function pick(m: Model, partition: number): void {
   for (let block = 0; block < m.blocks; block++) {
     if (((left >> block) & 1) === 0 || isBusy(m, block)) continue
     const choose: Effect = (_m, s) => chooseSource(m, s, partition, block)
-    runSection(m, WRITERS + partition, { what: 'picks the image', block, body: [choose] })
+    runSection(m, WRITERS + partition, { what: 'chooses the image', block, body: [choose] })
     return
   }
 }
 
-/** Latched, owed by its own frame, and not yet CHANGING: somebody is copying its image just now. */
+/** A block that is latched, unwritten in its own frame, and not yet CHANGING: another thread is copying its image. */
 function isBusy(m: Model, block: number): boolean {
   const at = blockAt(block)
   return (
@@ -86,14 +87,14 @@ function chooseSource(m: Model, s: State, partition: number, block: number): voi
   const within = s[Group.cut]!
   let source: number
   if (!ownsWithin(s, block, within)) {
-    source = asideWithin(s, block, within)
+    source = savedWithin(s, block, within)
   } else if (
     s[frame + Block.changing] === 1 ||
     (m.mistake === 'undoBecauseLatched' && s[frame + Block.undo] !== 0)
   ) {
     source = s[frame + Block.undo]!
     if (source === 0) {
-      m.fail(`UNDO block ${block} is owed and changing, and has no undo`)
+      m.fail(`UNDO block ${block} is unwritten and changing, and has no undo`)
       return
     }
     const range = s[spareAt(source) + Spare.range]!
@@ -123,7 +124,7 @@ function blockDone(s: State, at: number): void {
   s[at + Writer.job] = s[at + Writer.left] === 0 ? Job.SYNC : Job.PICK
 }
 
-/** One half goes to the system: on disk is from now on what was, or this. */
+/** Writes one half to the system: the disk has the former version or this one from now on. */
 function write(m: Model, partition: number, half: number): void {
   const at = writerAt(partition)
   const block = m.now[at + Writer.block]!
@@ -163,11 +164,11 @@ function sourceBytes(m: Model, s: State, at: number, half: number): number {
   const source = s[at + Writer.source]!
   if (source === FROM_FRAME) return s[blockAt(s[at + Writer.block]!) + Block.half + half]!
   if (source === FROM_COPY) return s[at + Writer.copied + half]!
-  if (s[spareAt(source) + Spare.free] === 1) m.fail('FREED a spare is written that nobody has')
+  if (s[spareAt(source) + Spare.free] === 1) m.fail('FREED a free spare is written')
   return s[spareAt(source) + Spare.half + half]!
 }
 
-/** After a failure the system calls its pages clean: they are not written again by a later fsync. */
+/** After a failure the system marks its pages clean: a later fsync does not write them again. */
 function sync(m: Model, partition: number): void {
   const at = writerAt(partition)
   const finish = (result: number, what: string) => {

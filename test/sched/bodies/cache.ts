@@ -1,4 +1,4 @@
-// The cache under many hands: hits, misses, evictions and changes of the same few blocks.
+// The cache under concurrent clients: hits, misses, evictions and changes of the same few blocks.
 
 import type { MakeBody } from '../body.js'
 import { between, BLOCK, CLIENT_SLOT, Tiny, type TinyOptions } from './tiny.js'
@@ -15,7 +15,7 @@ interface Hand {
 }
 type Act = (tiny: Tiny, hand: Hand, index: number) => void
 
-/** Reads a block and sees that it is the right one, and whole. */
+/** Reads a block and verifies that it is the right one, and whole. */
 const read =
   (block: number): Act =>
   (tiny, { data }) => {
@@ -24,7 +24,7 @@ const read =
     guard.release()
   }
 
-/** Changes a block and says so. */
+/** Changes a block and marks it dirty. */
 const change =
   (block: number, writeClass?: string): Act =>
   (tiny, { data }, index) => {
@@ -35,7 +35,7 @@ const change =
     if (block === 0) tiny.changed(index, count)
   }
 
-/** Changes a block and takes the change back. */
+/** Changes a block and discards the change. */
 const discard =
   (block: number): Act =>
   (tiny, { data }) => {
@@ -44,7 +44,7 @@ const discard =
     guard.discard()
   }
 
-/** Copies a block, without a latch where that can be. */
+/** Copies a block, without a latch where possible. */
 const copy =
   (block: number): Act =>
   (tiny, { data }) => {
@@ -53,7 +53,7 @@ const copy =
     tiny.check(new Int32Array(target.buffer), block)
   }
 
-/** Copies two neighbouring blocks: those that are absent in one call of the device. */
+/** Copies two neighbouring blocks; absent ones are read by one call of the device. */
 const copyBoth =
   (first: number): Act =>
   (tiny, { data }) => {
@@ -62,7 +62,7 @@ const copyBoth =
     for (const i of [0, 1]) tiny.check(new Int32Array(target.buffer, i * BLOCK, BLOCK / 4), first + i)
   }
 
-/** Asks for two blocks ahead, and is the reader that loads them. */
+/** Prefetches two blocks, and is also the reader that loads them. */
 const ahead =
   (first: number): Act =>
   (tiny, { context, data }) => {
@@ -71,7 +71,7 @@ const ahead =
     while (reader.step() || reader.isBusy);
   }
 
-/** Gets two blocks at a time, and so all frames there are. */
+/** Holds two blocks at a time, and so all frames of the cache. */
 const readBoth =
   (a: number, b: number): Act =>
   (tiny, { data }) => {
@@ -83,7 +83,7 @@ const readBoth =
     first.release()
   }
 
-/** Only if nothing has to be waited for; its release does not wait either. */
+/** Changes a block if that needs no wait; the release does not wait either. */
 const tryChange =
   (block: number): Act =>
   (tiny, { data }, index) => {
@@ -99,7 +99,7 @@ const evictAll: Act = (tiny, { context }) => {
   tiny.engine.forget.evictClean(context)
 }
 
-/** What was released before the flush is durable after it. */
+/** Checks that changes released before the flush are durable after it. */
 const flush =
   (block: number): Act =>
   (tiny, { client }, index) => {
@@ -114,7 +114,7 @@ const all =
     for (const act of acts) act(...hand)
   }
 
-/** A body in which each client does one thing. All changes are of block 0. */
+/** A body in which each client does one operation. All changes are of block 0. */
 const body =
   (
     options: Omit<TinyOptions, 'clients'>,
@@ -140,8 +140,8 @@ const body =
   }
 
 /**
- * Beside one who is dead already: it had a pin on block 0, and block 1 half-changed. The reaper begins at once. Changes
- * are of block 0.
+ * A body with a client that is dead from the beginning: it had a pin on block 0, and block 1 half-changed. The reaper
+ * begins at once. Changes are of block 0.
  */
 const besideDead =
   (acts: readonly Act[]): MakeBody =>
@@ -173,45 +173,45 @@ const besideDead =
   }
 
 export const bodies: Readonly<Record<string, MakeBody>> = {
-  /** Two ask for the same absent block: it is read once. */
+  /** Two clients request the same absent block: it is read once. */
   insert: body({ frames: 2 }, [read(0), read(0)], { readsMax: 1 }),
   insertThree: body({ frames: 3 }, [read(0), read(0), read(0)]),
-  /** Two take free frames for blocks of their own. */
+  /** Two clients take free frames for different blocks. */
   free: body({ frames: 2 }, [read(0), read(1)]),
-  /** The same, one of them to change it. */
+  /** The same, and one of them changes its block. */
   insertChange: body({ frames: 2 }, [change(0), read(0)], { readsMax: 1 }),
-  /** A lookup beside the eviction of its block. */
+  /** A lookup concurrently with the eviction of its block. */
   evict: body({ frames: 2, cached: 2 }, [read(0), read(2)]),
   evictAll: body({ frames: 2, cached: 2 }, [all(read(0), read(1)), evictAll]),
   evictTwice: body({ frames: 2, cached: 2 }, [read(0), read(2), read(3)]),
   evict2q: body({ frames: 2, cached: 2, policy: '2q' }, [read(0), read(2)]),
-  /** Runs of two blocks beside one that asks for the first or the second, and beside each other. */
+  /** Reads of two blocks concurrently with a request for the first or the second, and with each other. */
   run: body({ frames: 8 }, [copyBoth(0), read(1)], { readsMax: 1 }),
   runs: body({ frames: 8 }, [copyBoth(0), copyBoth(1)], { readsMax: 1 }),
   runEvict: body({ frames: 8, blocks: 10, cached: 8 }, [copyBoth(8), read(0)]),
-  /** The reader beside one that asks for the same block: it is read once. */
+  /** The reader concurrently with a client that requests the same block: it is read once. */
   ahead: body({ frames: 8 }, [ahead(0), read(0)], { readsMax: 1 }),
   aheadChange: body({ frames: 8 }, [ahead(0), change(0)], { readsMax: 1 }),
   ahead2q: body({ frames: 8, blocks: 10, cached: 8, policy: '2q' }, [ahead(8), read(9)]),
   /** Hit, hit, change: every mode of the latch. */
   latch: body({ frames: 2, cached: 1 }, [read(0), read(0), change(0)]),
   writers: body({ frames: 2, cached: 1 }, [change(0), change(0)]),
-  /** A copy without a latch beside a change, and beside the eviction of its block. */
+  /** A copy without a latch, concurrently with a change and with the eviction of its block. */
   copyChange: body({ frames: 2, cached: 1 }, [copy(0), change(0)]),
   copyEvict: body({ frames: 2, cached: 2 }, [copy(0), read(2)]),
-  /** A dirty block changed again: its image has to outlive whoever changes it. */
+  /** A dirty block changed again: its saved image must survive the death of the thread that changes it. */
   rewrite: body({ frames: 2, cached: 1 }, [all(change(0), change(0)), read(0)]),
-  /** The same with another class: both images are owed. */
+  /** The same with another class: both images are unwritten. */
   reclass: body({ frames: 2, cached: 1 }, [all(change(0, 'directory'), change(0, 'data')), read(0)]),
   discard: body({ frames: 2, cached: 1 }, [all(change(0), discard(0)), read(0)]),
-  /** Both need both frames, or wait for one. */
+  /** Both clients need both frames, or wait for one. */
   frames: body({ frames: 2, cached: 2 }, [readBoth(0, 1), read(2)]),
-  /** Releases that may not wait, beside those that have the mutex. */
+  /** Releases that may not wait, concurrently with threads that hold the mutex. */
   pending: body({ frames: 2, cached: 2 }, [all(tryChange(0), tryChange(0)), all(change(1), change(1))]),
   pendingTwo: body({ frames: 3, cached: 2 }, [all(change(0), tryChange(0)), tryChange(0), change(0)]),
-  /** Changes beside rounds. */
+  /** Changes concurrently with rounds. */
   round: body({ frames: 2, cached: 1 }, [all(change(0), flush(0))], { withEngine: true }),
-  /** A dirty victim leaves the policy, and the round brings it back. */
+  /** A dirty victim leaves the policy, and the round readmits it. */
   roundEvict: body({ frames: 2, cached: 2 }, [all(change(0), read(2), flush(0))], { withEngine: true }),
   roundTwo: body({ frames: 2, cached: 1 }, [all(change(0), flush(0)), change(0)], { withEngine: true }),
   roundFlushes: body({ frames: 2, cached: 1 }, [all(change(0), flush(0)), all(change(0), flush(0))], {
@@ -220,7 +220,7 @@ export const bodies: Readonly<Record<string, MakeBody>> = {
   classes: body({ frames: 2, cached: 1 }, [all(change(0, 'directory'), change(0, 'data'), flush(0))], {
     withEngine: true,
   }),
-  /** Releases beside the reaper that counts the same pins out; changes that wait for a dead reader's; the undoing of a change. */
+  /** Releases while the reaper counts the same pins out; changes that wait for a dead reader's pin; the undo of a change. */
   releaseReaper: besideDead([read(0), read(0)]),
   changeReaper: besideDead([read(0), change(0)]),
   undoReaper: besideDead([read(1), read(1)]),

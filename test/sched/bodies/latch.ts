@@ -1,5 +1,5 @@
-// The queue of one latch: readers, writers, those that load and then read, and those that give up. By the public calls of
-// clients over a tiny cache, so that names, contents, journals and the reaper are in it.
+// The queue of one latch: readers, writers, clients that load and then read, and clients that give up. They use the public
+// calls on a tiny cache, so that names, contents, journals and the reaper take part.
 
 import { load, notify, store, wait } from '../atomics.js'
 import type { MakeBody } from '../body.js'
@@ -28,7 +28,7 @@ const write: Act = (tiny, data, index) => {
   change(tiny, data.acquireSync(0, 'modify'), index)
 }
 
-/** Its deadline is over when it would sleep for the first time. */
+/** A call whose deadline passes when it would sleep for the first time. */
 const quits =
   (mode: Mode): Act =>
   (tiny, data, index) => {
@@ -44,7 +44,7 @@ const quits =
     else change(tiny, guard, index)
   }
 
-/** Holds the block twice at once: the second time it may not queue behind a writer that waits for the first. */
+/** Holds the block twice at a time: the second request must not queue behind a writer that waits for the first. */
 const readTwice: Act = (tiny, data) => {
   const first = data.acquireSync(0, 'read')
   const second = data.acquireSync(0, 'read')
@@ -62,7 +62,7 @@ const inTurn =
 /** A word of the arena that nothing in these bodies uses: 1 when `joins` has read. */
 const joinedAt = ({ arena }: Tiny): number => arena.waitAt(OWNER_SLOT, 100) + Wait.wake
 
-/** Reads, and keeps its guard until another reader has read next to it: a mark that no writer backs would stop both. */
+/** Reads, and keeps its guard until another reader has the block too: a mark without a waiting writer would block both. */
 const readsUntilJoined: Act = (tiny, data) => {
   const { words } = tiny.arena
   const guard = data.acquireSync(0, 'read')
@@ -80,13 +80,13 @@ const joins: Act = (tiny, data, index) => {
 }
 
 interface Start {
-  /** Whether the blocks are cached. */
+  /** Whether the blocks are cached at the beginning. */
   readonly cached: boolean
-  /** Blocks whose latch a client has from the beginning: block to client. */
+  /** The blocks that a client has latched from the beginning, and the client of each. */
   readonly latched?: Readonly<Record<number, number>>
 }
 
-/** Leaves the latch that it has from the beginning. */
+/** Releases the latch that the client has from the beginning. */
 const leaves =
   (block: number): Act =>
   (tiny, _, index) => {
@@ -131,28 +131,28 @@ export const bodies: Readonly<Record<string, MakeBody>> = {
   modes: body(CACHED, [read, read, write]),
   readTwice: body(CACHED, [readTwice, write]),
   readTwiceAmong: body(CACHED, [readTwice, write, read]),
-  /** One loads the block, the others wait for that. */
+  /** One client loads the block, the others wait for it. */
   load: body(ABSENT, [read, read]),
   threeLoad: body(ABSENT, [read, read, read]),
   loadAndWrite: body(ABSENT, [read, read, write]),
-  /** Those that wait give up. */
+  /** The waiting clients give up. */
   quitWriter: body(CACHED, [read, quits('modify'), read]),
   quitWriters: body(CACHED, [write, quits('modify'), quits('modify')]),
   quitReader: body(CACHED, [write, quits('read'), read]),
   quitAmong: body(CACHED, [write, quits('modify'), write]),
   quitLoader: body(ABSENT, [read, quits('read'), read]),
-  /** A reader that comes back finds a mark, and not always a writer that backs it. */
+  /** A reader that returns finds a mark, and not always a writer that waits. */
   comesBack: body(CACHED, [inTurn(read, read), quits('modify'), read]),
   comesBackToWriter: body(CACHED, [inTurn(read, read), write]),
-  /** One that gives up in one mode waits again in the other. */
+  /** A client that gives up in one mode waits again in the other. */
   changesMode: body(CACHED, [write, inTurn(quits('modify'), read)]),
   changesModeAmong: body(CACHED, [write, inTurn(quits('modify'), read), write]),
-  /** One gives up in the moment in which it is the next. */
+  /** A client gives up at the moment when it is next. */
   quitFirst: body(CACHED, [write, quits('modify')]),
   quitNext: body({ cached: true, latched: { 0: 2 } }, [quits('modify'), write, leaves(0)]),
-  /** All wait for one that has the latch from the beginning. */
+  /** All wait for a client that has the latch from the beginning. */
   held: body({ cached: true, latched: { 0: 2 } }, [write, write, leaves(0)]),
-  /** One gives up, and waits for a block of the next one in the queue: an offer to it would stop both. */
+  /** A client gives up and waits for a block of the next client in the queue: an offer to it would block both. */
   elsewhere: body({ cached: true, latched: { 1: 2 } }, [
     write,
     inTurn(quits('modify'), (_, data) => data.acquireSync(1, 'read').release()),

@@ -1,4 +1,4 @@
-// The mutex: nobody is in beside another, no update is lost, and no wakeup.
+// The mutex: it has one holder at a time, and no update and no wakeup is lost.
 
 import { point, type Words } from '../atomics.js'
 import type { MakeBody } from '../body.js'
@@ -6,7 +6,7 @@ import type { MakeBody } from '../body.js'
 const MUTEX = 0
 const COUNTER = 1
 
-/** `threads` threads, each adds one `times` times, with a point between its load and its store. */
+/** Each of `threads` threads adds one `times` times, with a point between its load and its store. */
 const increment =
   (threads: number, times: number): MakeBody =>
   ({ mutex, wait }, memory = [new SharedArrayBuffer(64)]) => {

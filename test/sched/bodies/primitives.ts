@@ -1,4 +1,4 @@
-// The primitives of src/shared alone, on a few words: what each promises about wakeups and about who is in.
+// The primitives of src/shared alone, on a few words: what each promises about wakeups and exclusion.
 
 import { add, load, notify, point, type Words } from '../atomics.js'
 import type { Body, Scene, MakeBody, Role } from '../body.js'
@@ -16,10 +16,10 @@ interface Kit {
 type Run = (kit: Kit, scene: Scene, index: number) => void
 
 const expired = (): CacheError => {
-  throw new Error('a deadline was over')
+  throw new Error('a deadline passed')
 }
 
-/** A body on 64 words: `broken` looks at them at the end. */
+/** A body on 64 words, which `broken` checks at the end. */
 const onWords =
   (
     names: Readonly<Record<string, number>>,
@@ -88,7 +88,7 @@ const ring = (words: Words) => {
   notify(words, ROUND.bell)
 }
 
-/** Asks for a round and waits for it; a kick only asks. A delayed kick leaves it to the worker when. */
+/** Requests a round and waits for it. A kick only requests it; a delayed kick leaves the time to the worker. */
 const asks =
   (how: 'waits' | 'kicks' | 'delayed'): Run =>
   (kit, _, slot) => {
@@ -108,7 +108,7 @@ const asks =
     if (!isDone && !isFailed) fail(`told ${outcome}, done is ${words[ROUND.done]!}`)
   }
 
-/** Runs rounds until nobody is left who could ask; the first `failures` of them fail. */
+/** Runs rounds until no thread is left that could request one; the first `failures` of them fail. */
 const worker =
   (failures: number): Run =>
   (kit, scene, slot) => {
@@ -169,7 +169,7 @@ const pops =
     }
   }
 
-/** Each record once; of one popper, those of one pusher in their order. */
+/** Checks that each record was popped once, and that a popper saw each pusher's records in order. */
 const ringIsRight = (ids: readonly number[]) => (words: Words): string[] => {
   const popped = [...words.subarray(POPPED + 1, POPPED + 1 + words[POPPED]!)]
   const isOrdered = ids.length < 4 || popped.every((id, i) => !popped.slice(0, i).some((other) => other >> 4 === id >> 4 && other > id))
@@ -181,7 +181,7 @@ const emptyRing = (kit: Kit) => {
   ringOf(kit).init()
 }
 
-/** What was not refused is in the ring. */
+/** Checks that every push that was not refused is in the ring. */
 const fullRing = (kit: Kit) => (): string[] => {
   const records = ringOf(kit, 2)
   let count = 0

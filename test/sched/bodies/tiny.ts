@@ -1,8 +1,7 @@
-// A whole core over a few blocks, for the bodies: an arena, a device in shared memory, clients, and what has to be true
-// at the end.
+// A whole core over a few blocks, for the bodies: an arena, a device in shared memory, clients, and the checks at the end.
 //
-// Every block begins with its number, and has a counter at two places: who changes it changes both, with a point
-// between, so that whoever sees a change half-way sees them differ.
+// Every block begins with its number and has a counter in two places. A change updates both, with a point in between, so
+// that a reader of a half-made change sees them differ.
 
 import { point } from '../atomics.js'
 import type { Body, Role } from '../body.js'
@@ -27,15 +26,15 @@ export const WRITER_SLOT = 2
 export const READER_SLOT = 3
 export const CLIENT_SLOT = 4
 
-/** Places in the notes of a body, after the number of reads of each block. */
+/** Indices in the notes of a body, after the number of reads of each block. */
 export const Note = { changes: 32, last: 48, buried: 64 } as const
 
 export interface TinyOptions extends Pick<CacheOptions, 'policy' | 'dirtyLimit'> {
   readonly frames: number
   readonly clients: number
-  /** Blocks of the partition. */
+  /** The number of blocks of the partition. */
   readonly blocks?: number
-  /** How many of them are in the cache at first: the lowest is the next victim. */
+  /** How many of them are cached at the beginning; the lowest is the next victim. */
   readonly cached?: number
 }
 
@@ -44,10 +43,10 @@ export class Tiny {
   readonly arena: Arena
   readonly engine: Engine
   readonly options: TinyOptions
-  /** The device as Int32: what was written, and what is durable. */
+  /** The device's contents as Int32: written, and durable. */
   readonly written: Int32Array<SharedArrayBuffer>
   readonly durable: Int32Array<SharedArrayBuffer>
-  /** What the body counts, see Note. */
+  /** The counts of the body, see Note. */
   readonly notes: Int32Array<SharedArrayBuffer>
 
   constructor(engine: Engine, options: TinyOptions, memory?: readonly SharedArrayBuffer[]) {
@@ -60,7 +59,7 @@ export class Tiny {
       threads: clients,
       policy,
       dirtyLimit,
-      // A round begins when a body asks for one.
+      // Rounds begin only when a body requests one.
       dirtyBackground: 1,
     })
     if (memory === undefined) {
@@ -130,7 +129,7 @@ export class Tiny {
     }
   }
 
-  /** Words whose value decides nothing in these bodies. */
+  /** Words whose values influence nothing in these bodies. */
   dull(): number[] {
     const { arena } = this
     const { slots } = arena.geometry
@@ -138,7 +137,7 @@ export class Tiny {
     for (let slot = 0; slot < slots; slot++) {
       const at = arena.slotAt(slot)
       words.push(at + Slot.inIo, at + Slot.guards, at + Slot.threadId)
-      // Only clients wait for latches, or serve those that do.
+      // Only clients wait for latches or serve waiting clients.
       if (slot < CLIENT_SLOT) words.push(at + Slot.waitsEnd)
       if (slot === OWNER_SLOT || slot === READER_SLOT) words.push(at + Slot.state)
       for (let index = 0; index < 4; index++) words.push(arena.waitAt(slot, index) + Wait.since)
@@ -149,15 +148,15 @@ export class Tiny {
     return words
   }
 
-  /** Reads a block's count and sees that it is whole. @throws when it is not */
+  /** Reads a block's count. @throws if the block is not whole */
   check(words: Int32Array, block: number): number {
     const [number, count, again] = [words[NUMBER]!, words[COUNT]!, words[COUNT_AGAIN]!]
-    if (number !== block) throw new Error(`asked for block ${block}, got ${number}`)
+    if (number !== block) throw new Error(`requested block ${block}, got ${number}`)
     if (count !== again) throw new Error(`block ${block} is half-changed: ${count} and ${again}`)
     return count
   }
 
-  /** Changes a block as every body does: its new count. */
+  /** Changes a block as every body does; returns its new count. */
   bump(words: Int32Array, block: number): number {
     const count = this.check(words, block) + 1
     words[COUNT] = count
@@ -171,7 +170,7 @@ export class Tiny {
     return this.check(this.durable.subarray((block * BLOCK) / 4, ((block + 1) * BLOCK) / 4), block)
   }
 
-  /** Notes that a client has made a change of block 0, and what it counted. */
+  /** Notes that a client has changed block 0, and the count. */
   changed(client: number, count: number): void {
     this.notes[Note.changes + client]!++
     this.notes[Note.last + client] = count
@@ -181,7 +180,7 @@ export class Tiny {
     return this.notes[Note.changes + client]!
   }
 
-  /** What a client counted at its last change. */
+  /** The count of a client's last change. */
   lastOf(client: number): number {
     return this.notes[Note.last + client]!
   }
@@ -200,7 +199,7 @@ export class Tiny {
     }))
   }
 
-  /** A body of it: every invariant has to hold at the end, and no dead thread's slot may be left. */
+  /** Makes a body: at the end every invariant must hold, and no dead thread's slot may be left. */
   body(
     roles: readonly Role[],
     verify: (read: (block: number) => number, died: readonly string[]) => string[],
@@ -239,18 +238,18 @@ export class Tiny {
     }
   }
 
-  /** What the checker would put right by taking the mutex. */
+  /** Does what the checker does by taking the mutex. */
   #left(): string[] {
     const { arena } = this
     const { words } = arena
     const at = arena.groupAt(0)
     return [
-      ...(words[at + Group.pending] === 0 ? [] : ['a release is left to others, and nobody does it']),
-      ...(words[at + Group.kicked] === 0 ? [] : ['a kick is left to others, and nobody does it']),
+      ...(words[at + Group.pending] === 0 ? [] : ['a release was left to other threads, and none did it']),
+      ...(words[at + Group.kicked] === 0 ? [] : ['a kick was left to other threads, and none did it']),
     ]
   }
 
-  /** Where a block can be copied to; the copy is made in two halves, with a point between. */
+  /** A target for the copy of a block, which is made in two halves with a point between them. */
   target(): Uint8Array<ArrayBuffer> {
     const { words } = this.arena
     const set = (target: Uint8Array, source: ArrayLike<number>) => {
@@ -272,7 +271,7 @@ export class Tiny {
   }
 }
 
-/** What a block's count may be: what the living did, and for each of the dead one more or not. */
+/** The counts that a block may have: the changes of living threads, and for each dead one up to one more. */
 export function between(what: string, count: number, least: number, most: number): string[] {
   return count >= least && count <= most ? [] : [`${what}: counted ${count}, not ${least} to ${most}`]
 }

@@ -1,5 +1,5 @@
-// The engine's own threads over a tiny arena, and who comes in their place after a death, as in src/workers/: the loops of
-// flush-worker.ts and writer-worker.ts, what adopt.ts does when a thread has ended, and what crew.ts does to replace one.
+// The engine's own threads over a tiny arena, and their successors after a death, as in src/workers/: the loops of
+// flush-worker.ts and writer-worker.ts, what adopt.ts does when a thread has ended, and how crew.ts replaces one.
 
 import { load, wait } from '../atomics.js'
 import type { Scene, Role } from '../body.js'
@@ -7,7 +7,7 @@ import { CLIENT_SLOT, FLUSH_SLOT, Note, OWNER_SLOT, type Tiny, WRITER_SLOT } fro
 import type { Context } from '#dist/core/context.js'
 import { Header, JobState, Partition, Slot, SlotState } from '#dist/shared/words.js'
 
-/** The flush worker as nothing but the reaper of clients; mortal itself: then its successor repairs and reaps. */
+/** A flush worker that only reaps clients. It may die itself: then its successor repairs and reaps. */
 export function reapers(tiny: Tiny): Role[] {
   const reapUntilTheEnd = (context: Context, scene: Scene) => {
     for (;;) {
@@ -39,7 +39,7 @@ export function reapers(tiny: Tiny): Role[] {
   ]
 }
 
-/** The owner's part after deaths, beside the one who reaps. */
+/** The owner's part after deaths, concurrently with the reaper. */
 export const owner = (tiny: Tiny): Role => ({
   name: 'owner',
   startsOnDeath: true,
@@ -54,7 +54,7 @@ export const owner = (tiny: Tiny): Role => ({
   },
 })
 
-/** Flush worker and writer, both mortal; the owner's part after deaths; and who replaces the two. */
+/** Flush worker and writer, both mortal; the owner's part after deaths; and the successors of the two. */
 export function crew(tiny: Tiny): Role[] {
   const { words } = tiny.arena
   return [
@@ -85,7 +85,7 @@ export function crew(tiny: Tiny): Role[] {
       startsOnDeath: true,
       run: (scene) => {
         if (!scene.serveDeathOf('writer')) return
-        // Not before the first one's slot is reaped.
+        // The successor does not begin before the slot of its predecessor is reaped.
         const stateAt = tiny.arena.slotAt(WRITER_SLOT) + Slot.state
         for (let state = words[stateAt]!; state !== SlotState.FREE; state = words[stateAt]!)
           wait(words, stateAt, state, 1)
@@ -102,7 +102,7 @@ function takeOver(tiny: Tiny): Context {
 }
 
 function runFlusher({ engine }: Tiny, scene: Scene, context: Context): void {
-  // A delayed kick is never due: what is flushed, a body asks for.
+  // A delayed kick is never due: bodies request their flushes.
   const flusher = new engine.flusher.Flusher(context, { flushDelayMs: 2 ** 31 - 1 }, () => undefined)
   for (;;) {
     const bell = load(context.words, Header.bell)
@@ -120,11 +120,11 @@ function runWriter(tiny: Tiny, scene: Scene): void {
   }
 }
 
-/** The slots of the dead are marked. Not a part of what is explored, so without points. */
+/** Marks the slots of dead threads. This is not explored, so it has no points. */
 function bury({ arena, notes }: Tiny, scene: Scene): void {
   for (const name of scene.dead) {
     const slot = name === 'writer' ? WRITER_SLOT : CLIENT_SLOT + Number(name.split(' ')[1])
-    // The flush worker's own slot is its successor's.
+    // The successor of the flush worker takes over its slot.
     if (Number.isNaN(slot) || notes[Note.buried + slot] === 1) continue
     notes[Note.buried + slot] = 1
     arena.words[arena.slotAt(slot) + Slot.state] = SlotState.DEAD

@@ -1,5 +1,5 @@
-// What the threads of condition.test.ts do. Words: 0 epoch, 16 the flag, 32 tokens to be taken, 48 how many slept, 60
-// nothing ever.
+// The threads of condition.test.ts. Words: 0 the epoch, 16 the flag, 32 the number of tokens, 48 the number of sleeps, 60
+// unused.
 
 import { Condition } from '#dist/shared/condition.js'
 import { sleepEndless, type Thread } from '../../support/threads.js'
@@ -18,14 +18,14 @@ function takeToken(words: Int32Array<SharedArrayBuffer>): boolean {
   }
 }
 
-/** The first half of the threads brings tokens and signals, the other half takes them, sleeping when there are none. */
+/** The first half of the threads adds tokens and signals; the other half takes them, and sleeps when there are none. */
 export function tokens({ words, index, threads, args }: Thread<{ each: number }>): void {
   const condition = new Condition(words, EPOCH, WAITERS)
   for (let i = 0; i < args.each; i++) {
     if (index < threads / 2) {
       Atomics.add(words, TOKENS, 1)
       condition.signal()
-      // Now and then the takers run dry.
+      // Now and then no tokens are left for the takers.
       if (i % 16 === 0) Atomics.wait(words, NEVER, 0, 1)
       continue
     }
@@ -40,8 +40,8 @@ export function tokens({ words, index, threads, args }: Thread<{ each: number }>
 }
 
 /**
- * Thread 0 signals, over and over, what nobody waits for, and then once a token; it goes on when thread 1 has taken it.
- * Whoever sleeps through that one signal is not woken by another.
+ * Thread 0 signals repeatedly without a token, then once for a token, and continues when thread 1 has taken it.
+ * If thread 1 misses that one signal, no other wakes it.
  */
 export function bursts({ words, index, args }: Thread<{ each: number }>): void {
   const condition = new Condition(words, EPOCH, WAITERS)
@@ -55,7 +55,7 @@ export function bursts({ words, index, args }: Thread<{ each: number }>): void {
       for (;;) {
         const epoch = condition.enter()
         if (takeToken(words)) break
-        // Awake a while longer: then it enters again just when the other thread signals again.
+        // Stay awake a little longer, to enter the wait again just when the other thread signals again.
         for (let spin = 0; spin < 200 && Atomics.load(words, EPOCH) === epoch; spin++);
         Atomics.add(words, SLEEPS, 1)
         sleepEndless(words, condition.at, epoch)

@@ -1,8 +1,8 @@
-// What the threads of copy.test.ts do: read cached blocks on a processor that the thread is told it has.
+// The threads of copy.test.ts: they read cached blocks as if they ran on a given processor.
 
 import type { Thread } from '../../support/threads.js'
 
-/** How reads of cached blocks were counted, and what of them the trace shows. */
+/** How reads of cached blocks were counted, and their trace records. */
 export interface Reads {
   readonly hits: number
   readonly misses: number
@@ -13,7 +13,7 @@ export interface Reads {
 /** Reads four cached blocks, one by one and in one range. */
 export async function readsOn({ args: arch }: Thread<string>): Promise<Reads> {
   Object.defineProperty(process, 'arch', { value: arch })
-  // After that, since it is looked at once.
+  // Imported after that, because the engine reads the value once.
   const { InlineEngine } = await import('../../support/inline-engine.js')
   const { MemoryDevice } = await import('../../support/memory-device.js')
   const device = new MemoryDevice(64 * 512)

@@ -1,5 +1,5 @@
-// What the threads of the latch's tests do. The latch is that of an arena's frame 0; what it guards is in a buffer of its
-// own: words 0 and 16 are two counters that only a writer changes, 32 counts the waits, 48 those that have come.
+// The threads of the latch tests. The latch is that of an arena's frame 0. The data it protects is in a buffer of its own:
+// words 0 and 16 are two counters that only a writer changes, 32 counts waits, 48 counts the threads that have arrived.
 
 import { OneLatch } from '#dist/bench/contention/one-latch.js'
 import type { Thread } from '../../support/threads.js'
@@ -17,11 +17,12 @@ export interface Guarded {
   readonly guarded: SharedArrayBuffer
 }
 
-/** The two counters are the same for a thread that has the latch, and stay so. */
+/** Checks that the two counters are equal and stay equal while the calling thread holds the latch. */
 function assertQuiet(words: Words): void {
   const first = words[FIRST]!
   for (let i = 0; i < 20; i++) {
-    if (words[FIRST] !== first || words[SECOND] !== first) throw new Error('changed while it is read')
+    if (words[FIRST] !== first || words[SECOND] !== first)
+      throw new Error('changed while a reader holds the latch')
   }
 }
 
@@ -34,7 +35,7 @@ function change(words: Words): void {
   words[SECOND]! += 1
 }
 
-/** Changes, reads, changes and reads on, gives up now and then; returns how often it changed. */
+/** Alternates changes and reads, and gives up waits now and then; returns how often it changed the counters. */
 export function readAndWrite({ buffer, index, args }: Thread<Guarded & { turns: number }>): number {
   const words = new Int32Array(args.guarded)
   const latch = new OneLatch(buffer, index + 1)
@@ -45,14 +46,14 @@ export function readAndWrite({ buffer, index, args }: Thread<Guarded & { turns: 
     const kind = (random >>> 16) % 8
     const isWriter = kind < 3
     try {
-      // Some give up at once.
+      // Some waits are given up at once.
       const timeoutMs = random >>> 26 === 1 ? 0 : undefined
       if (isWriter) latch.latch(timeoutMs)
       else latch.pin(timeoutMs)
     } catch {
       continue
     }
-    // Now and then a thread keeps the latch, and the others fall asleep.
+    // Now and then a thread keeps the latch until the others are asleep.
     if (random >>> 22 === 0) Atomics.wait(words, NEVER, 0, 1)
     if (isWriter) {
       change(words)
@@ -70,7 +71,7 @@ export function readAndWrite({ buffer, index, args }: Thread<Guarded & { turns: 
   return changes
 }
 
-/** Waits until it has the latch, to read or to write, and leaves. */
+/** Waits for the latch, to read or to write, and releases it. */
 export function waiter({ buffer, index, args }: Thread<Guarded & { firstWriter: number }>): void {
   const words = new Int32Array(args.guarded)
   const latch = new OneLatch(buffer, index + 1)
@@ -86,7 +87,7 @@ export function waiter({ buffer, index, args }: Thread<Guarded & { firstWriter: 
   }
 }
 
-/** Takes and leaves the latch again and again, holding it for `holdMs`; how often, and its longest wait in milliseconds. */
+/** Takes the latch repeatedly for `holdMs`; returns how often, and the longest wait in milliseconds. */
 export function loops({
   buffer,
   index,

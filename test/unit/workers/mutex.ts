@@ -1,4 +1,4 @@
-// What the threads of mutex.test.ts do. Words: 0 the mutex, 16 a plain counter, 32 how many are inside.
+// The threads of mutex.test.ts. Words: 0 the mutex, 16 a plain counter, 32 the number of threads that hold the mutex.
 
 import { Mutex, RANK } from '#dist/shared/mutex.js'
 import { Deadline, runAsync, runSync } from '#dist/shared/wait.js'
@@ -8,12 +8,12 @@ export const MUTEX = 0
 export const COUNTER = 16
 const INSIDE = 32
 
-/** Adds one, in steps that another thread inside would disturb. Says what was wrong. */
+/** Adds one, in steps that a second holder would disturb. @throws if there was one */
 function section(words: Int32Array<SharedArrayBuffer>, length: number): void {
   const before = words[COUNTER]!
-  if (words[INSIDE] !== 0) throw new Error('two threads are inside')
+  if (words[INSIDE] !== 0) throw new Error('two threads hold the mutex')
   words[INSIDE] = 1
-  for (let i = 0; i < length; i++) if (words[COUNTER] !== before) throw new Error('changed from outside')
+  for (let i = 0; i < length; i++) if (words[COUNTER] !== before) throw new Error('changed by another thread')
   words[INSIDE] = 0
   words[COUNTER] = before + 1
 }
@@ -22,11 +22,11 @@ interface Work {
   readonly sections: number
   /** Threads from this one on lock asynchronously. */
   readonly firstAsync: number
-  /** How long a section is, in loads. */
+  /** The length of a critical section, in loads. */
   readonly length: number
 }
 
-/** Every waiting here must be ended by a wakeup, but for an async thread's: it sleeps in slices. */
+/** Each wait here depends on a wakeup, except those of an asynchronous thread, which sleeps in slices. */
 export async function count({ words, index, args }: Thread<Work>): Promise<void> {
   const mutex = new Mutex(words, MUTEX, RANK.policy, 'test')
   for (let i = 0; i < args.sections; i++) {
@@ -37,7 +37,7 @@ export async function count({ words, index, args }: Thread<Work>): Promise<void>
   }
 }
 
-/** Waits until a lock held by nobody's thread is given up; then all go in, one after the other. */
+/** Waits until a mutex held in the name of an absent thread is unlocked; then each thread locks it in turn. */
 export function sleepers({ words, index }: Thread): void {
   const mutex = new Mutex(words, MUTEX, RANK.policy, 'test')
   runEndless(mutex.lock(index, new Deadline()))
@@ -45,7 +45,7 @@ export function sleepers({ words, index }: Thread): void {
   mutex.unlock()
 }
 
-/** Run with DCACHE_DEBUG=1: what each attempt to break a locking contract says. */
+/** To be run with DCACHE_DEBUG=1: the message of each attempt to break a locking contract. */
 export function contracts({ words }: Thread): string[] {
   const mutex = (at: number, rank: number, name: string) => new Mutex(words, at, rank, name)
   const [stripe, policy, round] = [

@@ -1,4 +1,4 @@
-// What the threads of policy-2q.test.ts do: note uses of all frames, while the first one goes on evicting.
+// The threads of policy-2q.test.ts: they note uses of all frames while the first one keeps evicting.
 
 import { load } from '#atomics'
 import { keyHighOf } from '#dist/shared/key.js'
@@ -8,12 +8,12 @@ import { nameFrame } from '#dist/bench/replay/policy-replay.js'
 import type { Thread } from '../../support/threads.js'
 import { Frame, Header } from '#dist/shared/words.js'
 
-/** What is wrong when all is over. */
+/** What the policy's check finds at the end. */
 export function noteAndEvict({ buffer, index, args }: Thread<{ turns: number }>): string[] {
   const arena = Arena.open(buffer, 1, 2)
   const policy = twoQueues(arena)
   const { blocks } = arena.geometry
-  // The plan region is nobody's here.
+  // The plan region is unused in this test.
   const endAt = arena.planAt
   if (index > 0) {
     for (let i = index; load(arena.words, endAt) === 0; i++) policy.note(i % blocks)
@@ -33,7 +33,7 @@ export function noteAndEvict({ buffer, index, args }: Thread<{ turns: number }>)
   Atomics.store(arena.words, endAt, 1)
   broken.push(...policy.check())
   for (let frame = 0; frame < blocks; frame++) {
-    // Period, a bit that only read-ahead sets, uses.
+    // The period, a bit that only read-ahead sets, and the uses.
     const word = arena.words[arena.frameAt(frame) + Frame.used2]!
     if ((word & 4) !== 0 || word >> 3 > arena.words[Header.policyClock]!)
       broken.push(`frame ${frame} has the uses 0x${word.toString(16)}`)

@@ -1,4 +1,4 @@
-// What the threads of ring.test.ts do: some push numbered records, some pop them.
+// The threads of ring.test.ts: some push numbered records, others pop them.
 
 import { Ring } from '#dist/shared/ring.js'
 import { Deadline, runAsync } from '#dist/shared/wait.js'
@@ -8,7 +8,7 @@ export interface RingWork {
   readonly capacity: number
   readonly recordWords: number
   readonly producers: number
-  /** Records of each producer. */
+  /** The number of records of each producer. */
   readonly each: number
   /** Threads from this one on pop asynchronously. */
   readonly firstAsync: number
@@ -22,7 +22,7 @@ export async function work({ words, index, args }: Thread<RingWork>): Promise<nu
     for (let i = 0; i < args.each; i++) {
       while (!ring.tryPush(index, i, index ^ i)) {
         full++
-        // Not a wait for the ring, which has none for producers: just out of the way.
+        // The ring has no wait for producers: this only yields the processor.
         Atomics.wait(words, words.length - 1, 0, 1)
       }
     }
@@ -34,7 +34,7 @@ export async function work({ words, index, args }: Thread<RingWork>): Promise<nu
     const record = index >= args.firstAsync ? await runAsync(popping) : runEndless(popping)
     if (record[0] === -1) return got
     got.push(record)
-    // The last record of all: the consumers are told, one record each.
+    // After the last record, each consumer gets one that ends it.
     if (Atomics.add(words, words.length - 2, 1) + 1 < args.each * args.producers) continue
     for (let i = 0; i < words[words.length - 3]!; i++) while (!ring.tryPush(-1, 0, 0));
   }

@@ -1,4 +1,4 @@
-// What the threads of round.test.ts do: one runs rounds, the others ask for them.
+// The threads of round.test.ts: one runs rounds, the others request them.
 
 import { Mutex, RANK } from '#dist/shared/mutex.js'
 import { Round, type RoundWords } from '#dist/shared/round.js'
@@ -9,13 +9,13 @@ import { runEndless, sleepEndless, type Thread } from '../../support/threads.js'
 /** Word indices: each in a cache line of its own. */
 export const ROUND: RoundWords = { want: 0, done: 16, failures: 32, failedTo: 33, turn: 48, turnWaiters: 64 }
 const MUTEX = 80
-/** How many numbers rounds have closed: a new request gets the next. */
+/** The last number that a round has closed: a new request gets the next. */
 const EPOCH = 96
-/** Epoch: the worker has something to do. */
+/** The epoch that tells the worker of a request. */
 const BELL = 97
 const ENDED = 98
 
-/** The worker returns how many rounds it ran, an asker how many of its tickets failed. */
+/** The worker returns how many rounds it ran, a requesting thread how many of its tickets failed. */
 export async function askAndWork(thread: Thread<{ each: number; firstAsync: number }>): Promise<number> {
   return thread.index === 0 ? work(thread) : ask(thread)
 }
@@ -57,7 +57,7 @@ async function ask({ words, index, args }: Thread<{ each: number; firstAsync: nu
     const waiting = round.settled(ticket, () => new Deadline(), late)
     const outcome = index >= args.firstAsync ? await runAsync(waiting) : runEndless(waiting)
     const isDone = !isAfter(number, Atomics.load(words, ROUND.done))
-    if (outcome === 'done' && !isDone) throw new Error('told that it is done, and it is not')
+    if (outcome === 'done' && !isDone) throw new Error('a ticket is reported as done before its round')
     if (outcome === 'failed') failed++
   }
   Atomics.add(words, ENDED, 1)

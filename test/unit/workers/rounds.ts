@@ -1,4 +1,4 @@
-// What the threads of rounds.test.ts do: leave releases and kicks to whoever has the round mutex.
+// The threads of rounds.test.ts: they leave releases and kicks to the holder of the round mutex.
 
 import { push } from '#dist/core/changes/pending.js'
 import { kick, tryLockRound, unlockRound } from '#dist/core/changes/rounds.js'
@@ -7,7 +7,7 @@ import { openSmall, smallContext } from '../../support/small-context.js'
 import type { Thread } from '../../support/threads.js'
 import { Frame, Released } from '#dist/shared/words.js'
 
-/** The first thread kicks, the others release frames; nobody ever waits. */
+/** The first thread kicks, the others release frames; none of them ever waits for the mutex. */
 export function releasers({ buffer, index, args }: Thread<{ each: number; frames: number }>): void {
   const context = smallContext(openSmall(buffer), 'lru2', false)
   const { words, arena } = context
@@ -19,7 +19,7 @@ export function releasers({ buffer, index, args }: Thread<{ each: number; frames
       continue
     }
     const frame = (random >>> 16) % args.frames
-    // Whoever settles a release unlatches the frame: until then nobody gets in again.
+    // The thread that settles a release unlatches the frame: until then it cannot be latched again.
     if (!tryLatch(words, arena.frameAt(frame) + Frame.latch, context.slot.index)) continue
     words[arena.frameAt(frame) + Frame.since]!++
     push(context, 0, frame, Released.UNCHANGED)

@@ -1,4 +1,4 @@
-// What the threads of trace.test.ts do: record numbered steps.
+// The threads of trace.test.ts: they record numbered steps.
 
 import { Tracer } from '#dist/shared/trace.js'
 import { openSmall } from '../../support/small-context.js'

@@ -1,17 +1,17 @@
-// What the threads of wait.test.ts do.
+// The threads of wait.test.ts.
 
 import { Deadline, runAsync, runSync, sleep, type Slow, timedOut } from '#dist/shared/wait.js'
 import type { Thread } from '../../support/threads.js'
 
 const late = () => timedOut('the thing', 0)
 
-/** Changes word 0 and wakes who sleeps on it. */
+/** Changes word 0 and wakes the threads that sleep on it. */
 export function change({ words }: Thread): void {
   Atomics.store(words, 0, 7)
   Atomics.notify(words, 0)
 }
 
-/** Waits for nothing, for half a second and more; returns how often it looked. */
+/** Waits half a second or more for a change that never comes; returns how often it checked. */
 export function slices({ words }: Thread): number {
   let looks = 0
   function* path(): Slow<void> {
@@ -21,12 +21,12 @@ export function slices({ words }: Thread): number {
   try {
     runSync(path(), true)
   } catch {
-    // The deadline was over between the look and the sleep.
+    // The deadline passed between the check and the sleep.
   }
   return looks
 }
 
-/** Whether something keeps the event loop going: before, in, and after one wait and two at once; in the background. */
+/** Whether the event loop is kept alive before, during and after one wait, two concurrent ones, and a background wait. */
 export async function keepsAlive({ words }: Thread): Promise<boolean[]> {
   const isKept = (): boolean => process.getActiveResourcesInfo().includes('Timeout')
   function* path(): Slow<void> {

@@ -1,6 +1,6 @@
-// Defect 7 of the ancestor: near 4 GiB a 32-bit product overflowed, 1 MiB was allocated, and the first read corrupted
-// memory. Here a pool past 4 GiB works, or is refused by name. The memory is only touched where blocks are: the free
-// list is turned around, so that the blocks at the far end are used first.
+// A pool of more than 4 GiB works, or is refused with an error of its own. In the ancestor a 32-bit product overflowed near
+// 4 GiB: 1 MiB was allocated, and the first read corrupted memory. Only the memory of used blocks is touched: the tests
+// reverse the free list, so that the blocks at the far end are used first.
 
 import { closeSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
@@ -17,10 +17,10 @@ import { Frame, Header, Slot, SlotState } from '#dist/shared/words.js'
 
 const BLOCK = 65536
 const GIB = 2 ** 30
-/** All slots are taken in the end. */
+/** How many threads may attach; the tests take all the slots. */
 const THREADS = 3
 
-/** The last frame becomes the first to be used. */
+/** Reverses the free list: the last frame becomes the first to be used. */
 function turnFreeListAround(arena: Arena): void {
   const { words, geometry } = arena
   let link = 0
@@ -31,7 +31,7 @@ function turnFreeListAround(arena: Arena): void {
   words[Header.freeHead] = link
 }
 
-/** A block's contents: its number, all over. */
+/** A block's contents: its number, repeated. */
 const contents = (block: number, salt: number): Buffer => Buffer.alloc(BLOCK, `${block} ${salt} `)
 
 async function openLarge(path: string, memory: number): Promise<BlockCache | undefined> {
@@ -39,7 +39,7 @@ async function openLarge(path: string, memory: number): Promise<BlockCache | und
     const partitions = { data: { path, blockSize: BLOCK } }
     return await openCache({ memory, partitions, flushDelayMs: 1e9, readAheadBytes: 0, threads: THREADS })
   } catch (error) {
-    // Some machines do not give as much; then it is said, and nothing is damaged.
+    // The machine may not have as much memory: then the error must say so.
     assert.instance(error, CacheError)
     assert.is((error as CacheError).code, 'ERR_DCACHE_MEMORY')
     console.log(`# ${memory / GIB} GiB: refused`)
@@ -47,7 +47,7 @@ async function openLarge(path: string, memory: number): Promise<BlockCache | und
   }
 }
 
-/** Takes all slots, with names: each shows its own, and no word but theirs has changed. */
+/** Takes all slots and names them: each shows its own name, and no other word changes. */
 async function withAllSlots(cache: BlockCache, arena: Arena): Promise<void> {
   const { slots } = arena.geometry
   const slotWords = () => [...arena.words.subarray(arena.slotsAt, arena.slotAt(slots))]
@@ -56,7 +56,7 @@ async function withAllSlots(cache: BlockCache, arena: Arena): Promise<void> {
   for (let i = 0; i < THREADS; i++) assert.is(attachSlot(arena, first, slots, 1000 + i).index, first + i)
   const before = slotWords()
   for (let i = 0; i < THREADS; i++) setSlotName(arena, first + i, names[i]!)
-  assert.equal(slotWords(), before, 'names lie behind the slots')
+  assert.equal(slotWords(), before, 'names are stored behind the slots')
   for (let i = 0; i < THREADS; i++) {
     assert.is(slotName(arena, first + i), names[i])
     assert.is(arena.words[arena.slotAt(first + i) + Slot.threadId], 1000 + i)
@@ -66,12 +66,12 @@ async function withAllSlots(cache: BlockCache, arena: Arena): Promise<void> {
 }
 
 for (const memory of [4 * GIB - BLOCK, 4 * GIB, 4 * GIB + 16 * BLOCK, 5 * GIB]) {
-  test(`a pool of ${(memory / GIB).toFixed(4)} GiB`, async () => {
+  test(`a pool of ${(memory / GIB).toFixed(4)} GiB works or is refused`, async () => {
     using folder = tempFolder()
     const path = join(folder.path, 'data')
     const fd = openSync(path, 'w+')
     ftruncateSync(fd, 6 * GIB)
-    // Blocks on both sides of 2 GiB and 4 GiB of the file, too.
+    // Blocks on both sides of 2 GiB and 4 GiB of the file.
     const blocks = [0, 1, 2 ** 15 - 1, 2 ** 15, 2 ** 16 - 1, 2 ** 16, 2 ** 16 + 1, 6 * 2 ** 14 - 1]
     for (const block of blocks) writeSync(fd, contents(block, 0), 0, BLOCK, block * BLOCK)
     const cache = await openLarge(path, memory)
@@ -91,7 +91,7 @@ for (const memory of [4 * GIB - BLOCK, 4 * GIB, 4 * GIB + 16 * BLOCK, 5 * GIB]) 
         guard.data.set(contents(block, 1))
         guard.markDirty()
       }
-      // Images of dirty blocks are in the spares, which come last of all.
+      // Undo images of dirty blocks are in the spares, which are at the end of the pool.
       {
         const guard = await data.acquire(1, 'modify')
         guard.data.set(contents(1, 2))

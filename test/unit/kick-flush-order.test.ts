@@ -1,6 +1,6 @@
-// What the ancestor's rounds, flushproc, parallelwrites and writeproc do, and where dcache has it: kick, delayed kick,
-// waiting for a round that began after the call; classes one after the other, each fsynced in every partition before
-// the next. Each suite is a row of the table. The trace says what happened, and in which order.
+// When rounds run and in which order they write: `kick`, the delayed kick, and a flush, which waits for a round that began
+// after its call; then the classes one by one, each synced in every partition before the next. The trace shows what
+// happened, in order. The file follows the ancestor's `flushproc`, `parallelwrites` and `writeproc`.
 
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -11,11 +11,11 @@ import { Header } from '#dist/shared/words.js'
 const fill = (partition: Partition, block: number, byte: number, writeClass?: string) =>
   partition.write(new Uint8Array(partition.blockSize).fill(byte), block * partition.blockSize, writeClass)
 
-/** What the rounds did, in order. */
+/** The trace records of the rounds' work, in order. */
 const work = (cache: BlockCache): TraceRecord[] =>
   cache.trace().filter(({ point }) => point.startsWith('work.'))
 
-const rounds = suite('Round: kick, delayed kick, wait for the round')
+const rounds = suite('kick, delayed kick and flush')
 
 rounds('kick starts a round and does not wait for it', () =>
   withCache({ flushDelayMs: 1e9 }, async ({ cache, data, onDisk }) => {
@@ -27,7 +27,7 @@ rounds('kick starts a round and does not wait for it', () =>
   }),
 )
 
-rounds('a delayed kick comes after its time, once', () =>
+rounds('a delayed kick starts one round, after the delay', () =>
   withCache({ flushDelayMs: 100 }, async ({ cache, data }) => {
     await fill(data, 0, 7)
     const startMs = performance.now()
@@ -38,7 +38,7 @@ rounds('a delayed kick comes after its time, once', () =>
   }),
 )
 
-rounds('the clock starts again with the next dirty block', () =>
+rounds('the delay starts again with the next dirty block', () =>
   withCache({ flushDelayMs: 30 }, async ({ cache, data, onDisk }) => {
     for (let i = 1; i <= 4; i++) {
       await fill(data, 0, i)
@@ -48,7 +48,7 @@ rounds('the clock starts again with the next dirty block', () =>
   }),
 )
 
-rounds('flush resolves when all that was released before it is on the disk', () =>
+rounds('flush resolves when all changes released before the call are on the disk', () =>
   withCache({ cached: 60, flushDelayMs: 1e9 }, async ({ cache, data, onDisk }) => {
     for (let i = 1; i <= 10; i++) {
       for (let block = 0; block < 30; block++)
@@ -59,7 +59,7 @@ rounds('flush resolves when all that was released before it is on the disk', () 
   }),
 )
 
-rounds('a flush during a round waits for one that began after its call', () =>
+rounds('a flush during a round waits for a round that began after its call', () =>
   withCache({ cached: 60, flushDelayMs: 1e9 }, async ({ cache, data, onDisk }) => {
     for (let i = 1; i <= 30; i++) {
       await fill(data, 0, i)
@@ -74,7 +74,7 @@ rounds('a flush during a round waits for one that began after its call', () =>
   }),
 )
 
-rounds('a clean cache runs no rounds: not for kick, not for flush, not for ever', () =>
+rounds('a clean cache runs no rounds, not for kick, not for flush, and none later', () =>
   withCache({ flushDelayMs: 20 }, async ({ cache, data }) => {
     for (let block = 0; block < 10; block++) (await data.acquire(block, 'read')).release()
     cache.kick()
@@ -92,9 +92,9 @@ rounds('a clean cache runs no rounds: not for kick, not for flush, not for ever'
 
 rounds.run()
 
-const order = suite('flushproc: by class, partition, address')
+const order = suite('the order of writes in a round')
 
-order('a round writes class by class, in each ascending', () =>
+order('a round writes class by class, and in each by ascending block number', () =>
   withCache({ cached: 40, flushDelayMs: 1e9, traceEntries: 1024 }, async ({ cache, data }) => {
     const classes = ['data', 'directory', 'trailer']
     for (let i = 0; i < 24; i++) {
@@ -116,7 +116,7 @@ order('a round writes class by class, in each ascending', () =>
   }),
 )
 
-order('a round without a class skips its stage', () =>
+order('a round skips the stage of a class without changes', () =>
   withCache({ flushDelayMs: 1e9, traceEntries: 64 }, async ({ cache, data }) => {
     await fill(data, 1, 1, 'trailer')
     await fill(data, 0, 1, 'data')
@@ -126,7 +126,7 @@ order('a round without a class skips its stage', () =>
   }),
 )
 
-order('writeOrder says what comes first', () =>
+order('the order of classes is that of writeOrder', () =>
   withCache({ flushDelayMs: 1e9, traceEntries: 64, writeOrder: ['z', 'y', 'x'] }, async ({ cache, data }) => {
     await fill(data, 0, 1, 'x')
     await fill(data, 1, 1, 'y')
@@ -139,11 +139,9 @@ order('writeOrder says what comes first', () =>
 
 order.run()
 
-const parallel = suite(
-  'parallelwrites, writeproc: every partition at once, all fsynced before the next class',
-)
+const parallel = suite('stages: all partitions at once, all synced before the next class')
 
-parallel('each stage has all partitions, and ends before the next begins', () =>
+parallel('each stage writes all partitions and ends before the next begins', () =>
   withCache(
     {
       cached: 40,
@@ -170,7 +168,7 @@ parallel('each stage has all partitions, and ends before the next begins', () =>
           ['a1', 'a3', 'b1', 'b3', 'c1', 'c3'],
         ],
       )
-      // Who writes which: one writer a partition, and nobody else.
+      // Each partition has one writer, and no other thread writes to it.
       const writers = new Set(work(cache).filter(({ point }) => point === 'work.write').map(({ partition, slot }) => `${partition} ${slot}`)) // prettier-ignore
       assert.equal([...writers].sort(), ['0 2', '1 3', '2 4'])
       for (const name of ['a', 'b', 'c'])
@@ -179,7 +177,7 @@ parallel('each stage has all partitions, and ends before the next begins', () =>
   ),
 )
 
-parallel('blocks are clean, and victims again, stage by stage', () =>
+parallel('written blocks are clean and may be evicted again', () =>
   withCache({ cached: 20, flushDelayMs: 1e9, dirtyLimit: 1 }, async ({ cache, data, arena }) => {
     for (let block = 0; block < 20; block++) await fill(data, block, 3)
     await cache.flush()
@@ -191,3 +189,21 @@ parallel('blocks are clean, and victims again, stage by stage', () =>
 )
 
 parallel.run()
+
+const idle = suite('an idle clean cache')
+
+idle('it runs no rounds after its dirty blocks were written', () =>
+  withCache({ flushDelayMs: 10 }, async ({ cache, data }) => {
+    for (let i = 0; i < 3; i++) {
+      await fill(data, 0, i)
+      // A block becomes clean before the round that wrote it ends.
+      await until('its round', () => cache.stats().dirty === 0 && cache.stats().rounds > i)
+      const { rounds } = cache.stats()
+      await new Promise((resolve) => setTimeout(resolve, 200))
+      assert.is(cache.stats().rounds, rounds, '20 delays later')
+      assert.ok(rounds <= i + 1, `${rounds} rounds for ${i + 1} changes`)
+    }
+  }),
+)
+
+idle.run()

@@ -1,5 +1,5 @@
-// What a guard promises: zeros of an absent block that is overwritten, changes that are dropped or kept, discarded
-// changes, declared ranges, `using`.
+// Guards: what `overwrite` shows, which changes `release` and `discard` keep or drop, declared ranges, and `using`. Also
+// `forget`, which drops changes, and that `prefetch` only is a hint.
 
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -11,7 +11,7 @@ const full = (byte: number) => new Uint8Array(512).fill(byte)
 const overwriting = suite('overwrite')
 
 for (const end of ['release', 'discard'] as const) {
-  overwriting(`of an absent block, ${end} without a mark: the block is dropped, never kept as zeros`, () =>
+  overwriting(`an absent block ended by ${end} without a mark is dropped, never kept as zeros`, () =>
     withCache({}, async ({ cache, data, onDisk }) => {
       const guard = await data.acquire(3, 'overwrite')
       guard.data.fill(9)
@@ -27,7 +27,7 @@ for (const end of ['release', 'discard'] as const) {
   )
 }
 
-overwriting('a part of an absent block: the rest is zeros', () =>
+overwriting('part of an absent block leaves zeros in the rest', () =>
   withCache({}, async ({ cache, data, onDisk }) => {
     {
       using guard = await data.acquire(3, 'overwrite')
@@ -41,7 +41,7 @@ overwriting('a part of an absent block: the rest is zeros', () =>
   }),
 )
 
-overwriting('of a dirty block shows its contents', () =>
+overwriting('a dirty block shows its contents', () =>
   withCache({ flushDelayMs: 1e9 }, async ({ cache, data, onDisk }) => {
     await data.write(full(5), 3 * 512)
     {
@@ -60,7 +60,7 @@ overwriting.run()
 
 const discarding = suite('discard')
 
-discarding('of a clean block: what the disk has', () =>
+discarding('a change of a clean block restores what the disk has', () =>
   withCache({}, async ({ cache, data }) => {
     for (const mode of ['modify', 'overwrite'] as const) {
       ;(await data.acquire(3, 'read')).release()
@@ -75,7 +75,7 @@ discarding('of a clean block: what the disk has', () =>
   }),
 )
 
-discarding('of a dirty block: what it was at its last release', () =>
+discarding('a change of a dirty block restores its contents at the last release', () =>
   withCache({ flushDelayMs: 1e9 }, async ({ cache, data, onDisk }) => {
     await data.write(full(5), 3 * 512, 'directory')
     for (const mode of ['modify', 'overwrite'] as const) {
@@ -83,7 +83,7 @@ discarding('of a dirty block: what it was at its last release', () =>
       guard.data.fill(9)
       guard.markDirty('trailer')
       guard.discard()
-      await until('what was released', () => cache.stats().dirty === 1)
+      await until('the release to be processed', () => cache.stats().dirty === 1)
       using again = await data.acquire(3, 'read')
       assert.equal(copyOf(again.data), full(5))
     }
@@ -92,7 +92,7 @@ discarding('of a dirty block: what it was at its last release', () =>
   }),
 )
 
-discarding('of a block that was dirty, and is written while it is being changed', () =>
+discarding('a change of a dirty block that a flush wrote in the meantime restores what was written', () =>
   withCache({ flushDelayMs: 1e9 }, async ({ cache, data, onDisk }) => {
     await data.write(full(5), 3 * 512)
     const guard = await data.acquire(3, 'modify')
@@ -109,7 +109,7 @@ discarding('of a block that was dirty, and is written while it is being changed'
   }),
 )
 
-discarding('of a read guard is a release', () =>
+discarding('a read guard releases it', () =>
   withCache({}, async ({ data }) => {
     ;(await data.acquire(3, 'read')).discard()
     using again = await data.acquire(3, 'modify')
@@ -117,13 +117,13 @@ discarding('of a read guard is a release', () =>
   }),
 )
 
-discarding('modify without a mark keeps what is there', () =>
+discarding('nothing: modify without a mark keeps the block as it is', () =>
   withCache({ flushDelayMs: 1e9 }, async ({ cache, data }) => {
     ;(await data.acquire(3, 'modify')).release()
     assert.is(cache.stats().dirty, 0)
     await data.write(full(5), 3 * 512)
     ;(await data.acquire(3, 'modify')).release()
-    await until('what was released', () => cache.stats().dirty === 1)
+    await until('the release to be processed', () => cache.stats().dirty === 1)
     await cache.flush()
   }),
 )
@@ -132,7 +132,7 @@ discarding.run()
 
 const ranges = suite('declared ranges')
 
-ranges('only these bytes are put back', () =>
+ranges('discard restores only these bytes', () =>
   withCache({ flushDelayMs: 1e9 }, async ({ cache, data, onDisk }) => {
     await data.write(full(5), 3 * 512)
     for (const [start, length] of [
@@ -155,7 +155,7 @@ ranges('only these bytes are put back', () =>
   }),
 )
 
-ranges('a round that owes the block writes it as it was, whole', () =>
+ranges('a round writes the whole block as it was before the change', () =>
   withCache({ flushDelayMs: 1e9, writeOrder: ['a', 'b'] }, async ({ cache, data, onDisk }) => {
     await data.write(full(5), 3 * 512, 'a')
     const guard = await data.acquire(3, 'modify', { start: 8, length: 8 })
@@ -169,7 +169,7 @@ ranges('a round that owes the block writes it as it was, whole', () =>
   }),
 )
 
-ranges('an image that is kept for a round is whole, when the class changes', () =>
+ranges('the image saved for a round when the class changes is whole', () =>
   withCache({ flushDelayMs: 1e9, writeOrder: ['a', 'b'] }, async ({ cache, data, onDisk, arena }) => {
     const { geometry } = arena
     await data.write(full(5), 3 * 512, 'b')
@@ -177,7 +177,7 @@ ranges('an image that is kept for a round is whole, when the class changes', () 
     guard.data.fill(9, 8, 16)
     guard.markDirty('a')
     guard.release()
-    // The bytes of a spare stay what they are when it is freed: the round may be over by now.
+    // The round may have ended by now. A freed spare keeps its bytes.
     const images = Array.from({ length: geometry.spares }, (_, spare) =>
       copyOf(arena.view(geometry.blocks + spare, 512)),
     )
@@ -195,7 +195,7 @@ ranges.run()
 
 const using_ = suite('using')
 
-using_('a block is released at the end of its scope, also after an error', () =>
+using_('a block is released at the end of its scope, after an error too', () =>
   withCache({}, async ({ cache, data, onDisk }) => {
     try {
       using guard = await data.acquire(3, 'modify')
@@ -226,14 +226,14 @@ using_.run()
 
 const forgetting = suite('forget')
 
-forgetting('drops blocks, dirty or not, and leaves held ones', () =>
+forgetting('drops dirty and clean blocks and leaves held ones', () =>
   withCache({ flushDelayMs: 1e9 }, async ({ cache, data, onDisk }) => {
     await data.write(full(5), 0)
     await data.write(full(6), 512)
     await data.write(full(7), 1024)
     const held = await data.acquire(1, 'read')
     data.forget(0, 2)
-    await until('what was released', () => cache.stats().dirty === 2)
+    await until('the release to be processed', () => cache.stats().dirty === 2)
     held.release()
     await cache.flush()
     assert.equal(onDisk(0), blockBytes(0))
@@ -260,12 +260,12 @@ forgetting('a forgotten block can be written again', () =>
   }),
 )
 
-forgetting('prefetch is a hint: it changes nothing that can be seen', () =>
+forgetting('is not needed after prefetch, which is a hint and changes no contents', () =>
   withCache({ cached: 8 }, async ({ cache, data }) => {
     data.prefetch(0, 64)
     data.prefetch(63, 1)
     data.prefetch(5, 0)
-    // Nobody is in before the reader has begun, too.
+    // No block is held before the reader begins, so the count of hints is checked too.
     await until('the reads', () => {
       const { prefetch, blocks } = cache.stats()
       return prefetch.loaded + prefetch.dropped === 65 && blocks.held === 0

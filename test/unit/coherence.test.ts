@@ -1,14 +1,13 @@
-// What threads may rely on: coherence between them, one read of the disk however many ask, exclusion among the tasks of
-// one thread, and slots that come and go with threads.
+// What threads may rely on: they see each other's released changes, a block is read from the disk once however many callers
+// ask, and the tasks of one thread exclude each other.
 
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { attachCache, type CacheEvents } from 'dcache'
-import { copyOf, Gates, inThread, startThread, until, withCache } from '../support/open.js'
+import { copyOf, Gates, inThread, startThread, withCache } from '../support/open.js'
 
 const coherence = suite('coherence')
 
-coherence('the next reader sees a released change, whichever thread made it', () =>
+coherence('the next reader sees a released change, whichever thread reads', () =>
   withCache({ flushDelayMs: 3 }, async ({ cache, data }) => {
     const gates = new Gates()
     const rounds = 20
@@ -42,7 +41,7 @@ coherence('the next reader sees a released change, whichever thread made it', ()
   }),
 )
 
-coherence('counts of many threads add up: a writer is alone', () =>
+coherence('counts of many threads add up, because a writer is exclusive', () =>
   withCache({ cached: 6, flushDelayMs: 2, dirtyLimit: 1 }, async ({ cache, data, onDisk }) => {
     await data.write(new Uint8Array(64 * 512), 0)
     const body = async ({ client }: { client: { partition: typeof cache.partition } }) => {
@@ -78,7 +77,7 @@ coherence('counts of many threads add up: a writer is alone', () =>
   }),
 )
 
-coherence('one read of the disk, however many threads and tasks ask at once', () =>
+coherence('a block is read once, however many threads and tasks ask concurrently', () =>
   withCache({ cached: 64, partitions: { data: { blockSize: 4096 } } }, async ({ cache, data }) => {
     const gates = new Gates()
     const threads = [1, 2, 3].map((gate) =>
@@ -142,91 +141,3 @@ coherence('a guard’s data is the block itself, not a copy', () =>
 )
 
 coherence.run()
-
-const slots = suite('threads and their slots')
-
-slots('attached twice, a thread has the same client', () =>
-  withCache({}, async ({ cache }) => {
-    assert.is(attachCache(cache.handle), cache)
-    assert.is(attachCache(structuredClone(cache.handle)), cache, 'the owner’s too')
-    const args = { handle: cache.handle, url: import.meta.resolve('dcache') }
-    const found = await inThread(cache.handle, args, async ({ client, args }) => {
-      const dcache = (await import(args.url)) as { attachCache: (handle: unknown) => unknown }
-      const isSame = dcache.attachCache(args.handle) === client
-      client.detach()
-      const later = dcache.attachCache(args.handle) as typeof client
-      const isOther = later !== client
-      const { threads } = later.stats()
-      later.detach()
-      return { isSame, isOther, threads }
-    })
-    assert.equal(found, { isSame: true, isOther: true, threads: 3 })
-  }),
-)
-
-slots('detach gives the slot back', () =>
-  withCache({ threads: 1 }, async ({ cache }) => {
-    for (let i = 0; i < 3; i++) {
-      const threads = await inThread(cache.handle, 0, ({ client }) => client.stats().threads)
-      assert.is(threads, 3, 'the owner, the flush worker, and the thread')
-      assert.is(cache.stats().threads, 2)
-    }
-  }),
-)
-
-for (const [how, exit] of [
-  ['ends without detaching', 'end'],
-  ['exits', 'exit'],
-  ['is terminated', 'terminate'],
-  ['throws', 'throw'],
-] as const) {
-  slots(`a thread that ${how} gives its slot back, and the owner hears of it`, () =>
-    withCache({ threads: 1 }, async ({ cache }) => {
-      for (let i = 0; i < 3; i++) {
-        const died = new Promise<CacheEvents['workerDied']>((resolve) => {
-          const listener = (info: CacheEvents['workerDied']) => {
-            cache.off('workerDied', listener)
-            resolve(info)
-          }
-          cache.on('workerDied', listener)
-        })
-        const gates = new Gates()
-        const { worker } = startThread(
-          cache.handle,
-          exit,
-          ({ client, args, open, pass }) => {
-            client.partition('data').acquireSync(1, 'read').release()
-            open(0)
-            if (args === 'terminate') pass(1)
-            if (args === 'throw') setImmediate(() => { throw new Error('on purpose') }) // prettier-ignore
-            if (args !== 'end') setTimeout(() => process.exit(3), 20)
-            // Not detached: the test's thread only does that when this function has returned.
-            return new Promise(args === 'end' ? () => undefined : () => setInterval(() => undefined, 1000))
-          },
-          { gates },
-        )
-        const { threadId } = worker
-        await gates.opened(0)
-        if (exit === 'terminate') await worker.terminate()
-        const info = await died
-        assert.is(info.threadId, threadId)
-        await until('the slot', () => cache.stats().threads === 2)
-      }
-      await inThread(cache.handle, 0, ({ client }) =>
-        client.partition('data').acquireSync(2, 'read').release(),
-      )
-    }),
-  )
-}
-
-slots('a thread that detached is not reported', () =>
-  withCache({}, async ({ cache }) => {
-    const heard: unknown[] = []
-    cache.on('workerDied', (info) => heard.push(info))
-    await inThread(cache.handle, 0, () => undefined)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-    assert.equal(heard, [])
-  }),
-)
-
-slots.run()

@@ -1,18 +1,16 @@
-// What the ancestor's initdcache and Part do, and where dcache has it: how the memory is divided, the limit of dirty
-// blocks, block sizes, and the directory. Each suite is a row of the table of what has to be there.
+// The pool of frames: how the memory is divided, how many blocks may be dirty, and partitions of different block sizes
+// in one pool. The file follows the ancestor's `initdcache` and `Part`.
 
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openCache } from 'dcache'
-import { keyHighOf } from '#dist/shared/key.js'
-import { hashOf } from '#dist/shared/hash.js'
 import { blockBytes, copyOf, memoryFor, refusal, until, withCache, writeBlocks } from '../support/open.js'
 import { tempFolder } from '../support/temp.js'
-import { Frame, Group } from '#dist/shared/words.js'
+import { Group } from '#dist/shared/words.js'
 
-const memory = suite('initdcache: one pool, at least 2 blocks, 2/3 of them dirty at most')
+const memory = suite('memory: one pool, at least 2 blocks, at most 2/3 of them dirty')
 
-memory('divides the memory into blocks and a reserve of spares', () =>
+memory('it is divided into blocks and a reserve of spares', () =>
   withCache({ memory: 64 * 512 }, ({ cache }) => {
     const { size, spares, blocks } = cache.stats()
     assert.is(size + spares.total, 64)
@@ -21,14 +19,14 @@ memory('divides the memory into blocks and a reserve of spares', () =>
   }),
 )
 
-memory('takes a size with a unit', () =>
+memory('its size may have a unit', () =>
   withCache({ memory: '1MiB' }, ({ cache }) => {
     const { size, spares } = cache.stats()
     assert.is(size + spares.total, 2048)
   }),
 )
 
-memory('works with 2 blocks, the least there is', () =>
+memory('2 blocks, the minimum, are enough', () =>
   withCache({ memory: 4 * 512 }, async ({ cache, data }) => {
     assert.is(cache.stats().size, 2)
     for (let i = 0; i < 20; i++) {
@@ -42,28 +40,28 @@ memory('works with 2 blocks, the least there is', () =>
   }),
 )
 
-memory('refuses fewer, with the least that works', async () => {
+memory('less is refused, and the error names the minimum', async () => {
   using folder = tempFolder()
   const path = folder.write('data', 'x'.repeat(512))
   const partitions = { data: { path, blockSize: 512 } }
   await refusal('ERR_DCACHE_MEMORY', () => openCache({ memory: 4 * 512 - 1, partitions }), 2047, 2048)
 })
 
-memory('lets 2/3 of the blocks be dirty', () =>
+memory('up to 2/3 of the blocks may be dirty', () =>
   withCache({ cached: 15, flushDelayMs: 1e9 }, async ({ cache, data, arena }) => {
     assert.is(arena.words[arena.groupAt(0) + Group.dirtyMax], 10)
     for (let block = 0; block < 9; block++) await data.write(new Uint8Array(512), block * 512)
-    await until('what was released', () => cache.stats().dirty === 9)
-    assert.is(cache.stats().rounds, 0, 'nothing starts a round below the limit')
+    await until('the releases to be processed', () => cache.stats().dirty === 9)
+    assert.is(cache.stats().rounds, 0, 'no round starts below the limit')
     await data.write(new Uint8Array(512), 9 * 512)
-    // The last block is clean before its round has ended and is counted.
+    // The last block becomes clean before its round ends and is counted.
     await until('the round at the limit', () => cache.stats().rounds > 0 && cache.stats().dirty === 0)
   }),
 )
 
 memory.run()
 
-const sizes = suite('Part: one block size each, frames as large as the largest')
+const sizes = suite('partitions: each has its block size, and frames fit the largest')
 
 sizes('frames are as large as the largest block', () =>
   withCache(
@@ -73,7 +71,7 @@ sizes('frames are as large as the largest block', () =>
     },
     async ({ cache, arena }) => {
       assert.is(arena.geometry.frameSize, 4096)
-      // More blocks than frames, so that each frame holds blocks of every size in its turn.
+      // More blocks than frames, so that each frame holds blocks of every size in turn.
       for (let round = 0; round < 4; round++) {
         for (let block = 0; block < 6; block++) {
           for (const [file, name] of ['small', 'large', 'middle'].entries()) {
@@ -88,7 +86,7 @@ sizes('frames are as large as the largest block', () =>
   ),
 )
 
-sizes('the same block number in two partitions is two blocks', () =>
+sizes('the same block number in two partitions names two blocks', () =>
   withCache({ partitions: { a: {}, b: {} } }, async ({ cache, onDisk }) => {
     await cache.partition('a').write(new Uint8Array(512).fill(1), 512)
     await cache.partition('b').write(new Uint8Array(512).fill(2), 512)
@@ -99,7 +97,7 @@ sizes('the same block number in two partitions is two blocks', () =>
 )
 
 for (const blockSize of [512, 65536]) {
-  sizes(`blocks of ${blockSize} bytes`, () =>
+  sizes(`blocks of ${blockSize} bytes are read and written whole`, () =>
     withCache(
       { cached: 4, partitions: { data: { blockSize, blocks: 9 } } },
       async ({ cache, data, onDisk }) => {
@@ -118,7 +116,7 @@ for (const blockSize of [512, 65536]) {
   )
 }
 
-sizes('a partition is what its file holds, from its offset on', async () => {
+sizes('a partition is the part of its file from the offset on', async () => {
   using folder = tempFolder()
   const path = `${folder.path}/data`
   writeBlocks(path, 10)
@@ -134,49 +132,3 @@ sizes('a partition is what its file holds, from its offset on', async () => {
 })
 
 sizes.run()
-
-const directory = suite('pbhash, heads: the directory')
-
-directory('has at least as many buckets as blocks', () =>
-  withCache({ cached: 100 }, ({ arena }) => {
-    assert.ok(arena.geometry.buckets >= arena.geometry.blocks)
-  }),
-)
-
-directory('finds every one of many blocks, and reads each once', () =>
-  withCache({ cached: 2000, partitions: { data: { blocks: 2000 } } }, async ({ cache, data }) => {
-    for (let pass = 0; pass < 2; pass++) {
-      for (let i = 0; i < 2000; i++) {
-        const block = (i * 1237) % 2000
-        using guard = await data.acquire(block, 'read')
-        assert.equal(new DataView(copyOf(guard.data).buffer).getUint32(0), block)
-      }
-    }
-    const { diskReads, hits, misses } = cache.stats()
-    assert.equal({ diskReads, hits, misses }, { diskReads: 2000, hits: 2000, misses: 2000 })
-  }),
-)
-
-directory('blocks of one chain are told apart, also while the chain changes', () =>
-  withCache({ cached: 16, partitions: { data: { blocks: 4096 } } }, async ({ cache, data, arena }) => {
-    // As many blocks as possible that hash to one head: one chain holds the whole cache.
-    const { buckets } = arena.geometry
-    const chain = Array.from({ length: 4096 }, (_, block) => block).filter(
-      (block) => hashOf(buckets, keyHighOf(0, block), block) === 0,
-    )
-    assert.ok(chain.length > 100, `${chain.length} blocks in the chain`)
-    for (let i = 0; i < 1000; i++) {
-      const block = chain[(i * 31 + (i % 7)) % chain.length]!
-      using guard = await data.acquire(block, 'read')
-      assert.equal(copyOf(guard.data), blockBytes(block))
-    }
-    assert.equal(cache.check(), [])
-    let length = 0
-    for (let link = arena.words[arena.bucketsAt]!; link !== 0; length++) {
-      link = arena.words[arena.frameAt(link - 1) + Frame.next]!
-    }
-    assert.is(length, 16)
-  }),
-)
-
-directory.run()

@@ -1,5 +1,5 @@
-// CacheError: carried through messages as plain objects, one stable code for each failure, every code in use. That
-// docs/errors.md explains each is in readme.test.ts.
+// CacheError: it survives messages between threads as a plain object, and each of its codes is in use. readme.test.ts tests
+// that docs/errors.md explains each.
 
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -8,11 +8,11 @@ import { CacheError, CODES } from 'dcache'
 import { assertRefusal, inThread, refusal, withCache } from '../support/open.js'
 import { readSources } from '../support/project.js'
 
-const carrying = suite('through messages')
+const carrying = suite('an error sent in a message')
 
 const cause = Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO', errno: -5, syscall: 'read' })
 
-carrying('toJSON and from, through structured clone', () => {
+carrying('survives toJSON, structured clone and from', () => {
   const error = new CacheError('ERR_DCACHE_READ_FAILED', 'block 3 could not be read', { cause })
   const there = structuredClone(error.toJSON())
   const back = CacheError.from(there)
@@ -27,7 +27,7 @@ carrying('toJSON and from, through structured clone', () => {
   assert.equal(JSON.parse(JSON.stringify(error)), error.toJSON())
 })
 
-carrying('without a cause, or with one that is no error', () => {
+carrying('has no cause where the original had none or one that is no error', () => {
   for (const options of [undefined, { cause: undefined }, { cause: 'words' }]) {
     const error = new CacheError('ERR_DCACHE_CLOSED', 'the cache is closed', options)
     const found = assertRefusal('ERR_DCACHE_CLOSED', CacheError.from(structuredClone(error.toJSON())))
@@ -35,7 +35,7 @@ carrying('without a cause, or with one that is no error', () => {
   }
 })
 
-carrying('what is no CacheError stays what it is', () => {
+carrying('is left as it is by from when it is no CacheError', () => {
   const things = [
     undefined,
     null,
@@ -51,7 +51,7 @@ carrying('what is no CacheError stays what it is', () => {
   assert.is(CacheError.from(error), error)
 })
 
-carrying('from a worker, by postMessage', async () => {
+carrying('survives postMessage from a worker', async () => {
   const text = `
     import { parentPort } from 'node:worker_threads'
     const { CacheError } = await import(${JSON.stringify(import.meta.resolve('dcache'))})
@@ -65,7 +65,7 @@ carrying('from a worker, by postMessage', async () => {
   assert.is((error.cause as Error).message, 'why')
 })
 
-carrying('one that the engine threw in a thread', () =>
+carrying('keeps its message when the engine threw it in a thread', () =>
   withCache({}, async ({ cache }) => {
     const error = await refusal('ERR_DCACHE_OUT_OF_RANGE', () =>
       inThread(cache.handle, 0, ({ client }) => client.partition('data').acquireSync(64, 'read').block),

@@ -1,5 +1,5 @@
-// What the ancestor's checkdcache and findblock are for, and where dcache has it: `check` finds each kind of damage and
-// names it. The words of an engine of its own are damaged on purpose; then the damage is undone, and check finds nothing.
+// `check` finds each kind of damage and names the broken invariant. Each test damages words of an engine of its own, then
+// restores them, after which `check` must find nothing. In sound states it finds nothing at all.
 
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -10,9 +10,9 @@ import { stampOf } from '#dist/shared/stamp.js'
 import { type Bench, withCache } from '../support/open.js'
 import { Frame, Group, Header, Spare, State } from '#dist/shared/words.js'
 
-const check = suite('checkdcache: every invariant, by name')
+const check = suite('check: every invariant, by name')
 
-/** Blocks 0-3 are clean, 4 and 5 dirty with classes of their own, frames 6-11 free. */
+/** Damages a cache: blocks 0-3 are clean, 4 and 5 dirty with different classes, and frames 6-11 free. */
 async function damaged(name: string, damage: (bench: Bench, frames: number[]) => void): Promise<void> {
   await withCache({ cached: 12, flushDelayMs: 1e9, policy: 'lru2' }, async (bench) => {
     const { cache, data, arena } = bench
@@ -27,7 +27,7 @@ async function damaged(name: string, damage: (bench: Bench, frames: number[]) =>
       throw new Error(`block ${block} is not cached`)
     })
     assert.equal(cache.check(), [])
-    // Only the words that the damage changes are put back: the engine's workers change others beside it.
+    // Only the words that the damage changes are restored: the engine's workers change others in the meantime.
     const saved = new Map<number, number>()
     const words = new Proxy(arena.words, {
       set(target, index, value: number) {
@@ -87,8 +87,8 @@ const DAMAGES: readonly [string, string, Parameters<typeof damaged>[1]][] = [
   ['F2', 'the free count is wrong', word(() => Header.freeCount, (old) => old + 1)],
   ['D1', 'a named frame is in no chain', ({ arena }, frames) => {
     const { words, geometry } = arena
-    for (let head = 0; head < geometry.buckets; head++) {
-      const at = arena.bucketsAt + head
+    for (let bucket = 0; bucket < geometry.buckets; bucket++) {
+      const at = arena.bucketsAt + bucket
       if (words[at] === frames[0]! + 1) words[at] = words[arena.frameAt(frames[0]!) + Frame.next]!
     }
     for (let frame = 0; frame < geometry.blocks; frame++) {
@@ -101,16 +101,16 @@ const DAMAGES: readonly [string, string, Parameters<typeof damaged>[1]][] = [
     const [a, b] = [arena.frameAt(frames[0]!), arena.frameAt(frames[1]!)]
     arena.words[b + Frame.keyLow] = arena.words[a + Frame.keyLow]!
   }],
-  ['D2', 'a frame is in another’s chain', frameWord(0, Frame.keyLow, ({ arena }) => otherChain(arena.geometry.buckets))],
+  ['D2', 'a frame is in the wrong chain', frameWord(0, Frame.keyLow, ({ arena }) => otherChain(arena.geometry.buckets))],
   ['D2', 'a frame in a chain has no name', frameWord(0, Frame.keyHigh, () => 0)],
-  ['P1', 'a frame says another place in the heap', frameWord(2, Frame.policySlot, (_, __, old) => old + 1)],
+  ['P1', 'a frame names another position in the heap', frameWord(2, Frame.policySlot, (_, __, old) => old + 1)],
   ['P2', 'a frame is older than its parent', ({ arena }) => {
     const [top, below] = [arena.words[arena.policyAt]!, arena.words[arena.policyAt + 1]!]
     arena.words[arena.frameAt(top) + Frame.used2] = arena.words[arena.frameAt(below) + Frame.used2]! + 1
   }],
   ['P3', 'a clean block is no victim', ({ arena }) => {
     const { words } = arena
-    // The last of the heap leaves it, and nobody knows it any more.
+    // Removes the last clean frame from the heap, so that no structure has it any more.
     const size = words[Header.policySize]!
     for (let last = size - 1; last >= 0; last--) {
       const frame = words[arena.policyAt + last]!
@@ -140,16 +140,16 @@ const DAMAGES: readonly [string, string, Parameters<typeof damaged>[1]][] = [
   }],
   ['W5', 'a stamp is after the epoch', frameWord(4, Frame.state, () => stampOf(1000, 1))],
   ['L1', 'a pin that is in no journal', frameWord(0, Frame.latch, () => 1)],
-  ['L1', 'a journal’s pin that is not there', ({ arena }, frames) => {
+  ['L1', 'a journal entry without its pin', ({ arena }, frames) => {
     arena.words[arena.journalAt(0) + 200] = (frames[0]! << 2) | 2
     arena.words[arena.frameAt(frames[0]!) + Frame.latch] = 2
   }],
-  ['L2', 'a latch of a slot that nobody has', frameWord(0, Frame.latch, () => 51 << 16)],
+  ['L2', 'a latch of a slot that no thread has', frameWord(0, Frame.latch, () => 51 << 16)],
 ] // prettier-ignore
 
 for (const [name, what, damage] of DAMAGES) check(`${name}: ${what}`, () => damaged(name, damage))
 
-check('finds nothing while guards of all kinds are held', () =>
+check('it finds nothing while guards of all kinds are held', () =>
   withCache({ cached: 12, flushDelayMs: 1e9 }, async ({ cache, data, arena }) => {
     await data.write(new Uint8Array(512).fill(4), 4 * 512)
     const guards = [
@@ -165,6 +165,43 @@ check('finds nothing while guards of all kinds are held', () =>
     assert.equal(cache.check(), [])
     await cache.flush()
   }),
+)
+
+check('it finds nothing in any sound state', () =>
+  withCache(
+    { cached: 12, flushDelayMs: 1e9, partitions: { data: {}, more: { blockSize: 1024 } } },
+    async ({ cache, data }) => {
+      const more = cache.partition('more')
+      assert.equal(cache.check(), [], 'empty')
+      for (let block = 0; block < 30; block++) (await data.acquire(block, 'read')).release()
+      assert.equal(cache.check(), [], 'clean, after evictions')
+      for (let block = 0; block < 6; block++) await data.write(new Uint8Array(512).fill(1), block * 512)
+      assert.equal(cache.check(), [], 'dirty')
+      // A search for victims takes dirty blocks out of the policy.
+      for (let block = 0; block < 20; block++) (await more.acquire(block, 'read')).release()
+      assert.equal(cache.check(), [], 'dirty, after evictions')
+      {
+        using guard = await data.acquire(0, 'modify')
+        assert.equal(cache.check(), [], 'dirty, being changed')
+        guard.markDirty('trailer')
+      }
+      assert.equal(cache.check(), [], 'dirty, of another class')
+      await cache.flush()
+      assert.equal(cache.check(), [], 'flushed')
+      cache.evictClean()
+      assert.equal(cache.check(), [], 'emptied')
+      for (let block = 0; block < 6; block++) await data.write(new Uint8Array(512).fill(2), block * 512)
+      data.forget(0, 64)
+      assert.equal(cache.check(), [], 'forgotten while dirty')
+      for (let block = 0; block < 20; block++) (await more.acquire(block, 'read')).release()
+      data.forget(0, 64)
+      more.forget(0, 64)
+      assert.equal(cache.check(), [], 'forgotten while clean')
+      cache.evictClean()
+      assert.equal(cache.check(), [], 'emptied after that')
+      assert.is(cache.stats().blocks.free, 12)
+    },
+  ),
 )
 
 check.run()

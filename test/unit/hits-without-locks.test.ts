@@ -1,5 +1,5 @@
-// Defect 15 of the ancestor: one lock for everything, 14 lock and unlock pairs a hit. Here every mutex there is is held
-// by nobody in particular, and hits and releases go on all the same, on the owner's thread and in others.
+// A hit takes no mutex. The tests lock every mutex of the cache with a number that belongs to no slot, and hits and releases
+// continue, on the owner's thread and on others. The ancestor has one lock and takes it 14 times in a hit.
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -14,11 +14,12 @@ const mutexes = (arena: Arena): number[] => [
   ...Array.from({ length: arena.geometry.groups }, (_, i) => arena.groupAt(i) + Group.mutex),
 ]
 
-const SOMEBODY = 200
+/** A lock word that names no slot. */
+const NO_SLOT = 200
 
 function holdAll(arena: Arena): void {
   for (const at of mutexes(arena)) {
-    while (Atomics.compareExchange(arena.words, at, 0, SOMEBODY) !== 0);
+    while (Atomics.compareExchange(arena.words, at, 0, NO_SLOT) !== 0);
   }
 }
 
@@ -26,7 +27,7 @@ function freeAll(arena: Arena): void {
   for (const at of mutexes(arena)) Atomics.exchange(arena.words, at, 0)
 }
 
-test('hits to read take no lock', () =>
+test('a read hit takes no lock', () =>
   withCache({ cached: 30 }, async ({ cache, data, arena }) => {
     for (let block = 0; block < 30; block++) (await data.acquire(block, 'read')).release()
     const before = cache.stats().hits
@@ -50,7 +51,7 @@ test('hits to read take no lock', () =>
     assert.is(cache.stats().waits.mutex, 0)
   }))
 
-test('nor do those in other threads, nor attaching and detaching', () =>
+test('read hits in other threads take no lock, nor do attaching and detaching', () =>
   withCache({ cached: 30 }, async ({ cache, data, arena }) => {
     for (let block = 0; block < 30; block++) (await data.acquire(block, 'read')).release()
     holdAll(arena)
@@ -69,7 +70,7 @@ test('nor do those in other threads, nor attaching and detaching', () =>
     assert.is(cache.stats().waits.mutex, 0)
   }))
 
-test('changing a clean block takes none before its release, and a release that is not marked takes none', () =>
+test('acquiring a clean block to modify takes no lock, nor does its release without a mark', () =>
   withCache({ cached: 30, flushDelayMs: 1e9 }, async ({ cache, data, arena }) => {
     for (let block = 0; block < 3; block++) (await data.acquire(block, 'read')).release()
     holdAll(arena)
@@ -81,7 +82,7 @@ test('changing a clean block takes none before its release, and a release that i
     assert.is(cache.stats().dirty, 0)
   }))
 
-test('the locks that were held were real: a miss needs them', () =>
+test('the locks held by these tests are real: a miss waits for them', () =>
   withCache({ cached: 30 }, async ({ data, arena }) => {
     holdAll(arena)
     try {

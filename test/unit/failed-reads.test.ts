@@ -1,5 +1,5 @@
-// Defects 12 and 13 of the ancestor: a failed read left a block of size 0 in the cache, and the next lookup counted a hit;
-// unaligned, overlapping addresses were accepted, and not coherent.
+// A read of the disk that fails leaves nothing in the cache and is reported to all callers that waited for it. In the
+// ancestor it left a block of size 0, which the next lookup counted as a hit.
 
 import { truncateSync } from 'node:fs'
 import { suite } from 'uvu'
@@ -10,14 +10,13 @@ import {
   copyOf,
   inThread,
   refusal,
-  refusalNow,
   withCache,
   writeBlocks,
 } from '../support/open.js'
 
-const failing = suite('defect 12: a read that fails leaves nothing cached')
+const failing = suite('a read that fails')
 
-failing('the next lookup is a miss, and works when the file is mended', () =>
+failing('leaves nothing cached: the next lookup is a miss, and succeeds when the file is repaired', () =>
   withCache({ cached: 4 }, async ({ cache, data, paths }) => {
     truncateSync(paths['data']!, 5 * 512 + 100)
     for (let i = 1; i <= 6; i++) {
@@ -32,7 +31,7 @@ failing('the next lookup is a miss, and works when the file is mended', () =>
     assert.is(cache.stats().diskReads, 0)
     assert.is(cache.stats().blocks.clean, 0)
     await refusal('ERR_DCACHE_READ_FAILED', () => data.read(new Uint8Array(10), 5 * 512))
-    // Others go on, with all frames.
+    // Other blocks are still available, in all frames.
     const guards = await Promise.all([0, 1, 2, 3].map((block) => data.acquire(block, 'read')))
     for (const guard of guards) guard.release()
     writeBlocks(paths['data']!, 64)
@@ -42,7 +41,7 @@ failing('the next lookup is a miss, and works when the file is mended', () =>
   }),
 )
 
-failing('everybody who waited for it hears of it', () =>
+failing('is reported to every caller that waited for it', () =>
   withCache({}, async ({ cache, data, paths }) => {
     truncateSync(paths['data']!, 0)
     const reads = Array.from({ length: 10 }, () =>
@@ -60,7 +59,7 @@ failing('everybody who waited for it hears of it', () =>
   }),
 )
 
-failing('overwrite needs no read', () =>
+failing('does not keep the block from being overwritten, which needs no read', () =>
   withCache({}, async ({ cache, data, paths, onDisk }) => {
     truncateSync(paths['data']!, 0)
     await refusal('ERR_DCACHE_READ_FAILED', () => data.acquire(5, 'modify'))
@@ -76,50 +75,3 @@ failing('overwrite needs no read', () =>
 )
 
 failing.run()
-
-const addressing = suite('defect 13: blocks are addressed by number')
-
-addressing('there is no way to name a block that overlaps another', () =>
-  withCache({ partitions: { data: { blockSize: 1024, blocks: 8 } } }, async ({ data }) => {
-    for (const block of [0.5, 1.25, 7.5, 8, 1024, -0.5]) {
-      refusalNow('ERR_DCACHE_OUT_OF_RANGE', () => data.tryAcquire(block, 'read'), block)
-      await refusal('ERR_DCACHE_OUT_OF_RANGE', () => data.acquire(block, 'modify'), block)
-    }
-  }),
-)
-
-addressing('byte ranges that overlap are coherent', () =>
-  withCache({ partitions: { data: { blocks: 8 } } }, async ({ cache, data, onDisk }) => {
-    const model = new Uint8Array(4096)
-    await data.write(model, 0)
-    for (let i = 0; i < 300; i++) {
-      const position = (i * 977) % 4000
-      const bytes = new Uint8Array(1 + ((i * 131) % 95)).fill(i)
-      await data.write(bytes, position)
-      model.set(bytes, position)
-      const start = (i * 613) % 3000
-      const seen = new Uint8Array(900)
-      await data.read(seen, start)
-      assert.equal(seen, model.slice(start, start + 900))
-    }
-    await cache.flush()
-    for (let block = 0; block < 8; block++)
-      assert.equal(onDisk(block), model.slice(block * 512, block * 512 + 512))
-  }),
-)
-
-addressing('a device offset that is not aligned to blocks is refused', async () => {
-  const { openCache } = await import('dcache')
-  await refusal(
-    'ERR_DCACHE_BAD_OPTION',
-    () =>
-      openCache({
-        memory: '64KiB',
-        partitions: { data: { path: '/dev/null', blockSize: 1024, offset: 512 } },
-      }),
-    512,
-    1024,
-  )
-})
-
-addressing.run()

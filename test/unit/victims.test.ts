@@ -1,12 +1,12 @@
-// What the ancestor's bumpdblock, its heap and emptydcache do, and where dcache has it: the free list, the best victim,
-// LRU-2, evictClean. Each suite is a row of the table.
+// Which frame a miss takes: a free one first, then that of the best victim by LRU-2. The file follows the ancestor's
+// `bumpdblock` and its heap.
 
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { accessPattern, AncestorLru2 } from '../support/ancestor-lru2.js'
-import { blockBytes, copyOf, withCache } from '../support/open.js'
+import { withCache } from '../support/open.js'
 
-const frames = suite('bumpdblock: the free list first, then the best victim')
+const frames = suite('the frame of a miss: the free list first, then the best victim')
 
 frames('nothing is evicted while frames are free', () =>
   withCache({ policy: 'lru2', cached: 20 }, async ({ cache, data }) => {
@@ -20,7 +20,7 @@ frames('nothing is evicted while frames are free', () =>
   }),
 )
 
-frames('what was freed is used first', () =>
+frames('freed frames are used before any block is evicted', () =>
   withCache({ policy: 'lru2', cached: 20 }, async ({ cache, data }) => {
     for (let block = 0; block < 20; block++) (await data.acquire(block, 'read')).release()
     assert.is(cache.evictClean(), 20)
@@ -29,12 +29,12 @@ frames('what was freed is used first', () =>
   }),
 )
 
-frames('the victim is clean and not pinned, whatever its age', () =>
+frames('the victim is the oldest block that is clean and not pinned', () =>
   withCache({ policy: 'lru2', cached: 4, dirtyLimit: 1, flushDelayMs: 1e9 }, async ({ cache, data }) => {
     await data.write(new Uint8Array(512).fill(3), 0)
     const held = await data.acquire(1, 'read')
     for (const block of [2, 3, 3, 3, 3]) (await data.acquire(block, 'read')).release()
-    // 0 and 1 are the oldest; 2 is the oldest that may go.
+    // 0 and 1 are the oldest; 2 is the oldest that may be evicted.
     ;(await data.acquire(9, 'read')).release()
     const isCached = (block: number) => {
       const guard = data.tryAcquire(block, 'read')
@@ -49,14 +49,14 @@ frames('the victim is clean and not pinned, whatever its age', () =>
 
 frames.run()
 
-const lru2 = suite('heap by used2: LRU-2')
+const lru2 = suite('LRU-2: the second-to-last use decides')
 
 for (const [cached, blocks] of [
   [4, 16],
   [30, 100],
   [200, 600],
 ] as const) {
-  lru2(`the same hits as the ancestor: ${cached} of ${blocks} blocks`, () =>
+  lru2(`hits are those of the ancestor with ${cached} of ${blocks} blocks cached`, () =>
     withCache(
       { policy: 'lru2', readAheadBytes: 0, cached, partitions: { data: { blocks } } },
       async ({ cache, data }) => {
@@ -74,7 +74,7 @@ for (const [cached, blocks] of [
   )
 }
 
-lru2('a scan of new blocks does not drive out what is used again and again', () =>
+lru2('a scan of new blocks does not evict blocks in steady use', () =>
   withCache({ policy: 'lru2', cached: 20, partitions: { data: { blocks: 2000 } } }, async ({ data }) => {
     let hits = 0
     for (let round = 0; round < 20; round++) {
@@ -90,48 +90,3 @@ lru2('a scan of new blocks does not drive out what is used again and again', () 
 )
 
 lru2.run()
-
-const empty = suite('emptydcache: evictClean')
-
-empty('forgets all that is clean and not held, says how many, and leaves the rest', () =>
-  withCache({ policy: 'lru2', cached: 16, flushDelayMs: 1e9 }, async ({ cache, data, onDisk }) => {
-    const held = await data.acquire(0, 'read')
-    const alone = await data.acquire(1, 'modify')
-    await data.write(new Uint8Array(512).fill(66), 2 * 512)
-    for (let block = 3; block < 10; block++) (await data.acquire(block, 'read')).release()
-    assert.is(cache.evictClean(), 7)
-    assert.equal(cache.check(), [])
-    assert.is(cache.stats().blocks.free, 13)
-    assert.equal(copyOf(held.data), blockBytes(0))
-    assert.equal(copyOf(alone.data), blockBytes(1))
-    held.release()
-    alone.release()
-    assert.is(cache.evictClean(), 2)
-    const dirty = data.tryAcquire(2, 'read')!
-    assert.is(dirty.data[0], 66)
-    dirty.release()
-    await cache.flush()
-    assert.is(cache.evictClean(), 1)
-    assert.is(cache.stats().blocks.free, 16)
-    assert.is(onDisk(2)[0], 66)
-  }),
-)
-
-empty('what was changed behind the cache is seen afterwards', () =>
-  withCache({}, async ({ cache, data, paths }) => {
-    ;(await data.acquire(3, 'read')).release()
-    const { openSync, writeSync, closeSync } = await import('node:fs')
-    const fd = openSync(paths['data']!, 'r+')
-    writeSync(fd, new Uint8Array(512).fill(123), 0, 512, 3 * 512)
-    closeSync(fd)
-    {
-      using guard = await data.acquire(3, 'read')
-      assert.equal(copyOf(guard.data), blockBytes(3))
-    }
-    cache.evictClean()
-    using guard = await data.acquire(3, 'read')
-    assert.equal(copyOf(guard.data), new Uint8Array(512).fill(123))
-  }),
-)
-
-empty.run()

@@ -1,0 +1,87 @@
+// `stats`: the counters that the ancestor has, by dcache's names. Each counts what its name says, summed over all threads.
+
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import type { CacheStats } from 'dcache'
+import { inThread, until, withCache } from '../support/open.js'
+
+const counters = suite('counters')
+
+/** The ancestor's name of each counter, and dcache's. */
+const NAMES = {
+  lookup: 'lookups',
+  hit: 'hits',
+  miss: 'misses',
+  read: 'reads',
+  write: 'writes',
+  size: 'size',
+  dirty: 'dirty',
+  flush: 'flushes',
+  stall: 'stalls',
+  'lookup time': 'lookupTimeMs',
+  'block stall': 'blockStalls',
+  'partition reads': 'diskReads',
+  'partition read bytes': 'diskReadBytes',
+  'partition writes': 'diskWrites',
+  'partition write bytes': 'diskWriteBytes',
+} as const satisfies Record<string, keyof CacheStats>
+
+counters('all exist and begin at 0', () =>
+  withCache({ cached: 10 }, ({ cache }) => {
+    const stats = cache.stats()
+    for (const name of Object.values(NAMES)) assert.is(stats[name], name === 'size' ? 10 : 0, name)
+  }),
+)
+
+counters('each counts what its name says', () =>
+  withCache({ cached: 4, flushDelayMs: 1e9, dirtyLimit: 1 }, async ({ cache, data }) => {
+    for (let block = 0; block < 3; block++) (await data.acquire(block, 'read')).release()
+    for (let i = 0; i < 5; i++) (await data.acquire(0, 'read')).release()
+    await data.write(new Uint8Array(512), 0)
+    await data.write(new Uint8Array(10), 512)
+    const before = cache.stats()
+    assert.equal(
+      [before.lookups, before.hits, before.misses, before.diskReads, before.diskReadBytes],
+      [10, 7, 3, 3, 1536],
+    )
+    // Reads are acquisitions that need the contents, writes those that may change them: a modify is both.
+    assert.equal([before.reads, before.writes, before.dirty], [9, 2, 2])
+    assert.ok(before.lookupTimeMs > 0)
+    await cache.flush()
+    const after = cache.stats()
+    assert.equal([after.flushes, after.diskWrites, after.diskWriteBytes, after.dirty], [1, 2, 1024, 0])
+    assert.equal([after.rounds, after.failedRounds], [1, 0])
+
+    const holder = await data.acquire(0, 'modify')
+    const late = data.acquire(0, 'read')
+    await until('the wait', () => cache.holders().some(({ what }) => what === 'waits'))
+    holder.release()
+    ;(await late).release()
+    assert.is(cache.stats().blockStalls, 1)
+    assert.ok(cache.stats().waits.timeMs > 0)
+    const guards = await Promise.all([0, 1, 2, 3].map((block) => data.acquire(block, 'read')))
+    const stalled = data.acquire(9, 'read')
+    await until('the stall', () => cache.stats().stalls === 1)
+    for (const guard of guards) guard.release()
+    ;(await stalled).release()
+  }),
+)
+
+counters('they are sums over all threads, including those that have ended', () =>
+  withCache({ cached: 10 }, async ({ cache, data }) => {
+    for (let i = 0; i < 3; i++) {
+      await inThread(cache.handle, 0, ({ client }) => {
+        for (let i = 0; i < 100; i++)
+          client
+            .partition('data')
+            .acquireSync(i % 5, 'read')
+            .release()
+      })
+    }
+    for (let i = 0; i < 100; i++) (await data.acquire(i % 5, 'read')).release()
+    const { lookups, hits, misses, reads } = cache.stats()
+    assert.equal([lookups, hits, misses, reads], [400, 395, 5, 400])
+  }),
+)
+
+counters.run()
