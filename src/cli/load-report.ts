@@ -28,6 +28,7 @@ export interface LoadReport {
   readonly settings: {
     readonly threads: number
     readonly reads: number
+    readonly classChanges: number
     readonly pattern: string
     readonly trace: string | null
     readonly memory: string
@@ -44,6 +45,8 @@ export interface LoadReport {
   /** Discards included. */
   readonly writes: number
   readonly discards: number
+  /** Writes that marked a block with a class other than its own. */
+  readonly classChanges: number
   /** 0 to 1, without the second looks that the load takes at some blocks. */
   readonly hitRatio: number
   /** Given to readers, and changed by writers. */
@@ -89,6 +92,7 @@ export function reportOf(findings: Findings): LoadReport {
     settings: {
       threads: settings.threads,
       reads: settings.reads,
+      classChanges: settings.classChanges,
       pattern: settings.trace === undefined ? patternText(settings.pattern) : 'trace',
       trace: settings.trace ?? null,
       memory: settings.memory,
@@ -102,6 +106,7 @@ export function reportOf(findings: Findings): LoadReport {
     reads: counts.reads,
     writes: counts.writes,
     discards: counts.discards,
+    classChanges: counts.classChanges,
     hitRatio: hitRatio(undefined, { stats, counts }),
     bytesRead: counts.bytesRead,
     bytesWritten: counts.bytesWritten,

@@ -46,6 +46,13 @@ export function loadCommand(): Command {
     )
     .option('--ops <count>', 'how many accesses, of all threads together', settings.whole(1, OPS_MAX))
     .option('--reads <share>', 'share of the accesses that only read', settings.number(0, 1), 0.8)
+    .option(
+      '--class-changes <share>',
+      "share of the writes that mark a block with a write class other than the block's own; such a write may wait until " +
+        "the block's earlier change is on the disk",
+      settings.number(0, 1),
+      0,
+    )
     .addOption(
       new Option(
         '--pattern <name>',
@@ -122,9 +129,16 @@ async function drive(
   board: Board,
 ): Promise<Omit<Findings, 'isInterrupted'>> {
   const { files } = truth.memory
-  const { pattern, reads, seed } = options
+  const { pattern, reads, classChanges, seed } = options
   const isEndless = options.seconds === undefined && options.ops === undefined
-  const plan = { pattern, reads, seed, trace, ops: options.ops ?? (isEndless ? trace?.length : undefined) }
+  const plan = {
+    pattern,
+    reads,
+    classChanges,
+    seed,
+    trace,
+    ops: options.ops ?? (isEndless ? trace?.length : undefined),
+  }
   const seconds = options.seconds ?? (plan.ops === undefined ? settings.SECONDS : undefined)
   let progress: Disposable | undefined
   const onStart = () => {

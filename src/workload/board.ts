@@ -18,6 +18,8 @@ const COUNTERS = [
   'discards',
   /** Of the writes: released unchanged, since a byte-range write of another thread was under way. */
   'gaveWay',
+  /** Of the writes: marked with a class other than the block's own. */
+  'classChanges',
   /** Reads without a guard whose block was changed meanwhile: nothing to compare with. */
   'unchecked',
   /** Lookups beyond one an access, of blocks that were just looked up. */

@@ -18,6 +18,8 @@ export interface LoadPlan {
   readonly pattern: Pattern
   /** Share of the accesses that only read, 0 to 1. */
   readonly reads: number
+  /** Share of the writes that mark a block with a class other than its own, 0 to 1. */
+  readonly classChanges: number
   readonly seed: number
   /** Accesses of all threads together; undefined: until the stop. */
   readonly ops: number | undefined
@@ -60,7 +62,7 @@ export class LoadThread implements LoadContext {
   /** Until the stop, or until all threads together have made as many accesses as they should. */
   run(): void {
     const reader = new Reader(this, this.readTimes)
-    const writer = new Writer(this, this.writeTimes)
+    const writer = new Writer(this, this.writeTimes, this.#plan.classChanges)
     while (!this.#board.isStopped) {
       const target = this.#next()
       if (target === undefined) return

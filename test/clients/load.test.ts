@@ -112,12 +112,14 @@ test('without partitions it works in a temporary folder, proves it, and removes 
   assert.equal(report.settings, {
     threads: 4,
     reads: 0.8,
+    classChanges: 0,
     pattern: 'zipf:0.99',
     trace: null,
     memory: '64MiB',
     policy: '2q',
     seed: 1,
   })
+  assert.is(report.classChanges, 0)
   assert.is(report.interrupted, false)
   assert.ok(report.hitRatio > 0 && report.hitRatio <= 1)
   assert.ok(report.stats.rounds > 0 && report.bytesRead > 0 && report.bytesWritten > 0)
@@ -159,11 +161,22 @@ test('a pool of a few frames, many threads, two block sizes, only writes', async
   const large = place.file('large', 1 << 20)
   const partitions = ['--partition', `${small}:512`, '--partition', `${large}:65536`]
   for (const reads of ['0', '0.5']) {
-    const run = await place.run(['load', ...partitions, '--memory', '256KiB', '--threads', '8', '--ops', '800', '--reads', reads, '--pattern', 'uniform', '--json']) // prettier-ignore
+    const run = await place.run(['load', ...partitions, '--memory', '256KiB', '--threads', '8', '--ops', '800', '--reads', reads, '--class-changes', '0.02', '--pattern', 'uniform', '--json']) // prettier-ignore
     const report = assertRight(run)
     assert.ok(report.stats.evictions > 0)
     assert.is(report.verifiedBlocks, 256 + 16)
   }
+})
+
+test('writes that change the class of their block are verified too', async () => {
+  using place = workplace()
+  const path = place.file('file', 1 << 18)
+  const run = await place.run(['load', '--partition', path, '--ops', '2000', '--reads', '0.2', '--class-changes', '0.25', '--memory', '512KiB', '--json']) // prettier-ignore
+  const report = assertRight(run)
+  assert.is(report.settings.classChanges, 0.25)
+  const share = report.classChanges / report.writes
+  assert.ok(share > 0.15 && share < 0.35, `${report.classChanges} of ${report.writes} writes`)
+  assert.ok(report.stats.rounds > 10, `${report.stats.rounds} rounds`)
 })
 
 test('the same block under many threads', async () => {
@@ -225,6 +238,7 @@ test('bad input: a clear message, exit code 2, nothing left', async () => {
     [['--seconds', '1e'], /number above 0/],
     [['--ops', '-1'], /ops/],
     [['--reads', '1.5'], /number from 0 to 1/],
+    [['--class-changes', '2'], /number from 0 to 1/],
     [['--seed', '1.5'], /whole number from 0/],
     [['--policy', 'random'], /lru2, 2q/],
     [['--what'], /unknown option/],
