@@ -86,6 +86,11 @@ export class Board {
     return add(this.#words, TAKEN, 1) >>> 0
   }
 
+  /** How many accesses the threads have begun, where these are numbered. */
+  get taken(): number {
+    return load(this.#words, TAKEN) >>> 0
+  }
+
   count(thread: number, counter: LoadCounter, by: number): void {
     this.#counts[thread * COUNTERS.length + COUNTERS.indexOf(counter)]! += by
   }

@@ -137,9 +137,9 @@ test('for people: it names what it changes, tells how far it is, and says what w
   const [first] = run.stdout.split('\n')
   assert.match(first!, 'The load changes the blocks of ')
   assert.match(first!, `${path} (256 blocks of 4096 bytes)`)
-  assert.match(run.stdout, /accesses\/s {2}hits +[\d.]+ % {2}dirty +[\d.]+ % {2}rounds/)
+  assert.match(run.stdout, /accesses\/s {2}hits +[\d.]+ % {2}dirty +[\d.]+ % {2}rounds \d+ {2}\d+ s left\n/)
   assert.match(run.stdout, /p50 .* p99 .* p99\.9 .* max/)
-  assert.match(run.stdout, /\n256 blocks of 1 file\(s\) verified after close: all as they must be\.\n$/)
+  assert.match(run.stdout, /\n256 blocks of 1 file verified after close: all are correct\.\n$/)
   assert.is(run.stderr, '')
   assert.ok(!run.stdout.includes('\x1b'), 'no escape sequences where there is no terminal')
 })
@@ -308,7 +308,7 @@ test('a second SIGINT leaves at once', async () => {
   let sent = 0
   const run = await place.run(['load', '--seconds', '100', '--memory', '8MiB'], (output, kill) => {
     if (sent === 0 && output.includes('accesses/s')) kill((sent++, 'SIGINT'))
-    if (sent === 1 && output.includes('Once more')) kill((sent++, 'SIGINT'))
+    if (sent === 1 && output.includes('Ctrl-C again')) kill((sent++, 'SIGINT'))
   })
   assert.is(run.code, 130)
   assert.is(sent, 2)
@@ -353,7 +353,7 @@ test('blocks that somebody else changes in the file are found, and told', async 
   assert.match(lines[0]!, `WRONG ${path}, block `)
   assert.match(lines[0]!, /expected as before the load, checksum [0-9a-f]{8}; found no stamp, checksum [0-9a-f]{8}; by .* of thread \d/) // prettier-ignore
   assert.match(run.stdout, /\n\.\.\. and [\d,]+ more\n/)
-  assert.match(run.stdout, /128 blocks of 1 file\(s\) verified after close: 128 WRONG\.\n$/)
+  assert.match(run.stdout, /128 blocks of 1 file verified after close: 128 WRONG\.\n$/)
 })
 
 test('a thread that fails: the error is told, exit code 1, no hang', async () => {
