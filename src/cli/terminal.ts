@@ -69,10 +69,22 @@ export function wrap(text: string, width: number, indent = 0): string {
   return [...lines, line].join('\n')
 }
 
+/** Columns that are kept for values; a label that leaves fewer has its value in the next line. */
+const VALUE_MIN = 14
+
 /** Labels and values in two columns; a value that is too long continues below itself. */
 export function listText(rows: readonly (readonly [label: string, value: string])[], width: number): string {
-  const at = Math.max(...rows.map(([label]) => label.length)) + 2
-  return rows.map(([label, value]) => wrap(`${label.padEnd(at - 1)} ${value}`, width, at)).join('\n')
+  const fits = rows
+    .map(([label]) => label.length)
+    .filter((length) => length < width - Math.min(VALUE_MIN, width / 2))
+  const at = Math.max(0, ...fits) + 2
+  return rows
+    .map(([label, value]) =>
+      label.length + 2 > at
+        ? `${wrap(label, width, 2)}\n${' '.repeat(at)}${wrap(value, width - at).replaceAll('\n', `\n${' '.repeat(at)}`)}`
+        : wrap(`${label.padEnd(at - 1)} ${value}`, width, at),
+    )
+    .join('\n')
 }
 
 export interface TableSettings {
