@@ -65,8 +65,8 @@ export function historyLine(report: BenchReport): HistoryLine {
 
 /** The lines of a file; none if there is no such file. @throws with a message for the user if it is another kind of file */
 export async function readHistory(path: string): Promise<HistoryLine[]> {
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return ''
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return ''
     throw error
   })
   if (text.trim() === '') return []

@@ -94,7 +94,7 @@ export class LoadThread implements LoadContext {
 
   #next(): Target | undefined {
     const { ops, trace } = this.#plan
-    // The threads take the accesses of a trace in turns: whoever is free has the next.
+    // The threads share the accesses of a trace: a thread that is free takes the next one.
     const turn = ops === undefined && trace === undefined ? 0 : this.#board.take()
     if (ops !== undefined && turn >= ops) return undefined
     let block = trace === undefined ? this.#draw() : trace[turn % trace.length]! % this.#blocks

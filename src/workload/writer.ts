@@ -1,6 +1,6 @@
 /**
  * The changing accesses of a load: whole blocks and ranges through guards, bytes without a guard, and changes that are
- * begun and given back. All of them stamp what they write.
+ * begun and discarded. All of them stamp what they write.
  */
 import { performance, type RecordableHistogram } from 'node:perf_hooks'
 import type { AcquireOptions, BlockGuard } from '../shared/interface.js'
@@ -121,7 +121,7 @@ export class Writer {
     this.#context.count('bytesWritten', length)
   }
 
-  /** Leaves in `image` what the block will hold after the change; undefined if somebody else announced one. */
+  /** Leaves in `image` what the block will hold after the change; undefined if another thread has announced one. */
   #announce(target: Target, change: Change, image: Uint8Array): Stamp | undefined {
     const { truth, thread } = this.#context
     const { partition, index, block } = target
