@@ -2,13 +2,16 @@
  * The options of `dcache bench`, and a run from the first suite to the last line of output.
  */
 import { readTrace, whole } from '#dist/cli/load-settings.js'
+import { columnsOf, paint } from '#dist/cli/terminal.js'
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import type { BenchReport, SuiteReport } from './harness/report.js'
 import { loadNow, setupOf } from './harness/setup.js'
 import type { BenchSettings } from './harness/suite.js'
 import { PATTERNS, type PatternName } from './hit/workload.js'
+import { addToHistory, type HistoryLine, readHistory } from './output/history.js'
 import { reportText } from './output/tables.js'
 import { pageProblem, writePage } from './page/write.js'
 import { SUITES } from './suites.js'
@@ -31,6 +34,8 @@ interface Options {
   readonly sizes?: readonly number[]
   readonly json: boolean
   readonly html?: string
+  readonly from?: string
+  readonly history?: string
 }
 
 /** A parser for commander: whole numbers, with commas between them. */
@@ -90,6 +95,11 @@ export async function program(argv: readonly string[]): Promise<number> {
     .option('--sizes <counts>', 'replay: sizes of the cache in blocks, with commas', list(1, 2 ** 24))
     .option('--json', 'print one JSON object on stdout, and the progress on stderr', false)
     .option('--html <file>', 'write a page with plots, which needs nothing but the file')
+    .option('--from <file>', 'measure nothing: show the run that --json printed into this file')
+    .option(
+      '--history <file>',
+      'add the headline figures to this CSV file, one line a release; the page shows them from two lines on',
+    )
     .addHelpText(
       'after',
       `\nSuites:\n${SUITES.map(({ name, about }) => `  ${name.padEnd(12)}${about}`).join('\n')}`,
@@ -109,18 +119,48 @@ export async function program(argv: readonly string[]): Promise<number> {
 async function bench(names: readonly string[], options: Options, argv: readonly string[]): Promise<number> {
   if (options.html !== undefined) {
     const problem = await pageProblem(options.html)
-    if (problem !== undefined) {
-      process.stderr.write(`dcache bench: ${problem}\n`)
-      return EXIT_USAGE
-    }
+    if (problem !== undefined) return refuse(problem)
   }
-  const traces = new Map<string, Uint32Array>()
+  let history: HistoryLine[] = []
+  let report: BenchReport | number
   try {
-    for (const path of options.trace) traces.set(basename(path, '.u32.gz'), await readTrace(path))
+    if (options.history !== undefined) history = await readHistory(options.history)
+    report = options.from === undefined ? await measure(names, options, argv) : await readReport(options.from)
   } catch (error) {
-    process.stderr.write(`dcache bench: ${(error as Error).message}\n`)
-    return EXIT_USAGE
+    return refuse((error as Error).message)
   }
+  if (typeof report === 'number') return report
+  if (options.history !== undefined) history = await addToHistory(options.history, report)
+  if (options.html !== undefined) await writePage(options.html, report, history)
+  const { stdout } = process
+  stdout.write(options.json ? `${JSON.stringify(report)}\n` : `${reportText(report, columnsOf(stdout), (text) => paint(stdout, 'bold', text))}\n`) // prettier-ignore
+  return 0
+}
+
+function refuse(problem: string): number {
+  process.stderr.write(`dcache bench: ${problem}\n`)
+  return EXIT_USAGE
+}
+
+/** @throws with a message for the user */
+async function readReport(path: string): Promise<BenchReport> {
+  try {
+    const report = JSON.parse(await readFile(path, 'utf8')) as Partial<BenchReport>
+    if (Array.isArray(report.suites) && report.setup !== undefined) return report as BenchReport
+  } catch (error) {
+    throw new Error(`${path} can't be read: ${(error as Error).message}`, { cause: error })
+  }
+  throw new Error(`${path} is not what dcache bench --json prints`)
+}
+
+/** Runs the suites; gives an exit code if a suite fails. @throws with a message for the user, before anything runs */
+async function measure(
+  names: readonly string[],
+  options: Options,
+  argv: readonly string[],
+): Promise<BenchReport | number> {
+  const traces = new Map<string, Uint32Array>()
+  for (const path of options.trace) traces.set(basename(path, '.u32.gz'), await readTrace(path))
   const startedAt = new Date().toISOString()
   const loadBefore = loadNow()
   const settings: BenchSettings = {
@@ -157,7 +197,5 @@ async function bench(names: readonly string[], options: Options, argv: readonly 
     settings: { arguments: argv.slice(2), ...settings, traces: [...traces.keys()] },
     suites,
   }
-  if (options.html !== undefined) await writePage(options.html, report)
-  process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : `${reportText(report)}\n`)
-  return 0
+  return report
 }

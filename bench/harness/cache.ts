@@ -4,7 +4,7 @@
 import type * as Dcache from 'dcache'
 import type { BlockCache, CacheOptions } from 'dcache'
 
-/** Memory with which a cache holds so many blocks: one frame in 16 is a spare (docs/tuning.md, "Memory"). */
+/** Memory with which a cache holds `blocks` blocks: one frame in 16 is a spare (docs/tuning.md, "Memory"). */
 export const memoryFor = (blocks: number, blockSize: number): number =>
   (Math.ceil((blocks * 16) / 15) + 4) * blockSize
 
@@ -39,7 +39,7 @@ export async function openFull({
   return cache
 }
 
-/** Closes it, after a last look at what must hold. @throws when an invariant is broken */
+/** Closes it after a check of its invariants. @throws when an invariant is broken */
 export async function closeSound(cache: BlockCache): Promise<void> {
   const broken = cache.check()
   await cache.close()

@@ -33,7 +33,7 @@ class Lane {
     this.#task = await prepare(data, info)
   }
 
-  /** Works for so long, beside `active - 1` others. @throws when what was read is wrong */
+  /** Works for `ms` milliseconds, concurrently with `active - 1` others. @throws when what was read is wrong */
   async run(active: number, ms: number): Promise<LaneResult> {
     const task = this.#task!
     const { batch } = task

@@ -1,6 +1,6 @@
 /**
- * The peers that dcache is measured beside. They are development dependencies: a benchmark whose peer is not installed
- * says so, and goes on.
+ * The peers that dcache is compared with. They are development dependencies: a benchmark whose peer is not installed
+ * says so and continues.
  */
 import { createRequire } from 'node:module'
 

@@ -1,6 +1,6 @@
 /**
  * The method: every variant in every round, one after the other, in an order that is reversed from round to round. What
- * is compared was measured within a moment of each other, and the machine's moods hit all alike.
+ * is compared was measured within a moment of each other, and what disturbs the machine disturbs all of them.
  */
 import type { Crew } from './crew.js'
 import type { LaneResult } from './task.js'
@@ -12,7 +12,7 @@ export interface RoundOptions {
   readonly threads: readonly number[]
   /** Single operations are timed too, in slices of their own. */
   readonly isTimed?: boolean
-  /** Of slices that nobody looks at: less than usual, where a slice is one long operation. */
+  /** The most slices of the warm-up; fewer than usual where a slice is one long operation. */
   readonly warmSlices?: number
 }
 
@@ -20,7 +20,7 @@ export interface RoundOptions {
 export type RoundsByThreads = ReadonlyMap<number, readonly (readonly LaneResult[])[]>
 export type Outcome = ReadonlyMap<Crew, RoundsByThreads>
 
-/** Slices that nobody looks at, until V8 has compiled what runs: on a loaded machine that is not a matter of time. */
+/** The warm-up ends after this many batches, when V8 has compiled the code. Time says nothing on a loaded machine. */
 const WARM_BATCHES = 300
 const WARM_SLICES_MAX = 40
 

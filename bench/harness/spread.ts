@@ -1,5 +1,5 @@
 /**
- * What repeated measurements come to: the median, with the tenth and the ninetieth percentile beside it. A mean would
+ * What repeated measurements come to: the median, the tenth and the ninetieth percentile. A mean would
  * be moved by the one round in which the machine did something else.
  */
 

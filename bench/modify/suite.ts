@@ -61,7 +61,8 @@ export const modify: Suite = {
           title: 'What it costs to survive a death',
           about:
             'The engine, and a copy of it from which the journal of pins, or the image of a dirty block that is changed, ' +
-            'was taken out. One thread; ratios are of the same round.',
+            'was taken out. One thread; ratios are of the same round. Caches and workers are made anew several times, ' +
+            'because what V8 inlines differs from worker to worker.',
           columns: PRICES,
           rows: prices,
         },
@@ -161,6 +162,17 @@ interface Variant {
 
 type VariantOf = (path: string, cache: BlockCache, engine: string) => Omit<Variant, 'name'>
 
+/** The variants that are compared: the engine, a copy without something, and the engine again for the noise. */
+const COPIES = ['with', 'without', 'with again'] as const
+type Copy = (typeof COPIES)[number]
+
+/**
+ * How often the caches and workers of a comparison are made anew. V8 compiles a worker's code once, and what it inlines
+ * depends on the order in which functions became hot: two workers with the same code differ by up to a third, for as long as
+ * they live. So rounds of one worker measure the worker; only other workers show how much of a difference is the code's.
+ */
+const INSTANCES = 5
+
 /** The same work on three copies of the engine: as it is, without what `edits` take out, and as it is again. */
 async function price(
   what: string,
@@ -171,32 +183,51 @@ async function price(
   folder: Folder,
   settings: BenchSettings,
 ): Promise<Row> {
-  const caches: BlockCache[] = []
-  const crews: Crew[] = []
-  try {
-    for (const [name, changed] of [['with', UNCHANGED], ['without', edits], ['with again', UNCHANGED]] as const) {
-      const place = `${of}, ${what}, ${name}`.replaceAll(' ', '-')
-      const path = folder.path(`${place}.blocks`)
-      writeBlocks(path, blocks)
-      const engine = copyEngine(folder.path(place), changed)
-      const cache = await openQuiet(path, blocks, settings, engine)
-      caches.push(cache)
-      crews.push(await Crew.start({ name, ...variantOf(path, cache, engine), lanes: 1 }))
-    } // prettier-ignore
-    const { rounds, sliceMs } = settings
-    const outcome = await runRounds(crews, { rounds, sliceMs, threads: [1] })
-    const [withIt, withoutIt, again] = crews.map((crew) => outcome.get(crew)!.get(1)!.map(nsOf))
-    return {
-      parameters: { what, of },
-      figures: {
-        withIt: spreadOf(withIt!),
-        withoutIt: spreadOf(withoutIt!),
-        ratio: ratioOf(withIt!, withoutIt!),
-        noise: ratioOf(withIt!, again!),
-      },
+  const instances = Math.min(INSTANCES, settings.rounds)
+  const measured: Record<Copy, number[]> = { with: [], without: [], 'with again': [] }
+  const engines = new Map<Copy, string>()
+  for (const copy of COPIES) {
+    const place = folder.path(`${of}, ${what}, ${copy}`.replaceAll(' ', '-'))
+    engines.set(copy, copyEngine(place, copy === 'without' ? edits : UNCHANGED))
+  }
+  for (let instance = 0; instance < instances; instance++) {
+    // No copy is always the first that is opened and warmed up.
+    const order = COPIES.map((_, i) => COPIES[(i + instance) % COPIES.length]!)
+    const rounds = Math.ceil((settings.rounds - instance) / instances)
+    for (const [copy, values] of await runInstance(order, rounds)) measured[copy].push(...values)
+  }
+  return {
+    parameters: { what, of },
+    figures: {
+      withIt: spreadOf(measured.with),
+      withoutIt: spreadOf(measured.without),
+      ratio: ratioOf(measured.with, measured.without),
+      noise: ratioOf(measured.with, measured['with again']),
+    },
+  }
+
+  /** Nanoseconds by copy, round by round, each copy with a cache and a worker of its own. */
+  async function runInstance(order: readonly Copy[], rounds: number): Promise<Map<Copy, number[]>> {
+    const caches: BlockCache[] = []
+    const crews = new Map<Copy, Crew>()
+    try {
+      for (const copy of order) {
+        const path = folder.path(`${copy}.blocks`)
+        writeBlocks(path, blocks)
+        const engine = engines.get(copy)!
+        const cache = await openQuiet(path, blocks, settings, engine)
+        caches.push(cache)
+        crews.set(copy, await Crew.start({ name: copy, ...variantOf(path, cache, engine), lanes: 1 }))
+      }
+      const outcome = await runRounds([...crews.values()], {
+        rounds,
+        sliceMs: settings.sliceMs,
+        threads: [1],
+      })
+      return new Map([...crews].map(([copy, crew]) => [copy, outcome.get(crew)!.get(1)!.map(nsOf)]))
+    } finally {
+      await Promise.all([...crews.values()].map((crew) => crew.stop()))
+      for (const cache of caches) await closeSound(cache)
     }
-  } finally {
-    await Promise.all(crews.map((crew) => crew.stop()))
-    for (const cache of caches) await closeSound(cache)
   }
 }

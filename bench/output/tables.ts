@@ -1,10 +1,18 @@
 /**
  * A report as tables for a terminal.
  */
-import Table from 'cli-table3'
-import type { BenchReport, Section, SuiteReport } from '../harness/report.js'
+import { columnsText, paragraphsText, wrap } from '#dist/cli/terminal.js'
+import { durationText } from '#dist/cli/units.js'
+import {
+  type BenchReport,
+  type Figure,
+  type Section,
+  type SuiteReport,
+  type Unit,
+  valueOf,
+} from '../harness/report.js'
 import type { Setup } from '../harness/setup.js'
-import { figureText, headText } from './format.js'
+import { scaledFigure, scaledHead } from './format.js'
 
 export function setupLines(setup: Setup): string[] {
   const { cpu, cores, memoryBytes, system, node, v8, flags, folder, loadBefore, loadAfter } = setup
@@ -15,30 +23,43 @@ export function setupLines(setup: Setup): string[] {
   ]
 }
 
-export function reportText(report: BenchReport): string {
+/** The report in lines of at most `width` columns. `emphasize` is for heads. */
+export function reportText(report: BenchReport, width: number, emphasize: (text: string) => string): string {
   const { dcache, startedAt, setup, suites } = report
-  const head = [`dcache ${dcache}, ${startedAt}`, ...setupLines(setup)].join('\n')
-  return [head, ...suites.map(suiteText)].join('\n\n')
+  const head = [`dcache ${dcache}, ${startedAt}`, ...setupLines(setup)].map((line) => wrap(line, width))
+  return [head.join('\n'), ...suites.map((suite) => suiteText(suite, width, emphasize))].join('\n\n')
 }
 
-function suiteText({ name, title, about, sections, leftOut, seconds }: SuiteReport): string {
-  const lines = [`== ${name}: ${title}. ${about} (${seconds.toFixed(0)} s)`]
-  for (const section of sections) lines.push(`\n${section.title}. ${section.about}`, tableOf(section))
-  for (const line of leftOut) lines.push(`left out: ${line}`)
+function suiteText(suite: SuiteReport, width: number, emphasize: (text: string) => string): string {
+  const { name, title, about, sections, leftOut, seconds } = suite
+  const took = durationText(Math.round(seconds) * 1e9)
+  const lines = [wrap(`== ${name}: ${title}. ${about} (${took})`, width)]
+  for (const section of sections)
+    lines.push(
+      `\n${wrap(`${section.title}. ${section.about}`, width)}`,
+      sectionText(section, width, emphasize),
+    )
+  for (const line of leftOut) lines.push(wrap(`left out: ${line}`, width))
   return lines.join('\n')
 }
 
-function tableOf({ columns, rows }: Section): string {
+/** With ranges where there is room for them; medians alone on a narrower terminal; paragraphs on the narrowest. */
+function sectionText({ columns, rows }: Section, width: number, emphasize: (text: string) => string): string {
   const names = Object.keys(rows[0]?.parameters ?? {})
-  const table = new Table({
-    head: [...names, ...columns.map(({ title, unit }) => headText(title, unit))],
-    colAligns: [...names.map(() => 'left' as const), ...columns.map(() => 'right' as const)],
-    style: { head: [], border: [], compact: true },
-  })
-  for (const { parameters, figures } of rows)
-    table.push([
+  const settings = (text: (figure: Figure | undefined, unit: Unit) => string) => ({
+    head: [...names, ...columns.map(({ title, unit }) => scaledHead(title, unit))],
+    rows: rows.map(({ parameters, figures }) => [
       ...names.map((name) => String(parameters[name])),
-      ...columns.map(({ key, unit }) => figureText(figures[key], unit)),
-    ])
-  return table.toString()
+      ...columns.map(({ key, unit }) => text(figures[key], unit)),
+    ]),
+    names: names.length,
+    width,
+    emphasize,
+  })
+  const medians = (figure: Figure | undefined, unit: Unit) => scaledFigure(valueOf(figure), unit)
+  return (
+    columnsText(settings(scaledFigure)) ??
+    columnsText(settings(medians)) ??
+    paragraphsText(settings(scaledFigure))
+  )
 }

@@ -1,78 +1,88 @@
 /**
  * The plots of each suite, made from its rows. A suite without one has its tables only.
  */
+import { digitsText, scaledText } from '#dist/cli/units.js'
 import { FLOOR_AGAIN } from '../hit/crews.js'
 import { type SuiteReport, valueOf } from '../harness/report.js'
 import { diskCharts } from './disk-charts.js'
 import {
   blocksText,
   type Chart,
-  dots,
-  HALF_WIDTH,
-  lines,
-  nsText,
-  PALETTE,
+  DCACHE,
+  domainOf,
+  groupsOf,
+  INK,
+  OTHER,
+  PANEL_WIDTH,
   type PlotLibrary,
   type Point,
   pointsOf,
+  rowsPanel,
   sectionOf,
   threadsText,
+  tickText,
+  timeText,
   valuesOf,
-  WIDTH,
 } from './plots.js'
+
+const LEGEND = [[DCACHE, 'dcache'], [OTHER, 'compared with it']] as const // prettier-ignore
+const RANGE = 'The dot is the median, the line behind it is p10 to p90.'
+const isDcache = (name: unknown) => String(name).startsWith('dcache')
+const colorBy = (parameter: string) => (point: Point) => (isDcache(point[parameter]) ? DCACHE : OTHER)
 
 function hitCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
   const cost = sectionOf(suite, 'cost')
   if (cost === undefined) return []
   const threads = valuesOf(cost.rows, 'threads').map(Number)
-  const least = Math.min(...threads)
+  const [least, most] = [Math.min(...threads), Math.max(...threads)]
   const variants = valuesOf(cost.rows, 'variant').map(String)
-  const facet = { fx: 'pattern', fy: (d: Point) => blocksText(Number(d['blocks'])) }
-  const isOurs = (d: Point) => (String(d['variant']).startsWith('dcache') ? PALETTE[1]! : PALETTE[0]!)
-  const rowsCount = valuesOf(cost.rows, 'blocks').length
-  const alone = pointsOf(cost.rows.filter(({ parameters }) => parameters['threads'] === least), 'ns') // prettier-ignore
-  const fx = { domain: valuesOf(cost.rows, 'pattern'), label: null }
-  // The A/A line would lie on the floor's.
-  const together = cost.rows.filter(({ parameters }) => parameters['variant'] !== FLOOR_AGAIN)
-  const many = pointsOf(together, 'perSecond', 1e-6).filter(({ value }) => value! > 1)
-  const fast = variants.filter((variant) => many.some((point) => point['variant'] === variant))
-  const fyDomain = valuesOf(cost.rows, 'blocks').map((blocks) => blocksText(Number(blocks)))
+  const label = ({ parameters }: { parameters: Readonly<Record<string, string | number>> }) =>
+    `${blocksText(Number(parameters['blocks']))}, ${String(parameters['pattern'])}`
+  const alone = cost.rows.filter(({ parameters }) => parameters['threads'] === least)
+  const domain = domainOf(pointsOf(alone, 'ns'), true)
   const charts: Chart[] = [
     {
       title: `A hit, ${threadsText(least)}`,
-      note: 'Get a block, read a byte, give it back. Nanoseconds, logarithmic; the line is p10 to p90. dcache in orange.',
-      options: {
-        width: WIDTH,
-        height: 60 + rowsCount * (variants.length * 20 + 30),
-        marginLeft: 170,
-        marginRight: 110,
-        x: { type: 'log', grid: true, label: 'a hit', tickFormat: nsText, ticks: 4 },
-        y: { domain: variants, label: null },
-        fx,
-        fy: { domain: fyDomain, label: null },
-        marks: [
-          Plot.frame({ strokeOpacity: 0.15 }),
-          ...dots(Plot, alone, 'variant', { ...facet, color: isOurs }),
-        ],
-      },
+      note: `Get a block, read a byte, release the block. Nanoseconds, logarithmic. ${RANGE}`,
+      legend: LEGEND,
+      panels: groupsOf(alone, ['blocks', 'pattern'], label).map((group) =>
+        rowsPanel(Plot, group.label, {
+          points: pointsOf(group.rows, 'ns'),
+          y: 'variant',
+          rows: variants,
+          color: colorBy('variant'),
+          text: timeText,
+          tick: tickText,
+          label: 'a hit',
+          isLog: true,
+          domain,
+        }),
+      ),
     },
   ]
-  if (threads.length > 1)
-    charts.push({
-      title: 'Threads together',
-      note: 'Million hits a second of all threads. What stays below a million is left out here.',
-      options: {
-        width: WIDTH,
-        height: 60 + rowsCount * 190,
-        marginRight: 110,
-        x: { type: 'point', domain: threads, label: 'threads' },
-        y: { grid: true, label: 'million hits a second', zero: true },
-        fx,
-        fy: { domain: fyDomain, label: null },
-        color: { legend: true, domain: fast, range: PALETTE },
-        marks: [Plot.frame({ strokeOpacity: 0.15 }), ...lines(Plot, many, 'threads', 'variant', facet)],
-      },
-    })
+  if (threads.length === 1) return charts
+  const together = cost.rows.filter(
+    ({ parameters }) => parameters['threads'] === most && parameters['variant'] !== FLOOR_AGAIN,
+  )
+  const rates = domainOf(pointsOf(together, 'perSecond'), true)
+  charts.push({
+    title: `Hits of ${threadsText(most)} together`,
+    note: `Hits a second of all threads, logarithmic. An lru-cache of its own in each thread shares nothing. ${RANGE}`,
+    legend: LEGEND,
+    panels: groupsOf(together, ['blocks', 'pattern'], label).map((group) =>
+      rowsPanel(Plot, group.label, {
+        points: pointsOf(group.rows, 'perSecond'),
+        y: 'variant',
+        rows: variants.filter((variant) => variant !== FLOOR_AGAIN),
+        color: colorBy('variant'),
+        text: scaledText,
+        tick: (value) => scaledText(value).replace(/\.0+\b/, ''),
+        label: 'hits a second',
+        isLog: true,
+        domain: rates,
+      }),
+    ),
+  })
   return charts
 }
 
@@ -80,55 +90,60 @@ function contentionCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
   const section = sectionOf(suite, 'contention')
   if (section === undefined) return []
   const { rows } = section
-  const threads = valuesOf(rows, 'threads').map(Number)
   const what = valuesOf(rows, 'what').map(String)
-  const latencies = rows.map(({ parameters, figures }) => ({
+  const label = ({ parameters }: { parameters: Readonly<Record<string, string | number>> }) =>
+    threadsText(Number(parameters['threads']))
+  // Plain additions are what the processor does without dcache, and one mutex is the simplest cache.
+  const isOurs = ({ what: name }: Point) => !/fetch-add|one mutex|global/.test(String(name))
+  const color = (point: Point) => (isOurs(point) ? DCACHE : OTHER)
+  const tails = rows.map(({ parameters, figures }): Point => ({
     ...parameters,
-    p50: valueOf(figures['p50']),
+    value: valueOf(figures['p999']),
+    low: valueOf(figures['p50']),
+    high: valueOf(figures['p999']),
     p99: valueOf(figures['p99']),
-    p999: valueOf(figures['p999']),
   }))
-  const fx = (d: Record<string, unknown>) => threadsText(Number(d['threads']))
-  const dot = (x: string, fill: string) => Plot.dot(latencies, { x, y: 'what', fx, r: 4, fill })
+  const times = domainOf(tails, true)
+  const rates = domainOf(pointsOf(rows, 'perSecond'), true)
   return [
     {
       title: 'Throughput',
-      note: 'Million operations a second of all threads, logarithmic.',
-      options: {
-        width: WIDTH,
-        height: 420,
-        marginRight: 150,
-        x: { type: 'point', domain: threads, label: 'threads' },
-        y: { type: 'log', grid: true, label: 'million a second', tickFormat: (d: number) => String(d) },
-        color: { domain: what, range: PALETTE, legend: true },
-        marks: lines(Plot, pointsOf(rows, 'perSecond', 1e-6), 'threads', 'what', {}),
-      },
+      note: `Operations a second of all threads, logarithmic. ${RANGE}`,
+      legend: LEGEND,
+      panels: groupsOf(rows, ['threads'], label).map((group) =>
+        rowsPanel(Plot, group.label, {
+          points: pointsOf(group.rows, 'perSecond'),
+          y: 'what',
+          rows: what,
+          color,
+          text: scaledText,
+          tick: (value) => scaledText(value).replace(/\.0+\b/, ''),
+          label: 'operations a second',
+          isLog: true,
+          domain: rates,
+        }),
+      ),
     },
     {
       title: 'Latency',
-      note: 'Of single operations, the clock included: half of them (dark), 99 % (orange), 99.9 % (light) are faster.',
-      options: {
-        width: WIDTH,
-        height: 60 + what.length * 24,
-        marginLeft: 150,
-        x: { type: 'log', grid: true, label: 'an operation', tickFormat: nsText, ticks: 4 },
-        y: { domain: what, label: null },
-        fx: { domain: threads.map(threadsText), label: null },
-        marks: [
-          Plot.frame({ strokeOpacity: 0.15 }),
-          Plot.ruleY(latencies, {
-            x1: 'p50',
-            x2: 'p999',
-            y: 'what',
-            fx,
-            strokeOpacity: 0.25,
-            strokeWidth: 3,
-          }),
-          dot('p999', '#adb5bd'),
-          dot('p99', PALETTE[1]!),
-          dot('p50', PALETTE[0]!),
-        ],
-      },
+      note: 'Of single operations, the clock included, logarithmic. The line goes from the time that half of them need (p50) past 99 % (hollow) to 99.9 % (the dot and the number).',
+      legend: LEGEND,
+      panels: groupsOf(rows, ['threads'], label).map((group) => {
+        const points = tails.filter((point) => point['threads'] === group.rows[0]!.parameters['threads'])
+        const panel = rowsPanel(Plot, group.label, {
+          points,
+          y: 'what',
+          rows: what,
+          color,
+          text: timeText,
+          tick: tickText,
+          label: 'an operation',
+          isLog: true,
+          domain: times,
+        })
+        const hollow = Plot.dot(points, { x: 'p99', y: 'what', r: 3.5, fill: 'var(--paper)', stroke: color, strokeWidth: 1.5 }) // prettier-ignore
+        return { ...panel, options: { ...panel.options, marks: [...panel.options.marks!, hollow] } }
+      }),
     },
   ]
 }
@@ -137,48 +152,52 @@ function modifyCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
   const charts: Chart[] = []
   const changes = sectionOf(suite, 'changes')
   if (changes !== undefined) {
-    const kind = (d: Point) => `${d['blocks']}, ${d['declared']}`
-    const points = pointsOf(changes.rows, 'ns').map((point) => ({ ...point, kind: kind(point) }))
-    const threads = valuesOf(changes.rows, 'threads').map(Number)
+    const points = pointsOf(changes.rows, 'ns').map((point): Point => ({
+      ...point,
+      kind: `${point['blocks']}, ${point['declared']}`,
+    }))
+    const kinds = [...new Set(points.map(({ kind }) => String(kind)))]
+    const domain = domainOf(points, false)
     charts.push({
       title: 'A change',
-      note: 'Nanoseconds; the line is p10 to p90.',
-      options: {
-        width: WIDTH,
-        height: 180,
-        marginLeft: 150,
-        x: { grid: true, label: 'a change', tickFormat: nsText, ticks: 5, zero: true },
-        y: { label: null },
-        fx: { domain: threads.map(threadsText), label: null },
-        marks: [
-          Plot.frame({ strokeOpacity: 0.15 }),
-          ...dots(Plot, points, 'kind', {
-            fx: (d: Point) => threadsText(Number(d['threads'])),
-            color: PALETTE[1]!,
-          }),
-        ],
-      },
+      note: `Of a clean block or of one with unwritten changes; the whole block or 64 bytes are declared. ${RANGE}`,
+      legend: [[DCACHE, 'dcache']],
+      panels: valuesOf(changes.rows, 'threads').map((threads) =>
+        rowsPanel(Plot, threadsText(Number(threads)), {
+          points: points.filter((point) => point['threads'] === threads),
+          y: 'kind',
+          rows: kinds,
+          color: () => DCACHE,
+          text: timeText,
+          tick: tickText,
+          label: 'a change',
+          domain,
+        }),
+      ),
     })
   }
   const prices = sectionOf(suite, 'prices')
   if (prices !== undefined) {
-    const named = (points: Point[]) =>
-      points.map((point) => ({ ...point, name: `${point['what']}: ${point['of']}` }))
+    const named = (key: string, suffix: string) =>
+      pointsOf(prices.rows, key).map((point): Point => ({ ...point, name: `${point['of']}${suffix}` }))
+    const [ratios, noise] = [named('ratio', ''), named('noise', ', A/A')]
+    const points = [...ratios, ...noise]
     charts.push({
       title: 'What it costs to survive a death',
-      note: 'With the journal or the image, in terms of without (orange), and in terms of itself (grey, A/A): what that is off 1 is noise.',
-      options: {
-        width: WIDTH,
-        height: 150,
-        marginLeft: 220,
-        x: { grid: true, label: 'ratio' },
-        y: { label: null },
-        marks: [
-          Plot.ruleX([1]),
-          ...dots(Plot, named(pointsOf(prices.rows, 'noise')), 'name', { color: '#adb5bd' }),
-          ...dots(Plot, named(pointsOf(prices.rows, 'ratio')), 'name', { color: PALETTE[1]! }),
-        ],
-      },
+      note: `Time with the journal of pins (a hit) or the saved image (a change) to the time without. A/A is the same code measured against itself: what it is off 1 is noise. ${RANGE}`,
+      legend: [[DCACHE, 'with to without'], [OTHER, 'A/A']], // prettier-ignore
+      panels: [
+        rowsPanel(Plot, '', {
+          points,
+          y: 'name',
+          rows: ratios.flatMap(({ name }, i) => [String(name), String(noise[i]!['name'])]),
+          color: ({ name }) => (String(name).endsWith('A/A') ? OTHER : DCACHE),
+          text: digitsText,
+          label: 'times as long',
+          at: 1,
+          domain: domainOf(points, false, 1),
+        }),
+      ],
     })
   }
   return charts
@@ -187,88 +206,101 @@ function modifyCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
 function recoveryCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
   const section = sectionOf(suite, 'recovery')
   if (section === undefined) return []
-  const points = section.rows.map(({ parameters, figures }) => ({
-    ...parameters,
-    name: blocksText(Number(parameters['blocks'])),
-    p50: valueOf(figures['p50']),
-    p99: valueOf(figures['p99']),
-  }))
+  const points = (['p50', 'p99'] as const).flatMap((key) =>
+    pointsOf(section.rows, key, 1e6).map((point): Point => ({
+      ...point,
+      name: `${blocksText(Number(point['blocks']))}, ${key}`,
+    })),
+  )
+  const names = [...new Set(points.map(({ name }) => String(name)))].sort((a, b) => a.length - b.length)
+  const domain = domainOf(points, true)
   return [
     {
-      title: 'Until what it held is free',
-      note: 'Milliseconds, logarithmic: half of the deaths (dark) and 99 % (orange) are faster.',
-      options: {
-        width: WIDTH,
-        height: 140,
-        marginLeft: 110,
-        x: { type: 'log', grid: true, label: 'milliseconds', ticks: 4, tickFormat: (d: number) => String(d) },
-        y: { domain: [...new Set(points.map(({ name }) => name))], label: null },
-        fx: { label: null },
-        marks: [
-          Plot.frame({ strokeOpacity: 0.15 }),
-          Plot.ruleY(points, {
-            x1: 'p50',
-            x2: 'p99',
-            y: 'name',
-            fx: 'from',
-            strokeOpacity: 0.25,
-            strokeWidth: 3,
-          }),
-          Plot.dot(points, { x: 'p99', y: 'name', fx: 'from', r: 5, fill: PALETTE[1]! }),
-          Plot.dot(points, { x: 'p50', y: 'name', fx: 'from', r: 5, fill: PALETTE[0]! }),
-        ],
-      },
+      title: "Until a dead worker's block is free",
+      note: 'Half of the deaths (p50) and 99 % of them (p99) are faster; logarithmic.',
+      legend: [[DCACHE, 'dcache']],
+      panels: valuesOf(section.rows, 'from').map((from) =>
+        rowsPanel(Plot, `from ${String(from)}`, {
+          points: points.filter((point) => point['from'] === from),
+          y: 'name',
+          rows: names,
+          color: () => DCACHE,
+          text: timeText,
+          tick: tickText,
+          label: 'after',
+          isLog: true,
+          domain,
+        }),
+      ),
     },
   ]
 }
 
+/** From the widest line to the narrowest, so that one that lies on another hides no more than its middle. */
+const POLICIES: readonly (readonly [key: string, color: string, width: number, dash: string])[] = [
+  ['best', INK, 1.5, '1 4'],
+  ['lru', OTHER, 7, ''],
+  ['lru2', DCACHE, 4, '6 4'],
+  ['twoQueues', DCACHE, 2, ''],
+]
+
 function replayCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
   const section = sectionOf(suite, 'ratios')
   if (section === undefined) return []
-  const points = section.columns.flatMap(({ key, title }) =>
-    pointsOf(section.rows, key).map((point): Point => ({ ...point, policy: title })),
-  )
-  return valuesOf(section.rows, 'trace').map((trace) => ({
-    title: `Trace ${trace}`,
-    note: 'Hits in percent of the accesses, by the size of the cache.',
-    options: {
-      width: HALF_WIDTH,
-      height: 300,
-      x: { type: 'log', label: 'blocks in the cache', ticks: 4, tickFormat: (d: number) => d.toLocaleString('en-US') },
-      y: { grid: true, label: '% hits', zero: true },
-      color: { domain: section.columns.map(({ title }) => title), range: ['#868e96', PALETTE[0]!, PALETTE[1]!, '#212529'], legend: true },
-      marks: lines(Plot, points.filter((point) => point['trace'] === trace), 'blocks', 'policy', {}),
+  const tick = (blocks: number) => blocks.toLocaleString('en-US')
+  return [
+    {
+      title: 'Hits by the size of the cache',
+      note: 'Percent of the accesses of a recorded trace. The numbers are those of 2q, the default policy.',
+      legend: [[DCACHE, 'dcache: 2q (line) and lru2 (dashes)'], [OTHER, 'plain LRU'], [INK, 'best possible (dots)']], // prettier-ignore
+      panels: valuesOf(section.rows, 'trace').map((trace) => {
+        const rows = section.rows.filter(({ parameters }) => parameters['trace'] === trace)
+        return {
+          label: `trace ${String(trace)}`,
+          options: {
+            width: PANEL_WIDTH,
+            height: 240,
+            marginTop: 16,
+            marginRight: 24,
+            x: { type: 'log', label: 'blocks in the cache', ticks: 3, tickFormat: tick },
+            y: { grid: true, label: '% hits', domain: [0, 100] },
+            marks: [
+              ...POLICIES.map(([key, stroke, strokeWidth, strokeDasharray]) =>
+                Plot.line(pointsOf(rows, key), { x: 'blocks', y: 'value', stroke, strokeWidth, strokeOpacity: key === 'lru' ? 0.45 : 1, ...(strokeDasharray === '' ? {} : { strokeDasharray }) }),
+              ),
+              Plot.dot(pointsOf(rows, 'twoQueues'), { x: 'blocks', y: 'value', r: 3, fill: DCACHE }),
+              Plot.text(pointsOf(rows, 'twoQueues'), { x: 'blocks', y: 'value', text: ({ value }: Point) => digitsText(value!), dy: 13, fill: INK, stroke: 'var(--paper)', strokeWidth: 3 }),
+            ],
+          },
+        } // prettier-ignore
+      }),
     },
-  })) // prettier-ignore
+  ]
 }
 
 function nbdCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
   const section = sectionOf(suite, 'requests')
   if (section === undefined) return []
-  const points = pointsOf(section.rows, 'perSecond', 1e-3)
-  const fx = (d: Point) => (d['connections'] === 1 ? '1 connection' : `${d['connections']} connections`)
+  const domain = domainOf(pointsOf(section.rows, 'perSecond'), false)
+  const label = ({ parameters }: { parameters: Readonly<Record<string, string | number>> }) =>
+    `${String(parameters['operation'])}, ${parameters['connections'] === 1 ? '1 connection' : `${String(parameters['connections'])} connections`}`
   return [
     {
       title: 'Requests of 4 KiB',
-      note: 'Thousand requests a second over all connections; the line is p10 to p90. dcache in orange.',
-      options: {
-        width: WIDTH,
-        height: 60 + valuesOf(section.rows, 'operation').length * 100,
-        marginLeft: 110,
-        marginRight: 110,
-        x: { grid: true, label: 'thousand requests a second', zero: true },
-        y: { domain: valuesOf(section.rows, 'server'), label: null },
-        fx: { label: null },
-        fy: { label: null },
-        marks: [
-          Plot.frame({ strokeOpacity: 0.15 }),
-          ...dots(Plot, points, 'server', {
-            fx,
-            fy: 'operation',
-            color: (d: Point) => (String(d['server']).startsWith('dcache') ? PALETTE[1]! : PALETTE[0]!),
-          }),
-        ],
-      },
+      note: `Requests a second over all connections. ${RANGE}`,
+      legend: LEGEND,
+      panels: groupsOf(section.rows, ['operation', 'connections'], label).map((group) =>
+        rowsPanel(Plot, group.label, {
+          points: pointsOf(group.rows, 'perSecond'),
+          y: 'server',
+          rows: valuesOf(section.rows, 'server').map(String),
+          color: colorBy('server'),
+          text: scaledText,
+          tick: (value) => scaledText(value).replace(/\.0+\b/, ''),
+          label: 'requests a second',
+          domain,
+        }),
+      ),
     },
   ]
 }

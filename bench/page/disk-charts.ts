@@ -1,80 +1,84 @@
 /**
  * The plots of `disk`: what dcache adds to bare reads and writes, and how long changes wait for a busy disk.
  */
+import { digitsText, scaledText } from '#dist/cli/units.js'
 import type { KINDS } from '../disk/flush.js'
 import type { Row, SuiteReport } from '../harness/report.js'
 import {
-  bars,
   type Chart,
-  dots,
-  HALF_WIDTH,
-  nsText,
-  PALETTE,
+  DCACHE,
+  domainOf,
+  OTHER,
   type PlotLibrary,
   type Point,
   pointsOf,
+  rowsPanel,
   sectionOf,
+  tickText,
+  timeText,
   valuesOf,
-  WIDTH,
 } from './plots.js'
 
-const DCACHE = 'dcache'
-/** What fio writes too: as many blocks, as far apart. */
+/** What fio writes too: the same number of blocks, at the same distance. */
 const AS_FIO: keyof typeof KINDS = 'random, 64 MiB of 1 GiB'
+const RANGE = 'The dot is the median, the line behind it is p10 to p90.'
 
-const named = (rows: readonly Row[], key: string, name: string, scale = 1): Point[] =>
-  pointsOf(rows, key, scale).map((point) => ({ ...point, name }))
+const named = (rows: readonly Row[], key: string, scale: number, nameOf: (point: Point) => string): Point[] =>
+  pointsOf(rows, key, scale).map((point) => ({ ...point, name: nameOf(point) }))
 
-const colorOf = (d: Point) => (d['name'] === DCACHE ? PALETTE[1]! : PALETTE[0]!)
+const namesOf = (points: readonly Point[]) => [...new Set(points.map(({ name }) => String(name)))]
+const colorOf = ({ name }: Point) => (String(name).includes('dcache') ? DCACHE : OTHER)
+const others = (name: string) => [[DCACHE, 'dcache'], [OTHER, name]] as const // prettier-ignore
 
-/** One for each io, with a scale of its own: what comes out of the page cache would be a speck beside the disk. */
-function missCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
-  const rows = sectionOf(suite, 'misses')?.rows ?? []
+/** What dcache does and what it is compared with, in pairs; one panel for each io, with a scale of its own. */
+function pairs(
+  Plot: PlotLibrary,
+  rows: readonly Row[],
+  parameter: string,
+  [ours, theirs]: readonly [string, string],
+  [other, scale]: readonly [string, number],
+) {
   return valuesOf(rows, 'io').map((io) => {
     const own = rows.filter(({ parameters }) => parameters['io'] === io)
-    const points = [...named(own, 'miss', DCACHE), ...named(own, 'bare', 'fs.readSync')]
-    return {
-      title: `A miss, ${io}`,
-      note: `Microseconds for a block ${io === 'direct' ? 'past' : 'out of'} the page cache; the line is p10 to p90.`,
-      options: {
-        width: HALF_WIDTH,
-        height: 60 + valuesOf(own, 'order').length * 70,
-        marginLeft: 80,
-        marginRight: 80,
-        x: { grid: true, label: 'microseconds a block', zero: true, insetRight: 40, ticks: 5 },
-        y: { domain: [DCACHE, 'fs.readSync'], label: null },
-        fy: { domain: valuesOf(own, 'order'), label: null },
-        marks: [
-          Plot.frame({ strokeOpacity: 0.15 }),
-          ...bars(Plot, points, 'name', { fy: 'order', color: colorOf }),
-        ],
-      },
-    }
+    const points = [
+      ...named(own, ours, scale, (point) => `${point[parameter]}: dcache`),
+      ...named(own, theirs, scale, (point) => `${point[parameter]}: ${other}`),
+    ]
+    return rowsPanel(Plot, String(io), {
+      points,
+      y: 'name',
+      rows: valuesOf(own, parameter).flatMap((value) => [`${value}: dcache`, `${value}: ${other}`]),
+      color: colorOf,
+      text: timeText,
+      tick: tickText,
+      label: 'median',
+      domain: domainOf(points, false),
+    })
   })
+}
+
+function missCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
+  const rows = sectionOf(suite, 'misses')?.rows ?? []
+  if (rows.length === 0) return []
+  return [
+    {
+      title: 'A miss',
+      note: `The time to read a block: buffered reads come out of the page cache, direct ones from the disk. ${RANGE}`,
+      legend: others('fs.readSync'),
+      panels: pairs(Plot, rows, 'order', ['miss', 'bare'], ['fs.readSync', 1e3]),
+    },
+  ]
 }
 
 function flushCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
   const rows = sectionOf(suite, 'flushes')?.rows ?? []
   if (rows.length === 0) return []
-  const points = [...named(rows, 'flush', DCACHE), ...named(rows, 'bare', 'bare calls')]
   return [
     {
       title: 'A flush',
-      note: 'Milliseconds until all of it is on the disk, beside bare writes and one fsync for each file; the line is p10 to p90.',
-      options: {
-        width: WIDTH,
-        height: 60 + valuesOf(rows, 'what').length * 70,
-        marginLeft: 80,
-        marginRight: 150,
-        x: { grid: true, label: 'milliseconds', zero: true, insetRight: 40, ticks: 5 },
-        y: { domain: [DCACHE, 'bare calls'], label: null },
-        fx: { domain: valuesOf(rows, 'io'), label: null },
-        fy: { domain: valuesOf(rows, 'what'), label: null },
-        marks: [
-          Plot.frame({ strokeOpacity: 0.15 }),
-          ...bars(Plot, points, 'name', { fx: 'io', fy: 'what', color: colorOf }),
-        ],
-      },
+      note: `Until all of it is on the disk, compared with bare writes and one fsync for each file. ${RANGE}`,
+      legend: others('bare calls'),
+      panels: pairs(Plot, rows, 'what', ['flush', 'bare'], ['bare', 1e6]),
     },
   ]
 }
@@ -83,75 +87,57 @@ function ratioCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
   const points = [
     ['miss', 'order', sectionOf(suite, 'misses')?.rows ?? []] as const,
     ['flush', 'what', sectionOf(suite, 'flushes')?.rows ?? []] as const,
-  ].flatMap(([what, parameter, rows]) =>
-    pointsOf(rows, 'ratio').map((point): Point => ({ ...point, name: `${what}: ${point[parameter]}` })),
-  )
+  ].flatMap(([what, parameter, rows]) => named(rows, 'ratio', 1, (point) => `${what}: ${point[parameter]}`))
   if (points.length === 0) return []
-  const names = [...new Set(points.map(({ name }) => name))]
+  const names = namesOf(points)
+  const domain = domainOf(points, true, 1)
   return [
     {
       title: 'Speed to bare calls',
-      note: 'Of the same rounds; the line is p10 to p90. To the right of 1 dcache is faster.',
-      options: {
-        width: WIDTH,
-        height: 60 + names.length * 24,
-        marginLeft: 190,
-        x: { type: 'log', base: 2, grid: true, nice: true, label: 'times as fast', tickFormat: String },
-        y: { domain: names, label: null },
-        fx: { domain: [...new Set(points.map(({ io }) => io))], label: null },
-        marks: [
-          Plot.frame({ strokeOpacity: 0.15 }),
-          Plot.ruleX([1]),
-          ...dots(Plot, points, 'name', { fx: 'io', color: PALETTE[1]! }),
-        ],
-      },
+      note: `Of the same rounds, logarithmic. To the right of 1 dcache is faster. ${RANGE}`,
+      legend: [[DCACHE, 'dcache']],
+      panels: [...new Set(points.map(({ io }) => io))].map((io) =>
+        rowsPanel(Plot, String(io), {
+          points: points.filter((point) => point['io'] === io),
+          y: 'name',
+          rows: names,
+          color: () => DCACHE,
+          text: digitsText,
+          label: 'times as fast',
+          isLog: true,
+          at: 1,
+          domain,
+        }),
+      ),
     },
   ]
 }
 
-/** The figures of `steady` by their names here, and on which side of the dot the text is: neighbours may be close. */
-const WAITS = [
-  { key: 'p50', name: 'p50', dy: -15 },
-  { key: 'p99', name: 'p99', dy: 15 },
-  { key: 'p999', name: 'p99.9', dy: -15 },
-  { key: 'most', name: 'longest', dy: 15 },
-] as const
+const WAITS = [['p50', 'p50'], ['p99', 'p99'], ['p999', 'p99.9'], ['most', 'longest'], ['device', 'the device']] as const // prettier-ignore
 
 function waitCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
   const rows = sectionOf(suite, 'steady')?.rows ?? []
   if (rows.length === 0) return []
-  const points = WAITS.flatMap(({ key, name }) => named(rows, key, name, 1e6))
-  const text = ({ value }: Point) => nsText(Number(value!.toPrecision(3)))
-  const texts = WAITS.map(({ name, dy }) =>
-    Plot.text(points.filter((point) => point['name'] === name), { x: 'value', y: 'io', text, dy }),
-  ) // prettier-ignore
+  const points = WAITS.flatMap(([key, name]) => named(rows, key, 1e6, () => name))
+  const domain = domainOf(points, true)
   return [
     {
       title: 'Changes without end',
-      note: 'From acquire to release, logarithmic. The upright line is what the device needs for the blocks that were written during such a change, on average of those from p99.9 on.',
-      options: {
-        width: WIDTH,
-        height: 60 + rows.length * 60,
-        marginLeft: 80,
-        x: {
-          type: 'log',
-          grid: true,
-          nice: true,
-          inset: 24,
+      note: 'A change from acquire to release while the disk is slower than the changes, logarithmic. The device: what it needs for the blocks that are written during such a change, on average of those from p99.9 on.',
+      legend: others('the device'),
+      panels: valuesOf(rows, 'io').map((io) =>
+        rowsPanel(Plot, String(io), {
+          points: points.filter((point) => point['io'] === io),
+          y: 'name',
+          rows: WAITS.map(([, name]) => name),
+          color: ({ name }) => (name === 'the device' ? OTHER : DCACHE),
+          text: timeText,
+          tick: tickText,
           label: 'a change',
-          tickFormat: nsText,
-          ticks: 5,
-        },
-        y: { domain: valuesOf(rows, 'io'), label: null },
-        color: { domain: WAITS.map(({ name }) => name), range: PALETTE, legend: true },
-        marks: [
-          Plot.frame({ strokeOpacity: 0.15 }),
-          Plot.line(points, { x: 'value', y: 'io', z: 'io', strokeOpacity: 0.25, strokeWidth: 3 }),
-          Plot.tickX(pointsOf(rows, 'device', 1e6), { x: 'value', y: 'io', strokeWidth: 2, inset: 20 }),
-          Plot.dot(points, { x: 'value', y: 'io', r: 5, fill: 'name' }),
-          ...texts,
-        ],
-      },
+          isLog: true,
+          domain,
+        }),
+      ),
     },
   ]
 }
@@ -161,23 +147,28 @@ function fioCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
   const flushes = sectionOf(suite, 'flushes')?.rows ?? []
   const ours = flushes.filter(({ parameters }) => parameters['what'] === AS_FIO)
   if (ours.length === 0 || theirs.length === 0) return []
-  const points = [...named(ours, 'perSecond', DCACHE, 1e-6), ...named(theirs, 'perSecond', 'fio', 1e-6)]
+  const points = [
+    ...named(ours, 'perSecond', 1, () => 'dcache'),
+    ...named(theirs, 'perSecond', 1, () => 'fio'),
+  ]
+  const domain = domainOf(points, false)
   return [
     {
-      title: 'Random writes, beside fio',
-      note: 'Million bytes a second, the fsync included; the line is p10 to p90.',
-      options: {
-        width: WIDTH,
-        height: 130,
-        marginLeft: 80,
-        x: { grid: true, label: 'million bytes a second', zero: true, insetRight: 40, ticks: 5 },
-        y: { domain: [DCACHE, 'fio'], label: null },
-        fx: { domain: valuesOf(ours, 'io'), label: null },
-        marks: [
-          Plot.frame({ strokeOpacity: 0.15 }),
-          ...bars(Plot, points, 'name', { fx: 'io', color: colorOf }),
-        ],
-      },
+      title: 'Random writes, compared with fio',
+      note: `Bytes a second, the fsync included. ${RANGE}`,
+      legend: others('fio'),
+      panels: valuesOf(ours, 'io').map((io) =>
+        rowsPanel(Plot, String(io), {
+          points: points.filter((point) => point['io'] === io),
+          y: 'name',
+          rows: ['dcache', 'fio'],
+          color: colorOf,
+          text: scaledText,
+          tick: (value) => scaledText(value).replace(/\.0+\b/, ''),
+          label: 'bytes a second',
+          domain,
+        }),
+      ),
     },
   ]
 }

@@ -1,13 +1,15 @@
 /**
- * A report as one page: the plots as drawings that are in the file, every figure in a table below them, nothing that is
- * fetched from anywhere. Observable Plot draws into a document of linkedom, which needs no browser.
+ * A report as one page: a summary, the plots as drawings in the file, every figure in a table below them. The page fetches
+ * nothing. Observable Plot draws into a document of linkedom, which needs no browser.
  */
 import type { BenchReport, Section, SuiteReport } from '../harness/report.js'
-import { figureText, headText } from '../output/format.js'
+import { scaledFigure, scaledHead } from '../output/format.js'
 import { setupLines } from '../output/tables.js'
 import { chartsOf } from './charts.js'
-import type { Chart, PlotLibrary } from './plots.js'
+import { headlinesOf, type HistoryLine } from '../output/history.js'
+import type { Chart, Panel, PlotLibrary } from './plots.js'
 import { STYLE } from './style.js'
+import { summaryOf } from './summary.js'
 
 /** What a page is made with: development dependencies, like the peers. */
 export const PAGE_PACKAGES = ['@observablehq/plot', 'linkedom'] as const
@@ -15,13 +17,19 @@ export const PAGE_PACKAGES = ['@observablehq/plot', 'linkedom'] as const
 const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
 const escape = (text: string): string => text.replace(/[&<>"]/g, (sign) => ESCAPES[sign]!)
 
-export async function pageOf(report: BenchReport): Promise<string> {
+/** Draws a panel; the name is for readers who do not see it. */
+type Draw = (panel: Panel, name: string) => string
+
+/** The page of a report. `history` are the lines of earlier releases, which are shown from two on. */
+export async function pageOf(report: BenchReport, history: readonly HistoryLine[] = []): Promise<string> {
   const [Plot, { parseHTML }] = await Promise.all([import('@observablehq/plot'), import('linkedom')])
-  // Both libraries speak of the types of a browser, which this project has not.
+  // Both libraries speak of the types of a browser, which this project does not have.
   const { document } = parseHTML('<!doctype html><html><body></body></html>') as { document: object }
-  // With the margin that there is otherwise, the title of an axis lies on its last tick.
-  const draw = ({ options }: Chart): string =>
-    (Plot.plot({ marginBottom: 38, ...options, document }) as { outerHTML: string }).outerHTML
+  // With Plot's own margin the title of an axis lies on its last tick.
+  const draw: Draw = ({ options }, name) => {
+    const { outerHTML } = Plot.plot({ marginBottom: 38, ...options, document }) as { outerHTML: string }
+    return outerHTML.replace(/^<svg([^>]*)>/, `<svg role="img"$1><title>${escape(name)}</title><desc>All figures are in the tables below the plots.</desc>`) // prettier-ignore
+  }
   const { dcache, startedAt, setup, suites } = report
   const links = suites.map(({ name, title }) => `<a href="#${name}">${escape(title)}</a>`)
   return `<!doctype html>
@@ -36,11 +44,15 @@ export async function pageOf(report: BenchReport): Promise<string> {
 <header>
 <h1>dcache <span>bench</span></h1>
 <p>A disk block cache that all threads of a Node.js process share: what its parts cost on one machine.</p>
+<ul class="summary">${summaryOf(report)
+    .map((sentence) => `<li>${escape(sentence)}</li>`)
+    .join('\n')}</ul>
 <p class="setup">dcache ${escape(dcache)}, ${escape(new Date(startedAt).toUTCString())}<br>${setupLines(setup).map(escape).join('<br>')}</p>
-<nav>${links.join('')}</nav>
+<nav aria-label="Suites">${links.join('')}</nav>
 </header>
 <main>
 ${suites.map((suite) => suiteHtml(Plot, suite, draw)).join('\n')}
+${historyHtml(history)}
 </main>
 <footer>Medians; ranges are p10 to p90 over the rounds. Variants take turns within every round, in an order that is reversed from round to round, each on threads of its own.</footer>
 </body>
@@ -48,12 +60,9 @@ ${suites.map((suite) => suiteHtml(Plot, suite, draw)).join('\n')}
 `
 }
 
-function suiteHtml(Plot: PlotLibrary, suite: SuiteReport, draw: (chart: Chart) => string): string {
+function suiteHtml(Plot: PlotLibrary, suite: SuiteReport, draw: Draw): string {
   const { name, title, about, sections, leftOut, seconds } = suite
-  const charts = chartsOf(Plot, suite).map(
-    (chart) =>
-      `<figure style="width: ${chart.options.width}px"><figcaption><b>${escape(chart.title)}</b> ${escape(chart.note)}</figcaption>${draw(chart)}</figure>`,
-  )
+  const charts = chartsOf(Plot, suite).map((chart) => chartHtml(chart, draw))
   return `<section id="${name}">
 <h2>${escape(title)}</h2>
 <p>${escape(about)}</p>
@@ -64,18 +73,47 @@ ${leftOut.map((line) => `<p class="left-out">Left out: ${escape(line)}</p>`).joi
 </section>`
 }
 
+function chartHtml({ title, note, legend, panels }: Chart, draw: Draw): string {
+  const colors = legend.map(([color, meaning]) => `<span><i style="background: ${color}"></i>${escape(meaning)}</span>`) // prettier-ignore
+  const drawn = panels.map((panel) => {
+    const { label } = panel
+    const name = label === '' ? title : `${title}: ${label}`
+    return `<div>${label === '' ? '' : `<h4>${escape(label)}</h4>`}${draw(panel, name)}</div>`
+  })
+  return `<figure><figcaption><h3>${escape(title)}</h3>${escape(note)}<div class="legend">${colors.join('')}</div></figcaption>
+<div class="panels">${drawn.join('\n')}</div></figure>`
+}
+
+/** The headline figures release by release. One release has nothing to be compared with. */
+function historyHtml(history: readonly HistoryLine[]): string {
+  if (history.length < 2) return ''
+  const head = ['release', 'date', 'machine', ...headlinesOf().map(({ title }) => title)]
+  const body = history.map(({ version, date, machine, figures }) => {
+    const cells = headlinesOf().map(({ key, text }) => {
+      const value = figures[key]
+      return `<td class="figure">${value === undefined ? '' : escape(text(value))}</td>`
+    })
+    return `<tr><td>${escape(version)}</td><td>${escape(date)}</td><td>${escape(machine)}</td>${cells.join('')}</tr>`
+  })
+  return `<section id="history"><h2>Release by release</h2><p>Medians of the runs that are kept.</p>
+<div class="scroll"><table><thead><tr>${head.map((text) => `<th scope="col">${escape(text)}</th>`).join('')}</tr></thead>
+<tbody>${body.join('\n')}</tbody></table></div></section>`
+}
+
 function tableHtml({ title, about, columns, rows }: Section): string {
   const names = Object.keys(rows[0]?.parameters ?? {})
-  const head = [...names, ...columns.map((column) => headText(column.title, column.unit))]
+  const head = [...names, ...columns.map((column) => scaledHead(column.title, column.unit))]
   const body = rows.map(({ parameters, figures }) => {
     const cells = [
       ...names.map((name) => `<td>${escape(String(parameters[name]))}</td>`),
-      ...columns.map(({ key, unit }) => `<td class="figure">${escape(figureText(figures[key], unit))}</td>`),
+      ...columns.map(
+        ({ key, unit }) => `<td class="figure">${escape(scaledFigure(figures[key], unit))}</td>`,
+      ),
     ]
     return `<tr>${cells.join('')}</tr>`
   })
   return `<details><summary>${escape(title)}: all figures</summary>
 <p>${escape(about)}</p>
-<div class="scroll"><table><thead><tr>${head.map((text) => `<th>${escape(text)}</th>`).join('')}</tr></thead>
+<div class="scroll" tabindex="0"><table><thead><tr>${head.map((text) => `<th scope="col">${escape(text)}</th>`).join('')}</tr></thead>
 <tbody>${body.join('\n')}</tbody></table></div></details>`
 }

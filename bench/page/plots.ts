@@ -1,18 +1,27 @@
 /**
- * What the plots of all suites are made with: points from rows, dots and lines with their ranges, and texts.
+ * What the plots of all suites are made of: points from rows, and panels. A panel is a small drawing with one line for each
+ * thing that is compared. Panels stand next to each other on a wide screen and one below the other on a narrow one.
  */
 import type * as Plots from '@observablehq/plot'
-import type { ChannelValue, Markish, PlotOptions } from '@observablehq/plot'
+import type { PlotOptions } from '@observablehq/plot'
+import { durationText } from '#dist/cli/units.js'
 import { isSpread, type Row, type Section, type SuiteReport, valueOf } from '../harness/report.js'
-import { numberText } from '../output/format.js'
 
 /** Of @observablehq/plot: it is loaded when a page is wanted. */
 export type PlotLibrary = typeof Plots
 
+export interface Panel {
+  /** What the panel shows of its chart; empty if the chart has one panel. */
+  readonly label: string
+  readonly options: PlotOptions
+}
+
 export interface Chart {
   readonly title: string
   readonly note: string
-  readonly options: PlotOptions
+  /** Colours and what they mean. */
+  readonly legend: readonly (readonly [color: string, meaning: string])[]
+  readonly panels: readonly Panel[]
 }
 
 /** A row with one figure of it, as marks want it. */
@@ -23,10 +32,19 @@ export interface Point {
   readonly high: number | undefined
 }
 
-export const WIDTH = 960
-/** Of two that stand side by side, with the gap between them. */
-export const HALF_WIDTH = 464
-export const PALETTE = ['#0b7285', '#e8590c', '#7048e8', '#2b8a3e', '#c2255c', '#868e96', '#f08c00', '#1971c2', '#5c940d', '#862e9c'] // prettier-ignore
+/** Pixels; a panel fits a telephone. */
+export const PANEL_WIDTH = 350
+const ROW_HEIGHT = 22
+/** For values, to the right of the last mark. */
+const TEXT_WIDTH = 58
+/** Of the letters of a row's name. */
+const LETTER_WIDTH = 5.7
+
+/** Variables of the style: dark and light screens have colours of their own. dcache has one colour in all plots. */
+export const DCACHE = 'var(--dcache)'
+export const OTHER = 'var(--other)'
+export const FAINT = 'var(--faint)'
+export const INK = 'var(--ink)'
 
 export function pointsOf(rows: readonly Row[], key: string, scale = 1): Point[] {
   return rows.flatMap(({ parameters, figures }) => {
@@ -49,69 +67,86 @@ export const valuesOf = (rows: readonly Row[], parameter: string): (string | num
 
 export const blocksText = (blocks: number) => `${blocks.toLocaleString('en-US')} blocks`
 export const threadsText = (threads: number) => (threads === 1 ? '1 thread' : `${threads} threads`)
-export const nsText = (ns: number) =>
+export const timeText = (ns: number) => durationText(ns)
+/** For the ticks of an axis of nanoseconds: no more digits than the number has. */
+export const tickText = (ns: number) =>
   ns >= 1e9 ? `${ns / 1e9} s` : ns >= 1e6 ? `${ns / 1e6} ms` : ns >= 1e3 ? `${ns / 1e3} µs` : `${ns} ns`
 
-/** A dot for each thing at its median, a line from p10 to p90 behind it. */
-export function dots(
-  Plot: PlotLibrary,
-  points: Point[],
-  y: string,
-  { color, ...facet }: { color: string | ((d: Point) => string); fx?: ChannelValue; fy?: ChannelValue },
-): Markish[] {
-  const ranges = points.filter(({ low }) => low !== undefined)
-  return [
-    Plot.ruleY(ranges, {
-      x1: 'low',
-      x2: 'high',
-      y,
-      stroke: color,
-      strokeWidth: 5,
-      strokeOpacity: 0.3,
-      ...facet,
-    }),
-    Plot.dot(points, { x: 'value', y, r: 4.5, fill: color, ...facet }),
-  ]
+export interface RowsOptions {
+  readonly points: readonly Point[]
+  /** The parameter that names a point's row, and all rows from top to bottom. */
+  readonly y: string
+  readonly rows: readonly string[]
+  readonly color: (point: Point) => string
+  /** Values in the plot, and those at the axis. */
+  readonly text: (value: number) => string
+  readonly tick?: (value: number) => string
+  readonly label: string
+  readonly isLog?: boolean
+  /** An upright line: what equals that which it is compared with. */
+  readonly at?: number
+  /** Of all panels of the chart: they share their axis. */
+  readonly domain: readonly [number, number]
 }
 
-/** A bar for each thing up to its median, a line from p10 to p90 over it, and behind both the median in words. */
-export function bars(
-  Plot: PlotLibrary,
-  points: Point[],
-  y: string,
-  { color, ...facet }: { color: (d: Point) => string; fx?: ChannelValue; fy?: ChannelValue },
-): Markish[] {
-  const ranges = points.filter(({ low }) => low !== undefined)
-  // Markers would be shorter, but lines refer to them by url(), and a page that fetches nothing has none.
-  const end = (x: 'low' | 'high') => Plot.tickX(ranges, { x, y, strokeWidth: 1.5, inset: 10, ...facet })
-  return [
-    Plot.barX(points, { x: 'value', y, fill: color, fillOpacity: 0.75, ...facet }),
-    Plot.ruleY(ranges, { x1: 'low', x2: 'high', y, strokeWidth: 1.5, ...facet }),
-    end('low'),
-    end('high'),
-    Plot.text(points, {
-      x: ({ value, high }: Point) => high ?? value,
-      y,
-      text: ({ value }: Point) => numberText(value!),
-      textAnchor: 'start',
-      dx: 8,
-      ...facet,
-    }),
-  ]
+/** The least and the greatest value in all points, ranges included; from 0 if the axis is not logarithmic. */
+export function domainOf(points: readonly Point[], isLog: boolean, at?: number): [number, number] {
+  const values = points.flatMap(({ value, low, high }) => [value!, low ?? value!, high ?? value!])
+  if (at !== undefined) values.push(at)
+  const [least, most] = [Math.min(...values), Math.max(...values)]
+  return isLog ? [least / 1.1, most * 1.1] : [0, most]
 }
 
-/** A line for each thing over the number of threads, with its values' range behind it. */
-export function lines(
-  Plot: PlotLibrary,
-  points: Point[],
-  x: string,
-  z: string,
-  more: Record<string, unknown>,
-): Markish[] {
-  const ranges = points.filter(({ low }) => low !== undefined)
-  return [
-    Plot.ruleX(ranges, { x, y1: 'low', y2: 'high', stroke: z, strokeWidth: 4, strokeOpacity: 0.25, ...more }),
-    Plot.line(points, { x, y: 'value', stroke: z, strokeWidth: 2, ...more }),
-    Plot.dot(points, { x, y: 'value', fill: z, r: 3.5, ...more }),
-  ]
+/** Powers of ten, three at most so that their texts have room; for less than two of them, what Plot chooses. */
+function logTicks([least, most]: readonly [number, number]): number[] | number {
+  const [first, last] = [Math.ceil(Math.log10(least)), Math.floor(Math.log10(most))]
+  const step = Math.ceil((last - first + 1) / 3)
+  const ticks = Array.from({ length: Math.max(0, Math.floor((last - first) / step) + 1) }, (_, i) => 10 ** (first + i * step)) // prettier-ignore
+  return ticks.length < 2 ? 3 : ticks
+}
+
+/** A row for each thing: a dot at its median, a line from p10 to p90 behind it, and the median in words. */
+export function rowsPanel(Plot: PlotLibrary, label: string, options: RowsOptions): Panel {
+  const { points, y, color, text, isLog = false, at, domain } = options
+  const known = points.filter(({ value }) => value !== undefined)
+  const rows = options.rows.filter((row) => known.some((point) => point[y] === row))
+  const ranges = known.filter(({ low }) => low !== undefined)
+  return {
+    label,
+    options: {
+      width: PANEL_WIDTH,
+      height: 52 + rows.length * ROW_HEIGHT,
+      marginTop: 8,
+      marginLeft: Math.max(40, ...rows.map((row) => row.length * LETTER_WIDTH + 12)),
+      marginRight: TEXT_WIDTH,
+      x: { type: isLog ? 'log' : 'linear', domain: [...domain], grid: true, label: options.label, tickFormat: options.tick ?? text, ticks: isLog ? logTicks(domain) : 4 },
+      y: { domain: [...rows], label: null, tickSize: 0 },
+      marks: [
+        Plot.ruleY(rows, { stroke: FAINT, strokeOpacity: 0.4 }),
+        ...(at === undefined ? [] : [Plot.ruleX([at], { stroke: INK })]),
+        Plot.link(ranges, { x1: 'low', x2: 'high', y1: y, y2: y, stroke: color, strokeWidth: 6, strokeOpacity: 0.35 }),
+        Plot.dot(known, { x: 'value', y, r: 4.5, fill: color }),
+        Plot.text(known, {
+          x: ({ value, high }: Point) => high ?? value,
+          y,
+          text: ({ value }: Point) => text(value!),
+          textAnchor: 'start',
+          dx: 8,
+          fill: INK,
+          stroke: 'var(--paper)',
+          strokeWidth: 3,
+        }),
+      ],
+    },
+  } // prettier-ignore
+}
+
+/** The rows by the values of one or more parameters, with a label for each group. */
+export function groupsOf(rows: readonly Row[], parameters: readonly string[], labelOf: (row: Row) => string) {
+  const groups = new Map<string, Row[]>()
+  for (const row of rows) {
+    const key = parameters.map((name) => String(row.parameters[name])).join('\n')
+    groups.set(key, [...(groups.get(key) ?? []), row])
+  }
+  return [...groups.values()].map((group) => ({ label: labelOf(group[0]!), rows: group }))
 }

@@ -1,13 +1,14 @@
 /**
- * Writing the page. Whether it can be written is looked at before a run of many minutes, not after it.
+ * Writes the page. Whether it can be written is checked before the run, which takes many minutes, and not after it.
  */
 import { mkdir, open, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { isInstalled } from '../harness/peers.js'
 import type { BenchReport } from '../harness/report.js'
+import type { HistoryLine } from '../output/history.js'
 import { PAGE_PACKAGES, pageOf } from './page.js'
 
-/** Why there can be no page, if there can't. */
+/** Why the page can't be written; undefined if it can. */
 export async function pageProblem(path: string): Promise<string | undefined> {
   const missing: string[] = []
   for (const name of PAGE_PACKAGES) isInstalled(name, missing)
@@ -21,6 +22,10 @@ export async function pageProblem(path: string): Promise<string | undefined> {
   return undefined
 }
 
-export async function writePage(path: string, report: BenchReport): Promise<void> {
-  await writeFile(path, await pageOf(report))
+export async function writePage(
+  path: string,
+  report: BenchReport,
+  history: readonly HistoryLine[],
+): Promise<void> {
+  await writeFile(path, await pageOf(report, history))
 }

@@ -1,5 +1,5 @@
 /**
- * Ctrl-C for a command: the first asks for an orderly end through an AbortSignal, the second leaves at once.
+ * Ctrl-C for a command: the first asks for an orderly end through an AbortSignal, the second ends the process at once.
  */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 export const EXIT_INTERRUPTED = 130
@@ -8,7 +8,7 @@ export interface Interrupt extends Disposable {
   readonly signal: AbortSignal
 }
 
-/** Until it is disposed of. `asked` runs at the first signal. */
+/** Catches signals until it is disposed of. `asked` runs at the first one. */
 export function catchInterrupts(asked: () => void): Interrupt {
   const controller = new AbortController()
   const listener = () => {

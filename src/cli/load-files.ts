@@ -32,7 +32,7 @@ export async function useFiles(
   const remove = () => {
     rmSync(folder, { recursive: true, force: true })
   }
-  // For every way out that runs no `finally`.
+  // For an exit of the process that runs no `finally` block.
   process.once('exit', remove)
   const files: LoadFiles = {
     partitions: {

@@ -5,57 +5,116 @@ import { performance } from 'node:perf_hooks'
 import type { WriteStream } from 'node:tty'
 import type { CacheStats } from '../index.js'
 import type { LoadCounts } from '../workload/board.js'
+import { columnsOf, fitParts, StatusLine } from './terminal.js'
+import { countText, percentText, secondsText } from './units.js'
 
 const TERMINAL_MS = 250
 const PLAIN_MS = 2000
-const ERASE_LINE = '\r\x1b[K'
+/** A rate over less than this share of the interval says nothing. */
+const INTERVAL_MIN = 0.5
 
 /** One moment of a running load. */
 export interface Moment {
   readonly stats: CacheStats
   readonly counts: LoadCounts
+  /** The threads were told to stop, or have no access left to begin: rates fall, and say nothing. */
+  readonly isEnding: boolean
 }
 
-export function showProgress(stream: WriteStream, look: () => Moment): Disposable {
+export interface ProgressOptions {
+  readonly stream: WriteStream
+  readonly look: () => Moment
+  /** How long the load runs, and how many accesses it makes, where that is known. */
+  readonly seconds: number | undefined
+  readonly ops: number | undefined
+}
+
+/** Shows the progress until it is disposed of. */
+export function showProgress({ stream, look, seconds, ops }: ProgressOptions): Disposable {
+  const intervalMs = stream.isTTY ? TERMINAL_MS : PLAIN_MS
+  const status = new StatusLine(stream)
   const startMs = performance.now()
   let before = { ...look(), atMs: startMs }
   const show = () => {
     const now = { ...look(), atMs: performance.now() }
-    const line = lineOf(before, now, (now.atMs - before.atMs) / 1000, (now.atMs - startMs) / 1000)
+    const elapsed = (now.atMs - startMs) / 1000
+    if (now.isEnding) {
+      status.show(`${timeText(elapsed)}  the threads finish their last accesses`)
+      return
+    }
+    if (now.atMs - before.atMs < intervalMs * INTERVAL_MIN) return
+    const line = progressLine({
+      before,
+      now,
+      interval: (now.atMs - before.atMs) / 1000,
+      elapsed,
+      left: secondsLeft(now.counts, elapsed, seconds, ops),
+      width: columnsOf(stream) - 1,
+    })
     before = now
-    // A line that wraps could not be erased.
-    stream.write(stream.isTTY ? ERASE_LINE + line.slice(0, stream.columns - 1) : `${line}\n`)
+    if (stream.isTTY) status.show(line)
+    else stream.write(`${line}\n`)
   }
-  const timer = setInterval(show, stream.isTTY ? TERMINAL_MS : PLAIN_MS)
+  const timer = setInterval(show, intervalMs)
   return {
     [Symbol.dispose]() {
       clearInterval(timer)
-      if (stream.isTTY) stream.write(ERASE_LINE)
+      status.erase()
     },
   }
 }
 
-function lineOf(before: Moment, now: Moment, seconds: number, sinceStart: number): string {
-  const accesses = (counts: LoadCounts) => counts.reads + counts.writes
-  const rate = (accesses(now.counts) - accesses(before.counts)) / seconds
-  const parts = [
-    `${sinceStart.toFixed(1).padStart(6)} s`,
-    `${count(rate).padStart(9)} accesses/s`,
-    `hits ${percent(hitRatio(before, now))}`,
-    `dirty ${percent(now.stats.dirty / now.stats.size)}`,
-    `rounds ${count(now.stats.rounds)}`,
-  ]
-  if (now.counts.mismatched > 0) parts.push(`WRONG ${count(now.counts.mismatched)}`)
-  return parts.join('  ')
+export interface ProgressLine {
+  readonly before: Omit<Moment, 'isEnding'>
+  readonly now: Omit<Moment, 'isEnding'>
+  /** Seconds between the two moments, from the start to the second, and to the end. */
+  readonly interval: number
+  readonly elapsed: number
+  readonly left: number | undefined
+  /** Columns; what is least important is left out first. */
+  readonly width: number
 }
 
-/** Share of the accesses that found their block cached; a second look at the same block is not one. */
-export function hitRatio(before: Moment | undefined, now: Moment): number {
+/** The progress in one line. */
+export function progressLine({ before, now, interval, elapsed, left, width }: ProgressLine): string {
+  const rate = (accessesOf(now.counts) - accessesOf(before.counts)) / interval
+  const { mismatched } = now.counts
+  const parts: [number, string][] = [
+    [1, timeText(elapsed)],
+    [0, `${countText(rate).padStart(9)} accesses/s`],
+    [3, `hits ${percentText(hitRatio(before, now)).padStart(7)}`],
+    [4, `dirty ${percentText(now.stats.dirty / now.stats.size).padStart(7)}`],
+    [5, `rounds ${countText(now.stats.rounds)}`],
+  ]
+  if (mismatched > 0) parts.push([-1, `WRONG ${countText(mismatched)}`])
+  if (left !== undefined) parts.push([2, `${secondsText(left)} left`])
+  return fitParts(parts, width)
+}
+
+/** From the time or the number of accesses that was asked for, whichever ends the load first. */
+export function secondsLeft(
+  counts: LoadCounts,
+  elapsed: number,
+  seconds: number | undefined,
+  ops: number | undefined,
+): number | undefined {
+  const byTime = seconds === undefined ? Infinity : seconds - elapsed
+  const done = accessesOf(counts)
+  const byCount = ops === undefined || done === 0 ? Infinity : (elapsed * (ops - done)) / done
+  const left = Math.max(0, Math.min(byTime, byCount))
+  return left === Infinity ? undefined : left
+}
+
+/** Share of the accesses that found their block cached; a second look at the same block does not count. */
+export function hitRatio(
+  before: Omit<Moment, 'isEnding'> | undefined,
+  now: Omit<Moment, 'isEnding'>,
+): number {
   const repeated = now.counts.repeated - (before?.counts.repeated ?? 0)
   const lookups = now.stats.lookups - (before?.stats.lookups ?? 0) - repeated
   const hits = now.stats.hits - (before?.stats.hits ?? 0) - repeated
   return lookups <= 0 ? 0 : Math.max(0, hits / lookups)
 }
 
-export const count = (value: number): string => Math.round(value).toLocaleString('en-US')
-export const percent = (share: number): string => `${(share * 100).toFixed(1).padStart(5)} %`
+const accessesOf = ({ reads, writes }: LoadCounts): number => reads + writes
+const timeText = (seconds: number): string => `${seconds.toFixed(1).padStart(5)} s`

@@ -1,15 +1,16 @@
 /**
- * What a load found, once as the object that --json prints and once as text for people.
+ * What a load found: as the object that --json prints, and as text for people.
  */
-import Table from 'cli-table3'
 import type { RecordableHistogram } from 'node:perf_hooks'
 import type { CacheStats } from '../index.js'
 import type { LoadCounts } from '../workload/board.js'
 import type { LoadFile, Mismatch } from '../workload/truth.js'
 import type { LoadOutcome } from '../workload/workload.js'
 import { MISMATCHES_MAX, type Verification } from '../workload/verify.js'
-import { count, hitRatio, percent } from './load-progress.js'
+import { hitRatio } from './load-progress.js'
 import { type LoadSettings, patternText } from './load-settings.js'
+import { listText, tableText } from './terminal.js'
+import { bytesText, countText, durationText, percentText, scaledText } from './units.js'
 
 /** Microseconds in the cache's calls. */
 export interface Latency {
@@ -28,6 +29,7 @@ export interface LoadReport {
   readonly settings: {
     readonly threads: number
     readonly reads: number
+    readonly classChanges: number
     readonly pattern: string
     readonly trace: string | null
     readonly memory: string
@@ -44,6 +46,8 @@ export interface LoadReport {
   /** Discards included. */
   readonly writes: number
   readonly discards: number
+  /** Writes that marked a block with a class other than its own. */
+  readonly classChanges: number
   /** 0 to 1, without the second looks that the load takes at some blocks. */
   readonly hitRatio: number
   /** Given to readers, and changed by writers. */
@@ -89,6 +93,7 @@ export function reportOf(findings: Findings): LoadReport {
     settings: {
       threads: settings.threads,
       reads: settings.reads,
+      classChanges: settings.classChanges,
       pattern: settings.trace === undefined ? patternText(settings.pattern) : 'trace',
       trace: settings.trace ?? null,
       memory: settings.memory,
@@ -102,6 +107,7 @@ export function reportOf(findings: Findings): LoadReport {
     reads: counts.reads,
     writes: counts.writes,
     discards: counts.discards,
+    classChanges: counts.classChanges,
     hitRatio: hitRatio(undefined, { stats, counts }),
     bytesRead: counts.bytesRead,
     bytesWritten: counts.bytesWritten,
@@ -131,50 +137,57 @@ function latencyOf(times: RecordableHistogram): Latency {
   }
 }
 
-/** The figures, for people. */
-export function tableOf(report: LoadReport): string {
-  const figures = new Table({ colAligns: ['left', 'right'], style: { head: [], border: [] } })
+/** The figures, for people, in lines of at most `width` columns. `emphasize` is for the heads of tables. */
+export function figuresOf(report: LoadReport, width: number, emphasize: (text: string) => string): string {
   const { stats } = report
-  figures.push(
-    ['time', `${report.seconds.toFixed(2)} s`],
-    ['accesses', `${count(report.accesses)}  (${count(report.accessesPerSecond)}/s)`],
-    ['reads', count(report.reads)],
-    ['writes', `${count(report.writes)}  (${count(report.discards)} discarded)`],
-    ['hit ratio', percent(report.hitRatio).trim()],
-    ['read by clients', bytes(report.bytesRead)],
-    ['written by clients', bytes(report.bytesWritten)],
-    ['read from disk', `${bytes(stats.diskReadBytes)}  (${count(stats.diskReads)} calls)`],
-    ['written to disk', `${bytes(stats.diskWriteBytes)}  (${count(stats.diskWrites)} calls)`],
-    ['rounds', `${count(stats.rounds)}  (${count(stats.failedRounds)} failed)`],
-    ['evictions', count(stats.evictions)],
-    ["writers' stalls", stallsText(stats.writerStalls)],
+  const figures = listText(
+    [
+      ['time', durationText(report.seconds * 1e9)],
+      ['accesses', `${countText(report.accesses)}  (${scaledText(report.accessesPerSecond)}/s)`],
+      ['reads', countText(report.reads)],
+      ['writes', `${countText(report.writes)}  (${countText(report.discards)} discarded)`],
+      ['hit ratio', percentText(report.hitRatio)],
+      ['read by clients', bytesText(report.bytesRead)],
+      ['written by clients', bytesText(report.bytesWritten)],
+      ['read from disk', `${bytesText(stats.diskReadBytes)}  (${countText(stats.diskReads)} calls)`],
+      ['written to disk', `${bytesText(stats.diskWriteBytes)}  (${countText(stats.diskWrites)} calls)`],
+      ['rounds', `${countText(stats.rounds)}  (${countText(stats.failedRounds)} failed)`],
+      ['evictions', countText(stats.evictions)],
+      ["writers' stalls", stallsText(stats.writerStalls)],
+    ],
+    width,
   )
-  const latency = new Table({
-    head: ['latency, us', 'p50', 'p99', 'p99.9', 'max'],
-    colAligns: ['left', 'right', 'right', 'right', 'right'],
-    style: { head: [], border: [] },
+  const latencies = tableText({
+    head: ['latency', 'p50', 'p99', 'p99.9', 'max'],
+    rows: Object.entries(report.latencyUs).map(([name, { p50, p99, p999, max }]) => [
+      name,
+      ...[p50, p99, p999, max].map((us) => durationText(us * 1000)),
+    ]),
+    names: 1,
+    width,
+    emphasize,
   })
-  for (const [name, { p50, p99, p999, max }] of Object.entries(report.latencyUs))
-    latency.push([name, ...[p50, p99, p999, max].map((value) => value.toFixed(1))])
-  return `${figures.toString()}\n${latency.toString()}`
+  return `${figures}\n\n${latencies}\n`
 }
 
-/** The verdict: what is wrong line by line, and at last how many blocks were verified. */
+/** The verdict: a line for each block and invariant that is wrong; the last line says how many blocks were verified. */
 export function verdictOf(report: LoadReport): string[] {
   const wrong = report.mismatchesSeen + (report.mismatchedBlocks ?? 0)
   const lines = report.mismatches.map(mismatchText)
-  if (wrong > lines.length) lines.push(`... and ${count(wrong - lines.length)} more`)
+  if (wrong > lines.length) lines.push(`... and ${countText(wrong - lines.length)} more`)
   for (const broken of report.brokenInvariants) lines.push(`check(): ${broken}`)
   lines.push(
     report.verifiedBlocks === null
       ? 'The files were NOT verified.'
-      : `${count(report.verifiedBlocks)} blocks of ${report.partitions.length} file(s) verified after close: ` +
+      : `${countText(report.verifiedBlocks)} blocks of ${filesText(report.partitions.length)} verified after close: ` +
           (report.mismatchedBlocks === 0
-            ? 'all as they must be.'
-            : `${count(report.mismatchedBlocks!)} WRONG.`),
+            ? 'all are correct.'
+            : `${countText(report.mismatchedBlocks!)} WRONG.`),
   )
   return lines
 }
+
+const filesText = (count: number): string => (count === 1 ? '1 file' : `${count} files`)
 
 function mismatchText({ foundBy, partition, block, expected, found }: Mismatch): string {
   const time = (atMs: number) => new Date(atMs).toISOString().slice(11, 23)
@@ -194,11 +207,8 @@ function mismatchText({ foundBy, partition, block, expected, found }: Mismatch):
   )
 }
 
-function stallsText(stalls: CacheStats['writerStalls']): string {
-  const ms = [stalls.p50Ms, stalls.p99Ms, stalls.maxMs].map((value) => value.toFixed(2))
-  return `${count(stalls.count)}  (p50 ${ms[0]!}, p99 ${ms[1]!}, max ${ms[2]!} ms)`
-}
-
-function bytes(value: number): string {
-  return value < 2 ** 30 ? `${(value / 2 ** 20).toFixed(1)} MiB` : `${(value / 2 ** 30).toFixed(2)} GiB`
+function stallsText({ count, p50Ms, p99Ms, maxMs }: CacheStats['writerStalls']): string {
+  if (count === 0) return 'none'
+  const [p50, p99, max] = [p50Ms, p99Ms, maxMs].map((ms) => durationText(ms * 1e6))
+  return `${countText(count)}  (p50 ${p50!}, p99 ${p99!}, max ${max!})`
 }

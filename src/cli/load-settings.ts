@@ -20,6 +20,7 @@ export interface LoadSettings {
   readonly seconds?: number
   readonly ops?: number
   readonly reads: number
+  readonly classChanges: number
   readonly pattern: Pattern
   readonly trace?: string
   readonly memory: string

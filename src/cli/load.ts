@@ -3,6 +3,7 @@
  * read is compared with a table of what was written, and at the end every block of the files.
  */
 import { Command, Option } from 'commander'
+import type { WriteStream } from 'node:tty'
 import { type BlockCache, openCache } from '../index.js'
 import { Board } from '../workload/board.js'
 import { HOT_BLOCKS, HOT_SHARE } from '../workload/pattern.js'
@@ -12,10 +13,12 @@ import { learn, type Verification, verify } from '../workload/verify.js'
 import { runLoad } from '../workload/workload.js'
 import { catchInterrupts, EXIT_INTERRUPTED } from './interrupt.js'
 import { type LoadFiles, useFiles } from './load-files.js'
-import { count, showProgress } from './load-progress.js'
-import { type Findings, reportOf, tableOf, verdictOf } from './load-report.js'
+import { showProgress } from './load-progress.js'
+import { figuresOf, type Findings, reportOf, verdictOf } from './load-report.js'
 import * as settings from './load-settings.js'
 import { type LoadSettings } from './load-settings.js'
+import { columnsOf, paint, StatusLine, wrap } from './terminal.js'
+import { countText } from './units.js'
 
 const EXIT_FAILED = 1
 const EXIT_USAGE = 2
@@ -46,6 +49,13 @@ export function loadCommand(): Command {
     )
     .option('--ops <count>', 'how many accesses, of all threads together', settings.whole(1, OPS_MAX))
     .option('--reads <share>', 'share of the accesses that only read', settings.number(0, 1), 0.8)
+    .option(
+      '--class-changes <share>',
+      "share of the writes that mark a block with a write class other than the block's own; such a write may wait until " +
+        "the block's earlier change is on the disk",
+      settings.number(0, 1),
+      0,
+    )
     .addOption(
       new Option(
         '--pattern <name>',
@@ -80,7 +90,9 @@ export function loadCommand(): Command {
 async function load(options: LoadSettings): Promise<number> {
   let stop = () => {}
   using interrupt = catchInterrupts(() => {
-    process.stderr.write('\nStopping; what was done is verified. Once more to leave at once.\n')
+    process.stderr.write(
+      '\nStopping: what was done is written and verified. Press Ctrl-C again to leave at once.\n',
+    )
     stop()
   })
   const { signal } = interrupt
@@ -88,6 +100,7 @@ async function load(options: LoadSettings): Promise<number> {
   let truth: Truth
   let trace: Uint32Array<SharedArrayBuffer> | undefined
   let disposeFiles = () => {}
+  const status = new StatusLine(outputOf(options))
   try {
     try {
       trace = options.trace === undefined ? undefined : await settings.readTrace(options.trace)
@@ -96,9 +109,11 @@ async function load(options: LoadSettings): Promise<number> {
       const { memory, policy, threads } = options
       cache = await openCache({ memory, policy, threads, partitions: files.partitions })
       say(options, introduction(options, files, cache))
+      status.show('Reading the files')
       truth = await learn(loadFiles(files, cache), signal)
       signal.throwIfAborted()
     } catch (error) {
+      status.erase()
       await cache?.close()
       if (signal.aborted) return EXIT_INTERRUPTED
       complain(error)
@@ -122,16 +137,29 @@ async function drive(
   board: Board,
 ): Promise<Omit<Findings, 'isInterrupted'>> {
   const { files } = truth.memory
-  const { pattern, reads, seed } = options
+  const { pattern, reads, classChanges, seed } = options
   const isEndless = options.seconds === undefined && options.ops === undefined
-  const plan = { pattern, reads, seed, trace, ops: options.ops ?? (isEndless ? trace?.length : undefined) }
+  const plan = {
+    pattern,
+    reads,
+    classChanges,
+    seed,
+    trace,
+    ops: options.ops ?? (isEndless ? trace?.length : undefined),
+  }
   const seconds = options.seconds ?? (plan.ops === undefined ? settings.SECONDS : undefined)
   let progress: Disposable | undefined
   const onStart = () => {
-    progress = showProgress(options.json ? process.stderr : process.stdout, () => ({
-      stats: cache.stats(),
-      counts: board.sums(),
-    }))
+    progress = showProgress({
+      stream: outputOf(options),
+      look: () => ({
+        stats: cache.stats(),
+        counts: board.sums(),
+        isEnding: board.isStopped || (plan.ops !== undefined && board.taken >= plan.ops),
+      }),
+      seconds,
+      ops: plan.ops,
+    })
   }
   const showHolders = () => {
     process.stderr.write(`\n${holdersText(cache.holders()).join('\n')}\n`)
@@ -146,14 +174,19 @@ async function drive(
   const errors = [...outcome.errors]
   let broken: string[] = []
   let verification: Verification | undefined
+  const status = new StatusLine(outputOf(options))
   try {
+    status.show('Writing the last changes')
     await cache.flush()
     broken = cache.check()
     await cache.close()
+    status.show('Comparing every block of the files')
     verification = await verify(files, truth)
   } catch (error) {
     errors.push(error as Error)
     await cache.abandon()
+  } finally {
+    status.erase()
   }
   const [counts, stats] = [board.sums(), cache.stats()]
   return { settings: options, files, outcome, counts, stats, broken, verification, errors }
@@ -166,7 +199,11 @@ function conclude(findings: Findings): number {
     process.stdout.write(`${JSON.stringify(report)}\n`)
     if (!report.ok) for (const line of verdictOf(report)) process.stderr.write(`${line}\n`)
   } else {
-    process.stdout.write(`${tableOf(report)}\n${verdictOf(report).join('\n')}\n`)
+    const { stdout } = process
+    const verdict = verdictOf(report)
+    const last = paint(stdout, report.ok ? 'green' : 'red', verdict.pop()!)
+    const figures = figuresOf(report, columnsOf(stdout), (text) => paint(stdout, 'bold', text))
+    stdout.write([figures, ...verdict.map((line) => paint(stdout, 'red', line)), last, ''].join('\n'))
   }
   if (!report.ok) return EXIT_FAILED
   return report.interrupted ? EXIT_INTERRUPTED : 0
@@ -175,13 +212,14 @@ function conclude(findings: Findings): number {
 function introduction(options: LoadSettings, { partitions, areNamed }: LoadFiles, cache: BlockCache): string {
   const names = Object.entries(partitions).map(([name, { blockSize }]) => {
     const { blocks } = cache.partition(name)
-    return `${name} (${count(blocks)} blocks of ${blockSize} bytes)`
+    return `${name} (${countText(blocks)} blocks of ${blockSize} bytes)`
   })
   const pattern = options.trace ?? settings.patternText(options.pattern)
   return (
     (areNamed ? 'The load changes the blocks of ' : 'The load works in a temporary folder on ') +
     `${names.join(' and ')}.\n` +
-    `${options.threads} thread(s), ${options.memory} of memory, ${options.policy}, ${pattern}, ` +
+    `${options.threads === 1 ? '1 thread' : `${options.threads} threads`}, ${options.memory} of memory, ` +
+    `policy ${options.policy}, ${options.trace === undefined ? 'pattern' : 'trace'} ${pattern}, ` +
     `${options.reads * 100} % reads, seed ${options.seed}`
   )
 }
@@ -195,14 +233,18 @@ function loadFiles({ partitions }: LoadFiles, cache: BlockCache): LoadFile[] {
   }))
 }
 
-function say({ json }: LoadSettings, text: string): void {
-  ;(json ? process.stderr : process.stdout).write(`${text}\n`)
+/** Where the load says what it does: not among the JSON. */
+const outputOf = ({ json }: LoadSettings): WriteStream => (json ? process.stderr : process.stdout)
+
+function say(options: LoadSettings, text: string): void {
+  const stream = outputOf(options)
+  for (const line of text.split('\n')) stream.write(`${wrap(line, columnsOf(stream))}\n`)
 }
 
-/** Of a mistake in the program itself the stack is wanted; all others say what is wrong in their message. */
+/** A mistake in the program itself is shown with its stack; the message of every other error says what is wrong. */
 function complain(error: unknown): void {
   const { code, message, stack } = error as NodeJS.ErrnoException
   const isMistake = [TypeError, RangeError, ReferenceError].some((kind) => error instanceof kind)
   const text = isMistake ? stack : `${message}${code === undefined ? '' : ` (${code})`}`
-  process.stderr.write(`dcache: ${text ?? message}\n`)
+  process.stderr.write(`${paint(process.stderr, 'red', 'dcache:')} ${text ?? message}\n`)
 }

@@ -14,7 +14,7 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
   version: string
 }
 
-// Who reads our output may have enough of it, as `head` does.
+// A reader of the output may close it early, as `head` does.
 process.stdout.on('error', () => process.exit(1))
 
 const STDERR = 2
@@ -38,7 +38,7 @@ const program = new Command('dcache')
   })
 for (const command of [loadCommand(), serveCommand()])
   program.addCommand(command.copyInheritedSettings(program))
-// A program of its own: nothing that this one has loaded is measured along.
+// A program of its own, so that what this one has loaded does not change the measurement.
 program.command('bench', 'Measure what atomics, hits and changes cost on this machine.', {
   executableFile: fileURLToPath(new URL('../bench/main.js', import.meta.url)),
 })

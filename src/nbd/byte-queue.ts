@@ -1,9 +1,9 @@
 /**
- * The bytes that came from a peer and were not understood yet. A reader asks for so many bytes in one piece; while they
- * are not all there the answer is false, and the question is to be asked again, the same, when more have come.
+ * The bytes that a peer has sent and that are not parsed yet. A reader asks for a number of bytes in one piece. While fewer
+ * have arrived the answer is false, and the reader must repeat the same request when more arrive.
  *
  * What lies in one chunk is given where it lies. What is spread over chunks is gathered in a buffer of just that size as
- * the chunks come, so a peer that sends single bytes makes nobody hold a chunk for each.
+ * the chunks come, so a peer that sends single bytes does not make the queue hold a chunk for each.
  */
 const NOTHING: Buffer = Buffer.alloc(0)
 

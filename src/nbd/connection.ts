@@ -26,7 +26,7 @@ export interface ConnectionContext extends Services {
 const FAREWELL_MS = 2000
 /** A peer that leaves has to take its last replies at this rate, after the time that it may stand still. */
 const FAREWELL_BYTES_PER_MS = 256
-/** Failures of the cache are told once in so long for each connection. */
+/** Milliseconds between two reports of failures of the cache, for each connection. */
 const FAILURES_MS = 1000
 
 export class Connection {

@@ -47,7 +47,7 @@ export async function listenUnix(path: string): Promise<Listener> {
       },
       release: () => server.close(),
       async remove() {
-        // Without the lock the check below is all there is: better than to leave the name.
+        // Without the lock only the check below protects the name. That is better than to leave the name behind.
         const held = current === waiting ? lock : await lockName(path, LOCK_MS).catch(() => undefined)
         if (isSame(identityOf(current), own)) unlinkSync(current)
         held?.release()
@@ -74,7 +74,7 @@ function assertUsable(path: string): void {
     throw new Error(`--unix ${path}: ${folder} is no folder`)
 }
 
-/** A socket at the name that no server listens to any more: it may be replaced, anything else may not. */
+/** A socket at the name to which no server listens any more. It may be replaced; anything else may not. */
 async function staleAt(path: string): Promise<Identity | undefined> {
   const found = lstatSync(path, { bigint: true, throwIfNoEntry: false })
   if (found === undefined) return undefined

@@ -1,6 +1,6 @@
 /**
- * The connection workers: started together, each with listening descriptors that nobody else uses; one that dies is
- * replaced, with spare ones. Its connections are gone, all others go on.
+ * The connection workers: started together, each with listening descriptors of its own. A worker that dies is
+ * replaced and takes spare descriptors. Its connections are lost; all others continue.
  */
 import { store } from '#atomics'
 import { Worker } from 'node:worker_threads'

@@ -14,11 +14,13 @@ const WORDS = 16
 const COUNTERS = [
   'reads',
   'writes',
-  /** Of the writes: begun and given back. */
+  /** Of the writes: begun and discarded. */
   'discards',
-  /** Of the writes: released unchanged, since a byte-range write of another thread was under way. */
+  /** Of the writes: released unchanged, because a byte-range write of another thread was in progress. */
   'gaveWay',
-  /** Reads without a guard whose block was changed meanwhile: nothing to compare with. */
+  /** Of the writes: marked with a class other than the block's own. */
+  'classChanges',
+  /** Reads without a guard whose block was changed in the meantime: there is nothing to compare with. */
   'unchecked',
   /** Lookups beyond one an access, of blocks that were just looked up. */
   'repeated',
@@ -50,7 +52,7 @@ export class Board {
   /** In a thread: says that it is ready, and sleeps until the start. False if the stop came first. */
   awaitStart(): boolean {
     add(this.#words, READY, 1)
-    // In slices, though `stop` wakes it too: a thread must never outlive its host's interest.
+    // In slices, although `stop` wakes the thread too: it must end even if the host dies without a call of `stop`.
     while (load(this.#words, STARTED) === 0 && !this.isStopped) wait(this.#words, STARTED, 0, 250)
     return !this.isStopped
   }
@@ -82,6 +84,11 @@ export class Board {
   /** The number of the next access, among all threads. */
   take(): number {
     return add(this.#words, TAKEN, 1) >>> 0
+  }
+
+  /** How many accesses the threads have begun, where these are numbered. */
+  get taken(): number {
+    return load(this.#words, TAKEN) >>> 0
   }
 
   count(thread: number, counter: LoadCounter, by: number): void {

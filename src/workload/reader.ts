@@ -32,7 +32,7 @@ export class Reader {
     })
   }
 
-  /** A whole block by bytes: nobody holds it afterwards, so its version tells whether it can be compared. */
+  /** A whole block by bytes. No guard is held afterwards, so its version tells whether it can be compared. */
   #whole(target: Target): void {
     const { truth } = this.#context
     const { partition, index, block } = target
@@ -44,7 +44,7 @@ export class Reader {
     else if (!isRight) this.#context.wrong(target, bytes, 'readSync of a block')
   }
 
-  /** Some bytes of a block that is held meanwhile: they must be what the guard shows. */
+  /** Some bytes of a block while a guard is held: they must be what the guard shows. */
   #inside(target: Target): void {
     const { random } = this.#context
     const { partition, block } = target

@@ -1,7 +1,7 @@
 /**
  * The stamp that a writer leaves in a block: who wrote it, when, which version, and a checksum of the stamp. A block
- * has a place for one every 64 bytes, and a writer picks one; so a block that is not what it should be still tells
- * who was at it last.
+ * has a place for one every 64 bytes, and a writer picks one; so a wrong block still tells
+ * which thread wrote it last.
  */
 import { crc32 } from 'node:zlib'
 
@@ -34,7 +34,7 @@ export function writeStamp(target: Uint8Array, at: number, stamp: Stamp): void {
   target.set(scratch, at)
 }
 
-/** The stamp with the highest version in a block; undefined where nobody has written one. */
+/** The stamp with the highest version in a block; undefined if the block has none. */
 export function newestStamp(block: Uint8Array): Stamp | undefined {
   let newest: Stamp | undefined
   for (let at = 0; at + STAMP_BYTES <= block.length; at += STAMP_BYTES) {

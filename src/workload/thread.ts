@@ -18,6 +18,8 @@ export interface LoadPlan {
   readonly pattern: Pattern
   /** Share of the accesses that only read, 0 to 1. */
   readonly reads: number
+  /** Share of the writes that mark a block with a class other than its own, 0 to 1. */
+  readonly classChanges: number
   readonly seed: number
   /** Accesses of all threads together; undefined: until the stop. */
   readonly ops: number | undefined
@@ -60,7 +62,7 @@ export class LoadThread implements LoadContext {
   /** Until the stop, or until all threads together have made as many accesses as they should. */
   run(): void {
     const reader = new Reader(this, this.readTimes)
-    const writer = new Writer(this, this.writeTimes)
+    const writer = new Writer(this, this.writeTimes, this.#plan.classChanges)
     while (!this.#board.isStopped) {
       const target = this.#next()
       if (target === undefined) return
@@ -92,7 +94,7 @@ export class LoadThread implements LoadContext {
 
   #next(): Target | undefined {
     const { ops, trace } = this.#plan
-    // The threads take the accesses of a trace in turns: whoever is free has the next.
+    // The threads share the accesses of a trace: a thread that is free takes the next one.
     const turn = ops === undefined && trace === undefined ? 0 : this.#board.take()
     if (ops !== undefined && turn >= ops) return undefined
     let block = trace === undefined ? this.#draw() : trace[turn % trace.length]! % this.#blocks

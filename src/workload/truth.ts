@@ -1,17 +1,17 @@
 /**
- * The truth about every block, beside the cache: a table in shared memory that says what each block must hold. A block's
- * entry is guarded by the block's own guard: who changes the block changes the entry before the release, who reads the
- * block compares under the read guard. So a stale, torn or misplaced block is seen by the next reader.
+ * The truth about every block, outside the cache: a table in shared memory that says what each block must hold. A block's
+ * entry is protected by the block's own guard: a thread that changes the block changes the entry before the release, and a
+ * thread that reads the block compares under its read guard. So a stale, torn or misplaced block is seen by the next reader.
  *
- * A byte-range write has no guard in its caller's hands. Who wants one takes the block to modify, notes in the entry what
- * the block will hold, and that nobody else may change it (`announce`); releases; writes; and makes the note the truth
+ * A byte-range write gives its caller no guard. The writer first acquires the block to modify, notes in the entry what the
+ * block will hold and that no other thread may change it (`announce`); releases; writes; and makes the note the truth
  * (`settle`). In between a reader may find either.
  */
 import { load, store, type Words } from '#atomics'
 import { crc32 } from 'node:zlib'
 import { newestStamp, type Stamp } from './stamp.js'
 
-/** What a partition is, for those who look at its file without the cache. */
+/** A partition as seen without the cache: its file. */
 export interface LoadFile {
   readonly name: string
   readonly path: string
@@ -82,7 +82,7 @@ export class Truth {
     return load(this.#words, this.#at(partition, block) + ANNOUNCED) !== 0
   }
 
-  /** Whether `bytes` are what the block must hold. @requires a guard of the block, or that nobody writes it */
+  /** Whether `bytes` are what the block must hold. @requires a guard of the block, or that no thread writes it */
   holds(partition: number, block: number, bytes: Uint8Array): boolean {
     const at = this.#at(partition, block)
     // Before the checksums: a note that is settled later has become the truth, and was in NEXT_CRC before.

@@ -5,7 +5,7 @@
 import { open } from 'node:fs/promises'
 import { type LoadFile, type Mismatch, Truth } from './truth.js'
 
-/** Mismatches that are told one by one; of the others only the number is. */
+/** Mismatches that are reported one by one; the others are only counted. */
 export const MISMATCHES_MAX = 20
 
 export interface Verification {
@@ -24,7 +24,7 @@ export async function learn(files: readonly LoadFile[], signal?: AbortSignal): P
   return truth
 }
 
-/** Every block of the files, compared with the truth. Nobody may write them meanwhile. */
+/** Every block of the files, compared with the truth. No thread may write them in the meantime. */
 export async function verify(files: readonly LoadFile[], truth: Truth): Promise<Verification> {
   let blocks = 0
   let mismatched = 0

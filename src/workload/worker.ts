@@ -1,6 +1,6 @@
 /**
  * The file that piscina runs for each thread of a load: attaches, waits for the common start, accesses blocks until it
- * is over, and gives its slot back.
+ * is over, and releases its slot.
  */
 import type { RecordableHistogram } from 'node:perf_hooks'
 import { CacheError, type CacheErrorJson } from '../shared/errors.js'
@@ -27,7 +27,7 @@ export interface LoadResult {
   readonly error: CacheErrorJson | Error | undefined
 }
 
-/** Never throws: what a thread found before it failed is wanted too. */
+/** Never throws, because what a thread found before it failed is reported too. */
 export default function runThread({ handle, board, truth, plan, thread }: LoadTask): LoadResult {
   const words = new Board(board)
   let load: LoadThread | undefined
@@ -37,7 +37,7 @@ export default function runThread({ handle, board, truth, plan, thread }: LoadTa
     load = new LoadThread(client, words, new Truth(truth), plan, thread)
     if (words.awaitStart()) load.run()
   } catch (cause) {
-    // The others would go on without use, and might wait for what this thread has left.
+    // The others would continue to no purpose, and might wait for what this thread holds.
     words.stop()
     error = cause instanceof CacheError ? cause.toJSON() : (cause as Error)
   }

@@ -1,6 +1,6 @@
 /**
  * The changing accesses of a load: whole blocks and ranges through guards, bytes without a guard, and changes that are
- * begun and given back. All of them stamp what they write.
+ * begun and discarded. All of them stamp what they write.
  */
 import { performance, type RecordableHistogram } from 'node:perf_hooks'
 import type { AcquireOptions, BlockGuard } from '../shared/interface.js'
@@ -9,8 +9,6 @@ import { type LoadContext, record, type Target } from './context.js'
 
 const BLOCK_MAX = 65536
 const CLASSES = ['data', 'directory', 'trailer'] as const
-/** One write in so many has a class that its block's changes do not have otherwise. */
-const OTHER_CLASS = 64
 /** One discard in so many is slow, so that a round finds its block half-changed. */
 const SLOW_DISCARD = 128
 const SLOW_MS = 20
@@ -25,13 +23,16 @@ interface Change {
 export class Writer {
   readonly #context: LoadContext
   readonly #times: RecordableHistogram
+  readonly #classChanges: number
   /** Where new contents come from: random bytes, from a random place on. */
   readonly #noise = new Uint8Array(2 * BLOCK_MAX)
   readonly #buffer = new Uint8Array(2 * BLOCK_MAX)
 
-  constructor(context: LoadContext, times: RecordableHistogram) {
+  /** `classChanges` is the share of the writes, 0 to 1, that mark a block with a class other than its own. */
+  constructor(context: LoadContext, times: RecordableHistogram, classChanges: number) {
     this.#context = context
     this.#times = times
+    this.#classChanges = classChanges
     context.random.fill(this.#noise)
   }
 
@@ -120,7 +121,7 @@ export class Writer {
     this.#context.count('bytesWritten', length)
   }
 
-  /** Leaves in `image` what the block will hold after the change; undefined if somebody else announced one. */
+  /** Leaves in `image` what the block will hold after the change; undefined if another thread has announced one. */
   #announce(target: Target, change: Change, image: Uint8Array): Stamp | undefined {
     const { truth, thread } = this.#context
     const { partition, index, block } = target
@@ -197,12 +198,14 @@ export class Writer {
   }
 
   /**
-   * A block has a class of its own, as in a real store. Now and then it is another: that ends the cut that the block's
-   * older change is in, and is dear.
+   * The class for a change of the block. Each block has a class of its own, as in a real store. With `--class-changes` some
+   * changes have another class; if the block has an unwritten change of its own class, such a change waits for a round.
    */
   #classOf(block: number): string {
     const { random } = this.#context
-    const place = random.below(OTHER_CLASS) === 0 ? random.below(CLASSES.length) : block % CLASSES.length
-    return CLASSES[place]!
+    if (this.#classChanges === 0 || random.unit() >= this.#classChanges)
+      return CLASSES[block % CLASSES.length]!
+    this.#context.count('classChanges')
+    return CLASSES[(block + 1 + random.below(CLASSES.length - 1)) % CLASSES.length]!
   }
 }

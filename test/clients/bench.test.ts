@@ -168,6 +168,7 @@ test('what is wrong is refused before anything runs', () => {
     [['hit', '--rounds', '1.5'], /whole number/],
     [['replay', '--trace', join(folder.path, 'none.u32.gz')], /none\.u32\.gz/],
     [['hit', '--html', folder.path], /can't be written/],
+    [['--from', join(folder.path, 'none.json')], /none\.json can't be read/],
     [['--unknown'], /unknown/],
   ]
   for (const [args, message] of refused) {

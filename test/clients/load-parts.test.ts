@@ -42,7 +42,14 @@ function someFile() {
   }
 }
 
-const PLAN = { pattern: parsePattern('zipf:0.99'), reads: 0.5, seed: 3, ops: 3000, trace: undefined }
+const PLAN = {
+  pattern: parsePattern('zipf:0.99'),
+  reads: 0.5,
+  classChanges: 1 / 64,
+  seed: 3,
+  ops: 3000,
+  trace: undefined,
+}
 
 test('random numbers depend only on seed and stream', () => {
   const first = (seed: number, stream: number) => {

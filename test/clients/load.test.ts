@@ -113,12 +113,14 @@ test('without partitions it works in a temporary folder, verifies it, and remove
   assert.equal(report.settings, {
     threads: 4,
     reads: 0.8,
+    classChanges: 0,
     pattern: 'zipf:0.99',
     trace: null,
     memory: '64MiB',
     policy: '2q',
     seed: 1,
   })
+  assert.is(report.classChanges, 0)
   assert.is(report.interrupted, false)
   assert.ok(report.hitRatio > 0 && report.hitRatio <= 1)
   assert.ok(report.stats.rounds > 0 && report.bytesRead > 0 && report.bytesWritten > 0)
@@ -136,9 +138,9 @@ test('the text output names what it changes, shows progress, and says what was v
   const [first] = run.stdout.split('\n')
   assert.match(first!, 'The load changes the blocks of ')
   assert.match(first!, `${path} (256 blocks of 4096 bytes)`)
-  assert.match(run.stdout, /accesses\/s {2}hits +[\d.]+ % {2}dirty +[\d.]+ % {2}rounds/)
+  assert.match(run.stdout, /accesses\/s {2}hits +[\d.]+ % {2}dirty +[\d.]+ % {2}rounds \d+ {2}\d+ s left\n/)
   assert.match(run.stdout, /p50 .* p99 .* p99\.9 .* max/)
-  assert.match(run.stdout, /\n256 blocks of 1 file\(s\) verified after close: all as they must be\.\n$/)
+  assert.match(run.stdout, /\n256 blocks of 1 file verified after close: all are correct\.\n$/)
   assert.is(run.stderr, '')
   assert.ok(!run.stdout.includes('\x1b'), 'no escape sequences without a terminal')
 })
@@ -163,13 +165,24 @@ onlyNormal(
     const large = place.file('large', 1 << 20)
     const partitions = ['--partition', `${small}:512`, '--partition', `${large}:65536`]
     for (const reads of ['0', '0.5']) {
-      const run = await place.run(['load', ...partitions, '--memory', '256KiB', '--threads', '8', '--ops', '800', '--reads', reads, '--pattern', 'uniform', '--json']) // prettier-ignore
+      const run = await place.run(['load', ...partitions, '--memory', '256KiB', '--threads', '8', '--ops', '800', '--reads', reads, '--class-changes', '0.02', '--pattern', 'uniform', '--json']) // prettier-ignore
       const report = assertRight(run)
       assert.ok(report.stats.evictions > 0)
       assert.is(report.verifiedBlocks, 256 + 16)
     }
   },
 )
+
+test('writes that change the class of their block are verified too', async () => {
+  using place = workplace()
+  const path = place.file('file', 1 << 18)
+  const run = await place.run(['load', '--partition', path, '--ops', '2000', '--reads', '0.2', '--class-changes', '0.25', '--memory', '512KiB', '--json']) // prettier-ignore
+  const report = assertRight(run)
+  assert.is(report.settings.classChanges, 0.25)
+  const share = report.classChanges / report.writes
+  assert.ok(share > 0.15 && share < 0.35, `${report.classChanges} of ${report.writes} writes`)
+  assert.ok(report.stats.rounds > 10, `${report.stats.rounds} rounds`)
+})
 
 onlyNormal(test, 'a load of many threads on one block is verified', async () => {
   using place = workplace()
@@ -230,6 +243,7 @@ test('bad input causes a clear message and exit code 2, and leaves nothing', asy
     [['--seconds', '1e'], /number above 0/],
     [['--ops', '-1'], /ops/],
     [['--reads', '1.5'], /number from 0 to 1/],
+    [['--class-changes', '2'], /number from 0 to 1/],
     [['--seed', '1.5'], /whole number from 0/],
     [['--policy', 'random'], /lru2, 2q/],
     [['--what'], /unknown option/],
@@ -299,7 +313,7 @@ test('a second SIGINT ends the command at once', async () => {
   let sent = 0
   const run = await place.run(['load', '--seconds', '100', '--memory', '8MiB'], (output, kill) => {
     if (sent === 0 && output.includes('accesses/s')) kill((sent++, 'SIGINT'))
-    if (sent === 1 && output.includes('Once more')) kill((sent++, 'SIGINT'))
+    if (sent === 1 && output.includes('Ctrl-C again')) kill((sent++, 'SIGINT'))
   })
   assert.is(run.code, 130)
   assert.is(sent, 2)
@@ -344,7 +358,7 @@ test('blocks that another process changes in the file are found and named', asyn
   assert.match(lines[0]!, `WRONG ${path}, block `)
   assert.match(lines[0]!, /expected as before the load, checksum [0-9a-f]{8}; found no stamp, checksum [0-9a-f]{8}; by .* of thread \d/) // prettier-ignore
   assert.match(run.stdout, /\n\.\.\. and [\d,]+ more\n/)
-  assert.match(run.stdout, /128 blocks of 1 file\(s\) verified after close: 128 WRONG\.\n$/)
+  assert.match(run.stdout, /128 blocks of 1 file verified after close: 128 WRONG\.\n$/)
 })
 
 test('when a thread fails, the error is printed, and the command exits with code 1 and does not hang', async () => {

@@ -1,13 +1,17 @@
 // The page of `dcache bench`: which plots it has, that every figure is drawn, and that a suite without rows has no plot.
 
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { BenchReport, Figure, Row, Section } from '#dist/bench/harness/report.js'
+import { addToHistory, readHistory } from '#dist/bench/output/history.js'
+import { reportText } from '#dist/bench/output/tables.js'
 import { pageOf } from '#dist/bench/page/page.js'
+import { summaryOf } from '#dist/bench/page/summary.js'
 import { parseHTML } from 'linkedom'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { projectRoot } from '../support/project.js'
+import { tempFolder } from '../support/temp.js'
 
 /** The part of an element's type that the tests use. linkedom refers to the types of a browser, which this project lacks. */
 interface Element {
@@ -16,12 +20,15 @@ interface Element {
   querySelectorAll(selector: string): Iterable<Element>
 }
 
+/** The run in the repository. */
+const kept = JSON.parse(readFileSync(join(projectRoot, 'bench/results/bench.json'), 'utf8')) as BenchReport
+
 const parse = (html: string) => (parseHTML(html) as unknown as { document: Element }).document
 
 /** The plots of a suite by their titles. */
 function plotsOf(page: Element, suite: string): Map<string, Element> {
   const plots = [...page.querySelectorAll(`#${suite} .charts > figure`)]
-  return new Map(plots.map((plot) => [[...plot.querySelectorAll('figcaption b')][0]!.textContent, plot]))
+  return new Map(plots.map((plot) => [[...plot.querySelectorAll('figcaption h3')][0]!.textContent, plot]))
 }
 
 /** The elements that the marks of a kind have drawn. */
@@ -78,57 +85,41 @@ test('every figure of the disk is drawn', async () => {
   assert.equal(
     [...plots].map(([title, plot]) => ({
       title,
-      bars: marksOf(plot, 'bar', 'rect').length,
+      panels: [...plot.querySelectorAll('svg')].length,
       dots: marksOf(plot, 'dot', 'circle').length,
-      lines: marksOf(plot, 'rule', 'line').length,
-      ticks: marksOf(plot, 'tick', 'line').length,
+      ranges: marksOf(plot, 'link', 'path').length,
       texts: marksOf(plot, 'text', 'text').length,
     })),
     [
-      { title: 'A miss, buffered', bars: 4, dots: 0, lines: 4, ticks: 8, texts: 4 },
-      { title: 'A miss, direct', bars: 4, dots: 0, lines: 4, ticks: 8, texts: 4 },
-      { title: 'A flush', bars: 12, dots: 0, lines: 12, ticks: 24, texts: 12 },
-      // The line at 1 in both panels, and a range for each dot.
-      { title: 'Speed to bare calls', bars: 0, dots: 10, lines: 12, ticks: 0, texts: 0 },
-      { title: 'Changes without end', bars: 0, dots: 8, lines: 0, ticks: 2, texts: 8 },
+      { title: 'A miss', panels: 2, dots: 8, ranges: 8, texts: 8 },
+      { title: 'A flush', panels: 2, dots: 12, ranges: 12, texts: 12 },
+      { title: 'Speed to bare calls', panels: 2, dots: 10, ranges: 10, texts: 10 },
+      { title: 'Changes without end', panels: 2, dots: 10, ranges: 0, texts: 10 },
       // fio runs once: its figures have no range.
-      { title: 'Random writes, beside fio', bars: 4, dots: 0, lines: 2, ticks: 4, texts: 4 },
+      { title: 'Random writes, compared with fio', panels: 2, dots: 4, ranges: 2, texts: 4 },
     ],
   )
 })
 
 test('each mark is at the position of its figure', async () => {
   const plots = await plotsOfDisk(sectionsOf(IO))
-  // In each panel dcache is above its rival; here it takes twice as long and writes three times as much as fio.
-  for (const [title, times] of [
-    ['A miss, direct', 2],
-    ['A flush', 2],
-    ['Random writes, beside fio', 3],
-  ] as const) {
-    // prettier-ignore
-    const widths = numbersOf(marksOf(plots.get(title), 'bar', 'rect'), 'width')
-    for (let i = 0; i < widths.length; i += 2)
-      assert.ok(Math.abs(widths[i]! / widths[i + 1]! - times) < 1e-6, `${title}: ${widths.join(', ')}`)
-  }
-  const ranges = marksOf(plots.get('A flush'), 'rule', 'line')
-  assert.equal(
-    numbersOf(marksOf(plots.get('A flush'), 'tick', 'line'), 'x1'),
-    [...numbersOf(ranges, 'x1'), ...numbersOf(ranges, 'x2')],
-    'ticks at both ends of each range',
-  )
-  const flushes = marksOf(plots.get('A flush'), 'text', 'text').map(({ textContent }) => textContent)
-  assert.equal([...new Set(flushes)], ['200', '100'])
+
+  const textsOf = (title: string) =>
+    [...new Set(marksOf(plots.get(title), 'text', 'text').map(({ textContent }) => textContent))].sort()
+  assert.equal(textsOf('A flush'), ['100 ms', '200 ms'])
+  assert.equal(textsOf('A miss'), ['20 µs', '40 µs'])
 
   const ratios = plots.get('Speed to bare calls')
-  const one = numbersOf(marksOf(ratios, 'rule', 'line'), 'x1')[0]!
+  const upright = marksOf(ratios, 'rule', 'line').filter(
+    (line) => line.getAttribute('x1') === line.getAttribute('x2'),
+  )
+  const [one] = numbersOf(upright, 'x1')
   const dots = numbersOf(marksOf(ratios, 'dot', 'circle'), 'cx')
-  assert.ok(Math.max(...dots) < one, `half as fast is left of ${one}: ${dots.join(', ')}`)
+  assert.ok(Math.max(...dots) < one!, `half as fast is left of ${one!}: ${dots.join(', ')}`)
 
   const waits = plots.get('Changes without end')
-  const texts = marksOf(waits, 'text', 'text').map(({ textContent }) => textContent)
-  assert.equal([...new Set(texts)], ['10 µs', '100 µs', '20 ms', '3 s'])
-  const [p50, , p99, , p999, , most] = numbersOf(marksOf(waits, 'dot', 'circle'), 'cx')
-  const [device] = numbersOf(marksOf(waits, 'tick', 'line'), 'x1')
+  assert.equal(textsOf('Changes without end'), ['10 µs', '100 µs', '20 ms', '3 s', '30 ms'])
+  const [p50, p99, p999, most, device] = numbersOf(marksOf(waits, 'dot', 'circle'), 'cx')
   assert.ok(p50! < p99! && p99! < p999! && p999! < device! && device! < most!)
   // On a logarithmic scale, 0.01 and 0.1 are as far apart as 20 and 200.
   assert.ok(Math.abs((most! - p999!) / (p99! - p50!) - Math.log10(3000 / 20)) < 0.01)
@@ -139,7 +130,7 @@ test('what was not measured has no plot', async () => {
   assert.equal(await titlesOf([]), [])
   assert.equal(await titlesOf(sectionsOf([])), [])
   const [misses, flushes, steady, fio] = sectionsOf(IO)
-  assert.equal(await titlesOf([misses!]), ['A miss, buffered', 'A miss, direct', 'Speed to bare calls'])
+  assert.equal(await titlesOf([misses!]), ['A miss', 'Speed to bare calls'])
   assert.equal(await titlesOf([flushes!]), ['A flush', 'Speed to bare calls'])
   assert.equal(await titlesOf([steady!]), ['Changes without end'])
   assert.equal(await titlesOf([fio!]), [])
@@ -151,19 +142,73 @@ test('what was not measured has no plot', async () => {
     figures: { ...row.figures, device: null, ratio: null },
   }))
   const plots = await plotsOfDisk([alone!, sectionOf('steady', idle)])
-  assert.equal([...plots.keys()], ['A miss, buffered', 'Speed to bare calls', 'Changes without end'])
-  assert.is(marksOf(plots.get('Speed to bare calls'), 'dot', 'circle').length, 2)
+  assert.equal([...plots.keys()], ['A miss', 'Speed to bare calls', 'Changes without end'])
   assert.is(marksOf(plots.get('Changes without end'), 'dot', 'circle').length, 4)
-  assert.is(marksOf(plots.get('Changes without end'), 'tick', 'line').length, 0)
+})
+
+test('every drawing has a role and a title, and dcache has one colour', async () => {
+  const page = parse(await pageOf(kept))
+  const drawings = [...page.querySelectorAll('svg')]
+  assert.ok(drawings.length > 20)
+  for (const drawing of drawings) {
+    assert.is(drawing.getAttribute('role'), 'img')
+    assert.ok([...drawing.querySelectorAll('title')][0]!.textContent.length > 3)
+  }
+  const fills = new Set(
+    [...page.querySelectorAll('g[aria-label="dot"] circle')].map((dot) => dot.getAttribute('fill')),
+  )
+  for (const fill of fills)
+    assert.ok(fill === null || /^var\(--(dcache|other|paper)\)$/.test(fill), String(fill))
+})
+
+test('the summary has five sentences, made of the figures', async () => {
+  const sentences = summaryOf(kept)
+  assert.is(sentences.length, 5)
+  assert.match(sentences[0]!, /^A hit takes 157 ns on 1 thread \(16,384 blocks, uniform\), 1\.99 times /)
+  for (const sentence of sentences) {
+    assert.match(sentence, /^[A-Z].*\d.*\.$/)
+    assert.not.match(sentence, /undefined|NaN|null/)
+  }
+  assert.equal(summaryOf({ ...kept, suites: [] }), [])
+  const partly = summaryOf({ ...kept, suites: kept.suites.filter(({ name }) => name !== 'hit') })
+  assert.is(partly.length, 5)
+})
+
+test('the history has a line a release, and the page shows it from two lines on', async () => {
+  using folder = tempFolder()
+  const path = join(folder.path, 'history.csv')
+  assert.equal(await readHistory(path), [])
+  const [line] = await addToHistory(path, kept)
+  assert.equal(await addToHistory(path, kept), [line])
+  assert.is((await addToHistory(path, { ...kept, dcache: '9.9.9', suites: [] })).length, 2)
+  const lines = await readHistory(path)
+  assert.equal(lines.map(({ version }) => version), [kept.dcache, '9.9.9']) // prettier-ignore
+  assert.is(lines[0]!.figures['hit_ns'], 157)
+  assert.is(lines[1]!.figures['hit_ns'], undefined)
+  assert.match(await pageOf(kept, lines), /<section id="history">[^]*9\.9\.9/)
+  assert.not.match(await pageOf(kept, lines.slice(1)), /id="history"/)
+  writeFileSync(path, 'something;else\n')
+  const error = await readHistory(path).then(() => undefined, (cause: unknown) => cause as Error) // prettier-ignore
+  assert.match(error?.message ?? '', /is not a history/)
+
+  // The line that is kept is that of the run that is kept.
+  const keptLines = await readHistory(join(projectRoot, 'bench/results/history.csv'))
+  assert.is(keptLines.at(-1)!.version, kept.dcache)
+  assert.equal(keptLines.at(-1), lines[0])
+})
+
+test('tables fit 80, 60 and 40 columns', () => {
+  for (const width of [80, 60, 40]) {
+    const text = reportText(kept, width, (head) => head)
+    const widest = text.split('\n').reduce((most, line) => (line.length > most.length ? line : most), '')
+    assert.ok(widest.length <= width, widest)
+  }
 })
 
 test('every suite of the run in the repository has plots, and the page refers to no other file', async () => {
-  const report = JSON.parse(
-    readFileSync(join(projectRoot, 'bench/results/bench.json'), 'utf8'),
-  ) as BenchReport
-  const html = await pageOf(report)
+  const html = await pageOf(kept)
   const page = parse(html)
-  for (const { name } of report.suites) assert.ok(plotsOf(page, name).size > 0, name)
+  for (const { name } of kept.suites) assert.ok(plotsOf(page, name).size > 0, name)
   assert.not.match(html, /url\(/)
 })
 
