@@ -251,7 +251,7 @@ test('bad input causes a clear message and exit code 2, and leaves nothing', asy
     [['--memory', '1KiB'], /ERR_DCACHE_MEMORY/],
     [['--partition', join(place.folder, 'none')], /no such file.*ERR_DCACHE_BAD_FILE/],
     [['--partition', place.folder], /ERR_DCACHE_BAD_FILE/],
-    [['--partition', odd], /not a multiple of the block size 8192.*ERR_DCACHE_BAD_FILE/],
+    [['--partition', odd], /not a multiple of the block size, 8192 bytes.*ERR_DCACHE_BAD_FILE/],
     [['--partition', bad('empty', new Uint8Array())], /is empty.*ERR_DCACHE_BAD_FILE/],
     [['--partition', `${good}:1000`], /power of two.*ERR_DCACHE_BAD_BLOCK_SIZE/],
     [['--partition', good, '--partition', good], /same bytes.*ERR_DCACHE_IN_USE/],

@@ -1,4 +1,4 @@
-// @deadline 3600
+// @deadline 10800
 // The bodies of cache.test.ts, complete with two preemptions; then with three, and with plain stores as points, where the
 // number of schedules is limited for the largest.
 

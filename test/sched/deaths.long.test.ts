@@ -1,4 +1,4 @@
-// @deadline 3600
+// @deadline 10800
 // Deaths as in deaths.test.ts with higher bounds: two preemptions, two deaths, and deaths at every plain store. The number
 // of schedules is limited for the largest.
 

@@ -1,4 +1,4 @@
-// @deadline 3600
+// @deadline 10800
 // The bodies of latch.test.ts with more threads, more preemptions, and deaths at plain stores. The number of schedules is
 // limited for the largest.
 

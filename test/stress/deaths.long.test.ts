@@ -1,4 +1,4 @@
-// @deadline 3600
+// @deadline 10800
 // The kill storm of deaths.test.ts, with 11 000 deaths.
 
 import { test } from 'uvu'
