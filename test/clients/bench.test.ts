@@ -11,6 +11,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { canRun, programs, works } from '../support/left-out.js'
 import { projectRoot } from '../support/project.js'
+import { isSmall, onlyNormal } from '../support/size.js'
 import { tempFolder } from '../support/temp.js'
 
 const COMMAND = join(projectRoot, 'dist/cli/main.js')
@@ -60,7 +61,19 @@ const valuesOf = (section: Section, name: string) => [
   ...new Set(section.rows.map(({ parameters }) => parameters[name])),
 ]
 
-test('every suite measures what it says, at a smoke size', () => {
+if (isSmall)
+  test('two suites measure what they say, at a smoke size', () => {
+    const { status, stdout, stderr } = run('replay', 'disk', '--smoke', '--json')
+    assert.is(status, 0, stderr)
+    const { suites } = JSON.parse(stdout) as BenchReport
+    assert.equal(
+      suites.map(({ name }) => name),
+      ['replay', 'disk'],
+    )
+    for (const { sections } of suites) sections.forEach(assertComplete)
+  })
+
+onlyNormal(test, 'every suite measures what it says, at a smoke size', () => {
   using folder = tempFolder()
   const hasFio =
     canRun('dcache bench nbd', programs('fio', 'nbdkit', 'qemu-nbd')) || works('fio', '--version')

@@ -254,7 +254,7 @@ test('bad input causes a clear message and exit code 2, and leaves nothing', asy
     [['--partition', odd], /not a multiple of the block size, 8192 bytes.*ERR_DCACHE_BAD_FILE/],
     [['--partition', bad('empty', new Uint8Array())], /is empty.*ERR_DCACHE_BAD_FILE/],
     [['--partition', `${good}:1000`], /power of two.*ERR_DCACHE_BAD_BLOCK_SIZE/],
-    [['--partition', good, '--partition', good], /same bytes.*ERR_DCACHE_IN_USE/],
+    [['--partition', good, '--partition', good], /overlap in one file.*ERR_DCACHE_IN_USE/],
     [['--trace', join(place.folder, 'none.gz')], /trace .*none\.gz can't be read: ENOENT/],
     [['--trace', bad('plain', Uint8Array.of(1, 2, 3, 4))], /trace .*plain can't be read/],
     [['--trace', bad('short', gzipSync(Uint8Array.of(1, 2, 3)))], /4 bytes for each access/],

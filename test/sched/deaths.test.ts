@@ -32,7 +32,7 @@ const RUNS: readonly Omit<Run, 'slices'>[] = [
   { body: 'cache.roundFlushes', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
 ]
 
-for (const run of sample(RUNS, 4)) {
+for (const run of sample(RUNS, 3)) {
   deaths(`${run.body}: a death at any point harms no other thread`, async () => {
     await mustHold({ ...run, slices: 9 })
   })

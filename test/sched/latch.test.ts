@@ -25,7 +25,7 @@ const RUNS: readonly Run[] = [
   { body: 'latch.joinedLater', preemptions: 2, detours: 0 },
 ]
 
-for (const run of sample(RUNS, 5))
+for (const run of sample(RUNS, 3))
   for (const variant of ['', 'offers'])
     latch(
       `${run.body} ${variant}: writers are exclusive, no wakeup is lost, no mark stays without a wait`,
@@ -45,7 +45,7 @@ const DEATHS: readonly Run[] = [
   { body: 'latch.quitWriter', preemptions: 0, deaths: 2, detours: 0 },
 ]
 
-for (const run of sample(DEATHS, 2))
+for (const run of sample(DEATHS, 1))
   for (const variant of ['', 'offers'])
     latch(`${run.body} ${variant}: a death at any point blocks no other thread`, async () => {
       await mustHold({ ...run, slices: 9, ...(variant === '' ? {} : { variant }) })

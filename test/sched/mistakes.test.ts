@@ -10,7 +10,7 @@ import { unexplainedSlices } from './slices.js'
 
 const mistakes = suite('mistakes')
 
-for (const [name, mistake] of sample(Object.entries(MISTAKES), 4)) {
+for (const [name, mistake] of sample(Object.entries(MISTAKES), 2)) {
   mistakes(`found: ${mistake.what}`, async () => {
     const { body, preemptions, detours = 9, deaths = 0, needsStores = false } = mistake
     const variant = [...(needsStores ? ['stores'] : []), mistake.variant ?? '', name]

@@ -21,7 +21,7 @@ const BODIES: readonly (readonly [string, number])[] = [
   ['primitives.ringFull', 3],
 ]
 
-for (const [body, preemptions] of sample(BODIES, 5)) {
+for (const [body, preemptions] of sample(BODIES, 3)) {
   primitives(`${body}: no wakeup is lost`, async () => {
     await mustHold({ body, preemptions })
   })

@@ -13,7 +13,10 @@ export const sized = <T>(small: T, normal: T): T => (isSmall ? small : normal)
 export function sample<T>(list: readonly T[], count: number): readonly T[] {
   if (!isSmall || list.length <= count) return list
   console.log(`# small size: ${count} of ${list.length}`)
-  return Array.from({ length: count }, (_, i) => list[Math.round((i * (list.length - 1)) / (count - 1))]!)
+  return Array.from(
+    { length: count },
+    (_, i) => list[Math.round((i * (list.length - 1)) / Math.max(1, count - 1))]!,
+  )
 }
 
 /** A test that the small size leaves out. */

@@ -14,6 +14,7 @@ import { type CacheClient, openCache } from 'dcache'
 import { Slot, SlotState } from '#dist/shared/words.js'
 import { readerSlot, writerSlot } from '#dist/workers/attach.js'
 import { type Bench, Gates, startThread, until, withCache, writeBlocks } from '../support/open.js'
+import { onlyNormal } from '../support/size.js'
 import { tempFolder } from '../support/temp.js'
 
 /** Runs a body with the list of workers that are created during it. */
@@ -213,7 +214,8 @@ mishaps('the first changes of other threads are flushed while the owner’s even
   ),
 )
 
-mishaps(
+onlyNormal(
+  mishaps,
   'without free descriptors nothing breaks, and a flush continues as soon as some are free',
   async () => {
     using folder = tempFolder()
