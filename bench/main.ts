@@ -1,16 +1,16 @@
 #!/usr/bin/env node
 /**
- * `dcache bench`: what atomics, hits and changes cost on this machine. A program of its own, so that what the command
- * line has loaded does not change the measurement. Exit codes: 0 done, 1 failed, 2 called wrongly, 130
- * interrupted.
+ * `dcache bench`: measures what atomics, hits and changes cost on this machine. It is a separate program, so that the
+ * modules of the command line do not influence the measurement. Exit codes: 0 success, 1 failure, 2 wrong usage,
+ * 130 interrupted.
  */
 import { EventEmitter } from 'node:events'
 import { program } from './program.js'
 
-// Each of a dozen open caches listens to the end of every worker: that is no leak.
+// Each of a dozen open caches listens to the exit of every worker, which is not a leak.
 EventEmitter.defaultMaxListeners = 100
 
-// An exit, and not a death by signal, so that temporary folders are removed.
+// An exit instead of a death by signal, so that temporary folders are removed.
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.on(name, () => {
     process.stderr.write('\ndcache bench: interrupted\n')
@@ -18,5 +18,5 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   })
 
 process.exitCode = await program(process.argv)
-// A peer may keep handles open, which would keep the process alive.
+// A peer's open handles would keep the process alive.
 process.exit()

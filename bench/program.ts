@@ -1,5 +1,5 @@
 /**
- * The options of `dcache bench`, and a run from the first suite to the last line of output.
+ * The options of `dcache bench`, and the run of the suites and its output.
  */
 import { readTrace, whole } from '#dist/cli/load-settings.js'
 import { columnsOf, paint } from '#dist/cli/terminal.js'
@@ -19,7 +19,7 @@ import { SUITES } from './suites.js'
 const EXIT_FAILED = 1
 const EXIT_USAGE = 2
 
-/** As commander collects them. */
+/** The options as commander collects them. */
 interface Options {
   readonly smoke: boolean
   readonly rounds: number
@@ -38,7 +38,7 @@ interface Options {
   readonly history?: string
 }
 
-/** A parser for commander: whole numbers, with commas between them. */
+/** Returns a parser for commander that accepts whole numbers separated by commas. */
 function list(least: number, most: number): (text: string) => number[] {
   const parse = whole(least, most)
   return (text) => text.split(',').map(parse)
@@ -47,7 +47,7 @@ function list(least: number, most: number): (text: string) => number[] {
 function patterns(text: string): PatternName[] {
   return text.split(',').map((name) => {
     const pattern = PATTERNS.find((known) => known === name)
-    if (pattern === undefined) throw new InvalidArgumentError(`There are ${PATTERNS.join(', ')}.`)
+    if (pattern === undefined) throw new InvalidArgumentError(`It must be one of ${PATTERNS.join(', ')}.`)
     return pattern
   })
 }
@@ -56,7 +56,7 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
   version: string
 }
 
-/** Runs the command; says its exit code. */
+/** Runs the command. Resolves to its exit code. */
 export async function program(argv: readonly string[]): Promise<number> {
   let code = 0
   const command = new Command('dcache bench')
@@ -67,38 +67,41 @@ export async function program(argv: readonly string[]): Promise<number> {
         .choices(SUITES.map(({ name }) => name))
         .default([], 'all'),
     )
-    .option('--smoke', 'a size that says nothing, only that everything runs', false)
-    .option('--rounds <count>', 'how often each variant is measured', whole(1, 10_000), 15)
-    .option('--slice-ms <ms>', 'how long a variant runs in a round', whole(1, 60_000), 50)
+    .option('--smoke', 'a tiny run that only shows that everything works; its figures are meaningless', false)
+    .option('--rounds <count>', 'number of rounds; each measures every variant', whole(1, 10_000), 15)
+    .option('--slice-ms <ms>', 'duration of a variant in a round, in milliseconds', whole(1, 60_000), 50)
     .option(
       '--threads <counts>',
-      'numbers of threads, with commas (default: those of each suite)',
+      'numbers of threads, separated by commas (default: those of each suite)',
       list(1, 64),
     )
     .option(
       '--blocks <counts>',
-      'numbers of blocks, with commas (default: those of each suite)',
+      'numbers of blocks, separated by commas (default: those of each suite)',
       list(2, 2 ** 24),
     )
     .option('--patterns <names>', `hit: ${PATTERNS.join(', ')}`, patterns, [...PATTERNS])
     .addOption(
-      new Option('--policy <name>', 'victim choice (default: that of openCache)').choices(['lru2', '2q']),
+      new Option('--policy <name>', 'how the cache chooses victims (default: that of openCache)').choices([
+        'lru2',
+        '2q',
+      ]),
     )
     .option('--no-peers', 'hit: only dcache and the floor')
-    .option('--deaths <count>', 'recovery: how many workers are killed', whole(1, 100_000), 200)
+    .option('--deaths <count>', 'recovery: number of workers that are killed', whole(1, 100_000), 200)
     .option(
       '--trace <files...>',
-      'replay: gzip files of little-endian 32-bit block numbers, as dcache load takes them',
+      'replay: gzip files of little-endian 32-bit block numbers, as for dcache load --trace',
       (path: string, before: readonly string[]) => [...before, path],
       [],
     )
-    .option('--sizes <counts>', 'replay: sizes of the cache in blocks, with commas', list(1, 2 ** 24))
+    .option('--sizes <counts>', 'replay: sizes of the cache in blocks, separated by commas', list(1, 2 ** 24))
     .option('--json', 'print one JSON object on stdout, and the progress on stderr', false)
-    .option('--html <file>', 'write a page with plots, which needs nothing but the file')
-    .option('--from <file>', 'measure nothing: show the run that --json printed into this file')
+    .option('--html <file>', 'write a self-contained page with plots')
+    .option('--from <file>', 'do not measure; show the run that --json printed into this file')
     .option(
       '--history <file>',
-      'add the headline figures to this CSV file, one line a release; the page shows them from two lines on',
+      'add the headline figures to this CSV file, one line a release; the page shows them if there are at least two lines',
     )
     .addHelpText(
       'after',
@@ -150,10 +153,13 @@ async function readReport(path: string): Promise<BenchReport> {
   } catch (error) {
     throw new Error(`${path} can't be read: ${(error as Error).message}`, { cause: error })
   }
-  throw new Error(`${path} is not what dcache bench --json prints`)
+  throw new Error(`${path} is no output of dcache bench --json`)
 }
 
-/** Runs the suites; gives an exit code if a suite fails. @throws with a message for the user, before anything runs */
+/**
+ * Runs the suites. Resolves to an exit code if a suite fails. @throws with a message for the user, before any suite
+ * runs
+ */
 async function measure(
   names: readonly string[],
   options: Options,

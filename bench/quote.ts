@@ -1,7 +1,8 @@
 /**
  * node dist/bench/quote.js bench/results/bench.json
  *
- * The table of docs/benchmarks.md, made of a run that is kept. A test holds the page, and the lines that README quotes, to it.
+ * Makes the table of docs/benchmarks.md from a stored run. A test compares the page, and the figures that README
+ * quotes, with the table.
  */
 import { readFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
@@ -72,7 +73,7 @@ const QUOTES: readonly Quote[] = [
   ...[1, 4].flatMap((count) => [served(count, 'random reads'), served(count, 'random writes')]),
 ]
 
-/** Lines of Markdown. @throws when the run has no such row */
+/** The table as lines of Markdown. @throws if the run lacks a row */
 export function quoteLines(report: BenchReport): string[] {
   const rows = QUOTES.map(({ what, from, where, keys }) => {
     const [suiteName, sectionName] = from.split('/')

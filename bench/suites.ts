@@ -1,5 +1,5 @@
 /**
- * The suites there are, in the order in which they run.
+ * All suites, in the order in which they run.
  */
 import { contention } from './contention/suite.js'
 import { disk } from './disk/suite.js'

@@ -1,5 +1,6 @@
 /**
- * What threads contend for in `contention`, each with the memory that it needs and what has to hold in it afterwards.
+ * The contenders of `contention`: what threads contend for, each with its memory and the condition that must hold after
+ * it.
  */
 import type { BlockCache } from 'dcache'
 import { Crew } from '../harness/crew.js'
@@ -19,9 +20,9 @@ export interface Contender {
   readonly name: string
   readonly module: string
   readonly data: unknown
-  /** It makes sense for even numbers of threads only. */
+  /** Needs an even number of threads. */
   readonly isOfPairs?: boolean
-  /** Whether all that its lanes did has left its trace in memory. */
+  /** Whether memory shows the effect of every operation of the lanes. */
   isRight(crew: Crew): boolean
 }
 
@@ -68,7 +69,7 @@ export function primitives(lanes: number): Contender[] {
       module: moduleOf('variants/ping-pong'),
       data: pingPong,
       isOfPairs: true,
-      isRight: () => true, // a turn that is lost is a deadline
+      isRight: () => true, // a lost turn ends in a timeout
     },
     {
       name: 'ring, put and take',
@@ -79,7 +80,7 @@ export function primitives(lanes: number): Contender[] {
   ]
 }
 
-/** A hit of dcache, and one of a cache with a mutex around everything; lanes check what they read. */
+/** A hit of dcache, and a hit of a cache with one mutex. The lanes check what they read. */
 export function caches(workload: Workload, cache: BlockCache): Contender[] {
   const globalMutex: GlobalMutexData = {
     workload,
@@ -99,7 +100,7 @@ export function caches(workload: Workload, cache: BlockCache): Contender[] {
   ]
 }
 
-/** One block of a cache; its bytes say nothing, since rounds and evictions are not what is looked at. */
+/** One block of a cache. Its contents are not checked, because rounds and evictions are not the subject here. */
 export const oneBlock = (name: string, data: OneBlockData): Contender => ({
   name,
   module: moduleOf('variants/one-block'),

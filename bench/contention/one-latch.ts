@@ -1,5 +1,5 @@
 /**
- * The latch of one frame, alone: as a thread of the cache takes and leaves it, without blocks and partitions.
+ * The latch of one frame, used as a thread of the cache uses it, but without blocks and partitions.
  */
 import { Arena } from '#dist/shared/arena.js'
 import { CacheError } from '#dist/shared/errors.js'
@@ -10,7 +10,7 @@ import { Deadline, runSync, type Slow } from '#dist/shared/wait.js'
 
 const FRAME = 0
 
-/** The memory of a latch for up to so many threads. */
+/** Creates the memory of a latch for up to `threads` threads. */
 export function latchMemory(threads: number): SharedArrayBuffer {
   const geometry = { blocks: 8, spares: 1, frameSize: 512, partitions: 1, groups: 1, slots: threads, stripes: 1, buckets: 8, traceEntries: 0, classes: 1, ghosts: 0 } // prettier-ignore
   return Arena.create(geometry, 0, 0).buffer
@@ -21,12 +21,12 @@ export class OneLatch {
   readonly queue: LatchQueue
   readonly slot: ThreadSlot
   readonly at: number
-  /** The journal entry of a pin that was waited for. */
+  /** The journal entry for pins that had to wait. */
   readonly entry: number
   /** How often a call had to wait. */
   waits = 0
 
-  /** `thread`: 0, 1, ..., each once. */
+  /** `thread` counts from 0; each number may be used once. */
   constructor(buffer: SharedArrayBuffer, thread: number) {
     this.arena = Arena.open(buffer, 0, 0)
     this.slot = attachSlot(this.arena, thread, thread + 1, thread + 1)
@@ -64,7 +64,7 @@ export class OneLatch {
     runSync(this.waiting(kind, timeoutMs), true)
   }
 
-  /** The wait as a slow path. */
+  /** The slow path that waits for the latch. */
   *waiting(kind: 'read' | 'modify', timeoutMs?: number, still = () => true): Slow<Entered> {
     const call = {}
     return yield* this.queue.wait({

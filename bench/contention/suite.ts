@@ -1,6 +1,6 @@
 /**
- * `contention`: what happens to locks when several threads want them: how much gets done, how long one waits, and whether
- * all get their share.
+ * `contention`: measures locks that several threads want: the throughput, the waits, and whether the threads get equal
+ * shares.
  */
 import type { CacheOptions } from 'dcache'
 import { closeSound, openFull } from '../harness/cache.js'
@@ -39,20 +39,20 @@ const SHARES: readonly Column[] = [
   { key: 'mostMs', title: 'longest', unit: 'ms' },
 ]
 
-/** How long a guard is kept where that is asked for, milliseconds. */
+/** How long a guard is held in the cases with a hold, in milliseconds. */
 const HOLD_MS = 1
-/** Numbers of threads on one block, and the slices they need for each to have its turn. */
+/** Numbers of threads on one block, and how many slices long a run is, so that each thread gets its turn. */
 const SHARE_THREADS = [2, 8, 32, 64]
 const SHARE_SLICES = 10
 const SHARE_ROUNDS = 3
 
-/** How many times a second; the slices of `starvation` are longer, since it looks for the longest wait. */
+/** The slices of `starvation` are longer by this factor, because it looks for the longest wait. */
 const STARVATION_SLICES = 10
 
 export const contention: Suite = {
   name: 'contention',
   about:
-    'mutex, latch, condition, ring, and a cache with one mutex against this one: throughput, latency, fairness',
+    'mutex, latch, condition, ring, and a cache with one mutex compared with dcache: throughput, latency, fairness',
   async run(settings, say) {
     const startMs = performance.now()
     const { rounds, sliceMs, smoke } = settings
@@ -86,15 +86,15 @@ export const contention: Suite = {
     return {
       name: 'contention',
       title: 'Contention',
-      about: 'Threads that want the same thing at the same time.',
+      about: 'Several threads that use the same lock, ring or block at the same time.',
       sections: [
         {
           name: 'contention',
           title: 'Throughput, latency, fairness',
           about:
-            'Operations of all threads together, and what single operations took, the clock included (about 40 ns). ' +
-            'Throughput and latency are of slices of their own. The last column is the slowest thread in terms of the ' +
-            `fastest. The two caches have ${blocks} blocks, asked for at random.`,
+            'The throughput of all threads together, and the latency of single operations, including the clock (about ' +
+            '40 ns). Throughput and latency are measured in separate slices. The last column is the share of the slowest ' +
+            `thread compared with the fastest. The two caches hold ${blocks} blocks, accessed at random.`,
           columns: CONTENTION,
           rows,
         },
@@ -102,8 +102,8 @@ export const contention: Suite = {
           name: 'starvation',
           title: 'Starvation at the latch',
           about:
-            'One thread against others that never pause, at one latch: its waits. A thread that is not running because ' +
-            'there are more threads than cores waits too.',
+            'The waits of one thread at a latch that the other threads take without a pause. If there are more threads ' +
+            'than cores, the waits include the time in which the thread does not run.',
           columns: STARVATION,
           rows: starvation,
         },
@@ -111,9 +111,9 @@ export const contention: Suite = {
           name: 'shares',
           title: 'One block that all threads want',
           about:
-            `Threads that take the same block of a cache again and again, without a pause; with a hold each keeps its guard for ` +
-            `${HOLD_MS} ms. The shares are counted over all threads that do the same; latencies are of the thread that fared worst, ` +
-            'its own hold included.',
+            `Threads take the same block of a cache repeatedly, without a pause. With a hold, each keeps its guard for ` +
+            `${HOLD_MS} ms. Shares compare the threads that do the same. Latencies are those of the slowest thread, ` +
+            'including its own hold.',
           columns: SHARES,
           rows: shares,
         },
@@ -157,13 +157,13 @@ async function contend(contender: Contender, threads: readonly number[], slices:
   }
 }
 
-/** The slowest lane's share of what the fastest did, percent. */
+/** The rate of the slowest lane, in percent of that of the fastest. */
 function shareOfSlowest(lanes: readonly LaneResult[]): number {
   const rates = lanes.map(({ operations, ms }) => operations / ms)
   return (100 * Math.min(...rates)) / Math.max(...rates)
 }
 
-/** Of the lane that fared worst. */
+/** The highest latencies of all lanes. */
 function worst(latencies: readonly Latency[]): Latency {
   const most = (key: keyof Latency) => Math.max(...latencies.map((latency) => latency[key]))
   return { count: most('count'), p50: most('p50'), p99: most('p99'), p999: most('p999'), most: most('most') }
@@ -219,7 +219,7 @@ const SHARE_CASES: readonly ShareCase[] = [
   { what: 'one reads it, the others change it, with a hold', readers: 'first', holdMs: HOLD_MS },
 ]
 
-/** A row for each case and number of threads; where one thread differs from the others, one for it and one for them. */
+/** A row for each case and number of threads. If one thread differs from the others, it gets a row of its own. */
 async function shareOneBlock(
   path: string,
   threads: readonly number[],
@@ -240,7 +240,7 @@ async function shareOneBlock(
     const crew = await start(oneBlock(what, data), lanes)
     try {
       for (const count of threads) {
-        await crew.run(count, sliceMs) // warm: cold code makes many threads look slow
+        await crew.run(count, sliceMs) // warm-up: code that is not compiled yet makes many threads look slow
         const results = []
         for (let round = 0; round < Math.min(rounds, SHARE_ROUNDS); round++) {
           await crew.time(count, sliceMs * SHARE_SLICES)
@@ -280,5 +280,5 @@ function parts(what: string, readers: OneBlockData['readers'], count: number) {
 
 function assertRight(contender: Contender, crew: Crew): void {
   if (!contender.isRight(crew))
-    throw new Error(`${contender.name}: what its threads did is not what memory shows`)
+    throw new Error(`${contender.name}: memory does not show the effect of all operations`)
 }

@@ -1,5 +1,5 @@
 /**
- * fio, a program that others measure disks with, where it is installed.
+ * Measures the disk with fio, a common disk benchmark, if it is installed.
  */
 import { spawnSync } from 'node:child_process'
 import type { Folder } from '../harness/folder.js'

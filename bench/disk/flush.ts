@@ -1,5 +1,5 @@
 /**
- * Flushes beside the same writes by bare calls.
+ * Flushes compared with the same writes by bare system calls.
  */
 import { type BlockCache, openCache } from 'dcache'
 import { closeSound, memoryFor } from '../harness/cache.js'
@@ -20,10 +20,10 @@ export const FLUSHES: readonly Column[] = [
   { key: 'perSecond', title: 'bytes flushed', unit: '/s' },
 ]
 
-/** Slices before the first that counts: a flush is long enough to be compiled in a few. */
+/** Number of warm-up slices. A flush is so long that its code is compiled within a few. */
 const WARM_SLICES = 3
 
-/** The name of a row, and what is written. */
+/** The blocks that are written, by the name of the row. */
 export const KINDS = {
   'neighbours, 64 MiB': { files: 1, order: 'neighbours', count: 8192 },
   'random, 64 MiB of 1 GiB': { files: 1, order: 'random', count: 8192 },
@@ -50,7 +50,7 @@ export function workOf(
   }
 }
 
-/** No round begins by itself. */
+/** So long that no round starts automatically. */
 export function openForFlush(
   { paths, count, direct }: FlushWork,
   settings: BenchSettings,

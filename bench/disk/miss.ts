@@ -1,6 +1,6 @@
 /**
- * Misses beside bare reads of the same file, out of the system's page cache or straight from the disk: what dcache adds to a
- * read.
+ * Misses compared with bare reads of the same file, from the system's page cache or directly from the disk. The
+ * difference is what dcache adds to a read.
  */
 import { openCache } from 'dcache'
 import { closeSound, memoryFor } from '../harness/cache.js'
@@ -23,7 +23,7 @@ export const MISSES: readonly Column[] = [
 
 const moduleOf = (name: string) => new URL(`../hit/variants/${name}.js`, import.meta.url).href
 
-/** Every block of the file once, then again: the cache holds a sixteenth, so that each has to be read from the file. */
+/** Reads all blocks of the file, repeatedly. The cache holds a sixteenth of them, so each access reads the file. */
 function sequenceOf(order: 'random' | 'sequential', blocks: number): Uint32Array<SharedArrayBuffer> {
   const sequence = new Uint32Array(new SharedArrayBuffer(blocks * 4)).map((_, i) => i)
   const shared = new Uint32Array(new SharedArrayBuffer(blocks * 4))
@@ -74,7 +74,7 @@ export async function measureMisses(
           .get(1)!
           .map((results) => nsOf(results) / 1000),
       )
-      // Of a sequence most blocks are read ahead, and found.
+      // Most blocks of a sequence are read ahead, so they are hits.
       const { lookups, diskReads } = cache.stats()
       if (diskReads < 0.9 * lookups) throw new Error(`only ${diskReads} of ${lookups} blocks were read`)
       rows.push({

@@ -1,5 +1,5 @@
 /**
- * What the histograms of `steady` come to. Buckets are a fifth wide.
+ * Computes the figures of `steady` from its histograms. Each bucket is a fifth wider than the one before.
  */
 import { STALL_BUCKETS } from '#dist/shared/stalls.js'
 import { FIGURES } from './variants/steady.js'
@@ -9,12 +9,12 @@ export interface StallFigures {
   readonly p99: number
   readonly p999: number
   readonly most: number
-  /** Of the changes from p99.9 on: what the device needs for the blocks that were written meanwhile, on average. */
+  /** The average time that the device needs for the blocks written during a change, for the changes from p99.9 on. */
   readonly device: number | null
   readonly ratio: number | null
 }
 
-/** `blockMs`: what the device needs for a block. */
+/** `blockMs` is the time that the device needs for a block. */
 export function summarize(
   lanes: readonly Float64Array[],
   blockMs: number,

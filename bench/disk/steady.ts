@@ -1,6 +1,6 @@
 /**
- * Changes without end, over twice as many blocks as the cache holds: how long writers are held up, beside the time that the
- * device needs for what is written meanwhile.
+ * Continuous changes of twice as many blocks as the cache holds. Compares the waits of writers with the time that the
+ * device needs for the blocks written during these waits.
  */
 import { summarize } from './stall-figures.js'
 import { openCache } from 'dcache'

@@ -1,6 +1,6 @@
 /**
- * `disk`: what dcache adds to the system's reads and writes, and how long writers are held up when the disk is slower than
- * their changes.
+ * `disk`: measures what dcache adds to the system's reads and writes, and how long writers wait when the disk is slower
+ * than their changes.
  */
 import { CacheError, openCache } from 'dcache'
 import { type Folder, makeFolder } from '../harness/folder.js'
@@ -14,7 +14,7 @@ import { makeFile } from './workload.js'
 
 export const disk: Suite = {
   name: 'disk',
-  about: 'misses and flushes beside bare reads and writes; how long changes wait for a busy disk',
+  about: 'misses and flushes compared with bare reads and writes; how long changes wait for a busy disk',
   async run(settings, say) {
     const startMs = performance.now()
     using outer = makeFolder()
@@ -38,15 +38,14 @@ export const disk: Suite = {
     return {
       name: 'disk',
       title: 'The disk',
-      about:
-        'Blocks of 8 KiB on the file system of the temporary folder. What is written is looked at in the files.',
+      about: 'Blocks of 8 KiB on the file system of the temporary folder. The written files are checked.',
       sections: [
         {
           name: 'misses',
           title: 'A miss',
           about:
-            'One thread reads a file 16 times as long as the cache, which is in the page cache, or past that with direct ' +
-            'I/O. A block of a sequence takes as long as the thread takes for it; other threads read ahead.',
+            'One thread reads a file 16 times as long as the cache, from the page cache or, with direct I/O, from the ' +
+            'disk. For a sequence, the time is that of the thread alone; other threads read ahead.',
           columns: MISSES,
           rows: misses,
         },
@@ -54,7 +53,7 @@ export const disk: Suite = {
           name: 'flushes',
           title: 'A flush',
           about:
-            'Dirty blocks made durable with one flush, beside the same by the bare calls: neighbours in writes of 1 MiB, ' +
+            'One flush of dirty blocks, compared with bare calls that write the same blocks: neighbours in writes of 1 MiB, ' +
             'random blocks of 8 KiB in ascending order, and one fsync for each file.',
           columns: FLUSHES,
           rows: flushes,
@@ -63,9 +62,9 @@ export const disk: Suite = {
           name: 'steady',
           title: 'Changes without end',
           about:
-            'Two threads change random blocks, of twice as many as the cache holds, as fast as they can. From acquire to ' +
-            'release, and beside the longest what the device needs, at the speed of the bare loop, for the blocks that ' +
-            'were written meanwhile.',
+            'Two threads change random blocks as fast as they can; there are twice as many blocks as the cache holds. The ' +
+            'times are from acquire to release. The longest ones are compared with the time that the device needs, at ' +
+            'the speed of the bare loop, for the blocks written during them.',
           columns: STEADY,
           rows: steady,
         },
@@ -75,7 +74,8 @@ export const disk: Suite = {
               {
                 name: 'fio',
                 title: 'fio on the same disk',
-                about: 'Random writes of 8 KiB with one fsync at the end, of as many blocks as a flush has.',
+                about:
+                  'Random writes of 8 KiB and one fsync at the end, for the same number of blocks as a flush.',
                 columns: FIO,
                 rows: fio,
               },

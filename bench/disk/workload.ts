@@ -1,6 +1,6 @@
 /**
- * What the variants of `disk` write: which blocks each time, and a number in each block by which the file shows at the end
- * that the last of them is there.
+ * The writes of the variants of `disk`: which blocks are written each time, and the number in each block that proves at
+ * the end that the file has the last write.
  */
 import { Random } from '#dist/workload/random.js'
 import { closeSync, constants, fsyncSync, openSync, readSync, writeSync } from 'node:fs'
@@ -9,21 +9,21 @@ export const BLOCK_SIZE = 8192
 const MIB = 2 ** 20
 
 export interface FlushWork {
-  /** The files, and how many blocks each has. */
+  /** The files, and the number of blocks of each. */
   readonly paths: readonly string[]
   readonly blocks: number
-  /** How many blocks of each file are written at a time. */
+  /** Number of blocks of each file that are written at a time. */
   readonly count: number
   readonly order: 'neighbours' | 'random'
   readonly direct: boolean
-  /** For each file, the number that each block has to have in the end; 0 it was never written. */
+  /** For each file, the number that each block must have at the end; 0: never written. */
   readonly wanted: readonly Int32Array<SharedArrayBuffer>[]
 }
 
-/** The names of the partitions of a cache over these files. */
+/** The partition names of a cache over these files. */
 export const partitionName = (file: number): string => `file${file}`
 
-/** Which blocks are written the n-th time; different ones, as they come. */
+/** The blocks of the n-th write, distinct and not sorted. */
 export function blocksOf({ blocks, count, order }: FlushWork): (time: number) => Uint32Array {
   const all = Uint32Array.from({ length: blocks }, (_, i) => i)
   if (order === 'random') {
@@ -39,7 +39,7 @@ export function blocksOf({ blocks, count, order }: FlushWork): (time: number) =>
   return (time) => all.slice((time % times) * count, (time % times) * count + count)
 }
 
-/** A file whose blocks are all on the disk: what is measured is not the making of extents. */
+/** Creates a file with all blocks allocated, so that the benchmark does not measure the allocation of extents. */
 export function makeFile(path: string, blocks: number): void {
   const fd = openSync(path, 'w')
   try {
@@ -55,7 +55,7 @@ export function makeFile(path: string, blocks: number): void {
 export const openToWrite = (path: string, direct: boolean): number =>
   openSync(path, constants.O_RDWR | (direct ? constants.O_DIRECT : 0))
 
-/** @throws when a block does not have the number that it was written with last */
+/** Checks the files. @throws if a block does not have the number of its last write */
 export function verify({ paths, wanted }: FlushWork): void {
   const word = new Int32Array(1)
   paths.forEach((path, file) => {
@@ -63,7 +63,8 @@ export function verify({ paths, wanted }: FlushWork): void {
     try {
       wanted[file]!.forEach((number, block) => {
         readSync(fd, word, 0, 4, block * BLOCK_SIZE)
-        if (word[0] !== number) throw new Error(`${path}, block ${block}: ${word[0]} and not ${number}`)
+        if (word[0] !== number)
+          throw new Error(`${path}, block ${block}: found ${word[0]}, expected ${number}`)
       })
     } finally {
       closeSync(fd)

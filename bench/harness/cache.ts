@@ -1,5 +1,5 @@
 /**
- * A cache for a benchmark: opened on this thread, over a file that is filled before.
+ * A cache for a benchmark, opened on this thread over a file that was filled before.
  */
 import type * as Dcache from 'dcache'
 import type { BlockCache, CacheOptions } from 'dcache'
@@ -18,7 +18,7 @@ export interface BenchCacheOptions {
   readonly more?: Partial<CacheOptions>
 }
 
-/** Opens it and reads every block once: what follows are hits. */
+/** Opens a cache and reads every block once, so that all later accesses are hits. */
 export async function openFull({
   path,
   blocks,
@@ -39,7 +39,7 @@ export async function openFull({
   return cache
 }
 
-/** Closes it after a check of its invariants. @throws when an invariant is broken */
+/** Checks the invariants and closes the cache. @throws if an invariant is broken */
 export async function closeSound(cache: BlockCache): Promise<void> {
   const broken = cache.check()
   await cache.close()

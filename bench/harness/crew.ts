@@ -1,5 +1,5 @@
 /**
- * The lanes of one variant, started once and run again and again: all of them or the first few.
+ * The lanes of one variant. They are started once and run repeatedly: all of them, or the first few.
  */
 import * as Comlink from 'comlink'
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs'
@@ -8,19 +8,19 @@ import type { Lane } from './lane.js'
 import type { LaneResult, LaneStart, Latency } from './task.js'
 
 export interface CrewOptions {
-  /** In messages and reports. */
+  /** Used in messages and reports. */
   readonly name: string
   /** URL of the module that exports `prepare`. */
   readonly module: string
   readonly data: unknown
   readonly lanes: number
-  /** Something that a lane talks to, if it needs that. */
+  /** A port for lanes that exchange messages with another thread. */
   readonly portOf?: (lane: number) => MessagePort
 }
 
 export class Crew {
   readonly name: string
-  /** Of all lanes since the start: for suites that check sums. */
+  /** Totals of all lanes since the start, for suites that check sums. */
   operations = 0
   sum = 0
   readonly #lanes: {
@@ -29,7 +29,7 @@ export class Crew {
     readonly died: Promise<never>
   }[]
 
-  /** @throws when a lane can't be prepared */
+  /** @throws if a lane can't be prepared */
   static async start(options: CrewOptions): Promise<Crew> {
     const crew = new Crew(options)
     try {
@@ -52,7 +52,7 @@ export class Crew {
         workerData: start,
         transferList: port === undefined ? [] : [port],
       })
-      // A call to a worker that died never settles by itself.
+      // A call to a dead worker never settles, so the exit must reject it.
       const died = new Promise<never>((_, reject) => {
         worker.once('error', reject)
         worker.once('exit', (code) => {
@@ -64,17 +64,17 @@ export class Crew {
     })
   }
 
-  /** The first `active` lanes at once, for so long. */
+  /** Runs the first `active` lanes concurrently for `ms` milliseconds. */
   async run(active: number, ms: number): Promise<LaneResult[]> {
     return this.#counted(await this.#all(active, (remote) => remote.run(active, ms)))
   }
 
-  /** The same, an operation at a time, for `latencies`. */
+  /** The same, but times each operation, for `latencies`. */
   async time(active: number, ms: number): Promise<void> {
     this.#counted(await this.#all(active, (remote) => remote.time(active, ms)))
   }
 
-  /** By lane, over all calls of `time` with as many lanes. */
+  /** The latencies of each lane over all calls of `time` with this number of lanes. */
   async latencies(active: number): Promise<Latency[]> {
     return await this.#all(active, (remote) => remote.latency(active))
   }
@@ -98,7 +98,7 @@ export class Crew {
   }
 }
 
-/** Nanoseconds of an operation, as the lanes saw it. */
+/** Nanoseconds per operation, as the lanes measured it. */
 export const nsOf = (results: readonly LaneResult[]): number =>
   results.reduce((sum, { ns }) => sum + ns, 0) / results.length
 

@@ -1,5 +1,5 @@
 /**
- * A temporary folder that goes away with the benchmark that made it, also when that is interrupted.
+ * A temporary folder that is removed when the benchmark ends, also after an interrupt.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

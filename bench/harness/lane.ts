@@ -1,6 +1,6 @@
 /**
- * One thread of a variant: does its task in batches until the time is over. Each lane is a worker of its own, and so
- * has code of its own: variants that share a thread share V8's type feedback, and are measured wrongly.
+ * One thread of a variant, which runs its task in batches until the time is over. Each lane is a separate worker with
+ * its own compiled code: variants in one thread would share V8's type feedback, and the figures would be wrong.
  */
 import * as Comlink from 'comlink'
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs'
@@ -11,9 +11,9 @@ import type { LaneResult, LaneStart, Latency, Prepare, Task } from './task.js'
 const ARRIVED = 0
 const STARTS = 1
 
-/** Batches of a slice of which the times are kept. */
+/** Number of batches of a slice whose times are kept. */
 const TIMES_MAX = 2 ** 16
-/** A batch that took so many times the median was not alone on its core. A minor collection is far below that. */
+/** A batch that took this many times the median shared its core. A minor collection takes far less. */
 const OUTLIER = 4
 
 class Lane {
@@ -33,7 +33,7 @@ class Lane {
     this.#task = await prepare(data, info)
   }
 
-  /** Works for `ms` milliseconds, concurrently with `active - 1` others. @throws when what was read is wrong */
+  /** Runs for `ms` milliseconds, concurrently with `active - 1` other lanes. @throws if the data read is wrong */
   async run(active: number, ms: number): Promise<LaneResult> {
     const task = this.#task!
     const { batch } = task
@@ -55,7 +55,7 @@ class Lane {
     return this.#checked({ operations: batches * batch, batches, sum, ms: spentMs, ns })
   }
 
-  /** The same, an operation at a time; what each took is for `latency`, over all calls with as many lanes. */
+  /** The same, but times each operation for `latency`, over all calls with this number of lanes. */
   async time(active: number, ms: number): Promise<LaneResult> {
     const task = this.#task!
     const histogram = this.#histogram(active)
@@ -103,7 +103,7 @@ class Lane {
     if (expected === undefined || sum === (expected | 0)) return result
     const { module, info } = this.#start
     throw new Error(
-      `${module}, lane ${info.lane}: ${operations} operations gave ${sum} and not ${expected}: what was read is wrong`,
+      `${module}, lane ${info.lane}: ${operations} operations gave the sum ${sum} instead of ${expected}: the data read is wrong`,
     )
   }
 

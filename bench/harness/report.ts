@@ -1,5 +1,5 @@
 /**
- * What a benchmark hands back: sections of rows, each row some parameters and the figures measured under them. The same
+ * The result of a benchmark: sections of rows. Each row has parameters and the figures measured with them. The same
  * object is printed as JSON, as tables and as a page.
  */
 import type { Setup } from './setup.js'
@@ -18,7 +18,7 @@ export type Figure = number | Spread | null
 
 export interface Row {
   readonly parameters: Readonly<Record<string, string | number>>
-  /** By the keys of the section's columns; null where the figure has no meaning. */
+  /** By the keys of the section's columns; null if the figure has no meaning. */
   readonly figures: Readonly<Record<string, Figure>>
 }
 

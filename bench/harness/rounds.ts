@@ -1,6 +1,6 @@
 /**
- * The method: every variant in every round, one after the other, in an order that is reversed from round to round. What
- * is compared was measured within a moment of each other, and what disturbs the machine disturbs all of them.
+ * The method: every round runs all variants one after the other, and the order is reversed from round to round. So
+ * compared figures are measured close together, and a disturbance of the machine affects all variants.
  */
 import type { Crew } from './crew.js'
 import type { LaneResult } from './task.js'
@@ -8,19 +8,21 @@ import type { LaneResult } from './task.js'
 export interface RoundOptions {
   readonly rounds: number
   readonly sliceMs: number
-  /** How many lanes at a time; each of these in every round. */
+  /** Numbers of concurrent lanes; every round runs each of them. */
   readonly threads: readonly number[]
-  /** Single operations are timed too, in slices of their own. */
+  /** Single operations are timed too, in separate slices. */
   readonly isTimed?: boolean
-  /** The most slices of the warm-up; fewer than usual where a slice is one long operation. */
+  /** Limit of warm-up slices; lower than the default if a slice is one long operation. */
   readonly warmSlices?: number
 }
 
-/** By number of threads: what the lanes did in each round. */
+/** The results of the lanes in each round, by number of threads. */
 export type RoundsByThreads = ReadonlyMap<number, readonly (readonly LaneResult[])[]>
 export type Outcome = ReadonlyMap<Crew, RoundsByThreads>
 
-/** The warm-up ends after this many batches, when V8 has compiled the code. Time says nothing on a loaded machine. */
+/**
+ * The warm-up ends after this many batches, when V8 has compiled the code. A time limit would fail on a loaded machine.
+ */
 const WARM_BATCHES = 300
 const WARM_SLICES_MAX = 40
 

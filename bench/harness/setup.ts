@@ -1,5 +1,5 @@
 /**
- * The machine of a run. A figure without it can't be compared with anything.
+ * Describes the machine of a run. Figures are comparable only with this description.
  */
 import os from 'node:os'
 
@@ -10,10 +10,10 @@ export interface Setup {
   readonly system: string
   readonly node: string
   readonly v8: string
-  /** Of Node: those of the command and of NODE_OPTIONS. */
+  /** Node's flags, from the command line and NODE_OPTIONS. */
   readonly flags: readonly string[]
   readonly folder: string
-  /** Over one minute, before the first benchmark. Half a core that others use makes figures worthless. */
+  /** Over one minute, before the first benchmark. If other programs use half a core, the figures are worthless. */
   readonly loadBefore: number
   readonly loadAfter: number
 }

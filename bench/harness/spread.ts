@@ -1,6 +1,6 @@
 /**
- * What repeated measurements come to: the median, the tenth and the ninetieth percentile. A mean would
- * be moved by the one round in which the machine did something else.
+ * Summarizes repeated measurements as the median, the tenth and the ninetieth percentile. A mean would be distorted by
+ * a single round in which the machine was busy.
  */
 
 export interface Spread {
@@ -9,7 +9,7 @@ export interface Spread {
   readonly p90: number
 }
 
-/** The value below which a share of the sorted values lies, interpolated between neighbours. */
+/** The value below which this share of the sorted values lies, with linear interpolation. */
 function quantile(sorted: readonly number[], share: number): number {
   const at = (sorted.length - 1) * share
   const [below, above] = [sorted[Math.floor(at)]!, sorted[Math.ceil(at)]!]
@@ -22,7 +22,7 @@ export function spreadOf(values: readonly number[]): Spread {
   return { p10: quantile(sorted, 0.1), median: quantile(sorted, 0.5), p90: quantile(sorted, 0.9) }
 }
 
-/** The ratios of values that were measured in the same rounds: paired, so that what slows a round slows both. */
+/** The ratios of values from the same rounds. Pairing cancels what slows a whole round. */
 export function ratioOf(values: readonly number[], to: readonly number[]): Spread {
   return spreadOf(values.map((value, round) => value / to[round]!))
 }

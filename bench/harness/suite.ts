@@ -1,16 +1,16 @@
 /**
- * What a suite of benchmarks is to the command line.
+ * The interface of a suite of benchmarks to the command line.
  */
 import type { PatternName } from '../hit/workload.js'
 import type { SuiteReport } from './report.js'
 
-/** As commander collects them; what a suite has no use for, it leaves alone. */
+/** The options as commander collects them. A suite ignores those that it does not use. */
 export interface BenchSettings {
-  /** So small that it says nothing, only that it runs. */
+  /** A tiny run that only shows that everything works; the figures are meaningless. */
   readonly smoke: boolean
   readonly rounds: number
   readonly sliceMs: number
-  /** Undefined: those of the suite. */
+  /** Undefined: the defaults of the suite. */
   readonly threads: readonly number[] | undefined
   readonly blocks: readonly number[] | undefined
   readonly patterns: readonly PatternName[]

@@ -1,21 +1,21 @@
 /**
- * What a variant gives a lane to do, and what the lane makes of it.
+ * The task that a variant gives to a lane, and the lane's results.
  */
 import type { MessagePort } from 'node:worker_threads'
 
-/** What a lane does. A module of a variant exports `prepare`, which makes one. */
+/** The task of a lane. The module of a variant exports `prepare`, which creates one. */
 export interface Task {
-  /** Operations a batch: the clock is read before and after each. */
+  /** Operations in a batch. The clock is read before and after each batch. */
   readonly batch: number
-  /** Does so many operations; a sum over what it read, cut to 32 bits. */
+  /** Runs `count` operations. Returns a sum over the data read, truncated to 32 bits. */
   run(count: number): number | Promise<number>
-  /** The sum that operations `from .. from + count - 1` have to give, cut to 32 bits; without it the suite checks. */
+  /** The expected sum of operations `from .. from + count - 1`, truncated to 32 bits. If missing, the suite checks. */
   expected?(from: number, count: number): number
-  /** Called before every slice, when no lane of the variant runs. */
+  /** Called before every slice, while no lane of the variant runs. */
   begin?(): void
-  /** Called after every slice, when others may still run theirs. */
+  /** Called after every slice, while other lanes may still run theirs. */
   end?(): void
-  /** Called after every batch; its time is not counted. */
+  /** Called after every batch. Its time does not count. */
   between?(): void
 }
 
@@ -31,7 +31,7 @@ export interface LaneStart {
   readonly module: string
   readonly data: unknown
   readonly info: LaneInfo
-  /** Word 0 counts arrivals, word 1 counts starts: all lanes begin at one moment. */
+  /** Word 0 counts arrivals, word 1 counts starts, so that all lanes start at the same moment. */
   readonly gate: Int32Array<SharedArrayBuffer>
 }
 
@@ -39,13 +39,13 @@ export interface LaneResult {
   readonly operations: number
   readonly batches: number
   readonly ms: number
-  /** An operation, without the batches during which the system ran something else. */
+  /** Nanoseconds per operation, without the batches during which the system ran other programs. */
   readonly ns: number
-  /** Of what the operations returned, cut to 32 bits. */
+  /** The sum of the operations' results, truncated to 32 bits. */
   readonly sum: number
 }
 
-/** Single operations in nanoseconds, the clock's own time included: about 40 ns. */
+/** Times of single operations in nanoseconds, including the clock (about 40 ns). */
 export interface Latency {
   readonly count: number
   readonly p50: number

@@ -26,7 +26,7 @@ export interface CrewsOptions {
   readonly cache: BlockCache
   readonly floor: FloorMemory
   readonly lanes: number
-  /** Where lmdb's store is; undefined: without lmdb. */
+  /** Path of lmdb's store; undefined: without lmdb. */
   readonly lmdb: string | undefined
   readonly hasPeers: boolean
   readonly isHot: boolean
@@ -35,7 +35,7 @@ export interface CrewsOptions {
 
 export type FloorMemory = Pick<FloorData, 'words' | 'segments'>
 
-/** The blocks without a cache, in shared memory: for the floor, and for the thread that owns them. */
+/** The blocks in shared memory, without a cache: for the floor and for the owner thread. */
 export function floorMemory(path: string, blocks: number): FloorMemory {
   const fd = openSync(path, 'r')
   const segments: Uint8Array<SharedArrayBuffer>[] = []
@@ -49,7 +49,7 @@ export function floorMemory(path: string, blocks: number): FloorMemory {
   return { words: new Int32Array(new SharedArrayBuffer(blocks * PIN_WORDS * 4)), segments }
 }
 
-/** A store with all blocks; undefined when lmdb is not installed. */
+/** Creates a store with all blocks. Undefined if lmdb is not installed. */
 export async function fillLmdb(
   folder: Folder,
   path: string,

@@ -1,5 +1,5 @@
 /**
- * What hits leave on the heap: counted in a thread of its own, which does nothing else.
+ * Counts the garbage that hits leave on the heap, in a thread that does nothing else.
  */
 import { constants, type PerformanceEntry, PerformanceObserver } from 'node:perf_hooks'
 import v8 from 'node:v8'
@@ -10,13 +10,13 @@ import { type DcacheData, prepare } from './variants/dcache.js'
 
 export interface Garbage {
   readonly hits: number
-  /** Of the live objects, from before to after. */
+  /** Growth of the live objects. */
   readonly growthBytes: number
   readonly minorCollections: number
   readonly otherCollections: number
 }
 
-/** A full collection, whatever flags Node was started with. */
+/** Runs a full collection, also without --expose-gc. */
 function collector(): () => void {
   v8.setFlagsFromString('--expose-gc')
   const collect = vm.runInNewContext('gc') as () => void
@@ -29,7 +29,7 @@ async function measure(data: DcacheData, hits: number): Promise<Garbage> {
   const task: Task = await prepare(data, info)
   const { batch } = task
   const times = Math.ceil(hits / batch)
-  // Compiling leaves objects too; they are not what is looked for.
+  // The compiler leaves objects too, which must not be counted.
   for (let i = 0; i < times; i++) void task.run(batch)
   const collect = collector()
   let [minor, other] = [0, 0]

@@ -1,6 +1,6 @@
 /**
- * Steps that a hit walks in its hash chain: counted over all cached blocks, with nobody else there. This looks into the
- * engine's memory, since the hit path itself has no counter for it.
+ * Counts the steps of a hit in its hash chain, over all cached blocks, while no other thread runs. It reads the
+ * engine's memory, because the hit path has no counter for it.
  */
 import { openArena } from '#dist/workers/attach.js'
 import type { CacheHandle } from 'dcache'

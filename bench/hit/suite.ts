@@ -1,6 +1,6 @@
 /**
- * `hit`: what it costs to get a block that is there and to give it back, beside the floor and beside what people do
- * without dcache.
+ * `hit`: measures the cost to acquire and release a cached block, compared with the floor and with the alternatives to
+ * dcache.
  */
 import type { BlockCache } from 'dcache'
 import { once } from 'node:events'
@@ -40,7 +40,7 @@ const GARBAGE: readonly Column[] = [
 export const hit: Suite = {
   name: 'hit',
   about:
-    'get a cached block and give it back; beside the bare atomics, lru-cache, lmdb, readSync and messages',
+    'acquire and release a cached block; compared with the bare atomics, lru-cache, lmdb, readSync and messages',
   async run(given, say) {
     const settings = completed(given)
     const startMs = performance.now()
@@ -84,24 +84,25 @@ export const hit: Suite = {
         name: 'cost',
         title: 'What a hit costs',
         about:
-          'Get a block, read a byte of it, give it back. The floor is the same two atomic operations on a word of the ' +
-          'block and the same byte, with no cache around them; ratios are of the same round. A hit in ns leaves out the moments in which the system ran something else; hits a second do not. "To one thread" is what ' +
-          'all threads do together, in terms of one; the last column holds that against the floor. The A/A line is the ' +
-          'floor measured a second time: what differs there is noise.',
+          'Acquire a block, read a byte of it, release it. The floor is the same two atomic operations on a word of the ' +
+          'block and the same byte, without a cache; ratios are of the same round. The ns of a hit exclude the moments ' +
+          'in which the system ran other programs; hits a second include them. "To one thread" is the throughput of all ' +
+          'threads in terms of one thread; the last column compares that with the floor. The A/A line is the floor ' +
+          'measured a second time: its difference is noise.',
         columns: COST,
         rows: cost!,
       },
       {
         name: 'probes',
         title: 'Steps in the hash chain',
-        about: 'Counted over all blocks, not timed.',
+        about: 'Counted over all blocks, without timing.',
         columns: PROBES,
         rows: probes!,
       },
       {
         name: 'garbage',
         title: 'What a million hits leave',
-        about: 'Growth of the live heap, and collections on the way, in a thread that does nothing else.',
+        about: 'Growth of the live heap, and garbage collections, in a thread that does nothing else.',
         columns: GARBAGE,
         rows: garbage!,
       },
@@ -109,7 +110,7 @@ export const hit: Suite = {
     return {
       name: 'hit',
       title: 'Hits',
-      about: 'A block that is cached: get it and give it back.',
+      about: 'Acquire and release a cached block.',
       sections,
       leftOut: [...new Set(leftOut)],
       seconds: (performance.now() - startMs) / 1000,
@@ -138,7 +139,7 @@ function workloadOf(
   return { path, blocks, sequences: lanes.map((lane) => sequenceOf(pattern, blocks, lane)) }
 }
 
-/** The floor's own figures by number of threads, and then each variant's beside them. */
+/** The figures of the floor by number of threads, and then those of each variant compared with them. */
 function costRows(parameters: Record<string, string | number>, outcome: Outcome): Row[] {
   const floor = [...outcome].find(([{ name }]) => name === FLOOR)![1]
   const rows: Row[] = []
@@ -163,7 +164,7 @@ function costRows(parameters: Record<string, string | number>, outcome: Outcome)
   return rows
 }
 
-/** What all threads did together in terms of one, round by round; undefined where there is no one to compare with. */
+/** The throughput of all threads in terms of one thread, by round. Undefined if one thread was not measured. */
 function scalingOf(rounds: RoundsByThreads, threads: number): number[] | undefined {
   const alone = rounds.get(1)
   if (threads === 1 || alone === undefined) return undefined

@@ -1,6 +1,6 @@
 /**
- * The same work for every variant of `hit`: the file's contents, the blocks in the order in which a lane asks for them,
- * and the one byte that it reads of each. A variant that gives another byte is found out.
+ * The workload that all variants of `hit` share: the file's contents, the order in which a lane accesses the blocks,
+ * and the byte that it reads of each. The sums expose a variant that returns a wrong byte.
  */
 import { Random } from '#dist/workload/random.js'
 import { blockSource, type Pattern } from '#dist/workload/pattern.js'
@@ -13,14 +13,14 @@ export type PatternName = (typeof PATTERNS)[number]
 export interface Workload {
   readonly path: string
   readonly blocks: number
-  /** For each lane, of a length that is a power of two. */
+  /** The sequence of each lane. Its length is a power of two. */
   readonly sequences: readonly Uint32Array<SharedArrayBuffer>[]
 }
 
-/** The byte of a block that is read: spread, so that the blocks' first lines don't fight for the same cache sets. */
+/** The byte of a block that is read. It is spread, so that the blocks do not compete for the same cache sets. */
 export const keyHighOf = (block: number): number => Math.imul(block, 0x9e3779b1) >>> 19
 
-/** A block's contents, as words. */
+/** The contents of a block, as words. */
 const wordOf = (block: number, word: number): number =>
   Math.imul(block + 1, 0x85ebca6b) ^ Math.imul(word + 1, 0xc2b2ae35)
 
@@ -28,7 +28,7 @@ export function byteOf(block: number, place: number): number {
   return (wordOf(block, place >>> 2) >>> ((place & 3) * 8)) & 255
 }
 
-/** Fills a file with so many blocks. */
+/** Fills a file with this many blocks. */
 export function writeBlocks(path: string, blocks: number): void {
   const fd = openSync(path, 'w')
   try {
@@ -47,7 +47,7 @@ export function writeBlocks(path: string, blocks: number): void {
   }
 }
 
-/** The blocks that lane `lane` asks for, over and over. */
+/** The blocks that lane `lane` accesses, repeatedly. */
 export function sequenceOf(name: PatternName, blocks: number, lane: number): Uint32Array<SharedArrayBuffer> {
   const length = Math.min(2 ** 19, Math.max(2 ** 14, 4 * 2 ** Math.ceil(Math.log2(blocks))))
   const sequence = new Uint32Array(new SharedArrayBuffer(length * 4))
@@ -58,7 +58,7 @@ export function sequenceOf(name: PatternName, blocks: number, lane: number): Uin
   return sequence
 }
 
-/** For `Task.expected`: sums of the bytes of a sequence that is gone through again and again. */
+/** For `Task.expected`: the sums of the bytes of a sequence that is repeated. */
 export function expectation(sequence: Uint32Array): (from: number, count: number) => number {
   const before = new Int32Array(sequence.length + 1)
   for (let i = 0; i < sequence.length; i++)

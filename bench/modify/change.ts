@@ -1,6 +1,6 @@
 /**
- * A change of a block: acquire to modify, one byte changed, marked dirty, release. Each lane has blocks of its own and goes
- * through them in turn. Each byte counts how often it was changed, so that a lost change is found out.
+ * A change of a block: acquire to modify, change a byte, mark dirty, release. Each lane changes its own blocks in turn.
+ * Each byte counts its changes, so that a lost change is detected.
  */
 import type * as Dcache from 'dcache'
 import type { CacheHandle } from 'dcache'
@@ -12,9 +12,9 @@ export interface ChangeData {
   /** What to import: 'dcache', or the URL of a changed copy. */
   readonly engine: string
   readonly blocksOfLane: number
-  /** Of the range that is declared; undefined: the whole block. */
+  /** Length of the declared range in bytes; undefined: the whole block. */
   readonly rangeBytes: number | undefined
-  /** clean: a batch is each block once, and then they are written. dirty: they stay dirty. */
+  /** clean: a batch changes each block once, and the blocks are written after it. dirty: they stay dirty. */
   readonly blocks: 'clean' | 'dirty'
 }
 

@@ -1,6 +1,6 @@
 /**
- * Copies of the engine with something taken out of it, to measure what that costs. The shipped code has no switch: texts
- * of the compiled files are replaced in a copy, and each must be there exactly once.
+ * Copies of the engine with a part removed, to measure the cost of that part. The shipped code has no switch for this.
+ * Instead, pieces of the compiled files are replaced in a copy, and each piece must occur exactly once.
  */
 import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -17,7 +17,7 @@ export interface Edit {
 const inHit = (find: string, replace = ''): Edit => ({ file: 'core/blocks/hit.js', find, replace })
 const inHitPath = (find: string): Edit => ({ file: 'core/client/hit-path.js', find, replace: '' })
 
-/** Nothing is taken out: for what is compared with the others, so that both are copies. */
+/** Removes nothing. The baseline is also a copy, so that it differs from the others only in the edits. */
 export const UNCHANGED: readonly Edit[] = []
 
 /** Pins of hits are not journaled: a thread that dies leaves its pins. */
@@ -32,14 +32,14 @@ export const NO_JOURNAL: readonly Edit[] = [
   inHit('  words[entry] = 0 /* FREE */;\n  if (', '  if ('),
 ]
 
-/** No image is kept of a dirty block that is changed: no discard, and a thread that dies leaves half a change. */
+/** No image is saved of a dirty block that is changed: no discard, and a thread that dies leaves half a change. */
 export const NO_IMAGE: readonly Edit[] = [
   inHit('if (!tryLockRound(context, group)) return false;', 'return true;'),
 ]
 
 const dist = fileURLToPath(new URL('../..', import.meta.url))
 
-/** Makes a copy in an empty folder; what to import of it. @throws when a text is not there exactly once */
+/** Makes a copy in an empty folder. Returns the URL to import. @throws if a piece does not occur exactly once */
 export function copyEngine(folder: string, edits: readonly Edit[]): string {
   mkdirSync(join(folder, 'node_modules'), { recursive: true })
   for (const part of ['index.js', 'shared', 'core', 'workers'])
@@ -55,7 +55,7 @@ export function copyEngine(folder: string, edits: readonly Edit[]): string {
     const parts = readFileSync(path, 'utf8').split(find)
     if (parts.length !== 2)
       throw new Error(
-        `the copy has rotted: ${parts.length - 1} times in ${file}, where it should be once: ${find}`,
+        `the edit is out of date: expected once in ${file}, but found ${parts.length - 1} times: ${find}`,
       )
     writeFileSync(path, parts.join(replace))
   }

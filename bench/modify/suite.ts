@@ -1,6 +1,6 @@
 /**
- * `modify`: what a change costs, and what the two things cost that make it survive a death: the journal of pins and the
- * image of what was there before.
+ * `modify`: measures the cost of a change, and of the two mechanisms that make the cache survive the death of a thread:
+ * the journal of pins and the saved image.
  */
 import type { BlockCache } from 'dcache'
 import { closeSound, openFull } from '../harness/cache.js'
@@ -44,15 +44,14 @@ export const modify: Suite = {
     return {
       name: 'modify',
       title: 'Changes',
-      about: 'A block that is cached: change a byte of it and mark it dirty.',
+      about: 'Change a byte of a cached block and mark the block dirty.',
       sections: [
         {
           name: 'changes',
           title: 'What a change costs',
           about:
-            'Each thread changes blocks of its own, one byte of each in turn. Clean blocks are written between the ' +
-            'batches, which is not counted; of dirty ones an image is kept: of the whole block, or of the range that was ' +
-            'declared.',
+            'Each thread changes its own blocks, one byte of each in turn. Clean blocks are written between the batches, ' +
+            'which is not timed. For dirty blocks, an image is saved: of the whole block, or of the declared range.',
           columns: CHANGES,
           rows: changes,
         },
@@ -60,9 +59,9 @@ export const modify: Suite = {
           name: 'prices',
           title: 'What it costs to survive a death',
           about:
-            'The engine, and a copy of it from which the journal of pins, or the image of a dirty block that is changed, ' +
-            'was taken out. One thread; ratios are of the same round. Caches and workers are made anew several times, ' +
-            'because what V8 inlines differs from worker to worker.',
+            'The engine, compared with a copy without the journal of pins, or without the saved image of a dirty block. ' +
+            'One thread; ratios are of the same round. Caches and workers are created several times, because V8 inlines ' +
+            'differently from worker to worker.',
           columns: PRICES,
           rows: prices,
         },
@@ -73,7 +72,7 @@ export const modify: Suite = {
   },
 }
 
-/** Far from the dirty limit, and no round begins by itself. */
+/** Far from the dirty limit, and no round starts automatically. */
 function openQuiet(
   path: string,
   blocks: number,
@@ -162,18 +161,18 @@ interface Variant {
 
 type VariantOf = (path: string, cache: BlockCache, engine: string) => Omit<Variant, 'name'>
 
-/** The variants that are compared: the engine, a copy without something, and the engine again for the noise. */
+/** The variants that are compared: the engine, a copy with a part removed, and the engine again for the noise. */
 const COPIES = ['with', 'without', 'with again'] as const
 type Copy = (typeof COPIES)[number]
 
 /**
- * How often the caches and workers of a comparison are made anew. V8 compiles a worker's code once, and what it inlines
- * depends on the order in which functions became hot: two workers with the same code differ by up to a third, for as long as
- * they live. So rounds of one worker measure the worker; only other workers show how much of a difference is the code's.
+ * How often the caches and workers of a comparison are created. V8 compiles a worker's code once, and what it inlines
+ * depends on the order in which functions became hot. So two workers with the same code differ by up to a third for
+ * their whole life. Only several workers show how much of a difference comes from the code.
  */
 const INSTANCES = 5
 
-/** The same work on three copies of the engine: as it is, without what `edits` take out, and as it is again. */
+/** The same work on three copies of the engine: unchanged, with `edits`, and unchanged again. */
 async function price(
   what: string,
   of: string,
@@ -191,7 +190,7 @@ async function price(
     engines.set(copy, copyEngine(place, copy === 'without' ? edits : UNCHANGED))
   }
   for (let instance = 0; instance < instances; instance++) {
-    // No copy is always the first that is opened and warmed up.
+    // Rotated, so that no copy is always the first one opened and warmed up.
     const order = COPIES.map((_, i) => COPIES[(i + instance) % COPIES.length]!)
     const rounds = Math.ceil((settings.rounds - instance) / instances)
     for (const [copy, values] of await runInstance(order, rounds)) measured[copy].push(...values)
@@ -206,7 +205,7 @@ async function price(
     },
   }
 
-  /** Nanoseconds by copy, round by round, each copy with a cache and a worker of its own. */
+  /** Nanoseconds by copy and round. Each copy has its own cache and worker. */
   async function runInstance(order: readonly Copy[], rounds: number): Promise<Map<Copy, number[]>> {
     const caches: BlockCache[] = []
     const crews = new Map<Copy, Crew>()

@@ -1,5 +1,5 @@
 /**
- * fio's nbd engine as the client: random requests of 4 KiB, so many at a time on each connection.
+ * fio's nbd engine as the client: random requests of 4 KiB, with a fixed number in progress on each connection.
  */
 import { spawn } from 'node:child_process'
 
@@ -9,17 +9,17 @@ export interface FioRun {
   readonly uri: string
   readonly operation: 'randread' | 'randwrite' | 'read'
   readonly connections: number
-  /** Of the export. */
+  /** Size of the export in bytes. */
   readonly bytes: number
-  /** Milliseconds; undefined: once through the whole export. */
+  /** Duration in milliseconds; undefined: once through the whole export. */
   readonly ms: number | undefined
-  /** For what fio leaves behind. */
+  /** Working directory, for the files that fio leaves. */
   readonly folder: string
 }
 
 export interface FioResult {
   readonly perSecond: number
-  /** Of a request, microseconds: 99 % are faster. */
+  /** The 99th percentile of a request's time, in microseconds. */
   readonly p99Us: number
 }
 
@@ -34,7 +34,7 @@ interface Job {
   readonly write: Direction
 }
 
-/** @throws when fio fails, or a request does */
+/** Runs fio. @throws if fio or a request fails */
 export async function runFio({ uri, operation, connections, bytes, ms, folder }: FioRun): Promise<FioResult> {
   const args = [
     '--name=bench', '--ioengine=nbd', `--uri=${uri}`, `--rw=${operation}`, `--size=${bytes}`, '--thread',

@@ -1,5 +1,5 @@
 /**
- * The servers that are compared, each a process of its own over a file of its own, on a Unix socket.
+ * The servers that are compared. Each is a separate process with its own file and Unix socket.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 
 const EXPORT = 'bench'
 const READY_MS = 60_000
-/** More than the file has: everything is hot. */
+/** More than the size of the file, so that all blocks are cached. */
 const MEMORY = '256MiB'
 
 export interface Place {
@@ -16,7 +16,7 @@ export interface Place {
   readonly socket: string
 }
 
-/** What is called, and what it needs to be installed. */
+/** The command, and the program that must be installed for it. */
 export interface ServerKind {
   readonly name: string
   readonly program: string
@@ -71,7 +71,7 @@ export class Server implements AsyncDisposable {
     })
   }
 
-  /** @throws when it does not answer */
+  /** Starts a server. @throws if it does not answer */
   static async start(kind: ServerKind, place: Place): Promise<Server> {
     const server = new Server(kind, place)
     const endMs = performance.now() + READY_MS
@@ -80,7 +80,7 @@ export class Server implements AsyncDisposable {
     while (!(await answers(place.socket))) {
       if (end !== undefined || performance.now() > endMs) {
         await server[Symbol.asyncDispose]()
-        throw new Error(end ?? `${kind.name} did not begin to serve: ${server.#log}`)
+        throw new Error(end ?? `${kind.name} did not start to serve: ${server.#log}`)
       }
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
@@ -93,7 +93,7 @@ export class Server implements AsyncDisposable {
   }
 }
 
-/** Whether somebody accepts on the socket. */
+/** Whether the server accepts connections on the socket. */
 function answers(path: string): Promise<boolean> {
   if (!existsSync(path)) return Promise.resolve(false)
   return new Promise((resolve) => {

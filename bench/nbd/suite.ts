@@ -1,5 +1,5 @@
 /**
- * `nbd`: `dcache serve` beside other servers of network block devices, with fio as their client.
+ * `nbd`: compares `dcache serve` with other servers of network block devices, with fio as the client.
  */
 import { spawnSync } from 'node:child_process'
 import { makeFolder } from '../harness/folder.js'
@@ -17,7 +17,7 @@ const COLUMNS: readonly Column[] = [
 ]
 
 const FILE_BLOCKS = 8192
-/** fio needs time to begin; a second of it is short. */
+/** fio needs time to start, so a run of a second is short. */
 const SLICES = 40
 const SMOKE_MS = 300
 const SERVER_THREADS = 2
@@ -28,7 +28,8 @@ const OPERATIONS = [
 
 export const nbd: Suite = {
   name: 'nbd',
-  about: 'dcache serve beside nbdkit and qemu-nbd: random requests over 1 and 4 connections (needs fio)',
+  about:
+    'dcache serve compared with nbdkit and qemu-nbd: random requests over 1 and 4 connections (needs fio)',
   async run(settings, say) {
     const startMs = performance.now()
     const leftOut: string[] = []
@@ -55,9 +56,9 @@ export const nbd: Suite = {
                 name: 'requests',
                 title: 'Requests of 4 KiB',
                 about:
-                  `fio's nbd engine, ${DEPTH} requests at a time on each connection, a Unix socket, a file of 64 MiB that is in ` +
-                  `memory everywhere: in dcache's, or in the page cache. dcache serves with ${SERVER_THREADS} threads. The client takes as ` +
-                  'much of the machine as the server.',
+                  `fio's nbd engine, ${DEPTH} requests at a time on each connection, over a Unix socket. The file of 64 MiB is in ` +
+                  `memory for all servers: in dcache's memory, or in the page cache. dcache serves with ${SERVER_THREADS} threads. The ` +
+                  'client uses as much of the machine as the server.',
                 columns: COLUMNS,
                 rows,
               },
@@ -137,7 +138,7 @@ async function compare(
   return rows
 }
 
-/** Whether a program can be called; if not, `leftOut` gets a line. */
+/** Whether a program is installed. If not, adds a line to `leftOut`. */
 function isThere(program: string, leftOut: string[]): boolean {
   if (spawnSync(program, ['--version']).error === undefined) return true
   leftOut.push(`${program} is not installed here`)

@@ -1,6 +1,6 @@
 /**
- * Figures as people read them: three digits that mean something, and the unit. Tables give each value the unit that fits its
- * size (`scaledFigure`); a quote keeps the unit of the figure's column (`figureText`).
+ * Formats figures with three significant digits and their unit. Tables give each value the unit that fits its size
+ * (`scaledFigure`). A quote keeps the unit of the figure's column (`figureText`).
  */
 import { durationText, scaledText } from '#dist/cli/units.js'
 import { type Figure, isSpread, type Unit } from '../harness/report.js'
@@ -47,6 +47,6 @@ export function scaledFigure(figure: Figure | undefined, unit: Unit): string {
   return `${scaledValue(median, unit)} (${scaledValue(p10, unit)} - ${scaledValue(p90, unit)})`
 }
 
-/** The head of a column; times have their units with the values. */
+/** The head of a column. For times, each value shows its unit instead. */
 export const scaledHead = (title: string, unit: Unit): string =>
   unit === 'count' || TIMES[unit] !== undefined ? title : `${title}, ${unit}`

@@ -1,5 +1,5 @@
 /**
- * The headline figures of a run as one line of a CSV file: a line a release, so that a slow-down is seen.
+ * The headline figures of a run as a line of a CSV file. One line a release shows slow-downs.
  */
 import { durationText, scaledText } from '#dist/cli/units.js'
 import { readFile, writeFile } from 'node:fs/promises'
@@ -9,9 +9,9 @@ export interface HistoryLine {
   readonly version: string
   /** YYYY-MM-DD. */
   readonly date: string
-  /** What figures of two lines must have in common to be compared. */
+  /** Figures of two lines are comparable only if this is the same. */
   readonly machine: string
-  /** By the keys of the headlines; what was not measured is missing. */
+  /** By the keys of the headlines. Figures that were not measured are missing. */
   readonly figures: Readonly<Record<string, number | undefined>>
 }
 
@@ -63,7 +63,7 @@ export function historyLine(report: BenchReport): HistoryLine {
   }
 }
 
-/** The lines of a file; none if there is no such file. @throws with a message for the user if it is another kind of file */
+/** The lines of a file; none if it does not exist. @throws with a message for the user if it is no history */
 export async function readHistory(path: string): Promise<HistoryLine[]> {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return ''
@@ -79,10 +79,10 @@ export async function readHistory(path: string): Promise<HistoryLine[]> {
   })
 }
 
-/** Four digits. */
+/** Rounds to four digits. */
 const rounded = (value: number | undefined) => (value === undefined ? '' : Number(value.toPrecision(4)))
 
-/** Adds the run; a line of the same version and day is replaced. */
+/** Adds the run. Replaces a line of the same version and day. */
 export async function addToHistory(path: string, report: BenchReport): Promise<HistoryLine[]> {
   const added = historyLine(report)
   const before = await readHistory(path)

@@ -1,5 +1,5 @@
 /**
- * A report as tables for a terminal.
+ * Formats a report as tables for a terminal.
  */
 import { columnsText, paragraphsText, wrap } from '#dist/cli/terminal.js'
 import { durationText } from '#dist/cli/units.js'
@@ -23,7 +23,7 @@ export function setupLines(setup: Setup): string[] {
   ]
 }
 
-/** The report in lines of at most `width` columns. `emphasize` is for heads. */
+/** Formats the report in lines of up to `width` columns. `emphasize` is applied to heads. */
 export function reportText(report: BenchReport, width: number, emphasize: (text: string) => string): string {
   const { dcache, startedAt, setup, suites } = report
   const head = [`dcache ${dcache}, ${startedAt}`, ...setupLines(setup)].map((line) => wrap(line, width))
@@ -43,7 +43,7 @@ function suiteText(suite: SuiteReport, width: number, emphasize: (text: string) 
   return lines.join('\n')
 }
 
-/** With ranges where there is room for them; medians alone on a narrower terminal; paragraphs on the narrowest. */
+/** With ranges if they fit, else medians alone, else paragraphs. */
 function sectionText({ columns, rows }: Section, width: number, emphasize: (text: string) => string): string {
   const names = Object.keys(rows[0]?.parameters ?? {})
   const settings = (text: (figure: Figure | undefined, unit: Unit) => string) => ({

@@ -1,5 +1,5 @@
 /**
- * The plots of each suite, made from its rows. A suite without one has its tables only.
+ * The plots of each suite, made from its rows. A suite without plots has only its tables.
  */
 import { digitsText, scaledText } from '#dist/cli/units.js'
 import { FLOOR_AGAIN } from '../hit/crews.js'
@@ -126,7 +126,7 @@ function contentionCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
     },
     {
       title: 'Latency',
-      note: 'Of single operations, the clock included, logarithmic. The line goes from the time that half of them need (p50) past 99 % (hollow) to 99.9 % (the dot and the number).',
+      note: 'Of single operations, including the clock, logarithmic. The line goes from the time of p50 through p99 (hollow) to p99.9 (the dot and the number).',
       legend: LEGEND,
       panels: groupsOf(rows, ['threads'], label).map((group) => {
         const points = tails.filter((point) => point['threads'] === group.rows[0]!.parameters['threads'])
@@ -184,7 +184,7 @@ function modifyCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
     const points = [...ratios, ...noise]
     charts.push({
       title: 'What it costs to survive a death',
-      note: `Time with the journal of pins (a hit) or the saved image (a change) to the time without. A/A is the same code measured against itself: what it is off 1 is noise. ${RANGE}`,
+      note: `Time with the journal of pins (a hit) or the saved image (a change) to the time without. A/A is the same code measured against itself: its distance from 1 is noise. ${RANGE}`,
       legend: [[DCACHE, 'with to without'], [OTHER, 'A/A']], // prettier-ignore
       panels: [
         rowsPanel(Plot, '', {
@@ -236,7 +236,7 @@ function recoveryCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
   ]
 }
 
-/** From the widest line to the narrowest, so that one that lies on another hides no more than its middle. */
+/** From the widest line to the narrowest, so that a line on top of another hides only its middle. */
 const POLICIES: readonly (readonly [key: string, color: string, width: number, dash: string])[] = [
   ['best', INK, 1.5, '1 4'],
   ['lru', OTHER, 7, ''],

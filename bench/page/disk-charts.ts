@@ -19,7 +19,7 @@ import {
   valuesOf,
 } from './plots.js'
 
-/** What fio writes too: the same number of blocks, at the same distance. */
+/** The kind that fio writes too: the same number of blocks, at the same distance. */
 const AS_FIO: keyof typeof KINDS = 'random, 64 MiB of 1 GiB'
 const RANGE = 'The dot is the median, the line behind it is p10 to p90.'
 
@@ -30,7 +30,7 @@ const namesOf = (points: readonly Point[]) => [...new Set(points.map(({ name }) 
 const colorOf = ({ name }: Point) => (String(name).includes('dcache') ? DCACHE : OTHER)
 const others = (name: string) => [[DCACHE, 'dcache'], [OTHER, name]] as const // prettier-ignore
 
-/** What dcache does and what it is compared with, in pairs; one panel for each io, with a scale of its own. */
+/** dcache and its counterpart in pairs. Each kind of I/O has a panel with its own scale. */
 function pairs(
   Plot: PlotLibrary,
   rows: readonly Row[],
@@ -63,7 +63,7 @@ function missCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
   return [
     {
       title: 'A miss',
-      note: `The time to read a block: buffered reads come out of the page cache, direct ones from the disk. ${RANGE}`,
+      note: `The time to read a block: buffered reads come from the page cache, direct ones from the disk. ${RANGE}`,
       legend: others('fs.readSync'),
       panels: pairs(Plot, rows, 'order', ['miss', 'bare'], ['fs.readSync', 1e3]),
     },
@@ -76,7 +76,7 @@ function flushCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
   return [
     {
       title: 'A flush',
-      note: `Until all of it is on the disk, compared with bare writes and one fsync for each file. ${RANGE}`,
+      note: `The time until all blocks are on the disk, compared with bare writes and one fsync for each file. ${RANGE}`,
       legend: others('bare calls'),
       panels: pairs(Plot, rows, 'what', ['flush', 'bare'], ['bare', 1e6]),
     },
@@ -123,7 +123,7 @@ function waitCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
   return [
     {
       title: 'Changes without end',
-      note: 'A change from acquire to release while the disk is slower than the changes, logarithmic. The device: what it needs for the blocks that are written during such a change, on average of those from p99.9 on.',
+      note: 'A change from acquire to release while the disk is slower than the changes, logarithmic. The device: the average time that it needs for the blocks written during a change, for the changes from p99.9 on.',
       legend: others('the device'),
       panels: valuesOf(rows, 'io').map((io) =>
         rowsPanel(Plot, String(io), {

@@ -1,6 +1,6 @@
 /**
- * A report as one page: a summary, the plots as drawings in the file, every figure in a table below them. The page fetches
- * nothing. Observable Plot draws into a document of linkedom, which needs no browser.
+ * Formats a report as one HTML page: a summary, the plots as inline SVG, and all figures in tables below them. The page
+ * loads no other files. Observable Plot draws into a document of linkedom, so no browser is needed.
  */
 import type { BenchReport, Section, SuiteReport } from '../harness/report.js'
 import { scaledFigure, scaledHead } from '../output/format.js'
@@ -11,21 +11,21 @@ import type { Chart, Panel, PlotLibrary } from './plots.js'
 import { STYLE } from './style.js'
 import { summaryOf } from './summary.js'
 
-/** What a page is made with: development dependencies, like the peers. */
+/** The libraries that make the page; development dependencies, like the peers. */
 export const PAGE_PACKAGES = ['@observablehq/plot', 'linkedom'] as const
 
 const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
 const escape = (text: string): string => text.replace(/[&<>"]/g, (sign) => ESCAPES[sign]!)
 
-/** Draws a panel; the name is for readers who do not see it. */
+/** Draws a panel. The name is for screen readers. */
 type Draw = (panel: Panel, name: string) => string
 
-/** The page of a report. `history` are the lines of earlier releases, which are shown from two on. */
+/** The page of a report. `history` is the lines of earlier releases, shown if there are at least two. */
 export async function pageOf(report: BenchReport, history: readonly HistoryLine[] = []): Promise<string> {
   const [Plot, { parseHTML }] = await Promise.all([import('@observablehq/plot'), import('linkedom')])
-  // Both libraries speak of the types of a browser, which this project does not have.
+  // Both libraries use the types of a browser, which this project does not include.
   const { document } = parseHTML('<!doctype html><html><body></body></html>') as { document: object }
-  // With Plot's own margin the title of an axis lies on its last tick.
+  // With Plot's default margin, the title of an axis overlaps its last tick.
   const draw: Draw = ({ options }, name) => {
     const { outerHTML } = Plot.plot({ marginBottom: 38, ...options, document }) as { outerHTML: string }
     return outerHTML.replace(/^<svg([^>]*)>/, `<svg role="img"$1><title>${escape(name)}</title><desc>All figures are in the tables below the plots.</desc>`) // prettier-ignore
@@ -84,7 +84,7 @@ function chartHtml({ title, note, legend, panels }: Chart, draw: Draw): string {
 <div class="panels">${drawn.join('\n')}</div></figure>`
 }
 
-/** The headline figures release by release. One release has nothing to be compared with. */
+/** The headline figures by release. Empty for a single release, which can't be compared. */
 function historyHtml(history: readonly HistoryLine[]): string {
   if (history.length < 2) return ''
   const head = ['release', 'date', 'machine', ...headlinesOf().map(({ title }) => title)]

@@ -1,17 +1,17 @@
 /**
- * What the plots of all suites are made of: points from rows, and panels. A panel is a small drawing with one line for each
- * thing that is compared. Panels stand next to each other on a wide screen and one below the other on a narrow one.
+ * The parts of all plots: points from rows, and panels. A panel is a small drawing with one line for each compared
+ * item. Panels are next to each other on a wide screen and below each other on a narrow one.
  */
 import type * as Plots from '@observablehq/plot'
 import type { PlotOptions } from '@observablehq/plot'
 import { durationText } from '#dist/cli/units.js'
 import { isSpread, type Row, type Section, type SuiteReport, valueOf } from '../harness/report.js'
 
-/** Of @observablehq/plot: it is loaded when a page is wanted. */
+/** The module @observablehq/plot, which is loaded only for a page. */
 export type PlotLibrary = typeof Plots
 
 export interface Panel {
-  /** What the panel shows of its chart; empty if the chart has one panel. */
+  /** The part of the chart that the panel shows; empty if the chart has one panel. */
   readonly label: string
   readonly options: PlotOptions
 }
@@ -24,7 +24,7 @@ export interface Chart {
   readonly panels: readonly Panel[]
 }
 
-/** A row with one figure of it, as marks want it. */
+/** A row with one of its figures, in the form that marks need. */
 export interface Point {
   readonly [key: string]: string | number | undefined
   readonly value: number | undefined
@@ -32,15 +32,17 @@ export interface Point {
   readonly high: number | undefined
 }
 
-/** Pixels; a panel fits a telephone. */
+/** In pixels; a panel fits a phone. */
 export const PANEL_WIDTH = 350
 const ROW_HEIGHT = 22
-/** For values, to the right of the last mark. */
+/** Margin for values, to the right of the last mark. */
 const TEXT_WIDTH = 58
-/** Of the letters of a row's name. */
+/** Width of a letter in a row's name. */
 const LETTER_WIDTH = 5.7
 
-/** Variables of the style: dark and light screens have colours of their own. dcache has one colour in all plots. */
+/**
+ * Variables of the style sheet, which differ between dark and light screens. dcache has the same colour in all plots.
+ */
 export const DCACHE = 'var(--dcache)'
 export const OTHER = 'var(--other)'
 export const FAINT = 'var(--faint)'
@@ -68,7 +70,7 @@ export const valuesOf = (rows: readonly Row[], parameter: string): (string | num
 export const blocksText = (blocks: number) => `${blocks.toLocaleString('en-US')} blocks`
 export const threadsText = (threads: number) => (threads === 1 ? '1 thread' : `${threads} threads`)
 export const timeText = (ns: number) => durationText(ns)
-/** For the ticks of an axis of nanoseconds: no more digits than the number has. */
+/** Formats a tick of an axis of nanoseconds, without trailing digits. */
 export const tickText = (ns: number) =>
   ns >= 1e9 ? `${ns / 1e9} s` : ns >= 1e6 ? `${ns / 1e6} ms` : ns >= 1e3 ? `${ns / 1e3} µs` : `${ns} ns`
 
@@ -83,13 +85,13 @@ export interface RowsOptions {
   readonly tick?: (value: number) => string
   readonly label: string
   readonly isLog?: boolean
-  /** An upright line: what equals that which it is compared with. */
+  /** Position of a vertical line that marks equality with the counterpart. */
   readonly at?: number
-  /** Of all panels of the chart: they share their axis. */
+  /** The domain of all panels of the chart, which share their axis. */
   readonly domain: readonly [number, number]
 }
 
-/** The least and the greatest value in all points, ranges included; from 0 if the axis is not logarithmic. */
+/** The least and the greatest value of all points, including ranges; from 0 if the axis is not logarithmic. */
 export function domainOf(points: readonly Point[], isLog: boolean, at?: number): [number, number] {
   const values = points.flatMap(({ value, low, high }) => [value!, low ?? value!, high ?? value!])
   if (at !== undefined) values.push(at)
@@ -97,7 +99,7 @@ export function domainOf(points: readonly Point[], isLog: boolean, at?: number):
   return isLog ? [least / 1.1, most * 1.1] : [0, most]
 }
 
-/** Powers of ten, three at most so that their texts have room; for less than two of them, what Plot chooses. */
+/** Up to three powers of ten, so that their labels fit. With fewer than two powers in the domain, Plot's own ticks. */
 function logTicks([least, most]: readonly [number, number]): number[] | number {
   const [first, last] = [Math.ceil(Math.log10(least)), Math.floor(Math.log10(most))]
   const step = Math.ceil((last - first + 1) / 3)
@@ -105,7 +107,7 @@ function logTicks([least, most]: readonly [number, number]): number[] | number {
   return ticks.length < 2 ? 3 : ticks
 }
 
-/** A row for each thing: a dot at its median, a line from p10 to p90 behind it, and the median in words. */
+/** A row for each item: a dot at its median, a line from p10 to p90 behind it, and the median as text. */
 export function rowsPanel(Plot: PlotLibrary, label: string, options: RowsOptions): Panel {
   const { points, y, color, text, isLog = false, at, domain } = options
   const known = points.filter(({ value }) => value !== undefined)

@@ -1,5 +1,5 @@
 /**
- * How the page looks, on light and dark screens, wide and narrow.
+ * The style sheet of the page, for light and dark, wide and narrow screens.
  */
 export const STYLE = `
 :root { color-scheme: light dark; --ink: #212529; --soft: #5c636a; --line: #dee2e6; --paper: #ffffff; --back: #f4f5f6; --dcache: #d9480f; --other: #0b7285; --faint: #adb5bd; }

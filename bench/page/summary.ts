@@ -1,6 +1,6 @@
 /**
- * The run in five sentences at most: what the figures say about a hit, a change, the disk, a death and the block server. A
- * sentence whose figures were not measured is left out, and others take its place.
+ * Summarizes a run in up to five sentences: a hit, a change, the disk, recovery and the block server. Sentences whose
+ * figures were not measured are omitted, and others replace them.
  */
 import { digitsText, durationText, percentText, scaledText } from '#dist/cli/units.js'
 import { type BenchReport, type Row, valueOf } from '../harness/report.js'
@@ -19,7 +19,7 @@ const rowsOf = (report: BenchReport, suite: string, section: string): readonly R
 const find = (rows: readonly Row[], wanted: Wanted): Row | undefined =>
   rows.find(({ parameters }) => Object.entries(wanted).every(([name, value]) => parameters[name] === value))
 
-/** The value in the middle of those that a parameter has. */
+/** The middle value of a parameter. */
 const middle = (rows: readonly Row[], parameter: string): number => {
   const values = [...new Set(rows.map(({ parameters }) => Number(parameters[parameter])))].sort((a, b) => a - b) // prettier-ignore
   return values[values.length >> 1] ?? 0

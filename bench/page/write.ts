@@ -1,5 +1,5 @@
 /**
- * Writes the page. Whether it can be written is checked before the run, which takes many minutes, and not after it.
+ * Writes the page. Whether it can be written is checked before the run, because a run takes many minutes.
  */
 import { mkdir, open, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
@@ -8,7 +8,7 @@ import type { BenchReport } from '../harness/report.js'
 import type { HistoryLine } from '../output/history.js'
 import { PAGE_PACKAGES, pageOf } from './page.js'
 
-/** Why the page can't be written; undefined if it can. */
+/** The reason why the page can't be written; undefined if it can. */
 export async function pageProblem(path: string): Promise<string | undefined> {
   const missing: string[] = []
   for (const name of PAGE_PACKAGES) isInstalled(name, missing)

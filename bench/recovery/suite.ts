@@ -1,5 +1,5 @@
 /**
- * `recovery`: how long after a worker's death a thread that waits for what it held has it.
+ * `recovery`: measures the time from the death of a worker until a waiting thread has the block that the worker held.
  */
 import type { BlockCache } from 'dcache'
 import { once } from 'node:events'
@@ -21,7 +21,7 @@ const RECOVERY: readonly Column[] = [
 ]
 
 const MODULE = new URL('threads.js', import.meta.url)
-/** What a victim reads, beside the block that it changes. */
+/** Number of blocks that a victim reads, in addition to the block that it changes. */
 const READS = 16
 
 export const recovery: Suite = {
@@ -49,9 +49,9 @@ export const recovery: Suite = {
           name: 'recovery',
           title: 'Until what it held is free',
           about:
-            `The victim changes one block and reads ${READS} others; another thread sleeps for the changed one. Until it ` +
-            'has it, from the call of terminate(), and from the moment at which Node says that the worker has ended, ' +
-            'before which nothing can be done.',
+            `The victim changes one block and reads ${READS} others. Another thread waits for the changed block. The times ` +
+            "end when it has the block. They start at the call of terminate(), or at the worker's 'exit' event, before " +
+            'which recovery is not possible.',
           columns: RECOVERY,
           rows,
         },
@@ -84,7 +84,9 @@ async function killAgainAndAgain(cache: BlockCache, blocks: number, deaths: numb
     void victim.terminate()
     const [{ gotAtMs, byte }] = (await answer) as [WaiterAnswer]
     if (byte !== byteOf(block, 0))
-      throw new Error(`block ${block} begins with ${byte} after the death: a change that was never released`)
+      throw new Error(
+        `block ${block} begins with ${byte} after the death: it shows a change that was never released`,
+      )
     record(fromCall, gotAtMs - calledAtMs)
     record(fromExit, gotAtMs - (await exit))
   }
@@ -98,7 +100,7 @@ async function killAgainAndAgain(cache: BlockCache, blocks: number, deaths: numb
 const isWaitedFor = (cache: BlockCache, block: number): boolean =>
   cache.holders().some((holder) => holder.what === 'waits' && holder.block === block)
 
-/** In microseconds: a histogram takes whole numbers. */
+/** In microseconds, because a histogram takes whole numbers. */
 function record(histogram: ReturnType<typeof createHistogram>, ms: number): void {
   histogram.record(Math.max(1, Math.round(ms * 1000)))
 }

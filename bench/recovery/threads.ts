@@ -1,6 +1,6 @@
 /**
- * The two threads of `recovery`: a victim that holds blocks until it is killed, and one that waits for the block that
- * the victim is changing.
+ * The two threads of `recovery`: a victim that holds blocks until it is killed, and a thread that waits for the block
+ * that the victim is changing.
  */
 import { attachCache, type CacheHandle } from 'dcache'
 import { parentPort, workerData } from 'node:worker_threads'
@@ -8,7 +8,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 export interface VictimData {
   readonly role: 'victim'
   readonly handle: CacheHandle
-  /** It is changing this block, and reading the others. */
+  /** The victim is changing this block and reading the others. */
   readonly block: number
   readonly reads: readonly number[]
 }
@@ -28,13 +28,13 @@ function victim({ handle, block, reads }: VictimData): void {
   guard.data.fill(255)
   guard.markDirty()
   parentPort!.postMessage('holds')
-  // Until it is killed: nothing of this is ever released.
+  // Sleeps until it is killed, and never releases its guards.
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
 }
 
 export interface WaiterAnswer {
   readonly gotAtMs: number
-  /** The first byte of the block: the change that was under way must be gone. */
+  /** The first byte of the block. The unfinished change must be undone. */
   readonly byte: number
 }
 

@@ -1,6 +1,6 @@
 /**
- * Replays a trace of block numbers through a victim policy alone, as a cache of clean blocks would drive it. The tests of
- * the policies use it too.
+ * Replays a trace of block numbers through a victim policy without a cache, as a cache of clean blocks would drive it.
+ * The tests of the policies use it too.
  */
 
 import { keyLowOf, keyHighOf } from '#dist/shared/key.js'
@@ -13,7 +13,7 @@ import { Frame } from '#dist/shared/words.js'
 
 export type PolicyName = 'lru2' | '2q'
 
-/** Memory of so many blocks, and no more than a policy needs. */
+/** The memory that a policy needs for this many blocks. */
 export function policyArena(policy: PolicyName, blocks: number): Arena {
   const geometry: Geometry = {
     blocks,
@@ -34,14 +34,14 @@ export function policyArena(policy: PolicyName, blocks: number): Arena {
 export const policyIn = (arena: Arena, policy: PolicyName): Policy =>
   policyOf(policy, arena, attachSlot(arena, 0, 1, 0))
 
-/** Gives a frame its block's name, as the directory does. */
+/** Assigns a block to a frame, as the directory does. */
 export function nameFrame(arena: Arena, frame: number, partition: number, block: number): void {
   const at = arena.frameAt(frame)
   arena.words[at + Frame.keyHigh] = keyHighOf(partition, block)
   arena.words[at + Frame.keyLow] = keyLowOf(block)
 }
 
-/** How many of the accesses are hits in a cache of so many blocks. @throws when the policy's check finds anything */
+/** The number of hits in a cache of this many blocks. @throws if the policy's check reports an error */
 export function hitsOf(trace: Uint32Array, blocks: number, name: PolicyName): number {
   const arena = policyArena(name, blocks)
   const policy = policyIn(arena, name)

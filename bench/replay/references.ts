@@ -1,11 +1,11 @@
 /**
- * What a policy is held against: plain LRU, and the best that any choice of victims could do, which needs to know the
- * future (L. A. Belady, "A study of replacement algorithms for a virtual-storage computer", IBM Systems Journal 5, 1966).
+ * The references for the policies: plain LRU, and the optimal choice of victims, which needs to know the future (L. A.
+ * Belady, "A study of replacement algorithms for a virtual-storage computer", IBM Systems Journal 5, 1966).
  */
 
-/** Hits of plain LRU in a cache of so many blocks. */
+/** Hits of plain LRU in a cache of this many blocks. */
 export function lruHits(trace: Uint32Array, blocks: number): number {
-  const cached = new Set<number>() // in the order of their last use
+  const cached = new Set<number>() // in order of last use
   let hits = 0
   for (const block of trace) {
     if (cached.delete(block)) hits++
@@ -15,17 +15,17 @@ export function lruHits(trace: Uint32Array, blocks: number): number {
   return hits
 }
 
-/** Hits when the victim is always the block that is not needed for the longest time. */
+/** Hits if the victim is always the block whose next use is furthest in the future. */
 export function bestHits(trace: Uint32Array, blocks: number): number {
   const next = nextUses(trace)
-  const cached = new Map<number, number>() // block to its next use
+  const cached = new Map<number, number>() // next use by block
   const byNext = new MaxHeap()
   let hits = 0
   for (let i = 0; i < trace.length; i++) {
     const block = trace[i]!
     if (cached.has(block)) hits++
     else if (cached.size === blocks) {
-      // What stands in the heap with an older use is of no worth: the block was used since.
+      // Heap entries with an older use are obsolete: the block was used since then.
       let use = byNext.pop()
       while (cached.get(use.block) !== use.at) use = byNext.pop()
       cached.delete(use.block)
@@ -36,7 +36,7 @@ export function bestHits(trace: Uint32Array, blocks: number): number {
   return hits
 }
 
-/** For each access, when its block is accessed again; never: a time after the end, each its own. */
+/** For each access, the time of the next access to its block. Without one, a distinct time after the end. */
 function nextUses(trace: Uint32Array): Float64Array {
   const next = new Float64Array(trace.length)
   const seen = new Map<number, number>()
@@ -64,7 +64,7 @@ class MaxHeap {
     items[place] = { at, block }
   }
 
-  /** @requires that it is not empty */
+  /** @requires a heap that is not empty */
   pop(): { at: number; block: number } {
     const items = this.#items
     const top = items[0]!

@@ -1,5 +1,5 @@
 /**
- * `replay`: how many accesses of a trace are hits, by victim policy and size of the cache.
+ * `replay`: counts the hits of a trace, by victim policy and size of the cache.
  */
 import { blockSource } from '#dist/workload/pattern.js'
 import { Random } from '#dist/workload/random.js'
@@ -15,20 +15,20 @@ const RATIOS: readonly Column[] = [
   { key: 'best', title: 'best possible', unit: '%' },
 ]
 
-/** Of the trace's distinct blocks, where no sizes are given. */
+/** Shares of the trace's distinct blocks, used if no sizes are given. */
 const SHARES = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2]
 
 export const replay: Suite = {
   name: 'replay',
   about:
-    'a recorded trace (--trace) through the victim policies: hit ratio, beside plain LRU and the best possible',
+    'a recorded trace (--trace) through the victim policies: hit ratio, compared with plain LRU and the best possible',
   async run(settings, say) {
     const startMs = performance.now()
     const traces = new Map(settings.traces)
     const leftOut: string[] = []
     if (traces.size === 0) {
       traces.set('made up', madeUp(settings.smoke ? 5000 : 500_000))
-      leftOut.push('recorded traces: none was given with --trace; the one here is made up')
+      leftOut.push('recorded traces: none was given with --trace; a synthetic one is used')
     }
     const rows: Row[] = []
     for (const [name, trace] of traces) {
@@ -58,7 +58,7 @@ export const replay: Suite = {
           title: 'Hits by policy',
           about:
             "Share of the accesses that are hits. The engine's policies decide; the cache around them is simulated. The " +
-            'best possible knows the future: no policy can do more.',
+            'best possible knows the future, so no policy can exceed it.',
           columns: RATIOS,
           rows,
         },
@@ -69,7 +69,7 @@ export const replay: Suite = {
   },
 }
 
-/** Popular blocks, scans and a loop: not a measure of anything, but every policy has something to do. */
+/** Popular blocks, scans and a loop. It exercises every policy, but is not representative. */
 function madeUp(accesses: number): Uint32Array {
   const random = new Random(1, 0)
   const blocks = Math.max(100, accesses >>> 4)

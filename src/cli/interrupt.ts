@@ -1,5 +1,6 @@
 /**
- * Ctrl-C for a command: the first asks for an orderly end through an AbortSignal, the second ends the process at once.
+ * Handles Ctrl-C for a command: the first one requests an orderly stop through an AbortSignal, the second one exits at
+ * once.
  */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 export const EXIT_INTERRUPTED = 130
@@ -8,7 +9,7 @@ export interface Interrupt extends Disposable {
   readonly signal: AbortSignal
 }
 
-/** Catches signals until it is disposed of. `asked` runs at the first one. */
+/** Catches signals until it is disposed. Calls `asked` at the first one. */
 export function catchInterrupts(asked: () => void): Interrupt {
   const controller = new AbortController()
   const listener = () => {

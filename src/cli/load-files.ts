@@ -1,6 +1,6 @@
 /**
- * The files that a load works on: those that were named, or, where none were, bytes that every machine has, in a
- * temporary folder that does not outlive the process.
+ * The files of a load: those that the user named, or else generated ones in a temporary folder that is removed when the
+ * process ends.
  */
 import { rmSync } from 'node:fs'
 import { chmod, copyFile, constants, mkdtemp, open, stat, truncate } from 'node:fs/promises'
@@ -13,14 +13,14 @@ import { BLOCK_SIZE, type NamedPartition } from './load-settings.js'
 export interface LoadFiles extends Disposable {
   /** For openCache. */
   readonly partitions: Record<string, PartitionOptions>
-  /** They are the user's, and will be changed. */
+  /** Whether they are the user's own files, which the load changes. */
   readonly areNamed: boolean
 }
 
 const FRESH_BYTES = 64 << 20
 const CHUNK_BYTES = 1 << 20
 
-/** @throws what the file system says, or the signal's reason */
+/** Returns the named files or creates temporary ones. @throws the file system's error, or the signal's reason */
 export async function useFiles(
   named: readonly NamedPartition[],
   seed: number,
@@ -32,7 +32,7 @@ export async function useFiles(
   const remove = () => {
     rmSync(folder, { recursive: true, force: true })
   }
-  // For an exit of the process that runs no `finally` block.
+  // For exits that run no `finally` block.
   process.once('exit', remove)
   const files: LoadFiles = {
     partitions: {
@@ -56,7 +56,10 @@ export async function useFiles(
   }
 }
 
-/** By path; a path that was named twice is for openCache to refuse, as it does with two names of one file. */
+/**
+ * Named by path. A path that was given twice gets two names, so that openCache refuses it as two partitions of one
+ * file.
+ */
 function partitionsOf(named: readonly NamedPartition[]): Record<string, PartitionOptions> {
   const partitions: Record<string, PartitionOptions> = {}
   for (const { path, blockSize } of named) {
@@ -67,7 +70,7 @@ function partitionsOf(named: readonly NamedPartition[]): Record<string, Partitio
   return partitions
 }
 
-/** The running Node: some 100 MB that differ from block to block, filled up with zeros to a whole block. */
+/** Copies the running Node: about 100 MB of varied blocks, padded with zeros to a whole block. */
 async function copyExecutable(path: string): Promise<void> {
   await copyFile(process.execPath, path, constants.COPYFILE_FICLONE)
   await chmod(path, 0o600)

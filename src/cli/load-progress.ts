@@ -1,5 +1,5 @@
 /**
- * What a load says while it runs: one line, written again in place on a terminal, a new one every two seconds elsewhere.
+ * The progress of a load: on a terminal, one line that is updated in place; elsewhere, a new line every two seconds.
  */
 import { performance } from 'node:perf_hooks'
 import type { WriteStream } from 'node:tty'
@@ -10,26 +10,26 @@ import { countText, percentText, secondsText } from './units.js'
 
 const TERMINAL_MS = 250
 const PLAIN_MS = 2000
-/** A rate over less than this share of the interval says nothing. */
+/** A rate over less than this share of the interval is too inaccurate to show. */
 const INTERVAL_MIN = 0.5
 
 /** One moment of a running load. */
 export interface Moment {
   readonly stats: CacheStats
   readonly counts: LoadCounts
-  /** The threads were told to stop, or have no access left to begin: rates fall, and say nothing. */
+  /** The threads have been stopped or have no accesses left to begin, so rates are no longer meaningful. */
   readonly isEnding: boolean
 }
 
 export interface ProgressOptions {
   readonly stream: WriteStream
   readonly look: () => Moment
-  /** How long the load runs, and how many accesses it makes, where that is known. */
+  /** Duration and number of accesses of the load, if limited. */
   readonly seconds: number | undefined
   readonly ops: number | undefined
 }
 
-/** Shows the progress until it is disposed of. */
+/** Shows the progress until it is disposed. */
 export function showProgress({ stream, look, seconds, ops }: ProgressOptions): Disposable {
   const intervalMs = stream.isTTY ? TERMINAL_MS : PLAIN_MS
   const status = new StatusLine(stream)
@@ -39,7 +39,7 @@ export function showProgress({ stream, look, seconds, ops }: ProgressOptions): D
     const now = { ...look(), atMs: performance.now() }
     const elapsed = (now.atMs - startMs) / 1000
     if (now.isEnding) {
-      status.show(`${timeText(elapsed)}  the threads finish their last accesses`)
+      status.show(`${timeText(elapsed)}  the threads are finishing their last accesses`)
       return
     }
     if (now.atMs - before.atMs < intervalMs * INTERVAL_MIN) return
@@ -71,11 +71,11 @@ export interface ProgressLine {
   readonly interval: number
   readonly elapsed: number
   readonly left: number | undefined
-  /** Columns; what is least important is left out first. */
+  /** In columns. The least important parts are omitted first. */
   readonly width: number
 }
 
-/** The progress in one line. */
+/** Formats the progress as one line. */
 export function progressLine({ before, now, interval, elapsed, left, width }: ProgressLine): string {
   const rate = (accessesOf(now.counts) - accessesOf(before.counts)) / interval
   const { mismatched } = now.counts
@@ -91,7 +91,7 @@ export function progressLine({ before, now, interval, elapsed, left, width }: Pr
   return fitParts(parts, width)
 }
 
-/** From the time or the number of accesses that was asked for, whichever ends the load first. */
+/** Estimates the seconds left from the limit of time or accesses that ends the load first. */
 export function secondsLeft(
   counts: LoadCounts,
   elapsed: number,
@@ -105,7 +105,7 @@ export function secondsLeft(
   return left === Infinity ? undefined : left
 }
 
-/** Share of the accesses that found their block cached; a second look at the same block does not count. */
+/** Share of the accesses that found their block cached. Repeated lookups of a block within an access do not count. */
 export function hitRatio(
   before: Omit<Moment, 'isEnding'> | undefined,
   now: Omit<Moment, 'isEnding'>,

@@ -1,5 +1,5 @@
 /**
- * What a load found: as the object that --json prints, and as text for people.
+ * The report of a load: as the object that --json prints, and as text.
  */
 import type { RecordableHistogram } from 'node:perf_hooks'
 import type { CacheStats } from '../index.js'
@@ -12,7 +12,7 @@ import { type LoadSettings, patternText } from './load-settings.js'
 import { listText, tableText } from './terminal.js'
 import { bytesText, countText, durationText, percentText, scaledText } from './units.js'
 
-/** Microseconds in the cache's calls. */
+/** Time in the cache's calls, in microseconds. */
 export interface Latency {
   readonly count: number
   readonly p50: number
@@ -23,7 +23,7 @@ export interface Latency {
 
 /** The object that --json prints. */
 export interface LoadReport {
-  /** Nothing was wrong: exit code 0, or 130 when it was interrupted. */
+  /** No error was found: the exit code is 0, or 130 after an interrupt. */
   readonly ok: boolean
   readonly interrupted: boolean
   readonly settings: {
@@ -48,26 +48,26 @@ export interface LoadReport {
   readonly discards: number
   /** Writes that marked a block with a class other than its own. */
   readonly classChanges: number
-  /** 0 to 1, without the second looks that the load takes at some blocks. */
+  /** 0 to 1, without the repeated lookups that the load makes of some blocks. */
   readonly hitRatio: number
-  /** Given to readers, and changed by writers. */
+  /** Bytes returned to readers, and bytes changed by writers. */
   readonly bytesRead: number
   readonly bytesWritten: number
   readonly latencyUs: { readonly read: Latency; readonly write: Latency }
   /** The cache's own statistics, after the last flush. */
   readonly stats: CacheStats
-  /** Reads without a guard that could not be compared: their block was changed meanwhile. */
+  /** Reads without a guard that could not be compared, because their block changed during the read. */
   readonly unchecked: number
-  /** Blocks that were wrong when a thread looked. */
+  /** Blocks that a thread found wrong during the load. */
   readonly mismatchesSeen: number
-  /** Blocks of the files that were compared after close, and those that were wrong; null: it came to neither. */
+  /** Blocks of the files that were compared after close, and how many of them were wrong. null: not compared. */
   readonly verifiedBlocks: number | null
   readonly mismatchedBlocks: number | null
-  /** The first of both. */
+  /** The first mismatches of either kind. */
   readonly mismatches: readonly Mismatch[]
-  /** What check() said before close. */
+  /** The result of check() before close. */
   readonly brokenInvariants: readonly string[]
-  /** What ended threads, or the last flush, too early. */
+  /** Errors that ended threads or the last flush. */
   readonly errors: readonly { readonly code: string | null; readonly message: string }[]
 }
 
@@ -137,7 +137,7 @@ function latencyOf(times: RecordableHistogram): Latency {
   }
 }
 
-/** The figures, for people, in lines of at most `width` columns. `emphasize` is for the heads of tables. */
+/** Formats the figures as lines of up to `width` columns. `emphasize` is applied to table heads. */
 export function figuresOf(report: LoadReport, width: number, emphasize: (text: string) => string): string {
   const { stats } = report
   const figures = listText(
@@ -170,7 +170,7 @@ export function figuresOf(report: LoadReport, width: number, emphasize: (text: s
   return `${figures}\n\n${latencies}\n`
 }
 
-/** The verdict: a line for each block and invariant that is wrong; the last line says how many blocks were verified. */
+/** The verdict: a line for each wrong block and broken invariant; the last line says how many blocks were verified. */
 export function verdictOf(report: LoadReport): string[] {
   const wrong = report.mismatchesSeen + (report.mismatchedBlocks ?? 0)
   const lines = report.mismatches.map(mismatchText)

@@ -1,6 +1,5 @@
 /**
- * The options of `dcache load`, checked as far as it can be done without opening anything; sizes and files are for
- * openCache to refuse.
+ * The options of `dcache load`, validated as far as possible without opening a file. openCache checks sizes and files.
  */
 import { InvalidArgumentError } from 'commander'
 import { readFile } from 'node:fs/promises'
@@ -32,29 +31,29 @@ export interface LoadSettings {
 export const SECONDS = 10
 export const BLOCK_SIZE = 8192
 
-/** A parser for commander: a whole number of a range. */
+/** Returns a parser for commander that accepts whole numbers from `least` to `most`. */
 export function whole(least: number, most: number): (text: string) => number {
   return (text) => {
     const value = /^\d+$/.test(text) ? Number(text) : NaN
     if (!(value >= least && value <= most))
-      throw new InvalidArgumentError(`It is a whole number from ${least} to ${most}.`)
+      throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`)
     return value
   }
 }
 
-/** A parser for commander: a number of a range, above 0 where `least` is 0 and not `isIncluded`. */
+/** Returns a parser for commander that accepts numbers from `least` to `most`, without `least` unless `isIncluded`. */
 export function number(least: number, most: number, isIncluded = true): (text: string) => number {
   return (text) => {
     const value = /^\d*\.?\d+$/.test(text) ? Number(text) : NaN
     if (!(value >= least && value <= most && (isIncluded || value > least)))
       throw new InvalidArgumentError(
-        `It is a number ${isIncluded ? 'from' : 'above'} ${least} ${isIncluded ? '' : 'and up '}to ${most}.`,
+        `It must be a number ${isIncluded ? 'from' : 'above'} ${least} ${isIncluded ? '' : 'and up '}to ${most}.`,
       )
     return value
   }
 }
 
-/** What follows the last colon is the block size, if it is a number. */
+/** Parses PATH or PATH:BLOCKSIZE. The text after the last colon is the block size if it is a number. */
 export function parsePartition(text: string, before: readonly NamedPartition[]): NamedPartition[] {
   const match = /^(.+):(\d+)$/s.exec(text)
   const partition = match
@@ -71,7 +70,7 @@ export function parsePattern(text: string): Pattern {
   const exponent = match ? Number(match[1] ?? 0.99) : NaN
   if (!(exponent > 0 && exponent <= 10))
     throw new InvalidArgumentError(
-      'It is uniform, scan, hot, or zipf:EXPONENT with an exponent above 0 and up to 10.',
+      'It must be uniform, scan, hot, or zipf:EXPONENT with an exponent above 0 and up to 10.',
     )
   return { kind: 'zipf', exponent }
 }
@@ -79,7 +78,7 @@ export function parsePattern(text: string): Pattern {
 export const patternText = (pattern: Pattern): string =>
   pattern.kind === 'zipf' ? `zipf:${pattern.exponent}` : pattern.kind
 
-/** The block numbers of a trace, in shared memory. @throws with a message for the user */
+/** Reads the block numbers of a trace into shared memory. @throws with a message for the user */
 export async function readTrace(path: string): Promise<Uint32Array<SharedArrayBuffer>> {
   let bytes: Buffer
   try {
@@ -88,7 +87,7 @@ export async function readTrace(path: string): Promise<Uint32Array<SharedArrayBu
     throw new Error(`the trace ${path} can't be read: ${(cause as Error).message}`, { cause })
   }
   if (bytes.length === 0 || bytes.length % 4 !== 0)
-    throw new Error(`the trace ${path} holds ${bytes.length} bytes; it is 4 bytes for each access`)
+    throw new Error(`the trace ${path} holds ${bytes.length} bytes; a trace has 4 bytes for each access`)
   const trace = new Uint32Array(new SharedArrayBuffer(bytes.length))
   for (let i = 0; i < trace.length; i++) trace[i] = bytes.readUInt32LE(i * 4)
   return trace

@@ -1,6 +1,6 @@
 /**
- * `dcache load`: opens a cache on this thread, drives it from a pool of worker threads, and proves the result: every
- * read is compared with a table of what was written, and at the end every block of the files.
+ * `dcache load`: opens a cache on this thread, drives it from a pool of worker threads, and verifies the result. Every
+ * read is compared with a table of what was written, and so is every block of the files at the end.
  */
 import { Command, Option } from 'commander'
 import type { WriteStream } from 'node:tty'
@@ -22,32 +22,32 @@ import { countText } from './units.js'
 
 const EXIT_FAILED = 1
 const EXIT_USAGE = 2
-/** The words that count accesses have 32 bits. */
+/** The words that count accesses have 32 bits, with a sign. */
 const OPS_MAX = 2 ** 31 - 1
 
 export function loadCommand(): Command {
   return new Command('load')
     .description(
-      'Drive a cache from several threads and prove that every block is what was written.\n\n' +
-        'A partition that is named is REALLY CHANGED: the load writes stamps into its blocks. Without one, the load ' +
+      'Drive a cache from several threads and verify that every block holds what was written.\n\n' +
+        'A partition that you name is OVERWRITTEN: the load writes stamps into its blocks. Without --partition, the load ' +
         'uses a copy of the running Node executable and a fresh file, in a temporary folder that it removes.',
     )
     .addOption(
       new Option(
         '--partition <path[:blocksize]>',
-        `a file or device to work on, which is changed; the number after the last colon is the block size ` +
+        `a file or device to work on, which the load changes; the number after the last colon is the block size in bytes ` +
           `(default ${settings.BLOCK_SIZE}); repeatable`,
       )
         .argParser(settings.parsePartition)
         .default([], 'files in a temporary folder'),
     )
-    .option('--threads <count>', 'worker threads', settings.whole(1, 1000), 4)
+    .option('--threads <count>', 'number of worker threads', settings.whole(1, 1000), 4)
     .option(
       '--seconds <seconds>',
-      `how long (default: ${settings.SECONDS}; no limit with --ops or --trace)`,
+      `duration of the load (default: ${settings.SECONDS}; no limit with --ops or --trace)`,
       settings.number(0, 1e6, false),
     )
-    .option('--ops <count>', 'how many accesses, of all threads together', settings.whole(1, OPS_MAX))
+    .option('--ops <count>', 'number of accesses, of all threads together', settings.whole(1, OPS_MAX))
     .option('--reads <share>', 'share of the accesses that only read', settings.number(0, 1), 0.8)
     .option(
       '--class-changes <share>',
@@ -59,7 +59,7 @@ export function loadCommand(): Command {
     .addOption(
       new Option(
         '--pattern <name>',
-        `which blocks: uniform; zipf:EXPONENT; scan (each thread through everything); hot (${HOT_SHARE * 100} % ` +
+        `which blocks are accessed: uniform; zipf:EXPONENT; scan (each thread goes through all blocks in order); hot (${HOT_SHARE * 100} % ` +
           `of the accesses to ${HOT_BLOCKS} blocks)`,
       )
         .argParser(settings.parsePattern)
@@ -67,31 +67,34 @@ export function loadCommand(): Command {
     )
     .option(
       '--trace <file>',
-      'in place of a pattern, a gzip file of little-endian 32-bit block numbers, one an access, modulo all blocks of ' +
-        'the partitions; each thread takes the next one when it is free; once through it, or again and again with ' +
-        "--seconds or --ops; with --reads 1 the hit ratio is the policy's on this trace",
+      'instead of a pattern: a gzip file of little-endian 32-bit block numbers, one for each access, modulo the number ' +
+        'of blocks of all partitions; each free thread takes the next number; the trace runs once, or repeatedly with ' +
+        '--seconds or --ops; with --reads 1 the hit ratio is that of the policy on this trace',
     ) // prettier-ignore
-    .option('--memory <size>', 'memory of the cache', '64MiB')
-    .addOption(new Option('--policy <name>', 'victim choice').choices(['lru2', '2q']).default('2q'))
-    .option('--seed <number>', 'of all random numbers', settings.whole(0, 2 ** 32 - 1), 1)
+    .option('--memory <size>', 'memory of the cache, such as 64MiB', '64MiB')
+    .addOption(
+      new Option('--policy <name>', 'how the cache chooses victims').choices(['lru2', '2q']).default('2q'),
+    )
+    .option('--seed <number>', 'seed of the random numbers', settings.whole(0, 2 ** 32 - 1), 1)
     .option('--json', 'print one JSON object on stdout, and the progress on stderr', false)
     .addHelpText(
       'after',
-      '\nExit codes: 0 all is right, 1 something is wrong, 2 it could not begin, 130 interrupted (the rest is right).\n' +
-        'Ctrl-C ends the load, and what was done is flushed and verified; a second Ctrl-C leaves at once.\n' +
-        'SIGUSR2 prints which threads hold and wait for what, on stderr.',
+      '\nExit codes: 0 verified, 1 an error or a wrong block was found, 2 the load could not start, 130 interrupted (no ' +
+        'error was found).\n' +
+        'Ctrl-C stops the load, which then flushes and verifies its changes. A second Ctrl-C exits at once.\n' +
+        'SIGUSR2 prints to stderr which blocks and locks each thread holds or waits for.',
     )
     .action(async (options: LoadSettings) => {
       process.exitCode = await load(options)
     })
 }
 
-/** Runs the command; says its exit code. */
+/** Runs the command. Resolves to its exit code. */
 async function load(options: LoadSettings): Promise<number> {
   let stop = () => {}
   using interrupt = catchInterrupts(() => {
     process.stderr.write(
-      '\nStopping: what was done is written and verified. Press Ctrl-C again to leave at once.\n',
+      '\nStopping: flushing and verifying the changes. Press Ctrl-C again to exit at once.\n',
     )
     stop()
   })
@@ -128,7 +131,7 @@ async function load(options: LoadSettings): Promise<number> {
   }
 }
 
-/** From the start of the threads to the last look at the files. */
+/** Runs the load, flushes, closes the cache and compares the files. */
 async function drive(
   options: LoadSettings,
   cache: BlockCache,
@@ -233,7 +236,7 @@ function loadFiles({ partitions }: LoadFiles, cache: BlockCache): LoadFile[] {
   }))
 }
 
-/** Where the load says what it does: not among the JSON. */
+/** The stream for progress and status: stderr if stdout is for the JSON object. */
 const outputOf = ({ json }: LoadSettings): WriteStream => (json ? process.stderr : process.stdout)
 
 function say(options: LoadSettings, text: string): void {
@@ -241,7 +244,7 @@ function say(options: LoadSettings, text: string): void {
   for (const line of text.split('\n')) stream.write(`${wrap(line, columnsOf(stream))}\n`)
 }
 
-/** A mistake in the program itself is shown with its stack; the message of every other error says what is wrong. */
+/** Prints a bug in the program with its stack; the messages of other errors are clear without one. */
 function complain(error: unknown): void {
   const { code, message, stack } = error as NodeJS.ErrnoException
   const isMistake = [TypeError, RangeError, ReferenceError].some((kind) => error instanceof kind)

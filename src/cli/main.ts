@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The command line: `dcache COMMAND`. Each command is a file of its own; this one knows only their names, and what the
- * exit codes mean: 0 done, 1 failed, 2 called wrongly, 130 interrupted.
+ * The command line: `dcache COMMAND`. Each command has its own file. This file dispatches to them and defines the exit
+ * codes: 0 success, 1 failure, 2 wrong usage, 130 interrupted.
  */
 import { Command, CommanderError } from 'commander'
 import { readFileSync, writeSync } from 'node:fs'
@@ -14,17 +14,17 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
   version: string
 }
 
-// A reader of the output may close it early, as `head` does.
+// A reader of stdout may close it early, as `head` does.
 process.stdout.on('error', () => process.exit(1))
 
 const STDERR = 2
 
-/** What is wrong with the options. Where stderr takes nothing, the exit code says it. */
+/** Prints what is wrong with the options. If stderr can't be written, only the exit code tells it. */
 function complain(text: string): void {
   try {
     writeSync(STDERR, printableLines(text))
   } catch {
-    // full, or closed
+    // stderr is full or closed
   }
 }
 
@@ -34,11 +34,11 @@ const program = new Command('dcache')
   .configureOutput({ writeErr: complain })
   .exitOverride((error) => {
     if (error.code !== 'commander.executeSubCommandAsync') throw error
-    process.exitCode = error.exitCode // that of `bench`
+    process.exitCode = error.exitCode // the exit code of `bench`
   })
 for (const command of [loadCommand(), serveCommand()])
   program.addCommand(command.copyInheritedSettings(program))
-// A program of its own, so that what this one has loaded does not change the measurement.
+// A separate program, so that the modules loaded here do not influence the measurement.
 program.command('bench', 'Measure what atomics, hits and changes cost on this machine.', {
   executableFile: fileURLToPath(new URL('../bench/main.js', import.meta.url)),
 })
@@ -47,6 +47,6 @@ try {
   await program.parseAsync()
 } catch (error) {
   if (!(error instanceof CommanderError)) throw error
-  // commander has printed what is wrong, or the help that was asked for.
+  // commander has already printed the error or the help text.
   process.exitCode = error.exitCode === 0 ? 0 : 2
 }

@@ -1,5 +1,5 @@
 /**
- * `dcache serve`: files as network block devices (NBD), over one cache that all connections share.
+ * `dcache serve`: serves files as network block devices (NBD) through one cache that all connections share.
  */
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { resolve } from 'node:path'
@@ -38,39 +38,59 @@ export function serveCommand(): Command {
   return new Command('serve')
     .description(
       'Serve files as network block devices (the NBD protocol) that qemu, nbdcopy, fio, nbdfuse and the Linux kernel can ' +
-        'use. All connections share one cache.\n\nWithout certificates everybody who reaches the socket may read and ' +
-        'write: --unix is reached by whom the folder lets in, --port by everybody on this machine.',
+        'use. All connections share one cache.\n\nWithout certificates, every program that can reach the socket may read ' +
+        'and write: with --unix the permissions of its folder and mode decide, with --port every user of this machine can.',
     ) // prettier-ignore
     .addOption(
       new Option(
         '--export <name=path[:blocksize]>',
-        `a file or device, under a name; the number after the last colon is the block size (default ${BLOCK_SIZE}); ` +
+        `a file or device, and its name for clients; the number after the last colon is the block size in bytes (default ${BLOCK_SIZE}); ` +
           'repeatable',
       )
         .argParser(parseExport)
         .makeOptionMandatory(),
     )
     .option('--unix <socket>', 'listen on a Unix socket')
-    .option('--port <number>', 'listen on a TCP port; 0: any that is free', whole(0, 65_535))
-    .option('--host <address>', 'the address of the port', '127.0.0.1')
-    .option('--threads <count>', 'threads that serve connections', whole(1, 64), 2)
-    .option('--memory <size>', 'memory of the cache', '256MiB')
-    .addOption(new Option('--policy <name>', 'victim choice').choices(['lru2', '2q']).default('2q'))
-    .option('--read-only', 'nothing may be changed', false)
-    .option('--connections <count>', 'how many connections at a time', whole(1, 10_000), 64)
-    .option('--handshake-timeout <seconds>', 'for choosing an export', number(0, 3600, false), 10)
-    .option('--stall-timeout <seconds>', 'for the rest of a message', number(0, 3600, false), 60)
-    .option('--flush-delay <seconds>', 'a change is on its way to the disk after so long', number(0, 3600), 5)
-    .option('--tls-certificate <file>', "the server's certificate, PEM; TLS is required then")
-    .option('--tls-key <file>', 'its key')
-    .option('--tls-client-authority <file>', 'clients must show a certificate that this authority signed')
-    .option('--json', 'the log as one JSON object a line', false)
+    .option('--port <number>', 'listen on a TCP port; 0: any free port', whole(0, 65_535))
+    .option('--host <address>', 'the address to listen on, with --port', '127.0.0.1')
+    .option('--threads <count>', 'number of threads that serve connections', whole(1, 64), 2)
+    .option('--memory <size>', 'memory of the cache, such as 256MiB', '256MiB')
+    .addOption(
+      new Option('--policy <name>', 'how the cache chooses victims').choices(['lru2', '2q']).default('2q'),
+    )
+    .option('--read-only', 'refuse all writes', false)
+    .option('--connections <count>', 'limit of concurrent clients with an export', whole(1, 10_000), 64)
+    .option(
+      '--handshake-timeout <seconds>',
+      'deadline for a client to choose an export',
+      number(0, 3600, false),
+      10,
+    )
+    .option(
+      '--stall-timeout <seconds>',
+      'drop a client that stalls for this long within a message',
+      number(0, 3600, false),
+      60,
+    )
+    .option(
+      '--flush-delay <seconds>',
+      'start to write a change to the disk after this time',
+      number(0, 3600),
+      5,
+    )
+    .option('--tls-certificate <file>', "the server's certificate (PEM); clients must then use TLS")
+    .option('--tls-key <file>', 'the private key of the certificate (PEM)')
+    .option(
+      '--tls-client-authority <file>',
+      'clients must present a certificate that this authority signed (PEM)',
+    )
+    .option('--json', 'log one JSON object a line', false)
     .addHelpText(
       'after',
-      '\nSockets of systemd (LISTEN_FDS) are taken in place of --unix and --port. SIGTERM or Ctrl-C: requests are ' +
-        'finished, everything is flushed; a second one leaves at once. SIGUSR2: the log says which threads hold and wait ' +
-        'for what.\n' +
-        'Exit codes: 0 all is on the disks, 1 something could not be written, 2 it could not begin.',
+      '\nSockets of systemd (LISTEN_FDS) replace --unix and --port.\n' +
+        'SIGTERM or Ctrl-C stops the server, which finishes requests and flushes all changes. A second one exits at once.\n' +
+        'SIGUSR2 logs which blocks and locks each thread holds or waits for.\n' +
+        'Exit codes: 0 all changes are on the disks, 1 a change could not be written, 2 the server could not start.',
     )
     .action(async (options: ServeOptions) => {
       process.exitCode = await serve(options)
@@ -119,11 +139,11 @@ function tlsFilesOf({ tlsCertificate, tlsKey, tlsClientAuthority }: ServeOptions
 
 function parseExport(text: string, before: ServeOptions['export'] = []): ServeOptions['export'] {
   const match = /^([^=]+)=(.+?)(?::(\d+))?$/s.exec(text)
-  if (!match) throw new InvalidArgumentError('It is NAME=PATH or NAME=PATH:BLOCKSIZE.')
+  if (!match) throw new InvalidArgumentError('It must be NAME=PATH or NAME=PATH:BLOCKSIZE.')
   const name = match[1]!
   if (Buffer.byteLength(name) > NAME_BYTES_MAX)
-    throw new InvalidArgumentError(`A name has at most ${NAME_BYTES_MAX} bytes.`)
+    throw new InvalidArgumentError(`A name has up to ${NAME_BYTES_MAX} bytes.`)
   if (before.some((other) => other.name === name))
-    throw new InvalidArgumentError(`'${name}' was given before.`)
+    throw new InvalidArgumentError(`The name '${name}' was given twice.`)
   return [...before, { name, path: resolve(match[2]!), blockSize: Number(match[3] ?? BLOCK_SIZE) }]
 }

@@ -1,6 +1,6 @@
 /**
- * Text for a terminal or a pipe: colour where the terminal has it, tables and paragraphs that fit its width, and a status line
- * that is written again in place. A pipe gets no colour, no status line and lines of any length.
+ * Text output. A terminal gets colour if it supports it, tables and paragraphs that fit its width, and a status line
+ * that is updated in place. A pipe or a file gets no colour, no status line and lines of any length.
  */
 import Table from 'cli-table3'
 import type { WriteStream } from 'node:tty'
@@ -9,20 +9,20 @@ import { styleText } from 'node:util'
 export type Paint = 'bold' | 'dim' | 'red' | 'green' | 'yellow'
 
 const ERASE_LINE = '\r\x1b[K'
-/** For a terminal that does not know its width. */
+/** Assumed for a terminal that does not report its width. */
 const COLUMNS = 80
-/** Narrower than this, lines are broken by the terminal. */
+/** The smallest width that lines are fitted to. A narrower terminal wraps them itself. */
 const COLUMNS_MIN = 20
 
 /** Columns of a terminal; Infinity for a pipe or a file. */
 export const columnsOf = (stream: WriteStream): number =>
   stream.isTTY ? Math.max(COLUMNS_MIN, stream.columns || COLUMNS) : Infinity
 
-/** Colours the text, unless the stream is no terminal, has no colours, or the user has set NO_COLOR. */
+/** Colours the text if the stream is a terminal with colours and NO_COLOR is not set. */
 export const paint = (stream: WriteStream, style: Paint, text: string): string =>
   stream.isTTY && stream.hasColors() ? styleText(style, text, { validateStream: false }) : text
 
-/** One line of a terminal that is written again in place. On a pipe nothing is written. */
+/** A line of a terminal that is updated in place. Writes nothing to a pipe or a file. */
 export class StatusLine {
   readonly #stream: WriteStream
   #isShown = false
@@ -31,7 +31,7 @@ export class StatusLine {
     this.#stream = stream
   }
 
-  /** Shows the text in place of the one before. It is cut to the width, because a line that wraps can't be erased. */
+  /** Replaces the shown text. It is cut to the width, because a line that wraps can't be erased. */
   show(text: string): void {
     if (!this.#stream.isTTY) return
     this.#stream.write(ERASE_LINE + text.slice(0, columnsOf(this.#stream) - 1))
@@ -44,7 +44,7 @@ export class StatusLine {
   }
 }
 
-/** As many of the parts as fit into `width` columns; the ones with the highest `rank` are left out first. */
+/** Joins the parts that fit into `width` columns. Those with the highest `rank` are omitted first. */
 export function fitParts(parts: readonly (readonly [rank: number, text: string])[], width: number): string {
   const shown = [...parts]
   const text = () => shown.map(([, part]) => part).join('  ')
@@ -53,7 +53,7 @@ export function fitParts(parts: readonly (readonly [rank: number, text: string])
   return text()
 }
 
-/** The text in lines of at most `width` columns, broken between words; all lines but the first begin with `indent` spaces. */
+/** Wraps the text between words to `width` columns. All lines except the first begin with `indent` spaces. */
 export function wrap(text: string, width: number, indent = 0): string {
   if (text.length <= width) return text
   const lines: string[] = []
@@ -69,7 +69,7 @@ export function wrap(text: string, width: number, indent = 0): string {
   return [...lines, line].join('\n')
 }
 
-/** Columns that are kept for values; a label that leaves fewer has its value in the next line. */
+/** Columns reserved for values. If a label leaves fewer, its value goes to the next line. */
 const VALUE_MIN = 14
 
 /** Labels and values in two columns; a value that is too long continues below itself. */
@@ -90,21 +90,23 @@ export function listText(rows: readonly (readonly [label: string, value: string]
 export interface TableSettings {
   readonly head: readonly string[]
   readonly rows: readonly (readonly string[])[]
-  /** The first so many columns name the row, and are to the left; figures follow, to the right. */
+  /**
+   * The number of leading columns that name the row. They are left-aligned; the figures after them are right-aligned.
+   */
   readonly names: number
   readonly width: number
-  /** For the head, line by line. */
+  /** Applied to each line of the head. */
   readonly emphasize?: (text: string) => string
 }
 
-/** Between 8 and this many columns a head is as wide as the figures below it. */
+/** A head is wrapped to the width of the figures below it, but to no less than this many columns. */
 const HEAD_MIN = 8
 const NO_BORDER = Object.fromEntries(
   ['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right',
     'left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid'].map((name) => [name, '']),
 ) // prettier-ignore
 
-/** Rows in columns without borders; undefined if they do not fit. Heads are broken between words. */
+/** Formats rows in columns without borders. Heads wrap between words. Returns undefined if the table does not fit. */
 export function columnsText({
   head,
   rows,
@@ -128,7 +130,7 @@ export function columnsText({
   return undefined
 }
 
-/** Each row as a paragraph of its own: its names, and below them each figure with its head. For narrow terminals. */
+/** For narrow terminals: formats each row as a paragraph with its names, then each figure next to its head. */
 export function paragraphsText({
   head,
   rows,
@@ -147,6 +149,6 @@ export function paragraphsText({
     .join('\n')
 }
 
-/** Rows in columns, or as paragraphs where the terminal is too narrow. */
+/** Formats rows in columns, or as paragraphs if the terminal is too narrow. */
 export const tableText = (settings: TableSettings): string =>
   columnsText(settings) ?? paragraphsText(settings)

@@ -1,5 +1,5 @@
 /**
- * Numbers for people: three digits that matter, and a unit that fits the size.
+ * Formats numbers for reports: three significant digits, and a unit that fits the size.
  */
 const TIMES = [[1e9, 's'], [1e6, 'ms'], [1e3, 'µs'], [1, 'ns']] as const // prettier-ignore
 const SIZES = [[2 ** 40, 'TiB'], [2 ** 30, 'GiB'], [2 ** 20, 'MiB'], [2 ** 10, 'KiB']] as const // prettier-ignore
@@ -44,5 +44,5 @@ export const countText = (value: number): string => Math.round(value).toLocaleSt
 /** A share of 1 in percent, with one decimal. */
 export const percentText = (share: number): string => `${(share * 100).toFixed(1)} %`
 
-/** What three digits show of a value: 999.7 is shown as 1000, and so belongs to the next unit. */
+/** The value in three significant digits. 999.7 becomes 1000 and so gets the next unit. */
 const rounded = (value: number): number => Number(value.toPrecision(3))

@@ -1,29 +1,29 @@
 /**
- * Requests that name many bytes: done in slices, each when it is its connection's turn, so that a trim of a whole disk
- * holds up no other connection, and ends with its own.
+ * Large requests. They are served in slices, and the connections of a thread take turns slice by slice. So a trim of a
+ * whole disk does not block other connections, and it stops when its own connection ends.
  */
 import type { Partition } from '../index.js'
 import { readHits, writeHits } from './hits.js'
 import type { Lane } from './turns.js'
 
-/** Reads and writes of more bytes than this are done in slices; trims and zeros always. */
+/** Reads and writes of more bytes than this are served in slices. Trims and zero writes always are. */
 export const BULK_BYTES = 2 ** 20
-/** A multiple of all block sizes, so that no block is changed twice. */
+/** A multiple of all block sizes, so that no block spans two slices. */
 const SLICE_BYTES = 2 ** 18
 const SLICE_BLOCKS = 1024
 const ZEROES = Buffer.alloc(SLICE_BYTES)
 
-/** Writes zeros, as any other bytes. @throws CacheError */
+/** Writes zeros through the cache like any other bytes. @throws CacheError */
 export const writeZeroes = (partition: Partition, position: number, length: number, lane: Lane) =>
   inSlices(position, length, lane, (at, size) => writeAll(partition, ZEROES.subarray(0, size), at))
 
-/** @throws CacheError */
+/** Writes all of `source` at `position`. @throws CacheError */
 export const writeBulk = (partition: Partition, source: Buffer, position: number, lane: Lane) =>
   inSlices(position, source.length, lane, (at, size) =>
     writeAll(partition, source.subarray(at - position, at - position + size), at),
   )
 
-/** @throws CacheError */
+/** Fills all of `target` from `position` on. @throws CacheError */
 export const readBulk = (partition: Partition, target: Buffer, position: number, lane: Lane) =>
   inSlices(position, target.length, lane, (at, size) => {
     const piece = target.subarray(at - position, at - position + size)
@@ -31,7 +31,7 @@ export const readBulk = (partition: Partition, target: Buffer, position: number,
     return done === size ? undefined : partition.read(piece.subarray(done), at + done)
   })
 
-/** Forgets the blocks that lie in the range as a whole. @throws CacheError */
+/** Forgets the blocks that lie completely within the range. @throws CacheError */
 export async function trim(
   partition: Partition,
   position: number,

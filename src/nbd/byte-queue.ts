@@ -1,30 +1,30 @@
 /**
- * The bytes that a peer has sent and that are not parsed yet. A reader asks for a number of bytes in one piece. While fewer
- * have arrived the answer is false, and the reader must repeat the same request when more arrive.
+ * Bytes that a peer has sent and that are not parsed yet. A reader asks for a number of contiguous bytes. As long as
+ * fewer have arrived, the answer is false, and the reader must repeat the same request when more arrive.
  *
- * What lies in one chunk is given where it lies. What is spread over chunks is gathered in a buffer of just that size as
- * the chunks come, so a peer that sends single bytes does not make the queue hold a chunk for each.
+ * Bytes that lie in one chunk are not copied. Bytes that span chunks are copied, as the chunks arrive, into a buffer of
+ * exactly the requested size. So a peer that sends single bytes does not make the queue keep a chunk for each byte.
  */
 const NOTHING: Buffer = Buffer.alloc(0)
 
 export class ByteQueue {
-  /** After `read` has said true: the bytes asked for are here, from `start` on. Valid until the next call. */
+  /** After `read` has returned true, the requested bytes are in here from `start` on. Valid until the next call. */
   bytes: Buffer = NOTHING
   start = 0
   readonly #later: Buffer[] = []
   #head: Buffer = NOTHING
   #at = 0
-  /** Bytes that have come and were not taken. */
+  /** Bytes that have arrived and are neither taken nor gathered. */
   #length = 0
   #gathered: Buffer | undefined
   #filled = 0
 
-  /** Nothing is here, nor half of what was asked for. */
+  /** The queue holds no bytes, and no request is partly gathered. */
   get isEmpty(): boolean {
     return this.#length === 0 && this.#gathered === undefined
   }
 
-  /** The chunk is the queue's from here on. */
+  /** Appends a chunk, which the queue owns from now on. */
   push(chunk: Buffer): void {
     if (chunk.length === 0) return
     this.#length += chunk.length
@@ -36,7 +36,7 @@ export class ByteQueue {
     }
   }
 
-  /** Takes `count` bytes, in one piece at `bytes[start]`; false while there are fewer. */
+  /** Takes `count` contiguous bytes, which then begin at `bytes[start]`. Returns false if fewer have arrived. */
   read(count: number): boolean {
     if (this.#gathered === undefined && this.#head.length - this.#at >= count) {
       this.bytes = this.#head
@@ -47,7 +47,7 @@ export class ByteQueue {
     return this.#gather(count)
   }
 
-  /** Takes `count` bytes and forgets them; says how many were there. */
+  /** Drops up to `count` bytes. Returns how many it dropped. */
   skip(count: number): number {
     let left = Math.min(count, this.#length)
     const skipped = left
@@ -61,7 +61,7 @@ export class ByteQueue {
 
   #gather(count: number): boolean {
     if (this.#length === 0) return false
-    // Not from Node's pool: memory that is never filled is never really taken.
+    // Not from Node's pool: the system commits no memory for pages that are never written.
     this.#gathered ??= Buffer.allocUnsafeSlow(count)
     while (this.#filled < count && this.#length > 0) {
       const size = Math.min(count - this.#filled, this.#head.length - this.#at)

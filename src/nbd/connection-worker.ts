@@ -1,6 +1,7 @@
 /**
- * A thread that serves connections: attaches to the cache, accepts from listening sockets of its own, and stops when it
- * is told to. Threads accept from the same queue; one that has more connections than another lets it go first.
+ * A thread that serves connections. It attaches to the cache, accepts from its own descriptors of the listening
+ * sockets, and stops on request. All threads accept from the same queues. After it accepts, a thread with more
+ * connections than another pauses for a moment, so that the other one accepts next.
  */
 import { performance } from 'node:perf_hooks'
 import { load, notify, store, wait } from '#atomics'
@@ -15,12 +16,15 @@ import type { FromWorker, LogEntry, ToWorker, WorkerStart } from './messages.js'
 import { Places } from './places.js'
 import { Turns } from './turns.js'
 
-/** Below the guards that a thread may hold (docs/platforms.md, limits), with some for the quick way. */
+/** Below the limit of guards a thread (docs/platforms.md), with some left for the fast path. */
 const BLOCKS_AT_ONCE = 192
 const INSPECT_MS = 250
-/** Connections of a thread that have not chosen an export: as many as there may be clients, so that all may come at once. */
+/**
+ * Connections of a thread that have not chosen an export: at least this many, and at least the client limit, so that
+ * all clients may connect at once.
+ */
 const LOBBY_MIN = 64
-/** How long a thread waits, for each connection that it has more than another, for that one to accept; and at most. */
+/** How long a thread pauses for each connection that it has more than the least busy thread, and the upper bound. */
 const COURTESY_MS = 1
 const COURTESY_MS_MAX = 8
 
@@ -44,7 +48,7 @@ const context: ConnectionContext = {
 }
 const lobby = new Lobby(Math.max(LOBBY_MIN, start.connectionsMax))
 const open = new Set<Connection>()
-/** Closed, and not done with what they were asked. */
+/** Closed connections whose requests are still being served. */
 const unfinished = new Set<Connection>()
 let accepted = 0
 let isStopping = false
@@ -69,7 +73,7 @@ function refuse(socket: Socket): void {
   log({
     level: 'warn',
     event: 'refused',
-    message: `connection ${name} was refused: ${connectionsMax} are open, as many as may be (--connections)`,
+    message: `connection ${name} was refused: ${connectionsMax} clients are connected, the limit of --connections`,
     fields: { connection: name, connectionsMax },
   })
   socket.on('error', () => undefined)
@@ -111,7 +115,7 @@ function stop(): void {
   leaveIfDone()
 }
 
-/** Detaching takes back what requests use, so these end first. */
+/** Detaching revokes the guards that requests use, so the requests end first. */
 function leaveIfDone(): void {
   if (isStopping && open.size === 0 && unfinished.size === 0) leave()
 }

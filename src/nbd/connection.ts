@@ -1,6 +1,6 @@
 /**
- * One client's socket: hands bytes to a session and takes its replies, changes to TLS when the two have agreed on it,
- * and closes when the peer keeps the other side waiting. Whatever goes wrong here ends this connection only.
+ * One client's socket. It passes received bytes to a session and sends the session's replies, switches to TLS when the
+ * handshake asks for it, and closes when the peer exceeds a deadline. An error here ends this connection only.
  */
 import { performance } from 'node:perf_hooks'
 import type { Socket } from 'node:net'
@@ -22,11 +22,11 @@ export interface ConnectionContext extends Services {
   readonly log: (entry: LogEntry) => void
 }
 
-/** How long a peer may take to close its side, and its long requests after it has done so. */
+/** How long a peer may take to close its side, and how long its requests may run after it has left. */
 const FAREWELL_MS = 2000
-/** A peer that leaves has to take its last replies at this rate, after the time that it may stand still. */
+/** A peer that leaves must take its last replies at this rate, after the stall timeout. */
 const FAREWELL_BYTES_PER_MS = 256
-/** Milliseconds between two reports of failures of the cache, for each connection. */
+/** At least this many milliseconds lie between two log lines about a connection's failed requests. */
 const FAILURES_MS = 1000
 
 export class Connection {
@@ -35,19 +35,19 @@ export class Connection {
   readonly #name: string
   readonly #peer: string
   readonly #startMs = performance.now()
-  /** The socket itself, and the stream over it: the same, or TLS. */
+  /** The socket, and the stream over it: the socket itself, or TLS. */
   readonly #plain: Socket
   #socket: Socket
   #session: Session
-  /** Takes the session off its socket. */
+  /** Detaches the session from its socket. */
   #unuse: () => void = () => undefined
-  /** When the peer last sent bytes, or was last allowed to. */
+  /** When the peer last sent bytes, or when the session last became ready to receive. */
   #receivedMs = this.#startMs
-  /** Batches that the system has not taken, how much of the one at hand is left, and when that last changed. */
+  /** Batches that the system has not taken, how much of the current one is left, and when that last changed. */
   #batches = 0
   #queuedBytes = 0
   #tookMs = this.#startMs
-  /** When the peer was first seen to leave, and when it will have had its last replies. */
+  /** When the peer was first seen to leave, and the deadline for its last replies. */
   #leavingMs: number | undefined
   #lastReplyMs: number | undefined
   /** When the session was over. */
@@ -59,7 +59,7 @@ export class Connection {
   #failureToldMs = -Infinity
   #failuresUntold = 0
 
-  /** `admitted` is called when it has an export, `closed` once, when the socket is gone. */
+  /** `admitted` is called when the client has chosen an export, `closed` once, when the socket is closed. */
   constructor(
     socket: Socket,
     name: string,
@@ -85,25 +85,25 @@ export class Connection {
     this.#session = this.#use(socket, context.tls === undefined ? 'none' : 'required')
   }
 
-  /** Finishes what is being served, and closes. */
+  /** Finishes the requests that are being served, then closes. */
   stop(): void {
     this.#session.stop()
   }
 
-  /** A request is being served, perhaps for a peer that is gone. */
+  /** Whether a request is being served, possibly for a peer that is gone. */
   get isServing(): boolean {
     return !this.#session.isIdle
   }
 
-  /** Ends it at once. */
+  /** Closes the connection at once. */
   drop(reason: string): void {
     this.#reason ??= reason
     this.#socket.destroy()
   }
 
   /**
-   * Called now and then: drops a peer that takes too long. What it sends counts for an open connection only: the deadlines
-   * of the handshake, and of a connection that is over, are fixed.
+   * Called periodically; drops a peer that exceeds a deadline. Traffic extends the deadline of an open connection only.
+   * The deadlines of the handshake and of a connection that is over are fixed.
    */
   inspect(nowMs: number): void {
     const { handshakeMs, stallMs } = this.#context
@@ -132,10 +132,10 @@ export class Connection {
     if (session.hasLeft && nowMs - this.#leavingMs > FAREWELL_MS) session.hurry()
     if (!session.isIdle) return
     this.#lastReplyMs ??= nowMs + this.#context.stallMs + session.unsent / FAREWELL_BYTES_PER_MS
-    if (nowMs > this.#lastReplyMs) this.drop('the peer left, and did not take its last replies in time')
+    if (nowMs > this.#lastReplyMs) this.drop('the peer left and did not take its last replies in time')
   }
 
-  /** The system takes a large batch piece by piece: less of it is left when the peer has taken some. */
+  /** The system takes a large batch in pieces. Its remainder shrinks whenever the peer has taken some. */
   #lookAtQueue(nowMs: number): void {
     const { _handle } = this.#plain as Socket & { _handle?: { writeQueueSize?: number } | null }
     const queuedBytes = _handle?.writeQueueSize ?? 0
@@ -196,7 +196,7 @@ export class Connection {
     return session
   }
 
-  /** node:tls takes the socket over; the client's certificate is checked before anything is read. */
+  /** Hands the socket to node:tls. The client's certificate is checked before any byte is read. */
   #startTls(): void {
     const { cert, key, ca } = this.#context.tls!
     const plain = this.#plain
@@ -204,14 +204,14 @@ export class Connection {
     const server = createTlsServer({
       cert,
       key,
-      // A refusal by node:tls would not say why, so it is made here.
+      // node:tls would refuse a client without a reason, so the check is made here.
       ...(ca === undefined ? {} : { ca, requestCert: true, rejectUnauthorized: false }),
       minVersion: TLS_MIN_VERSION,
       handshakeTimeout: this.#context.handshakeMs,
     })
     server.once('secureConnection', (safe) => {
-      // The TLS socket ends when the plain one does, and the other way round. Only one of them may be destroyed: Node 20
-      // ends with a segmentation fault where a callback of TLS destroys both.
+      // The TLS socket ends when the plain one does, and vice versa. Only one of them may be destroyed: Node 20 crashes
+      // with a segmentation fault if a TLS callback destroys both.
       this.#socket = safe
       if (ca === undefined || safe.authorized) {
         this.#session = this.#use(safe, 'active')
@@ -221,7 +221,7 @@ export class Connection {
       this.drop(`TLS: ${refusalOf(safe)}`)
     })
     server.once('tlsClientError', (error: Error & { reason?: string }) => {
-      // OpenSSL's own message is a line of numbers and files.
+      // OpenSSL's own message is a line of numbers and file names.
       this.drop(`TLS: ${error.reason ?? error.message}`)
     })
     server.emit('connection', plain)
@@ -295,7 +295,7 @@ export class Connection {
   }
 }
 
-/** Why a client's certificate is not accepted. */
+/** The reason why a client's certificate is refused. */
 function refusalOf(safe: TLSSocket): string {
   const { subject } = safe.getPeerCertificate() as Partial<PeerCertificate>
   if (subject === undefined) return 'the client showed no certificate'

@@ -1,6 +1,6 @@
 /**
- * The numbers of the NBD protocol, under the names that its document gives them (NetworkBlockDevice/nbd, doc/proto.md).
- * All integers on the wire are big-endian.
+ * The numbers of the NBD protocol, under the names that the specification gives them (NetworkBlockDevice/nbd,
+ * doc/proto.md). All integers on the wire are big-endian.
  */
 
 // Handshake: greeting, then options.
@@ -38,7 +38,7 @@ export const NBD_INFO_EXPORT = 0
 export const NBD_INFO_NAME = 1
 export const NBD_INFO_BLOCK_SIZE = 3
 
-// What an export can do.
+// Transmission flags: what an export supports.
 export const NBD_FLAG_HAS_FLAGS = 1 << 0
 export const NBD_FLAG_READ_ONLY = 1 << 1
 export const NBD_FLAG_SEND_FLUSH = 1 << 2
@@ -84,9 +84,9 @@ export const NBD_EOVERFLOW = 75
 export const NBD_ENOTSUP = 95
 export const NBD_ESHUTDOWN = 108
 
-/** Strings, names of exports among them. */
+/** Maximum bytes of a string, such as an export name. */
 export const NBD_MAX_STRING = 4096
-/** The most that READ gives or WRITE takes at once; what every client may use without asking. */
+/** Maximum bytes of one READ or WRITE. The specification lets clients assume this limit without asking. */
 export const MAX_PAYLOAD = 2 ** 25
-/** The data of one option. */
+/** Maximum bytes of an option's data. */
 export const MAX_OPTION = 16_384

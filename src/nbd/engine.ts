@@ -1,6 +1,6 @@
 /**
- * The engine process of a server: owns the cache, starts the connection workers, brings failed exports back, and leaves
- * in order when its launcher says so or is gone. Its settings are the launcher's first message.
+ * The engine process of a server. It owns the cache, starts the connection workers, retries failed exports, and shuts
+ * down in order when the launcher asks for it or is gone. The launcher's first message contains the settings.
  */
 import { type BlockCache, openCache } from '../index.js'
 import { holdersText } from '../workers/holders-text.js'
@@ -12,13 +12,13 @@ import { Recovery } from './recovery.js'
 import type { Sink } from './sink.js'
 import { ConnectionWorkers } from './workers.js'
 
-/** For requests that are being served when the server is told to leave. */
+/** Deadline for the requests that are being served when the server is asked to stop. */
 const FINISH_MS = 10_000
-/** After all is done: whatever keeps the process alive then does not do so for longer. */
+/** The process exits this long after its work is done, even if a handle is still open. */
 const LINGER_MS = 2000
 
 const tell = (message: FromEngine) => process.send?.(message, () => undefined)
-/** Why the end was asked for, before or after the start. */
+/** Why a stop was requested before the server was ready. */
 let asked: string | undefined
 let stop = (why: string): void => {
   asked ??= why
@@ -38,7 +38,7 @@ process.on('message', (message: ToEngine) => {
   else void run(message)
 })
 
-/** From the settings to the end of the process. */
+/** Runs the server with these settings and then ends the process. */
 async function run(settings: EngineSettings): Promise<void> {
   endsAtHangup = settings.endsAtHangup
   const { log, sink } = openLog(settings.json)
@@ -51,7 +51,7 @@ async function run(settings: EngineSettings): Promise<void> {
   await end(sink)
 }
 
-/** Resolves when the server has stopped, to the exit code. @throws if it could not begin */
+/** Resolves to the exit code when the server has stopped. @throws if it could not start */
 async function serve(settings: EngineSettings, log: Log): Promise<number> {
   const { threads } = settings
   const cache = await openCache({
@@ -104,7 +104,7 @@ async function serve(settings: EngineSettings, log: Log): Promise<number> {
   return (await isFlushed(cache, log)) && !workers.areGone ? 0 : 1
 }
 
-/** Closes the cache, which flushes; what can't be written is counted and told. */
+/** Closes the cache, which flushes. Returns false, and logs the number of lost blocks, if a block can't be written. */
 async function isFlushed(cache: BlockCache, log: Log): Promise<boolean> {
   try {
     await cache.close()

@@ -1,6 +1,6 @@
 /**
- * The files of exports, looked at before the cache is opened: its messages tell what to give `openCache`, and these what
- * to do on the command line.
+ * Checks the files of the exports before the cache is opened. The cache's own messages speak of the arguments of
+ * `openCache`; these tell the user of the command line what to do.
  */
 import { statSync } from 'node:fs'
 import type { ExportSettings } from './messages.js'
@@ -18,8 +18,8 @@ export function assertServableFiles(exports: readonly ExportSettings[]): void {
     else if (found.size === 0) refuse('the file is empty; give it its size first: truncate -s SIZE PATH')
     else if (found.size % blockSize !== 0 && blockSize % 512 === 0) {
       refuse(
-        `${found.size} bytes are no multiple of the block size ${blockSize}; extend the file with truncate, or choose ` +
-          'a block size that divides it: NAME=PATH:BLOCKSIZE',
+        `its size of ${found.size} bytes is no multiple of the block size of ${blockSize} bytes; extend ` +
+          'the file with truncate, or choose a block size that divides it: NAME=PATH:BLOCKSIZE',
       )
     }
   }

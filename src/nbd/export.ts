@@ -1,5 +1,5 @@
 /**
- * What a client may open: one partition of the cache under a name, with what the protocol tells about it.
+ * An export: a partition of the cache under the name by which clients open it, with its size.
  */
 import type { Partition } from '../index.js'
 import {
@@ -28,8 +28,8 @@ export const exportOf = (partition: Partition): Export => ({
 })
 
 /**
- * The transmission flags. All connections share one cache, which is what CAN_MULTI_CONN promises. FAST_ZERO is known, and
- * refused where it would not be fast.
+ * The transmission flags. CAN_MULTI_CONN holds because all connections share one cache. FAST_ZERO requests are
+ * understood and always refused, because zeros are written like any other bytes.
  */
 export function flagsOf({ partition }: Export, isStructured: boolean): number {
   const flags = NBD_FLAG_HAS_FLAGS | NBD_FLAG_CAN_MULTI_CONN | NBD_FLAG_SEND_CACHE

@@ -1,10 +1,10 @@
 /**
- * Errors of the cache as the protocol's numbers.
+ * Maps errors of the cache to the error numbers of the protocol.
  */
 import { CacheError } from '../index.js'
 import { NBD_EINVAL, NBD_EIO, NBD_ENOSPC, NBD_EPERM, NBD_ESHUTDOWN } from './constants.js'
 
-/** A request that is refused before anything is done. */
+/** A request that the server refuses. */
 export class Refusal extends Error {
   override readonly name = 'Refusal'
   readonly error: number
@@ -15,7 +15,7 @@ export class Refusal extends Error {
   }
 }
 
-/** The document wants these three told alike. */
+/** The specification maps these three to ENOSPC. */
 const NO_SPACE: readonly (string | undefined)[] = ['ENOSPC', 'EDQUOT', 'EFBIG']
 
 export function errorNumber(failure: unknown): number {

@@ -1,6 +1,6 @@
 /**
- * At most so many at a time, the others in the order in which they came. A thread may hold a limited number of guards,
- * and clients may ask for more blocks at once than that.
+ * A counting semaphore: up to `most` jobs run at a time, and the others wait in order of arrival. It exists because a
+ * thread may hold a limited number of guards, and clients may ask for more blocks at once.
  */
 export class Gate {
   readonly #most: number

@@ -1,6 +1,6 @@
 /**
- * The handshake of fixed newstyle: the client's flags, then options, until one of them leads on. Bytes in, steps out;
- * what a step says is to be sent, and then done.
+ * The fixed newstyle handshake: the client's flags, then options until one of them ends it. It turns bytes into steps.
+ * The caller first sends the reply of a step and then does what the step says.
  *
  *   FLAGS --flags--> OPTIONS --GO, EXPORT_NAME--> transmission
  *                            --STARTTLS--> a new handshake on the encrypted stream, which begins with OPTIONS
@@ -16,18 +16,18 @@ import { ProtocolError } from './protocol-error.js'
 /** `required`: the server has certificates, and the stream is not encrypted yet. */
 export type TlsState = 'none' | 'required' | 'active'
 
-/** What was agreed on. */
+/** The result of a handshake. */
 export interface Agreement {
   readonly exported: Export
   readonly isStructured: boolean
-  /** BLOCK_STATUS may be asked. */
+  /** The client may send BLOCK_STATUS. */
   readonly hasAllocation: boolean
 }
 
 export interface Step {
   readonly reply: Buffer
   readonly then: 'options' | 'tls' | 'close' | Agreement
-  /** In place of the reply, where an agreement can't be kept and the option has a reply for that. */
+  /** Sent instead of the reply if the client can't be admitted and the option has an error reply. */
   readonly refusal?: Buffer
 }
 
@@ -49,7 +49,7 @@ export class Handshake {
   /** The export that SET_META_CONTEXT chose base:allocation for. */
   #allocationOf: Export | undefined
 
-  /** Begins with the client's flags; on a stream that TLS has just made safe, with its options. */
+  /** Expects the client's flags first, or its options if TLS has just been established on the stream. */
   constructor(queue: ByteQueue, exports: readonly Export[], tls: TlsState) {
     this.#queue = queue
     this.#exports = exports
@@ -57,7 +57,7 @@ export class Handshake {
     this.#isInOptions = tls === 'active'
   }
 
-  /** The next step, if its bytes are all there. @throws ProtocolError */
+  /** The next step, or undefined if bytes are missing. @throws ProtocolError */
   next(): Step | undefined {
     if (!this.#isInOptions && !this.#readFlags()) return undefined
     this.#header ??= this.#readHeader()
@@ -68,7 +68,9 @@ export class Handshake {
       if (this.#toSkip > 0) return undefined
       this.#header = undefined
       if (option === nbd.NBD_OPT_EXPORT_NAME) throw new ProtocolError('the name of an export is too long')
-      return going(optionReply(option, nbd.NBD_REP_ERR_TOO_BIG, `${nbd.MAX_OPTION} bytes are possible`))
+      return going(
+        optionReply(option, nbd.NBD_REP_ERR_TOO_BIG, `an option has at most ${nbd.MAX_OPTION} bytes of data`),
+      )
     }
     if (length > 0 && !this.#queue.read(length)) return undefined
     this.#header = undefined
@@ -82,7 +84,7 @@ export class Handshake {
     if ((flags & ~(nbd.NBD_FLAG_C_FIXED_NEWSTYLE | nbd.NBD_FLAG_C_NO_ZEROES)) !== 0)
       throw new ProtocolError(`unknown client flags 0x${flags.toString(16)}`)
     if ((flags & nbd.NBD_FLAG_C_FIXED_NEWSTYLE) === 0)
-      throw new ProtocolError('the client does not know fixed newstyle')
+      throw new ProtocolError('the client does not support fixed newstyle')
     this.#hasZeroes = (flags & nbd.NBD_FLAG_C_NO_ZEROES) === 0
     this.#isInOptions = true
     return true
@@ -122,7 +124,7 @@ export class Handshake {
       case nbd.NBD_OPT_SET_META_CONTEXT:
         return this.#contexts(option, data)
       default:
-        return going(optionReply(option, nbd.NBD_REP_ERR_UNSUP, `option ${option} is not known here`))
+        return going(optionReply(option, nbd.NBD_REP_ERR_UNSUP, `option ${option} is not supported`))
     }
   }
 
@@ -130,7 +132,8 @@ export class Handshake {
     if (data.length > 0 || this.#tls === 'active') return this.#invalid(option)
     if (this.#tls === 'none')
       return going(optionReply(option, nbd.NBD_REP_ERR_POLICY, 'this server has no certificate'))
-    // Plain bytes behind the option would be taken for encrypted ones' words: somebody put them there.
+    // Bytes after the option are not encrypted. An attacker may have injected them, so they must not count as the
+    // client's.
     if (!this.#queue.isEmpty) throw new ProtocolError('bytes came between STARTTLS and its reply')
     return { reply: optionReply(option, nbd.NBD_REP_ACK), then: 'tls' }
   }
@@ -160,7 +163,7 @@ export class Handshake {
       optionReply(option, nbd.NBD_REP_ACK),
     ])
     if (option !== nbd.NBD_OPT_GO) return going(reply)
-    const refusal = optionReply(option, nbd.NBD_REP_ERR_POLICY, 'as many clients as may be are here already')
+    const refusal = optionReply(option, nbd.NBD_REP_ERR_POLICY, 'the server has reached its limit of clients')
     return { reply, then: this.#agreement(exported), refusal }
   }
 
@@ -179,7 +182,7 @@ export class Handshake {
     return going(Buffer.concat([...contexts, optionReply(option, nbd.NBD_REP_ACK)]))
   }
 
-  /** The empty name is the first export's too. */
+  /** The empty name selects the first export. */
   #find(name: string): Export | undefined {
     return (
       this.#exports.find((exported) => exported.name === name) ?? (name === '' ? this.#exports[0] : undefined)
@@ -192,10 +195,12 @@ export class Handshake {
   }
 
   #unknown(option: number): Step {
-    return going(optionReply(option, nbd.NBD_REP_ERR_UNKNOWN, 'no export has this name; LIST tells them'))
+    return going(
+      optionReply(option, nbd.NBD_REP_ERR_UNKNOWN, 'no export has this name; LIST returns the names'),
+    )
   }
 
   #invalid(option: number): Step {
-    return going(optionReply(option, nbd.NBD_REP_ERR_INVALID, 'the data of the option make no sense here'))
+    return going(optionReply(option, nbd.NBD_REP_ERR_INVALID, 'the data of the option is invalid here'))
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The quick way to blocks: those that are cached and free are copied at once, without a promise. Both functions stop at
- * the first block that would have to be waited for, and say how many bytes are done.
+ * The fast path to blocks: blocks that are cached and not latched are copied at once, without a promise. Both functions
+ * stop at the first block that they would have to wait for, and return the number of bytes copied.
  */
 import type { Partition } from '../index.js'
 

@@ -1,7 +1,7 @@
 /**
- * The launcher: binds, starts the engine process with the listening descriptors many times over, forwards signals, and
- * waits. A listening descriptor must have one user (a worker that dies closes its number for all), Node can't duplicate
- * one, and a child process gets as many copies as it has entries in `stdio`.
+ * The launcher. It binds the listening sockets, starts the engine process with several copies of their descriptors,
+ * forwards signals, and waits. Each worker needs its own copy, because a worker that dies closes its descriptors. Node
+ * can't duplicate a descriptor, but a child process gets a copy for each entry in `stdio`.
  */
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
@@ -14,15 +14,17 @@ import { printable } from './printable.js'
 import { endsAtHangup, Signals } from './signals.js'
 import type { Sink } from './sink.js'
 
-/** Copies of each socket for workers that take the place of dead ones. */
+/** Copies of each socket for the replacements of dead workers. */
 const SPARES = 64
-/** 0, 1, 2, and the channel between the two processes. */
+/** After the descriptors 0, 1, 2 and the channel between the two processes. */
 const FIRST_COPY = 4
 const EXIT_KILLED = 1
 
 export type LaunchSettings = Omit<EngineSettings, 'descriptors' | 'endsAtHangup'>
 
-/** Serves until it is told to stop; says the exit code. @throws with a message for the user if it could not begin */
+/**
+ * Serves until a stop is requested. Resolves to the exit code. @throws with a message for the user if it can't start
+ */
 export async function launch(
   settings: LaunchSettings,
   where: Listening,
@@ -54,20 +56,21 @@ function run(
   )
   const { LISTEN_PID: _pid, LISTEN_FDS: _fds, LISTEN_FDNAMES: _names, ...env } = process.env
   const engine = spawn(process.execPath, [fileURLToPath(new URL('./engine.js', import.meta.url))], {
-    // A group of its own: Ctrl-C reaches the launcher only, which counts.
+    // A process group of its own: Ctrl-C reaches only the launcher, which counts the signals.
     detached: true,
-    // The engine's lines go through this process: starting a child with our stderr would make that wait for its reader.
+    // The engine's log lines go through this process: inheriting stderr would make it blocking, and a slow reader would
+    // then stall the server.
     stdio: ['ignore', 'ignore', 'pipe', 'ipc', ...copies],
-    // Cold blocks are read by these threads.
+    // The threads of libuv's pool read blocks that are not cached.
     env: { UV_THREADPOOL_SIZE: String(4 + 4 * settings.threads), ...env },
   })
   for (const listener of listeners) listener.release()
   createInterface({ input: engine.stderr! }).on('line', (line) => sink.line(printable(line)))
-  /** An engine that is gone tells so by its end. */
+  /** Does nothing if the engine is gone; the `close` event handles that. */
   const tell = (message: ToEngine) => {
     if (engine.connected) engine.send(message, () => undefined)
   }
-  // Not on the command line, which holds 128 KiB for each argument.
+  // Not on the command line, where an argument is limited to 128 KiB.
   tell({ ...settings, descriptors, endsAtHangup: endsAtHangup() })
   signals.on(
     (signal) => {
@@ -75,7 +78,7 @@ function run(
         tell('stop')
         return
       }
-      log(entry('warn', 'leaving', `${signal} again: leaving at once, without a flush`))
+      log(entry('warn', 'leaving', `${signal} again: exiting at once, without a flush`))
       engine.kill('SIGKILL')
     },
     () => tell('holders'),
@@ -101,10 +104,10 @@ function run(
     engine.once('error', (error) => {
       reject(new Error(`the engine process can't be started: ${error.message}`, { cause: error }))
     })
-    // Not 'exit': the last lines of its log come before.
+    // Not 'exit', which may come before the last log lines.
     engine.once('close', (code, signal) => {
       if (signal !== null && signals.count < 2)
-        log(entry('error', 'ended', `the engine process was ended by ${signal}`))
+        log(entry('error', 'ended', `the engine process was killed by ${signal}`))
       if (refusal !== undefined) reject(refusal)
       else resolve(signal === null ? (code ?? EXIT_KILLED) : EXIT_KILLED)
     })

@@ -1,5 +1,5 @@
 /**
- * Listening sockets, bound by the launcher and never accepted from: it only passes their descriptors on.
+ * Listening sockets. The launcher binds them and passes on their descriptors; it does not serve connections itself.
  */
 import { fstatSync } from 'node:fs'
 import { descriptorOf, type Listener, listening } from './listening.js'
@@ -13,18 +13,18 @@ export interface Listening {
 
 const LISTEN_FDS_START = 3
 
-/** Those that were asked for, or those that systemd brings. @throws with a message for the user; nothing is left then */
+/** Opens the requested sockets, or takes those of systemd. @throws with a message for the user, and leaves none open */
 export async function openListeners({ unix, port, host }: Listening): Promise<Listener[]> {
   const listeners = systemdListeners()
   if (listeners.length > 0) {
     if (unix === undefined && port === undefined) return listeners
-    throw new Error('systemd brings the sockets (LISTEN_FDS): --unix and --port have no place then')
+    throw new Error('systemd passes the sockets (LISTEN_FDS): remove --unix and --port')
   }
   if (unix === undefined && port === undefined)
-    throw new Error('say where clients connect: --unix SOCKET or --port NUMBER')
+    throw new Error('no socket to listen on: give --unix SOCKET or --port NUMBER')
   try {
     if (unix !== undefined) listeners.push(await listenUnix(unix))
-    // Last: clients may know the port, and connections are closed until the descriptors are passed on.
+    // Last: clients may know the port, and this process closes their connections until the engine has the descriptors.
     if (port !== undefined) listeners.push(await listenTcp(port, host))
   } catch (error) {
     await closeListeners(listeners)
@@ -33,7 +33,7 @@ export async function openListeners({ unix, port, host }: Listening): Promise<Li
   return listeners
 }
 
-/** Closes them, and removes what they have left in the file system. */
+/** Closes the sockets and removes their names from the file system. */
 export async function closeListeners(listeners: readonly Listener[]): Promise<void> {
   for (const listener of listeners) {
     listener.release()
@@ -41,7 +41,7 @@ export async function closeListeners(listeners: readonly Listener[]): Promise<vo
   }
 }
 
-/** Socket activation: sd_listen_fds(3). */
+/** The sockets of systemd's socket activation; see sd_listen_fds(3). */
 function systemdListeners(): Listener[] {
   const { LISTEN_PID, LISTEN_FDS } = process.env
   if (Number(LISTEN_PID) !== process.pid) return []

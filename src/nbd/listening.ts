@@ -1,23 +1,23 @@
 /**
- * One listening socket of the launcher: what its users may do with it, and how it is bound.
+ * One listening socket of the launcher: its interface, and how it is bound.
  */
 import { createServer, type ListenOptions, type Server } from 'node:net'
 
 export interface Listener {
   readonly descriptor: number
-  /** For people. */
+  /** For log lines. */
   readonly name: string
-  /** The server is ready: the name may be found. @throws with a message for the user if it is not free any more */
+  /** Makes the name visible, once the server is ready. @throws with a message for the user if the name is taken */
   publish(): void
-  /** The server has its own copies. May be called again. */
+  /** Closes the descriptor, once the engine has its copies. May be called again. */
   release(): void
-  /** The server is gone, or could not begin: so is the name. */
+  /** Removes the name, once the server has ended or failed to start. */
   remove(): Promise<void>
 }
 
 /**
- * Bound and listening. A connection that is accepted before the descriptor is passed on is closed, so the time until then
- * has to be short.
+ * Binds and listens. This process closes the connections that arrive before the descriptor is passed on, so the caller
+ * must pass it on soon.
  */
 export function listening(options: ListenOptions): Promise<Server> {
   return new Promise((resolve, reject) => {
@@ -29,10 +29,10 @@ export function listening(options: ListenOptions): Promise<Server> {
   })
 }
 
-/** Node has no public name for it. */
+/** The descriptor of a server; Node has no public interface for it. */
 export function descriptorOf(server: Server): number {
   const { _handle } = server as Server & { _handle?: { fd?: number } }
   const fd = _handle?.fd
-  if (fd === undefined || fd < 0) throw new Error('the system gave no descriptor for a listening socket')
+  if (fd === undefined || fd < 0) throw new Error('a listening socket has no descriptor')
   return fd
 }

@@ -1,12 +1,12 @@
 /**
- * A thread's connections that have not chosen an export. They take no place of the clients that have. When there are as
- * many as may be, a new connection takes the place of the oldest: a handshake takes milliseconds, so the oldest are peers that
- * open connections and leave them open, and these keep no client out.
+ * A thread's connections that have not chosen an export. They do not count against the limit of clients. When the lobby
+ * is full, a new connection displaces the oldest one. A handshake takes milliseconds, so the oldest ones are idle
+ * peers, and these can't keep clients out.
  *
  *   arrival --> inside --export chosen--> admitted
- *                  +--closed, or the oldest of too many--> gone
+ *                  +--closed, or the oldest in a full lobby--> gone
  *
- * The lobby has no deadline; each connection keeps its own.
+ * The lobby has no deadline; each connection checks its own.
  */
 export interface Guest {
   drop(reason: string): void
@@ -14,7 +14,7 @@ export interface Guest {
 
 export class Lobby {
   readonly #most: number
-  /** In the order of their coming. */
+  /** In order of arrival. */
   readonly #guests = new Set<Guest>()
 
   constructor(most: number) {
@@ -26,10 +26,10 @@ export class Lobby {
     if (this.#guests.size <= this.#most) return
     const [oldest] = this.#guests
     this.#guests.delete(oldest!)
-    oldest!.drop(`it had chosen no export, and ${this.#most} that came later had not either`)
+    oldest!.drop(`no export was chosen, and ${this.#most} newer connections wait for theirs`)
   }
 
-  /** The connection has an export, or is closed. */
+  /** Removes a connection that has chosen an export or is closed. */
   left(guest: Guest): void {
     this.#guests.delete(guest)
   }

@@ -1,13 +1,13 @@
 /**
- * A limit for the lines that clients can cause. Each kind of line has an allowance of its own, so that strangers can't keep
- * out what is said of admitted clients, nor clients the failures of disks. What is left out is counted, and the count
- * is told every few seconds.
+ * A rate limit for the log lines that clients can cause. Each kind of line has its own allowance: peers without an
+ * export can't suppress lines about admitted clients, and clients can't suppress lines about disk failures. Suppressed
+ * lines are counted, and the count is logged every few seconds.
  */
 import { performance } from 'node:perf_hooks'
 import { entry, type Log } from './log.js'
 import type { LogEntry } from './messages.js'
 
-/** Lines of one kind that may come at once, and in each second on the average. */
+/** Lines of one kind that may be logged at once, and per second on average. */
 const BURST = 100
 const PER_SECOND = 10
 const REPORT_MS = 5000
@@ -42,7 +42,7 @@ export class LogLimit {
     this.#log = log
   }
 
-  /** Logs what a connection says, or leaves it out. */
+  /** Logs a line about a connection, or counts it as suppressed. */
   pass(what: LogEntry): void {
     if (this.#allowances[kindOf(what)].take()) {
       this.#log(what)
@@ -54,7 +54,7 @@ export class LogLimit {
     }, REPORT_MS).unref()
   }
 
-  /** Tells what was left out since the last report. */
+  /** Logs how many lines were suppressed since the last report. */
   report(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
@@ -62,7 +62,7 @@ export class LogLimit {
     this.#leftOut = 0
     if (leftOut === 0) return
     this.#log(
-      entry('warn', 'left-out', `${leftOut} more line(s) about connections were left out: too many at once`, {
+      entry('warn', 'left-out', `${leftOut} line(s) about connections were left out: too many at once`, {
         leftOut,
       }),
     )

@@ -1,6 +1,6 @@
 /**
- * The server's log, on stderr: a line for people, or one JSON object for machines. Characters that a terminal acts on are
- * escaped in both: names of exports and messages of errors may come from clients.
+ * The server's log on stderr: lines of text, or one JSON object a line. Both formats escape the characters that a
+ * terminal acts on, because export names and error messages may come from clients.
  */
 import type { LogEntry } from './messages.js'
 import { printable, printableJson } from './printable.js'

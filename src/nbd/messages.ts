@@ -1,29 +1,29 @@
 /**
- * What the threads and processes of a server say to each other, each a closed union.
+ * The messages between the threads and processes of a server; each direction is a closed union.
  */
 import type { CacheHandle } from '../index.js'
 import type { PlaceWords } from './places.js'
 
-/** Certificates, as paths of PEM files. */
+/** Paths of PEM files. */
 export interface TlsFiles {
   readonly certificate: string
   readonly key: string
-  /** Clients have to show a certificate that this authority signed. */
+  /** If given, clients must present a certificate that this authority signed. */
   readonly clientAuthority: string | undefined
 }
 
-/** For a connection worker, as its workerData. */
+/** The workerData of a connection worker. */
 export interface WorkerStart {
   readonly handle: CacheHandle
-  /** Names of the exports, in the order in which they were given; the first is the default. */
+  /** Names of the exports in the order of the command line; the first is the default. */
   readonly exports: readonly string[]
-  /** Listening sockets of its own. */
+  /** The worker's own copies of the listening sockets. */
   readonly descriptors: readonly number[]
-  /** Place among the workers. */
+  /** Index among the workers. */
   readonly thread: number
-  /** Open connections, a word for each thread. */
+  /** Number of open connections, a word for each thread. */
   readonly connections: Int32Array<SharedArrayBuffer>
-  /** Places of clients that have chosen an export. */
+  /** Number of admitted clients, shared by all threads. */
   readonly places: PlaceWords
   readonly connectionsMax: number
   readonly handshakeMs: number
@@ -40,9 +40,9 @@ export interface TlsContents {
 /** One line of the log. */
 export interface LogEntry {
   readonly level: 'info' | 'warn' | 'error'
-  /** For machines: what happened, in a word. */
+  /** What happened, in one word, for programs that read the log. */
   readonly event: string
-  /** For people. */
+  /** The text of the line. */
   readonly message: string
   readonly fields: Readonly<Record<string, string | number | boolean | null>>
 }
@@ -51,10 +51,10 @@ export type ToWorker = 'stop'
 export type FromWorker =
   | { readonly kind: 'ready' }
   | { readonly kind: 'log'; readonly entry: LogEntry }
-  /** The last word before it ends by itself. */
+  /** The last message of a worker that ends in order. */
   | { readonly kind: 'stopped' }
 
-/** For the engine process, its first message. */
+/** The first message to the engine process. */
 export interface EngineSettings {
   readonly exports: readonly ExportSettings[]
   readonly memory: string
@@ -65,7 +65,7 @@ export interface EngineSettings {
   readonly stallMs: number
   readonly flushDelayMs: number
   readonly json: boolean
-  /** SIGHUP asks for the end, and is not ignored. */
+  /** SIGHUP stops the server, instead of being ignored. */
   readonly endsAtHangup: boolean
   readonly tls: TlsContents | undefined
   /** For each generation of a worker, a copy of each listening socket. */

@@ -1,8 +1,8 @@
 /**
- * A lock for one name in the file system, held by a process while it decides whether the name is free, and until it has
- * taken it, or given it up. An abstract Unix socket named by the folder's device and inode and by the name in it: the kernel
- * gives it to one process, and takes it back when that process is gone. Linux only; elsewhere there is no lock. It
- * reaches as far as the network namespace.
+ * A lock for one name in the file system. A process holds it from the check that the name is free until it has taken
+ * the name or failed. The lock is an abstract Unix socket, named after the folder's device and inode and the name in
+ * it. The kernel grants it to one process and releases it when that process ends. Linux only; elsewhere there is no
+ * lock. It covers one network namespace.
  */
 import { createHash } from 'node:crypto'
 import { statSync } from 'node:fs'
@@ -17,7 +17,7 @@ export interface NameLock {
 
 const RETRY_MS = 20
 
-/** Waits for a lock that another process has for a moment. Undefined: it was not available within `timeoutMs`. */
+/** Waits for the lock. Resolves to undefined if another process still holds it after `timeoutMs`. */
 export async function lockName(path: string, timeoutMs: number): Promise<NameLock | undefined> {
   if (platform !== 'linux') return { release: () => undefined }
   const { dev, ino } = statSync(dirname(path), { bigint: true })
@@ -31,7 +31,7 @@ export async function lockName(path: string, timeoutMs: number): Promise<NameLoc
   }
 }
 
-/** Undefined if the address is in use. */
+/** Resolves to undefined if the address is in use. */
 function tryListen(path: string): Promise<Server | undefined> {
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => socket.destroy())

@@ -1,8 +1,10 @@
 /**
- * The data of options, taken apart. Lengths within them are the peer's word: each is held against what is there.
+ * Parses the data of options. Each length in it is checked against the bytes present, because the peer chose it.
  */
 
-/** What INFO and GO ask; undefined where it makes no sense. The list of wanted information is checked and not kept. */
+/**
+ * The export name of INFO or GO, or undefined if the data is malformed. The list of information types is only checked.
+ */
 export function parseInfo(data: Buffer): string | undefined {
   const name = stringAt(data, 0)
   if (name === undefined || name.end + 2 > data.length) return undefined
@@ -15,14 +17,14 @@ export interface ContextQuery {
   readonly queries: readonly string[]
 }
 
-/** What LIST_META_CONTEXT and SET_META_CONTEXT ask; undefined where it makes no sense. */
+/** The query of LIST_META_CONTEXT or SET_META_CONTEXT, or undefined if the data is malformed. */
 export function parseContexts(data: Buffer): ContextQuery | undefined {
   const name = stringAt(data, 0)
   if (name === undefined || name.end + 4 > data.length) return undefined
   const count = data.readUInt32BE(name.end)
   const queries: string[] = []
   let end = name.end + 4
-  // Each takes four bytes at least, so a count beyond the data ends here.
+  // A query takes at least four bytes, so a count that exceeds the data fails early.
   for (let i = 0; i < count; i++) {
     const query = stringAt(data, end)
     if (query === undefined) return undefined
@@ -32,7 +34,7 @@ export function parseContexts(data: Buffer): ContextQuery | undefined {
   return end === data.length ? { exportName: name.text, queries } : undefined
 }
 
-/** A string with its length before it. */
+/** A string that follows its 32-bit length; undefined if it exceeds the data. */
 function stringAt(data: Buffer, at: number): { text: string; end: number } | undefined {
   if (at + 4 > data.length) return undefined
   const end = at + 4 + data.readUInt32BE(at)

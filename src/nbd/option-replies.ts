@@ -1,5 +1,5 @@
 /**
- * What the server says in the handshake, as bytes.
+ * Encodes the server's messages of the handshake.
  */
 import {
   IHAVEOPT,
@@ -28,7 +28,7 @@ export function greeting(): Buffer {
   return bytes
 }
 
-/** A reply to an option; of an error `data` is a text. */
+/** A reply to an option. In an error reply, `data` is the message. */
 export function optionReply(option: number, type: number, data: Buffer | string = ''): Buffer {
   const payload = Buffer.from(data)
   const head = Buffer.alloc(20)
@@ -53,7 +53,7 @@ export function contextReply(option: number, id: number, name: string): Buffer {
   return optionReply(option, NBD_REP_META_CONTEXT, Buffer.concat([head, Buffer.from(name)]))
 }
 
-/** All that INFO and GO tell of an export. */
+/** The information about an export, for INFO and GO. */
 export function infoReplies(option: number, exported: Export, isStructured: boolean): Buffer {
   const about = Buffer.alloc(12)
   about.writeUInt16BE(NBD_INFO_EXPORT, 0)
@@ -68,7 +68,7 @@ export function infoReplies(option: number, exported: Export, isStructured: bool
   return Buffer.concat([about, sizes, name].map((data) => optionReply(option, NBD_REP_INFO, data)))
 }
 
-/** The answer to EXPORT_NAME, which is no reply like the others. */
+/** The reply to EXPORT_NAME, which does not have the format of option replies. */
 export function exportNameReply(exported: Export, isStructured: boolean, hasZeroes: boolean): Buffer {
   const bytes = Buffer.alloc(10 + (hasZeroes ? EXPORT_NAME_ZEROES : 0))
   bytes.writeBigUInt64BE(BigInt(exported.sizeBytes), 0)

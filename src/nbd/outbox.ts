@@ -1,13 +1,13 @@
 /**
- * Replies on their way to one peer, in batches: all that become ready in one turn of the event loop leave in one write.
- * They are put together in large buffers that all connections of a thread share and use again.
+ * Batches the replies to one peer: all replies that become ready in one turn of the event loop leave in one write. The
+ * batch buffers are large, and the connections of a thread reuse them from a common pool.
  */
 
-/** Hands bytes to the peer; `done` when they need not be kept any longer. */
+/** Sends bytes to the peer. Calls `done` when the buffer may be reused. */
 export type Send = (bytes: Buffer, done: () => void) => void
 
 const BATCH_BYTES = 2 ** 18
-/** So many free ones are kept. */
+/** Up to this many free buffers are kept: 4 MiB a thread. */
 const FREE_MAX = 16
 const NOTHING: Buffer = Buffer.alloc(0)
 
@@ -22,7 +22,7 @@ export class Outbox {
   /** Bytes of replies that the system has not taken yet. */
   #unsent = 0
 
-  /** `sent` is called when the system has taken so many bytes. */
+  /** `sent` is called with the number of bytes that the system has taken. */
   constructor(send: Send, sent: (bytes: number) => void) {
     this.#send = send
     this.#sent = sent
@@ -32,7 +32,7 @@ export class Outbox {
     return this.#unsent
   }
 
-  /** Room for so many bytes in `bytes`, from where it says. */
+  /** Reserves `count` bytes in `bytes`. Returns where they begin. */
   reserve(count: number): number {
     if (this.#at + count > this.bytes.length) {
       this.flush()
@@ -47,13 +47,13 @@ export class Outbox {
     return at
   }
 
-  /** Gives the newest room back. */
+  /** Releases the last `count` bytes reserved. */
   giveBack(count: number): void {
     this.#at -= count
     this.#unsent -= count
   }
 
-  /** A reply that has a buffer of its own. */
+  /** Appends a complete reply. A large one is sent from its own buffer, without a copy. */
   append(bytes: Buffer): void {
     if (bytes.length <= BATCH_BYTES / 16) {
       const at = this.reserve(bytes.length)
@@ -67,7 +67,7 @@ export class Outbox {
     })
   }
 
-  /** Hands over what is there. */
+  /** Sends the current batch. */
   flush(): void {
     const { bytes } = this
     const length = this.#at

@@ -1,6 +1,7 @@
 /**
- * The places of a server for clients that have chosen an export, counted in shared memory by all connection workers: a word
- * for each thread, and one for their sum, which decides.
+ * The places of a server for clients that have chosen an export. All connection workers count them in shared memory: a
+ * word for each thread, and a word for the sum. The sum is compared with the limit; the word of a thread tells how many
+ * places to release when the thread dies.
  */
 import { add, compareExchange, exchange, load, sub } from '#atomics'
 
@@ -24,7 +25,7 @@ export class Places {
     return load(this.#words, this.#sum) >= this.most
   }
 
-  /** False if all are taken. */
+  /** Takes a place. Returns false if all are taken. */
   take(): boolean {
     for (;;) {
       const taken = load(this.#words, this.#sum)
@@ -40,7 +41,7 @@ export class Places {
     sub(this.#words, this.#sum, 1)
   }
 
-  /** The thread has ended: all its places are free. Called by another thread. */
+  /** Releases all places of the thread after it has ended. Called by another thread. */
   releaseAll(): void {
     sub(this.#words, this.#sum, exchange(this.#words, this.#thread, 0))
   }

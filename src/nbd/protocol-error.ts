@@ -1,5 +1,5 @@
 /**
- * What a peer sent can't be followed: its connection ends, alone.
+ * The peer violated the protocol, so its connection ends. Other connections are not affected.
  */
 export class ProtocolError extends Error {
   override readonly name = 'ProtocolError'

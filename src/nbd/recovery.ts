@@ -1,6 +1,7 @@
 /**
- * An export whose disk failed is fenced: it is served from memory, and its clients get errors for what they want on the
- * disk. This tries again and again whether the disk is well (space was made, a path came back), without anybody's doing.
+ * Retries exports whose disk failed. Such an export is fenced: it is served from memory, and requests that need the
+ * disk fail. Recovery retries automatically with growing delays, until the disk works again (for example when space was
+ * freed or a path is back).
  */
 import type { BlockCache } from '../index.js'
 import { entry, type Log } from './log.js'
@@ -11,7 +12,7 @@ const LAST_MS = 30_000
 export class Recovery {
   readonly #cache: BlockCache
   readonly #log: Log
-  /** Partitions that are fenced, with the try that is under way or waits. */
+  /** The fenced partitions, each with its retry that waits or is in progress. */
   readonly #tries = new Map<string, { timer: NodeJS.Timeout; running: Promise<void> | undefined }>()
   #isStopping = false
 
@@ -24,7 +25,7 @@ export class Recovery {
         entry(
           'error',
           'fenced',
-          `export '${partition}' can't be written: ${error.message}; trying again by itself`,
+          `export '${partition}' can't be written: ${error.message}; retrying automatically`,
           {
             export: partition,
             code,
@@ -35,17 +36,14 @@ export class Recovery {
     })
     cache.on('restored', ({ partition }) => {
       log(
-        entry(
-          'info',
-          'restored',
-          `export '${partition}' is whole again: all that was changed is on the disk`,
-          { export: partition },
-        ),
+        entry('info', 'restored', `export '${partition}' is restored: all its changes are on the disk`, {
+          export: partition,
+        }),
       )
     })
   }
 
-  /** After this nothing is tried; what is under way is waited for. */
+  /** Stops retrying, and waits for retries in progress. */
   async stop(): Promise<void> {
     this.#isStopping = true
     for (const { timer, running } of this.#tries.values()) {

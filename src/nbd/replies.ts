@@ -1,5 +1,5 @@
 /**
- * Replies of the transmission phase, written into a buffer at a place; each function has its size beside it.
+ * Encodes the replies of the transmission phase into a buffer at an offset. The constants are their sizes in bytes.
  */
 import {
   NBD_REPLY_FLAG_DONE,
@@ -21,7 +21,7 @@ export const DATA_BYTES = CHUNK_BYTES + 8
 /** Block status of one context with one extent. */
 export const STATUS_BYTES = CHUNK_BYTES + 12
 
-/** A simple reply; what READ gives follows it. */
+/** A simple reply. The data of a READ follows it. */
 export function putSimple(bytes: Buffer, at: number, { cookieHigh, cookieLow }: Cookie, error: number): void {
   bytes.writeUInt32BE(NBD_SIMPLE_REPLY_MAGIC, at)
   bytes.writeUInt32BE(error, at + 4)
@@ -29,7 +29,7 @@ export function putSimple(bytes: Buffer, at: number, { cookieHigh, cookieLow }: 
   bytes.writeUInt32BE(cookieLow, at + 12)
 }
 
-/** The only chunk of a structured reply. */
+/** The header of a structured reply's only chunk. */
 function putChunk(bytes: Buffer, at: number, cookie: Cookie, type: number, length: number): void {
   bytes.writeUInt32BE(NBD_STRUCTURED_REPLY_MAGIC, at)
   bytes.writeUInt16BE(NBD_REPLY_FLAG_DONE, at + 4)
@@ -39,14 +39,14 @@ function putChunk(bytes: Buffer, at: number, cookie: Cookie, type: number, lengt
   bytes.writeUInt32BE(length, at + 16)
 }
 
-/** The head of a chunk with all that READ asked for; the data follow it. A chunk never has none. */
+/** The header of a chunk with all data of a READ; the data follows it. The length must not be 0. */
 export function putData(bytes: Buffer, at: number, request: Request): void {
   putChunk(bytes, at, request, NBD_REPLY_TYPE_OFFSET_DATA, 8 + request.length)
   bytes.writeUInt32BE(Math.floor(request.offset / 2 ** 32), at + CHUNK_BYTES)
   bytes.writeUInt32BE(request.offset % 2 ** 32, at + CHUNK_BYTES + 4)
 }
 
-/** A structured reply that says no more than that it is done; CHUNK_BYTES. */
+/** A structured reply without data; CHUNK_BYTES. */
 export function putNone(bytes: Buffer, at: number, cookie: Cookie): void {
   putChunk(bytes, at, cookie, NBD_REPLY_TYPE_NONE, 0)
 }
@@ -65,7 +65,7 @@ export function putStatus(
   bytes.writeUInt32BE(state, at + CHUNK_BYTES + 8)
 }
 
-/** An error with a text for people. */
+/** A structured error reply with a message. */
 export function errorChunk(cookie: Cookie, error: number, message: string): Buffer {
   const text = Buffer.from(message).subarray(0, 1024)
   const bytes = Buffer.allocUnsafe(CHUNK_BYTES + 6 + text.length)

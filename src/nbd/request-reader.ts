@@ -1,6 +1,6 @@
 /**
- * The transmission phase as a stream of requests: bytes in, requests out, any cut of the stream alike. It holds one
- * request's payload at most, and knows nothing of sockets or disks.
+ * Parses the stream of the transmission phase into requests, however the stream is split into chunks. It holds the
+ * payload of at most one request, and does not depend on sockets or disks.
  */
 import type { ByteQueue } from './byte-queue.js'
 import { MAX_PAYLOAD, NBD_CMD_WRITE, NBD_REQUEST_MAGIC } from './constants.js'
@@ -9,13 +9,13 @@ import { ProtocolError } from './protocol-error.js'
 export interface Request {
   readonly flags: number
   readonly type: number
-  /** The client's name for the request, to be sent back: two words of 32 bits. */
+  /** The client's identifier of the request, repeated in the reply: two 32-bit words. */
   readonly cookieHigh: number
   readonly cookieLow: number
-  /** Bytes; above 2^53 not exact, and then outside of every export. */
+  /** In bytes. Not exact above 2^53, which is beyond the end of every export. */
   readonly offset: number
   readonly length: number
-  /** What WRITE brings, `length` bytes; valid until the next request is read. */
+  /** The `length` bytes of a WRITE. Valid until the next request is read. */
   readonly payload: Buffer
 }
 
@@ -32,8 +32,8 @@ export class RequestReader {
   }
 
   /**
-   * The next request, if all of it is there.
-   * @throws ProtocolError where the stream can't be followed any more; it is over then
+   * The next request, or undefined if part of it is missing.
+   * @throws ProtocolError if the stream is malformed; the connection must end then
    */
   next(): Request | undefined {
     const request = this.#waiting ?? this.#header()
@@ -62,7 +62,7 @@ export class RequestReader {
     const type = bytes.readUInt16BE(start + 6)
     const length = bytes.readUInt32BE(start + 24)
     if (type === NBD_CMD_WRITE && length > MAX_PAYLOAD)
-      throw new ProtocolError(`a write of ${length} bytes; ${MAX_PAYLOAD} are possible at once`)
+      throw new ProtocolError(`a write of ${length} bytes; the limit is ${MAX_PAYLOAD} bytes`)
     return {
       flags: bytes.readUInt16BE(start + 4),
       type,

@@ -1,12 +1,12 @@
 /**
- * Which requests make sense: the flags that each may have, and ranges inside of the export.
+ * Validates requests: the flags of each command, and ranges within the export.
  */
 import * as nbd from './constants.js'
 import { Refusal } from './failures.js'
 import type { Agreement } from './handshake.js'
 import type { Request } from './request-reader.js'
 
-/** By command: the flags that it may have beside FUA, which any may have. */
+/** The flags that each command may have in addition to FUA, which all may have. */
 const FLAGS: Readonly<Record<number, number>> = {
   [nbd.NBD_CMD_READ]: nbd.NBD_CMD_FLAG_DF,
   [nbd.NBD_CMD_WRITE]: 0,
@@ -18,7 +18,7 @@ const FLAGS: Readonly<Record<number, number>> = {
 }
 
 const WRITING: readonly number[] = [nbd.NBD_CMD_WRITE, nbd.NBD_CMD_TRIM, nbd.NBD_CMD_WRITE_ZEROES]
-/** Of these the document wants ENOSPC where they go beyond the end, of the others EINVAL. */
+/** Beyond the end of the export, the specification requires ENOSPC for these and EINVAL for the others. */
 const FILLING: readonly number[] = [nbd.NBD_CMD_WRITE, nbd.NBD_CMD_WRITE_ZEROES]
 
 /** @throws Refusal */
@@ -26,13 +26,13 @@ export function assertServable(request: Request, agreement: Agreement): void {
   const { type, flags, offset, length } = request
   const { exported, isStructured, hasAllocation } = agreement
   const allowed = FLAGS[type]
-  if (allowed === undefined) throw new Refusal(nbd.NBD_EINVAL, `command ${type} is not known here`)
+  if (allowed === undefined) throw new Refusal(nbd.NBD_EINVAL, `command ${type} is not supported`)
   const isKnown = (flags & ~(allowed | nbd.NBD_CMD_FLAG_FUA)) === 0
   if (!isKnown || ((flags & nbd.NBD_CMD_FLAG_DF) !== 0 && !isStructured))
-    throw new Refusal(nbd.NBD_EINVAL, `command ${type} has no such flags: ${flags}`)
+    throw new Refusal(nbd.NBD_EINVAL, `command ${type} does not support the flags ${flags}`)
   if (type === nbd.NBD_CMD_FLUSH) {
     if (offset === 0 && length === 0) return
-    throw new Refusal(nbd.NBD_EINVAL, 'a flush has offset 0 and length 0')
+    throw new Refusal(nbd.NBD_EINVAL, 'a flush must have offset 0 and length 0')
   }
   if (exported.partition.readOnly && WRITING.includes(type))
     throw new Refusal(nbd.NBD_EPERM, `export '${exported.name}' is read-only`)
@@ -45,12 +45,12 @@ export function assertServable(request: Request, agreement: Agreement): void {
   if (type === nbd.NBD_CMD_READ && length > nbd.MAX_PAYLOAD) {
     throw new Refusal(
       isStructured ? nbd.NBD_EOVERFLOW : nbd.NBD_EINVAL,
-      `a read of ${length} bytes; ${nbd.MAX_PAYLOAD} are possible at once`,
+      `a read of ${length} bytes; the limit is ${nbd.MAX_PAYLOAD} bytes`,
     )
   }
   if (type === nbd.NBD_CMD_BLOCK_STATUS && (!hasAllocation || length === 0))
-    throw new Refusal(nbd.NBD_EINVAL, 'no metadata context was chosen, or no bytes are asked for')
-  // Zeros are written like any other bytes, so it would take as long as a write.
+    throw new Refusal(nbd.NBD_EINVAL, 'no metadata context was selected, or the length is 0')
+  // Zeros are written like any other bytes, so they take as long as a write.
   if ((flags & nbd.NBD_CMD_FLAG_FAST_ZERO) !== 0)
-    throw new Refusal(nbd.NBD_ENOTSUP, 'zeros take as long as other bytes here')
+    throw new Refusal(nbd.NBD_ENOTSUP, 'zeros are not faster than other bytes here')
 }

@@ -1,6 +1,6 @@
 /**
- * One connection without its socket: bytes in, bytes out, first the handshake, then the transmission. A stream that
- * can't be followed ends it; nobody else notices.
+ * The protocol of one connection, without its socket: bytes in, bytes out; first the handshake, then the transmission.
+ * A protocol violation ends the session. Other sessions are not affected.
  */
 import { ByteQueue } from './byte-queue.js'
 import type { Export } from './export.js'
@@ -11,21 +11,21 @@ import { ProtocolError } from './protocol-error.js'
 import { type Services, type Traffic, Transmission } from './transmission.js'
 
 export interface SessionEvents {
-  /** Whether there is a place for one more client that has chosen an export; takes it. */
+  /** Takes a place for a client that has chosen an export. Returns false if all are taken. */
   admit(): boolean
   /** An export was chosen. */
   opened(agreement: Agreement): void
-  /** The reply is on its way; what comes next is TLS, for a session of its own. */
+  /** The reply has been sent. The TLS handshake follows, and then a new session over it. */
   startTls(): void
   /** The cache failed a request. */
   failed(error: unknown): void
-  /** Nothing more will be said once the outbox is empty. `reason` is undefined if the client wanted it. */
+  /** The session ends once the outbox is empty. `reason` is undefined if the client asked for it. */
   over(reason: string | undefined): void
-  /** There is room again: `isHeld` is false. */
+  /** The session can receive again: `isHeld` is false. */
   room(): void
 }
 
-/** A client that asks for lists and does not read them is not listened to. */
+/** The session stops reading from a client that has this many unread replies to its options. */
 const HANDSHAKE_UNSENT_BYTES = 2 ** 20
 
 export class Session {
@@ -40,7 +40,7 @@ export class Session {
   /** The peer will send nothing more. */
   #hasEnded = false
   #isScheduled = false
-  /** What has come waits for room, or for the next turn. */
+  /** Received bytes wait for room, or for the next turn of the event loop. */
   #isHeld = false
 
   constructor(
@@ -61,32 +61,35 @@ export class Session {
     this.#outbox.flush()
   }
 
-  /** No more bytes should come for now: there is no room, or others have their turn. */
+  /** The caller should not pass more bytes for now: there is no room, or other connections have their turn. */
   get isHeld(): boolean {
     return this.#isHeld || this.isFull
   }
 
-  /** There is no room for what more requests would take. */
+  /** There is no room for further requests. */
   get isFull(): boolean {
     return this.#transmission?.isFull ?? this.#outbox.unsent >= HANDSHAKE_UNSENT_BYTES
   }
 
-  /** The handshake is not over. */
+  /** The handshake is in progress. */
   get isNegotiating(): boolean {
     return this.#transmission === undefined
   }
 
-  /** The peer owes the rest of a message. */
+  /** The peer has sent part of a request, and the session waits for the rest. */
   get isPeerDue(): boolean {
     return this.#transmission?.isWaiting === true && !this.isHeld && !this.#hasEnded
   }
 
-  /** No further request is wanted: what is under way is finished, and its replies are taken. */
+  /**
+   * The session accepts no further requests. It finishes those in progress and waits until the peer has taken the
+   * replies.
+   */
   get isLeaving(): boolean {
     return this.#hasEnded || this.#isStopping || this.#transmission?.isOver === true
   }
 
-  /** The peer has said so, or closed its side. */
+  /** The peer has sent DISC or closed its side. */
   get hasLeft(): boolean {
     return this.#hasEnded || this.#transmission?.isOver === true
   }
@@ -96,7 +99,7 @@ export class Session {
     return this.#outbox.unsent
   }
 
-  /** Nothing is being served. */
+  /** No request is being served. */
   get isIdle(): boolean {
     return this.#transmission?.isIdle ?? true
   }
@@ -111,24 +114,24 @@ export class Session {
     if (!this.#isHeld) this.#proceed()
   }
 
-  /** The peer has closed its side: what it has asked is answered, and then the session is over. */
+  /** The peer has closed its side. The session answers its requests and then ends. */
   finish(): void {
     this.#hasEnded = true
     this.#proceed()
   }
 
-  /** The peer is leaving: requests that would take long are refused. */
+  /** Refuses requests that would take long, because the peer has left. */
   hurry(): void {
     this.#transmission?.hurry()
   }
 
-  /** The peer is gone. */
+  /** Ends the session, because the peer is gone. */
   abandon(): void {
     this.#isOver = true
     this.#transmission?.abandon()
   }
 
-  /** Finishes what is being served, refuses the rest, and is over then. */
+  /** Finishes the requests in progress, refuses further ones, and ends. */
   stop(): void {
     this.#isStopping = true
     if (this.#transmission !== undefined) this.#transmission.isStopping = true
@@ -142,7 +145,7 @@ export class Session {
       const isHeld = this.#transmission?.proceed()
       this.#outbox.flush()
       this.#isHeld = isHeld === true || this.isFull
-      // Where it is full, what makes room schedules it.
+      // A full session is scheduled when room becomes available.
       if (this.#isHeld && !this.isFull) this.#schedule()
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
@@ -153,16 +156,16 @@ export class Session {
     if (this.isLeaving) this.#leave()
   }
 
-  /** Ends the session when all is answered, and the peer has taken the answers. */
+  /** Ends the session when all requests are answered and the peer has taken the replies. */
   #leave(): void {
     const transmission = this.#transmission
     if (transmission === undefined) {
-      this.#end(this.#hasEnded ? 'the peer left in the handshake' : 'the server is leaving')
+      this.#end(this.#hasEnded ? 'the peer left during the handshake' : 'the server is stopping')
       return
     }
     if (!transmission.isIdle || this.#outbox.unsent > 0) return
     if (transmission.isOver) this.#end(undefined)
-    else if (this.#isStopping) this.#end('the server is leaving')
+    else if (this.#isStopping) this.#end('the server is stopping')
     else if (!this.#isHeld)
       this.#end(transmission.isWaiting ? 'the peer left in the middle of a message' : undefined)
   }
@@ -173,7 +176,7 @@ export class Session {
       if (step === undefined) return
       if (typeof step.then === 'object' && !this.#events.admit()) {
         this.#outbox.append(step.refusal ?? Buffer.alloc(0))
-        throw new ProtocolError('it chose an export, and as many clients as may be have one')
+        throw new ProtocolError('the server has reached its limit of clients (--connections)')
       }
       this.#outbox.append(step.reply)
       if (step.then === 'options') continue
@@ -198,7 +201,7 @@ export class Session {
     this.#transmission.isStopping = this.#isStopping
   }
 
-  /** Once in this turn of the event loop, when all else of it is done. */
+  /** Proceeds once, at the end of this turn of the event loop. */
   #schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true

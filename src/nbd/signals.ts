@@ -1,10 +1,10 @@
 /**
- * The signals that a server is told by. They are caught before anything is opened, so that none ends the process between
- * a socket's creation and the promise to remove it.
+ * The signals of a server. They are caught before anything is opened, so that no signal ends the process between a
+ * socket's creation and the point where its removal is ensured.
  *
- * A hangup counts only where standard input is a terminal. Node resets ignored signals when it starts, so a process can't
- * see that `nohup` had SIGHUP ignored; but nohup never leaves a terminal as standard input, and neither does a service
- * manager. Everywhere else SIGHUP is ignored, as nohup wants it.
+ * SIGHUP stops the server only if standard input is a terminal. Node resets ignored signals when it starts, so a
+ * process can't see that `nohup` made SIGHUP ignored. But neither nohup nor a service manager leaves a terminal as
+ * standard input, so in all other cases SIGHUP is ignored.
  */
 import { isatty } from 'node:tty'
 
@@ -13,7 +13,7 @@ export type StopSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP'
 export const endsAtHangup = (): boolean => isatty(0)
 
 export class Signals {
-  /** How many have asked for the end. */
+  /** Number of signals that asked for a stop. */
   count = 0
   readonly #listeners: (readonly [NodeJS.Signals, () => void])[]
   #stopped: (signal: StopSignal) => void = () => undefined
@@ -33,7 +33,7 @@ export class Signals {
     for (const [name, listener] of this.#listeners) process.on(name, listener)
   }
 
-  /** `stopped` is called for each signal that asks for the end, `asked` for SIGUSR2, from now on. */
+  /** From now on, `stopped` is called for each signal that asks for a stop, and `asked` for SIGUSR2. */
   on(stopped: (signal: StopSignal) => void, asked: () => void): void {
     this.#stopped = stopped
     this.#asked = asked

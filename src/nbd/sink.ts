@@ -1,29 +1,28 @@
 /**
- * Lines for stderr, written by a process that must neither fail nor wait because of them. A disk that is full, a closed
- * pipe and a reader that stands still cost lines, which are counted; the next line that can be written is preceded by
- * one that tells the count.
+ * Writes lines to stderr without ever failing or blocking the process. If a disk is full, a pipe is closed or a reader
+ * stalls, lines are lost. They are counted, and a line with the count precedes the next line that can be written.
  *
- * The descriptor is written to directly, in non-blocking mode, and not through the stream `process.stderr`: that one waits
- * for a terminal or a file, throws where a file can't be written, and is over for good after its first error.
+ * The sink writes to the descriptor in non-blocking mode. It does not use the stream `process.stderr`, which blocks on
+ * a terminal or a file, throws if a file can't be written, and is closed for good after its first error.
  */
 import { writeSync } from 'node:fs'
 import { performance } from 'node:perf_hooks'
 
 const STDERR = 2
-/** Bytes that wait for a slow reader; lines beyond them are lost. */
+/** Up to this many bytes wait for a slow reader. Lines beyond them are lost. */
 const KEPT_BYTES = 2 ** 18
-/** A reader that stood still is tried again after this time. */
+/** Time between two attempts to write to a stalled reader. */
 const RETRY_MS = 50
-/** At the end of the process a slow reader has this long to take what waits. */
+/** At the end of the process, a slow reader has this long to take the waiting lines. */
 const FAREWELL_MS = 1000
 
 interface Chunk {
   readonly bytes: Buffer
-  /** Lines in it, and lines that it reports as lost. */
+  /** Number of lines: 1, or the number of lost lines that the chunk reports. */
   readonly lines: number
 }
 
-/** A stream of Node's over a handle of libuv, as stderr is unless it is a file. */
+/** A Node stream with a libuv handle. stderr is such a stream unless it is a file. */
 interface Handled {
   readonly _handle?: { setBlocking?(isBlocking: boolean): unknown }
 }
@@ -34,36 +33,36 @@ export class Sink {
   readonly #write: (bytes: Buffer, at: number) => number
   readonly #waiting: Chunk[] = []
   #waitingBytes = 0
-  /** Bytes of the first chunk that are written. */
+  /** Number of bytes of the first chunk that have been written. */
   #at = 0
   #lost = 0
-  /** Part of a line was written, and the rest of it is lost. */
+  /** The last line was written partly, and its rest is lost. */
   #isCut = false
   #timer: NodeJS.Timeout | undefined
 
-  /** `report` makes the line that tells how many were lost. `write` takes the place of stderr, for tests. */
+  /** `report` returns the line that tells how many lines were lost. `write` replaces stderr in tests. */
   constructor(
     report: (lost: number) => string,
     write = (bytes: Buffer, at: number): number => {
-      // Set each time: a process that shares the pipe may have changed it back.
+      // Set each time: another process that shares the pipe may have reset it.
       this.#handle?.setBlocking?.(false)
       return writeSync(STDERR, bytes, at)
     },
   ) {
     this.#report = report
     this.#write = write
-    // Warnings of Node and of its threads go through the stream: its errors must not end the process.
+    // Warnings of Node and its threads still use the stream. Its errors must not end the process.
     process.stderr.on('error', () => undefined)
   }
 
-  /** Takes one line, without its line feed. */
+  /** Writes one line, given without its line feed. Never blocks, never throws. */
   line(text: string): void {
     if (this.#waiting.length === 0) this.#pushReport()
     if (!this.#push(text, 1)) this.#lost++
     if (this.#timer === undefined) this.#drain()
   }
 
-  /** Resolves when nothing waits any more, or after a second. */
+  /** Resolves when all lines are written, or after a second. */
   async end(): Promise<void> {
     for (
       const endMs = performance.now() + FAREWELL_MS;
@@ -72,7 +71,7 @@ export class Sink {
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
   }
 
-  /** False if there is no room. */
+  /** Queues a chunk. Returns false if there is no room. */
   #push(text: string, lines: number): boolean {
     const bytes = Buffer.from(`${text}\n`)
     if (this.#waitingBytes + bytes.length > KEPT_BYTES) return false
@@ -98,7 +97,7 @@ export class Sink {
     }
   }
 
-  /** @throws what the system says */
+  /** Writes the first chunk. @throws the system's error */
   #put(chunk: Chunk): void {
     if (this.#isCut) {
       this.#write(Buffer.from('\n'), 0)
@@ -117,7 +116,7 @@ export class Sink {
     this.#timer.unref()
   }
 
-  /** What waits can't be written. */
+  /** Counts the waiting lines as lost. */
   #drop(): void {
     this.#isCut ||= this.#at > 0
     this.#at = 0

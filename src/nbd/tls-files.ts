@@ -1,7 +1,7 @@
 /**
- * The certificates of a server, read and checked before anything else is begun: what OpenSSL would find out at the first
- * client, or never, is refused at the start. An authority file without a certificate in particular: Node would take the
- * public authorities in its place, and let in every holder of a public certificate.
+ * Reads and checks the certificates of a server before it starts. OpenSSL would report these errors at the first client
+ * or never. The most dangerous one is an authority file without a certificate: Node would use the public authorities
+ * instead and accept every client with a publicly signed certificate.
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -13,14 +13,14 @@ export const TLS_MIN_VERSION = 'TLSv1.2'
 const BLOCK =
   /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[\s\S]*?(?:-----END (?:TRUSTED |X509 )?CERTIFICATE-----|$)/g
 
-/** Warns of certificates that are not valid now. @throws with a message for the user */
+/** Reads the files, and warns of certificates that are expired or not yet valid. @throws with a message for the user */
 export function readTls({ certificate, key, clientAuthority }: TlsFiles, log: Log): TlsContents {
   const cert = read('--tls-certificate', certificate)
   const keyText = read('--tls-key', key)
   const ca = clientAuthority === undefined ? undefined : read('--tls-client-authority', clientAuthority)
   const chain = certificatesOf('--tls-certificate', certificate, cert)
   const authorities = ca === undefined ? [] : certificatesOf('--tls-client-authority', clientAuthority!, ca)
-  const isPair = named('--tls-key', key, 'it holds no private key that can be used', () =>
+  const isPair = named('--tls-key', key, 'it holds no usable private key', () =>
     chain[0]!.checkPrivateKey(createPrivateKey(keyText)),
   )
   if (!isPair) {
@@ -44,7 +44,7 @@ const read = (option: string, path: string): string =>
 function certificatesOf(option: string, path: string, pem: string): X509Certificate[] {
   const blocks = pem.match(BLOCK)
   if (blocks === null)
-    throw new Error(`${option} ${path} holds no certificate: it has to be a PEM file (BEGIN CERTIFICATE)`)
+    throw new Error(`${option} ${path} holds no certificate: it must be a PEM file (BEGIN CERTIFICATE)`)
   return blocks.map((block, i) =>
     named(
       option,

@@ -1,7 +1,8 @@
 /**
- * The transmission phase of one connection: takes requests from the reader, serves them, and puts the replies into the
- * outbox. What is cached is answered in the same turn; the rest goes on by itself and is answered when it is done, so
- * replies leave in any order. Knows the cache, not the socket.
+ * The transmission phase of one connection. It takes requests from the reader, serves them, and puts the replies into
+ * the outbox. Requests for cached blocks are answered in the same turn of the event loop. The others continue
+ * concurrently and are answered when they complete, so replies may leave in any order. It uses the cache, but does not
+ * know the socket.
  */
 import type { CacheClient } from '../index.js'
 import { BULK_BYTES, readBulk, trim, writeBulk, writeZeroes } from './bulk.js'
@@ -17,16 +18,16 @@ import { type Request, RequestReader } from './request-reader.js'
 import { assertServable } from './servable.js'
 import type { Lane, Turns } from './turns.js'
 
-/** While the payloads and replies at hand take so many bytes no further request is taken from the stream. */
+/** No further request is taken from the stream while pending payloads and replies exceed this many bytes. */
 export const IN_FLIGHT_BYTES = 2 ** 25
-/** What a request counts beside its payload or reply. */
+/** Bytes that a request counts in addition to its payload or reply. */
 const REQUEST_BYTES = 1024
-/** Requests that are done in slices or wait for the disk, under way at a time; further requests wait in the stream. */
+/** Limit of concurrent requests that are served in slices or wait for the disk. Further requests wait in the stream. */
 const LONG_MAX = 64
-/** What a connection is served in one turn of the event loop before the others have theirs. */
+/** Bytes served for a connection in one turn of the event loop, before other connections have theirs. */
 const TURN_BYTES = 2 ** 20
 
-/** What the connections of a thread share. */
+/** Shared by the connections of a thread. */
 export interface Services {
   readonly client: CacheClient
   readonly gate: Gate
@@ -34,7 +35,7 @@ export interface Services {
 }
 
 export interface TransmissionEvents {
-  /** Replies were put into the outbox outside of `proceed`, or there is room for requests again. */
+  /** Replies were put into the outbox outside `proceed`, or there is room for requests again. */
   changed(): void
   /** The cache failed a request. */
   failed(error: unknown): void
@@ -60,7 +61,7 @@ export class Transmission {
     others: 0,
     errors: 0,
   }
-  /** From now on requests are refused, with ESHUTDOWN. */
+  /** Refuses all further requests with ESHUTDOWN. */
   isStopping = false
   readonly #lane: Lane
   readonly #agreement: Agreement
@@ -68,10 +69,10 @@ export class Transmission {
   readonly #outbox: Outbox
   readonly #services: Services
   readonly #events: TransmissionEvents
-  /** Requests that are being served, and the bytes they count. */
+  /** Requests that are being served, and the bytes that they count. */
   #running = 0
   #runningBytes = 0
-  /** Of them, those that are done in slices or wait for the disk. */
+  /** Of these, the ones that are served in slices or wait for the disk. */
   #long = 0
   #isOver = false
   #isAbandoned = false
@@ -100,29 +101,32 @@ export class Transmission {
     return this.#running === 0
   }
 
-  /** The client has said that it will ask nothing more. */
+  /** The client has sent DISC. */
   get isOver(): boolean {
     return this.#isOver
   }
 
-  /** The peer owes the rest of a request. */
+  /** The peer has sent only part of a request. */
   get isWaiting(): boolean {
     return !this.#reader.isBetween
   }
 
-  /** Refuses what is left of requests that are done in slices. */
+  /** Refuses the rest of the requests that are served in slices. */
   hurry(): void {
-    this.#lane.close(new Refusal(nbd.NBD_ESHUTDOWN, 'the client has left, and this would take longer'))
+    this.#lane.close(
+      new Refusal(nbd.NBD_ESHUTDOWN, 'the client has left, and the request would take too long'),
+    )
   }
 
-  /** The client is gone: no reply is of use any more. */
+  /** The client is gone: replies are dropped from now on. */
   abandon(): void {
     this.#isAbandoned = true
     this.hurry()
   }
 
   /**
-   * Serves what has come. True if it stopped before the end of that: `isFull`, or others have their turn.
+   * Serves the requests that have arrived. Returns true if it left some: `isFull`, or other connections have their
+   * turn.
    * @throws ProtocolError
    */
   proceed(): boolean {
@@ -139,7 +143,7 @@ export class Transmission {
 
   #serve(request: Request): void {
     try {
-      if (this.isStopping) throw new Refusal(nbd.NBD_ESHUTDOWN, 'the server is leaving')
+      if (this.isStopping) throw new Refusal(nbd.NBD_ESHUTDOWN, 'the server is stopping')
       assertServable(request, this.#agreement)
       this.#start(request)
     } catch (error) {
@@ -221,7 +225,7 @@ export class Transmission {
     this.#answerLater(request, reply, () => this.#services.gate.run(rest))
   }
 
-  /** A read that has a buffer of its own, with room for the head. */
+  /** Serves a read concurrently. `reply` has room for the header before the data. */
   #answerLater(request: Request, reply: Buffer, work: () => Promise<void>): void {
     this.#goOn(request, request.length, work, () => {
       this.#putHead(reply, 0, request)
@@ -253,7 +257,7 @@ export class Transmission {
     })
   }
 
-  /** FUA: what the request changed is on the disk before it is answered. */
+  /** FUA: writes the request's changes to the disk before it is answered. */
   async #persist({ flags, offset, length }: Request): Promise<void> {
     if ((flags & nbd.NBD_CMD_FLAG_FUA) === 0 || length === 0) return
     const { name, blockSize } = this.#agreement.exported.partition
@@ -262,13 +266,13 @@ export class Transmission {
     await this.#services.client.flush({ partition: name, block, count })
   }
 
-  /** Nothing is known of holes: all of it is data. */
+  /** The cache does not know holes, so the whole range is reported as data. */
   #status(request: Request): void {
     const at = this.#outbox.reserve(replies.STATUS_BYTES)
     replies.putStatus(this.#outbox.bytes, at, request, ALLOCATION_ID, request.length, 0)
   }
 
-  /** Serves the rest of a request while others are served; `answer` puts the reply into the outbox. */
+  /** Serves the rest of a request concurrently with others. `answer` puts the reply into the outbox. */
   #goOn(
     request: Request,
     bytes: number,
@@ -297,7 +301,7 @@ export class Transmission {
       })
   }
 
-  /** Bytes before the data that READ gives. */
+  /** Bytes of a READ reply before its data. */
   get #headBytes(): number {
     return this.#agreement.isStructured ? replies.DATA_BYTES : replies.SIMPLE_BYTES
   }
@@ -330,11 +334,11 @@ export class Transmission {
   }
 }
 
-/** Whether a request is done in slices, or waits for the disk. */
+/** Whether a request is served in slices or waits for the disk. */
 const isLong = (request: Request): boolean =>
   isBulk(request) || request.type === nbd.NBD_CMD_FLUSH || (request.flags & nbd.NBD_CMD_FLAG_FUA) !== 0
 
-/** Whether a request is done in slices. */
+/** Whether a request is served in slices. */
 function isBulk({ type, length }: Request): boolean {
   switch (type) {
     case nbd.NBD_CMD_TRIM:

@@ -1,18 +1,18 @@
 /**
- * Long work of a thread's connections, in slices. Slices begin one after the other, in each turn of the event loop as many as
- * make up one full slice, so that the other connections of the thread are served between them. Connections that have
- * work take turns; of one connection and of all only a few slices are under way at a time.
+ * Schedules the long requests of a thread's connections in slices. Each turn of the event loop starts as many slices as
+ * make up one full slice, so that the thread serves its other connections in between. Connections with work take turns
+ * (round-robin). The number of slices in progress is limited for each connection and for the thread.
  */
 
-/** Slices under way: of one connection, and of the thread. These hold guards beside those of the gate. */
+/** Limits of slices in progress. Their guards come in addition to those of the gate. */
 const OF_A_LANE = 4
 const OF_A_THREAD = 16
 
-/** One connection's place in the rota. */
+/** One connection's queue of slices. */
 export interface Lane {
-  /** Runs a slice when it is its turn. `share` is the part of a full slice that it is. @throws what `close` was given */
+  /** Runs a slice when it is its turn. `share` is its size as a share of a full slice. @throws the error of `close` */
   run(work: () => Promise<void> | void, share: number): Promise<void>
-  /** Nothing more begins: what waits is refused with this error, now and from now on. */
+  /** Starts no further slices: waiting and future ones fail with this error. */
   close(error: Error): void
 }
 
@@ -23,7 +23,7 @@ interface Waiting {
 }
 
 export class Turns {
-  /** Lanes with work that waits, in the order of their turns. */
+  /** Lanes with waiting slices, in the order of their turns. */
   readonly #rota: OwnLane[] = []
   #running = 0
   #isScheduled = false
@@ -32,7 +32,7 @@ export class Turns {
     return new OwnLane(this)
   }
 
-  /** The lane has work. */
+  /** Adds a lane that has work. */
   add(lane: OwnLane): void {
     if (!this.#rota.includes(lane)) this.#rota.push(lane)
     this.#schedule()
@@ -104,7 +104,7 @@ class OwnLane implements Lane {
     for (const { refuse } of this.#waiting.splice(0)) refuse(error)
   }
 
-  /** Lets the next slice begin, and says its share. */
+  /** Starts the next slice. Returns its share. */
   begin(): number {
     const { share, begin } = this.#waiting.shift()!
     this.running++

@@ -1,12 +1,12 @@
 /**
- * A listening Unix socket under a name. It is bound under another name in the same folder and takes its own when the server
- * is ready, so that a client that finds the name is served. From the check that the name is free until it is taken this
- * process holds the lock of the name: of two servers that start at once the second is refused.
+ * A listening Unix socket under a name. It is bound under another name in the same folder and renamed when the server
+ * is ready, so that the server can serve every client that finds the name. This process holds the lock of the name from
+ * the check that it is free until it is taken. So if two servers start at once, the second is refused.
  *
  *   lock, check -> bound under a short name -> renamed, so that closing the handle leaves it -> name taken, lock released
  *                                                                                              -> removed, if it is still ours
  *
- * A name is removed only while it leads to the socket that this process bound, judged by device and inode.
+ * A name is removed only if it still refers to the socket that this process bound (same device and inode).
  */
 import { linkSync, lstatSync, renameSync, rmSync, statSync, unlinkSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -16,9 +16,9 @@ import { lockName } from './name-lock.js'
 
 /** sun_path, without the NUL at its end. */
 const PATH_BYTES_MAX = process.platform === 'linux' ? 107 : 103
-/** A server that stops holds the lock for a moment; one that starts holds it for longer, and is not waited for. */
+/** A server that stops holds the lock only briefly. One that starts holds it for longer; this does not wait for it. */
 const LOCK_MS = 2000
-/** Names tried for the moment before the renaming. */
+/** Number of temporary names that are tried. */
 const TRIES = 20
 
 interface Identity {
@@ -26,7 +26,7 @@ interface Identity {
   readonly ino: bigint
 }
 
-/** @throws with a message for the user */
+/** Binds the socket; `publish` gives it its name. @throws with a message for the user */
 export async function listenUnix(path: string): Promise<Listener> {
   assertUsable(path)
   const lock = await lockName(path, LOCK_MS)
@@ -47,7 +47,7 @@ export async function listenUnix(path: string): Promise<Listener> {
       },
       release: () => server.close(),
       async remove() {
-        // Without the lock only the check below protects the name. That is better than to leave the name behind.
+        // Without the lock, only the check below protects the name. That is better than leaving the name behind.
         const held = current === waiting ? lock : await lockName(path, LOCK_MS).catch(() => undefined)
         if (isSame(identityOf(current), own)) unlinkSync(current)
         held?.release()
@@ -74,7 +74,7 @@ function assertUsable(path: string): void {
     throw new Error(`--unix ${path}: ${folder} is no folder`)
 }
 
-/** A socket at the name to which no server listens any more. It may be replaced; anything else may not. */
+/** The socket of a dead server at the name, which may be replaced. @throws if the name is taken by anything else */
 async function staleAt(path: string): Promise<Identity | undefined> {
   const found = lstatSync(path, { bigint: true, throwIfNoEntry: false })
   if (found === undefined) return undefined
@@ -89,11 +89,11 @@ async function staleAt(path: string): Promise<Identity | undefined> {
       resolve(error.code !== 'ECONNREFUSED' && error.code !== 'ENOENT')
     })
   })
-  if (isLive) throw new Error(`a server is there already: ${path} answers`)
+  if (isLive) throw new Error(`a server already listens at ${path}`)
   return found
 }
 
-/** Closing a server removes the name that it was bound to, so it gets another one in the same turn of the event loop. */
+/** Binds and renames in one turn of the event loop, because closing a server removes the name that it was bound to. */
 async function bindAs(path: string, name: string) {
   for (let attempt = 1; ; attempt++) {
     const bound = shortName(path)
@@ -109,7 +109,7 @@ async function bindAs(path: string, name: string) {
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException
       if (code !== 'EADDRINUSE' || attempt === TRIES)
-        throw new Error(`--unix ${path}: the socket can't be made: ${message}`, { cause: error })
+        throw new Error(`--unix ${path}: the socket can't be created: ${message}`, { cause: error })
     }
   }
 }
@@ -117,7 +117,7 @@ async function bindAs(path: string, name: string) {
 const shortName = (path: string): string =>
   join(dirname(path), `.${Math.floor(Math.random() * 36 ** 5).toString(36).padStart(5, '0')}`) // prettier-ignore
 
-/** Gives the socket at `from` the name `to`, which is free, or a stale socket's. @throws with a message for the user */
+/** Renames the socket `from` to `to`, if `to` is free or the stale socket. @throws with a message for the user */
 function take(from: string, to: string, stale: Identity | undefined): void {
   const found = identityOf(to)
   if (found === undefined) {
@@ -126,7 +126,7 @@ function take(from: string, to: string, stale: Identity | undefined): void {
       rmSync(from)
       return
     } catch (error) {
-      // A file system without hard links: the name was free a moment ago.
+      // The file system has no hard links. Replacing `to` is safe, because it was free a moment ago.
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
         renameSync(from, to)
         return
@@ -136,7 +136,7 @@ function take(from: string, to: string, stale: Identity | undefined): void {
     renameSync(from, to)
     return
   }
-  throw new Error(`${to} was made by another program while the server started`)
+  throw new Error(`${to} was created by another program while the server started`)
 }
 
 const identityOf = (path: string): Identity | undefined =>

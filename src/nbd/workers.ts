@@ -1,6 +1,6 @@
 /**
- * The connection workers: started together, each with listening descriptors of its own. A worker that dies is
- * replaced and takes spare descriptors. Its connections are lost; all others continue.
+ * The connection workers. They start together, each with its own listening descriptors. A worker that dies is replaced;
+ * the replacement uses spare descriptors. The dead worker's connections are lost; all others continue.
  */
 import { store } from '#atomics'
 import { Worker } from 'node:worker_threads'
@@ -9,7 +9,7 @@ import { entry, type Log } from './log.js'
 import { Places } from './places.js'
 import type { FromWorker, ToWorker, WorkerStart } from './messages.js'
 
-/** Between a death and its replacement: a worker that can't live must not burn all spares at once. */
+/** Delay before a replacement: a worker that dies again and again must not use up all spare descriptors at once. */
 const REPLACE_MS = 100
 
 type Common = Omit<WorkerStart, 'descriptors' | 'thread'>
@@ -39,7 +39,7 @@ export class ConnectionWorkers {
     this.#deserted = deserted
   }
 
-  /** None is left, and none can be started. */
+  /** No worker is left, and none can be started. */
   get areGone(): boolean {
     return this.#areGone
   }
@@ -48,7 +48,7 @@ export class ConnectionWorkers {
     await Promise.all(Array.from({ length: count }, (_, thread) => this.#start(thread)))
   }
 
-  /** Lets each finish what it is at; those that are not done by then are ended. */
+  /** Lets the workers finish their requests, and terminates those that are not done after `deadlineMs`. */
   async stop(deadlineMs: number): Promise<void> {
     this.#isStopping = true
     const ends = [...this.#workers.values()].map(
@@ -67,7 +67,9 @@ export class ConnectionWorkers {
     const descriptors = this.#descriptors.shift()
     if (descriptors === undefined) {
       this.#log(
-        entry('error', 'worker', `no socket is left for a worker in place of thread ${thread}`, { thread }),
+        entry('error', 'worker', `connection worker ${thread} can't be replaced: no spare sockets are left`, {
+          thread,
+        }),
       )
       if (this.#workers.size === 0) {
         this.#areGone = true
@@ -98,7 +100,7 @@ export class ConnectionWorkers {
 
   #replace(thread: number, cause: string): void {
     this.#log(
-      entry('error', 'worker', `connection worker ${thread} died: ${cause}; its connections are gone`, {
+      entry('error', 'worker', `connection worker ${thread} died: ${cause}; its connections are lost`, {
         thread,
       }),
     )
@@ -108,7 +110,7 @@ export class ConnectionWorkers {
         () => {
           this.#log(entry('info', 'worker', `connection worker ${thread} was replaced`, { thread }))
         },
-        () => undefined, // its own end has been told
+        () => undefined, // the exit of the replacement was logged
       )
     }, REPLACE_MS)
   }

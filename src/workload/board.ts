@@ -1,6 +1,6 @@
 /**
- * The board: the shared memory between the host of a load and its threads while they run. The threads never look at
- * their event loops then, so the start, the stop and the progress are words here.
+ * The shared memory between the host of a load and its threads. The threads do not return to their event loops while
+ * they run, so start, stop and progress are words in shared memory instead of messages.
  */
 import { add, load, notify, store, wait, type Words } from '#atomics'
 
@@ -10,7 +10,7 @@ const STOPPED = 2
 const TAKEN = 3
 const WORDS = 16
 
-/** What each thread counts; only the thread itself writes its own. */
+/** The counters of each thread. A thread writes only its own. */
 const COUNTERS = [
   'reads',
   'writes',
@@ -20,9 +20,9 @@ const COUNTERS = [
   'gaveWay',
   /** Of the writes: marked with a class other than the block's own. */
   'classChanges',
-  /** Reads without a guard whose block was changed in the meantime: there is nothing to compare with. */
+  /** Reads without a guard that could not be compared, because their block changed during the read. */
   'unchecked',
-  /** Lookups beyond one an access, of blocks that were just looked up. */
+  /** Lookups of a block that the same access has just looked up. */
   'repeated',
   'bytesRead',
   'bytesWritten',
@@ -49,10 +49,10 @@ export class Board {
     return new Board(new SharedArrayBuffer(WORDS * 4 + threads * COUNTERS.length * 8))
   }
 
-  /** In a thread: says that it is ready, and sleeps until the start. False if the stop came first. */
+  /** Called by a load thread: reports it ready and blocks until the start. Returns false if the stop came first. */
   awaitStart(): boolean {
     add(this.#words, READY, 1)
-    // In slices, although `stop` wakes the thread too: it must end even if the host dies without a call of `stop`.
+    // With a timeout, although `stop` wakes the thread: it must also end if the host dies without calling `stop`.
     while (load(this.#words, STARTED) === 0 && !this.isStopped) wait(this.#words, STARTED, 0, 250)
     return !this.isStopped
   }
@@ -72,7 +72,7 @@ export class Board {
     notify(this.#words, STOPPED)
   }
 
-  /** Sleeps, at most until the stop. */
+  /** Blocks the thread for this time, or until the stop. */
   doze(milliseconds: number): void {
     wait(this.#words, STOPPED, 0, milliseconds)
   }
@@ -81,12 +81,12 @@ export class Board {
     return load(this.#words, STOPPED) !== 0
   }
 
-  /** The number of the next access, among all threads. */
+  /** Takes the number of the next access, counted over all threads. */
   take(): number {
     return add(this.#words, TAKEN, 1) >>> 0
   }
 
-  /** How many accesses the threads have begun, where these are numbered. */
+  /** How many access numbers have been taken. */
   get taken(): number {
     return load(this.#words, TAKEN) >>> 0
   }
@@ -95,7 +95,7 @@ export class Board {
     this.#counts[thread * COUNTERS.length + COUNTERS.indexOf(counter)]! += by
   }
 
-  /** Over all threads. */
+  /** The counters, summed over all threads. */
   sums(): LoadCounts {
     const sums = Object.fromEntries(COUNTERS.map((counter) => [counter, 0])) as LoadCounts
     for (let thread = 0; thread < this.threads; thread++)

@@ -1,6 +1,5 @@
 /**
- * Which block is next: the patterns of access that a load can have. All of them number the blocks of all partitions
- * in one row, from 0.
+ * The access patterns of a load. Each pattern numbers the blocks of all partitions consecutively, from 0.
  */
 import type { Random } from './random.js'
 
@@ -10,11 +9,11 @@ export type Pattern =
   | { readonly kind: 'scan' }
   | { readonly kind: 'hot' }
 
-/** Of the pattern 'hot': this share of the accesses goes to so many blocks. */
+/** In the pattern 'hot', this share of the accesses goes to HOT_BLOCKS blocks. */
 export const HOT_SHARE = 0.9
 export const HOT_BLOCKS = 16
 
-/** Makes the numbers of one thread, each from 0 to `blocks - 1`. */
+/** Returns a generator of block numbers from 0 to `blocks - 1` for one thread. */
 export function blockSource(
   pattern: Pattern,
   blocks: number,
@@ -31,7 +30,7 @@ export function blockSource(
       return () => scatter(rank())
     }
     case 'scan': {
-      // Every thread walks through everything; they start evenly spread.
+      // Every thread walks through all blocks. Their starting points are evenly spread.
       let next = Math.floor((blocks * thread) / threads)
       return () => {
         const block = next
@@ -50,7 +49,7 @@ export function blockSource(
 /**
  * Ranks from 0 to `count - 1`, rank r with a probability in proportion to 1 / (r + 1)^exponent. Rejection-inversion:
  * W. Hoermann and G. Derflinger, "Rejection-inversion to generate variates from monotone discrete distributions",
- * ACM TOMACS 6 (1996). It needs no table, whatever the count.
+ * ACM TOMACS 6 (1996). It needs no table, for any count.
  */
 export function zipf(count: number, exponent: number, random: Random): () => number {
   const q = 1 - exponent
@@ -72,9 +71,10 @@ export function zipf(count: number, exponent: number, random: Random): () => num
   }
 }
 
-/** A permutation of 0 .. count - 1 that takes neighbours far apart, so that popular blocks are not adjacent. */
+/** A permutation of 0 .. count - 1 that moves neighbours far apart, so that popular blocks are not adjacent. */
 export function scattered(count: number): (index: number) => number {
-  // A factor without a common divisor permutes; near the golden section it spreads. The product stays exact.
+  // Multiplying by a factor coprime to the count permutes. A factor near the golden section spreads evenly. The limit
+  // keeps the product exact.
   let factor = Math.max(1, Math.floor(Math.min(count * 0.6180339887, Number.MAX_SAFE_INTEGER / count)))
   while (commonDivisor(factor, count) !== 1) factor++
   return (index) => (index * factor) % count

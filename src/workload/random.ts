@@ -1,7 +1,7 @@
 /**
- * Random numbers of a load thread: the same for the same seed and stream, on every machine. sfc32, the 'small fast
- * counting' generator of Chris Doty-Humphrey's PractRand: 128 bits of state, passes its tests, and is a few
- * instructions.
+ * The random numbers of a load thread: reproducible on every machine from the seed and the stream. The generator is
+ * sfc32 ('small fast counting') of Chris Doty-Humphrey's PractRand. It has 128 bits of state, passes PractRand's tests,
+ * and costs a few instructions.
  */
 export class Random {
   #a: number
@@ -9,7 +9,7 @@ export class Random {
   #c: number
   #counter = 1
 
-  /** Streams of one seed, one for each thread, have nothing to do with each other. */
+  /** Different streams of one seed, such as one for each thread, are independent. */
   constructor(seed: number, stream: number) {
     this.#a = seed | 0
     this.#b = stream | 0
@@ -38,7 +38,7 @@ export class Random {
     return Math.floor(this.unit() * end)
   }
 
-  /** Fills whole words of it. */
+  /** Fills `bytes`, except up to 3 bytes at the end that make no whole word. */
   fill(bytes: Uint8Array<ArrayBuffer>): void {
     const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >>> 2)
     for (let i = 0; i < words.length; i++) words[i] = this.word()

@@ -1,5 +1,5 @@
 /**
- * The reading accesses of a load: through a guard, and by bytes; inside a block, a whole one, and across a border.
+ * The reads of a load: through a guard, and as byte ranges: within a block, a whole block, and across a block boundary.
  */
 import { performance, type RecordableHistogram } from 'node:perf_hooks'
 import type { BlockGuard } from '../shared/interface.js'
@@ -32,7 +32,7 @@ export class Reader {
     })
   }
 
-  /** A whole block by bytes. No guard is held afterwards, so its version tells whether it can be compared. */
+  /** Reads a whole block as bytes. No guard protects the result, so the version tells whether it can be compared. */
   #whole(target: Target): void {
     const { truth } = this.#context
     const { partition, index, block } = target
@@ -44,7 +44,7 @@ export class Reader {
     else if (!isRight) this.#context.wrong(target, bytes, 'readSync of a block')
   }
 
-  /** Some bytes of a block while a guard is held: they must be what the guard shows. */
+  /** Reads some bytes of a block while a guard is held. They must equal the guard's data. */
   #inside(target: Target): void {
     const { random } = this.#context
     const { partition, block } = target
@@ -59,7 +59,7 @@ export class Reader {
     })
   }
 
-  /** The end of a block and the beginning of the next, compared with what guards show where nothing changed. */
+  /** Reads across a block boundary. Each half that did not change in the meantime must equal its guard's data. */
   #across(target: Target): void {
     const { random, truth } = this.#context
     const { partition, index, block } = target
@@ -91,7 +91,7 @@ export class Reader {
     this.#context.count('bytesRead', bytes.length)
   }
 
-  /** Holds the block to read, compares it with the truth, and shows it. */
+  /** Acquires a read guard, compares the block with the truth, and passes the data to `look`. */
   #withGuard(target: Target, look: (data: Uint8Array) => void): void {
     const { truth, random } = this.#context
     const { partition, index, block } = target

@@ -1,7 +1,6 @@
 /**
- * The stamp that a writer leaves in a block: who wrote it, when, which version, and a checksum of the stamp. A block
- * has a place for one every 64 bytes, and a writer picks one; so a wrong block still tells
- * which thread wrote it last.
+ * The stamp that a writer leaves in a block: the thread, the time, the version, and a checksum of the stamp. A writer
+ * puts it at a random multiple of 64 bytes. So a wrong block usually still tells which thread wrote it last.
  */
 import { crc32 } from 'node:zlib'
 
@@ -21,7 +20,7 @@ export interface Stamp {
 const scratch = new Uint8Array(STAMP_BYTES)
 const fields = new DataView(scratch.buffer)
 
-/** Writes a stamp to `at`; of its bytes those that say nothing stay as they are. */
+/** Writes a stamp at offset `at`. Its unused bytes keep their contents. */
 export function writeStamp(target: Uint8Array, at: number, stamp: Stamp): void {
   scratch.set(target.subarray(at, at + STAMP_BYTES))
   fields.setUint32(0, MAGIC, true)

@@ -1,6 +1,6 @@
 /**
- * One thread of a load: access after access, each of a kind drawn by lot, all held against the truth. Only Sync calls:
- * a load thread may block. A thread holds one guard at a time, so a pool of a few frames is enough for many threads.
+ * One thread of a load. It makes accesses of random kinds and compares them with the truth. It uses only Sync calls,
+ * because a load thread may block. It holds one guard at a time, so a few frames are enough for many threads.
  */
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
 import type { CacheClient, Partition } from '../shared/interface.js'
@@ -13,7 +13,7 @@ import type { Mismatch, Truth } from './truth.js'
 import { MISMATCHES_MAX } from './verify.js'
 import { Writer } from './writer.js'
 
-/** What a load does; the same for all its threads. */
+/** The plan of a load, the same for all its threads. */
 export interface LoadPlan {
   readonly pattern: Pattern
   /** Share of the accesses that only read, 0 to 1. */
@@ -21,13 +21,13 @@ export interface LoadPlan {
   /** Share of the writes that mark a block with a class other than its own, 0 to 1. */
   readonly classChanges: number
   readonly seed: number
-  /** Accesses of all threads together; undefined: until the stop. */
+  /** Number of accesses of all threads together; undefined: until the stop. */
   readonly ops: number | undefined
-  /** Block numbers in place of a pattern, in shared memory; begun again at the end. */
+  /** Block numbers in shared memory, used instead of the pattern. The trace restarts at its end. */
   readonly trace: Uint32Array<SharedArrayBuffer> | undefined
 }
 
-/** One in so many writes is followed by a flush. */
+/** On average, a flush follows every 8192nd write. */
 const WRITES_A_FLUSH = 8192
 
 export class LoadThread implements LoadContext {
@@ -35,7 +35,7 @@ export class LoadThread implements LoadContext {
   readonly truth: Truth
   readonly random: Random
   readonly mayCross: boolean
-  /** Nanoseconds in the cache's calls, without the checksums. */
+  /** Time in the cache's calls, in nanoseconds, without the checksums. */
   readonly readTimes: RecordableHistogram = createHistogram()
   readonly writeTimes: RecordableHistogram = createHistogram()
   readonly mismatches: Mismatch[] = []
@@ -59,7 +59,7 @@ export class LoadThread implements LoadContext {
     this.#draw = blockSource(plan.pattern, this.#blocks, this.random, thread, board.threads)
   }
 
-  /** Until the stop, or until all threads together have made as many accesses as they should. */
+  /** Makes accesses until the stop, or until all threads together have made `ops` accesses. */
   run(): void {
     const reader = new Reader(this, this.readTimes)
     const writer = new Writer(this, this.writeTimes, this.#plan.classChanges)
@@ -94,7 +94,7 @@ export class LoadThread implements LoadContext {
 
   #next(): Target | undefined {
     const { ops, trace } = this.#plan
-    // The threads share the accesses of a trace: a thread that is free takes the next one.
+    // The threads share the accesses of a trace: each free thread takes the next one.
     const turn = ops === undefined && trace === undefined ? 0 : this.#board.take()
     if (ops !== undefined && turn >= ops) return undefined
     let block = trace === undefined ? this.#draw() : trace[turn % trace.length]! % this.#blocks

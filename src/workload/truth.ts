@@ -1,17 +1,17 @@
 /**
- * The truth about every block, outside the cache: a table in shared memory that says what each block must hold. A block's
- * entry is protected by the block's own guard: a thread that changes the block changes the entry before the release, and a
- * thread that reads the block compares under its read guard. So a stale, torn or misplaced block is seen by the next reader.
+ * The truth: a table in shared memory, outside the cache, with the expected contents of every block. The block's own
+ * guard protects its entry. A thread that changes a block updates the entry before it releases the guard, and a thread
+ * that reads the block compares under its read guard. So the next reader detects a stale, torn or misplaced block.
  *
- * A byte-range write gives its caller no guard. The writer first acquires the block to modify, notes in the entry what the
- * block will hold and that no other thread may change it (`announce`); releases; writes; and makes the note the truth
- * (`settle`). In between a reader may find either.
+ * A byte-range write does not return a guard. The writer first acquires the block to modify, and notes in the entry the
+ * future contents and that no other thread may change the block (`announce`). Then it releases the guard, writes, and
+ * makes the note the truth (`settle`). In between, a reader may find either contents.
  */
 import { load, store, type Words } from '#atomics'
 import { crc32 } from 'node:zlib'
 import { newestStamp, type Stamp } from './stamp.js'
 
-/** A partition as seen without the cache: its file. */
+/** The file of a partition. */
 export interface LoadFile {
   readonly name: string
   readonly path: string
@@ -19,7 +19,7 @@ export interface LoadFile {
   readonly blocks: number
 }
 
-/** An entry: the words of one block. */
+/** The words of a block's entry. */
 const CRC = 0
 const VERSION = 1
 const THREAD = 2
@@ -30,16 +30,16 @@ const ANNOUNCED = 4
 const NEXT_CRC = 5
 const ENTRY_WORDS = 6
 
-/** For messages and for threads: clones share the memory. */
+/** Can be posted to threads: its clones share the memory. */
 export interface TruthMemory {
   readonly buffer: SharedArrayBuffer
   readonly startMs: number
   readonly files: readonly LoadFile[]
 }
 
-/** A block that does not hold what it must. */
+/** A block with unexpected contents. */
 export interface Mismatch {
-  /** Who found it: a kind of access and a thread, or the last look at the file. */
+  /** What found it: a kind of access and its thread, or the final comparison of the file. */
   readonly foundBy: string
   readonly partition: string
   readonly block: number
@@ -60,14 +60,14 @@ export class Truth {
     this.#firsts = memory.files.map(({ blocks }) => (row += blocks) - blocks)
   }
 
-  /** A table with no truth in it yet. */
+  /** Creates an empty table. 24 bytes a block. */
   static create(files: readonly LoadFile[]): Truth {
     const rows = files.reduce((sum, { blocks }) => sum + blocks, 0)
     const buffer = new SharedArrayBuffer(rows * ENTRY_WORDS * 4)
     return new Truth({ buffer, startMs: Date.now(), files })
   }
 
-  /** Before the load: what the file holds. */
+  /** Records the contents of a block before the load. */
   setOriginal(partition: number, block: number, bytes: Uint8Array): void {
     this.#words[this.#at(partition, block) + CRC] = crc32(bytes) | 0
   }
@@ -77,28 +77,28 @@ export class Truth {
     return load(this.#words, this.#at(partition, block) + VERSION)
   }
 
-  /** Whether a byte-range write is under way. */
+  /** Whether a byte-range write is in progress. */
   isAnnounced(partition: number, block: number): boolean {
     return load(this.#words, this.#at(partition, block) + ANNOUNCED) !== 0
   }
 
-  /** Whether `bytes` are what the block must hold. @requires a guard of the block, or that no thread writes it */
+  /** Whether `bytes` are the expected contents. @requires a guard of the block, or that no thread writes it */
   holds(partition: number, block: number, bytes: Uint8Array): boolean {
     const at = this.#at(partition, block)
-    // Before the checksums: a note that is settled later has become the truth, and was in NEXT_CRC before.
+    // Read before the checksums: if the note is settled in the meantime, its checksum is in both CRC and NEXT_CRC.
     const isAnnounced = load(this.#words, at + ANNOUNCED) !== 0
     const crc = crc32(bytes) | 0
     return crc === this.#words[at + CRC] || (isAnnounced && crc === this.#words[at + NEXT_CRC])
   }
 
   /**
-   * Whether bytes that were read without a guard are right: true, false, or undefined when the block was changed
-   * meanwhile. `version` is from before the read.
+   * Whether bytes that were read without a guard are the expected contents: true, false, or undefined if the block
+   * changed during the read. `version` is the version from before the read.
    */
   heldAt(partition: number, block: number, version: number, bytes: Uint8Array): boolean | undefined {
     const at = this.#at(partition, block)
     const isRight = (crc32(bytes) | 0) === this.#words[at + CRC]
-    // After the checksum: whoever changes the entry begins with the version and ends with the announcement.
+    // Checked after the checksum: a writer changes the version first and clears the announcement last.
     if (this.isAnnounced(partition, block) || this.version(partition, block) !== version) return undefined
     return isRight
   }
@@ -117,7 +117,7 @@ export class Truth {
     store(this.#words, at + ANNOUNCED, 1 + thread)
   }
 
-  /** What was announced is written. @requires the announcement */
+  /** Makes the announced contents the truth after the write. @requires the announcement */
   settle(partition: number, block: number, stamp: Stamp): void {
     const at = this.#at(partition, block)
     this.#sign(at, stamp)
@@ -125,7 +125,7 @@ export class Truth {
     store(this.#words, at + ANNOUNCED, 0)
   }
 
-  /** The expected against the found, for a report. */
+  /** Describes the expected and the found contents for the report. */
   mismatch(partition: number, block: number, bytes: Uint8Array, foundBy: string): Mismatch {
     const at = this.#at(partition, block)
     const { files, startMs } = this.memory

@@ -1,21 +1,21 @@
 /**
- * Files against the truth: reads every block without the cache, before a load to learn what it holds, and after it to
- * compare.
+ * Reads every block of the files without the cache: before a load to record the contents, and after it to compare them
+ * with the truth.
  */
 import { open } from 'node:fs/promises'
 import { type LoadFile, type Mismatch, Truth } from './truth.js'
 
-/** Mismatches that are reported one by one; the others are only counted. */
+/** Up to this many mismatches are described; further ones are only counted. */
 export const MISMATCHES_MAX = 20
 
 export interface Verification {
   readonly blocks: number
   readonly mismatched: number
-  /** The first of them. */
+  /** The first mismatches. */
   readonly mismatches: readonly Mismatch[]
 }
 
-/** The truth as the files have it. @throws what reading throws, or the signal's reason */
+/** Records the contents of the files. @throws the file system's error, or the signal's reason */
 export async function learn(files: readonly LoadFile[], signal?: AbortSignal): Promise<Truth> {
   const truth = Truth.create(files)
   for (const [partition, file] of files.entries()) {
@@ -24,7 +24,7 @@ export async function learn(files: readonly LoadFile[], signal?: AbortSignal): P
   return truth
 }
 
-/** Every block of the files, compared with the truth. No thread may write them in the meantime. */
+/** Compares every block of the files with the truth. No thread may write the files in the meantime. */
 export async function verify(files: readonly LoadFile[], truth: Truth): Promise<Verification> {
   let blocks = 0
   let mismatched = 0
@@ -35,7 +35,7 @@ export async function verify(files: readonly LoadFile[], truth: Truth): Promise<
       if (truth.holds(partition, block, bytes)) continue
       mismatched++
       if (mismatches.length < MISMATCHES_MAX)
-        mismatches.push(truth.mismatch(partition, block, bytes, 'the last look at the file'))
+        mismatches.push(truth.mismatch(partition, block, bytes, 'the final comparison of the file'))
     }
   }
   return { blocks, mismatched, mismatches }
@@ -43,7 +43,7 @@ export async function verify(files: readonly LoadFile[], truth: Truth): Promise<
 
 const CHUNK_BYTES = 1 << 20
 
-/** The blocks of a file in order; each is good until the next is asked for. */
+/** Yields the blocks of a file in order. The bytes of a block are valid until the next one is requested. */
 async function* blocksOf(
   { path, blockSize, blocks }: LoadFile,
   signal?: AbortSignal,

@@ -1,6 +1,6 @@
 /**
- * The file that piscina runs for each thread of a load: attaches, waits for the common start, accesses blocks until it
- * is over, and releases its slot.
+ * The file that piscina runs in each thread of a load. It attaches to the cache, waits for the common start, makes
+ * accesses until the load ends, and detaches.
  */
 import type { RecordableHistogram } from 'node:perf_hooks'
 import { CacheError, type CacheErrorJson } from '../shared/errors.js'
@@ -18,16 +18,16 @@ export interface LoadTask {
   readonly thread: number
 }
 
-/** The histograms are clones of the thread's; undefined where it could not even begin. */
+/** The histograms are clones of the thread's. They are undefined if the thread could not start. */
 export interface LoadResult {
   readonly readTimes: RecordableHistogram | undefined
   readonly writeTimes: RecordableHistogram | undefined
   readonly mismatches: readonly Mismatch[]
-  /** What ended the thread too early. */
+  /** The error that ended the thread. */
   readonly error: CacheErrorJson | Error | undefined
 }
 
-/** Never throws, because what a thread found before it failed is reported too. */
+/** Never throws, so that the findings of a thread before it failed are reported too. */
 export default function runThread({ handle, board, truth, plan, thread }: LoadTask): LoadResult {
   const words = new Board(board)
   let load: LoadThread | undefined
@@ -37,7 +37,7 @@ export default function runThread({ handle, board, truth, plan, thread }: LoadTa
     load = new LoadThread(client, words, new Truth(truth), plan, thread)
     if (words.awaitStart()) load.run()
   } catch (cause) {
-    // The others would continue to no purpose, and might wait for what this thread holds.
+    // The other threads would continue in vain, and might wait for a block that this thread holds.
     words.stop()
     error = cause instanceof CacheError ? cause.toJSON() : (cause as Error)
   }

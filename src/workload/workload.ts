@@ -1,6 +1,6 @@
 /**
- * A load on an open cache: threads of a piscina pool, each with a slot of its own in the cache, that read and write as a
- * plan says, compare everything with the truth, and are started and stopped together through the board.
+ * Runs a load on an open cache. The threads of a piscina pool, each attached to the cache, read and write according to
+ * a plan and compare all they read with the truth. The board starts and stops them together.
  */
 import { createHistogram, performance, type RecordableHistogram } from 'node:perf_hooks'
 import { fileURLToPath } from 'node:url'
@@ -16,9 +16,9 @@ export interface LoadOptions {
   readonly handle: CacheHandle
   readonly truth: Truth
   readonly plan: LoadPlan
-  /** As many threads as it was made for. */
+  /** Determines the number of threads. */
   readonly board: Board
-  /** From the common start on; undefined: until the plan is done or the board says stop. */
+  /** Duration after the common start; undefined: until the plan is done or the board is stopped. */
   readonly seconds: number | undefined
   /** Called at the common start. */
   readonly onStart?: () => void
@@ -30,15 +30,15 @@ export interface LoadOutcome {
   /** Nanoseconds. */
   readonly readTimes: RecordableHistogram
   readonly writeTimes: RecordableHistogram
-  /** Some of those that the threads saw; the board has their number. */
+  /** Some of the mismatches that the threads found; the board counts all of them. */
   readonly mismatches: readonly Mismatch[]
-  /** What ended threads too early. */
+  /** Errors that ended threads. */
   readonly errors: readonly Error[]
 }
 
 const READY_POLL_MS = 2
 
-/** Runs to the end; never rejects for what a thread does. */
+/** Runs the load to its end. Errors of threads are part of the outcome and do not reject the promise. */
 export async function runLoad(options: LoadOptions): Promise<LoadOutcome> {
   const { handle, truth, plan, board, seconds } = options
   const { threads } = board

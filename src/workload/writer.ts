@@ -1,6 +1,6 @@
 /**
- * The changing accesses of a load: whole blocks and ranges through guards, bytes without a guard, and changes that are
- * begun and discarded. All of them stamp what they write.
+ * The writes of a load: whole blocks and ranges through guards, byte-range writes without a guard, and changes that are
+ * started and discarded. All except the discarded ones write a stamp.
  */
 import { performance, type RecordableHistogram } from 'node:perf_hooks'
 import type { AcquireOptions, BlockGuard } from '../shared/interface.js'
@@ -9,11 +9,11 @@ import { type LoadContext, record, type Target } from './context.js'
 
 const BLOCK_MAX = 65536
 const CLASSES = ['data', 'directory', 'trailer'] as const
-/** One discard in so many is slow, so that a round finds its block half-changed. */
+/** On average, one in 128 discards is slow, so that a round meets its half-changed block. */
 const SLOW_DISCARD = 128
 const SLOW_MS = 20
 
-/** A byte range within a block, and the place of the stamp in it, from the block's start. */
+/** A byte range within a block, and the offset of the stamp from the block's start. */
 interface Change {
   readonly start: number
   readonly length: number
@@ -24,7 +24,7 @@ export class Writer {
   readonly #context: LoadContext
   readonly #times: RecordableHistogram
   readonly #classChanges: number
-  /** Where new contents come from: random bytes, from a random place on. */
+  /** Random bytes. New contents are copied from a random offset in it. */
   readonly #noise = new Uint8Array(2 * BLOCK_MAX)
   readonly #buffer = new Uint8Array(2 * BLOCK_MAX)
 
@@ -53,7 +53,7 @@ export class Writer {
     this.#withGuard(target, mode, change, (guard) => {
       if (this.#giveWay(target)) return
       const { data } = guard
-      // What an overwrite finds may be zeros, for a block that was not cached.
+      // The data of an overwrite may be zeros if the block was not cached.
       if (mode === 'modify' && !truth.holds(index, block, data))
         this.#context.wrong(target, data, 'modify guard')
       const stamp = this.#stamp(target)
@@ -65,7 +65,7 @@ export class Writer {
     })
   }
 
-  /** A change that fails half-way: the block must be as it was. */
+  /** Discards a half-made change. The block must then have its old contents. */
   #discard(target: Target): void {
     const { truth, random } = this.#context
     const { partition, index, block } = target
@@ -78,7 +78,7 @@ export class Writer {
       guard.discard()
     })
     this.#context.count('discards')
-    // A look that does not count as a miss, if the block is gone now.
+    // tryAcquire does not count as a miss if the block is no longer cached.
     const guard = partition.tryAcquire(block, 'read')
     if (guard === undefined) return
     try {
@@ -90,14 +90,14 @@ export class Writer {
     }
   }
 
-  /** Bytes without a guard: announced under one, written, settled. One block, or across a border. */
+  /** Writes bytes without a guard: announces them under a guard, writes, settles. In one block or across a boundary. */
   #writeBytes(target: Target): void {
     const { random, truth, mayCross } = this.#context
     const { partition, block, index } = target
     const { blockSize } = partition
     const source = this.#buffer.subarray(0, 2 * blockSize)
     const mayBoth = mayCross && block + 1 < partition.blocks && random.below(2) === 0
-    // The part of each block is made where it will stand in `source`: this block's first, the next one's after it.
+    // `source` holds the images of this block and the next one, so that the bytes to write are contiguous in it.
     const tail = STAMP_BYTES + random.below(blockSize - STAMP_BYTES + 1)
     const change = mayBoth
       ? { start: blockSize - tail, length: tail, stampAt: blockSize - STAMP_BYTES }
@@ -121,7 +121,7 @@ export class Writer {
     this.#context.count('bytesWritten', length)
   }
 
-  /** Leaves in `image` what the block will hold after the change; undefined if another thread has announced one. */
+  /** Puts the block's future contents into `image`. Returns undefined if another thread has announced a write. */
   #announce(target: Target, change: Change, image: Uint8Array): Stamp | undefined {
     const { truth, thread } = this.#context
     const { partition, index, block } = target
@@ -142,7 +142,7 @@ export class Writer {
     }
   }
 
-  /** Whether a byte-range write of another thread is under way, which must not be mixed with a change. */
+  /** Whether a byte-range write of another thread is in progress; the block must not be changed then. */
   #giveWay({ index, block }: Target): boolean {
     if (!this.#context.truth.isAnnounced(index, block)) return false
     this.#context.count('gaveWay')
@@ -178,7 +178,7 @@ export class Writer {
     return { start: 0, length: blockSize, stampAt: this.#somePlace(blockSize) }
   }
 
-  /** A range that begins and ends at any byte, around a place for the stamp. */
+  /** A range that begins and ends at any byte and contains an aligned stamp. */
   #rangeOf(blockSize: number): Change {
     const { random } = this.#context
     const stampAt = this.#somePlace(blockSize)

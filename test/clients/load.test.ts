@@ -273,7 +273,7 @@ test('bad input causes a clear message and exit code 2, and leaves nothing', asy
   assert.is((await place.run(['lode'])).code, 2)
   const help = await place.run(['load', '--help'])
   assert.is(help.code, 0)
-  assert.match(help.stdout, /REALLY CHANGED/)
+  assert.match(help.stdout, /OVERWRITTEN/)
 })
 
 for (const name of ['SIGINT', 'SIGTERM'] as const) {

@@ -124,7 +124,7 @@ test("a live server's socket is refused, a stale one is replaced, another file i
     writeFileSync(other, Buffer.alloc(BLOCK))
     await using second = new Server(['--export', `other=${other}`, '--unix', path])
     assert.is((await second.exit).code, 2)
-    assert.match(second.text, /a server is there already/)
+    assert.match(second.text, /a server already listens/)
     await using third = new Server(['--export', `disk=${disk}`, '--port', '0'])
     assert.is((await third.exit).code, 2)
     assert.match(third.text, /ERR_DCACHE_IN_USE/)
@@ -202,7 +202,7 @@ test('only bad clients are dropped, each with its reason in the log', async () =
     [/no export was chosen/, (client) => {
       client.socket.write(Buffer.concat([clientFlags, optionBytes(nbd.NBD_OPT_INFO, Buffer.alloc(9)).subarray(0, 20)]))
     }],
-    [/does not know fixed newstyle/, (client) => client.socket.write(Buffer.alloc(4))],
+    [/does not support fixed newstyle/, (client) => client.socket.write(Buffer.alloc(4))],
     [/unknown client flags/, (client) => client.socket.write(Buffer.from('GET / HTTP/1.1\r\n\r\n'))],
     [/IHAVEOPT/, (client) => client.socket.write(Buffer.concat([clientFlags, Buffer.alloc(16)]))],
     [/NBD_REQUEST_MAGIC/, (client) => client.socket.write(Buffer.concat([opening('disk', false), Buffer.alloc(28)]))],

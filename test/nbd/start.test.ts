@@ -60,7 +60,7 @@ test('an impossible socket path causes exit code 2 with the reason, and no name 
   rmSync(path)
   if (process.getuid!() !== 0) {
     chmodSync(folder.path, 0o500)
-    await refused([...args, '--unix', path], /can't be made/)
+    await refused([...args, '--unix', path], /can't be created/)
     chmodSync(folder.path, 0o700)
   }
   await refused(['--export', `a=${folder.path}/none`, '--unix', path], /ERR_DCACHE_BAD_FILE/)
@@ -194,8 +194,8 @@ test('an unusable certificate causes exit code 2, and an expired one a warning',
     [options('none', 'server.key'), /--tls-certificate .*can't be read/],
     [options('empty', 'server.key'), /--tls-certificate .* holds no certificate/],
     [options('damaged', 'server.key'), /--tls-certificate .* damaged/],
-    [options('server.pem', 'empty'), /--tls-key .* no private key/],
-    [options('server.pem', 'server.pem'), /--tls-key .* no private key/],
+    [options('server.pem', 'empty'), /--tls-key .* no usable private key/],
+    [options('server.pem', 'server.pem'), /--tls-key .* no usable private key/],
     [options('server.pem', 'server.key', 'empty'), /--tls-client-authority .* holds no certificate/],
     [options('server.pem', 'server.key', 'text'), /--tls-client-authority .* holds no certificate/],
     [options('server.pem', 'server.key', 'damaged'), /--tls-client-authority .* damaged/],

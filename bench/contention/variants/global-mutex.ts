@@ -1,6 +1,6 @@
 /**
- * A cache as the ancestor's: a table in shared memory, and one mutex that every hit takes twice, to pin its block and to
- * give it back.
+ * A cache with one mutex, as dcache's predecessor had it: a table in shared memory, and a mutex that every hit takes
+ * twice, to pin its block and to release it.
  */
 import { hashOf } from '#dist/shared/hash.js'
 import { Mutex, RANK } from '#dist/shared/mutex.js'
@@ -12,9 +12,11 @@ import { BLOCK_SIZE, expectation, keyHighOf, type Workload } from '../../hit/wor
 export interface GlobalMutexData extends FloorMemory {
   readonly workload: Workload
   readonly mutexWords: Int32Array<SharedArrayBuffer>
-  /** Block plus one by hash, open addressing; of twice as many places as blocks, a power of two. */
+  /**
+   * Hash table of block + 1, with open addressing. Its size is a power of two and at least twice the number of blocks.
+   */
   readonly table: Int32Array<SharedArrayBuffer>
-  /** The frame of each place. */
+  /** The frame of each table entry. */
   readonly frames: Int32Array<SharedArrayBuffer>
 }
 

@@ -1,18 +1,18 @@
 /**
- * One latch, read and written in a mix. What it guards are two words that are always the same: a reader that sees them
- * differ has seen half of a write.
+ * One latch with a mix of reads and writes. It guards two words that are always equal. A reader that sees them differ
+ * has seen half of a write.
  */
 import { Random } from '#dist/workload/random.js'
 import type { Prepare } from '../../harness/task.js'
 import { OneLatch } from '../one-latch.js'
 
-/** Where in `guarded` the two words are. */
+/** Indexes of the two words in `guarded`. */
 export const [FIRST_AT, SECOND_AT] = [0, 16] as const
 
 export interface LatchData {
   readonly buffer: SharedArrayBuffer
   readonly guarded: Int32Array<SharedArrayBuffer>
-  /** Share of writes, in all lanes; or lane 0 does the one thing and all others the other. */
+  /** Share of writes in all lanes; or only lane 0 writes (`first`), or only the other lanes do (`others`). */
   readonly writes: number | 'first' | 'others'
 }
 
@@ -37,7 +37,7 @@ export const prepare: Prepare<LatchData> = ({ buffer, guarded, writes }, { lane 
     if (isTorn) throw new Error('a reader saw half of a write')
   }
 
-  /** Says how many of them wrote. */
+  /** Returns the number of writes. */
   const run = (count: number): number => {
     let written = 0
     for (let i = 0; i < count; i++) {

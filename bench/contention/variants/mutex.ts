@@ -1,11 +1,11 @@
 /**
- * The engine's mutex around a plain counter, taken as the engine takes it: tried, then waited for.
+ * The engine's mutex around a plain counter, taken as the engine does: first a try, then a wait.
  */
 import { Mutex, RANK } from '#dist/shared/mutex.js'
 import { Deadline, runSync } from '#dist/shared/wait.js'
 import type { Prepare } from '../../harness/task.js'
 
-/** Word 0 is the mutex, this one the counter. */
+/** Index of the counter; word 0 is the mutex. */
 export const COUNTER_AT = 16
 
 export interface MutexData {

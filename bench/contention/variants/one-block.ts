@@ -1,15 +1,15 @@
 /**
- * One block of a cache that all lanes want: some read it, the others change it, and each keeps its guard for a while. A
- * lane never pauses between two guards.
+ * One block of a cache that all lanes access. Some lanes read it, the others change it, and each holds its guard for a
+ * while. A lane never pauses between two guards.
  */
 import { attachCache, type CacheHandle, type Mode } from 'dcache'
 import type { Prepare } from '../../harness/task.js'
 
 export interface OneBlockData {
   readonly handle: CacheHandle
-  /** Lanes that read; the lanes after them change the block. */
+  /** The lanes that read. All other lanes change the block. */
   readonly readers: 'all but the first' | 'first' | 'none'
-  /** How long a guard is kept, milliseconds; 0: not at all. */
+  /** How long a guard is held, in milliseconds. 0: released at once. */
   readonly holdMs: number
 }
 

@@ -1,13 +1,13 @@
 /**
- * Two lanes and a condition: each waits for its turn, and gives it to the other. An operation is one turn: a signal, a
- * sleep and a wakeup.
+ * Two lanes and a condition: each lane waits for its turn and then passes it to the other. An operation is one turn: a
+ * signal, a sleep and a wakeup.
  */
 import { Condition } from '#dist/shared/condition.js'
 import { CacheError } from '#dist/shared/errors.js'
 import { Deadline, runSync } from '#dist/shared/wait.js'
 import type { Prepare } from '../../harness/task.js'
 
-/** Of each pair; from its first word, a cache line each. */
+/** Offsets of a pair's words from its first word; each word has its own cache line. */
 const [EPOCH, WAITERS, TURN, OVER] = [0, 16, 32, 48] as const
 export const PAIR_WORDS = 64
 
@@ -29,7 +29,7 @@ export const prepare: Prepare<PingPongData> = ({ words }, { lane }) => {
         condition.until(ready, () => new Deadline(), expired),
         true,
       )
-      // When the slice of the other is over, nobody gives the turn back: what is left of this batch is not waited for.
+      // The other lane's slice is over, so it will not pass the turn back. The rest of this batch is skipped.
       if (Atomics.load(words, at + OVER) === 1) break
       Atomics.store(words, at + TURN, 1 - mine)
       condition.signal()

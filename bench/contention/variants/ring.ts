@@ -1,5 +1,5 @@
 /**
- * One ring: each lane puts a record in and takes one out, its own or another's.
+ * One ring: each lane pushes a record and pops one, its own or another lane's.
  */
 import { Ring } from '#dist/shared/ring.js'
 import type { Prepare } from '../../harness/task.js'
@@ -16,14 +16,14 @@ export interface RingData {
 export const prepare: Prepare<RingData> = ({ words }, { lane }) => {
   const ring = ringIn(words)
   let next = lane
-  /** What was put in less what was taken out: 0 over all lanes. */
+  /** Returns the sum of the pushed records minus that of the popped ones. The sum over all lanes is 0. */
   const run = (count: number): number => {
     let difference = 0
     for (let i = 0; i < count; i++) {
       next = (next + 8) & 0xffff
       while (!ring.tryPush(next, lane, 0));
       let record = ring.tryPop()
-      // Its place may be taken and not filled yet.
+      // The entry may be reserved by another lane, but not filled yet.
       while (record === undefined) record = ring.tryPop()
       difference += next - record[0]!
     }

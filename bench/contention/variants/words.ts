@@ -1,5 +1,5 @@
 /**
- * Plain additions: all lanes on one word, or each on a word with a cache line of its own.
+ * Plain atomic additions: all lanes to one word, or each lane to a word in its own cache line.
  */
 import type { Prepare } from '../../harness/task.js'
 

@@ -1,6 +1,6 @@
 /**
- * The same blocks by the system's calls alone: in ascending order, neighbours in writes of 1 MiB, then an fsync of each
- * file. Order and contents are made between the batches, which is not counted.
+ * Writes the same blocks with the system's calls alone: in ascending order, neighbours in writes of 1 MiB, then an
+ * fsync of each file. Order and contents are prepared between the batches, which is not timed.
  */
 import { fsyncSync, writeSync } from 'node:fs'
 import type { Prepare } from '../../harness/task.js'
@@ -18,7 +18,8 @@ export const prepare: Prepare<BareWriteData> = ({ work }) => {
   const fds = work.paths.map((path) => openToWrite(path, work.direct))
   const next = blocksOf(work)
   const pages = Math.ceil((count * BLOCK_SIZE) / PAGE)
-  // Aligned, for O_DIRECT; and all written to, as what is not is one page of zeros that is always near.
+  // Aligned for O_DIRECT. Every page is written, because untouched pages all map to one zero page that is always
+  // cached.
   const memory = new Uint8Array(
     new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }).buffer,
   ).fill(1)

@@ -1,5 +1,5 @@
 /**
- * A flush: blocks are changed between the batches, which is not counted, and made durable in one.
+ * A flush. The blocks are changed between the batches, which is not timed; a batch is one flush.
  */
 import { attachCache, type CacheHandle } from 'dcache'
 import type { Prepare } from '../../harness/task.js'

@@ -1,6 +1,6 @@
 /**
- * Changes of random blocks as fast as they go, over more blocks than the cache holds. How long each took stands in a
- * histogram of its own lane, and for the long ones how many blocks were written meanwhile.
+ * Changes random blocks as fast as possible, over more blocks than the cache holds. Each lane has a histogram of the
+ * times, and for the long ones, of the blocks that were written during them.
  */
 import { stallBucket, STALL_BUCKETS } from '#dist/shared/stalls.js'
 import { openArena } from '#dist/workers/attach.js'
@@ -9,7 +9,7 @@ import { attachCache, type CacheHandle } from 'dcache'
 import type { Prepare } from '../../harness/task.js'
 import { Group } from '#dist/shared/words.js'
 
-/** A lane's figures: by bucket how many changes, milliseconds, and blocks that were written meanwhile. */
+/** A lane's figures by bucket: number of changes, milliseconds, and blocks that were written during the changes. */
 export const FIGURES = {
   changes: 0,
   ms: STALL_BUCKETS,
@@ -20,7 +20,7 @@ export const FIGURES = {
 export interface SteadyData {
   readonly handle: CacheHandle
   readonly blocks: number
-  /** For each lane. */
+  /** One entry for each lane. */
   readonly figures: readonly Float64Array<SharedArrayBuffer>[]
 }
 

@@ -1,6 +1,6 @@
 /**
- * A hit of dcache: acquire to read, one byte, release. The byte is read by `bytes` and
- * `offset`, or by `data`; or a few bytes are copied by `readSync`, which needs no guard.
+ * A hit of dcache: acquire to read, read one byte, release. The byte is read through `bytes` and `offset`, or through
+ * `data`; or `readSync`, which needs no guard, copies a few bytes.
  */
 import type * as Dcache from 'dcache'
 import type { CacheHandle } from 'dcache'

@@ -1,13 +1,14 @@
 /**
- * What any pin in shared memory costs, with no cache around it: a compare-and-swap on the block's own word, a byte of
- * the block, and an atomic subtraction. As `add` the swap is a plain addition, which can't fail when others are there.
+ * The floor: the least that a pin in shared memory costs, without a cache. A compare-and-swap on the block's own word,
+ * a read of a byte, and an atomic subtraction. With `add`, an addition replaces the swap; it can't fail under
+ * contention.
  */
 import type { Prepare } from '../../harness/task.js'
 import { BLOCK_SIZE, expectation, keyHighOf, type Workload } from '../workload.js'
 
-/** A word to pin each block by, as far apart as dcache's frames. */
+/** A pin word for each block, as far apart as those of dcache's frames. */
 export const PIN_WORDS = 16
-/** A typed array may not pass 4 GiB; and dcache has its blocks in segments of 1 GiB too. */
+/** Segments of 1 GiB, as in dcache, because a typed array is limited to 4 GiB. */
 export const SEGMENT_BLOCKS = 2 ** 30 / BLOCK_SIZE
 
 export interface FloorData {

@@ -1,6 +1,6 @@
 /**
- * A native key-value store in the same process: `lmdb`, by its fastest call, which copies the value into a buffer that
- * the next call uses again.
+ * A native key-value store in the same process: `lmdb`, through its fastest call, which copies the value into a buffer
+ * that the next call reuses.
  */
 import { open } from 'lmdb'
 import type { Prepare } from '../../harness/task.js'

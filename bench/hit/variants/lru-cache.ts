@@ -1,6 +1,6 @@
 /**
- * What a thread does without a shared cache: an `lru-cache` of its own over as many buffers, and so as many times the
- * memory as there are threads.
+ * The alternative without a shared cache: each thread has its own `lru-cache` of all blocks, which costs the memory
+ * once for each thread.
  */
 import { closeSync, openSync, readSync } from 'node:fs'
 import type { Prepare } from '../../harness/task.js'

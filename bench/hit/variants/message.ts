@@ -1,6 +1,6 @@
 /**
- * One thread owns the blocks, the others ask it by message: each answer is a copy of the block. One question of each
- * lane is under way at a time.
+ * One thread owns the blocks, and the others request them by message. Each answer is a copy of the block. Each lane has
+ * one request in progress at a time.
  */
 import type { Prepare } from '../../harness/task.js'
 import { expectation, keyHighOf, type Workload } from '../workload.js'

@@ -1,5 +1,5 @@
 /**
- * The thread that owns the blocks and answers those who ask (message.ts). Its blocks are in memory already.
+ * The thread that owns the blocks and answers the requests of message.ts. All its blocks are in memory.
  */
 import { type MessagePort, workerData } from 'node:worker_threads'
 import { BLOCK_SIZE } from '../workload.js'

@@ -1,5 +1,5 @@
 /**
- * No cache but the system's: `fs.readSync` of the whole block, out of the page cache; or none at all, with O_DIRECT.
+ * No cache except the system's: `fs.readSync` of the whole block from the page cache, or from the disk with O_DIRECT.
  */
 import { alignedBytes } from '#dist/shared/buffer.js'
 import { constants, openSync, readSync } from 'node:fs'
