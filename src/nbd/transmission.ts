@@ -1,8 +1,6 @@
 /**
- * The transmission phase of one connection. It takes requests from the reader, serves them, and puts the replies into
- * the outbox. Requests for cached blocks are answered in the same turn of the event loop. The others continue
- * concurrently and are answered when they complete, so replies may leave in any order. It uses the cache, but does not
- * know the socket.
+ * The transmission phase of one connection: it serves requests and puts the replies into the outbox. Requests for cached
+ * blocks are answered in the same turn of the event loop, the others when they complete, in any order.
  */
 import type { CacheClient } from '../index.js'
 import { BULK_BYTES, readBulk, trim, writeBulk, writeZeroes } from './bulk.js'
@@ -19,15 +17,14 @@ import { assertServable } from './servable.js'
 import type { Lane, Turns } from './turns.js'
 
 /** No further request is taken from the stream while pending payloads and replies exceed this many bytes. */
-export const IN_FLIGHT_BYTES = 2 ** 25
+const IN_FLIGHT_BYTES = 2 ** 25
 /** Bytes that a request counts in addition to its payload or reply. */
 const REQUEST_BYTES = 1024
-/** Limit of concurrent requests that are served in slices or wait for the disk. Further requests wait in the stream. */
+/** Limit of concurrent requests that are served in slices or wait for the disk; further ones wait in the stream. */
 const LONG_MAX = 64
 /** Bytes served for a connection in one turn of the event loop, before other connections have theirs. */
 const TURN_BYTES = 2 ** 20
 
-/** Shared by the connections of a thread. */
 export interface Services {
   readonly client: CacheClient
   readonly gate: Gate
@@ -35,7 +32,7 @@ export interface Services {
 }
 
 export interface TransmissionEvents {
-  /** Replies were put into the outbox outside `proceed`, or there is room for requests again. */
+  /** Replies came outside `proceed`, or there is room for requests again. */
   changed(): void
   /** The cache failed a request. */
   failed(error: unknown): void

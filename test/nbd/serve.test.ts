@@ -151,7 +151,7 @@ test('a server that cannot start prints the reason and exits with code 2', async
     [['--unix', path], /required option/],
     [['--export', 'nothing'], /NAME=PATH/],
     [['--export', `a=${disk}`], /--unix SOCKET or --port/],
-    [['--export', `a=${disk}`, '--export', `a=${disk}`], /given before/],
+    [['--export', `a=${disk}`, '--export', `a=${disk}`], /given twice/],
     [['--export', `a=${folder.path}/none`, '--unix', path], /ERR_DCACHE_BAD_FILE/],
     [['--export', `a=${disk}:1000`, '--unix', path], /ERR_DCACHE_BAD_BLOCK_SIZE/],
     [['--export', `a=${disk}`, '--unix', path, '--tls-key', disk], /needs both/],
