@@ -7,7 +7,7 @@
  *
  * No wakeup is lost. A wait is published before its mark is set, and if a mark appears during the server's scan, the scan
  * is repeated. So a wait that a scan missed either finds a latch that it can take, or has set a mark for the next thread
- * that releases the latch. A wait that is given up checks the word after it has withdrawn, and the server checks the waits
+ * that releases the latch. A waiter that withdraws checks the word after its record is gone, and the server checks the waits
  * after it has made an offer: one of the two sees the other. See latch.md for the other rules, and for deaths.
  *
  * If a wakeup is lost because its sender ended, the waiter heals the latch at the end of its slice. Cost of a wait: a

@@ -94,7 +94,7 @@ class Lane {
   #asked: number
   /** Where the plan of the current job is; undefined if there is none. */
   #plan: number | undefined
-  /** Number of blocks that the pace has allowed, but for which the plan region had no room yet. */
+  /** Number of blocks that the pace has allowed and that the plan region had no room for yet. */
   #granted = 0
   #askedAtMs = 0
   /** When the last job ended, and how long it took. */
