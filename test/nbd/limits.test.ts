@@ -16,6 +16,7 @@ import { tempFolder } from '../support/temp.js'
 import { talk } from './in-memory.js'
 import { Server } from './server.js'
 import { opening, requestBytes, WireClient } from './wire-client.js'
+import { onlyNormal } from '../support/size.js'
 
 const BLOCK = 4096
 const BLOCKS = 4096
@@ -136,7 +137,7 @@ function place() {
   return { folder, path, args: ['--export', `disk=${disk}`, '--unix', path, '--memory', '32MiB'] }
 }
 
-test('a client that closes its sending side gets all its replies, then the end', async () => {
+onlyNormal(test, 'a client that closes its sending side gets all its replies, then the end', async () => {
   const { folder, path, args } = place()
   using _ = folder
   await using server = await Server.start(args)
@@ -166,32 +167,36 @@ test('in a full lobby a new guest takes the place of the oldest', () => {
   assert.equal(dropped, [0, 1, 3, 4])
 })
 
-test('connections without an export block no client, and a failed connection is not kept alive by its bytes', async () => {
-  const { folder, path, args } = place()
-  using _ = folder
-  await using server = await Server.start([...args, '--connections', '4', '--handshake-timeout', '3600'])
-  const clients: WireClient[] = []
-  const drip = setInterval(() => {
-    for (const { socket } of clients) if (socket.writable) socket.write('x')
-  }, 100)
-  try {
-    for (let i = 0; i < 400; i++) {
-      const client = new WireClient({ path })
-      clients.push(client)
-      if (i % 2 === 0) client.socket.write('X'.repeat(16))
+onlyNormal(
+  test,
+  'connections without an export block no client, and a failed connection is not kept alive by its bytes',
+  async () => {
+    const { folder, path, args } = place()
+    using _ = folder
+    await using server = await Server.start([...args, '--connections', '4', '--handshake-timeout', '3600'])
+    const clients: WireClient[] = []
+    const drip = setInterval(() => {
+      for (const { socket } of clients) if (socket.writable) socket.write('x')
+    }, 100)
+    try {
+      for (let i = 0; i < 400; i++) {
+        const client = new WireClient({ path })
+        clients.push(client)
+        if (i % 2 === 0) client.socket.write('X'.repeat(16))
+      }
+      const failed = clients.filter((_, i) => i % 2 === 0)
+      for (let i = 0; i < 4; i++) {
+        const client = await WireClient.open({ path }, 'disk')
+        clients.push(client)
+        await client.read(0, 1)
+      }
+      await Promise.all(failed.map(({ closed }) => closed))
+    } finally {
+      clearInterval(drip)
+      for (const client of clients) client[Symbol.dispose]()
     }
-    const failed = clients.filter((_, i) => i % 2 === 0)
-    for (let i = 0; i < 4; i++) {
-      const client = await WireClient.open({ path }, 'disk')
-      clients.push(client)
-      await client.read(0, 1)
-    }
-    await Promise.all(failed.map(({ closed }) => closed))
-  } finally {
-    clearInterval(drip)
-    for (const client of clients) client[Symbol.dispose]()
-  }
-  assert.is((await server.stop()).code, 0)
-})
+    assert.is((await server.stop()).code, 0)
+  },
+)
 
 test.run()

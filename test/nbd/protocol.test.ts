@@ -8,6 +8,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as nbd from '#dist/nbd/constants.js'
 import { withEngine } from '../support/engine.js'
+import { sized } from '../support/size.js'
 import { talk, type Talk } from './in-memory.js'
 import { clientFlags, contextData, goData, opening, optionBytes, requestBytes } from './wire-client.js'
 
@@ -457,7 +458,7 @@ async function outcome(
 test('a stream in any pieces gets the same replies as the whole, and none crashes or hangs the session', () =>
   engine(async (cache) => {
     let bytes = 0
-    const runs = Number(process.env['DCACHE_NBD_RUNS'] ?? 200)
+    const runs = Number(process.env['DCACHE_NBD_RUNS'] ?? sized(20, 200))
     const disk = cache.partition('disk')
     const reset = async () => {
       await disk.write(noise(SIZE, 1), 0)

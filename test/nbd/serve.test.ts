@@ -15,6 +15,7 @@ import { projectRoot } from '../support/project.js'
 import { tempFolder } from '../support/temp.js'
 import { Server } from './server.js'
 import { clientFlags, opening, optionBytes, requestBytes, WireClient } from './wire-client.js'
+import { onlyNormal } from '../support/size.js'
 
 const BLOCK = 4096
 const BLOCKS = 256
@@ -88,7 +89,7 @@ test('after SIGTERM answered writes are on the disk, the socket is removed, and 
   assert.is(server.text, '')
 })
 
-test('a second signal ends the server at once, with a message', async () => {
+onlyNormal(test, 'a second signal ends the server at once, with a message', async () => {
   const { folder, path, args } = place()
   using _ = folder
   await using server = await Server.start(args)
@@ -104,7 +105,7 @@ test('a second signal ends the server at once, with a message', async () => {
   assert.ok(server.log.some(({ event }) => event === 'leaving'))
 })
 
-test('when the launcher is killed, the engine flushes and ends', async () => {
+onlyNormal(test, 'when the launcher is killed, the engine flushes and ends', async () => {
   const { folder, disk, path, args } = place()
   using _ = folder
   await using server = await Server.start([...args, '--flush-delay', '3600'])
@@ -115,34 +116,38 @@ test('when the launcher is killed, the engine flushes and ends', async () => {
   assert.is(readFileSync(disk).toString('latin1', 0, 4), 'kept')
 })
 
-test("a live server's socket is refused, a stale one is replaced, another file is left alone", async () => {
-  const { folder, disk, path, args } = place()
-  using _ = folder
-  {
-    await using server = await Server.start(args)
-    const other = join(folder.path, 'other.img')
-    writeFileSync(other, Buffer.alloc(BLOCK))
-    await using second = new Server(['--export', `other=${other}`, '--unix', path])
-    assert.is((await second.exit).code, 2)
-    assert.match(second.text, /a server already listens/)
-    await using third = new Server(['--export', `disk=${disk}`, '--port', '0'])
-    assert.is((await third.exit).code, 2)
-    assert.match(third.text, /ERR_DCACHE_IN_USE/)
-    ;(await WireClient.open({ path }, 'disk'))[Symbol.dispose]()
-    await server.kill()
-  }
-  assert.ok(existsSync(path), 'the socket is stale now')
-  {
-    await using server = await Server.start(args)
-    ;(await WireClient.open({ path }, 'disk'))[Symbol.dispose]()
-    await server.stop()
-  }
-  folder.write('socket', 'somebody keeps notes here')
-  await using server = new Server(args)
-  assert.is((await server.exit).code, 2)
-  assert.match(server.text, /exists and is no socket/)
-  assert.is(readFileSync(path, 'utf8'), 'somebody keeps notes here')
-})
+onlyNormal(
+  test,
+  "a live server's socket is refused, a stale one is replaced, another file is left alone",
+  async () => {
+    const { folder, disk, path, args } = place()
+    using _ = folder
+    {
+      await using server = await Server.start(args)
+      const other = join(folder.path, 'other.img')
+      writeFileSync(other, Buffer.alloc(BLOCK))
+      await using second = new Server(['--export', `other=${other}`, '--unix', path])
+      assert.is((await second.exit).code, 2)
+      assert.match(second.text, /a server already listens/)
+      await using third = new Server(['--export', `disk=${disk}`, '--port', '0'])
+      assert.is((await third.exit).code, 2)
+      assert.match(third.text, /ERR_DCACHE_IN_USE/)
+      ;(await WireClient.open({ path }, 'disk'))[Symbol.dispose]()
+      await server.kill()
+    }
+    assert.ok(existsSync(path), 'the socket is stale now')
+    {
+      await using server = await Server.start(args)
+      ;(await WireClient.open({ path }, 'disk'))[Symbol.dispose]()
+      await server.stop()
+    }
+    folder.write('socket', 'somebody keeps notes here')
+    await using server = new Server(args)
+    assert.is((await server.exit).code, 2)
+    assert.match(server.text, /exists and is no socket/)
+    assert.is(readFileSync(path, 'utf8'), 'somebody keeps notes here')
+  },
+)
 
 test('a server that cannot start prints the reason and exits with code 2', async () => {
   const { folder, disk, path } = place()
@@ -163,7 +168,7 @@ test('a server that cannot start prints the reason and exits with code 2', async
   }
 })
 
-test('sockets passed by systemd (LISTEN_FDS) are served', async () => {
+onlyNormal(test, 'sockets passed by systemd (LISTEN_FDS) are served', async () => {
   const { folder, disk } = place()
   using _ = folder
   const holder = createServer()
@@ -240,7 +245,7 @@ test('only bad clients are dropped, each with its reason in the log', async () =
   for (const client of clients) client[Symbol.dispose]()
 })
 
-test('connections above the limit are refused, and accepted when others have ended', async () => {
+onlyNormal(test, 'connections above the limit are refused, and accepted when others have ended', async () => {
   const { folder, path, args } = place()
   using _ = folder
   await using server = await Server.start([...args, '--connections', '3', '--threads', '2'])
@@ -256,41 +261,45 @@ test('connections above the limit are refused, and accepted when others have end
   for (const client of three) client[Symbol.dispose]()
 })
 
-test('a connection worker that dies is replaced, and other and new connections are served', async () => {
-  const { folder, disk, path, args } = place()
-  using _ = folder
-  const trigger = join(folder.path, 'die')
-  const mortal = fileURLToPath(new URL('./mortal.js', import.meta.url))
-  await using server = await Server.start([...args, '--threads', '2'], {
-    NODE_OPTIONS: `--import ${mortal}`,
-    DCACHE_TEST_DIE: trigger,
-  })
-  const clients = await Promise.all(Array.from({ length: 6 }, () => WireClient.open({ path }, 'disk')))
-  const threadOf = (line: Readonly<Record<string, unknown>>) => String(line['connection']).split('.')[0]
-  for (let death = 0; death < 3; death++) {
-    const from = server.log.length
-    await Promise.all(
-      clients.map((client, i) => client.write(i * BLOCK, Buffer.alloc(BLOCK, death + 1)).catch(() => {})),
-    )
-    writeFileSync(trigger, String(death % 2))
-    await until('it is replaced', () =>
-      server.log
-        .slice(from)
-        .some(({ event, message }) => event === 'worker' && message.includes('was replaced')),
-    )
-    const alive = await Promise.all(clients.map((client) => client.read(0, 1).then(() => 1, () => 0))) // prettier-ignore
-    if (death === 0) assert.ok(alive.includes(1), 'connections of the other thread continue')
-    const fresh = await Promise.all(Array.from({ length: 6 }, () => WireClient.open({ path }, 'disk')))
-    for (const [i, client] of fresh.entries()) {
-      assert.equal(await client.read(i * BLOCK, BLOCK), Buffer.alloc(BLOCK, death + 1))
-      clients[i]![Symbol.dispose]()
-      clients[i] = client
+onlyNormal(
+  test,
+  'a connection worker that dies is replaced, and other and new connections are served',
+  async () => {
+    const { folder, disk, path, args } = place()
+    using _ = folder
+    const trigger = join(folder.path, 'die')
+    const mortal = fileURLToPath(new URL('./mortal.js', import.meta.url))
+    await using server = await Server.start([...args, '--threads', '2'], {
+      NODE_OPTIONS: `--import ${mortal}`,
+      DCACHE_TEST_DIE: trigger,
+    })
+    const clients = await Promise.all(Array.from({ length: 6 }, () => WireClient.open({ path }, 'disk')))
+    const threadOf = (line: Readonly<Record<string, unknown>>) => String(line['connection']).split('.')[0]
+    for (let death = 0; death < 3; death++) {
+      const from = server.log.length
+      await Promise.all(
+        clients.map((client, i) => client.write(i * BLOCK, Buffer.alloc(BLOCK, death + 1)).catch(() => {})),
+      )
+      writeFileSync(trigger, String(death % 2))
+      await until('it is replaced', () =>
+        server.log
+          .slice(from)
+          .some(({ event, message }) => event === 'worker' && message.includes('was replaced')),
+      )
+      const alive = await Promise.all(clients.map((client) => client.read(0, 1).then(() => 1, () => 0))) // prettier-ignore
+      if (death === 0) assert.ok(alive.includes(1), 'connections of the other thread continue')
+      const fresh = await Promise.all(Array.from({ length: 6 }, () => WireClient.open({ path }, 'disk')))
+      for (const [i, client] of fresh.entries()) {
+        assert.equal(await client.read(i * BLOCK, BLOCK), Buffer.alloc(BLOCK, death + 1))
+        clients[i]![Symbol.dispose]()
+        clients[i] = client
+      }
     }
-  }
-  assert.ok(server.log.filter(({ event }) => event === 'opened').map(threadOf).length > 6)
-  for (const client of clients) client[Symbol.dispose]()
-  assert.equal(await server.stop(), { code: 0, signal: null })
-  assert.is(readFileSync(disk)[0], 3)
-})
+    assert.ok(server.log.filter(({ event }) => event === 'opened').map(threadOf).length > 6)
+    for (const client of clients) client[Symbol.dispose]()
+    assert.equal(await server.stop(), { code: 0, signal: null })
+    assert.is(readFileSync(disk)[0], 3)
+  },
+)
 
 test.run()

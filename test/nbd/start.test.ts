@@ -15,6 +15,7 @@ import { readSources } from '../support/project.js'
 import { tempFolder } from '../support/temp.js'
 import { Server } from './server.js'
 import { WireClient } from './wire-client.js'
+import { onlyNormal } from '../support/size.js'
 
 const BLOCK = 4096
 
@@ -48,48 +49,56 @@ test('a port or socket in use causes exit code 2, and no name is left', async ()
   other.close()
 })
 
-test('an impossible socket path causes exit code 2 with the reason, and no name is left', async () => {
-  const { folder, args, path } = place()
-  using _ = folder
-  const before = readdirSync(folder.path)
-  await refused([...args, '--unix', join(folder.path, 'x'.repeat(108))], /at most 10[37] bytes/)
-  await refused([...args, '--unix', join(folder.path, 'none', 'socket')], /is no folder/)
-  await refused([...args, '--unix', folder.path], /is no socket/)
-  symlinkSync('nowhere', path)
-  await refused([...args, '--unix', path], /is no socket/)
-  rmSync(path)
-  if (process.getuid!() !== 0) {
-    chmodSync(folder.path, 0o500)
-    await refused([...args, '--unix', path], /can't be created/)
-    chmodSync(folder.path, 0o700)
-  }
-  await refused(['--export', `a=${folder.path}/none`, '--unix', path], /ERR_DCACHE_BAD_FILE/)
-  assert.equal(readdirSync(folder.path), before)
-})
-
-test('of two servers that start concurrently with one name, one serves and the other is refused', async () => {
-  const { folder, disk, path } = place()
-  using _ = folder
-  const second = join(folder.path, 'second.img')
-  writeFileSync(second, Buffer.alloc(BLOCK))
-  for (const isStale of [false, true]) {
-    if (isStale) {
-      await using dead = await Server.start(['--export', `a=${disk}`, '--unix', path])
-      await dead.kill()
-      assert.ok(lstatSync(path).isSocket())
+onlyNormal(
+  test,
+  'an impossible socket path causes exit code 2 with the reason, and no name is left',
+  async () => {
+    const { folder, args, path } = place()
+    using _ = folder
+    const before = readdirSync(folder.path)
+    await refused([...args, '--unix', join(folder.path, 'x'.repeat(108))], /at most 10[37] bytes/)
+    await refused([...args, '--unix', join(folder.path, 'none', 'socket')], /is no folder/)
+    await refused([...args, '--unix', folder.path], /is no socket/)
+    symlinkSync('nowhere', path)
+    await refused([...args, '--unix', path], /is no socket/)
+    rmSync(path)
+    if (process.getuid!() !== 0) {
+      chmodSync(folder.path, 0o500)
+      await refused([...args, '--unix', path], /can't be created/)
+      chmodSync(folder.path, 0o700)
     }
-    const servers = [disk, second].map((file) => new Server(['--export', `a=${file}`, '--unix', path]))
-    await using _first = servers[0]!
-    await using _second = servers[1]!
-    const outcomes = await Promise.all(
-      servers.map((server) => Promise.race([server.said('ready').then(() => 'serves', () => 'ended'), server.exit.then(({ code }) => code)])), // prettier-ignore
-    )
-    assert.is(outcomes.filter((outcome) => outcome === 'serves').length, 1, JSON.stringify(outcomes))
-    ;(await WireClient.open({ path }, 'a'))[Symbol.dispose]()
-    for (const server of servers) if (server.log.some(({ event }) => event === 'ready')) await server.stop()
-    assert.is(readdirSync(folder.path).filter((name) => !name.endsWith('.img')).length, 0)
-  }
-})
+    await refused(['--export', `a=${folder.path}/none`, '--unix', path], /ERR_DCACHE_BAD_FILE/)
+    assert.equal(readdirSync(folder.path), before)
+  },
+)
+
+onlyNormal(
+  test,
+  'of two servers that start concurrently with one name, one serves and the other is refused',
+  async () => {
+    const { folder, disk, path } = place()
+    using _ = folder
+    const second = join(folder.path, 'second.img')
+    writeFileSync(second, Buffer.alloc(BLOCK))
+    for (const isStale of [false, true]) {
+      if (isStale) {
+        await using dead = await Server.start(['--export', `a=${disk}`, '--unix', path])
+        await dead.kill()
+        assert.ok(lstatSync(path).isSocket())
+      }
+      const servers = [disk, second].map((file) => new Server(['--export', `a=${file}`, '--unix', path]))
+      await using _first = servers[0]!
+      await using _second = servers[1]!
+      const outcomes = await Promise.all(
+        servers.map((server) => Promise.race([server.said('ready').then(() => 'serves', () => 'ended'), server.exit.then(({ code }) => code)])), // prettier-ignore
+      )
+      assert.is(outcomes.filter((outcome) => outcome === 'serves').length, 1, JSON.stringify(outcomes))
+      ;(await WireClient.open({ path }, 'a'))[Symbol.dispose]()
+      for (const server of servers) if (server.log.some(({ event }) => event === 'ready')) await server.stop()
+      assert.is(readdirSync(folder.path).filter((name) => !name.endsWith('.img')).length, 0)
+    }
+  },
+)
 
 test('one of many servers that try gets a name, and only its owner removes it', async () => {
   using folder = tempFolder()
@@ -127,23 +136,27 @@ test('one of many servers that try gets a name, and only its owner removes it', 
   lock.release()
 })
 
-test('exports keep the order of the command line, and all options together may exceed the limit of one argument', async () => {
-  const { folder, disk, path } = place()
-  using _ = folder
-  const others = Array.from({ length: 8 }, (_, i) => {
-    const file = join(folder.path, `${i}.img`)
-    writeFileSync(file, Buffer.alloc(BLOCK))
-    return ['--export', `${i}${'\u0001'.repeat(i === 7 ? 0 : 4000)}=${file}`]
-  })
-  await using server = await Server.start(['--export', `zz=${disk}`, ...others.flat(), '--unix', path, '--memory', '16MiB']) // prettier-ignore
-  using client = await WireClient.open({ path }, '')
-  await client.read(15 * BLOCK, BLOCK)
-  using seventh = await WireClient.open({ path }, '7')
-  await seventh.read(0, BLOCK)
-  assert.equal(await server.stop(), { code: 0, signal: null })
-})
+onlyNormal(
+  test,
+  'exports keep the order of the command line, and all options together may exceed the limit of one argument',
+  async () => {
+    const { folder, disk, path } = place()
+    using _ = folder
+    const others = Array.from({ length: 8 }, (_, i) => {
+      const file = join(folder.path, `${i}.img`)
+      writeFileSync(file, Buffer.alloc(BLOCK))
+      return ['--export', `${i}${'\u0001'.repeat(i === 7 ? 0 : 4000)}=${file}`]
+    })
+    await using server = await Server.start(['--export', `zz=${disk}`, ...others.flat(), '--unix', path, '--memory', '16MiB']) // prettier-ignore
+    using client = await WireClient.open({ path }, '')
+    await client.read(15 * BLOCK, BLOCK)
+    using seventh = await WireClient.open({ path }, '7')
+    await seventh.read(0, BLOCK)
+    assert.equal(await server.stop(), { code: 0, signal: null })
+  },
+)
 
-test('SIGHUP does not end a server without a terminal, and SIGINT does', async () => {
+onlyNormal(test, 'SIGHUP does not end a server without a terminal, and SIGINT does', async () => {
   const { folder, args, path } = place()
   using _ = folder
   await using server = await Server.start([...args, '--unix', path])
@@ -156,16 +169,20 @@ test('SIGHUP does not end a server without a terminal, and SIGINT does', async (
   assert.equal(await server.exit, { code: 0, signal: null })
 })
 
-test('after a signal before it is ready, the server ends in order and leaves no name', async () => {
-  const { folder, args, path } = place()
-  using _ = folder
-  await using server = new Server([...args, '--unix', path])
-  while (!readdirSync(folder.path).some((name) => name.startsWith('socket')))
-    await new Promise((resolve) => setTimeout(resolve, 1))
-  server.signal('SIGTERM')
-  assert.equal(await server.exit, { code: 0, signal: null })
-  assert.equal(readdirSync(folder.path), ['disk.img'])
-})
+onlyNormal(
+  test,
+  'after a signal before it is ready, the server ends in order and leaves no name',
+  async () => {
+    const { folder, args, path } = place()
+    using _ = folder
+    await using server = new Server([...args, '--unix', path])
+    while (!readdirSync(folder.path).some((name) => name.startsWith('socket')))
+      await new Promise((resolve) => setTimeout(resolve, 1))
+    server.signal('SIGTERM')
+    assert.equal(await server.exit, { code: 0, signal: null })
+    assert.equal(readdirSync(folder.path), ['disk.img'])
+  },
+)
 
 test('an unusable certificate causes exit code 2, and an expired one a warning', async () => {
   const { folder, args, path } = place()

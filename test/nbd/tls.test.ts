@@ -13,6 +13,7 @@ import { tempFolder } from '../support/temp.js'
 import { askTls, makeCertificates, secure } from './certificates.js'
 import { Server } from './server.js'
 import { goData, optionBytes, requestBytes, WireClient } from './wire-client.js'
+import { onlyNormal } from '../support/size.js'
 
 const BLOCK = 4096
 const BLOCKS = 4096
@@ -60,27 +61,31 @@ test('with a certificate TLS is required, and the client needs none of its own',
   assert.equal(await server.stop(), { code: 0, signal: null })
 })
 
-test('client certificates can be required: the log says why one is refused, and others are served', async () => {
-  const { folder, path, args, certificates } = place()
-  using _ = folder
-  const { authority, client, stranger } = certificates
-  await using server = await Server.start([...args, '--tls-client-authority', authority])
-  for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
-    for (const [shown, reason] of [
-      [{}, /^TLS: the client showed no certificate$/],
-      [stranger, /^TLS: the certificate of 'stranger' was refused: \w/],
-    ] as const) {
+onlyNormal(
+  test,
+  'client certificates can be required: the log says why one is refused, and others are served',
+  async () => {
+    const { folder, path, args, certificates } = place()
+    using _ = folder
+    const { authority, client, stranger } = certificates
+    await using server = await Server.start([...args, '--tls-client-authority', authority])
+    for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+      for (const [shown, reason] of [
+        [{}, /^TLS: the client showed no certificate$/],
+        [stranger, /^TLS: the certificate of 'stranger' was refused: \w/],
+      ] as const) {
+        const from = server.log.length
+        assert.is(await list(path, authority, { ...shown, maxVersion: version }), undefined)
+        const said = String((await server.said('closed', from))['reason'])
+        assert.match(said, reason, said)
+      }
       const from = server.log.length
-      assert.is(await list(path, authority, { ...shown, maxVersion: version }), undefined)
-      const said = String((await server.said('closed', from))['reason'])
-      assert.match(said, reason, said)
+      assert.ok(await list(path, authority, { ...client, maxVersion: version }))
+      await server.said('closed', from)
     }
-    const from = server.log.length
-    assert.ok(await list(path, authority, { ...client, maxVersion: version }))
-    await server.said('closed', from)
-  }
-  assert.equal(await server.stop(), { code: 0, signal: null })
-})
+    assert.equal(await server.stop(), { code: 0, signal: null })
+  },
+)
 
 test('a handshake that stalls, fails or breaks off ends only its own connection, with a reason', async () => {
   const { folder, path, args, certificates } = place()
@@ -129,38 +134,42 @@ test('a handshake that stalls, fails or breaks off ends only its own connection,
   assert.equal(await server.stop(), { code: 0, signal: null })
 })
 
-test('over TLS a slow but steady reader gets its replies, and a stalled one is dropped', async () => {
-  const { folder, path, args, certificates } = place()
-  using _ = folder
-  await using server = await Server.start([...args, '--stall-timeout', '1'])
-  for (const isSteady of [true, false]) {
-    using plain = await askTls(path)
-    const safe = secure(plain, certificates.authority)
-    safe.write(optionBytes(nbd.NBD_OPT_GO, goData('disk')))
-    await once(safe, 'readable')
-    safe.write(requestBytes(nbd.NBD_CMD_READ, 1, 0, BLOCK * BLOCKS))
-    const from = server.log.length
-    if (!isSteady) {
-      assert.match(String((await server.said('closed', from))['reason']), /stood still/)
-      continue
-    }
-    const closed = once(safe, 'close')
-    let taken = 0
-    for (const wanted = BLOCK * BLOCKS + 16; taken < wanted;) {
-      const bytes = safe.read() as Buffer | null
-      if (bytes === null) {
-        assert.not(safe.destroyed, `closed after ${taken} bytes`)
-        await Promise.race([once(safe, 'readable'), closed])
+onlyNormal(
+  test,
+  'over TLS a slow but steady reader gets its replies, and a stalled one is dropped',
+  async () => {
+    const { folder, path, args, certificates } = place()
+    using _ = folder
+    await using server = await Server.start([...args, '--stall-timeout', '1'])
+    for (const isSteady of [true, false]) {
+      using plain = await askTls(path)
+      const safe = secure(plain, certificates.authority)
+      safe.write(optionBytes(nbd.NBD_OPT_GO, goData('disk')))
+      await once(safe, 'readable')
+      safe.write(requestBytes(nbd.NBD_CMD_READ, 1, 0, BLOCK * BLOCKS))
+      const from = server.log.length
+      if (!isSteady) {
+        assert.match(String((await server.said('closed', from))['reason']), /stood still/)
         continue
       }
-      taken += bytes.length
-      // The whole transfer takes many times the timeout.
-      if (taken < 2 ** 22) await new Promise((resolve) => setTimeout(resolve, 100))
+      const closed = once(safe, 'close')
+      let taken = 0
+      for (const wanted = BLOCK * BLOCKS + 16; taken < wanted;) {
+        const bytes = safe.read() as Buffer | null
+        if (bytes === null) {
+          assert.not(safe.destroyed, `closed after ${taken} bytes`)
+          await Promise.race([once(safe, 'readable'), closed])
+          continue
+        }
+        taken += bytes.length
+        // The whole transfer takes many times the timeout.
+        if (taken < 2 ** 22) await new Promise((resolve) => setTimeout(resolve, 100))
+      }
+      assert.not(server.log.some((line) => String(line['reason']).includes('stood still')))
+      safe.destroy()
+      await server.said('closed', from)
     }
-    assert.not(server.log.some((line) => String(line['reason']).includes('stood still')))
-    safe.destroy()
-    await server.said('closed', from)
-  }
-})
+  },
+)
 
 test.run()

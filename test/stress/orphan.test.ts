@@ -9,6 +9,7 @@ import { attachCache, CacheError, type CacheHandle } from 'dcache'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { tempFolder } from '../support/temp.js'
+import { onlyNormal } from '../support/size.js'
 
 const isOrphaned = (error: unknown): boolean =>
   error instanceof CacheError && error.code === 'ERR_DCACHE_ORPHANED'
@@ -39,7 +40,7 @@ test('the thread that created the owner tells all threads at once', async () => 
   assert.throws(() => attachCache(handle), isOrphaned)
 })
 
-test('a call that waits for the flush worker notices that it does not answer', async () => {
+onlyNormal(test, 'a call that waits for the flush worker notices that it does not answer', async () => {
   using folder = tempFolder()
   const { owner, handle } = await startOwner(join(folder.path, 'a'))
   const waiter = new Worker(new URL('./orphan-waiter.js', import.meta.url), { workerData: { handle } })

@@ -13,6 +13,7 @@ import {
   refusalNow,
   withCache,
 } from '../support/open.js'
+import { sample } from '../support/size.js'
 
 /** Runs a test on a file of 8 blocks; afterwards the cache must work and the file be unchanged. */
 async function unchanged(
@@ -32,7 +33,7 @@ async function unchanged(
 
 const addresses = suite('addresses')
 
-for (const block of [8, -1, 0.5, NaN, Infinity, 2 ** 53, '1', undefined, null, 1n] as number[]) {
+for (const block of sample([8, -1, 0.5, NaN, Infinity, 2 ** 53, '1', undefined, null, 1n] as number[], 4)) {
   addresses(`block ${typeof block} ${String(block)}`, () =>
     unchanged(async ({ cache, data }) => {
       for (const mode of ['read', 'modify', 'overwrite'] as const) {
@@ -48,7 +49,7 @@ for (const block of [8, -1, 0.5, NaN, Infinity, 2 ** 53, '1', undefined, null, 1
   )
 }
 
-for (const [block, count] of [
+const COUNTS = [
   [0, 9],
   [7, 2],
   [0, -1],
@@ -56,7 +57,9 @@ for (const [block, count] of [
   [0, NaN],
   [0, Infinity],
   [0, '1'],
-] as [number, number][]) {
+] as [number, number][]
+
+for (const [block, count] of sample(COUNTS, 3)) {
   addresses(`${String(count)} blocks from ${block}`, () =>
     unchanged(async ({ cache, data }) => {
       refusalNow('ERR_DCACHE_OUT_OF_RANGE', () => data.prefetch(block, count), String(count))
@@ -96,7 +99,7 @@ for (const [length, position] of [
 }
 
 const NO_BYTES: unknown[] = ['text', [1, 2, 3], new ArrayBuffer(4), new Uint16Array(4), undefined, null, 5]
-for (const bytes of NO_BYTES as Uint8Array[]) {
+for (const bytes of sample(NO_BYTES as Uint8Array[], 2)) {
   addresses(`a value that is no bytes: ${Object.prototype.toString.call(bytes)}`, () =>
     unchanged(async ({ data }) => {
       ;(await data.acquire(0, 'read')).release()
@@ -186,7 +189,7 @@ names('a change of a read-only partition is refused', () =>
   }),
 )
 
-for (const timeoutMs of [-1, NaN, -Infinity, 'soon', null, '5'] as number[]) {
+for (const timeoutMs of sample([-1, NaN, -Infinity, 'soon', null, '5'] as number[], 2)) {
   names(`a timeout of ${typeof timeoutMs} ${String(timeoutMs)} is refused even if no wait is needed`, () =>
     unchanged(async ({ data }) => {
       for (let pass = 0; pass < 2; pass++) {
@@ -218,7 +221,7 @@ const USES: Record<string, (guard: BlockGuard) => unknown> = {
   release: (guard) => guard.release(),
 }
 
-for (const [name, use] of Object.entries(USES)) {
+for (const [name, use] of sample(Object.entries(USES), 4)) {
   guards(`${name} fails after release or discard`, () =>
     unchanged(async ({ data }) => {
       for (const mode of ['read', 'modify', 'overwrite'] as const) {

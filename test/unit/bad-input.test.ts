@@ -12,6 +12,7 @@ import * as assert from 'uvu/assert'
 import { type CacheErrorCode, type CacheOptions, openCache, type PartitionOptions } from 'dcache'
 import { memoryFor, refusal, writeBlocks } from '../support/open.js'
 import { tempFolder } from '../support/temp.js'
+import { sample } from '../support/size.js'
 
 const FILE = fileURLToPath(import.meta.url)
 const MEMORY = memoryFor(8)
@@ -114,7 +115,7 @@ const BAD_OPTIONS: readonly [string, unknown, CacheErrorCode?][] = [
 const shown = (value: unknown): string =>
   Array.isArray(value) ? '[' : typeof value === 'object' && value !== null ? '0 entries' : String(value)
 
-for (const [name, value, code = 'ERR_DCACHE_BAD_OPTION'] of BAD_OPTIONS) {
+for (const [name, value, code = 'ERR_DCACHE_BAD_OPTION'] of sample(BAD_OPTIONS, 12)) {
   options(`${name}: ${inspect(value)}`, () =>
     withPlace((place) => {
       const good = { memory: MEMORY, partitions: { data: { path: place.path, blockSize: 512 } } }
@@ -151,7 +152,7 @@ const BAD_PARTITIONS: readonly [string, unknown, CacheErrorCode?][] = [
   ['readOnly', 'no'],
 ]
 
-for (const [name, value, code = 'ERR_DCACHE_BAD_OPTION'] of BAD_PARTITIONS) {
+for (const [name, value, code = 'ERR_DCACHE_BAD_OPTION'] of sample(BAD_PARTITIONS, 8)) {
   options(`partition's ${name}: ${inspect(value)}`, () =>
     withPlace((place) => {
       const partition = { path: place.path, blockSize: 512, [name]: value }

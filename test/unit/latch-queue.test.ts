@@ -11,6 +11,7 @@ import type { WaitStep } from '#dist/shared/wait.js'
 import { Latch, Slot, SlotState, Wait } from '#dist/shared/words.js'
 import { inThreads } from '../support/threads.js'
 import { ARRIVED, FIRST, GUARDED_WORDS, SECOND, WAITED } from './workers/latch.js'
+import { sized } from '../support/size.js'
 
 const bodies = import.meta.resolve('./workers/latch.js')
 const MARKS = Latch.MARK_READER | Latch.MARK_WRITER
@@ -32,7 +33,7 @@ function toSleep(latch: OneLatch, kind: 'read' | 'modify', still?: () => boolean
 
 test('with many readers and writers, some of which give up, each writer is exclusive and no waiter is forgotten', async () => {
   const { buffer, guarded, words, latch } = fresh(4)
-  const args = { guarded, turns: 20_000 }
+  const args = { guarded, turns: sized(5000, 20_000) }
   const changes = await inThreads<number>(bodies, 'readAndWrite', { threads: 4, buffer, args })
   const sum = changes.reduce((a, b) => a + b)
   assert.is(words[FIRST], sum)
@@ -209,7 +210,7 @@ for (const { readers, threads, holdMs } of [
     `each of ${threads} threads that never pause, ${readers} of them readers, gets its turns`,
     async () => {
       const { buffer, guarded } = fresh(threads)
-      const args = { guarded, readers, holdMs, forMs: 2000 }
+      const args = { guarded, readers, holdMs, forMs: sized(1000, 2000) }
       const all = await inThreads<{ times: number; longestMs: number }>(bodies, 'loops', { threads, buffer, args }) // prettier-ignore
       const times = all.map((one) => one.times)
       console.log(`\n# turns ${times.join(' ')}, longest waits ${all.map(({ longestMs }) => longestMs.toFixed(0)).join(' ')} ms`) // prettier-ignore

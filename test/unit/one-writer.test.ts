@@ -24,6 +24,7 @@ import { type BlockCache, type CacheErrorCode, openCache, type PartitionOptions 
 import { assertRefusal, refusal, writeBlocks } from '../support/open.js'
 import { packageUrl, runProgram } from '../support/program.js'
 import { tempFolder } from '../support/temp.js'
+import { onlyNormal } from '../support/size.js'
 
 const SIZE = 65536
 
@@ -52,7 +53,7 @@ async function takenIn(folder: string): Promise<{ partition: PartitionOptions } 
 
 const claims = suite('one writer')
 
-claims('a second worker of node:cluster is refused until the first is killed', async () => {
+onlyNormal(claims, 'a second worker of node:cluster is refused until the first is killed', async () => {
   using folder = tempFolder()
   writeBlocks(join(folder.path, 'shared'), 8, 4096)
   const program = `
@@ -134,22 +135,30 @@ claims.run()
 
 const races = suite('openCache at the same moment')
 
-races('of calls of one process that create one file, one succeeds and the file stays', async () => {
-  for (const others of [['a'], ['a', 'b', 'c'], []]) {
-    using folder = tempFolder()
-    const all = (names: string[]) =>
-      Object.fromEntries(names.map((name) => [name, created(join(folder.path, name))]))
-    const calls = [open(all([...others, 'shared'])), open(all(['shared'])), open(all(['shared', ...others]))]
-    const results = await Promise.allSettled(calls)
-    const caches = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
-    for (const result of results)
-      if (result.status === 'rejected') assertRefusal('ERR_DCACHE_IN_USE', result.reason)
-    assert.is(caches.length, 1, `${caches.length} of 3 calls succeeded`)
-    await caches[0]!.partition('shared').write(Buffer.from('precious'), 0)
-    await caches[0]!.close()
-    assert.is(beginning(join(folder.path, 'shared')), 'precious')
-  }
-})
+onlyNormal(
+  races,
+  'of calls of one process that create one file, one succeeds and the file stays',
+  async () => {
+    for (const others of [['a'], ['a', 'b', 'c'], []]) {
+      using folder = tempFolder()
+      const all = (names: string[]) =>
+        Object.fromEntries(names.map((name) => [name, created(join(folder.path, name))]))
+      const calls = [
+        open(all([...others, 'shared'])),
+        open(all(['shared'])),
+        open(all(['shared', ...others])),
+      ]
+      const results = await Promise.allSettled(calls)
+      const caches = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+      for (const result of results)
+        if (result.status === 'rejected') assertRefusal('ERR_DCACHE_IN_USE', result.reason)
+      assert.is(caches.length, 1, `${caches.length} of 3 calls succeeded`)
+      await caches[0]!.partition('shared').write(Buffer.from('precious'), 0)
+      await caches[0]!.close()
+      assert.is(beginning(join(folder.path, 'shared')), 'precious')
+    }
+  },
+)
 
 /** Until the end of the scope, runs what another process does between an openSync here and the next step. */
 function afterOpen(meddle: (path: string, flags: number) => void): Disposable {
@@ -252,7 +261,7 @@ races('a file that this call created stays if another process has claimed and fi
   assert.is(readFileSync(path, 'utf8'), 'of another')
 })
 
-races('a process that fails does not remove the file of another that opened it', async () => {
+onlyNormal(races, 'a process that fails does not remove the file of another that opened it', async () => {
   using folder = tempFolder()
   await using taken = await takenIn(folder.path)
   const LOOPS_MS = 3000
@@ -396,7 +405,7 @@ failures.run()
 
 const places = suite('where a file is created')
 
-places('it is created where symbolic links to a missing file lead', async () => {
+onlyNormal(places, 'it is created where symbolic links to a missing file lead', async () => {
   using folder = tempFolder()
   mkdirSync(join(folder.path, 'far', 'store'), { recursive: true })
   symlinkSync('far', join(folder.path, 'near'))

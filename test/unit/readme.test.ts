@@ -14,6 +14,7 @@ import * as assert from 'uvu/assert'
 import { projectRoot, readSources } from '../support/project.js'
 import { codeBlocks, files, headings, quoted, sessions, tableAfter } from '../support/readme-snippets.js'
 import { tempFolder, type TempFolder } from '../support/temp.js'
+import { onlyNormal } from '../support/size.js'
 
 const textOf = (path: string): string => readFileSync(join(projectRoot, path), 'utf8')
 const readme = textOf('README.md')
@@ -81,7 +82,7 @@ for (const name of savedFiles.keys())
       node(folder, '--test', name)
     })
 
-programs('the TypeScript compiles, and runs where it is lowered', () => {
+onlyNormal(programs, 'the TypeScript compiles, and runs where it is lowered', () => {
   using folder = userFolder()
   const names = [...savedFiles.keys()].filter((name) => name.endsWith('.ts'))
   assert.ok(names.length > 0)

@@ -8,6 +8,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { projectRoot } from '../support/project.js'
 import { tempFolder, type TempFolder } from '../support/temp.js'
+import { onlyNormal } from '../support/size.js'
 
 const runner = join(projectRoot, 'test/run.mjs')
 const uvu = `import { test } from ${JSON.stringify(import.meta.resolve('uvu'))}\n`
@@ -103,7 +104,7 @@ test('a file that runs nothing has failed', () => {
   assert.is(last, '1 passed, 4 failed')
 })
 
-test('a file that passes its tests and then ends with an error has failed', () => {
+onlyNormal(test, 'a file that passes its tests and then ends with an error has failed', () => {
   const { status, stdout, last } = runOn({
     code: `${passing}; process.on('exit', () => { process.exitCode = 3 })`,
     stuck: `${uvu} await new Promise(() => {}); test('a', () => {}); test.run()`,
@@ -116,7 +117,7 @@ test('a file that passes its tests and then ends with an error has failed', () =
   assert.is(last, '1 passed, 3 failed')
 })
 
-test('a process that a finished file leaves running does not delay the rest', () => {
+onlyNormal(test, 'a process that a finished file leaves running does not delay the rest', () => {
   const started = performance.now()
   const text = `
     import { spawn } from 'node:child_process'
@@ -146,7 +147,7 @@ const sizesOf = (...options: string[]): string => {
   return spawnSync(process.execPath, [runner, '--dir', folder.path, ...options], { encoding: 'utf8' }).stdout
 }
 
-test('suites have two sizes, and those that have two can be chosen', () => {
+onlyNormal(test, 'suites have two sizes, and those that have two can be chosen', () => {
   assert.match(sizesOf(), /# normal\n2 passed, 0 failed\n$/)
   assert.match(sizesOf('--small'), /# small\n2 passed, 0 failed\n$/)
   assert.match(sizesOf('--sized'), /# normal\n1 passed, 0 failed\n$/)
