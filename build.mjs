@@ -1,4 +1,4 @@
-// Builds the package: src/ to dist/ (code, and the public declarations in one file), bench/ to dist/bench, and test/ to build/.
+// Builds the package: src/ to dist/ (code, and the public declarations in one file for each entry), bench/ to dist/bench, and test/ to build/.
 // esbuild transpiles file by file, so the trees stay the same and the entry file of a worker thread
 // is a file of its own; tsc checks the types of src/ and writes its declarations to build/types. Of src/ the files are "bundled", each
 // with nothing but the enums of shared/words.ts and core/client/how.ts: for esbuild that is where numbers take the place of their names.
@@ -70,4 +70,11 @@ for (const command of ['dist/cli/main.js', 'dist/bench/main.js'])
   if (existsSync(command)) chmodSync(command, 0o755)
 
 if (!declare()) process.exit(1)
-writeDeclarations('build/types/index.d.ts', 'dist/index.d.ts')
+const main = 'build/types/index.d.ts'
+writeDeclarations({ entry: main, target: 'dist/index.d.ts' })
+writeDeclarations({
+  entry: 'build/types/nbd/index.d.ts',
+  main,
+  mainName: '../index.js',
+  target: 'dist/nbd/index.d.ts',
+})

@@ -1,16 +1,18 @@
-// Writes dist/index.d.ts: one flat file of what src/index.ts exports and what those types name, so that the compiler of a user
-// reads nothing of the inside. tsc writes the declarations of all of src/ first; this picks from them.
+// Writes the .d.ts of an entry of the package: one flat file of what it exports and what those types name, so that the compiler
+// of a user reads nothing of the inside. tsc writes the declarations of all of src/ first; this picks from them.
 
 import { writeFileSync } from 'node:fs'
 import ts from 'typescript'
 
 const HEAD = `/** dcache: a disk block cache that all threads of a Node.js process share. */\n`
 
-/** The text of one file for the declarations that a module exports; `entry` is its path. */
-function flatten(entry) {
-  const program = ts.createProgram([entry], { module: ts.ModuleKind.NodeNext, types: ['node'] })
+/** The text of one file for the declarations that a module exports. What `main` exports is imported from `mainName` instead. */
+function flatten({ entry, main, mainName }) {
+  const entries = main === undefined ? [entry] : [entry, main]
+  const program = ts.createProgram(entries, { module: ts.ModuleKind.NodeNext, types: ['node'] })
   const checker = program.getTypeChecker()
-  const module = checker.getSymbolAtLocation(program.getSourceFile(entry))
+  const exportsOf = (path) =>
+    checker.getExportsOfModule(checker.getSymbolAtLocation(program.getSourceFile(path)))
   const texts = new Map()
   const imports = new Map()
 
@@ -34,7 +36,13 @@ function flatten(entry) {
     imports.set(specifier.name.text, `import type { ${specifier.getText()} } from '${from}'`)
   }
 
+  const ofMain = new Set(main === undefined ? [] : exportsOf(main).map(unaliased))
+
   function add(symbol) {
+    if (ofMain.has(unaliased(symbol))) {
+      imports.set(symbol.name, `import type { ${symbol.name} } from '${mainName}'`)
+      return
+    }
     for (const declaration of unaliased(symbol).declarations ?? []) {
       const statement = statementOf(declaration)
       if (!isOwn(statement.getSourceFile()) || declaration.parent.kind === ts.SyntaxKind.TypeParameter)
@@ -58,7 +66,7 @@ function flatten(entry) {
     ts.forEachChild(node, visit)
   }
 
-  const exported = checker.getExportsOfModule(module)
+  const exported = exportsOf(entry)
   for (const symbol of exported) add(symbol)
   const names = new Set(exported.map((symbol) => symbol.name))
   const hidden = [...texts.keys()].filter(
@@ -78,6 +86,6 @@ function textOf(statement) {
   return source.slice(isNear ? last.pos : statement.getStart(), statement.end)
 }
 
-export function writeDeclarations(entry, target) {
-  writeFileSync(target, flatten(entry))
+export function writeDeclarations({ target, ...from }) {
+  writeFileSync(target, flatten(from))
 }

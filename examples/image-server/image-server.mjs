@@ -1,71 +1,48 @@
-// A program that serves a disk image with the block server of dcache, writes to it as a client, and stops the server.
+// A program that opens a disk image as a cache and serves it to clients as a network block device. It writes to the image
+// itself, in the same cache, and as a client.
 
+import { openCache } from 'dcache'
+import { createBlockServer } from 'dcache/nbd'
 import { connect } from './nbd-client.mjs'
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
-import { mkdtemp, open, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
-
-/** The file of the command `dcache`, in the package as it is installed. */
-function commandFile() {
-  const manifest = import.meta.resolve('dcache/package.json')
-  const { bin } = JSON.parse(readFileSync(fileURLToPath(manifest), 'utf8'))
-  return fileURLToPath(new URL(bin.dcache, manifest))
-}
-
-/** Starts a server for an image, on a Unix socket. Resolves when clients can connect. */
-async function serve(image, socket) {
-  const options = ['--export', `disk=${image}`, '--unix', socket, '--memory', '16MiB', '--json']
-  const server = spawn(process.execPath, [commandFile(), 'serve', ...options], {
-    stdio: ['ignore', 'inherit', 'pipe'],
-  })
-  const closed = once(server, 'close')
-  // The log is one JSON object a line. A message that the options are wrong is plain text.
-  const log = createInterface({ input: server.stderr })
-  await new Promise((resolve, reject) => {
-    log.on('line', (line) => {
-      const { level, event, message } = line.startsWith('{') ? JSON.parse(line) : { message: line }
-      if (event === 'ready') resolve()
-      else if (level !== 'info') console.error(message)
-    })
-    closed.then(([code]) => reject(new Error(`the server ended with exit code ${code}`)), reject)
-  })
-  return {
-    /** Finishes all requests, flushes and ends. Exit code 0 means that everything is on the disk. */
-    async stop() {
-      server.kill('SIGTERM')
-      const [code] = await closed
-      if (code !== 0) throw new Error(`the server ended with exit code ${code}`)
-    },
-  }
-}
 
 const folder = await mkdtemp(join(tmpdir(), 'dcache-image-'))
+const image = join(folder, 'disk.img')
+const socket = join(folder, 'disk.sock')
+
+const cache = await openCache({
+  memory: '16MiB',
+  partitions: { disk: { path: image, blockSize: 4096, size: '64MiB' } },
+})
 try {
-  const image = join(folder, 'disk.img')
-  const file = await open(image, 'w+')
-  await file.truncate(64 * 2 ** 20)
+  const server = createBlockServer(cache, {
+    exports: ['disk'],
+    log: ({ level, message }) => {
+      if (level !== 'info') console.error(message)
+    },
+  })
+  // Any number of listeners may pass their sockets on: Unix sockets, TCP ports, those of systemd.
+  const listener = createServer((client) => server.accept(client)).listen(socket)
+  await once(listener, 'listening')
 
-  const server = await serve(image, join(folder, 'disk.sock'))
-  try {
-    const disk = await connect(join(folder, 'disk.sock'), 'disk')
-    console.log(`disk of ${disk.size / 2 ** 20} MiB`)
-    await disk.write(Buffer.from('hello, disk'), 1_000_000)
-    await disk.flush()
-    console.log(`a client reads: ${await disk.read(11, 1_000_000)}`)
-    disk.close()
-  } finally {
-    await server.stop()
-  }
+  await cache.partition('disk').write(Buffer.from('hello'), 1_000_000)
+  const disk = await connect(socket, 'disk')
+  console.log(`disk of ${disk.size / 2 ** 20} MiB`)
+  await disk.write(Buffer.from(', disk'), 1_000_005)
+  console.log(`a client reads: ${await disk.read(11, 1_000_000)}`)
+  await disk.close()
 
-  const { buffer } = await file.read(Buffer.alloc(11), 0, 11, 1_000_000)
-  await file.close()
-  console.log(`the image has: ${buffer}`)
-  if (buffer.toString() !== 'hello, disk') process.exitCode = 1
+  // In this order: no new clients, then the requests that are being served, then the changes to the disk.
+  listener.close()
+  await server.close()
 } finally {
-  await rm(folder, { recursive: true })
+  await cache.close()
 }
+const text = (await readFile(image)).toString('latin1', 1_000_000, 1_000_011)
+console.log(`the image has: ${text}`)
+if (text !== 'hello, disk') process.exitCode = 1
+await rm(folder, { recursive: true })

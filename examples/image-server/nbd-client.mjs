@@ -53,9 +53,12 @@ export async function connect(path, name) {
     read: (length, offset) => request(READ, offset, length),
     write: (bytes, offset) => request(WRITE, offset, bytes.length, bytes),
     flush: () => request(FLUSH),
-    close() {
-      request(DISCONNECT)
+    /** Resolves when the server has closed the connection too. */
+    async close() {
+      await request(DISCONNECT)
       socket.end()
+      socket.resume()
+      await ended
     },
   }
 }
