@@ -12,12 +12,15 @@ import { loadNow, setupOf } from './harness/setup.js'
 import type { BenchSettings } from './harness/suite.js'
 import { PATTERNS, type PatternName } from './hit/workload.js'
 import { addToHistory, type HistoryLine, readHistory } from './output/history.js'
+import { Progress } from './output/progress.js'
 import { reportText } from './output/tables.js'
 import { pageProblem, writePage } from './page/write.js'
 import { SUITES } from './suites.js'
 
 const EXIT_FAILED = 1
 const EXIT_USAGE = 2
+/** The options that change how long a run takes. */
+const LENGTHENING: readonly (keyof Options)[] = ['smoke', 'rounds', 'sliceMs', 'threads', 'blocks', 'patterns', 'peers', 'deaths', 'trace', 'sizes'] // prettier-ignore
 
 /** The options as commander collects them. */
 interface Options {
@@ -107,8 +110,11 @@ export async function program(argv: readonly string[]): Promise<number> {
       'after',
       `\nSuites:\n${SUITES.map(({ name, about }) => `  ${name.padEnd(12)}${about}`).join('\n')}`,
     )
-    .action(async (names: string[], options: Options) => {
-      code = await bench(names, options, argv)
+    .action(async (names: string[], options: Options, self: Command) => {
+      const isUsual = LENGTHENING.every(
+        (name) => (self.getOptionValueSource(name) ?? 'default') === 'default',
+      )
+      code = await bench(names, options, argv, isUsual)
     })
   try {
     await command.parseAsync(argv)
@@ -119,7 +125,12 @@ export async function program(argv: readonly string[]): Promise<number> {
   return code
 }
 
-async function bench(names: readonly string[], options: Options, argv: readonly string[]): Promise<number> {
+async function bench(
+  names: readonly string[],
+  options: Options,
+  argv: readonly string[],
+  isUsual: boolean,
+): Promise<number> {
   if (options.html !== undefined) {
     const problem = await pageProblem(options.html)
     if (problem !== undefined) return refuse(problem)
@@ -128,7 +139,10 @@ async function bench(names: readonly string[], options: Options, argv: readonly 
   let report: BenchReport | number
   try {
     if (options.history !== undefined) history = await readHistory(options.history)
-    report = options.from === undefined ? await measure(names, options, argv) : await readReport(options.from)
+    report =
+      options.from === undefined
+        ? await measure(names, options, argv, isUsual)
+        : await readReport(options.from)
   } catch (error) {
     return refuse((error as Error).message)
   }
@@ -164,6 +178,7 @@ async function measure(
   names: readonly string[],
   options: Options,
   argv: readonly string[],
+  isUsual: boolean,
 ): Promise<BenchReport | number> {
   const traces = new Map<string, Uint32Array>()
   for (const path of options.trace) traces.set(basename(path, '.u32.gz'), await readTrace(path))
@@ -182,12 +197,14 @@ async function measure(
     traces,
     sizes: options.sizes,
   }
+  const chosen = SUITES.filter(({ name }) => names.length === 0 || names.includes(name))
+  const progress = new Progress(chosen, isUsual)
   const say = (text: string) => {
-    process.stderr.write(`${text}\n`)
+    process.stderr.write(`${progress.line(text)}\n`)
   }
   const suites: SuiteReport[] = []
-  for (const suite of SUITES) {
-    if (names.length > 0 && !names.includes(suite.name)) continue
+  for (const suite of chosen) {
+    progress.begin()
     try {
       suites.push(await suite.run(settings, say))
     } catch (error) {

@@ -26,6 +26,8 @@ export interface BenchSettings {
 export interface Suite {
   readonly name: string
   readonly about: string
+  /** Duration with the default options, in the run that README quotes. */
+  readonly seconds: number
   /** `say` shows progress. */
   run(settings: BenchSettings, say: (text: string) => void): Promise<SuiteReport>
 }

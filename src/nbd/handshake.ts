@@ -31,7 +31,7 @@ export interface Step {
   readonly refusal?: Buffer
 }
 
-export const ALLOCATION = 'base:allocation'
+const ALLOCATION = 'base:allocation'
 export const ALLOCATION_ID = 1
 const OPTION_HEADER_BYTES = 16
 

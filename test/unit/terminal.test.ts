@@ -6,6 +6,7 @@ import { figuresOf } from '#dist/cli/load-report.js'
 import { type ProgressLine, progressLine, secondsLeft, showProgress } from '#dist/cli/load-progress.js'
 import { columnsText, fitParts, listText, paint, StatusLine, tableText, wrap } from '#dist/cli/terminal.js'
 import { bytesText, digitsText, durationText, percentText, scaledText, secondsText } from '#dist/cli/units.js'
+import { Progress } from '#dist/bench/output/progress.js'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 
@@ -125,6 +126,35 @@ test('the time left comes from the time or from the accesses, whichever is less'
   assert.is(secondsLeft(counts, 12, 10, undefined), 0)
   assert.is(secondsLeft(counts, 4, undefined, undefined), undefined)
   assert.is(secondsLeft(moment({}).counts, 4, undefined, 200), undefined)
+})
+
+test('the time left of a run of suites comes from earlier runs, corrected by the suites that are finished', () => {
+  let nowMs = 0
+  const progress = new Progress(
+    [
+      { name: 'a', seconds: 120 },
+      { name: 'b', seconds: 240 },
+      { name: 'c', seconds: 60 },
+    ],
+    true,
+    () => nowMs,
+  )
+  progress.begin()
+  assert.is(progress.line('a: begins'), '[1/3, about 7 min left] a: begins')
+  nowMs += 60_000
+  assert.is(progress.line('a: goes on'), '[1/3, about 6 min left] a: goes on')
+  // It takes twice as long as expected, and so will the others.
+  nowMs += 180_000
+  assert.is(progress.line('a: slow'), '[1/3, about 5 min left] a: slow')
+  progress.begin()
+  assert.is(progress.line('b: begins'), '[2/3, about 10 min left] b: begins')
+  nowMs += 480_000
+  progress.begin()
+  nowMs += 90_000
+  assert.is(progress.line('c: nearly done'), '[3/3, less than a minute left] c: nearly done')
+  const other = new Progress([{ name: 'a', seconds: 120 }], false)
+  other.begin()
+  assert.is(other.line('a'), '[1/1] a')
 })
 
 test('no rate is told of threads that are ending', async () => {

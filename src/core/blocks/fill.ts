@@ -38,7 +38,7 @@ const AHEAD_BYTES_MAX = 2 ** 18
 const RUN_SHARE = 1 / 4
 
 /** The largest number of blocks of a partition in one run. */
-export function runMax({ arena }: Context, { blockSize }: PartitionView, isAhead = false): number {
+function runMax({ arena }: Context, { blockSize }: PartitionView, isAhead = false): number {
   const bytes = isAhead ? AHEAD_BYTES_MAX : RUN_BYTES_MAX
   const most = Math.min(RUN_BLOCKS_MAX, bytes / blockSize, arena.geometry.blocks * RUN_SHARE)
   return Math.max(1, Math.floor(most))

@@ -107,7 +107,7 @@ export function repairRound(context: Context, group: number): void {
 }
 
 /** The frames that hold a block of the group. */
-export function framesOf(context: Context, group: number): FrameIndex[] {
+function framesOf(context: Context, group: number): FrameIndex[] {
   const { words, arena, partitions } = context
   return Array.from({ length: arena.geometry.blocks }, (_, frame) => frame).filter((frame) => {
     const partition = partitions[partitionOf(words, arena.frameAt(frame))]

@@ -64,7 +64,7 @@ export function holdersOf(context: Context, { kind, at }: Wait): SlotIndex[] {
 }
 
 /** The slots that hold a frame, with the number of their read guards; 0 for an exclusive holder. */
-export function frameHolders({ words, arena }: Context, frame: FrameIndex): Map<SlotIndex, number> {
+function frameHolders({ words, arena }: Context, frame: FrameIndex): Map<SlotIndex, number> {
   const word = load(words, arena.frameAt(frame) + Frame.latch)
   if (isLatched(word)) return new Map([[writerOf(word), 0]])
   const held = (frame << 2) | Journal.HELD
@@ -105,7 +105,7 @@ function follow(context: Context, path: Link[], seen: Set<SlotIndex>): Link[] | 
 }
 
 /** `thread 3 (slot 5) waits for block 7 of 'a' held by thread 4 (slot 6), which waits for ...`. */
-export function cycleText(context: Context, cycle: readonly Link[]): string {
+function cycleText(context: Context, cycle: readonly Link[]): string {
   const name = (i: number) => threadText(context.arena, cycle[i % cycle.length]!.slot)
   const links = cycle.map(({ wait }, i) => `waits for ${waitText(context, wait)} held by ${name(i + 1)}`)
   const isCertain = cycle.every(({ wait }) => wait.sleeps)
@@ -114,7 +114,7 @@ export function cycleText(context: Context, cycle: readonly Link[]): string {
 }
 
 /** For messages: which threads hold a frame, for how long if that is known, and what they wait for. */
-export function frameText(context: Context, frame: FrameIndex): string {
+function frameText(context: Context, frame: FrameIndex): string {
   const { words, arena } = context
   const holders = [...frameHolders(context, frame)]
   if (holders.length === 0) return 'by threads that have released it since'
