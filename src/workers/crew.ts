@@ -20,7 +20,7 @@ import { CacheError } from '../shared/errors.js'
 import type { CacheHandle } from '../shared/interface.js'
 import { FLUSH_SLOT, readerSlot, writerSlot } from './attach.js'
 import { type EngineOptions, startWorker } from './control.js'
-import { backoffMs, Post, type PostOptions } from './post.js'
+import { backoffMs, Post, type PostOptions, Turns } from './post.js'
 import { Header, JobState, Partition, Slot, SlotState } from '../shared/words.js'
 
 // Functions, because a bundle has no URL. Literals, so that tools that trace files find them.
@@ -36,6 +36,7 @@ export class Crew {
   readonly #handle: CacheHandle
   readonly #options: EngineOptions
   readonly #gaveUp: (cause: unknown) => void
+  readonly #turns = new Turns()
   readonly #flushWorker: Post
   readonly #writers: readonly Post[]
   readonly #reader: Post
@@ -98,6 +99,7 @@ export class Crew {
     return new Post({
       begin: this.#beginner(flushWorkerFile(), 'flush worker'),
       isVacant: () => true, // the successor takes over the slot
+      turns: this.#turns,
       restMs: backoffMs,
       // Threads that wait must not take the engine for orphaned: the owner exists and is trying.
       replaces: () => {
@@ -122,6 +124,7 @@ export class Crew {
     return new Post({
       begin: this.#beginner(file, name, partition),
       isVacant: () => load(words, arena.slotAt(slot) + Slot.state) === SlotState.FREE,
+      turns: this.#turns,
       wasTaken, // by the flush worker, for a job that it does itself (stand-in.ts)
       restMs: backoffMs,
       failed: (cause, failures) => {

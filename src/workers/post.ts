@@ -2,8 +2,9 @@
  * A post in the engine that one thread fills. If the thread ends, or cannot be started, another one is started, after a time
  * that grows with the number of failures.
  *
- *   EMPTY --fill, call--> STARTING --ready--> FILLED --it ends--> RESTING --restMs--> STARTING
+ *   EMPTY --fill, call--> STARTING --ready--> FILLED --it ends--> RESTING
  *                            '--it cannot be started--> RESTING, or HOPELESS after FAILURES_MAX in a row
+ *                RESTING --restMs, and the posts' turns (Turns)--> STARTING
  *   any state --stop--> STOPPED, once the thread has ended
  *
  * A failure is a start that failed, or a thread that ended within HEALTHY_MS. The first replacement starts at once. All of
@@ -23,6 +24,8 @@ export interface PostOptions {
   readonly isVacant: () => boolean
   /** Whether a start failed because the place was taken after `isVacant` was asked: that is no failure of the thread. */
   readonly wasTaken?: (cause: unknown) => boolean
+  /** Shared with the other posts: the turns in which starts are repeated after failures. */
+  readonly turns: Turns
   /** Milliseconds from a failure to the next start; `failures` is the number in a row, from 1. See backoffMs. */
   readonly restMs: (failures: number) => number
   /** Called before each start of a replacement. */
@@ -31,6 +34,21 @@ export interface PostOptions {
   readonly failed?: (cause: unknown, failures: number) => void
   /** If given, FAILURES_MAX failures in a row end the attempts, and this is called. */
   readonly hopeless?: (cause: unknown) => void
+}
+
+/**
+ * Lets one start after the other proceed. A start needs some forty descriptors for a moment. Near the limit one thread can start
+ * but not two at once, and posts that failed together would try, and fail, together again.
+ */
+export class Turns {
+  #last: Promise<unknown> = Promise.resolve()
+
+  /** Runs `start` when the earlier ones have succeeded or failed. Settles as it does. */
+  take(start: () => Promise<void>): Promise<void> {
+    const own = this.#last.then(start)
+    this.#last = own.catch(() => undefined)
+    return own
+  }
 }
 
 /** Milliseconds after which a thread counts as healthy, which resets the number of failures. */
@@ -100,8 +118,14 @@ export class Post {
 
   #attempt(): void {
     if (this.#isStopped) return
-    if (this.#options.isVacant()) this.#start(false).catch(this.#hasFailed)
-    else this.#later(VACANT_MS)
+    if (!this.#options.isVacant()) this.#later(VACANT_MS)
+    else if (this.#failures === 0) this.#start(false).catch(this.#hasFailed)
+    else this.#options.turns.take(() => this.#startAgain()).catch(this.#hasFailed)
+  }
+
+  async #startAgain(): Promise<void> {
+    // The post may have been closed while it waited for its turn.
+    if (!this.#isStopped) await this.#start(false)
   }
 
   /** `isAwaited`: the process stays alive until the thread is ready. */

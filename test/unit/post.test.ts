@@ -5,7 +5,7 @@ import { EventEmitter } from 'node:events'
 import type { Worker } from 'node:worker_threads'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { backoffMs, FAILURES_MAX, Post, type PostOptions } from '#dist/workers/post.js'
+import { backoffMs, FAILURES_MAX, Post, type PostOptions, Turns } from '#dist/workers/post.js'
 import { until } from '../support/open.js'
 
 /** The part of a Worker that a post uses. With `isStubborn` it does not end when it is terminated. */
@@ -53,6 +53,7 @@ function fakePost(
       return { worker: worker as unknown as Worker, ready }
     },
     isVacant: () => true,
+    turns: new Turns(),
     restMs(failures) {
       rests.push(failures)
       return 0
@@ -112,6 +113,51 @@ posts('later starts that fail are repeated until one succeeds', async () => {
   const stopped = post.stop()
   workers.at(-1)!.end()
   assert.is(await stopped, true)
+})
+
+posts('posts that fail when they start at once start one after the other', async () => {
+  const turns = new Turns()
+  /** The starts under way, and whether each has overlapped with another. */
+  const starting = new Set<{ isAlone: boolean }>()
+  const workers: FakeWorker[] = []
+  const begin = () => {
+    const own = { isAlone: true }
+    starting.add(own)
+    if (starting.size > 1) for (const one of starting) one.isAlone = false
+    const worker = new FakeWorker()
+    workers.push(worker)
+    const ready = (async () => {
+      // Long enough that starts without turns overlap, since all rests are 0.
+      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+      starting.delete(own)
+      if (!own.isAlone) throw new Error('too many at once')
+    })()
+    return { worker: worker as unknown as Worker, ready }
+  }
+  const all = Array.from({ length: 4 }, () => fakePost(() => 'ready', { begin, turns }))
+  for (const { post } of all) post.call()
+  await until('all are filled', () => starting.size === 0 && workers.length === 8)
+  // Each failed once, together with the others, and then succeeded.
+  assert.equal(
+    all.map(({ rests }) => rests),
+    [[1], [1], [1], [1]],
+  )
+  for (const { post } of all) post.close()
+})
+
+posts('a post that is closed while it waits for its turn starts no thread', async () => {
+  const turns = new Turns()
+  let release!: () => void
+  const { post, starts, rests } = fakePost((start) => (start === 0 ? 'throws' : 'ready'), { turns })
+  void turns.take(() => new Promise((resolve) => (release = resolve)))
+  post.call()
+  await until('the first failure', () => rests.length === 1)
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  assert.is(starts(), 1)
+  post.close()
+  release()
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  assert.is(starts(), 1)
 })
 
 posts('after the maximum of failures in a row it stops trying and reports it once', async () => {
