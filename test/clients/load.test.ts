@@ -308,7 +308,7 @@ onlyNormal(test, 'SIGUSR2 shows the threads that hold and wait, and the load con
   assert.match(run.stderr, /^(thread \d+.* \(slot \d+\) (holds|waits for) |no thread holds)/m)
 })
 
-test('a second SIGINT ends the command at once', async () => {
+onlyNormal(test, 'a second SIGINT ends the command at once', async () => {
   using place = workplace()
   let sent = 0
   const run = await place.run(['load', '--seconds', '100', '--memory', '8MiB'], (output, kill) => {
@@ -361,22 +361,26 @@ onlyNormal(test, 'blocks that another process changes in the file are found and 
   assert.match(run.stdout, /128 blocks of 1 file verified after close: 128 WRONG\.\n$/)
 })
 
-test('when a thread fails, the error is printed, and the command exits with code 1 and does not hang', async () => {
-  using place = workplace()
-  const path = place.file('file', 1 << 20)
-  const shorten = onceUnderWay(() => {
-    const fd = openSync(path, 'r+')
-    ftruncateSync(fd, 0)
-    closeSync(fd)
-  })
-  const run = await place.run(['load', '--partition', path, '--seconds', '100', '--memory', '128KiB', '--reads', '1', '--json'], shorten) // prettier-ignore
-  assert.is(run.code, 1, run.stderr)
-  const report = reportIn(run)
-  assert.is(report.ok, false)
-  assert.is(report.errors[0]?.code, 'ERR_DCACHE_READ_FAILED')
-  assert.match(run.stderr, /dcache: block \d+ of '.*' could not be read.*\(ERR_DCACHE_READ_FAILED\)/)
-  assert.is(report.verifiedBlocks, null)
-  assert.not.match(run.stderr, /^ +at /m)
-})
+onlyNormal(
+  test,
+  'when a thread fails, the error is printed, and the command exits with code 1 and does not hang',
+  async () => {
+    using place = workplace()
+    const path = place.file('file', 1 << 20)
+    const shorten = onceUnderWay(() => {
+      const fd = openSync(path, 'r+')
+      ftruncateSync(fd, 0)
+      closeSync(fd)
+    })
+    const run = await place.run(['load', '--partition', path, '--seconds', '100', '--memory', '128KiB', '--reads', '1', '--json'], shorten) // prettier-ignore
+    assert.is(run.code, 1, run.stderr)
+    const report = reportIn(run)
+    assert.is(report.ok, false)
+    assert.is(report.errors[0]?.code, 'ERR_DCACHE_READ_FAILED')
+    assert.match(run.stderr, /dcache: block \d+ of '.*' could not be read.*\(ERR_DCACHE_READ_FAILED\)/)
+    assert.is(report.verifiedBlocks, null)
+    assert.not.match(run.stderr, /^ +at /m)
+  },
+)
 
 test.run()

@@ -9,7 +9,7 @@ import { killAgainAndAgain } from './kill.js'
 
 test('after SIGKILL every acknowledged change is in the files, and the write order holds', async () => {
   using folder = tempFolder()
-  const { lives, acknowledged } = await killAgainAndAgain(folder.path, sized(3, 20), Math.random)
+  const { lives, acknowledged } = await killAgainAndAgain(folder.path, sized(1, 20), Math.random)
   console.log(`# ${lives} kills, ${acknowledged} flushes acknowledged`)
   assert.ok(acknowledged >= lives)
 })

@@ -10,7 +10,7 @@ import { engineRegressions } from './regressions.js'
 import { sized } from '../support/size.js'
 import { report } from './report.js'
 
-const runs = Number(process.env['DCACHE_MODEL_RUNS'] ?? sized(5, 25))
+const runs = Number(process.env['DCACHE_MODEL_RUNS'] ?? sized(2, 25))
 
 async function run(setup: Setup, commands: readonly Command[]): Promise<void> {
   await using driver = await RealDriver.open(setup)

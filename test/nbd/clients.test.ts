@@ -86,7 +86,7 @@ test('nbdinfo sees both exports and their features', async () => {
   assert.is((await run('nbdinfo', tcp('nobody'))).status, 1)
 })
 
-test('nbdcopy over four connections in and four out leaves the file unchanged', async () => {
+onlyNormal(test, 'nbdcopy over four connections in and four out leaves the file unchanged', async () => {
   if (!canRun('nbdcopy', programs('nbdcopy'))) return
   using folder = tempFolder()
   const { server, a, b, unix, tcp } = await serve(folder)

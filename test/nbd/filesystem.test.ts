@@ -17,7 +17,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { canRun, programs } from '../support/left-out.js'
 import { projectRoot } from '../support/project.js'
-import { sized } from '../support/size.js'
+import { onlyNormal, sized } from '../support/size.js'
 import { tempFolder } from '../support/temp.js'
 import { unixUri } from './fio.js'
 import { FuseFile, fuseNeeds, LoopMount, loopNeeds } from './mounts.js'
@@ -118,46 +118,50 @@ test('a tree of files on ext4 is identical after a restart of the server, and th
 
 const COPY = `require('fs').cpSync(process.argv[1], process.argv[2], { recursive: true, verbatimSymlinks: true })`
 
-test('a partition may be a network block device, whose failures reach the requesting client', async () => {
-  if (!canRun('a partition on a network block device', { ...fuseNeeds(), ...programs('nbdkit') })) return
-  using folder = tempFolder()
-  const fault = join(folder.path, 'fault')
-  const far = join(folder.path, 'far.img')
-  writeFileSync(far, Buffer.alloc(8 * MIB))
-  const near = join(folder.path, 'near.img')
-  writeFileSync(near, Buffer.alloc(8 * MIB))
-  await using device = await FuseFile.mount(
+onlyNormal(
+  test,
+  'a partition may be a network block device, whose failures reach the requesting client',
+  async () => {
+    if (!canRun('a partition on a network block device', { ...fuseNeeds(), ...programs('nbdkit') })) return
+    using folder = tempFolder()
+    const fault = join(folder.path, 'fault')
+    const far = join(folder.path, 'far.img')
+    writeFileSync(far, Buffer.alloc(8 * MIB))
+    const near = join(folder.path, 'near.img')
+    writeFileSync(near, Buffer.alloc(8 * MIB))
+    await using device = await FuseFile.mount(
     join(folder.path, 'device'),
     '--command', 'nbdkit', '-s', '--exit-with-parent', '--filter=error', 'file', far,
     `error-file=${fault}`, 'error=ENOSPC', 'error-pwrite-rate=100%',
   ) // prettier-ignore
-  const path = join(folder.path, 'socket')
-  await using server = await Server.start([
+    const path = join(folder.path, 'socket')
+    await using server = await Server.start([
     '--export', `far=${device.path}`, '--export', `near=${near}`, '--unix', path, '--memory', '8MiB', '--threads', '1',
   ]) // prettier-ignore
-  using client = await WireClient.open({ path }, 'far')
-  using neighbour = await WireClient.open({ path }, 'near')
-  await client.write(4096, Buffer.from('over the network'))
-  await client.flush()
-  assert.is(readFileSync(far).toString('latin1', 4096, 4112), 'over the network')
+    using client = await WireClient.open({ path }, 'far')
+    using neighbour = await WireClient.open({ path }, 'near')
+    await client.write(4096, Buffer.from('over the network'))
+    await client.flush()
+    assert.is(readFileSync(far).toString('latin1', 4096, 4112), 'over the network')
 
-  writeFileSync(fault, '')
-  await client.write(8192, Buffer.from('later'))
-  const failed = await client.request(3, 0, 0)
-  assert.ok([5, 28].includes(failed.error), `error ${failed.error}`)
-  await server.said('fenced')
-  await server.said('failed')
-  assert.is((await client.read(8192, 5)).toString(), 'later', 'it is still there')
-  // A full disk does not affect the other one.
-  await neighbour.write(0, Buffer.from('fine'))
-  await neighbour.flush()
-  assert.is(readFileSync(near).toString('latin1', 0, 4), 'fine')
+    writeFileSync(fault, '')
+    await client.write(8192, Buffer.from('later'))
+    const failed = await client.request(3, 0, 0)
+    assert.ok([5, 28].includes(failed.error), `error ${failed.error}`)
+    await server.said('fenced')
+    await server.said('failed')
+    assert.is((await client.read(8192, 5)).toString(), 'later', 'it is still there')
+    // A full disk does not affect the other one.
+    await neighbour.write(0, Buffer.from('fine'))
+    await neighbour.flush()
+    assert.is(readFileSync(near).toString('latin1', 0, 4), 'fine')
 
-  rmSync(fault)
-  await server.said('restored')
-  await client.flush()
-  assert.is(readFileSync(far).toString('latin1', 8192, 8197), 'later')
-  assert.equal((await server.stop()).code, 0)
-})
+    rmSync(fault)
+    await server.said('restored')
+    await client.flush()
+    assert.is(readFileSync(far).toString('latin1', 8192, 8197), 'later')
+    assert.equal((await server.stop()).code, 0)
+  },
+)
 
 test.run()

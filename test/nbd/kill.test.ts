@@ -5,6 +5,6 @@ import { test } from 'uvu'
 import { sized } from '../support/size.js'
 import { killRounds } from './kill.js'
 
-test('all data flushed or written with FUA survives kills under load', () => killRounds(sized(2, 5)))
+test('all data flushed or written with FUA survives kills under load', () => killRounds(sized(1, 5)))
 
 test.run()

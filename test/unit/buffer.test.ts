@@ -14,6 +14,7 @@ import { canRun, works } from '../support/left-out.js'
 import { inThread, refusal } from '../support/open.js'
 import { packageUrl, runProgram } from '../support/program.js'
 import { tempFolder } from '../support/temp.js'
+import { onlyNormal } from '../support/size.js'
 
 /** Removes WebAssembly until the end of the scope, as --jitless does. */
 function withoutWebAssembly(): Disposable {
@@ -56,17 +57,20 @@ test('the buffer is page-aligned, and plain without WebAssembly', () => {
   assert.throws(() => newBuffer(1000 * 512, true), /page-aligned.*without direct/)
 })
 
-test('a cache in a plain buffer works with every slot named and several threads that change blocks', async () => {
-  using folder = tempFolder()
-  const partitions = { data: { path: join(folder.path, 'data'), blockSize: 4096, size: '256KiB' } }
-  const opening = () => openCache({ memory: '128KiB', partitions, threads: 4 })
-  const cache = await (async () => {
-    using _without = withoutWebAssembly()
-    await refusal('ERR_DCACHE_MEMORY', () => openCache({ memory: '128KiB', partitions: { data: { ...partitions.data, direct: true } } }), 'direct') // prettier-ignore
-    return await opening()
-  })()
-  assert.ok(cache.handle.buffer.byteLength % 512 === 48)
-  const program = `
+onlyNormal(
+  test,
+  'a cache in a plain buffer works with every slot named and several threads that change blocks',
+  async () => {
+    using folder = tempFolder()
+    const partitions = { data: { path: join(folder.path, 'data'), blockSize: 4096, size: '256KiB' } }
+    const opening = () => openCache({ memory: '128KiB', partitions, threads: 4 })
+    const cache = await (async () => {
+      using _without = withoutWebAssembly()
+      await refusal('ERR_DCACHE_MEMORY', () => openCache({ memory: '128KiB', partitions: { data: { ...partitions.data, direct: true } } }), 'direct') // prettier-ignore
+      return await opening()
+    })()
+    assert.ok(cache.handle.buffer.byteLength % 512 === 48)
+    const program = `
     import { parentPort, workerData } from 'node:worker_threads'
     import { attachCache } from ${JSON.stringify(packageUrl)}
     const { handle, name } = workerData
@@ -80,31 +84,32 @@ test('a cache in a plain buffer works with every slot named and several threads 
     data.acquireSync(60 + Number(name.slice(-1)), 'read')
     parentPort.postMessage('done')
     setInterval(() => {}, 1000)`
-  const names = [0, 1, 2, 3].map((i) => 'x'.repeat(63) + String(i))
-  const workers = names.map(
-    (name) =>
-      new Worker(new URL(`data:text/javascript,${encodeURIComponent(program)}`), {
-        workerData: { handle: cache.handle, name },
-      }),
-  )
-  await Promise.all(workers.map((worker) => once(worker, 'message')))
-  const holders = cache.holders().filter(({ what, name }) => what === 'holds' && name.startsWith('x'))
-  assert.equal(holders.map(({ name }) => name).sort(), names)
-  await Promise.all(workers.map((worker) => worker.terminate()))
-  await cache.flush()
-  const sum = await inThread(cache.handle, undefined, ({ client }) => {
-    const byte = new Uint8Array(1)
-    let total = 0
-    for (let block = 0; block < 64; block++) {
-      client.partition('data').readSync(byte, block * 4096)
-      total += byte[0]!
-    }
-    return total
-  })
-  assert.is(sum, 4 * 500)
-  assert.equal(cache.check(), [])
-  await cache.close()
-})
+    const names = [0, 1, 2, 3].map((i) => 'x'.repeat(63) + String(i))
+    const workers = names.map(
+      (name) =>
+        new Worker(new URL(`data:text/javascript,${encodeURIComponent(program)}`), {
+          workerData: { handle: cache.handle, name },
+        }),
+    )
+    await Promise.all(workers.map((worker) => once(worker, 'message')))
+    const holders = cache.holders().filter(({ what, name }) => what === 'holds' && name.startsWith('x'))
+    assert.equal(holders.map(({ name }) => name).sort(), names)
+    await Promise.all(workers.map((worker) => worker.terminate()))
+    await cache.flush()
+    const sum = await inThread(cache.handle, undefined, ({ client }) => {
+      const byte = new Uint8Array(1)
+      let total = 0
+      for (let block = 0; block < 64; block++) {
+        client.partition('data').readSync(byte, block * 4096)
+        total += byte[0]!
+      }
+      return total
+    })
+    assert.is(sum, 4 * 500)
+    assert.equal(cache.check(), [])
+    await cache.close()
+  },
+)
 
 const USE = `
   const open = (more) =>

@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert'
 import { openCache } from 'dcache'
 import { blockBytes, memoryFor, refusal, until, writeBlocks } from '../support/open.js'
 import { tempFolder } from '../support/temp.js'
+import { onlyNormal } from '../support/size.js'
 
 const full = (byte: number) => new Uint8Array(512).fill(byte)
 
@@ -84,7 +85,7 @@ life('abandon works while guards are held and calls wait', async () => {
   await wait
 })
 
-life('two caches may be open at a time, and a file may be opened again after close', async () => {
+onlyNormal(life, 'two caches may be open at a time, and a file may be opened again after close', async () => {
   using one = tempFolder()
   using two = tempFolder()
   for (let i = 0; i < 3; i++) {

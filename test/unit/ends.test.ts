@@ -23,7 +23,7 @@ import {
 } from '../support/open.js'
 import { tempFolder } from '../support/temp.js'
 import { Slot, SlotState } from '#dist/shared/words.js'
-import { sample } from '../support/size.js'
+import { onlyNormal, sample } from '../support/size.js'
 
 const dcache = import.meta.resolve('dcache')
 
@@ -213,48 +213,55 @@ detaching.run()
 const closing = suite('closing during a call that does not end')
 
 for (const end of sample(['close', 'abandon'] as const, 1)) {
-  closing(`${end}() ends, names the descriptors that stay open, and closes them after the call`, async () => {
-    const warnings: (Error & { code?: string })[] = []
-    const note = (warning: Error) => warnings.push(warning)
-    process.on('warning', note)
-    const gates = new Gates()
-    let fd = -1
-    let leave: (() => void) | undefined
-    let thread: Promise<unknown> | undefined
-    try {
-      using folder = tempFolder()
-      const path = join(folder.path, 'data')
-      writeBlocks(path, 8)
-      const cache = await openCache({ memory: memoryFor(16), partitions: { data: { path, blockSize: 512 } } })
-      fd = cache.handle.partitions[0]!.fd
-      const { result } = startThread(cache.handle, 0, ({ open, pass }) => { open(0); pass(1) }, { gates, name: 'stuck' }) // prettier-ignore
-      thread = result
-      await gates.opened(0)
-      // Simulates a thread whose call into the system does not return.
-      const arena = openArena(cache.handle)
-      const at = slotNamed(arena, 'stuck') + Slot.inIo
-      Atomics.add(arena.words, at, 1)
-      leave = () => Atomics.sub(arena.words, at, 1)
-      await cache[end]()
-      await until('the warning', () => warnings.some(({ code }) => code === 'DCACHE_FILES_OPEN'))
-      const { message } = warnings.find(({ code }) => code === 'DCACHE_FILES_OPEN')!
-      for (const text of ["'stuck'", `${fd} of 'data'`]) assert.ok(message.includes(text), message)
-      assert.ok(fstatSync(fd).isFile(), 'its number must not name another file')
-      leave()
-      await until('the descriptor is closed', () => {
-        try {
-          fstatSync(fd)
-          return false
-        } catch {
-          return true
-        }
-      })
-    } finally {
-      process.off('warning', note)
-      gates.open(1)
-      await thread
-    }
-  })
+  onlyNormal(
+    closing,
+    `${end}() ends, names the descriptors that stay open, and closes them after the call`,
+    async () => {
+      const warnings: (Error & { code?: string })[] = []
+      const note = (warning: Error) => warnings.push(warning)
+      process.on('warning', note)
+      const gates = new Gates()
+      let fd = -1
+      let leave: (() => void) | undefined
+      let thread: Promise<unknown> | undefined
+      try {
+        using folder = tempFolder()
+        const path = join(folder.path, 'data')
+        writeBlocks(path, 8)
+        const cache = await openCache({
+          memory: memoryFor(16),
+          partitions: { data: { path, blockSize: 512 } },
+        })
+        fd = cache.handle.partitions[0]!.fd
+        const { result } = startThread(cache.handle, 0, ({ open, pass }) => { open(0); pass(1) }, { gates, name: 'stuck' }) // prettier-ignore
+        thread = result
+        await gates.opened(0)
+        // Simulates a thread whose call into the system does not return.
+        const arena = openArena(cache.handle)
+        const at = slotNamed(arena, 'stuck') + Slot.inIo
+        Atomics.add(arena.words, at, 1)
+        leave = () => Atomics.sub(arena.words, at, 1)
+        await cache[end]()
+        await until('the warning', () => warnings.some(({ code }) => code === 'DCACHE_FILES_OPEN'))
+        const { message } = warnings.find(({ code }) => code === 'DCACHE_FILES_OPEN')!
+        for (const text of ["'stuck'", `${fd} of 'data'`]) assert.ok(message.includes(text), message)
+        assert.ok(fstatSync(fd).isFile(), 'its number must not name another file')
+        leave()
+        await until('the descriptor is closed', () => {
+          try {
+            fstatSync(fd)
+            return false
+          } catch {
+            return true
+          }
+        })
+      } finally {
+        process.off('warning', note)
+        gates.open(1)
+        await thread
+      }
+    },
+  )
 }
 
 closing.run()

@@ -5,6 +5,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Partition } from 'dcache'
 import { assertSound, blockBytes, copyOf, inThread, withCache } from '../support/open.js'
+import { onlyNormal } from '../support/size.js'
 
 const fill = (partition: Partition, block: number, byte: number) =>
   partition.write(new Uint8Array(512).fill(byte), block * 512)
@@ -46,7 +47,7 @@ emptying('it may be called at any moment of a flush', () =>
   }),
 )
 
-emptying('it may be called while threads read and write', () =>
+onlyNormal(emptying, 'it may be called while threads read and write', () =>
   withCache({ cached: 20, flushDelayMs: 1 }, async ({ cache }) => {
     let isOver = false
     const load = Promise.all(

@@ -8,6 +8,7 @@ import { nameFrame, policyArena, policyIn } from '#dist/bench/replay/policy-repl
 import { tempFolder } from '../support/temp.js'
 import { inThreads } from '../support/threads.js'
 import { Frame, Ghost, Header } from '#dist/shared/words.js'
+import { onlyNormal } from '../support/size.js'
 
 const bodies = import.meta.resolve('./workers/policy.js')
 
@@ -225,7 +226,7 @@ test('the check names each broken invariant', () => {
   }
 })
 
-test('a cache with this policy is correct, and keeps its hits during a scan', async () => {
+onlyNormal(test, 'a cache with this policy is correct, and keeps its hits during a scan', async () => {
   using folder = tempFolder()
   const partitions = { a: { path: folder.write('a', ''), blockSize: 512, size: 512 * 4000 } }
   const cache = await openCache({ memory: 512 * 128, policy: '2q', partitions, flushDelayMs: 50 })

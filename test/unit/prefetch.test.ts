@@ -24,6 +24,7 @@ import {
 } from '../support/open.js'
 import { tempFolder } from '../support/temp.js'
 import { Slot } from '#dist/shared/words.js'
+import { onlyNormal } from '../support/size.js'
 
 const hints = suite('prefetch')
 
@@ -100,7 +101,7 @@ hints('a read that fails is an error only for callers that request the block', (
   }),
 )
 
-hints('closing the cache stops the reader, and a closed cache takes no hints', async () => {
+onlyNormal(hints, 'closing the cache stops the reader, and a closed cache takes no hints', async () => {
   for (let i = 0; i < 6; i++) {
     let late: (() => void) | undefined
     await withEngine(
@@ -158,7 +159,7 @@ hints('a reader that dies is replaced, and what it held is released', async () =
   }
 })
 
-hints('sequential reads of a thread are read ahead, unless that is turned off', async () => {
+onlyNormal(hints, 'sequential reads of a thread are read ahead, unless that is turned off', async () => {
   for (const readAheadBytes of [2 ** 20, 0]) {
     await withCache(
       { cached: 512, readAheadBytes, partitions: { data: { blocks: 4000 } } },

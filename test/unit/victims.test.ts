@@ -5,6 +5,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { accessPattern, AncestorLru2 } from '../support/ancestor-lru2.js'
 import { withCache } from '../support/open.js'
+import { sample } from '../support/size.js'
 
 const frames = suite('the frame of a miss: the free list first, then the best victim')
 
@@ -51,11 +52,13 @@ frames.run()
 
 const lru2 = suite('LRU-2: the second-to-last use decides')
 
-for (const [cached, blocks] of [
+const POOLS = [
   [4, 16],
   [30, 100],
   [200, 600],
-] as const) {
+] as const
+
+for (const [cached, blocks] of sample(POOLS, 2)) {
   lru2(`hits are those of the ancestor with ${cached} of ${blocks} blocks cached`, () =>
     withCache(
       { policy: 'lru2', readAheadBytes: 0, cached, partitions: { data: { blocks } } },
