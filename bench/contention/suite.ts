@@ -53,7 +53,7 @@ export const contention: Suite = {
   name: 'contention',
   about:
     'mutex, latch, condition, ring, and a cache with one mutex compared with dcache: throughput, latency, fairness',
-  seconds: 130,
+  seconds: 224,
   async run(settings, say) {
     const startMs = performance.now()
     const { rounds, sliceMs, smoke } = settings

@@ -41,7 +41,7 @@ export const hit: Suite = {
   name: 'hit',
   about:
     'acquire and release a cached block; compared with the bare atomics, lru-cache, lmdb, readSync and messages',
-  seconds: 372,
+  seconds: 350,
   async run(given, say) {
     const settings = completed(given)
     const startMs = performance.now()

@@ -34,7 +34,7 @@ const moduleOf = (path: string) => new URL(`${path}.js`, import.meta.url).href
 export const modify: Suite = {
   name: 'modify',
   about: 'change a block, whole or a declared range, clean or dirty; what the journal and the image cost',
-  seconds: 140,
+  seconds: 188,
   async run(settings, say) {
     const startMs = performance.now()
     using folder = makeFolder()

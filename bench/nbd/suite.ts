@@ -30,7 +30,7 @@ export const nbd: Suite = {
   name: 'nbd',
   about:
     'dcache serve compared with nbdkit and qemu-nbd: random requests over 1 and 4 connections (needs fio)',
-  seconds: 159,
+  seconds: 157,
   async run(settings, say) {
     const startMs = performance.now()
     const leftOut: string[] = []

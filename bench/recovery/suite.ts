@@ -27,7 +27,7 @@ const READS = 16
 export const recovery: Suite = {
   name: 'recovery',
   about: "from a worker's death until a thread that waits for its block has it, by number of blocks",
-  seconds: 74,
+  seconds: 81,
   async run(settings, say) {
     const startMs = performance.now()
     using folder = makeFolder()
