@@ -141,11 +141,11 @@ onlyNormal(
       ;(await WireClient.open({ path }, 'disk'))[Symbol.dispose]()
       await server.stop()
     }
-    folder.write('socket', 'somebody keeps notes here')
+    folder.write('socket', 'another program keeps notes here')
     await using server = new Server(args)
     assert.is((await server.exit).code, 2)
     assert.match(server.text, /exists and is no socket/)
-    assert.is(readFileSync(path, 'utf8'), 'somebody keeps notes here')
+    assert.is(readFileSync(path, 'utf8'), 'another program keeps notes here')
   },
 )
 
