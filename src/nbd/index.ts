@@ -52,7 +52,8 @@ export interface BlockServer {
   accept(socket: Socket): void
   /**
    * Refuses new connections and requests, and finishes the requests that are being served. Resolves when all connections are
-   * closed; then the cache may be closed, which makes what clients wrote durable. A second call returns the same promise.
+   * closed; then the cache may be closed, which makes what clients wrote durable. Waits without a deadline
+   * while a request waits for a block that some thread holds. A second call returns the same promise.
    */
   close(): Promise<void>
 }
