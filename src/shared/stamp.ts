@@ -4,16 +4,20 @@
  *   bit 0     ABSENT    the frame has a block's key but not its contents; the next access fills it
  *   bit 1     CHANGING  the holder of the latch may change bytes; the stamp is then that of the undo image
  *   bits 2-4  class     0 clean, else 1 + the index of the class in writeOrder
- *   bits 5-31 epoch     of the last release of a change; meaningless while clean
+ *   bit 5     OLDER     the image stands for older ones too, up to the group's bound (core/changes/to-write.ts)
+ *   bits 6-31 epoch     of the last release of a change; meaningless while clean
  *
- * Epochs are 27 bits wide and are compared by difference, which is correct while no two live epochs are 2^26 apart. A round
- * makes everything up to its cut durable, so only a fence lets an image grow old. A group whose oldest fence is 2^25 epochs
+ * Epochs are 26 bits wide and are compared by difference, which is correct while no two live epochs are 2^25 apart. A round
+ * makes everything up to its cut durable, so only a fence lets an image grow old. A group whose oldest fence is 2^24 epochs
  * old makes no new cut (fence.ts), and each change of class needs a spare, which stays taken in the meantime.
  */
 import { State } from './words.js'
 
-export const EPOCH_MASK = 0x7ffffff
-export const EPOCH_FENCED_MAX = 2 ** 25
+/** The class that is written first; see core/changes/to-write.ts. */
+export const FIRST_CLASS = 1
+
+export const EPOCH_MASK = 0x3ffffff
+export const EPOCH_FENCED_MAX = 2 ** 24
 
 export const stampOf = (epoch: number, writeClass: number): number =>
   (epoch << State.EPOCH_SHIFT) | (writeClass << State.CLASS_SHIFT)

@@ -87,7 +87,7 @@ export enum JobResult {
 
 export enum Group {
   mutex, // the round mutex; guards all words below unless stated otherwise
-  epoch, // 27 bits, see stamp.ts
+  epoch, // 26 bits, see stamp.ts
   cut, // the cut that is being written, plus one; 0 none
   bound, // images with a stamp up to this epoch are kept until they are durable
   want, // rounds are requested until `done` reaches this
@@ -175,7 +175,8 @@ export enum State {
   CHANGING = 2,
   CLASS_SHIFT = 2,
   CLASS_MASK = 7 << CLASS_SHIFT,
-  EPOCH_SHIFT = 5,
+  OLDER = 1 << 5,
+  EPOCH_SHIFT = 6,
 }
 
 export enum Spare {

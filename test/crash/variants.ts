@@ -37,8 +37,11 @@ export const VARIANTS: readonly Variant[] = [
     // The ancestor's order is not a snapshot: it writes what a block holds when its turn comes.
     name: 'no-cut',
     edits: [
-      inWriter('if (!isUnwritten(state, cut)) {', 'if (!isUnwritten(state, cut + 1e6)) {'),
-      inWriter('if (isUnwritten(load(words, at + 1 /* state */), cut)) return', 'if (cut >= 0) return'),
+      inWriter(
+        'image = imageToWrite(this.#context, frame, cut)',
+        'image = imageToWrite(this.#context, frame, cut + 1e6)',
+      ),
+      inWriter('if (isUnwritten(state, cut)) return', 'if (cut >= 0) return'),
     ],
   },
   {
@@ -155,6 +158,25 @@ export const VARIANTS: readonly Variant[] = [
     ],
   },
   {
+    name: 'older-images-of-the-first-class-forgotten',
+    edits: [
+      inImages(
+        'stampOf(words[groupAt + 1 /* epoch */], writeClass) | older',
+        'stampOf(words[groupAt + 1 /* epoch */], writeClass)',
+      ),
+    ],
+  },
+  {
+    name: 'first-class-over-another',
+    edits: [
+      {
+        file: 'core/changes/to-write.js',
+        find: 'writeClass === FIRST_CLASS && isFirstOnly(context, frame)',
+        replace: 'writeClass === FIRST_CLASS',
+      },
+    ],
+  },
+  {
     name: 'failed-round-drops-saved-images',
     edits: [
       {
@@ -196,7 +218,10 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'undo-because-latched',
     edits: [
-      inWriter('if ((state & 2 /* CHANGING */) !== 0) return', 'if (words[at + 6 /* undo */] !== 0) return'),
+      inWriter(
+        'if ((load(words, at + 1 /* state */) & 2 /* CHANGING */) !== 0) return',
+        'if (words[at + 6 /* undo */] !== 0) return',
+      ),
       inImages('function fillUndo(context, frame) {', `function fillUndo(context, frame) {\n  ${PAUSE}`),
     ],
   },

@@ -366,8 +366,8 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/changes/images.js',
-        from: '  store(words, at + 1 /* state */, stampOf(words[groupAt + 1 /* epoch */], writeClass));\n  disposeUndo(context, group, frame);',
-        to: '  disposeUndo(context, group, frame);\n  store(words, at + 1 /* state */, stampOf(words[groupAt + 1 /* epoch */], writeClass));',
+        from: '  store(words, at + 1 /* state */, stampOf(words[groupAt + 1 /* epoch */], writeClass) | older);\n  disposeUndo(context, group, frame);',
+        to: '  disposeUndo(context, group, frame);\n  store(words, at + 1 /* state */, stampOf(words[groupAt + 1 /* epoch */], writeClass) | older);',
       },
     ],
   },

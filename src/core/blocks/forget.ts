@@ -5,7 +5,6 @@
 import { store } from '#atomics'
 import { keyLowOf, keyHighOf } from '../../shared/key.js'
 import type { Mutex } from '../../shared/mutex.js'
-import { isUnwritten } from '../../shared/stamp.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { Deadline, runSync } from '../../shared/wait.js'
 import {
@@ -19,7 +18,8 @@ import {
 } from '../context.js'
 import { find } from './directory.js'
 import { freeFrame, isClean } from './frames.js'
-import { dropSaved, imageStamps, unlinkDirty } from '../changes/images.js'
+import { dropSaved, unlinkDirty } from '../changes/images.js'
+import { imageToWrite } from '../changes/to-write.js'
 import { catchUp, unlockRound } from '../changes/rounds.js'
 import { waitForMutex } from '../wait/wait-graph.js'
 import { DirtyLink, Frame, Group, State } from '../../shared/words.js'
@@ -104,7 +104,7 @@ function dropContents(context: Context, group: number, frame: FrameIndex): void 
   const { words, arena } = context
   const at = arena.frameAt(frame)
   const cut = words[arena.groupAt(group) + Group.cut]! - 1
-  if (cut >= 0 && imageStamps(context, frame).some((stamp) => isUnwritten(stamp, cut))) return
+  if (cut >= 0 && imageToWrite(context, frame, cut) !== undefined) return
   dropSaved(context, group, frame, () => true)
   store(words, at + Frame.state, State.ABSENT)
   if (words[at + Frame.dirtyNext] !== DirtyLink.NONE) unlinkDirty(context, group, frame)

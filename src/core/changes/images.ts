@@ -18,6 +18,7 @@ import {
 import type { FrameIndex, SpareIndex } from '../../shared/indices.js'
 import { armDelayedKick, want } from '../wait/bell.js'
 import { type Context, partitionOf, assertLatched } from '../context.js'
+import { imagesOf, isOlder, replaces } from './to-write.js'
 import { DirtyLink, Frame, Group, Partition, Spare, State } from '../../shared/words.js'
 
 /** So many epochs may be closed by class changes before their rounds are requested: a flush needs one round for each. */
@@ -81,7 +82,7 @@ export function applyUndo(context: Context, frame: FrameIndex): void {
 
 /**
  * Commits a change: one store gives the frame's image the current epoch and its class. The undo image becomes a saved image
- * if it is unwritten and within the group's bound; else it is freed.
+ * if it is unwritten, within the group's bound, and not replaced by the new image (to-write.ts); else it is freed.
  * @requires round mutex, the frame's latch, CHANGING
  */
 export function commit(context: Context, group: number, frame: FrameIndex, writeClass: number): void {
@@ -90,8 +91,12 @@ export function commit(context: Context, group: number, frame: FrameIndex, write
   const { words, arena } = context
   const at = arena.frameAt(frame)
   const groupAt = arena.groupAt(group)
-  stampUndo(context, frame, (stamp) => isUnwritten(stamp, words[groupAt + Group.bound]!))
-  store(words, at + Frame.state, stampOf(words[groupAt + Group.epoch]!, writeClass))
+  const isReplaced = replaces(context, frame, writeClass)
+  const isNeeded = (stamp: number) => isUnwritten(stamp, words[groupAt + Group.bound]!)
+  const old = load(words, at + Frame.state)
+  const older = isReplaced && (isNeeded(old) || isOlder(old)) ? State.OLDER : 0
+  stampUndo(context, frame, (stamp) => !isReplaced && isNeeded(stamp))
+  store(words, at + Frame.state, stampOf(words[groupAt + Group.epoch]!, writeClass) | older)
   disposeUndo(context, group, frame)
   if (words[at + Frame.dirtyNext] === DirtyLink.NONE) {
     linkDirty(context, group, frame)
@@ -176,18 +181,8 @@ export function dropSaved(
 }
 
 /** The stamps of a frame's unwritten images, newest first. @requires round mutex */
-export function imageStamps(context: Context, frame: FrameIndex): number[] {
-  const { words, arena } = context
-  const at = arena.frameAt(frame)
-  const stamps: number[] = []
-  const own = load(words, at + Frame.state)
-  if ((own & State.CLASS_MASK) !== 0) stamps.push(own)
-  for (let link = words[at + Frame.saved]!; link !== 0; link = words[arena.spareAt(link - 1) + Spare.next]!) {
-    const stamp = words[arena.spareAt(link - 1) + Spare.stamp]!
-    if ((stamp & State.CLASS_MASK) !== 0) stamps.push(stamp)
-  }
-  return stamps
-}
+export const imageStamps = (context: Context, frame: FrameIndex): number[] =>
+  imagesOf(context, frame).map(({ stamp }) => stamp)
 
 /** The spares of a group. Each group has an equal, contiguous part. */
 export function sparesOf(context: Context, group: number): SpareIndex[] {

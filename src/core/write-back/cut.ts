@@ -1,6 +1,6 @@
 /**
  * The cut of a round: the instant whose state the round writes. Made in a short section under the round mutex. For each
- * block, the round writes the newest image within the cut; stamps alone decide which that is.
+ * block, `imageToWrite` decides which image the round writes.
  */
 import { load } from '#atomics'
 import { classOf, epochOf, isAfter, isUnwritten, nextEpoch, previousEpoch } from '../../shared/stamp.js'
@@ -8,13 +8,14 @@ import type { FrameIndex } from '../../shared/indices.js'
 import { want } from '../wait/bell.js'
 import type { Context } from '../context.js'
 import { dropSaved, imageStamps } from '../changes/images.js'
+import { imageToWrite, isOlder } from '../changes/to-write.js'
 import { type Job, UnwrittenList } from './order.js'
 import { seizeRound } from '../recovery/seize.js'
 import { unlockRound } from '../changes/rounds.js'
 import { DirtyLink, DelayedKick, Frame, Group } from '../../shared/words.js'
 
 export interface Cut {
-  /** Images stamped up to this epoch are written. */
+  /** When the round is done, everything stamped up to this epoch is durable. */
   readonly number: number
   /** The newest epoch when the cut was made: a failure of this round applies to everything up to it. */
   readonly spokeFor: number
@@ -56,23 +57,27 @@ export function makeCut(context: Context, group: number, isDue: boolean): Cut {
     if (isAfter(cut, limit)) cut = limit
   }
   if (cut === epoch) words[at + Group.epoch] = nextEpoch(epoch)
-  else owed.keep((stamp) => isUnwritten(stamp, cut))
+  else owed.keep((stamp) => isOlder(stamp) || isUnwritten(stamp, cut))
   if (cut !== epoch && isDue) want(context, group, epoch)
   if (isAfter(cut, words[at + Group.bound]!)) words[at + Group.bound] = cut
   words[at + Group.delayed] = DelayedKick.NONE
   for (const frame of layered) {
     const frameAt = arena.frameAt(frame)
     trimSaved(context, group, frame, cut)
-    const stamp = imageStamps(context, frame).find((image) => isUnwritten(image, cut))
-    if (stamp !== undefined)
-      owed.add(frame, stamp, words[frameAt + Frame.keyHigh]!, words[frameAt + Frame.keyLow]!)
+    const image = imageToWrite(context, frame, cut)
+    if (image !== undefined)
+      owed.add(frame, image.stamp, words[frameAt + Frame.keyHigh]!, words[frameAt + Frame.keyLow]!)
   }
   words[at + Group.cut] = cut + 1
   unlockRound(context, group)
   return { number: cut, spokeFor: epoch, ...owed.sorted() }
 }
 
-/** Frees a block's saved images within the cut, except the newest image within it. @requires round mutex */
+/**
+ * Frees a block's saved images within the cut, except the newest image within it. That one is kept even if a newer image of
+ * the first class will be written in its place: it tells that the cut needs the block.
+ * @requires round mutex
+ */
 function trimSaved(context: Context, group: number, frame: FrameIndex, cut: number): void {
   context.roundMutexes[group]!.assertHeld(context.slot.index)
   let isCovered = isUnwritten(load(context.words, context.arena.frameAt(frame) + Frame.state), cut)

@@ -20,13 +20,14 @@
  */
 import { performance } from 'node:perf_hooks'
 import { and, compareExchange, load, notify, store } from '#atomics'
-import { isUnwritten } from '../../shared/stamp.js'
+import { isAfter, isUnwritten } from '../../shared/stamp.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { TRACE } from '../../shared/trace.js'
 import type { Context } from '../context.js'
 import { type Cut, makeCut } from './cut.js'
 import { broadcast, failRound, failsForAge, fence, type RoundEvent } from './fence.js'
 import { dropSaved, unlinkDirty } from '../changes/images.js'
+import { isOlder } from '../changes/to-write.js'
 import type { Job } from './order.js'
 import type { Pace } from './pace.js'
 import type { PlanSpace } from './plan.js'
@@ -223,6 +224,10 @@ function markClean(context: Context, group: number, frame: FrameIndex, cut: numb
   const stateAt = context.arena.frameAt(frame) + Frame.state
   // An atomic read-modify-write, because the holder of the latch may set CHANGING concurrently.
   if (isUnwritten(load(context.words, stateAt), cut)) and(context.words, stateAt, ~State.CLASS_MASK)
+  // What the image stands for is durable up to the cut, and there is nothing else unless the bound is later.
+  const boundAt = context.arena.groupAt(group) + Group.bound
+  if (isOlder(load(context.words, stateAt)) && !isAfter(context.words[boundAt]!, cut))
+    and(context.words, stateAt, ~State.OLDER)
   const isClean = (load(context.words, stateAt) & State.CLASS_MASK) === 0
   if (isClean) unlinkDirty(context, group, frame)
   return isClean

@@ -2,11 +2,11 @@
  * A partition's writer: one write per run of neighbouring blocks of a job, then one fsync. For every block it takes the image
  * that the round needs:
  *
- *   the frame itself, pinned         if it is not latched and its stamp is within the cut: no mutex is needed
+ *   the frame itself, pinned         if it is not latched and its image is the one to write: no mutex is needed
  *
  * else, under the round mutex:
  *
- *   a saved image within the cut     a spare that no thread changes until the stage is over
+ *   a saved image                    a spare that no thread changes until the stage is over
  *   else CHANGING                    a copy of the undo image: the block as of its last release
  *   latched, but not yet CHANGING    a thread is copying the image at this moment: another block first
  *
@@ -30,8 +30,9 @@ import { TRACE } from '../../shared/trace.js'
 import { runSync, type Slow } from '../../shared/wait.js'
 import { ringBell } from '../wait/bell.js'
 import { unpinFrame } from '../blocks/hit.js'
-import { blockOf, type Context, type PartitionView } from '../context.js'
+import { blockOf, type Context, partitionOf, type PartitionView } from '../context.js'
 import { spareData } from '../changes/images.js'
+import { imageToWrite } from '../changes/to-write.js'
 import { lockRound, unlockRound } from '../changes/rounds.js'
 import { WhileRunning } from '../wait/watch.js'
 import {
@@ -180,10 +181,10 @@ export class Writer {
         if (sources.length === 0) first = block
         else if (block !== first + sources.length) break
         run[sources.length] = frame
-        let bytes = this.#pinned(frame, this.#entries[sources.length]!)
+        let bytes = this.#pinned(frame, block, this.#entries[sources.length]!)
         if (bytes === undefined) {
           yield* lockRound(context, group, new WhileRunning(context))
-          bytes = this.#image(frame, this.#entries[sources.length]!)
+          bytes = this.#image(frame, block, this.#entries[sources.length]!)
           unlockRound(context, group)
         }
         if (bytes === BUSY) busy.push(frame)
@@ -211,10 +212,10 @@ export class Writer {
 
   /**
    * Pins a frame under `entry` and returns its bytes, if they are the image that the round needs; else returns undefined.
-   * Needs no mutex: while the frame is pinned, no thread can change it or its stamp, except the flush worker, which waits for
-   * this job.
+   * Needs no mutex: while the frame is pinned, no thread can change it, its stamp or its images, except the flush worker, which
+   * waits for this job.
    */
-  #pinned(frame: FrameIndex, entry: number): Uint8Array | undefined {
+  #pinned(frame: FrameIndex, block: number, entry: number): Uint8Array | undefined {
     const { words, arena } = this.#context
     const at = arena.frameAt(frame)
     const cut = words[this.#groupAt + Group.cut]! - 1
@@ -224,7 +225,7 @@ export class Writer {
       return undefined
     }
     words[entry] = (frame << 2) | Journal.HELD
-    if (isUnwritten(load(words, at + Frame.state), cut)) return this.#context.view(this.#partition, frame)
+    if (this.#ownsImage(frame, block, cut)) return this.#context.view(this.#partition, frame)
     unpinFrame(this.#context, frame, entry)
     return undefined
   }
@@ -234,24 +235,36 @@ export class Writer {
    * undefined if there is none.
    * @requires round mutex
    */
-  #image(frame: FrameIndex, entry: number): Uint8Array | undefined {
+  #image(frame: FrameIndex, block: number, entry: number): Uint8Array | undefined {
     this.#context.roundMutexes[this.#partition.group]!.assertHeld(this.#context.slot.index)
     const { words, arena } = this.#context
     const at = arena.frameAt(frame)
     const cut = words[this.#groupAt + Group.cut]! - 1
-    const state = load(words, at + Frame.state)
-    if (!isUnwritten(state, cut)) {
-      for (
-        let link = words[at + Frame.saved]!;
-        link !== 0;
-        link = words[arena.spareAt(link - 1) + Spare.next]!
-      ) {
-        if (isUnwritten(words[arena.spareAt(link - 1) + Spare.stamp]!, cut)) return this.#spareBytes(link - 1)
-      }
-      return undefined
-    }
-    if ((state & State.CHANGING) !== 0) return this.#undoBytes(frame)
-    return this.#pinned(frame, entry) ?? BUSY
+    if (!this.#isOf(frame, block)) return undefined
+    const image = imageToWrite(this.#context, frame, cut)
+    if (image === undefined) return undefined
+    if (image.link !== 0) return this.#spareBytes(image.link - 1)
+    if ((load(words, at + Frame.state) & State.CHANGING) !== 0) return this.#undoBytes(frame)
+    return this.#pinned(frame, block, entry) ?? BUSY
+  }
+
+  /**
+   * Whether the frame's own image is the one to write. An image after the cut may be that of another block: the planned one was
+   * forgotten, and the frame used again.
+   * @requires a pin of the frame
+   */
+  #ownsImage(frame: FrameIndex, block: number, cut: number): boolean {
+    const { words, arena } = this.#context
+    const state = load(words, arena.frameAt(frame) + Frame.state)
+    if (isUnwritten(state, cut)) return true
+    return this.#isOf(frame, block) && imageToWrite(this.#context, frame, cut)?.link === 0
+  }
+
+  /** Whether the frame has this block of the writer's partition. */
+  #isOf(frame: FrameIndex, block: number): boolean {
+    const { words, arena } = this.#context
+    const at = arena.frameAt(frame)
+    return partitionOf(words, at) === this.#partition.index && blockOf(words, at) === block
   }
 
   #spareBytes(spare: number): Uint8Array {

@@ -1,7 +1,7 @@
 /**
  * Flush, as in src/core/changes/rounds.ts: requests a round of all present changes, and waits for it or for a failure.
  */
-import { type Effect, unwrittenClass, want } from './images.js'
+import { type Effect, isUnwrittenWithin, want } from './images.js'
 import type { Model } from './model.js'
 import { Block, blockAt, Client, Group, seenBy, type State } from './state.js'
 import type { Turn } from './turn.js'
@@ -54,7 +54,7 @@ function acknowledge(t: Turn, s: State): void {
 function isUnwritten(m: Model, s: State, target: number): boolean {
   if (m.mistake !== 'failedFlushJudgedByStamps') return anyListed(m, s)
   for (let block = 0; block < m.blocks; block++)
-    if (s[blockAt(block) + Block.listed] === 1 && unwrittenClass(s, block, target) !== 0) return true
+    if (s[blockAt(block) + Block.listed] === 1 && isUnwrittenWithin(s, block, target)) return true
   return false
 }
 

@@ -2,9 +2,18 @@
  * Forget, as in src/core/blocks/forget.ts: a block that is no longer needed is dropped, dirty or not.
  */
 import { forgetVersions } from './history.js'
-import { dropSaved, type Effect, unwrittenClass } from './images.js'
-import { Block, Group } from './state.js'
+import { dropSaved, type Effect, isUnwrittenWithin, NOTHING, imageToWrite } from './images.js'
+import type { Model } from './model.js'
+import { Block, Group, type State } from './state.js'
 import type { Turn } from './turn.js'
+
+/** A round is to write an image of the block: a writer may be reading it. */
+function isBeingWritten(m: Model, s: State, block: number): boolean {
+  const cut = s[Group.cut]!
+  if (cut === 0 || m.mistake === 'forgetFreesSaved') return false
+  if (m.mistake === 'forgetFreesImageToWrite') return isUnwrittenWithin(s, block, cut)
+  return imageToWrite(m, s, block, cut) !== NOTHING
+}
 
 /** Forget neither waits nor fails: a latched or pinned block stays as it is. */
 export function forget(t: Turn): void {
@@ -15,8 +24,7 @@ export function forget(t: Turn): void {
     return
   }
   const drop: Effect = (m, s) => {
-    // A block that a round is writing stays.
-    if (unwrittenClass(s, t.block, s[Group.cut]!) !== 0 && m.mistake !== 'forgetFreesSaved') return
+    if (isBeingWritten(m, s, t.block)) return
     dropSaved(s, t.block, () => true)
     s[t.frame + Block.class] = 0
     s[t.frame + Block.epoch] = 0

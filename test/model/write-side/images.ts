@@ -45,11 +45,54 @@ export function savedWithin(s: State, block: number, cut: number): number {
   return 0
 }
 
-/** The class of the newest unwritten image within the cut, 0 if there is none. */
-export function unwrittenClass(s: State, block: number, cut: number): number {
-  if (ownsWithin(s, block, cut)) return s[blockAt(block) + Block.class]!
-  const saved = savedWithin(s, block, cut)
-  return saved === 0 ? 0 : s[spareAt(saved) + Spare.class]!
+/** Whether the block has an unwritten image within the cut. */
+export const isUnwrittenWithin = (s: State, block: number, cut: number): boolean =>
+  ownsWithin(s, block, cut) || savedWithin(s, block, cut) !== 0
+
+/** What a round writes of a block: nothing, the frame's own image, or a saved image. */
+export const NOTHING = 0
+export const OWN = 255
+
+/** The first class in the write order: no other change has to be on the disk before one of this class. */
+const FIRST = 1
+
+/**
+ * The image that a round with this cut writes. Usually that is the newest one within the cut. An image of the first class that
+ * has only images of this class before it depends on nothing: it stands for all of them, whatever its stamp.
+ */
+export function imageToWrite(m: Model, s: State, block: number, cut: number): number {
+  const at = blockAt(block)
+  let within = NOTHING
+  let first = NOTHING
+  const images = s[at + Block.class] === 0 ? [] : [OWN]
+  for (let link = s[at + Block.saved]!; link !== 0; link = s[spareAt(link) + Spare.next]!) images.push(link)
+  const word = (image: number, own: number, spare: number) =>
+    s[image === OWN ? at + own : spareAt(image) + spare]!
+  for (const image of images) {
+    if (within === NOTHING && word(image, Block.epoch, Spare.epoch) <= cut) within = image
+    if (word(image, Block.class, Spare.class) !== FIRST) first = NOTHING
+    else if (first === NOTHING) first = image
+  }
+  if (m.mistake === 'chosenByStampAlone' || first === NOTHING) return within
+  const hasOlder = word(first, Block.older, Spare.older) === 1
+  if (within === NOTHING) return hasOlder || m.mistake === 'everyFirstImage' ? first : NOTHING
+  return images.indexOf(within) < images.indexOf(first) ? within : first
+}
+
+/** The class of that image, 0 if there is none. */
+export function classToWrite(m: Model, s: State, block: number, cut: number): number {
+  const image = imageToWrite(m, s, block, cut)
+  if (image === NOTHING) return 0
+  return image === OWN ? s[blockAt(block) + Block.class]! : s[spareAt(image) + Spare.class]!
+}
+
+/** Whether all unwritten images of a block are of the first class. */
+export function isFirstOnly(s: State, block: number): boolean {
+  const at = blockAt(block)
+  if (s[at + Block.class] !== FIRST) return false
+  for (let link = s[at + Block.saved]!; link !== 0; link = s[spareAt(link) + Spare.next]!)
+    if (s[spareAt(link) + Spare.class] !== FIRST) return false
+  return true
 }
 
 /** Frees the saved images for which `drop` holds. */
@@ -106,18 +149,23 @@ export function want(s: State, epoch: number): void {
  * Stamps the undo with the stamp of its frame if that image must be kept, and completes it if it holds a declared range.
  * With `isBack` the frame keeps its image.
  */
-export function stampUndo(m: Model, s: State, block: number, isBack: boolean): void {
+export function stampUndo(m: Model, s: State, block: number, writeClass: number, isBack: boolean): void {
   const at = blockAt(block)
   const spare = s[at + Block.undo]!
   if (spare === 0) return
-  const isKept = !isBack && s[at + Block.class] !== 0 && mustBeKept(m, s, at)
+  const isKept = !isBack && s[at + Block.class] !== 0 && mustBeKept(m, s, block, writeClass)
   if (isKept && m.mistake !== 'declaredRangeNotCompleted') completeUndo(s, block, spare)
   s[spareAt(spare) + Spare.epoch] = isKept ? s[at + Block.epoch]! : 0
   s[spareAt(spare) + Spare.class] = isKept ? s[at + Block.class]! : 0
+  s[spareAt(spare) + Spare.older] = isKept ? s[at + Block.older]! : 0
 }
 
-function mustBeKept(m: Model, s: State, at: number): boolean {
+function mustBeKept(m: Model, s: State, block: number, writeClass: number): boolean {
+  const at = blockAt(block)
   const epoch = s[at + Block.epoch]!
+  // The new image stands for the old ones.
+  if (writeClass === FIRST && isFirstOnly(s, block)) return false
+  if (m.mistake === 'firstClassOverAnother' && writeClass === FIRST) return false
   if (m.mistake === 'savedOnlyIfUnwritten' && s[at + Block.wasWritten] === 1) return false
   if (m.mistake === 'savedOnlyForTheActiveCut') return epoch <= s[Group.cut]!
   if (m.mistake === 'oneSavedImageABlock' && s[at + Block.saved] !== 0) return false
@@ -132,9 +180,17 @@ function completeUndo(s: State, block: number, spare: number): void {
   s[spareAt(spare) + Spare.range] = WHOLE
 }
 
-/** The single store that commits a change. */
-export function storeStamp(s: State, block: number, writeClass: number): void {
+/** Whether a cut may need the image that the new one replaces, or one that it stands for. */
+function replacesOlder(m: Model, s: State, block: number, writeClass: number): boolean {
+  if (writeClass !== FIRST || !isFirstOnly(s, block) || m.mistake === 'olderIsForgotten') return false
   const at = blockAt(block)
+  return s[at + Block.older] === 1 || s[at + Block.epoch]! <= s[Group.bound]!
+}
+
+/** The single store that commits a change. */
+export function storeStamp(m: Model, s: State, block: number, writeClass: number): void {
+  const at = blockAt(block)
+  s[at + Block.older] = replacesOlder(m, s, block, writeClass) ? 1 : 0
   s[at + Block.epoch] = s[Group.epoch]!
   s[at + Block.class] = writeClass
   s[at + Block.changing] = 0
@@ -190,11 +246,11 @@ const disposal: readonly Effect[] = [
 const link: Effect = (_m, s, block) => {
   s[blockAt(block) + Block.listed] = 1
 }
-const stampForCommit: Effect = (m, s, block) => stampUndo(m, s, block, false)
+const stampForCommit: Effect = (m, s, block, writeClass) => stampUndo(m, s, block, writeClass, false)
 const storeCommit: Effect = (m, s, block, writeClass) => {
   // A deferred release was counted when it was deferred.
   if (!isCounted(s, block)) commitVersion(m, s, block, writeClass)
-  storeStamp(s, block, writeClass)
+  storeStamp(m, s, block, writeClass)
 }
 
 /** Commits a change. */
@@ -212,7 +268,7 @@ export const releaseEffects = (m: Model): readonly Effect[] => [
 
 /** A release without a change, or of an undone change. */
 export const uncommitEffects: readonly Effect[] = [
-  (m, s, block) => stampUndo(m, s, block, true),
+  (m, s, block) => stampUndo(m, s, block, 0, true),
   (_m, s, block) => {
     s[blockAt(block) + Block.changing] = 0
   },

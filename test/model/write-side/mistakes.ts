@@ -14,6 +14,26 @@ export const mistakes = {
     what: 'the undo is freed before the change is committed',
     shownBy: scenario('dependency', { clientDeaths: 1 }),
   },
+  chosenByStampAlone: {
+    what: 'a round judges by stamps alone what it writes of a block, although images of the first class are not saved',
+    shownBy: scenario('dependency', { kicks: 1 }),
+  },
+  olderIsForgotten: {
+    what: 'an image of the first class does not note that it stands for an older one',
+    shownBy: scenario('besideClassChange', { kicks: 1 }),
+  },
+  olderEndsWithAnyRound: {
+    what: 'after a round an image no longer stands for older ones, although a later epoch is closed too',
+    shownBy: scenario('twoClassChanges', { kicks: 1 }),
+  },
+  trimKeepsWhatIsWritten: {
+    what: 'a cut frees the image within it, because a newer one of the first class is written in its place',
+    shownBy: scenario('hotBesideClassChange', {}),
+  },
+  firstClassOverAnother: {
+    what: 'an image of another class is not saved because the new one is of the first class',
+    shownBy: scenario('toFirstClass', { kicks: 1 }),
+  },
   savedOnlyIfUnwritten: {
     what: 'an image is not saved because it was written, but its fsync may still fail',
     shownBy: scenario('classChange', { failedSyncs: 1, kicks: 1 }),
@@ -116,7 +136,11 @@ export const mistakes = {
   },
   forgetFreesSaved: {
     what: 'forget drops an image that a writer may be reading',
-    shownBy: scenario('forgotten', { kicks: 1 }),
+    shownBy: scenario('forgottenClassChange', { kicks: 1 }),
+  },
+  forgetFreesImageToWrite: {
+    what: 'forget drops a saved image that is newer than the cut, and a writer writes it in place of an older one',
+    shownBy: scenario('forgottenClassChange', { kicks: 1 }),
   },
   failedFlushJudgedByStamps: {
     what: 'after a failure a flush checks only images within its epoch, and misses those that a newer image replaced',
@@ -146,6 +170,10 @@ export const mistakes = {
 
 /** Variants that look like holes and are harmless. */
 export const harmless = {
+  everyFirstImage: {
+    what: 'a round writes every image of the first class, also those that stand for no older one',
+    shownBy: scenario('besideClassChange', { kicks: 1 }),
+  },
   cutLeavesPending: {
     what: 'a cut does not settle the deferred releases, because flush and release do',
     shownBy: scenario('leftMixed', { kicks: 1 }),

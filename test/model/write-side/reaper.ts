@@ -120,7 +120,7 @@ const putBack =
     applyUndo(s, block, half)
   }
 const stamp: Effect = (m, s, block) => {
-  stampUndo(m, s, block, true)
+  stampUndo(m, s, block, 0, true)
 }
 const endChange: Effect = (_m, s, block) => {
   s[blockAt(block) + Block.changing] = 0

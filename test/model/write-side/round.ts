@@ -2,7 +2,15 @@
  * The flush worker, as in src/core/write-back/writeback.ts, cut.ts and fence.ts: the cut, the stages class by class, marking
  * blocks clean, and failures. A new flush worker waits for the writers of its predecessor, then makes a cut of its own.
  */
-import { dropSaved, eachClassChange, type Effect, unwrittenClass, ownsWithin } from './images.js'
+import {
+  dropSaved,
+  eachClassChange,
+  type Effect,
+  isUnwrittenWithin,
+  classToWrite,
+  imageToWrite,
+  ownsWithin,
+} from './images.js'
 import type { Model } from './model.js'
 import { getsMutex, runSection } from './section.js'
 import {
@@ -76,7 +84,7 @@ function cut(m: Model): void {
   }
   const trim: Effect = (_m, s) => {
     for (let block = 0; block < m.blocks; block++) {
-      trimSaved(s, block, chosen)
+      trimSaved(m, s, block, chosen)
       s[blockAt(block) + Block.wasWritten] = 0
     }
   }
@@ -87,7 +95,7 @@ function cut(m: Model): void {
     const within = s[Group.cut]!
     for (let block = 0; block < m.blocks; block++) {
       const isListed = s[blockAt(block) + Block.listed] === 1
-      s[blockAt(block) + Block.planned] = isListed ? unwrittenClass(s, block, within) : 0
+      s[blockAt(block) + Block.planned] = isListed ? classToWrite(m, s, block, within) : 0
     }
     if (m.mistake === 'stagesAtOnce') {
       for (let block = 0; block < m.blocks; block++)
@@ -100,11 +108,13 @@ function cut(m: Model): void {
   runSection(m, FLUSH_WORKER, { what: 'cuts', block: -1, body, after, leavesPending })
 }
 
-/** Drops all images within the cut except the newest of each block. */
-function trimSaved(s: State, block: number, within: number): void {
+/** Drops all images within the cut except the newest one, which tells that the cut needs the block. */
+function trimSaved(m: Model, s: State, block: number, within: number): void {
+  const written = imageToWrite(m, s, block, within)
   let isCovered = ownsWithin(s, block, within)
   dropSaved(s, block, (spare) => {
     if (s[spareAt(spare) + Spare.epoch]! > within) return false
+    if (m.mistake === 'trimKeepsWhatIsWritten') return spare !== written
     if (isCovered) return true
     isCovered = true
     return false
@@ -177,6 +187,8 @@ function markClean(m: Model, s: State, block: number): void {
   const within = s[Group.cut]!
   dropSaved(s, block, (spare) => s[spareAt(spare) + Spare.epoch]! <= within)
   if (ownsWithin(s, block, within) || m.mistake === 'cleanWhateverTheStamp') s[at + Block.class] = 0
+  // What it stands for is durable up to the cut, and there is nothing else up to the bound.
+  if (s[Group.bound]! <= within || m.mistake === 'olderEndsWithAnyRound') s[at + Block.older] = 0
   if (s[at + Block.class] === 0) s[at + Block.listed] = 0
 }
 
@@ -209,7 +221,7 @@ function finishRound(m: Model): void {
   const body: Effect[] = [
     (_m, s) => {
       for (let block = 0; block < m.blocks; block++)
-        if (unwrittenClass(s, block, s[Group.cut]!) !== 0)
+        if (isUnwrittenWithin(s, block, s[Group.cut]!))
           m.fail(`UNWRITTEN block ${block} is unwritten when its round is done`)
       s[Group.done] = s[Group.cut]!
     },

@@ -8,7 +8,7 @@
 
 export const CLIENTS = 2
 export const PARTITIONS = 2
-export const SPARES_MAX = 3
+export const SPARES_MAX = 4
 /** The number of versions of a block, the initial one included. */
 export const VERSIONS = 6
 const BLOCKS_MAX = 3
@@ -101,6 +101,7 @@ export const Spare = record(
   'half2',
   'epoch', // stamp
   'class', // 0 if there is no image to be written
+  'older', // it stands for an older image too, which was unwritten and within the bound
   'next',
   'range', // WHOLE, or 1 + the half that it holds
 )
@@ -115,8 +116,9 @@ const FRAME_WORDS = [
   'pins', // pins of writers only
   'half', // contents
   'half2',
-  'epoch', // the stamp; it and the next three form the state word and change in one step
+  'epoch', // the stamp; it and the next four form the state word and change in one step
   'class', // 0: clean
+  'older', // as in Spare
   'changing',
   'absent',
   'undo',

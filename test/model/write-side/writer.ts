@@ -4,7 +4,7 @@
  * die.
  */
 import { isReleasedImage } from './history.js'
-import { savedWithin, type Effect, ownsWithin } from './images.js'
+import { type Effect, imageToWrite, OWN } from './images.js'
 import type { Model } from './model.js'
 import { runSection } from './section.js'
 import {
@@ -74,7 +74,7 @@ function isBusy(m: Model, block: number): boolean {
   const at = blockAt(block)
   return (
     m.now[Group.pending] === 0 &&
-    ownsWithin(m.now, block, m.now[Group.cut]!) &&
+    imageToWrite(m, m.now, block, m.now[Group.cut]!) === OWN &&
     m.now[at + Block.latch] !== 0 &&
     m.now[at + Block.changing] === 0 &&
     !(m.mistake === 'undoBecauseLatched' && m.now[at + Block.undo] !== 0)
@@ -85,9 +85,9 @@ function chooseSource(m: Model, s: State, partition: number, block: number): voi
   const at = writerAt(partition)
   const frame = blockAt(block)
   const within = s[Group.cut]!
-  let source: number
-  if (!ownsWithin(s, block, within)) {
-    source = savedWithin(s, block, within)
+  let source = imageToWrite(m, s, block, within)
+  if (source !== OWN) {
+    // A saved image, or nothing.
   } else if (
     s[frame + Block.changing] === 1 ||
     (m.mistake === 'undoBecauseLatched' && s[frame + Block.undo] !== 0)
