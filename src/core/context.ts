@@ -12,7 +12,7 @@ import { Round } from '../shared/round.js'
 import type { ThreadSlot } from '../shared/slot.js'
 import { isLatched, tryLatch, writerOf } from '../shared/latch.js'
 import { LatchQueue } from '../shared/latch-queue.js'
-import type { FrameIndex } from '../shared/indices.js'
+import type { FrameIndex, SpareIndex } from '../shared/indices.js'
 import { Tracer } from '../shared/trace.js'
 import { wakeAllWaits } from '../shared/waits.js'
 import type { Device } from './device/device.js'
@@ -52,6 +52,14 @@ export interface Passes {
   count: number
 }
 
+/** The spares of one group that a thread keeps (changes/spares.ts). */
+export interface OwnSpares {
+  /** Those that no block uses. */
+  readonly idle: SpareIndex[]
+  /** Those that it has, idle or in use; -1 until it has looked for what the slot's former thread has left. */
+  count: number
+}
+
 export class Context {
   readonly arena: Arena
   readonly words: Words
@@ -75,6 +83,8 @@ export class Context {
   readonly rounds: readonly Round[]
   /** Per group: signalled when a spare was released, or when waiting for one has become pointless. */
   readonly spareFreed: readonly Condition[]
+  /** Per group: the spares that this thread keeps. */
+  readonly ownSpares: readonly OwnSpares[]
   readonly policy: Policy
   readonly tracer: Tracer
   /** Waiting writers that calls of this thread have passed; see pass.ts. */
@@ -141,6 +151,7 @@ export class Context {
       const at = arena.groupAt(i)
       return new Condition(words, at + Group.spareFreed, at + Group.spareWaiters)
     })
+    this.ownSpares = Array.from({ length: geometry.groups }, () => ({ idle: [], count: -1 }))
     this.policy = policyOf(options.policy, arena, slot)
     this.latches = new LatchQueue(arena, slot.index, slot.published)
     this.tracer = new Tracer(arena, slot.index)

@@ -33,6 +33,7 @@ export class Arena {
   readonly words: Words
   readonly counters: Float64Array<SharedArrayBuffer>
   readonly #segments: Uint8Array<SharedArrayBuffer>[] = []
+  readonly #buffers: Buffer<SharedArrayBuffer>[] = []
   readonly #views: MapViews
   readonly #segmentShift: number
   readonly #segmentMask: number
@@ -70,6 +71,8 @@ export class Arena {
     const end = layout.totalBytes
     for (let start = layout.data; start < end; start += SEGMENT_BYTES)
       this.#segments.push(views.bytes(start, Math.min(SEGMENT_BYTES, end - start)))
+    for (const { byteOffset, byteLength } of this.#segments)
+      this.#buffers.push(Buffer.from(buffer, byteOffset, byteLength))
     this.partitionsAt = layout.partitions / 4
     this.groupsAt = layout.groups / 4
     this.stripesAt = layout.stripes / 4
@@ -191,6 +194,10 @@ export class Arena {
   /** The segment that contains a frame's bytes. Spares follow the blocks: their index is `blocks + spare`. */
   segment(index: number): Uint8Array<SharedArrayBuffer> {
     return this.#segments[index >>> this.#segmentShift]!
+  }
+  /** The same segment, for the copies of Buffer. */
+  bufferOf(index: number): Buffer<SharedArrayBuffer> {
+    return this.#buffers[index >>> this.#segmentShift]!
   }
   /** The byte offset of a frame in its segment. */
   offset(index: number): number {

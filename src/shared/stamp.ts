@@ -5,10 +5,11 @@
  *   bit 1     CHANGING  the holder of the latch may change bytes; the stamp is then that of the undo image
  *   bits 2-4  class     0 clean, else 1 + the index of the class in writeOrder
  *   bit 5     OLDER     the image stands for older ones too, up to the group's bound (core/changes/to-write.ts)
- *   bits 6-31 epoch     of the last release of a change; meaningless while clean
+ *   bit 6     TAKEN     a writer has taken the undo image: the change ends under the round mutex (core/changes/alone.ts)
+ *   bits 7-31 epoch     of the last release of a change; meaningless while clean
  *
- * Epochs are 26 bits wide and are compared by difference, which is correct while no two live epochs are 2^25 apart. A round
- * makes everything up to its cut durable, so only a fence lets an image grow old. A group whose oldest fence is 2^24 epochs
+ * Epochs are 25 bits wide and are compared by difference, which is correct while no two live epochs are 2^24 apart. A round
+ * makes everything up to its cut durable, so only a fence lets an image grow old. A group whose oldest fence is 2^23 epochs
  * old makes no new cut (fence.ts), and each change of class needs a spare, which stays taken in the meantime.
  */
 import { State } from './words.js'
@@ -16,8 +17,8 @@ import { State } from './words.js'
 /** The class that is written first; see core/changes/to-write.ts. */
 export const FIRST_CLASS = 1
 
-export const EPOCH_MASK = 0x3ffffff
-export const EPOCH_FENCED_MAX = 2 ** 24
+export const EPOCH_MASK = 0x1ffffff
+export const EPOCH_FENCED_MAX = 2 ** 23
 
 export const stampOf = (epoch: number, writeClass: number): number =>
   (epoch << State.EPOCH_SHIFT) | (writeClass << State.CLASS_SHIFT)

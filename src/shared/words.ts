@@ -87,7 +87,7 @@ export enum JobResult {
 
 export enum Group {
   mutex, // the round mutex; guards all words below unless stated otherwise
-  epoch, // 26 bits, see stamp.ts
+  epoch, // 25 bits, see stamp.ts; atomic, stored under the mutex
   cut, // the cut that is being written, plus one; 0 none
   bound, // images with a stamp up to this epoch are kept until they are durable
   want, // rounds are requested until `done` reaches this
@@ -127,12 +127,12 @@ export enum DelayedKick {
 
 export enum Frame {
   latch, // see latch.ts; atomic
-  state, // stamp, CHANGING, ABSENT: see stamp.ts; atomic, `round` for the stamp
+  state, // stamp, CHANGING, ABSENT: see stamp.ts; atomic, `round` for the stamp but see alone.ts
   next, // hash chain; stripe, read without it
   keyHigh, // the block's key (key.ts), 0 = none; changes under latch and stripe; a thread with a pin may read it
   keyLow, // also the key
   version, // counts exclusive latches; a thread that copies without a pin compares it before and after; latch
-  undo, // spare plus one; latch holder under round
+  undo, // spare plus one, or Undo; latch holder, under round too if the spare is the group's
   saved, // list of spares, newest first; round
   dirtyNext, // dirty list, both ways; round
   dirtyPrevious,
@@ -176,12 +176,20 @@ export enum State {
   CLASS_SHIFT = 2,
   CLASS_MASK = 7 << CLASS_SHIFT,
   OLDER = 1 << 5,
-  EPOCH_SHIFT = 6,
+  TAKEN = 1 << 6,
+  EPOCH_SHIFT = 7,
+}
+
+/** `Frame.undo`: this, or a spare plus one. */
+export enum Undo {
+  /** A change without an undo image is being copied into the frame; after a death it is rolled forward. */
+  INTENT = -1,
+  NONE = 0,
 }
 
 export enum Spare {
   stamp, // as in Frame.state, 0 = written; round
-  next, // free list, or list of saved images; round
+  next, // free list, or list of saved images; or the thread that keeps it (spares.ts); round
   start, // which bytes of the block it holds: all, except in the undo image of a declared range; latch holder
   length,
   WORDS = 4,

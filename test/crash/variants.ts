@@ -18,12 +18,16 @@ export interface Variant {
 
 /** Delays a thread where the mistake leaves a gap of a few instructions. */
 const PAUSE = 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 0.3);'
+/** In front of an expression. */
+const PAUSE_THEN = 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 0.3),'
 
 const inWriter = (find: string, replace: string): Edit => ({
   file: 'core/write-back/writer.js',
   find,
   replace,
 })
+const inAlone = (find: string, replace: string): Edit => ({ file: 'core/changes/alone.js', find, replace })
+const inUndo = (find: string, replace: string): Edit => ({ file: 'core/changes/undo.js', find, replace })
 const inImages = (find: string, replace: string): Edit => ({ file: 'core/changes/images.js', find, replace })
 
 const importIn = (file: string, names: string, from: string): Edit => ({
@@ -160,10 +164,8 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'older-images-of-the-first-class-forgotten',
     edits: [
-      inImages(
-        'stampOf(words[groupAt + 1 /* epoch */], writeClass) | older',
-        'stampOf(words[groupAt + 1 /* epoch */], writeClass)',
-      ),
+      inImages('stampOf(epoch, writeClass) | older', 'stampOf(epoch, writeClass)'),
+      inAlone('stampOf(epoch, FIRST_CLASS) | older', 'stampOf(epoch, FIRST_CLASS)'),
     ],
   },
   {
@@ -218,11 +220,24 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'undo-because-latched',
     edits: [
+      inWriter('if ((state & 2 /* CHANGING */) === 0) return', 'if (words[at + 6 /* undo */] === 0) return'),
+      inUndo('function fillUndo(context, frame) {', `function fillUndo(context, frame) {\n  ${PAUSE}`),
+    ],
+  },
+  {
+    name: 'undo-copied-without-taken',
+    edits: [
       inWriter(
-        'if ((load(words, at + 1 /* state */) & 2 /* CHANGING */) !== 0) return',
-        'if (words[at + 6 /* undo */] !== 0) return',
+        'state, state | 64 /* TAKEN */) === state)\n        return',
+        `state, state) === state)\n        return ${PAUSE_THEN}`,
       ),
-      inImages('function fillUndo(context, frame) {', `function fillUndo(context, frame) {\n  ${PAUSE}`),
+    ],
+  },
+  {
+    name: 'taken-is-overlooked',
+    edits: [
+      inAlone('(28 /* CLASS_MASK */ | 64 /* TAKEN */)', '28 /* CLASS_MASK */'),
+      inWriter('return this.#undoBytes(frame);', `return ${PAUSE_THEN} this.#undoBytes(frame);`),
     ],
   },
   {

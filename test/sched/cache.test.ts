@@ -41,6 +41,9 @@ const RUNS: readonly Run[] = [
   { body: 'cache.roundPending', preemptions: 1, detours: 0 },
   { body: 'cache.roundDiscard', preemptions: 1, detours: 0 },
   { body: 'cache.roundFlushes', preemptions: 1, detours: 0 },
+  { body: 'cache.roundHot', preemptions: 1, detours: 0 },
+  { body: 'cache.roundWrite', preemptions: 1, detours: 0 },
+  { body: 'cache.rewriteCopy', preemptions: 2, variant: 'stores' },
   { body: 'cache.classes', preemptions: 1, detours: 0 },
 ]
 

@@ -7,8 +7,18 @@ import { mustHold, type Run } from './child.js'
 
 const deaths = suite('deaths, long')
 
-const SMALL = ['insert', 'free', 'insertChange', 'evict', 'evict2q', 'evictAll', 'latch', 'writers', 'copyChange', 'copyEvict', 'rewrite', 'reclass', 'discard', 'frames', 'pending', 'releaseReaper', 'changeReaper', 'undoReaper'] // prettier-ignore
-const LARGE = ['pendingTwo', 'round', 'roundTwo', 'classes', 'roundPending', 'roundDiscard', 'roundFlushes']
+const SMALL = ['insert', 'free', 'insertChange', 'evict', 'evict2q', 'evictAll', 'latch', 'writers', 'copyChange', 'copyEvict', 'rewrite', 'reclass', 'discard', 'frames', 'pending', 'releaseReaper', 'changeReaper', 'undoReaper', 'rewriteCopy'] // prettier-ignore
+const LARGE = [
+  'pendingTwo',
+  'round',
+  'roundTwo',
+  'classes',
+  'roundPending',
+  'roundDiscard',
+  'roundFlushes',
+  'roundHot',
+  'roundWrite',
+]
 const BOUNDS: readonly Omit<Run, 'body'>[] = [
   { preemptions: 2, deaths: 1, detours: 0 },
   { preemptions: 1, deaths: 1, variant: 'stores' },

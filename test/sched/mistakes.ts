@@ -145,8 +145,56 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/write-back/writeback.js',
-        from: 'if (isUnwritten(load(context.words, stateAt), cut)) and(context.words, stateAt, ~28 /* CLASS_MASK */);',
-        to: 'and(context.words, stateAt, ~28 /* CLASS_MASK */);',
+        from: '(state & 28 /* CLASS_MASK */) === 0 || isUnwritten(state, cut)',
+        to: 'true',
+      },
+    ],
+  },
+  'cleaned-by-plain-store': {
+    what: 'a block becomes clean by a load and a store, and a release without the mutex in between is lost',
+    body: 'cache.roundFlushes',
+    preemptions: 1,
+    edits: [
+      {
+        file: 'core/write-back/writeback.js',
+        from: 'if (next !== state && compareExchange(words, stateAt, state, next) !== state) continue;',
+        to: 'store(words, stateAt, next);',
+      },
+    ],
+  },
+  'epoch-before-latch': {
+    what: 'a release without the mutex stamps with an epoch that was read before the latch was taken',
+    body: 'cache.roundFlushes',
+    preemptions: 2,
+    edits: [
+      {
+        file: 'core/blocks/hit.js',
+        from: '  const frame = latchNamed(context, keyHigh, keyLow);',
+        to: '  context.early = load(words, context.arena.groupAt(group) + 1 /* epoch */);\n  const frame = latchNamed(context, keyHigh, keyLow);',
+      },
+      {
+        file: 'core/changes/alone.js',
+        from: 'const epoch = load(words, arena.groupAt(group) + 1 /* epoch */);',
+        to: 'const epoch = context.early ?? load(words, arena.groupAt(group) + 1 /* epoch */);',
+      },
+    ],
+  },
+  'intent-after-copy': {
+    what: 'a write without an undo image notes that it can be rolled forward after the copy',
+    body: 'cache.rewriteCopy',
+    preemptions: 0,
+    deaths: 1,
+    needsStores: true,
+    edits: [
+      {
+        file: 'core/blocks/write-now.js',
+        from: '  if (!isClean) intend(context, frame);\n',
+        to: '',
+      },
+      {
+        file: 'core/blocks/write-now.js',
+        from: '  releaseChanged(context, group, frame, writeClass, maySleep);',
+        to: '  if (!isClean) intend(context, frame);\n  releaseChanged(context, group, frame, writeClass, maySleep);',
       },
     ],
   },
@@ -366,8 +414,8 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/changes/images.js',
-        from: '  store(words, at + 1 /* state */, stampOf(words[groupAt + 1 /* epoch */], writeClass) | older);\n  disposeUndo(context, group, frame);',
-        to: '  disposeUndo(context, group, frame);\n  store(words, at + 1 /* state */, stampOf(words[groupAt + 1 /* epoch */], writeClass) | older);',
+        from: '  store(words, at + 1 /* state */, stampOf(epoch, writeClass) | older);\n  disposeUndo(context, group, frame);',
+        to: '  disposeUndo(context, group, frame);\n  store(words, at + 1 /* state */, stampOf(epoch, writeClass) | older);',
       },
     ],
   },

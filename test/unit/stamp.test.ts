@@ -1,4 +1,4 @@
-// Stamps: class and epoch in one word, and the comparison of epochs across the wrap of their 26 bits.
+// Stamps: class and epoch in one word, and the comparison of epochs across the wrap of their 25 bits.
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'

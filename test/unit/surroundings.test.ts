@@ -57,9 +57,17 @@ test('with any limit of open files a cache works, or the open is refused and lea
   const text = `${REPORT}
     console.log(await report(open({ path: 'new', size: 65536 })))`
   const codes = new Set<string>()
-  for (const most of [24, 28, 32, 36, 40, 44, 46, 48, 52, 1024]) {
+  // How many files Node itself needs differs between versions and with what its parent leaves open.
+  let step = 4
+  for (let most = 24; !codes.has('works'); most += step) {
+    assert.ok(most < 200, 'a cache works with 200 open files')
     const { out } = await runProgram(folder, text, { before: `ulimit -n ${most}` })
     if (out === '') continue // Node itself did not start
+    if (step > 1) {
+      most -= step
+      step = 1
+      continue
+    }
     assert.match(out, /^(works|ERR_DCACHE_\w+ .*(open files|EMFILE))/, `ulimit -n ${most}`)
     codes.add(out.split(' ')[0]!)
     if (out !== 'works') assert.not(existsSync(join(folder.path, 'new')), `ulimit -n ${most}`)

@@ -9,7 +9,9 @@ import { clockMs } from '../../shared/clock.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { type Context, enter, leave, assertLatched } from '../context.js'
 import { find, hasKey } from './directory.js'
-import { awaitsClassChange, beginChange, bindUndo, fillUndo, type Range } from '../changes/images.js'
+import { isAlone, takeOwnUndo } from '../changes/alone.js'
+import { awaitsClassChange, beginChange } from '../changes/images.js'
+import { bindUndo, fillUndo, type Range } from '../changes/undo.js'
 import { tryLockRound, unlockRound } from '../changes/rounds.js'
 import { Frame, Group, Header, Journal, State } from '../../shared/words.js'
 
@@ -59,7 +61,7 @@ export function unpinFrame(context: Context, frame: FrameIndex, entry: number): 
 /**
  * A hit to change: latches the frame and sets CHANGING, if the block is cached, not held, and nothing has to be waited for;
  * else returns -1. Any thread; never waits.
- * @takes round mutex, if the block is dirty
+ * @takes round mutex, if the block is dirty and the thread has no spare of its own for it
  */
 export function latchHit(
   context: Context,
@@ -69,15 +71,11 @@ export function latchHit(
   range: Range,
 ): FrameIndex {
   const { words } = context
-  const frame = find(context, keyHigh, keyLow)
-  if (frame < 0 || !enter(context, frame)) return -1
+  const frame = latchNamed(context, keyHigh, keyLow)
+  if (frame < 0) return -1
   const at = context.framesAt + frame * Frame.WORDS
-  const state = words[at + Frame.state]!
-  const isThere = hasKey(context, at, keyHigh, keyLow) && (state & State.ABSENT) === 0
-  if (
-    !isThere ||
-    !((state & State.CLASS_MASK) === 0 ? !isFull(context, group) : tryImage(context, group, frame, range))
-  ) {
+  const isClean = (words[at + Frame.state]! & State.CLASS_MASK) === 0
+  if (!(isClean ? !isFull(context, group) : tryImage(context, group, frame, range))) {
     leave(context, frame)
     return -1
   }
@@ -86,15 +84,28 @@ export function latchHit(
   return frame
 }
 
+/** Latches a frame that holds the block and has contents; -1 if there is none, or it is held. Any thread; never waits. */
+export function latchNamed(context: Context, keyHigh: number, keyLow: number): FrameIndex {
+  const frame = find(context, keyHigh, keyLow)
+  if (frame < 0 || !enter(context, frame)) return -1
+  const at = context.framesAt + frame * Frame.WORDS
+  if (hasKey(context, at, keyHigh, keyLow) && (context.words[at + Frame.state]! & State.ABSENT) === 0)
+    return frame
+  leave(context, frame)
+  return -1
+}
+
 /**
  * Takes an undo image of a dirty block, if mutex and spare are available, and no change of its class has to be written first.
  * @requires the frame's latch
- * @takes round mutex
+ * @takes round mutex, unless the thread has a spare of its own for it
  */
 function tryImage(context: Context, group: number, frame: FrameIndex, range: Range): boolean {
   assertLatched(context, frame)
+  const alone = isAlone(context, frame)
+  if (alone && takeOwnUndo(context, group, frame, range)) return true
   if (!tryLockRound(context, group)) return false
-  const isBound = !awaitsClassChange(context, group, frame) && bindUndo(context, group, frame, range)
+  const isBound = !awaitsClassChange(context, group, frame) && bindUndo(context, group, frame, range, alone)
   unlockRound(context, group)
   if (isBound) fillUndo(context, frame)
   return isBound

@@ -4,7 +4,7 @@
 import type { Mode } from '../../shared/interface.js'
 import type { Deadline } from '../../shared/wait.js'
 import type { PartitionView } from '../context.js'
-import type { Range } from '../changes/images.js'
+import type { Range } from '../changes/undo.js'
 
 export interface Request {
   readonly partition: PartitionView

@@ -18,7 +18,9 @@ import { assertLatched, type Context } from '../context.js'
 import { lendEntry } from './entry.js'
 import { fencedError } from '../wait/failure.js'
 import { isFull } from './hit.js'
-import { awaitsClassChange, bindUndo, fillUndo } from '../changes/images.js'
+import { isAlone, takeOwnUndo } from '../changes/alone.js'
+import { awaitsClassChange } from '../changes/images.js'
+import { bindUndo, fillUndo } from '../changes/undo.js'
 import { kick, lockRound, tryLockRound, unlockRound } from '../changes/rounds.js'
 import { holdsPin, mayPass } from './pass.js'
 import { frameExpired } from '../wait/wait-graph.js'
@@ -47,6 +49,8 @@ export function* takeImage(
   assertLatched(context, frame)
   const { words, arena } = context
   const { group } = request.partition
+  const alone = isAlone(context, frame)
+  if (alone && takeOwnUndo(context, group, frame, request.range)) return undefined
   if (request.isSync) yield* lockRound(context, group, request.deadline)
   else if (!tryLockRound(context, group)) return 'mutex'
   const isDirty = (words[arena.frameAt(frame) + Frame.state]! & State.CLASS_MASK) !== 0
@@ -57,7 +61,7 @@ export function* takeImage(
     unlockRound(context, group)
     return ticket
   }
-  const isBound = isDirty && bindUndo(context, group, frame, request.range)
+  const isBound = isDirty && bindUndo(context, group, frame, request.range, alone)
   const spareWait = {
     epoch: load(words, context.spareFreed[group]!.at),
     failures: context.rounds[group]!.failures,

@@ -12,73 +12,18 @@ import {
   isAfter,
   isUnwritten,
   nextEpoch,
-  previousEpoch,
   stampOf,
 } from '../../shared/stamp.js'
-import type { FrameIndex, SpareIndex } from '../../shared/indices.js'
+import type { FrameIndex } from '../../shared/indices.js'
 import { armDelayedKick, want } from '../wait/bell.js'
 import { type Context, partitionOf, assertLatched } from '../context.js'
+import { freeSpare } from './spares.js'
 import { imagesOf, isOlder, replaces } from './to-write.js'
-import { DirtyLink, Frame, Group, Partition, Spare, State } from '../../shared/words.js'
+import { completeUndo, undoOf } from './undo.js'
+import { DirtyLink, Frame, Group, Partition, Spare, State, Undo } from '../../shared/words.js'
 
 /** So many epochs may be closed by class changes before their rounds are requested: a flush needs one round for each. */
 const CLOSED_MAX = 8
-
-/** The bytes of a block that a change may touch. */
-export interface Range {
-  readonly start: number
-  readonly length: number
-}
-
-/**
- * Takes a spare and binds it to the frame as its undo image. Returns false if no spare is free.
- * @requires round mutex, the frame's latch
- */
-export function bindUndo(context: Context, group: number, frame: FrameIndex, range: Range): boolean {
-  assertLatched(context, frame)
-  context.roundMutexes[group]!.assertHeld(context.slot.index)
-  const { words, arena } = context
-  const groupAt = arena.groupAt(group)
-  const spare = words[groupAt + Group.spareHead]! - 1
-  if (spare < 0) return false
-  const at = arena.spareAt(spare)
-  words[groupAt + Group.spareHead] = words[at + Spare.next]!
-  words[groupAt + Group.spareCount]!--
-  words[at + Spare.stamp] = 0
-  words[at + Spare.next] = 0
-  words[at + Spare.start] = range.start
-  words[at + Spare.length] = range.length
-  words[arena.frameAt(frame) + Frame.undo] = spare + 1
-  return true
-}
-
-/** Copies the range that is about to change into the undo image. @requires the frame's latch, an undo image, not CHANGING */
-export function fillUndo(context: Context, frame: FrameIndex): void {
-  assertLatched(context, frame)
-  const spare = context.words[context.arena.frameAt(frame) + Frame.undo]! - 1
-  const at = context.arena.spareAt(spare)
-  copyRange(
-    context,
-    frame,
-    spareData(context, spare),
-    context.words[at + Spare.start]!,
-    context.words[at + Spare.length]!,
-  )
-}
-
-/** Copies the undo image back into the frame. @requires the frame's latch, an undo image, CHANGING */
-export function applyUndo(context: Context, frame: FrameIndex): void {
-  assertLatched(context, frame)
-  const spare = context.words[context.arena.frameAt(frame) + Frame.undo]! - 1
-  const at = context.arena.spareAt(spare)
-  copyRange(
-    context,
-    spareData(context, spare),
-    frame,
-    context.words[at + Spare.start]!,
-    context.words[at + Spare.length]!,
-  )
-}
 
 /**
  * Commits a change: one store gives the frame's image the current epoch and its class. The undo image becomes a saved image
@@ -92,11 +37,11 @@ export function commit(context: Context, group: number, frame: FrameIndex, write
   const at = arena.frameAt(frame)
   const groupAt = arena.groupAt(group)
   const isReplaced = replaces(context, frame, writeClass)
-  const isNeeded = (stamp: number) => isUnwritten(stamp, words[groupAt + Group.bound]!)
+  const epoch = words[groupAt + Group.epoch]!
   const old = load(words, at + Frame.state)
-  const older = isReplaced && (isNeeded(old) || isOlder(old)) ? State.OLDER : 0
-  stampUndo(context, frame, (stamp) => !isReplaced && isNeeded(stamp))
-  store(words, at + Frame.state, stampOf(words[groupAt + Group.epoch]!, writeClass) | older)
+  const older = isReplaced && (isOlder(old) || epochOf(old) !== epoch) ? State.OLDER : 0
+  stampUndo(context, frame, (stamp) => !isReplaced && isUnwritten(stamp, words[groupAt + Group.bound]!))
+  store(words, at + Frame.state, stampOf(epoch, writeClass) | older)
   disposeUndo(context, group, frame)
   if (words[at + Frame.dirtyNext] === DirtyLink.NONE) {
     linkDirty(context, group, frame)
@@ -116,7 +61,7 @@ export function uncommit(context: Context, group: number, frame: FrameIndex): vo
   context.roundMutexes[group]!.assertHeld(context.slot.index)
   // The frame itself is the image again, so the undo image can be freed at once: writers copy undo images under the mutex.
   stampUndo(context, frame, () => false)
-  and(context.words, context.arena.frameAt(frame) + Frame.state, ~State.CHANGING)
+  and(context.words, context.arena.frameAt(frame) + Frame.state, ~(State.CHANGING | State.TAKEN))
   disposeUndo(context, group, frame)
 }
 
@@ -135,8 +80,8 @@ export function closeEpochFor(context: Context, group: number, frame: FrameIndex
   const old = load(words, arena.frameAt(frame) + Frame.state)
   const differs = (old & State.CLASS_MASK) !== 0 && classOf(old) !== writeClass
   if (!differs || !isAfter(epochOf(old), words[groupAt + Group.bound]!)) return
-  words[groupAt + Group.epoch] = nextEpoch(words[groupAt + Group.epoch]!)
-  const bound = previousEpoch(words[groupAt + Group.epoch]!)
+  const bound = words[groupAt + Group.epoch]!
+  store(words, groupAt + Group.epoch, nextEpoch(bound))
   words[groupAt + Group.bound] = bound
   if (epochDistance(bound, words[groupAt + Group.done]!) >= CLOSED_MAX) want(context, group, bound)
 }
@@ -183,16 +128,6 @@ export function dropSaved(
 /** The stamps of a frame's unwritten images, newest first. @requires round mutex */
 export const imageStamps = (context: Context, frame: FrameIndex): number[] =>
   imagesOf(context, frame).map(({ stamp }) => stamp)
-
-/** The spares of a group. Each group has an equal, contiguous part. */
-export function sparesOf(context: Context, group: number): SpareIndex[] {
-  const { spares, groups } = context.arena.geometry
-  return Array.from({ length: spares / groups }, (_, i) => (group * spares) / groups + i)
-}
-
-/** The index of a spare's bytes among the frames. */
-export const spareData = (context: Context, spare: SpareIndex): number =>
-  context.arena.geometry.blocks + spare
 
 /** Removes a frame whose images are all durable, or dropped, from the dirty list. @requires round mutex */
 export function unlinkDirty(context: Context, group: number, frame: FrameIndex): void {
@@ -244,32 +179,22 @@ export function linkDirty(context: Context, group: number, frame: FrameIndex): v
 function stampUndo(context: Context, frame: FrameIndex, isKept: (stamp: number) => boolean): void {
   const { words, arena } = context
   const at = arena.frameAt(frame)
-  const spare = words[at + Frame.undo]! - 1
+  const spare = undoOf(context, frame)
   if (spare < 0) return
-  const stamp = load(words, at + Frame.state) & ~State.CHANGING
+  const stamp = load(words, at + Frame.state) & ~(State.CHANGING | State.TAKEN)
   if (isKept(stamp)) completeUndo(context, frame, spare)
   words[arena.spareAt(spare) + Spare.stamp] = isKept(stamp) ? stamp : 0
-}
-
-/** Completes the undo image of a declared range to a whole block: the other bytes are in the frame, unchanged. */
-function completeUndo(context: Context, frame: FrameIndex, spare: SpareIndex): void {
-  const { words, arena } = context
-  const at = arena.spareAt(spare)
-  const start = words[at + Spare.start]!
-  const end = start + words[at + Spare.length]!
-  const size = context.partitions[partitionOf(words, arena.frameAt(frame))]!.blockSize
-  if (start > 0) copyRange(context, frame, spareData(context, spare), 0, start)
-  if (end < size) copyRange(context, frame, spareData(context, spare), end, size - end)
-  words[at + Spare.start] = 0
-  words[at + Spare.length] = size
 }
 
 /** Makes a stamped undo image the newest saved image, and frees any other. Writers read undo images only under the mutex. */
 export function disposeUndo(context: Context, group: number, frame: FrameIndex): void {
   const { words, arena } = context
   const at = arena.frameAt(frame)
-  const spare = words[at + Frame.undo]! - 1
-  if (spare < 0) return
+  const spare = undoOf(context, frame)
+  if (spare < 0) {
+    words[at + Frame.undo] = Undo.NONE
+    return
+  }
   const spareAt = arena.spareAt(spare)
   if (words[spareAt + Spare.stamp] === 0) {
     words[at + Frame.undo] = 0
@@ -279,26 +204,6 @@ export function disposeUndo(context: Context, group: number, frame: FrameIndex):
     words[at + Frame.saved] = spare + 1
     words[at + Frame.undo] = 0
   }
-}
-
-function freeSpare(context: Context, group: number, spare: SpareIndex): void {
-  const { words, arena } = context
-  const groupAt = arena.groupAt(group)
-  const at = arena.spareAt(spare)
-  words[at + Spare.stamp] = 0
-  words[at + Spare.next] = words[groupAt + Group.spareHead]!
-  words[groupAt + Group.spareHead] = spare + 1
-  words[groupAt + Group.spareCount]!++
-  context.spareFreedDue = true
-}
-
-function copyRange(context: Context, from: number, to: number, start: number, length: number): void {
-  const { arena } = context
-  const source = arena.offset(from) + start
-  const target = arena.segment(to)
-  const targetStart = arena.offset(to) + start
-  if (arena.segment(from) === target) target.copyWithin(targetStart, source, source + length)
-  else target.set(arena.segment(from).subarray(source, source + length), targetStart)
 }
 
 /** Lets the holder change bytes from here on. @requires the frame's latch; an undo image, if the frame is dirty */

@@ -1,22 +1,25 @@
 /**
- * Releasing a block that was latched for a change. The change exists from here on: `commit` is one store under the round
- * mutex. A thread that may not wait for that mutex leaves its release on the group's pending stack, with the block still
+ * Releasing a block that was latched for a change. The change exists from here on: `commitAlone` is one compare-and-swap without
+ * a mutex (alone.ts); where that is not possible, `commit` is one store under the round mutex. A thread that may not wait for that mutex leaves its release on the group's pending stack, with the block still
  * latched, and the holder of the mutex finishes it (pending.ts).
  */
 import { and, store } from '#atomics'
 import type { FrameIndex } from '../../shared/indices.js'
+import { FIRST_CLASS } from '../../shared/stamp.js'
 import { Deadline, runSync } from '../../shared/wait.js'
 import { TRACE } from '../../shared/trace.js'
 import { blockOf, type Context, leave, partitionOf, assertLatched } from '../context.js'
-import { applyUndo, closeEpochFor, commit, uncommit } from './images.js'
+import { commitAlone, loseUndo, uncommitAlone } from './alone.js'
+import { closeEpochFor, commit, uncommit } from './images.js'
 import { push } from './pending.js'
 import { lockRound, tryLockRound, unlockRound } from './rounds.js'
+import { applyUndo } from './undo.js'
 import { Frame, Released, State } from '../../shared/words.js'
 
 /**
  * Commits the change in this class (1 + index in writeOrder) and releases the block.
  * @requires the frame's latch, CHANGING; both are released
- * @takes round mutex; or the pending stack, if `maySleep` is false and another thread holds the mutex
+ * @takes nothing (alone.ts), else the round mutex; or the pending stack, if `maySleep` is false and another thread holds the mutex
  */
 export function releaseChanged(
   context: Context,
@@ -27,6 +30,11 @@ export function releaseChanged(
 ): void {
   assertLatched(context, frame)
   if (context.isTraced) traceBlock(context, TRACE['block.dirty'], frame, writeClass)
+  if (writeClass === FIRST_CLASS && commitAlone(context, group, frame)) {
+    leave(context, frame)
+    return
+  }
+  loseUndo(context, group, frame)
   if (!lockForRelease(context, group, maySleep)) {
     leaveToOthers(context, group, frame, writeClass)
     return
@@ -54,6 +62,11 @@ export function releaseUnchanged(
     leave(context, frame)
     return
   }
+  if (uncommitAlone(context, group, frame)) {
+    leave(context, frame)
+    return
+  }
+  loseUndo(context, group, frame)
   if (!lockForRelease(context, group, maySleep)) {
     leaveToOthers(context, group, frame, Released.UNCHANGED)
     return

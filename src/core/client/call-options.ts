@@ -5,7 +5,7 @@ import { show } from '../../shared/config.js'
 import { CacheError } from '../../shared/errors.js'
 import type { AcquireOptions, WaitOptions } from '../../shared/interface.js'
 import { Deadline } from '../../shared/wait.js'
-import type { Range } from '../changes/images.js'
+import type { Range } from '../changes/undo.js'
 
 /** The bytes of a block that a change declares; by default all. @throws ERR_DCACHE_OUT_OF_RANGE */
 export function rangeOf(blockSize: number, { start = 0, length = blockSize - start }: AcquireOptions): Range {

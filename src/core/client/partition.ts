@@ -9,7 +9,7 @@ import { keyLowOf, keyHighOf } from '../../shared/key.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import type { Deadline } from '../../shared/wait.js'
 import { runSync, type Slow } from '../../shared/wait.js'
-import { BREATH, Breath } from './breath.js'
+import { Breath } from './breath.js'
 import { acquireSlow, missSync } from '../blocks/acquire.js'
 import { runCall } from './call.js'
 import { assertTimeout, deadlineOf, rangeOf, throwIfAborted } from './call-options.js'
@@ -20,13 +20,14 @@ import { How } from './how.js'
 import type { Context, PartitionView } from '../context.js'
 import { find } from '../blocks/directory.js'
 import { forget } from '../blocks/forget.js'
-import { classNumber, guardOf, howOf } from './guard.js'
-import type { Range } from '../changes/images.js'
+import { guardOf, howOf } from './guard.js'
+import type { Range } from '../changes/undo.js'
 import { giveHint } from '../prefetch/hints.js'
 import { helpReader, takeAbsent } from '../blocks/fill.js'
 import { RangeRead } from './range-read.js'
+import { RangeWrites } from './range-write.js'
 import type { Request } from '../blocks/request.js'
-import { assertBlock, assertBlocks, assertBytes, pieces } from './ranges.js'
+import { assertBlock, assertBlocks, assertBytes } from './ranges.js'
 import { ReadAhead, windowMax } from '../blocks/read-ahead.js'
 import { Counter } from '../../shared/words.js'
 
@@ -45,6 +46,7 @@ export class PartitionClient implements GuardOwner {
   /** The upper key word of blocks below 2^32. */
   readonly #keyHigh: number
   readonly #ahead: ReadAhead
+  readonly #writes: RangeWrites
 
   constructor(context: Context, view: PartitionView, hits: HitPath) {
     this.context = context
@@ -64,6 +66,7 @@ export class PartitionClient implements GuardOwner {
         giveHint(context, view, block, count)
       },
     )
+    this.#writes = new RangeWrites(context, view, hits, this.#ahead)
   }
 
   acquireSync(block: number, mode: Mode, options?: AcquireOptions): BlockGuard {
@@ -101,7 +104,7 @@ export class PartitionClient implements GuardOwner {
     // If the thread may not block, the call fails at the first absent block; filling runs would evict more than one block for
     // that.
     runSync(
-      range.run(mayBlock, (block) => this.#one(block, deadline, How.SYNC)),
+      range.run(mayBlock, (block) => this.#acquire(block, 'read', undefined, deadline, How.SYNC)),
       mayBlock,
     )
   }
@@ -113,18 +116,28 @@ export class PartitionClient implements GuardOwner {
     const deadline = deadlineOf(wait)
     await runCall(
       this.context,
-      range.run(true, (block) => this.#one(block, deadline, 0), new Breath()),
+      range.run(true, (block) => this.#acquire(block, 'read', undefined, deadline, 0), new Breath()),
       wait?.signal,
     )
   }
 
   writeSync(source: Uint8Array, position: number, writeClass?: string, wait?: WaitOptions): void {
-    runSync(this.#write(source, position, writeClass, wait, How.SYNC), this.context.mayBlock)
+    this.#assertWritable()
+    if (this.#writes.oneNow(source, position, writeClass, wait)) return
+    const deadline = deadlineOf(wait)
+    this.#writes.allSync(source, position, writeClass, (block, mode, range) =>
+      this.#acquire(block, mode, range, deadline, How.SYNC),
+    )
   }
 
   async write(source: Uint8Array, position: number, writeClass?: string, wait?: WaitOptions): Promise<void> {
     throwIfAborted(wait)
-    await runCall(this.context, this.#write(source, position, writeClass, wait, 0), wait?.signal)
+    this.#assertWritable()
+    const deadline = deadlineOf(wait)
+    const acquire = (block: number, mode: Mode, range: Range | undefined) =>
+      this.#acquire(block, mode, range, deadline, 0)
+    const writes = this.#writes.all(source, position, writeClass, 0, acquire, new Breath())
+    await runCall(this.context, writes, wait?.signal)
   }
 
   prefetch(block: number, count: number): void {
@@ -265,41 +278,15 @@ export class PartitionClient implements GuardOwner {
     return true
   }
 
-  /** Acquires one block of a range to read. */
-  *#one(block: number, deadline: Deadline, sync: number): Slow<BlockGuard> {
-    return (
-      this.#hit(block, 'read', undefined, sync) ??
-      (yield* this.#slow(block, 'read', undefined, sync, deadline))
-    )
-  }
-
-  *#write(
-    source: Uint8Array,
-    position: number,
-    writeClass: string | undefined,
-    wait: WaitOptions | undefined,
+  /** Acquires a block, of a range to read or to write. */
+  *#acquire(
+    block: number,
+    mode: Mode,
+    range: Range | undefined,
+    deadline: Deadline,
     sync: number,
-  ): Slow<void> {
-    assertBytes(this.view, source, position)
-    this.#assertWritable()
-    classNumber(this.context, writeClass)
-    const deadline = deadlineOf(wait)
-    const breath = sync === 0 ? new Breath() : undefined
-    for (const { block, start, length, at } of pieces(this.blockSize, position, source.length)) {
-      if (breath?.isDue(at) === true) yield BREATH
-      const mode = length === this.blockSize ? 'overwrite' : 'modify'
-      const range = mode === 'modify' ? { start, length } : undefined
-      const guard =
-        this.#hit(block, mode, range, sync) ?? (yield* this.#slow(block, mode, range, sync, deadline))
-      try {
-        guard.bytes.set(source.subarray(at, at + length), guard.offset + start)
-        guard.markDirty(writeClass)
-      } catch (error) {
-        guard.discard() // the caller's buffer was transferred in the meantime
-        throw error
-      }
-      guard.release()
-    }
+  ): Slow<BlockGuard> {
+    return this.#hit(block, mode, range, sync) ?? (yield* this.#slow(block, mode, range, sync, deadline))
   }
 
   #assertChange(mode: Mode): void {

@@ -24,6 +24,8 @@ import { type Context, enter, leave, partitionOf, assertLatched } from '../conte
 import { findUnderStripe, bucketOf, stripeOf } from '../blocks/directory.js'
 import { isClean } from '../blocks/frames.js'
 import { imageStamps } from '../changes/images.js'
+import { isOwned, sparesOf } from '../changes/spares.js'
+import { undoOf } from '../changes/undo.js'
 import { tryLockRound, unlockRound } from '../changes/rounds.js'
 import { DirtyLink, Frame, Group, Header, Latch, Slot, SlotState, Spare, State } from '../../shared/words.js'
 
@@ -259,9 +261,12 @@ function checkGroup(context: Context, group: number, broken: string[]): void {
         if (i > 0 && isAfter(epochOf(stamp), epochOf(stamps[i - 1]!))) broken.push(`W4 ${context.describe(frame)}: an older image has a newer stamp`)
         if (isAfter(epochOf(stamp), words[at + Group.epoch]!)) broken.push(`W5 ${context.describe(frame)}: stamped after epoch ${words[at + Group.epoch]!}`)
       })
-      if (words[frameAt + Frame.undo] !== 0) own(words[frameAt + Frame.undo]!, `the undo image of frame ${frame}`)
+      // A spare that a thread keeps moves from block to block without the mutex.
+      const undo = undoOf(context, frame)
+      if (undo >= 0 && !isOwned(context, undo)) own(undo + 1, `the undo image of frame ${frame}`)
       for (let link = words[frameAt + Frame.saved]!; link !== 0; link = words[arena.spareAt(link - 1) + Spare.next]!) own(link, `the saved images of frame ${frame}`)
     }
+    for (const spare of sparesOf(context, group)) if (isOwned(context, spare)) own(spare + 1, 'the spares that a thread keeps')
     const perGroup = arena.geometry.spares / arena.geometry.groups
     if (owners.size !== perGroup) broken.push(`W3 group ${group}: ${owners.size} of ${perGroup} spares have an owner`)
   }) // prettier-ignore
@@ -275,8 +280,8 @@ export function checkQuiet(context: Context): string[] {
     const word = load(context.words, at + Frame.latch)
     if (pinsOf(word) !== 0 || writerOf(word) >= 0 || (word & (Latch.FROZEN | Latch.HANDED)) !== 0)
       broken.push(`Q1 ${context.describe(frame)}: still held, offered or frozen`)
-    if ((context.words[at + Frame.state]! & State.CHANGING) !== 0)
-      broken.push(`Q2 ${context.describe(frame)}: still CHANGING`)
+    if ((context.words[at + Frame.state]! & (State.CHANGING | State.TAKEN)) !== 0)
+      broken.push(`Q2 ${context.describe(frame)}: still CHANGING, or its undo image is still taken`)
   }
   return broken
 }

@@ -7,6 +7,7 @@ import type { CacheStats } from '../../shared/reports.js'
 import { pinsOf, writerOf } from '../../shared/latch.js'
 import { STALL_BUCKETS, summarizeStalls } from '../../shared/stalls.js'
 import type { Context } from '../context.js'
+import { freeSpares } from '../changes/spares.js'
 import {
   Counter,
   type CounterName,
@@ -28,11 +29,12 @@ export function stats(context: Context): CacheStats {
       total += arena.counters[arena.countersAt(slot) + Counter[name]]!
     return total
   }
-  const groups = (field: number): number => {
+  const allGroups = (count: (group: number) => number): number => {
     let total = 0
-    for (let group = 0; group < geometry.groups; group++) total += words[arena.groupAt(group) + field]! >>> 0
+    for (let group = 0; group < geometry.groups; group++) total += count(group)
     return total
   }
+  const groups = (field: number): number => allGroups((group) => words[arena.groupAt(group) + field]! >>> 0)
   return {
     lookups: sum('hits') + sum('misses'),
     hits: sum('hits'),
@@ -58,7 +60,7 @@ export function stats(context: Context): CacheStats {
       unused: sum('prefetchUnused'),
     },
     blocks: countFrames(context),
-    spares: { free: groups(Group.spareCount), total: geometry.spares },
+    spares: { free: allGroups((group) => freeSpares(context, group)), total: geometry.spares },
     waits: {
       frame: sum('frameStalls'),
       latch: sum('latchStalls'),

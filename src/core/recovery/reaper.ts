@@ -19,15 +19,27 @@ import { GUARDS_MAX } from '../../shared/layout.js'
 import { journaledPins } from '../../shared/slot.js'
 import { clearWaits, frameIn, recordsOf } from '../../shared/waits.js'
 import type { FrameIndex, SlotIndex } from '../../shared/indices.js'
+import { FIRST_CLASS } from '../../shared/stamp.js'
 import { type Context, leave, partitionOf } from '../context.js'
 import { readmitStray } from '../blocks/frames.js'
-import { applyUndo, closeEpochFor, disposeUndo, uncommit } from '../changes/images.js'
+import { closeEpochFor, commit, disposeUndo, uncommit } from '../changes/images.js'
 import { settleOne } from '../changes/pending.js'
+import { applyUndo } from '../changes/undo.js'
 import type { Mutex } from '../../shared/mutex.js'
 import { isDead, repairPolicy, repairRound, repairStripe } from './repair.js'
 import { seize, seizePolicy, seizeRound } from './seize.js'
 import { unlockRound } from '../changes/rounds.js'
-import { DelayedKick, Frame, Group, Journal, Latch, Slot, SlotState, State } from '../../shared/words.js'
+import {
+  DelayedKick,
+  Frame,
+  Group,
+  Journal,
+  Latch,
+  Slot,
+  SlotState,
+  State,
+  Undo,
+} from '../../shared/words.js'
 
 /** Milliseconds to wait for a thread between two stores to its journal, before counting again. */
 const UNSETTLED_MS = 1
@@ -121,8 +133,8 @@ function freeMutexes(context: Context): void {
 }
 
 /**
- * Recovers a frame that a dead thread had latched. A pending release is finished; a change that was not released is undone;
- * contents that were being read are dropped.
+ * Recovers a frame that a dead thread had latched. A pending release is finished, and so is a change by one copy without an undo
+ * image; any other change that was not released is undone; contents that were being read are dropped.
  * @takes round mutex
  */
 function undoFrame(context: Context, frame: FrameIndex): void {
@@ -142,8 +154,10 @@ function undoFrame(context: Context, frame: FrameIndex): void {
       settleOne(context, partition.group, frame)
     } else if ((load(words, at + Frame.state) & State.CHANGING) === 0) {
       if (words[at + Frame.undo] !== 0) disposeUndo(context, partition.group, frame)
-    } else if (words[at + Frame.undo] === 0) {
+    } else if (words[at + Frame.undo] === Undo.NONE) {
       store(words, at + Frame.state, State.ABSENT)
+    } else if (words[at + Frame.undo] === Undo.INTENT) {
+      commit(context, partition.group, frame, FIRST_CLASS)
     } else {
       applyUndo(context, frame)
       uncommit(context, partition.group, frame)

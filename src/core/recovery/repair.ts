@@ -4,12 +4,14 @@
  */
 import { load, store } from '#atomics'
 import { writerOf } from '../../shared/latch.js'
+import { isAfter, previousEpoch } from '../../shared/stamp.js'
 import type { FrameIndex, SlotIndex } from '../../shared/indices.js'
 import { type Context, partitionOf } from '../context.js'
 import { hashOf } from '../../shared/hash.js'
 import { chain, hasKey } from '../blocks/directory.js'
 import { pushFree } from '../blocks/frames.js'
-import { disposeUndo, linkDirty, sparesOf } from '../changes/images.js'
+import { disposeUndo, linkDirty } from '../changes/images.js'
+import { freeSpare, isOwned, sparesOf } from '../changes/spares.js'
 import { settleChain } from '../changes/pending.js'
 import {
   DirtyLink,
@@ -77,8 +79,8 @@ function keyOf(context: Context, frame: FrameIndex): { keyHigh: number; keyLow: 
 }
 
 /**
- * Rebuilds the images of a group, in this order: undo images that were becoming saved images, the free spares, the dirty
- * list, the fences; then finishes the releases that the dead holder was settling.
+ * Rebuilds the images of a group, in this order: undo images that were becoming saved images, the free spares, the bound, the
+ * dirty list, the fences; then finishes the releases that the dead holder was settling.
  * @requires round mutex
  */
 export function repairRound(context: Context, group: number): void {
@@ -88,6 +90,9 @@ export function repairRound(context: Context, group: number): void {
   const frames = framesOf(context, group)
   for (const frame of frames) if (isHalfDisposed(context, frame)) finishDisposal(context, group, frame)
   repairSpares(context, group, frames)
+  // The dead thread may have ended an epoch and not moved the bound yet.
+  const bound = previousEpoch(words[at + Group.epoch]!)
+  if (isAfter(bound, words[at + Group.bound]!)) words[at + Group.bound] = bound
   words[at + Group.dirtyHead] = DirtyLink.END
   words[at + Group.dirty] = 0
   for (const frame of frames) {
@@ -137,7 +142,7 @@ function finishDisposal(context: Context, group: number, frame: FrameIndex): voi
   disposeUndo(context, group, frame)
 }
 
-/** Rebuilds the free list: all spares of the group that no frame refers to. @requires round mutex */
+/** Rebuilds the free list: all spares of the group that no frame refers to and no slot keeps. @requires round mutex */
 function repairSpares(context: Context, group: number, frames: readonly FrameIndex[]): void {
   context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words, arena } = context
@@ -156,11 +161,7 @@ function repairSpares(context: Context, group: number, frames: readonly FrameInd
   words[at + Group.spareHead] = 0
   words[at + Group.spareCount] = 0
   for (const spare of sparesOf(context, group)) {
-    if (used.has(spare)) continue
-    words[arena.spareAt(spare) + Spare.stamp] = 0
-    words[arena.spareAt(spare) + Spare.next] = words[at + Group.spareHead]!
-    words[at + Group.spareHead] = spare + 1
-    words[at + Group.spareCount]!++
+    if (!used.has(spare) && !isOwned(context, spare)) freeSpare(context, group, spare)
   }
   context.spareFreedDue = true
 }

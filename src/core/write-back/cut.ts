@@ -2,7 +2,7 @@
  * The cut of a round: the instant whose state the round writes. Made in a short section under the round mutex. For each
  * block, `imageToWrite` decides which image the round writes.
  */
-import { load } from '#atomics'
+import { load, store } from '#atomics'
 import { classOf, epochOf, isAfter, isUnwritten, nextEpoch, previousEpoch } from '../../shared/stamp.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { want } from '../wait/bell.js'
@@ -56,7 +56,7 @@ export function makeCut(context: Context, group: number, isDue: boolean): Cut {
     const limit = previousEpoch(newer)
     if (isAfter(cut, limit)) cut = limit
   }
-  if (cut === epoch) words[at + Group.epoch] = nextEpoch(epoch)
+  if (cut === epoch) store(words, at + Group.epoch, nextEpoch(epoch))
   else owed.keep((stamp) => isOlder(stamp) || isUnwritten(stamp, cut))
   if (cut !== epoch && isDue) want(context, group, epoch)
   if (isAfter(cut, words[at + Group.bound]!)) words[at + Group.bound] = cut

@@ -19,7 +19,7 @@
  * of all groups concurrently.
  */
 import { performance } from 'node:perf_hooks'
-import { and, compareExchange, load, notify, store } from '#atomics'
+import { compareExchange, load, notify, store } from '#atomics'
 import { isAfter, isUnwritten } from '../../shared/stamp.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { TRACE } from '../../shared/trace.js'
@@ -27,7 +27,6 @@ import type { Context } from '../context.js'
 import { type Cut, makeCut } from './cut.js'
 import { broadcast, failRound, failsForAge, fence, type RoundEvent } from './fence.js'
 import { dropSaved, unlinkDirty } from '../changes/images.js'
-import { isOlder } from '../changes/to-write.js'
 import type { Job } from './order.js'
 import type { Pace } from './pace.js'
 import type { PlanSpace } from './plan.js'
@@ -222,15 +221,19 @@ function endStage(
 function markClean(context: Context, group: number, frame: FrameIndex, cut: number): boolean {
   context.roundMutexes[group]!.assertHeld(context.slot.index)
   const stateAt = context.arena.frameAt(frame) + Frame.state
-  // An atomic read-modify-write, because the holder of the latch may set CHANGING concurrently.
-  if (isUnwritten(load(context.words, stateAt), cut)) and(context.words, stateAt, ~State.CLASS_MASK)
-  // What the image stands for is durable up to the cut, and there is nothing else unless the bound is later.
-  const boundAt = context.arena.groupAt(group) + Group.bound
-  if (isOlder(load(context.words, stateAt)) && !isAfter(context.words[boundAt]!, cut))
-    and(context.words, stateAt, ~State.OLDER)
-  const isClean = (load(context.words, stateAt) & State.CLASS_MASK) === 0
-  if (isClean) unlinkDirty(context, group, frame)
-  return isClean
+  const { words } = context
+  // What an image stands for is durable up to the cut, and there is nothing else unless the bound is later.
+  const keeps = isAfter(words[context.arena.groupAt(group) + Group.bound]!, cut) ? State.OLDER : 0
+  // The holder of the latch may set CHANGING, or release the block with a new stamp (changes/alone.ts).
+  for (;;) {
+    const state = load(words, stateAt)
+    const isClean = (state & State.CLASS_MASK) === 0 || isUnwritten(state, cut)
+    const rest = isClean ? state & ~State.CLASS_MASK : state
+    const next = rest & (~State.OLDER | keeps)
+    if (next !== state && compareExchange(words, stateAt, state, next) !== state) continue
+    if (isClean) unlinkDirty(context, group, frame)
+    return isClean
+  }
 }
 
 /** Readmits clean frames to the policy. @takes policy mutex */

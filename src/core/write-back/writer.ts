@@ -7,8 +7,9 @@
  * else, under the round mutex:
  *
  *   a saved image                    a spare that no thread changes until the stage is over
- *   else CHANGING                    a copy of the undo image: the block as of its last release
+ *   else CHANGING                    a copy of the undo image, marked TAKEN: the block as of its last release
  *   latched, but not yet CHANGING    a thread is copying the image at this moment: another block first
+ *   CHANGING without an undo image   a thread is copying the new bytes: the same
  *
  * It writes outside of the mutex, and never waits for a client. It makes nothing clean: the flush worker does that after the
  * fsync.
@@ -31,7 +32,7 @@ import { runSync, type Slow } from '../../shared/wait.js'
 import { ringBell } from '../wait/bell.js'
 import { unpinFrame } from '../blocks/hit.js'
 import { blockOf, type Context, partitionOf, type PartitionView } from '../context.js'
-import { spareData } from '../changes/images.js'
+import { spareData } from '../changes/spares.js'
 import { imageToWrite } from '../changes/to-write.js'
 import { lockRound, unlockRound } from '../changes/rounds.js'
 import { WhileRunning } from '../wait/watch.js'
@@ -45,6 +46,7 @@ import {
   Partition,
   Spare,
   State,
+  Undo,
 } from '../../shared/words.js'
 
 /** Returned instead of bytes while a thread is copying the image. */
@@ -237,15 +239,29 @@ export class Writer {
    */
   #image(frame: FrameIndex, block: number, entry: number): Uint8Array | undefined {
     this.#context.roundMutexes[this.#partition.group]!.assertHeld(this.#context.slot.index)
-    const { words, arena } = this.#context
-    const at = arena.frameAt(frame)
-    const cut = words[this.#groupAt + Group.cut]! - 1
+    const cut = this.#context.words[this.#groupAt + Group.cut]! - 1
     if (!this.#isOf(frame, block)) return undefined
     const image = imageToWrite(this.#context, frame, cut)
     if (image === undefined) return undefined
     if (image.link !== 0) return this.#spareBytes(image.link - 1)
-    if ((load(words, at + Frame.state) & State.CHANGING) !== 0) return this.#undoBytes(frame)
-    return this.#pinned(frame, block, entry) ?? BUSY
+    return this.#takeUndo(frame) ?? this.#pinned(frame, block, entry) ?? BUSY
+  }
+
+  /**
+   * A copy of the undo image of a block that is CHANGING; BUSY if its change needs none and is being copied; undefined if the
+   * block is not CHANGING. TAKEN makes the change end under the mutex, so that the spare is not used again during the copy.
+   * @requires round mutex
+   */
+  #takeUndo(frame: FrameIndex): Uint8Array | undefined {
+    const { words, arena } = this.#context
+    const at = arena.frameAt(frame)
+    for (;;) {
+      const state = load(words, at + Frame.state)
+      if ((state & State.CHANGING) === 0) return undefined
+      if (words[at + Frame.undo] === Undo.INTENT) return BUSY
+      if (compareExchange(words, at + Frame.state, state, state | State.TAKEN) === state)
+        return this.#undoBytes(frame)
+    }
   }
 
   /**
@@ -275,9 +291,9 @@ export class Writer {
 
   /**
    * A copy of the undo image, as a whole block. That of a declared range is completed with the bytes around it, which do not
-   * change while the block is latched. It is copied under the mutex: a holder that releases the block unchanged frees its
-   * undo image under the mutex, and the next change may take that spare. Costs a copy of each block that is held during the
-   * round.
+   * change while the block is latched. It is copied under the mutex, under which the change ends: after that the next change
+   * may take the spare. Costs a copy of each block that is held during the round.
+   * @requires round mutex, TAKEN
    */
   #undoBytes(frame: FrameIndex): Uint8Array {
     const { words, arena } = this.#context

@@ -2,7 +2,7 @@
  * Acquiring a block to change it, as in src/core/blocks/acquire.ts and stall.ts: the latch, an undo if the block is dirty,
  * CHANGING, then the change itself, half by half.
  */
-import { bindUndo, classChangesOf, freeSpareOf, want } from './images.js'
+import { bindUndo, classChangesOf, freeSpareOf, isAlone, mayOwn, ownSpareOf, want } from './images.js'
 import type { Model } from './model.js'
 import { Block, Client, Group, Spare, spareAt, type State, WHOLE } from './state.js'
 import type { Turn } from './turn.js'
@@ -20,12 +20,20 @@ const Acquire = {
   STORE_BEGIN: 8,
   BIND: 9,
   WAIT_FOR_CLASS: 10,
+  EPOCH: 11,
 } as const
 
 export function acquire(t: Turn): void {
   const { half } = t.operation
   switch (t.step) {
     case Acquire.LATCH:
+      if (t.m.mistake === 'epochBeforeLatch') {
+        t.move('reads the epoch', Acquire.EPOCH, (s) => {
+          s[t.at + Client.epoch] = s[Group.epoch]!
+        })
+      } else latch(t)
+      return
+    case Acquire.EPOCH:
       latch(t)
       return
     case Acquire.NEEDS_UNDO:
@@ -95,8 +103,13 @@ function latch(t: Turn): void {
 
 /** A spare becomes the undo in the section that takes it off the free list. Without a spare the latch is released. */
 function takeUndo(t: Turn): void {
-  if (t.now[Group.mutex] !== 0) return
   const m = t.m
+  const own = ownSpareOf(m, t.now, t.actor)
+  if (isAlone(m, t.now, t.block) && own !== 0) {
+    t.move('binds a spare of its own', Acquire.COPY, (s) => bindUndo(s, t.block, own, t.operation.half))
+    return
+  }
+  if (t.now[Group.mutex] !== 0) return
   const isBoundOutside = m.mistake === 'sparePoppedOutsideTheMutex'
   // The slow path rechecks and needs no undo any more; the hit path takes one anyway.
   if (t.now[t.frame + Block.class] === 0) t.section('finds the block clean', [], [t.go(Acquire.BEGIN)])
@@ -146,8 +159,12 @@ function takeUndo(t: Turn): void {
         const spare = freeSpareOf(m, s)
         if (spare === 0) return
         s[spareAt(spare) + Spare.free] = 0
-        if (isBoundOutside) s[t.at + Client.target] = spare
-        else bindUndo(s, t.block, spare, t.operation.half)
+        if (isBoundOutside) {
+          s[t.at + Client.target] = spare
+          return
+        }
+        bindUndo(s, t.block, spare, t.operation.half)
+        s[spareAt(spare) + Spare.owner] = isAlone(m, s, t.block) && mayOwn(m, s) ? t.actor : 0
       },
     ],
     [
@@ -195,7 +212,7 @@ function change(t: Turn, half: number): void {
   const s = t.m.begin()
   s[t.frame + Block.half + half] = s[t.frame + Block.committed]! + 1
   if (hasMore) s[t.at + Client.step] = Acquire.CHANGE_SECOND
-  else t.advance(s)
+  else t.advanceHolding(s)
   t.end(`changes half ${half}`)
 }
 

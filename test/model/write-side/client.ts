@@ -11,6 +11,7 @@ import { hasLatched } from './reaper.js'
 import { discard, release } from './release.js'
 import { Client, clientAt, Life, RELEASED_UNCHANGED } from './state.js'
 import { Turn } from './turn.js'
+import { write } from './write.js'
 
 /** Every possible next step of a client. */
 export function clientSteps(m: Model, client: number): void {
@@ -29,6 +30,7 @@ export function clientSteps(m: Model, client: number): void {
 function take(turn: Turn): void {
   const { kind, writeClass } = turn.operation
   if (kind === 'acquire') acquire(turn)
+  else if (kind === 'write') write(turn)
   else if (kind === 'flush') flush(turn)
   else if (kind === 'forget') forget(turn)
   else if (!turn.isHeld) turn.pass('has nothing to release')

@@ -4,7 +4,17 @@
  */
 import type { Model } from './model.js'
 import { commitVersion, isCounted } from './history.js'
-import { Block, blockAt, Group, RELEASED_UNCHANGED, Spare, spareAt, type State, WHOLE } from './state.js'
+import {
+  Block,
+  blockAt,
+  Group,
+  INTENT,
+  RELEASED_UNCHANGED,
+  Spare,
+  spareAt,
+  type State,
+  WHOLE,
+} from './state.js'
 
 /** A free spare, 0 if there is none. */
 export function freeSpareOf(m: Model, s: State): number {
@@ -21,7 +31,7 @@ export function freeSpare(s: State, spare: number): void {
 /** Makes a spare the block's undo, of one half or, with -1, of the whole block. */
 export function bindUndo(s: State, block: number, spare: number, half: number): void {
   const at = spareAt(spare)
-  s.fill(0, at, at + Spare.size)
+  s.fill(0, at, at + Spare.owner)
   s[at + Spare.range] = half < 0 ? WHOLE : 1 + half
   s[blockAt(block) + Block.undo] = spare
 }
@@ -54,7 +64,7 @@ export const NOTHING = 0
 export const OWN = 255
 
 /** The first class in the write order: no other change has to be on the disk before one of this class. */
-const FIRST = 1
+export const FIRST = 1
 
 /**
  * The image that a round with this cut writes. Usually that is the newest one within the cut. An image of the first class that
@@ -84,6 +94,29 @@ export function classToWrite(m: Model, s: State, block: number, cut: number): nu
   const image = imageToWrite(m, s, block, cut)
   if (image === NOTHING) return 0
   return image === OWN ? s[blockAt(block) + Block.class]! : s[spareAt(image) + Spare.class]!
+}
+
+/** Whether a change of the block needs no mutex: it has one unwritten image, of the first class. */
+export const isAlone = (m: Model, s: State, block: number): boolean =>
+  s[blockAt(block) + Block.class] === FIRST &&
+  (s[blockAt(block) + Block.saved] === 0 || m.mistake === 'aloneWithSavedImages')
+
+/** Whether a client keeps a spare that it takes: half of the spares stay for everybody. */
+export function mayOwn(m: Model, s: State): boolean {
+  let free = 0
+  for (let spare = 1; spare <= m.spares; spare++) free += s[spareAt(spare) + Spare.free]!
+  return 2 * free >= m.spares
+}
+
+/** A client's own spare that no block uses, 0 if there is none. */
+export function ownSpareOf(m: Model, s: State, actor: number): number {
+  for (let spare = 1; spare <= m.spares; spare++) {
+    if (s[spareAt(spare) + Spare.owner] !== actor) continue
+    let isUsed = false
+    for (let block = 0; block < m.blocks; block++) isUsed ||= s[blockAt(block) + Block.undo] === spare
+    if (!isUsed) return spare
+  }
+  return 0
 }
 
 /** Whether all unwritten images of a block are of the first class. */
@@ -152,7 +185,7 @@ export function want(s: State, epoch: number): void {
 export function stampUndo(m: Model, s: State, block: number, writeClass: number, isBack: boolean): void {
   const at = blockAt(block)
   const spare = s[at + Block.undo]!
-  if (spare === 0) return
+  if (spare === 0 || spare === INTENT) return
   const isKept = !isBack && s[at + Block.class] !== 0 && mustBeKept(m, s, block, writeClass)
   if (isKept && m.mistake !== 'declaredRangeNotCompleted') completeUndo(s, block, spare)
   s[spareAt(spare) + Spare.epoch] = isKept ? s[at + Block.epoch]! : 0
@@ -180,20 +213,27 @@ function completeUndo(s: State, block: number, spare: number): void {
   s[spareAt(spare) + Spare.range] = WHOLE
 }
 
-/** Whether a cut may need the image that the new one replaces, or one that it stands for. */
-function replacesOlder(m: Model, s: State, block: number, writeClass: number): boolean {
+/** Whether a cut may need the image that the new one replaces, or one that it stands for: it is of an earlier epoch. */
+function replacesOlder(m: Model, s: State, block: number, writeClass: number, epoch: number): boolean {
   if (writeClass !== FIRST || !isFirstOnly(s, block) || m.mistake === 'olderIsForgotten') return false
   const at = blockAt(block)
-  return s[at + Block.older] === 1 || s[at + Block.epoch]! <= s[Group.bound]!
+  return s[at + Block.older] === 1 || s[at + Block.epoch]! < epoch
 }
 
 /** The single store that commits a change. */
-export function storeStamp(m: Model, s: State, block: number, writeClass: number): void {
+export function storeStamp(
+  m: Model,
+  s: State,
+  block: number,
+  writeClass: number,
+  epoch = s[Group.epoch]!,
+): void {
   const at = blockAt(block)
-  s[at + Block.older] = replacesOlder(m, s, block, writeClass) ? 1 : 0
-  s[at + Block.epoch] = s[Group.epoch]!
+  s[at + Block.older] = replacesOlder(m, s, block, writeClass, epoch) ? 1 : 0
+  s[at + Block.epoch] = epoch
   s[at + Block.class] = writeClass
   s[at + Block.changing] = 0
+  s[at + Block.taken] = 0
   s[at + Block.absent] = 0
   s[at + Block.wasWritten] = 0
 }
@@ -201,7 +241,9 @@ export function storeStamp(m: Model, s: State, block: number, writeClass: number
 /** Makes a stamped undo the newest saved image. Repeated after a death, it does nothing. */
 export function pushStampedUndo(s: State, block: number): void {
   const spare = s[blockAt(block) + Block.undo]!
-  if (spare === 0 || s[spareAt(spare) + Spare.class] === 0 || isSaved(s, block, spare)) return
+  if (spare === 0 || spare === INTENT) return
+  if (s[spareAt(spare) + Spare.class] === 0 || isSaved(s, block, spare)) return
+  s[spareAt(spare) + Spare.owner] = 0
   s[spareAt(spare) + Spare.next] = s[blockAt(block) + Block.saved]!
   s[blockAt(block) + Block.saved] = spare
 }
@@ -210,7 +252,7 @@ export function pushStampedUndo(s: State, block: number): void {
 export function clearUndo(s: State, block: number): void {
   const spare = s[blockAt(block) + Block.undo]!
   s[blockAt(block) + Block.undo] = 0
-  if (spare !== 0 && s[spareAt(spare) + Spare.class] === 0) freeSpare(s, spare)
+  if (spare !== 0 && spare !== INTENT && s[spareAt(spare) + Spare.class] === 0) freeSpare(s, spare)
 }
 
 /** Restores one half of the frame from the undo, if the undo holds that half. */
@@ -271,6 +313,7 @@ export const uncommitEffects: readonly Effect[] = [
   (m, s, block) => stampUndo(m, s, block, 0, true),
   (_m, s, block) => {
     s[blockAt(block) + Block.changing] = 0
+    s[blockAt(block) + Block.taken] = 0
   },
   ...disposal,
 ]

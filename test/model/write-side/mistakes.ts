@@ -34,6 +34,42 @@ export const mistakes = {
     what: 'an image of another class is not saved because the new one is of the first class',
     shownBy: scenario('toFirstClass', { kicks: 1 }),
   },
+  epochBeforeLatch: {
+    what: 'a release without the mutex stamps with an epoch that was read before the latch was taken',
+    shownBy: scenario('hot', { kicks: 1 }),
+  },
+  undoCopiedWithoutTaken: {
+    what: 'a writer copies an undo without the bit that sends the release to the mutex',
+    shownBy: scenario('hot', { kicks: 1 }),
+  },
+  takenIsOverlooked: {
+    what: 'a discard or a release without a change gives its undo back while a writer copies it',
+    shownBy: scenario('hotDiscarded', { kicks: 1 }),
+  },
+  classClearedByPlainStore: {
+    what: 'a block becomes clean by a load and a store, and a release without the mutex comes in between',
+    shownBy: scenario('hot', { kicks: 1 }),
+  },
+  aloneWithSavedImages: {
+    what: 'a release without the mutex replaces an image that has older ones of another class',
+    shownBy: scenario('writtenOverAnother', {}),
+  },
+  aloneWithAnyClass: {
+    what: 'a release without the mutex changes the class',
+    shownBy: scenario('classChange', { kicks: 1 }),
+  },
+  intentAfterCopy: {
+    what: 'a write notes that it can be rolled forward after the copy',
+    shownBy: scenario('written', { clientDeaths: 1 }),
+  },
+  boundNotRepaired: {
+    what: 'a thread that dies between the end of an epoch and the bound leaves the bound behind',
+    shownBy: scenario('endedEpoch', { clientDeaths: 1 }),
+  },
+  repairTakesOwnSpares: {
+    what: 'a thread that repairs the free list takes spares that living threads keep',
+    shownBy: scenario('hot', { clientDeaths: 1 }),
+  },
   savedOnlyIfUnwritten: {
     what: 'an image is not saved because it was written, but its fsync may still fail',
     shownBy: scenario('classChange', { failedSyncs: 1, kicks: 1 }),

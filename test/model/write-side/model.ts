@@ -35,6 +35,8 @@ export class Model {
   readonly mistake: Mistake | 'none'
   /** Whether every acquire waits for a class change of its block. */
   readonly isPatient: boolean
+  /** How many writes and fsyncs may fail in a run. */
+  readonly failuresMax: number
   /** The state whose next steps are generated. */
   readonly now: State
   /** The state after the step. */
@@ -55,6 +57,7 @@ export class Model {
     this.isPatient = scenario.scripts.flat().every(({ kind, isPatient }) => kind !== 'acquire' || isPatient)
     this.now = new Uint8Array(stateSize(this.blocks))
     this.next = new Uint8Array(stateSize(this.blocks))
+    this.failuresMax = (scenario.budget.failedWrites ?? 0) + (scenario.budget.failedSyncs ?? 0)
     this.#reached = reached
     this.#start(this.now)
   }

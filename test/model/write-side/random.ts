@@ -15,6 +15,7 @@ import {
   look,
   type Operation,
   type Scenario,
+  write,
 } from './scenarios.js'
 import { CLIENTS, SPARES_MAX, VERSIONS } from './state.js'
 
@@ -82,13 +83,14 @@ function randomUse(
   isHolding: boolean,
 ): readonly Operation[] {
   const writeClass = 1 + below(3)
-  const kind = below(12)
+  const kind = below(14)
   if (kind === 0) return [flush]
   if (kind === 1) return discard(block)
   if (kind === 2) return discardHalf(block, below(2))
   if (kind === 3) return look(block)
   if (kind === 4 && !isHolding) return [forget(block)]
   if (!mayChange(block)) return [flush]
+  if (kind >= 12) return [write(block, below(3) - 1)]
   if (kind <= 6) return changeHalf(block, below(2), writeClass)
   return kind <= 8 && !isHolding ? changeAsync(block, writeClass) : change(block, writeClass)
 }

@@ -3,7 +3,16 @@
  * mutex, then each frame that they had latched; then the slot is free. The reaper may die in the middle of this. Its
  * successor has the same slot, and first repairs the mutex and latches of its predecessor.
  */
-import { applyUndo, clearUndo, closeEffects, type Effect, pushStampedUndo, stampUndo } from './images.js'
+import {
+  applyUndo,
+  clearUndo,
+  closeEffects,
+  commitEffects,
+  type Effect,
+  FIRST,
+  pushStampedUndo,
+  stampUndo,
+} from './images.js'
 import type { Model } from './model.js'
 import { settleOne } from './pending.js'
 import { isDead } from './repair.js'
@@ -16,6 +25,7 @@ import {
   CLIENTS,
   FLUSH_WORKER,
   Group,
+  INTENT,
   Job,
   Life,
   PARTITIONS,
@@ -36,6 +46,8 @@ export function reaperSteps(m: Model): void {
   const dead = firstDead(m.now)
   if (dead === 0) return
   const isPicky = m.mistake === 'firstDeadSlotOnly'
+  // A section of its own, or of a living thread, comes to its end first.
+  if (m.now[Group.mutex] === FLUSH_WORKER || !getsMutex(m, FLUSH_WORKER)) return
   if (m.now[Group.mutex] !== 0) {
     if (!isPicky || m.now[Group.mutex] === dead)
       runSection(m, FLUSH_WORKER, { what: 'repairs what it guards', block: -1, body: [] })
@@ -108,6 +120,11 @@ function reapFrame(m: Model, block: number): void {
   } else if (m.now[at + Block.undo] === 0) {
     if (m.now[at + Block.class] !== 0) m.fail(`UNDO block ${block} is dirty and changing, and has no undo`)
     body.push(dropClean)
+  } else if (m.now[at + Block.undo] === INTENT) {
+    for (const effect of commitEffects(m))
+      body.push((model, s, own) => {
+        effect(model, s, own, FIRST)
+      })
   } else {
     body.push(putBack(0), putBack(1), stamp, endChange, push, clear)
   }
@@ -124,6 +141,7 @@ const stamp: Effect = (m, s, block) => {
 }
 const endChange: Effect = (_m, s, block) => {
   s[blockAt(block) + Block.changing] = 0
+  s[blockAt(block) + Block.taken] = 0
 }
 const push: Effect = (_m, s, block) => {
   pushStampedUndo(s, block)

@@ -1,6 +1,7 @@
 /**
  * Releasing a block, as in src/core/changes/release.ts: with a change, unchanged, or discarded; at once or deferred.
  */
+import { releaseAlone } from './alone.js'
 import { commitVersion } from './history.js'
 import { applyUndo, type Effect, uncommitEffects } from './images.js'
 import { Block, Group, RELEASED_UNCHANGED } from './state.js'
@@ -19,6 +20,7 @@ export function release(t: Turn, effects: readonly Effect[], released: number): 
     t.end('leaves its release to others')
     return
   }
+  if (releaseAlone(t, released)) return
   if (!isChange && t.now[t.frame + Block.undo] === 0) {
     const s = t.m.begin()
     s[t.frame + Block.changing] = 0
@@ -28,7 +30,7 @@ export function release(t: Turn, effects: readonly Effect[], released: number): 
     return
   }
   // Another thread may hold the mutex for a moment, even if this model shows it free.
-  if (!isPatient && t.step === 0) {
+  if (!isPatient) {
     t.move('notes its release in the frame', 1, (s) => {
       s[t.frame + Block.released] = released
     })
@@ -41,8 +43,9 @@ export function release(t: Turn, effects: readonly Effect[], released: number): 
 
 /** Restores the bytes half by half, then releases the block unchanged. */
 export function discard(t: Turn): void {
-  const hasUndo = t.now[t.frame + Block.undo] !== 0
-  if (!hasUndo) {
+  if (t.step > 2) {
+    release(t, uncommitEffects, RELEASED_UNCHANGED)
+  } else if (t.now[t.frame + Block.undo] === 0) {
     const s = t.m.begin()
     s[t.frame + Block.absent] = 1
     s[t.frame + Block.changing] = 0
@@ -56,11 +59,6 @@ export function discard(t: Turn): void {
     t.move('puts the first half back', 2, (s) => applyUndo(s, t.block, 0))
   } else if (t.step === 2) {
     t.move('puts the second half back', 3, (s) => applyUndo(s, t.block, 1))
-  } else if (t.step === 3 && !t.operation.isPatient) {
-    t.move('notes its discard in the frame', 1, (s) => {
-      s[t.frame + Block.released] = RELEASED_UNCHANGED
-    })
-    release(t, uncommitEffects, RELEASED_UNCHANGED)
   } else {
     release(t, uncommitEffects, RELEASED_UNCHANGED)
   }

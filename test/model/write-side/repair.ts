@@ -13,6 +13,7 @@ import {
   CLIENTS,
   ENVIRONMENT,
   FLUSH_WORKER,
+  Group,
   Job,
   Life,
   Phase,
@@ -36,6 +37,7 @@ export function isDead(s: State, actor: number): boolean {
 export function repair(m: Model, actor: number): Act[] {
   if (m.mistake === 'stolenMutexNotRepaired') return []
   const effects = [finishDisposals, rebuildFreeList]
+  if (m.mistake !== 'boundNotRepaired') effects.push(raiseBound)
   if (m.mistake !== 'dirtyListNotRebuilt') effects.push(rebuildDirtyList)
   return [...effects.map((effect) => ({ effect, block: -1, writeClass: 0 })), ...restOfSettlement(m, actor)]
 }
@@ -51,9 +53,17 @@ const finishDisposals: Effect = (m, s) => {
   }
 }
 
+/** The dead thread may have ended an epoch and not moved the bound yet. */
+const raiseBound: Effect = (_m, s) => {
+  s[Group.bound] = Math.max(s[Group.bound]!, s[Group.epoch]! - 1)
+}
+
 const rebuildFreeList: Effect = (m, s) => {
   for (let spare = 1; spare <= m.spares; spare++) {
-    if (isReferenced(m, s, spare)) s[spareAt(spare) + Spare.free] = 0
+    const owner = s[spareAt(spare) + Spare.owner]!
+    const isOwn = owner !== 0 && m.mistake !== 'repairTakesOwnSpares'
+    if (isOwn || isReferenced(m, s, spare)) s[spareAt(spare) + Spare.free] = 0
+    else if (m.mistake === 'repairTakesOwnSpares') s[spareAt(spare) + Spare.free] = 1
     else freeSpare(s, spare)
   }
 }

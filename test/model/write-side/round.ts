@@ -41,7 +41,10 @@ export function flushWorkerSteps(m: Model): void {
   if (!getsMutex(m, FLUSH_WORKER) || !areWritersIdle(m.now)) return
   if (phase === Phase.IDLE) {
     if (m.now[Group.want]! > m.now[Group.done]!) cut(m)
-  } else if (phase === Phase.WRITING) finishStage(m)
+  } else if (phase === Phase.CUT_EPOCH) cutEpoch(m)
+  else if (phase === Phase.CUT_BOUND) cutBound(m)
+  else if (phase === Phase.CLEANING) finishStage(m)
+  else if (phase === Phase.WRITING) finishStage(m)
   else if (phase === Phase.NEW) forgetCut(m)
   else finishRound(m)
 }
@@ -61,24 +64,48 @@ function forgetCut(m: Model): void {
   runSection(m, FLUSH_WORKER, { what, block: -1, body: [forget], after: [endRound] })
 }
 
-/** Makes the cut: the moment whose state the round writes. */
+/** Of a planned block: it has saved images, and is looked at again when the cut is known. */
+const LAYERED = 255
+
+/**
+ * Makes the cut: the moment whose state the round writes. Three steps under the mutex, because releases without it may come
+ * in between: what is dirty is listed, the epoch ends, the bound moves.
+ */
 function cut(m: Model): void {
-  // Words that are local to the section.
-  let chosen = 0
   const choose: Effect = (_m, s) => {
-    chosen = s[Group.epoch]!
-    if (m.mistake === 'cutSpansClassChange') return
-    eachClassChange(m, s, (epoch) => {
-      chosen = Math.min(chosen, epoch - 1)
-    })
-  }
-  const closeEpoch: Effect = (_m, s) => {
-    choose(m, s, -1, 0)
-    s[Round.spokeFor] = s[Group.epoch]!
-    if (chosen === s[Group.epoch]) s[Group.epoch]!++
+    let chosen = s[Group.epoch]!
+    if (m.mistake !== 'cutSpansClassChange')
+      eachClassChange(m, s, (epoch) => {
+        chosen = Math.min(chosen, epoch - 1)
+      })
     if (chosen <= s[Group.done]!)
       m.fail(`PROGRESS a cut at ${chosen}, where ${s[Group.done]!} is done already`)
+    s[Round.chosen] = chosen
+    s[Round.spokeFor] = s[Group.epoch]!
+    s[Round.phase] = Phase.CUT_EPOCH
+    for (let block = 0; block < m.blocks; block++) {
+      const at = blockAt(block)
+      if (s[at + Block.listed] === 0) continue
+      if (s[at + Block.saved] !== 0) s[at + Block.planned] = LAYERED
+      else if (chosen === s[Group.epoch]) s[at + Block.planned] = s[at + Block.class]!
+      else s[at + Block.planned] = classToWrite(m, s, block, chosen)
+    }
   }
+  const leavesPending = m.mistake === 'cutLeavesPending'
+  runSection(m, FLUSH_WORKER, { what: 'cuts', block: -1, body: [choose], leavesPending, keepsMutex: true })
+}
+
+function cutEpoch(m: Model): void {
+  const closeEpoch: Effect = (_m, s) => {
+    if (s[Round.chosen] === s[Group.epoch]) s[Group.epoch]!++
+    s[Round.phase] = Phase.CUT_BOUND
+  }
+  const what = 'ends the epoch of its cut'
+  runSection(m, FLUSH_WORKER, { what, block: -1, body: [closeEpoch], leavesPending: true, keepsMutex: true })
+}
+
+function cutBound(m: Model): void {
+  const chosen = m.now[Round.chosen]!
   const raiseBound: Effect = (_m, s) => {
     s[Group.bound] = Math.max(s[Group.bound]!, chosen)
   }
@@ -90,22 +117,18 @@ function cut(m: Model): void {
   }
   const storeCut: Effect = (_m, s) => {
     s[Group.cut] = chosen
+    s[Round.chosen] = 0
   }
   const plan: Effect = (_m, s) => {
-    const within = s[Group.cut]!
     for (let block = 0; block < m.blocks; block++) {
-      const isListed = s[blockAt(block) + Block.listed] === 1
-      s[blockAt(block) + Block.planned] = isListed ? classToWrite(m, s, block, within) : 0
-    }
-    if (m.mistake === 'stagesAtOnce') {
-      for (let block = 0; block < m.blocks; block++)
-        if (s[blockAt(block) + Block.planned] !== 0) s[blockAt(block) + Block.planned] = 1
+      const at = blockAt(block)
+      if (s[at + Block.planned] === LAYERED) s[at + Block.planned] = classToWrite(m, s, block, chosen)
+      if (s[at + Block.planned] !== 0 && m.mistake === 'stagesAtOnce') s[at + Block.planned] = 1
     }
   }
-  const leavesPending = m.mistake === 'cutLeavesPending'
-  const after = [startStage]
-  const body = [closeEpoch, raiseBound, trim, storeCut, plan]
-  runSection(m, FLUSH_WORKER, { what: 'cuts', block: -1, body, after, leavesPending })
+  const body = [raiseBound, trim, storeCut, plan]
+  const what = 'moves the bound to its cut'
+  runSection(m, FLUSH_WORKER, { what, block: -1, body, after: [startStage], leavesPending: true })
 }
 
 /** Drops all images within the cut except the newest one, which tells that the cut needs the block. */
@@ -154,6 +177,15 @@ const startStage: Effect = (m, s) => {
 
 /** Marks durable blocks clean. A writer that did not report success has failed: its partition is fenced, and the round ends. */
 function finishStage(m: Model): void {
+  if (m.mistake === 'classClearedByPlainStore' && m.now[Round.phase] !== Phase.CLEANING) {
+    const see: Effect = (_m, s) => {
+      for (let block = 0; block < m.blocks; block++)
+        s[blockAt(block) + Block.seenWithin] = ownsWithin(s, block, s[Group.cut]!) ? 1 : 0
+      s[Round.phase] = Phase.CLEANING
+    }
+    runSection(m, FLUSH_WORKER, { what: 'reads the stamps', block: -1, body: [see], keepsMutex: true })
+    return
+  }
   const body: Effect[] = []
   let failed = 0
   for (let block = 0; block < m.blocks; block++) {
@@ -186,7 +218,9 @@ function markClean(m: Model, s: State, block: number): void {
   const at = blockAt(block)
   const within = s[Group.cut]!
   dropSaved(s, block, (spare) => s[spareAt(spare) + Spare.epoch]! <= within)
-  if (ownsWithin(s, block, within) || m.mistake === 'cleanWhateverTheStamp') s[at + Block.class] = 0
+  const isWithin =
+    m.mistake === 'classClearedByPlainStore' ? s[at + Block.seenWithin] === 1 : ownsWithin(s, block, within)
+  if (isWithin || m.mistake === 'cleanWhateverTheStamp') s[at + Block.class] = 0
   // What it stands for is durable up to the cut, and there is nothing else up to the bound.
   if (s[Group.bound]! <= within || m.mistake === 'olderEndsWithAnyRound') s[at + Block.older] = 0
   if (s[at + Block.class] === 0) s[at + Block.listed] = 0
@@ -236,6 +270,7 @@ const endRound: Effect = (m, s) => {
   s[Round.phase] = Phase.IDLE
   s[Round.stage] = 0
   s[Round.spokeFor] = 0
+  s[Round.chosen] = 0
   for (let block = 0; block < m.blocks; block++) s[blockAt(block) + Block.planned] = 0
   for (let partition = 0; partition < PARTITIONS; partition++)
     s.fill(0, writerAt(partition), writerAt(partition) + Writer.size)

@@ -3,7 +3,7 @@
  */
 
 export interface Operation {
-  readonly kind: 'acquire' | 'release' | 'discard' | 'unchanged' | 'flush' | 'forget'
+  readonly kind: 'acquire' | 'release' | 'discard' | 'unchanged' | 'write' | 'flush' | 'forget'
   /** The block, -1 if none. */
   readonly block: number
   /** The class of a release; class 1 is written first. */
@@ -86,6 +86,9 @@ export const look = (block: number): Operation[] => [
   operation('acquire', { block, changes: false }),
   operation('unchanged', { block }),
 ]
+/** A write of the first class, without an image: of the whole block or of one half. */
+export const write = (block: number, half = -1): Operation =>
+  operation('write', { block, half, writeClass: 1 })
 export const forget = (block: number): Operation => operation('forget', { block })
 export const flush = operation('flush')
 
@@ -107,6 +110,49 @@ const programs = {
     scripts: [
       [...change(0, 1), hold(0), flush, give(0, 1), flush],
       [...change(0, 1), ...change(1, 2)],
+    ],
+  },
+  /** A dirty block of the first class is changed again and again, by threads with spares of their own. */
+  hot: {
+    partitionOf: [0, 1],
+    spares: 4,
+    scripts: [
+      [...change(0, 1), ...change(0, 1), ...change(0, 1), flush],
+      [...change(0, 1), ...change(1, 2), flush],
+    ],
+  },
+  hotDiscarded: {
+    partitionOf: [0, 1],
+    spares: 4,
+    scripts: [
+      [...change(0, 1), ...discard(0), ...look(0), ...changeHalf(0, 1, 1), flush],
+      [...change(0, 1), ...discardHalf(0, 0), flush],
+    ],
+  },
+  /** Writes without an image. */
+  written: {
+    partitionOf: [0, 1],
+    spares: 2,
+    scripts: [
+      [write(0), write(0, 1), ...change(1, 2), flush],
+      [write(0), ...change(0, 1), write(0, 0), flush],
+    ],
+  },
+  writtenClassChange: {
+    partitionOf: [0, 1],
+    spares: 2,
+    scripts: [
+      [write(0), ...change(1, 2), write(0), flush],
+      [...change(0, 2), write(0), forget(0), write(0)],
+    ],
+  },
+  /** A block has moved to the first class, and is written again without an image. */
+  writtenOverAnother: {
+    partitionOf: [0, 1],
+    spares: 4,
+    scripts: [
+      [...changeNow(0, 2), ...changeNow(0, 1), ...changeNow(1, 2), ...changeNow(1, 1), write(0), flush],
+      [flush],
     ],
   },
   /** A block changes its class while it is dirty. */
@@ -152,6 +198,15 @@ const programs = {
     scripts: [
       [...changeNow(0, 2), ...changeNow(0, 1), ...changeNow(1, 2), ...changeNow(0, 1), flush],
       [...changeNow(2, 1), ...changeNow(2, 2), forget(2), flush],
+    ],
+  },
+  /** A class change ends an epoch while the next image of another block, which has changed its class, is being made. */
+  endedEpoch: {
+    partitionOf: [0, 1, 0],
+    spares: 4,
+    scripts: [
+      [...changeNow(0, 2), ...changeNow(0, 1), ...changeNow(1, 2), ...changeNow(0, 1), flush],
+      [...changeNow(2, 1), ...changeNow(2, 2)],
     ],
   },
   /** Three classes, three blocks. */
@@ -269,7 +324,7 @@ const programs = {
     partitionOf: [0, 1, 0],
     spares: 3,
     scripts: [
-      [...change(0, 1), ...change(0, 1), ...change(1, 2), ...change(0, 1)],
+      [write(0), write(0), ...change(1, 2), write(0)],
       [...changeNow(2, 1), ...changeNow(2, 2), ...changeNow(2, 1), flush],
     ],
   },
@@ -312,7 +367,7 @@ const all = Object.keys(programs) as Program[]
 
 /** Scenarios with one fault, explored completely. */
 export const small = grid(
-  all.filter((program) => program !== 'vanishedChange' && program !== 'twoClassChanges'),
+  all.filter((program) => !['vanishedChange', 'twoClassChanges', 'endedEpoch'].includes(program)),
   [
     { kicks: 1 },
     { failedSyncs: 1 },

@@ -28,24 +28,26 @@ export interface Section {
   readonly after?: readonly Effect[]
   /** For mistakes only: pending releases are not settled. */
   readonly leavesPending?: boolean
+  /** The mutex stays held after this step: a section of several steps, for what threads do meanwhile without it. */
+  readonly keepsMutex?: boolean
 }
 
-/** Whether the actor can lock the mutex now. */
+/** Whether the actor has the mutex, or can lock it now. */
 export function getsMutex(m: Model, actor: number): boolean {
   const holder = m.now[Group.mutex]!
-  return holder === 0 || (actor === FLUSH_WORKER && isDead(m.now, holder))
+  return holder === 0 || holder === actor || (actor === FLUSH_WORKER && isDead(m.now, holder))
 }
 
 /** Takes the section, and every possible death inside it. @requires getsMutex */
 export function runSection(m: Model, actor: number, section: Section): void {
   const { block, writeClass = 0 } = section
   const act = (effect: Effect): Act => ({ effect, block, writeClass })
-  const isStolen = m.now[Group.mutex] !== 0
+  const isStolen = isDead(m.now, m.now[Group.mutex]!)
   const acts = [
     ...(isStolen ? repair(m, actor) : []),
     ...(section.leavesPending === true ? [] : settlement(m, actor)),
     ...section.body.map(act),
-    { effect: unlock, block, writeClass },
+    ...(section.keepsMutex === true ? [] : [{ effect: unlock, block, writeClass }]),
     ...(section.after ?? []).map(act),
   ]
   const what = isStolen ? `steals the mutex, ${section.what}` : section.what

@@ -45,8 +45,17 @@ export const Group = record(
 )
 
 /** The position of the flush worker. */
-export const Phase = { IDLE: 0, WRITING: 1, FINISHING: 2, DEAD: 3, NEW: 4 } as const
-export const Round = record(Group.size, 'phase', 'stage', 'spokeFor')
+export const Phase = {
+  IDLE: 0,
+  WRITING: 1,
+  FINISHING: 2,
+  DEAD: 3,
+  NEW: 4,
+  CUT_EPOCH: 5,
+  CUT_BOUND: 6,
+  CLEANING: 7,
+} as const
+export const Round = record(Group.size, 'phase', 'stage', 'spokeFor', 'chosen')
 
 /** How often each event may still happen. */
 export const Budget = record(
@@ -69,11 +78,24 @@ export const Client = record(
   'step', // within the operation
   'target', // of a flush, or of a wait for a class change
   'failures', // the count at that time
+  'epoch', // what a change without the mutex has read: the group's epoch, then the frame's state
+  'stamp',
+  'class',
+  'older',
 )
 const clientsAt = Budget.clientDeaths + Budget.size
 export const clientAt = (client: number): number => clientsAt + client * Client.size
 
-export const Job = { IDLE: 0, PICK: 1, FIRST_HALF: 2, SECOND_HALF: 3, SYNC: 4, DEAD: 5 } as const
+export const Job = {
+  IDLE: 0,
+  PICK: 1,
+  FIRST_HALF: 2,
+  SECOND_HALF: 3,
+  SYNC: 4,
+  DEAD: 5,
+  COPY_FIRST: 6,
+  COPY_SECOND: 7,
+} as const
 export const Result = { NONE: 0, OK: 1, FAILED: 2 } as const
 export const Writer = record(
   0,
@@ -104,10 +126,14 @@ export const Spare = record(
   'older', // it stands for an older image too, which was unwritten and within the bound
   'next',
   'range', // WHOLE, or 1 + the half that it holds
+  'owner', // the client whose own it is, 0 none
 )
 const sparesAt = writersAt + PARTITIONS * Writer.size
 /** Spares are numbered from 1. */
 export const spareAt = (spare: number): number => sparesAt + (spare - 1) * Spare.size
+
+/** `Frame.undo`: no undo, the change is rolled forward. */
+export const INTENT = 255
 
 /** `Frame.released`: released unchanged. */
 export const RELEASED_UNCHANGED = 255
@@ -116,10 +142,11 @@ const FRAME_WORDS = [
   'pins', // pins of writers only
   'half', // contents
   'half2',
-  'epoch', // the stamp; it and the next four form the state word and change in one step
+  'epoch', // the stamp; it and the next five form the state word and change in one step
   'class', // 0: clean
   'older', // as in Spare
   'changing',
+  'taken', // a writer has taken the undo
   'absent',
   'undo',
   'saved',
@@ -127,7 +154,8 @@ const FRAME_WORDS = [
   'released',
   'pendingNext',
   'planned', // class of the stage that writes it in this round, 0: none
-  'wasWritten', // for mistakes only
+  'wasWritten', // for mistakes only, as is the next
+  'seenWithin',
 ] as const
 /** The versions that a half of a block may have on disk after a crash now. */
 const DISK_WORDS = [

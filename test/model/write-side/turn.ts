@@ -63,6 +63,13 @@ export class Turn {
     s.fill(0, this.at + Client.step, this.at + Client.size)
   }
 
+  /** As `advance`; what the client has read for this block stays, for mistakes only. */
+  advanceHolding(s: State): void {
+    const epoch = s[this.at + Client.epoch]!
+    this.advance(s)
+    s[this.at + Client.epoch] = epoch
+  }
+
   section(what: string, body: readonly Effect[], after: readonly Effect[], leavesPending = false): void {
     const { writeClass } = this.operation
     runSection(this.m, this.actor, { what, block: this.block, writeClass, body, after, leavesPending })

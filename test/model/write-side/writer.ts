@@ -14,6 +14,7 @@ import {
   FROM_COPY,
   FROM_FRAME,
   Group,
+  INTENT,
   Job,
   Result,
   Spare,
@@ -36,6 +37,7 @@ export function writerSteps(m: Model, partition: number): void {
     m.end(WRITERS + partition, 'dies')
   }
   if (job === Job.PICK) pick(m, partition)
+  else if (job === Job.COPY_FIRST || job === Job.COPY_SECOND) copyUndo(m, partition)
   else if (job === Job.SYNC) sync(m, partition)
   else write(m, partition, job === Job.FIRST_HALF ? 0 : 1)
 }
@@ -64,19 +66,32 @@ function pick(m: Model, partition: number): void {
   for (let block = 0; block < m.blocks; block++) {
     if (((left >> block) & 1) === 0 || isBusy(m, block)) continue
     const choose: Effect = (_m, s) => chooseSource(m, s, partition, block)
-    runSection(m, WRITERS + partition, { what: 'chooses the image', block, body: [choose] })
+    // Settling may end the change: what the writer takes is known after that.
+    const isSettled = m.now[Group.pending] === 0
+    const what = isSettled ? 'chooses the image' : 'settles before it chooses'
+    const keepsMutex = isSettled && takesUndo(m, block)
+    runSection(m, WRITERS + partition, { what, block, body: isSettled ? [choose] : [], keepsMutex })
     return
   }
 }
 
-/** A block that is latched, unwritten in its own frame, and not yet CHANGING: another thread is copying its image. */
+/** Whether the writer copies the undo of the block, in a section of several steps. */
+const takesUndo = (m: Model, block: number): boolean =>
+  imageToWrite(m, m.now, block, m.now[Group.cut]!) === OWN &&
+  m.now[blockAt(block) + Block.changing] === 1 &&
+  m.mistake !== 'undoReadOutsideTheMutex'
+
+/**
+ * A block that is latched and unwritten in its own frame, and another thread is copying its image, or new contents without an
+ * image.
+ */
 function isBusy(m: Model, block: number): boolean {
   const at = blockAt(block)
   return (
     m.now[Group.pending] === 0 &&
     imageToWrite(m, m.now, block, m.now[Group.cut]!) === OWN &&
     m.now[at + Block.latch] !== 0 &&
-    m.now[at + Block.changing] === 0 &&
+    (m.now[at + Block.changing] === 0 || m.now[at + Block.undo] === INTENT) &&
     !(m.mistake === 'undoBecauseLatched' && m.now[at + Block.undo] !== 0)
   )
 }
@@ -97,14 +112,13 @@ function chooseSource(m: Model, s: State, partition: number, block: number): voi
       m.fail(`UNDO block ${block} is unwritten and changing, and has no undo`)
       return
     }
-    const range = s[spareAt(source) + Spare.range]!
-    const isWhole = range === WHOLE || m.mistake === 'declaredRangeNotComposed'
-    if (!isWhole || m.mistake !== 'undoReadOutsideTheMutex') {
-      for (let half = 0; half < 2; half++) {
-        const from = isWhole || range === 1 + half ? spareAt(source) + Spare.half : frame + Block.half
-        s[at + Writer.copied + half] = s[from + half]!
-      }
-      source = FROM_COPY
+    if (source === INTENT) return
+    if (m.mistake !== 'undoReadOutsideTheMutex') {
+      if (m.mistake !== 'undoCopiedWithoutTaken') s[frame + Block.taken] = 1
+      s[at + Writer.block] = block
+      s[at + Writer.source] = source
+      s[at + Writer.job] = Job.COPY_FIRST
+      return
     }
   } else if (s[frame + Block.latch] === 0) {
     source = FROM_FRAME
@@ -116,6 +130,25 @@ function chooseSource(m: Model, s: State, partition: number, block: number): voi
   s[at + Writer.source] = source
   if (source === 0) blockDone(s, at)
   else s[at + Writer.job] = Job.FIRST_HALF
+}
+
+/** Copies one half of the undo that it has taken; a declared range is completed from the frame. @requires the mutex */
+function copyUndo(m: Model, partition: number): void {
+  const at = writerAt(partition)
+  const block = m.now[at + Writer.block]!
+  const isFirst = m.now[at + Writer.job] === Job.COPY_FIRST
+  const half = isFirst ? 0 : 1
+  const s = m.begin()
+  const spare = spareAt(s[at + Writer.source]!)
+  const range = s[spare + Spare.range]!
+  const isInUndo = range === WHOLE || range === 1 + half || m.mistake === 'declaredRangeNotComposed'
+  s[at + Writer.copied + half] = s[(isInUndo ? spare + Spare.half : blockAt(block) + Block.half) + half]!
+  s[at + Writer.job] = isFirst ? Job.COPY_SECOND : Job.FIRST_HALF
+  if (!isFirst) {
+    s[at + Writer.source] = FROM_COPY
+    s[Group.mutex] = 0
+  }
+  m.end(WRITERS + partition, `copies half ${half} of the undo`, block)
 }
 
 function blockDone(s: State, at: number): void {

@@ -35,6 +35,15 @@ const change =
     if (block === 0) tiny.changed(index, count)
   }
 
+/** Writes a whole block without a guard. @requires that no other client changes it */
+const write =
+  (block: number): Act =>
+  (tiny, { data }, index) => {
+    const count = tiny.lastOf(index) + 1
+    data.writeSync(tiny.contents(block, count), block * BLOCK)
+    tiny.changed(index, count)
+  }
+
 /** Changes a block and discards the change. */
 const discard =
   (block: number): Act =>
@@ -217,6 +226,14 @@ export const bodies: Readonly<Record<string, MakeBody>> = {
   roundFlushes: body({ frames: 2, cached: 1 }, [all(change(0), flush(0)), all(change(0), flush(0))], {
     withEngine: true,
   }),
+  /** A dirty block is changed again during the round, with a spare of the thread's own; and written without an image. */
+  roundHot: body({ frames: 2, cached: 1 }, [all(change(0), change(0), flush(0)), change(0)], {
+    withEngine: true,
+  }),
+  roundWrite: body({ frames: 2, cached: 1 }, [all(write(0), write(0), flush(0)), copy(0)], {
+    withEngine: true,
+  }),
+  rewriteCopy: body({ frames: 2, cached: 1 }, [all(write(0), write(0)), read(0)]),
   classes: body({ frames: 2, cached: 1 }, [all(change(0, 'directory'), change(0, 'data'), flush(0))], {
     withEngine: true,
   }),

@@ -165,6 +165,14 @@ export class Tiny {
     return count
   }
 
+  /** A whole block with this count. */
+  contents(block: number, count: number): Uint8Array {
+    const words = new Int32Array(BLOCK / 4)
+    words[NUMBER] = block
+    words[COUNT] = words[COUNT_AGAIN] = count
+    return new Uint8Array(words.buffer)
+  }
+
   /** The count of a block as a crash would leave it. */
   durableCount(block: number): number {
     return this.check(this.durable.subarray((block * BLOCK) / 4, ((block + 1) * BLOCK) / 4), block)
