@@ -2,7 +2,7 @@
 // `dcache bench` as a user runs it: every suite at its smoke size, all of its figures, the page, and what is refused.
 
 import { spawnSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import type { BenchReport, Figure, Section } from '#dist/bench/harness/report.js'
@@ -113,6 +113,7 @@ onlyNormal(test, 'every suite measures what it says, at a smoke size', () => {
       'replay/ratios',
       'disk/misses',
       'disk/flushes',
+      'disk/commits',
       'disk/steady',
       ...(hasFio ? ['nbd/requests'] : []),
     ],
@@ -158,6 +159,11 @@ onlyNormal(test, 'every suite measures what it says, at a smoke size', () => {
   assert.is(sections.get('modify/prices')!.rows.length, 3)
   assert.equal(valuesOf(sections.get('disk/flushes')!, 'what').length, 3)
   assert.equal(valuesOf(sections.get('disk/misses')!, 'order'), ['random', 'sequential'])
+  assert.equal(valuesOf(sections.get('disk/misses')!, 'threads'), [1, 2])
+  const commits = sections.get('disk/commits')!
+  const places = existsSync('/dev/shm') ? ['disk', '/dev/shm'] : ['disk']
+  assert.equal(valuesOf(commits, 'files'), [...places, 'slowed to 8 ms and 50 MB/s'])
+  assert.equal(valuesOf(commits, 'ms apart'), [0, 20])
 
   const html = readFileSync(page, 'utf8')
   assert.match(html, /^<!doctype html>/)
