@@ -115,7 +115,7 @@ onlyNormal(test, 'every suite measures what it says, at a smoke size', () => {
       'disk/flushes',
       'disk/commits',
       'disk/steady',
-      ...(hasFio ? ['nbd/requests'] : []),
+      ...(hasFio ? ['nbd/requests', 'nbd/commits'] : []),
     ],
   )
   if (hasFio)
@@ -164,6 +164,7 @@ onlyNormal(test, 'every suite measures what it says, at a smoke size', () => {
   const places = existsSync('/dev/shm') ? ['disk', '/dev/shm'] : ['disk']
   assert.equal(valuesOf(commits, 'files'), [...places, 'slowed to 8 ms and 50 MB/s'])
   assert.equal(valuesOf(commits, 'ms apart'), [0, 20])
+  if (hasFio) assert.equal(valuesOf(sections.get('nbd/commits')!, 'files'), places)
 
   const html = readFileSync(page, 'utf8')
   assert.match(html, /^<!doctype html>/)
