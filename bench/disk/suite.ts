@@ -6,6 +6,7 @@ import { CacheError, openCache } from 'dcache'
 import { type Folder, makeFolder } from '../harness/folder.js'
 import type { Row } from '../harness/report.js'
 import type { Suite } from '../harness/suite.js'
+import { COMMITS, measureCommits } from './commit.js'
 import { FIO, measureFio } from './fio.js'
 import { FLUSHES, KINDS, measureFlush } from './flush.js'
 import { measureMisses, MISSES } from './miss.js'
@@ -14,8 +15,8 @@ import { makeFile } from './workload.js'
 
 export const disk: Suite = {
   name: 'disk',
-  about: 'misses and flushes compared with bare reads and writes; how long changes wait for a busy disk',
-  seconds: 196,
+  about: 'misses, flushes and commits compared with bare calls; how long changes wait for a busy disk',
+  seconds: 300,
   async run(settings, say) {
     const startMs = performance.now()
     using outer = makeFolder()
@@ -35,6 +36,7 @@ export const disk: Suite = {
       say(`disk: changes without end, ${direct ? 'direct' : 'buffered'}`)
       steady.push(await measureSteady(folder, settings, direct))
     }
+    const commits = await measureCommits(settings, leftOut, say)
     const fio = measureFio(outer, settings, leftOut)
     return {
       name: 'disk',
@@ -45,8 +47,10 @@ export const disk: Suite = {
           name: 'misses',
           title: 'A miss',
           about:
-            'One thread reads a file 16 times as long as the cache, from the page cache or, with direct I/O, from the ' +
-            'disk. For a sequence, the time is that of the thread alone; other threads read ahead.',
+            'One thread reads a file 16 times as long as the cache, or two threads a half each, from the page cache or, with ' +
+            'direct I/O, from the disk. fs.readSync reads into random slots of a memory as large as the cache. For a sequence, ' +
+            'the time is that of the thread alone; other threads read ahead. The last two columns: the throughput of all ' +
+            'threads in terms of one, and that compared with fs.readSync.',
           columns: MISSES,
           rows: misses,
         },
@@ -58,6 +62,17 @@ export const disk: Suite = {
             'random blocks of 8 KiB in ascending order, and one fsync for each file.',
           columns: FLUSHES,
           rows: flushes,
+        },
+        {
+          name: 'commits',
+          title: 'A commit',
+          about:
+            'Each thread changes a block of its own and flushes, one commit after the other, without and with pauses. ' +
+            'Compared with one bare write and fsync by as many threads, in the same round. What dcache adds is also stated in ' +
+            'wake-up round trips: two threads that wake each other by wait and notify, in the same round. On the slowed disk ' +
+            'an fsync takes that many milliseconds more, and a write as long as its bytes at that rate.',
+          columns: COMMITS,
+          rows: commits,
         },
         {
           name: 'steady',

@@ -56,7 +56,7 @@ export const openToWrite = (path: string, direct: boolean): number =>
   openSync(path, constants.O_RDWR | (direct ? constants.O_DIRECT : 0))
 
 /** Checks the files. @throws if a block does not have the number of its last write */
-export function verify({ paths, wanted }: FlushWork): void {
+export function verify({ paths, wanted }: Pick<FlushWork, 'paths' | 'wanted'>): void {
   const word = new Int32Array(1)
   paths.forEach((path, file) => {
     const fd = openSync(path, 'r')

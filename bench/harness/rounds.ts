@@ -2,7 +2,7 @@
  * The method: every round runs all variants one after the other, and the order is reversed from round to round. So
  * compared figures are measured close together, and a disturbance of the machine affects all variants.
  */
-import type { Crew } from './crew.js'
+import { type Crew, throughputOf } from './crew.js'
 import type { LaneResult } from './task.js'
 
 export interface RoundOptions {
@@ -60,4 +60,11 @@ export async function runRounds(
     }
   }
   return outcome
+}
+
+/** The throughput of all threads in terms of one thread, by round. Undefined if one thread was not measured. */
+export function scalingOf(rounds: RoundsByThreads, threads: number): number[] | undefined {
+  const alone = rounds.get(1)
+  if (threads === 1 || alone === undefined) return undefined
+  return rounds.get(threads)!.map((results, round) => throughputOf(results) / throughputOf(alone[round]!))
 }

@@ -26,3 +26,10 @@ export function spreadOf(values: readonly number[]): Spread {
 export function ratioOf(values: readonly number[], to: readonly number[]): Spread {
   return spreadOf(values.map((value, round) => value / to[round]!))
 }
+
+/** The value that a quarter of the values exceed. */
+export const upperQuartileOf = (values: readonly number[]): number =>
+  quantile(
+    [...values].sort((a, b) => a - b),
+    0.75,
+  )

@@ -9,7 +9,7 @@ import { closeSound, openFull } from '../harness/cache.js'
 import { nsOf, throughputOf } from '../harness/crew.js'
 import { makeFolder } from '../harness/folder.js'
 import type { Column, Row, Section } from '../harness/report.js'
-import { type Outcome, type RoundsByThreads, runRounds } from '../harness/rounds.js'
+import { type Outcome, runRounds, scalingOf } from '../harness/rounds.js'
 import { ratioOf, spreadOf } from '../harness/spread.js'
 import type { BenchSettings, Suite } from '../harness/suite.js'
 import { FLOOR, fillLmdb, floorMemory, startCrews } from './crews.js'
@@ -163,13 +163,6 @@ function costRows(parameters: Record<string, string | number>, outcome: Outcome)
     }
   }
   return rows
-}
-
-/** The throughput of all threads in terms of one thread, by round. Undefined if one thread was not measured. */
-function scalingOf(rounds: RoundsByThreads, threads: number): number[] | undefined {
-  const alone = rounds.get(1)
-  if (threads === 1 || alone === undefined) return undefined
-  return rounds.get(threads)!.map((results, round) => throughputOf(results) / throughputOf(alone[round]!))
 }
 
 async function measureGarbage(

@@ -1,5 +1,6 @@
 /**
- * fio's nbd engine as the client: random requests of 4 KiB, with a fixed number in progress on each connection.
+ * fio's nbd engine as the client: random requests of 4 KiB, with a fixed number in progress on each connection; or writes of
+ * which each is followed by a FLUSH, one request at a time.
  */
 import { spawn } from 'node:child_process'
 
@@ -7,12 +8,14 @@ export const DEPTH = 32
 
 export interface FioRun {
   readonly uri: string
-  readonly operation: 'randread' | 'randwrite' | 'read'
+  readonly operation: 'randread' | 'randwrite' | 'read' | 'commit'
   readonly connections: number
   /** Size of the export in bytes. */
   readonly bytes: number
   /** Duration in milliseconds; undefined: once through the whole export. */
   readonly ms: number | undefined
+  /** Length of a random request in bytes. Default: 4 KiB. */
+  readonly requestBytes?: number
   /** Working directory, for the files that fio leaves. */
   readonly folder: string
 }
@@ -35,10 +38,12 @@ interface Job {
 }
 
 /** Runs fio. @throws if fio or a request fails */
-export async function runFio({ uri, operation, connections, bytes, ms, folder }: FioRun): Promise<FioResult> {
+export async function runFio(run: FioRun): Promise<FioResult> {
+  const { uri, operation, connections, bytes, ms, requestBytes = 4096, folder } = run
+  const isCommit = operation === 'commit'
   const args = [
-    '--name=bench', '--ioengine=nbd', `--uri=${uri}`, `--rw=${operation}`, `--size=${bytes}`, '--thread',
-    `--numjobs=${connections}`, `--iodepth=${DEPTH}`, operation === 'read' ? '--bs=256k' : '--bs=4k', '--randrepeat=0',
+    '--name=bench', '--ioengine=nbd', `--uri=${uri}`, `--rw=${isCommit ? 'randwrite' : operation}`, `--size=${bytes}`, '--thread',
+    `--numjobs=${connections}`, `--iodepth=${isCommit ? 1 : DEPTH}`, operation === 'read' ? '--bs=256k' : `--bs=${requestBytes}`, '--randrepeat=0', ...(isCommit ? ['--fsync=1'] : []),
     '--norandommap', ...(ms === undefined ? [] : ['--time_based', `--runtime=${ms}ms`]), '--group_reporting', '--output-format=json',
   ] // prettier-ignore
   const child = spawn('fio', args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -52,7 +57,7 @@ export async function runFio({ uri, operation, connections, bytes, ms, folder }:
   const json = output.slice(output.indexOf('{'))
   const [job] = status === 0 ? (JSON.parse(json) as { jobs: Job[] }).jobs : []
   if (job?.error !== 0) throw new Error(`fio on ${uri} ended with ${status}:\n${output.slice(-2000)}`)
-  const { iops, total_ios, clat_ns } = operation === 'randwrite' ? job.write : job.read
+  const { iops, total_ios, clat_ns } = operation === 'randwrite' || isCommit ? job.write : job.read
   if (total_ios === 0) throw new Error(`fio on ${uri} did nothing:\n${output.slice(-2000)}`)
   return { perSecond: iops, p99Us: (clat_ns.percentile?.['99.000000'] ?? 0) / 1000 }
 }

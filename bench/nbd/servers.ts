@@ -5,6 +5,8 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { fileURLToPath } from 'node:url'
+import type { Folder } from '../harness/folder.js'
+import { writeBlocks } from '../hit/workload.js'
 
 const EXPORT = 'bench'
 const READY_MS = 60_000
@@ -50,6 +52,34 @@ export const serverKinds = (threads: number, connections: number): readonly Serv
     ],
   },
 ]
+
+/** Running servers by the names of their kinds. They end with the scope. */
+export interface Servers extends AsyncDisposable {
+  readonly byName: ReadonlyMap<string, Server>
+}
+
+/** Starts a server of each kind, over a file of this many blocks. @throws if one does not answer */
+export async function startServers(
+  kinds: readonly ServerKind[],
+  folder: Folder,
+  blocks: number,
+): Promise<Servers> {
+  const byName = new Map<string, Server>()
+  const stop = async () => {
+    await Promise.all([...byName.values()].map((server) => server[Symbol.asyncDispose]()))
+  }
+  try {
+    for (const [i, kind] of kinds.entries()) {
+      const place = { file: folder.path(`disk-${i}`), socket: folder.path(`socket-${i}`) }
+      writeBlocks(place.file, blocks)
+      byName.set(kind.name, await Server.start(kind, place))
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return { byName, [Symbol.asyncDispose]: stop }
+}
 
 export class Server implements AsyncDisposable {
   readonly uri: string

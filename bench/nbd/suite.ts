@@ -3,12 +3,13 @@
  */
 import { spawnSync } from 'node:child_process'
 import { makeFolder } from '../harness/folder.js'
-import type { Column, Row } from '../harness/report.js'
+import type { Column, Row, Section } from '../harness/report.js'
 import { ratioOf, spreadOf } from '../harness/spread.js'
 import type { Suite } from '../harness/suite.js'
-import { writeBlocks } from '../hit/workload.js'
 import { DEPTH, type FioResult, runFio } from './fio.js'
-import { DCACHE, NBDKIT, Server, type ServerKind, serverKinds } from './servers.js'
+import { COMMITS, measureCommits } from './commits.js'
+import { measurePgbench, PGBENCH } from './pgbench.js'
+import { DCACHE, NBDKIT, type Server, type ServerKind, serverKinds, startServers } from './servers.js'
 
 const COLUMNS: readonly Column[] = [
   { key: 'perSecond', title: 'requests', unit: '/s' },
@@ -29,8 +30,8 @@ const OPERATIONS = [
 export const nbd: Suite = {
   name: 'nbd',
   about:
-    'dcache serve compared with nbdkit and qemu-nbd: random requests over 1 and 4 connections (needs fio)',
-  seconds: 157,
+    'dcache serve compared with nbdkit and qemu-nbd: random requests, commits, pgbench (needs fio and others)',
+  seconds: 350,
   async run(settings, say) {
     const startMs = performance.now()
     const leftOut: string[] = []
@@ -38,32 +39,47 @@ export const nbd: Suite = {
     const kinds = serverKinds(SERVER_THREADS, Math.max(...connectionCounts) + 1).filter(
       ({ name, program }) => name === DCACHE || isThere(program, leftOut),
     )
-    const rows = isThere('fio', leftOut)
-      ? await measure(kinds, connectionCounts, {
-          rounds: settings.smoke ? 1 : Math.ceil(settings.rounds / 3),
-          ms: settings.smoke ? SMOKE_MS : settings.sliceMs * SLICES,
-          say,
-        })
-      : []
+    const rounds = settings.smoke ? 1 : Math.ceil(settings.rounds / 3)
+    const hasFio = isThere('fio', leftOut)
+    const ms = settings.smoke ? SMOKE_MS : settings.sliceMs * SLICES
+    const rows = hasFio ? await measure(kinds, connectionCounts, { rounds, ms, say }) : []
+    const commits = hasFio ? await measureCommits(kinds, settings, leftOut, say) : []
+    const pgbench = await measurePgbench(kinds, settings, leftOut, say)
+    const sections: Section[] = [
+      {
+        name: 'requests',
+        title: 'Requests of 4 KiB',
+        about:
+          `fio's nbd engine, ${DEPTH} requests at a time on each connection, over a Unix socket. The file of 64 MiB is in ` +
+          `memory for all servers: in dcache's memory, or in the page cache. dcache serves with ${SERVER_THREADS} threads. The ` +
+          'client uses as much of the machine as the server.',
+        columns: COLUMNS,
+        rows,
+      },
+      {
+        name: 'commits',
+        title: 'A write and a FLUSH',
+        about:
+          'fio writes one random block and then flushes, one request after the other on one connection. The files are on the ' +
+          'disk of the temporary folder, or in memory.',
+        columns: COMMITS,
+        rows: commits,
+      },
+      {
+        name: 'pgbench',
+        title: 'pgbench on a mounted device',
+        about:
+          'PostgreSQL on ext4 on a loop device over a file of nbdfuse, which is a client of the server: transactions of ' +
+          'pgbench, with one client, each with its own commit.',
+        columns: PGBENCH,
+        rows: pgbench,
+      },
+    ]
     return {
       name: 'nbd',
       title: 'A block device',
       about: 'Files served as network block devices.',
-      sections:
-        rows.length === 0
-          ? []
-          : [
-              {
-                name: 'requests',
-                title: 'Requests of 4 KiB',
-                about:
-                  `fio's nbd engine, ${DEPTH} requests at a time on each connection, over a Unix socket. The file of 64 MiB is in ` +
-                  `memory for all servers: in dcache's memory, or in the page cache. dcache serves with ${SERVER_THREADS} threads. The ` +
-                  'client uses as much of the machine as the server.',
-                columns: COLUMNS,
-                rows,
-              },
-            ],
+      sections: sections.filter((section) => section.rows.length > 0),
       leftOut,
       seconds: (performance.now() - startMs) / 1000,
     }
@@ -82,18 +98,9 @@ async function measure(
   { rounds, ms, say }: Measure,
 ): Promise<Row[]> {
   using folder = makeFolder()
-  const servers = new Map<string, Server>()
-  try {
-    for (const [i, kind] of kinds.entries()) {
-      say(`nbd: ${kind.name}, preparing`)
-      const place = { file: folder.path(`disk-${i}`), socket: folder.path(`socket-${i}`) }
-      writeBlocks(place.file, FILE_BLOCKS)
-      servers.set(kind.name, await Server.start(kind, place))
-    }
-    return await compare(servers, connectionCounts, folder.path('.'), { rounds, ms, say })
-  } finally {
-    await Promise.all([...servers.values()].map((server) => server[Symbol.asyncDispose]()))
-  }
+  say('nbd: preparing')
+  await using servers = await startServers(kinds, folder, FILE_BLOCKS)
+  return await compare(servers.byName, connectionCounts, folder.path('.'), { rounds, ms, say })
 }
 
 async function compare(

@@ -5,18 +5,23 @@ import { digitsText, scaledText } from '#dist/cli/units.js'
 import { FLOOR_AGAIN } from '../hit/crews.js'
 import { type SuiteReport, valueOf } from '../harness/report.js'
 import { diskCharts } from './disk-charts.js'
+import { modifyCharts } from './modify-charts.js'
+import { nbdCharts } from './nbd-charts.js'
 import {
   blocksText,
   type Chart,
+  colorBy,
   DCACHE,
   domainOf,
   groupsOf,
   INK,
+  LEGEND,
   OTHER,
   PANEL_WIDTH,
   type PlotLibrary,
   type Point,
   pointsOf,
+  RANGE,
   rowsPanel,
   sectionOf,
   threadsText,
@@ -24,11 +29,6 @@ import {
   timeText,
   valuesOf,
 } from './plots.js'
-
-const LEGEND = [[DCACHE, 'dcache'], [OTHER, 'compared with it']] as const // prettier-ignore
-const RANGE = 'The dot is the median, the line behind it is p10 to p90.'
-const isDcache = (name: unknown) => String(name).startsWith('dcache')
-const colorBy = (parameter: string) => (point: Point) => (isDcache(point[parameter]) ? DCACHE : OTHER)
 
 function hitCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
   const cost = sectionOf(suite, 'cost')
@@ -148,61 +148,6 @@ function contentionCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
   ]
 }
 
-function modifyCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
-  const charts: Chart[] = []
-  const changes = sectionOf(suite, 'changes')
-  if (changes !== undefined) {
-    const points = pointsOf(changes.rows, 'ns').map((point): Point => ({
-      ...point,
-      kind: `${point['blocks']}, ${point['declared']}`,
-    }))
-    const kinds = [...new Set(points.map(({ kind }) => String(kind)))]
-    const domain = domainOf(points, false)
-    charts.push({
-      title: 'A change',
-      note: `Of a clean block or of one with unwritten changes; the whole block or 64 bytes are declared. ${RANGE}`,
-      legend: [[DCACHE, 'dcache']],
-      panels: valuesOf(changes.rows, 'threads').map((threads) =>
-        rowsPanel(Plot, threadsText(Number(threads)), {
-          points: points.filter((point) => point['threads'] === threads),
-          y: 'kind',
-          rows: kinds,
-          color: () => DCACHE,
-          text: timeText,
-          tick: tickText,
-          label: 'a change',
-          domain,
-        }),
-      ),
-    })
-  }
-  const prices = sectionOf(suite, 'prices')
-  if (prices !== undefined) {
-    const named = (key: string, suffix: string) =>
-      pointsOf(prices.rows, key).map((point): Point => ({ ...point, name: `${point['of']}${suffix}` }))
-    const [ratios, noise] = [named('ratio', ''), named('noise', ', A/A')]
-    const points = [...ratios, ...noise]
-    charts.push({
-      title: 'What it costs to survive a death',
-      note: `Time with the journal of pins (a hit) or the saved image (a change) to the time without. A/A is the same code measured against itself: its distance from 1 is noise. ${RANGE}`,
-      legend: [[DCACHE, 'with to without'], [OTHER, 'A/A']], // prettier-ignore
-      panels: [
-        rowsPanel(Plot, '', {
-          points,
-          y: 'name',
-          rows: ratios.flatMap(({ name }, i) => [String(name), String(noise[i]!['name'])]),
-          color: ({ name }) => (String(name).endsWith('A/A') ? OTHER : DCACHE),
-          text: digitsText,
-          label: 'times as long',
-          at: 1,
-          domain: domainOf(points, false, 1),
-        }),
-      ],
-    })
-  }
-  return charts
-}
-
 function recoveryCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
   const section = sectionOf(suite, 'recovery')
   if (section === undefined) return []
@@ -274,33 +219,6 @@ function replayCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
           },
         } // prettier-ignore
       }),
-    },
-  ]
-}
-
-function nbdCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
-  const section = sectionOf(suite, 'requests')
-  if (section === undefined) return []
-  const domain = domainOf(pointsOf(section.rows, 'perSecond'), false)
-  const label = ({ parameters }: { parameters: Readonly<Record<string, string | number>> }) =>
-    `${String(parameters['operation'])}, ${parameters['connections'] === 1 ? '1 connection' : `${String(parameters['connections'])} connections`}`
-  return [
-    {
-      title: 'Requests of 4 KiB',
-      note: `Requests a second over all connections. ${RANGE}`,
-      legend: LEGEND,
-      panels: groupsOf(section.rows, ['operation', 'connections'], label).map((group) =>
-        rowsPanel(Plot, group.label, {
-          points: pointsOf(group.rows, 'perSecond'),
-          y: 'server',
-          rows: valuesOf(section.rows, 'server').map(String),
-          color: colorBy('server'),
-          text: scaledText,
-          tick: (value) => scaledText(value).replace(/\.0+\b/, ''),
-          label: 'requests a second',
-          domain,
-        }),
-      ),
     },
   ]
 }

@@ -12,8 +12,10 @@ import {
   type PlotLibrary,
   type Point,
   pointsOf,
+  RANGE,
   rowsPanel,
   sectionOf,
+  threadsText,
   tickText,
   timeText,
   valuesOf,
@@ -21,7 +23,6 @@ import {
 
 /** The kind that fio writes too: the same number of blocks, at the same distance. */
 const AS_FIO: keyof typeof KINDS = 'random, 64 MiB of 1 GiB'
-const RANGE = 'The dot is the median, the line behind it is p10 to p90.'
 
 const named = (rows: readonly Row[], key: string, scale: number, nameOf: (point: Point) => string): Point[] =>
   pointsOf(rows, key, scale).map((point) => ({ ...point, name: nameOf(point) }))
@@ -30,24 +31,31 @@ const namesOf = (points: readonly Point[]) => [...new Set(points.map(({ name }) 
 const colorOf = ({ name }: Point) => (String(name).includes('dcache') ? DCACHE : OTHER)
 const others = (name: string) => [[DCACHE, 'dcache'], [OTHER, name]] as const // prettier-ignore
 
-/** dcache and its counterpart in pairs. Each kind of I/O has a panel with its own scale. */
+/** What a row measured, with the number of threads if there are several. */
+const nameOf =
+  (parameter: string) =>
+  ({ [parameter]: what, threads }: Row['parameters'] | Point): string =>
+    Number(threads ?? 1) === 1 ? String(what) : `${what}, ${threadsText(Number(threads))}`
+
+/** dcache and its counterpart in pairs. Each value of `by` has a panel with its own scale. */
 function pairs(
   Plot: PlotLibrary,
   rows: readonly Row[],
-  parameter: string,
+  by: string,
+  name: (parameters: Row['parameters'] | Point) => string,
   [ours, theirs]: readonly [string, string],
   [other, scale]: readonly [string, number],
 ) {
-  return valuesOf(rows, 'io').map((io) => {
-    const own = rows.filter(({ parameters }) => parameters['io'] === io)
+  return valuesOf(rows, by).map((value) => {
+    const own = rows.filter(({ parameters }) => parameters[by] === value)
     const points = [
-      ...named(own, ours, scale, (point) => `${point[parameter]}: dcache`),
-      ...named(own, theirs, scale, (point) => `${point[parameter]}: ${other}`),
+      ...named(own, ours, scale, (point) => `${name(point)}: dcache`),
+      ...named(own, theirs, scale, (point) => `${name(point)}: ${other}`),
     ]
-    return rowsPanel(Plot, String(io), {
+    return rowsPanel(Plot, String(value), {
       points,
       y: 'name',
-      rows: valuesOf(own, parameter).flatMap((value) => [`${value}: dcache`, `${value}: ${other}`]),
+      rows: own.flatMap(({ parameters }) => [`${name(parameters)}: dcache`, `${name(parameters)}: ${other}`]),
       color: colorOf,
       text: timeText,
       tick: tickText,
@@ -65,7 +73,7 @@ function missCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
       title: 'A miss',
       note: `The time to read a block: buffered reads come from the page cache, direct ones from the disk. ${RANGE}`,
       legend: others('fs.readSync'),
-      panels: pairs(Plot, rows, 'order', ['miss', 'bare'], ['fs.readSync', 1e3]),
+      panels: pairs(Plot, rows, 'io', nameOf('order'), ['miss', 'bare'], ['fs.readSync', 1e3]),
     },
   ]
 }
@@ -78,7 +86,22 @@ function flushCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
       title: 'A flush',
       note: `The time until all blocks are on the disk, compared with bare writes and one fsync for each file. ${RANGE}`,
       legend: others('bare calls'),
-      panels: pairs(Plot, rows, 'what', ['flush', 'bare'], ['bare', 1e6]),
+      panels: pairs(Plot, rows, 'io', nameOf('what'), ['flush', 'bare'], ['bare', 1e6]),
+    },
+  ]
+}
+
+function commitCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
+  const rows = sectionOf(suite, 'commits')?.rows ?? []
+  if (rows.length === 0) return []
+  const name = ({ threads, 'ms apart': pauseMs }: Row['parameters'] | Point) =>
+    `${threadsText(Number(threads))}${pauseMs === 0 ? '' : `, ${pauseMs} ms apart`}`
+  return [
+    {
+      title: 'A commit',
+      note: `One changed block and a flush, compared with a bare write and fsync, by file system. ${RANGE}`,
+      legend: others('bare calls'),
+      panels: pairs(Plot, rows, 'files', name, ['commit', 'bare'], ['bare', 1e3]),
     },
   ]
 }
@@ -87,7 +110,9 @@ function ratioCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
   const points = [
     ['miss', 'order', sectionOf(suite, 'misses')?.rows ?? []] as const,
     ['flush', 'what', sectionOf(suite, 'flushes')?.rows ?? []] as const,
-  ].flatMap(([what, parameter, rows]) => named(rows, 'ratio', 1, (point) => `${what}: ${point[parameter]}`))
+  ].flatMap(([what, parameter, rows]) =>
+    named(rows, 'ratio', 1, (point) => `${what}: ${nameOf(parameter)(point)}`),
+  )
   if (points.length === 0) return []
   const names = namesOf(points)
   const domain = domainOf(points, true, 1)
@@ -174,4 +199,6 @@ function fioCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
 }
 
 export const diskCharts = (Plot: PlotLibrary, suite: SuiteReport): Chart[] =>
-  [missCharts, flushCharts, ratioCharts, waitCharts, fioCharts].flatMap((charts) => charts(Plot, suite))
+  [missCharts, flushCharts, commitCharts, ratioCharts, waitCharts, fioCharts].flatMap((charts) =>
+    charts(Plot, suite),
+  )

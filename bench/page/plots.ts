@@ -48,6 +48,12 @@ export const OTHER = 'var(--other)'
 export const FAINT = 'var(--faint)'
 export const INK = 'var(--ink)'
 
+export const LEGEND = [[DCACHE, 'dcache'], [OTHER, 'compared with it']] as const // prettier-ignore
+export const RANGE = 'The dot is the median, the line behind it is p10 to p90.'
+/** Colours a point by the parameter that names what was measured. */
+export const colorBy = (parameter: string) => (point: Point) =>
+  String(point[parameter]).startsWith('dcache') ? DCACHE : OTHER
+
 export function pointsOf(rows: readonly Row[], key: string, scale = 1): Point[] {
   return rows.flatMap(({ parameters, figures }) => {
     const figure = figures[key]

@@ -51,10 +51,12 @@ const sectionOf = (name: string, rows: Row[]): Section => ({
   rows,
 })
 
+const MISSES = [['random', 1], ['random', 2], ['sequential', 1]] as const // prettier-ignore
+
 /** Makes all ratios a half, so that their dots must be left of the line at 1. */
 const sectionsOf = (ways: readonly string[]): Section[] => [
-  sectionOf('misses', ways.flatMap((io) => ['random', 'sequential'].map((order) => (
-    { parameters: { order, io }, figures: { miss: spread(40), bare: spread(20), ratio: spread(0.5) } }
+  sectionOf('misses', ways.flatMap((io) => MISSES.map(([order, threads]) => (
+    { parameters: { order, io, threads }, figures: { miss: spread(40), bare: spread(20), ratio: spread(0.5) } }
   )))),
   sectionOf('flushes', ways.flatMap((io) => KINDS.map((what) => (
     { parameters: { what, io }, figures: { flush: spread(200), bare: spread(100), ratio: spread(0.5), perSecond: spread(3e8) } }
@@ -91,14 +93,27 @@ test('every figure of the disk is drawn', async () => {
       texts: marksOf(plot, 'text', 'text').length,
     })),
     [
-      { title: 'A miss', panels: 2, dots: 8, ranges: 8, texts: 8 },
+      { title: 'A miss', panels: 2, dots: 12, ranges: 12, texts: 12 },
       { title: 'A flush', panels: 2, dots: 12, ranges: 12, texts: 12 },
-      { title: 'Speed to bare calls', panels: 2, dots: 10, ranges: 10, texts: 10 },
+      { title: 'Speed to bare calls', panels: 2, dots: 12, ranges: 12, texts: 12 },
       { title: 'Changes without end', panels: 2, dots: 10, ranges: 0, texts: 10 },
       // fio runs once: its figures have no range.
       { title: 'Random writes, compared with fio', panels: 2, dots: 4, ranges: 2, texts: 4 },
     ],
   )
+})
+
+test('commits have a panel for each file system, compared with the bare calls', async () => {
+  const rows = ['disk', '/dev/shm'].flatMap((files) =>
+    [[0, 1], [0, 2], [20, 1]].map(([pauseMs, threads]) => (
+      { parameters: { files, 'ms apart': pauseMs!, threads: threads! }, figures: { commit: spread(300), bare: spread(100), ratio: spread(3) } }
+    ))) // prettier-ignore
+  const plot = (await plotsOfDisk([sectionOf('commits', rows)])).get('A commit')
+  assert.is([...plot!.querySelectorAll('svg')].length, 2)
+  assert.is(marksOf(plot, 'dot', 'circle').length, 12)
+  const texts = new Set([...plot!.querySelectorAll('text')].map(({ textContent }) => textContent))
+  for (const name of ['1 thread', '2 threads', '1 thread, 20 ms apart'])
+    for (const side of ['dcache', 'bare']) assert.ok(texts.has(`${name}: ${side}`), `${name}: ${side}`)
 })
 
 test('each mark is at the position of its figure', async () => {

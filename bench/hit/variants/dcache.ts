@@ -13,9 +13,12 @@ export interface DcacheData {
   /** What to import: 'dcache', or the URL of a changed copy. */
   readonly engine: string
   readonly reads: 'bytes' | 'data' | 'copy'
+  /** Operations in a batch. Default: 1024. */
+  readonly batch?: number
 }
 
-export const prepare: Prepare<DcacheData> = async ({ workload, handle, engine, reads }, { lane }) => {
+export const prepare: Prepare<DcacheData> = async (data, { lane }) => {
+  const { workload, handle, engine, reads, batch = 1024 } = data
   const { attachCache } = (await import(engine)) as typeof Dcache
   const partition = attachCache(handle).partition('main')
   const sequence = workload.sequences[lane]!
@@ -66,5 +69,5 @@ export const prepare: Prepare<DcacheData> = async ({ workload, handle, engine, r
   }
 
   const runs = { bytes: byBytes, data: byData, copy: byCopy }
-  return { batch: 1024, run: runs[reads], expected: expectation(sequence) }
+  return { batch, run: runs[reads], expected: expectation(sequence) }
 }

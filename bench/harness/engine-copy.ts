@@ -1,6 +1,7 @@
 /**
- * Copies of the engine with a part removed, to measure the cost of that part. The shipped code has no switch for this.
- * Instead, pieces of the compiled files are replaced in a copy, and each piece must occur exactly once.
+ * Copies of the engine with a part changed, for example with a mechanism removed, to measure its cost. The shipped code
+ * has no switch for this. Instead, pieces of the compiled files are replaced in a copy, and each piece must occur exactly
+ * once.
  */
 import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -14,28 +15,8 @@ export interface Edit {
   readonly replace: string
 }
 
-const inHit = (find: string, replace = ''): Edit => ({ file: 'core/blocks/hit.js', find, replace })
-const inHitPath = (find: string): Edit => ({ file: 'core/client/hit-path.js', find, replace: '' })
-
 /** Removes nothing. The baseline is also a copy, so that it differs from the others only in the edits. */
 export const UNCHANGED: readonly Edit[] = []
-
-/** Pins of hits are not journaled: a thread that dies leaves its pins. */
-export const NO_JOURNAL: readonly Edit[] = [
-  inHitPath('words[entry] = frame << 2 | 1 /* TAKING */;'),
-  inHitPath('words[entry] = 0 /* FREE */;'),
-  inHitPath('words[entry] = frame << 2 | 2 /* HELD */;'),
-  inHit('words[entry] = frame << 2 | 1 /* TAKING */;'),
-  inHit('words[entry] = 0 /* FREE */;\n    return false;', 'return false;'),
-  inHit('words[entry] = frame << 2 | 2 /* HELD */;'),
-  inHit('words[entry] = frame << 2 | 3 /* GIVING */;'),
-  inHit('  words[entry] = 0 /* FREE */;\n  if (', '  if ('),
-]
-
-/** No image is saved of a dirty block that is changed: no discard, and a thread that dies leaves half a change. */
-export const NO_IMAGE: readonly Edit[] = [
-  inHit('if (!tryLockRound(context, group)) return false;', 'return true;'),
-]
 
 const dist = fileURLToPath(new URL('../..', import.meta.url))
 

@@ -4,8 +4,8 @@
  */
 import type * as Dcache from 'dcache'
 import type { CacheHandle } from 'dcache'
-import type { Prepare } from '../harness/task.js'
-import { byteOf } from '../hit/workload.js'
+import type { Prepare } from '../../harness/task.js'
+import { changeSum } from './sum.js'
 
 export interface ChangeData {
   readonly handle: CacheHandle
@@ -43,12 +43,7 @@ export const prepare: Prepare<ChangeData> = async (data, { lane }) => {
     return sum
   }
 
-  const expected = (from: number, count: number): number => {
-    let sum = 0
-    for (let i = from; i < from + count; i++)
-      sum += (byteOf(first + (i % blocksOfLane), 0) + Math.floor(i / blocksOfLane)) & 255
-    return sum | 0
-  }
+  const expected = changeSum(first, blocksOfLane)
 
   return blocks === 'dirty'
     ? { batch: 256, run, expected }
