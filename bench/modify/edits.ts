@@ -20,5 +20,8 @@ export const NO_JOURNAL: readonly Edit[] = [
 
 /** No image is saved of a dirty block that is changed: no discard, and a thread that dies leaves half a change. */
 export const NO_IMAGE: readonly Edit[] = [
-  inHit('if (!tryLockRound(context, group)) return false;', 'return true;'),
+  inHit(
+    'const alone = isAlone(context, frame);',
+    'context.words[context.arena.frameAt(frame) + 6 /* undo */] = -1 /* INTENT */; return true;',
+  ),
 ]
