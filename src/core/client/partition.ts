@@ -23,7 +23,8 @@ import { forget } from '../blocks/forget.js'
 import { classNumber, guardOf, howOf } from './guard.js'
 import type { Range } from '../changes/images.js'
 import { giveHint } from '../prefetch/hints.js'
-import { helpReader, takeAbsent } from '../blocks/fill.js'
+import { helpReader } from '../blocks/fill.js'
+import type { MissPath } from '../blocks/miss-path.js'
 import { RangeRead } from './range-read.js'
 import type { Request } from '../blocks/request.js'
 import { assertBlock, assertBlocks, assertBytes, pieces } from './ranges.js'
@@ -41,15 +42,17 @@ export class PartitionClient implements GuardOwner {
   readonly context: Context
   readonly view: PartitionView
   readonly hits: HitPath
+  readonly #misses: MissPath
   readonly #whole: Range
   /** The upper key word of blocks below 2^32. */
   readonly #keyHigh: number
   readonly #ahead: ReadAhead
 
-  constructor(context: Context, view: PartitionView, hits: HitPath) {
+  constructor(context: Context, view: PartitionView, hits: HitPath, misses: MissPath) {
     this.context = context
     this.view = view
     this.hits = hits
+    this.#misses = misses
     this.name = view.name
     this.blockSize = view.blockSize
     this.blocks = view.blocks
@@ -94,7 +97,7 @@ export class PartitionClient implements GuardOwner {
 
   readSync(target: Uint8Array, position: number, wait?: WaitOptions): void {
     if (this.#copyOne(target, position, wait)) return
-    const range = new RangeRead(this.context, this.view, this.hits, this.#ahead, target, position)
+    const range = this.#rangeRead(target, position)
     const { mayBlock } = this.context
     if (mayBlock && range.runNow()) return
     const deadline = deadlineOf(wait)
@@ -109,7 +112,7 @@ export class PartitionClient implements GuardOwner {
   async read(target: Uint8Array, position: number, wait?: WaitOptions): Promise<void> {
     throwIfAborted(wait)
     if (this.#copyOne(target, position, wait)) return
-    const range = new RangeRead(this.context, this.view, this.hits, this.#ahead, target, position)
+    const range = this.#rangeRead(target, position)
     const deadline = deadlineOf(wait)
     await runCall(
       this.context,
@@ -197,14 +200,14 @@ export class PartitionClient implements GuardOwner {
     if (mode !== 'read' || !context.mayBlock) return undefined
     context.assertOpen()
     const entry = context.slot.takeEntry()
-    const frame = takeAbsent(context, keyHighOf(this.view.index, block), keyLowOf(block))
+    const frame = this.#misses.take(keyHighOf(this.view.index, block), keyLowOf(block), false)
     if (frame < 0) {
       context.slot.returnEntry(entry)
-      helpReader(context, this.view, this.#ahead, block)
+      helpReader(context, this.#misses, this.view, this.#ahead, block)
       return undefined
     }
     try {
-      missSync(context, this.view, block, frame, entry, this.#ahead.missed(block))
+      missSync(context, this.#misses, this.view, block, frame, entry, this.#ahead.missed(block))
     } catch (error) {
       context.slot.returnEntry(entry)
       throw error
@@ -263,6 +266,10 @@ export class PartitionClient implements GuardOwner {
     if (!this.hits.copy(this.#keyHighOf(block), keyLowOf(block), piece, target)) return false
     if (block === this.#ahead.marker) this.#ahead.reached()
     return true
+  }
+
+  #rangeRead(target: Uint8Array, position: number): RangeRead {
+    return new RangeRead(this.context, this.view, this.hits, this.#misses, this.#ahead, target, position)
   }
 
   /** Acquires one block of a range to read. */
