@@ -15,7 +15,10 @@ export interface Holder {
   readonly mode: 'read' | 'modify' | 'frame' | 'dirty' | 'spare' | 'flush' | 'mutex'
   readonly partition: string | undefined
   readonly block: number | undefined
-  /** Milliseconds since it began. Undefined for a read guard: the hit path does not read the clock. */
+  /**
+   * Milliseconds since it began. Undefined for a read guard, and for most blocks that are being read from the disk: the hit path
+   * and most misses do not read the clock.
+   */
   readonly sinceMs: number | undefined
   /** Of a wait: the slots that hold the block or lock waited for; [] for other waits. */
   readonly heldBy: readonly number[]
@@ -64,7 +67,10 @@ export interface CacheStats {
   readonly flushes: number
   /** Waits for a frame: every frame was held or dirty. */
   readonly stalls: number
-  /** Milliseconds spent in misses, all threads together. */
+  /**
+   * Milliseconds spent in misses, all threads together. Of the misses that wait for nothing but the disk, each thread times one
+   * in 16, and counts its time for the others too.
+   */
   readonly lookupTimeMs: number
   /** Waits for a block that was latched or pinned by another holder. */
   readonly blockStalls: number

@@ -21,7 +21,7 @@
  * Plain stores are enough, since each is ordered by the atomic operation next to it: a thread that sees the pin sees TAKING
  * or a later state, and one that sees the pin gone sees GIVING or a later state.
  */
-import { add, compareExchange, notify, store, sub, type Words } from '#atomics'
+import { add, compareExchange, notify, store, type Words } from '#atomics'
 import type { Arena } from './arena.js'
 import { EntryQueue, type Ticket } from './entry-queue.js'
 import { CacheError } from './errors.js'
@@ -176,12 +176,15 @@ export class ThreadSlot {
     this.published.withdraw(call)
   }
 
-  /** The thread may be inside a system call on the files between these two; close() waits for that. */
+  /**
+   * The thread may be inside a system call on the files between these two; close() waits for that. Only this thread writes the
+   * word, so a plain store is enough to leave.
+   */
   enterIo(): void {
     add(this.#words, this.at + Slot.inIo, 1)
   }
   leaveIo(): void {
-    sub(this.#words, this.at + Slot.inIo, 1)
+    this.#words[this.at + Slot.inIo]! -= 1
   }
 }
 

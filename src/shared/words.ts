@@ -141,7 +141,7 @@ export enum Frame {
   policySlot, // index in the policy's structure plus one; for a free frame, the link of the free list; policy
   used, // policy
   used2, // policy; 2q: uses, any thread adds
-  since, // when the exclusive latch was taken, on clockMs; latch holder
+  since, // when the exclusive latch was taken, on clockMs; 0 by a fill that is not timed; latch holder
   WORDS = 16,
 }
 
@@ -210,7 +210,7 @@ export enum Slot {
   state, // SlotState; atomic
   threadId, // own, as are all that follow
   guards, // number of guards that it holds
-  inIo, // number of system calls that may access the files or frames; atomic
+  inIo, // number of system calls that may access the files or frames; own, atomic add to enter
   waitsEnd, // its published waits are in the records before this one; atomic
   serves, // the frame plus one whose waiters it is serving or healing; atomic
   hintsGiven, // hints that it has passed to the reader; atomic, stored after the hint

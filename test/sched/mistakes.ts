@@ -23,8 +23,8 @@ export interface Mistake {
 
 const NO_POLICY_LOCK: readonly Edit[] = [
   {
-    file: 'core/blocks/frames.js',
-    from: 'if (!policyMutex.tryLock(slot.index)) return -1;\n  const frame = chooseFrame(context, keyHigh, keyLow, isAhead);\n  policyMutex.unlock();',
+    file: 'core/blocks/miss-path.js',
+    from: 'if (!policyMutex.tryLock(slot.index)) return -1;\n    const frame = chooseFrame(context, keyHigh, keyLow, isAhead);\n    policyMutex.unlock();',
     to: 'const frame = chooseFrame(context, keyHigh, keyLow, isAhead);',
   },
 ]
@@ -116,6 +116,11 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
         file: 'core/blocks/frames.js',
         from: 'const isFirst = findUnderStripe(context, bucket, keyHigh, keyLow) < 0;',
         to: 'const isFirst = true;',
+      },
+      {
+        file: 'core/blocks/miss-path.js',
+        from: 'for (link = first; link !== 0; ) {',
+        to: 'for (link = 0; link !== 0; ) {',
       },
     ],
   },

@@ -23,38 +23,37 @@ import { find, findSurely, hasKey } from './directory.js'
 import { insertFrame, takeFrame } from './frames.js'
 import { isFull, isStillPinned, pinNamed } from './hit.js'
 import { beginChange } from '../changes/images.js'
-import { countMisses, keepPin, fill, fillBoth, fillSync } from './fill.js'
+import { countMisses, keepPin, fill, fillBoth } from './fill.js'
+import type { MissPath } from './miss-path.js'
 import type { Request } from './request.js'
 import { type ImageWait, takeImage, waitedForLimit, waitForLatch, waitForImage } from './stall.js'
 import { Counter, Frame, State } from '../../shared/words.js'
 
 /**
- * A miss to read that does not wait for other threads, without a generator: fills a frame that `takeAbsent` returned, and
- * turns the latch into a pin. In a sequential read the same device call also fills the blocks behind it, up to `together`
- * blocks in all.
+ * A miss to read that does not wait for other threads, without a generator: fills a frame that `take` returned, and turns the
+ * latch into a pin. In a sequential read the same device call also fills the blocks behind it, up to `together` blocks in all.
  * @requires the frame's latch, which is released; a thread that may block
  * @throws ERR_DCACHE_READ_FAILED, ERR_DCACHE_CLOSED
  */
 export function missSync(
   context: Context,
+  misses: MissPath,
   partition: PartitionView,
   block: number,
   frame: FrameIndex,
   entry: number,
   together: number,
 ): void {
-  assertLatched(context, frame)
-  const startMs = performance.now()
-  context.words[context.arena.frameAt(frame) + Frame.since] = clockMs(startMs)
-  try {
-    if (together === 1 || !fillBoth(context, partition, block, frame, together - 1))
-      fillSync(context, partition, block, [frame])
-  } catch (error) {
-    leave(context, frame)
-    throw error
+  if (together > 1) {
+    const startMs = performance.now()
+    context.words[context.arena.frameAt(frame) + Frame.since] = clockMs(startMs)
+    if (fillBoth(context, misses, partition, block, frame, together - 1)) {
+      keepPin(context, frame, entry)
+      countMisses(context, 1, startMs)
+      return
+    }
   }
-  keepPin(context, frame, entry)
-  countMisses(context, 1, startMs)
+  misses.fill(partition, block, frame, entry)
 }
 
 /**

@@ -2,7 +2,7 @@
  * Filling absent blocks: reads the contents of one block, or of a run of neighbours, by one call of the device. Used by
  * misses, by reads of byte ranges, and by the reader thread (reader.ts).
  *
- *   absent --takeAbsent--> latched, a key, no contents --fill--> latched, contents --leave, or downgrade to a pin--> clean
+ *   absent --take--> latched, a key, no contents --fill--> latched, contents --leave, or downgrade to a pin--> clean
  *                                                      '-failed-> latched, a key, no contents --leave--> as before
  *
  * Nothing here waits for a lock or a frame, because a thread that holds latches of one block must not wait for another. What
@@ -10,23 +10,16 @@
  */
 import { performance } from 'node:perf_hooks'
 import { store } from '#atomics'
-import { CacheError } from '../../shared/errors.js'
 import { keyLowOf, keyHighOf } from '../../shared/key.js'
 import { clockMs } from '../../shared/clock.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { TRACE } from '../../shared/trace.js'
 import type { Slow } from '../../shared/wait.js'
-import {
-  type Context,
-  enter,
-  leave,
-  type PartitionView,
-  assertAllLatched,
-  assertLatched,
-} from '../context.js'
-import { find, hasKey } from './directory.js'
+import { type Context, leave, type PartitionView, assertAllLatched, assertLatched } from '../context.js'
+import { find } from './directory.js'
 import type { ReadAhead } from './read-ahead.js'
-import { insertFrameNow, makeAbsent, takeFrameNow } from './frames.js'
+import { readFailed } from './frames.js'
+import type { MissPath } from './miss-path.js'
 import { Counter, Frame, Journal, State } from '../../shared/words.js'
 
 /** Longest device call. Beyond that it is no faster, and other threads wait longer for its blocks. */
@@ -45,30 +38,11 @@ function runMax({ arena }: Context, { blockSize }: PartitionView, isAhead = fals
 }
 
 /**
- * Latches a frame for an absent block; the frame has no contents yet. Returns -1 if the block has contents, is held, or a
- * lock or a frame is not available at once. Any thread; never waits.
- * @takes policy mutex, stripes, one after the other
- */
-export function takeAbsent(context: Context, keyHigh: number, keyLow: number, isAhead = false): FrameIndex {
-  const { words, arena } = context
-  let frame = find(context, keyHigh, keyLow)
-  if (frame < 0) {
-    // If the walk missed the block, this evicts another in vain: the search under the stripe finds it.
-    frame = takeFrameNow(context, keyHigh, keyLow, isAhead)
-    return frame >= 0 && insertFrameNow(context, frame, keyHigh, keyLow) ? frame : -1
-  }
-  const at = arena.frameAt(frame)
-  if ((words[at + Frame.state]! & State.ABSENT) === 0 || !enter(context, frame)) return -1
-  if (hasKey(context, at, keyHigh, keyLow) && (words[at + Frame.state]! & State.ABSENT) !== 0) return frame
-  leave(context, frame)
-  return -1
-}
-
-/**
- * Latches frames for consecutive absent blocks from `first` on, as far as `takeAbsent` succeeds; up to `count` and `runMax`.
+ * Latches frames for consecutive absent blocks from `first` on, as far as `take` succeeds; up to `count` and `runMax`.
  */
 export function takeRun(
   context: Context,
+  misses: MissPath,
   partition: PartitionView,
   first: number,
   count: number,
@@ -78,7 +52,7 @@ export function takeRun(
   const end = first + Math.min(count, runMax(context, partition, isAhead))
   const since = clockMs()
   for (let block = first; block < end; block++) {
-    const frame = takeAbsent(context, keyHighOf(partition.index, block), keyLowOf(block), isAhead)
+    const frame = misses.take(keyHighOf(partition.index, block), keyLowOf(block), isAhead)
     if (frame < 0) break
     context.words[context.arena.frameAt(frame) + Frame.since] = since
     frames.push(frame)
@@ -91,8 +65,14 @@ export function takeRun(
  * absent, without an error.
  * @requires a thread that may block
  */
-export function fillAhead(context: Context, partition: PartitionView, first: number, count: number): number {
-  const frames = takeRun(context, partition, first, count, true)
+export function fillAhead(
+  context: Context,
+  misses: MissPath,
+  partition: PartitionView,
+  first: number,
+  count: number,
+): number {
+  const frames = takeRun(context, misses, partition, first, count, true)
   if (frames.length === 0) return 0
   try {
     fillSync(context, partition, first, frames)
@@ -112,13 +92,14 @@ export function fillAhead(context: Context, partition: PartitionView, first: num
  */
 export function fillBoth(
   context: Context,
+  misses: MissPath,
   partition: PartitionView,
   block: number,
   frame: FrameIndex,
   behind: number,
 ): boolean {
   assertLatched(context, frame)
-  const more = takeRun(context, partition, block + 1, behind, true)
+  const more = takeRun(context, misses, partition, block + 1, behind, true)
   if (more.length === 0) return false
   try {
     fillSync(context, partition, block, [frame, ...more])
@@ -138,6 +119,7 @@ export function fillBoth(
  */
 export function helpReader(
   context: Context,
+  misses: MissPath,
   partition: PartitionView,
   ahead: ReadAhead,
   block: number,
@@ -145,7 +127,7 @@ export function helpReader(
   const frame = find(context, keyHighOf(partition.index, block), keyLowOf(block))
   if (frame < 0 || (context.words[context.arena.frameAt(frame) + Frame.state]! & State.ABSENT) === 0) return
   const help = ahead.help(block, runMax(context, partition, true))
-  if (help.count > 0) fillAhead(context, partition, help.block, help.count)
+  if (help.count > 0) fillAhead(context, misses, partition, help.block, help.count)
 }
 
 /**
@@ -165,7 +147,7 @@ export function fillSync(
     context.assertOpen()
     partition.device.readSync(targets(context, partition, frames), first * partition.blockSize)
   } catch (cause) {
-    throw failed(context, partition, first, frames, cause)
+    throw readFailed(context, partition, first, frames, cause)
   } finally {
     context.slot.leaveIo()
   }
@@ -194,7 +176,7 @@ export function* fill(
       async: () => partition.device.read(views, position),
     }
   } catch (cause) {
-    throw failed(context, partition, first, frames, cause)
+    throw readFailed(context, partition, first, frames, cause)
   } finally {
     context.slot.leaveIo()
   }
@@ -238,21 +220,4 @@ function loaded(
     store(words, arena.frameAt(frame) + Frame.state, 0)
     block++
   }
-}
-
-/** Leaves the frames with their keys only, so that the next access tries again. Returns the error. */
-function failed(
-  context: Context,
-  partition: PartitionView,
-  first: number,
-  frames: readonly FrameIndex[],
-  cause: unknown,
-): CacheError {
-  for (const frame of frames) makeAbsent(context, frame)
-  if (cause instanceof CacheError) return cause
-  return new CacheError(
-    'ERR_DCACHE_READ_FAILED',
-    `block ${first} of '${partition.name}' could not be read: ${(cause as Error).message}`,
-    { cause },
-  )
 }

@@ -12,11 +12,20 @@
  * stripe, and inserted under the new one after another search.
  */
 import { load, or, store } from '#atomics'
+import { CacheError } from '../../shared/errors.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import type { Mutex } from '../../shared/mutex.js'
 import { TRACE } from '../../shared/trace.js'
 import { type Deadline, sleep, type Slow, timedOut } from '../../shared/wait.js'
-import { blockOf, type Context, enter, leave, partitionOf, assertLatched } from '../context.js'
+import {
+  blockOf,
+  type Context,
+  enter,
+  leave,
+  partitionOf,
+  assertLatched,
+  type PartitionView,
+} from '../context.js'
 import { lendEntry, takeEntry } from './entry.js'
 import { hashOf } from '../../shared/hash.js'
 import { chain, findUnderStripe, bucketOf, stripeOf, unchain } from './directory.js'
@@ -86,29 +95,8 @@ export function* takeFrame(context: Context, request: Request): Slow<FrameIndex>
   }
 }
 
-/** As `takeFrame`, but returns -1 instead of waiting or searching further. @takes policy mutex, a stripe */
-export function takeFrameNow(
-  context: Context,
-  keyHigh: number,
-  keyLow: number,
-  isAhead: boolean,
-): FrameIndex {
-  const { policyMutex, slot } = context
-  if (!policyMutex.tryLock(slot.index)) return -1
-  const frame = chooseFrame(context, keyHigh, keyLow, isAhead)
-  policyMutex.unlock()
-  if (frame < 0 || context.words[context.arena.frameAt(frame) + Frame.keyHigh] === 0) return frame
-  const stripe = stripeOf(context, bucketOf(context, frame))
-  if (!stripe.tryLock(slot.index)) {
-    leave(context, frame) // unchanged, so it can be a victim again
-    return -1
-  }
-  unname(context, frame, stripe)
-  return frame
-}
-
 /** Latches a free frame or a victim, and inserts it into the policy; -1 if there is none. @requires policy mutex */
-function chooseFrame(context: Context, keyHigh: number, keyLow: number, isAhead = false): FrameIndex {
+export function chooseFrame(context: Context, keyHigh: number, keyLow: number, isAhead = false): FrameIndex {
   context.policyMutex.assertHeld(context.slot.index)
   context.policy.drain()
   let frame = popFree(context)
@@ -139,36 +127,6 @@ export function* insertFrame(
   return isFirst
 }
 
-/**
- * As `insertFrame`, without waiting. If that is not possible, or another thread was first, releases the frame: free, or, if
- * the policy mutex is not available, without a key, as a victim.
- * @requires the frame's latch @takes a stripe, policy mutex
- */
-export function insertFrameNow(
-  context: Context,
-  frame: FrameIndex,
-  keyHigh: number,
-  keyLow: number,
-): boolean {
-  assertLatched(context, frame)
-  const { slot, policyMutex } = context
-  const bucket = hashOf(context.arena.geometry.buckets, keyHigh, keyLow)
-  const stripe = stripeOf(context, bucket)
-  const hasStripe = stripe.tryLock(slot.index)
-  const isFirst = hasStripe && chainFirst(context, frame, bucket, keyHigh, keyLow)
-  if (hasStripe) stripe.unlock()
-  if (isFirst) return true
-  const isFreed = policyMutex.tryLock(slot.index)
-  if (isFreed) {
-    context.policy.remove(frame)
-    pushFree(context, frame)
-  }
-  // Before the mutex is released: a thread that looks for a free frame must not find it latched, and evict another.
-  leave(context, frame)
-  if (isFreed) policyMutex.unlock()
-  return false
-}
-
 /** Inserts the frame into the chain, unless another frame has the key. @requires the stripe of `bucket`; the frame's latch */
 function chainFirst(
   context: Context,
@@ -189,8 +147,26 @@ export function* giveBack(context: Context, frame: FrameIndex, deadline: Deadlin
   yield* lockLatched(context, context.policyMutex, frame, deadline)
   context.policy.remove(frame)
   pushFree(context, frame)
-  leave(context, frame) // in this order: see insertFrameNow
+  leave(context, frame) // in this order: see giveBackNow
   context.policyMutex.unlock()
+}
+
+/**
+ * As `giveBack`, without waiting: if the policy mutex is not available, the frame stays in the policy without a key, as a
+ * victim.
+ * @requires the frame's latch, which is released @takes policy mutex
+ */
+export function giveBackNow(context: Context, frame: FrameIndex): void {
+  assertLatched(context, frame)
+  const { slot, policyMutex } = context
+  const isFreed = policyMutex.tryLock(slot.index)
+  if (isFreed) {
+    context.policy.remove(frame)
+    pushFree(context, frame)
+  }
+  // Before the mutex is released: a thread that looks for a free frame must not find it latched, and evict another.
+  leave(context, frame)
+  if (isFreed) policyMutex.unlock()
 }
 
 /** Frees a frame if it is clean and not held; returns whether it held a block. Never waits. @takes a stripe, policy mutex */
@@ -343,4 +319,21 @@ function kickDirty(context: Context, failures: readonly number[]): void {
 export function makeAbsent(context: Context, frame: FrameIndex): void {
   assertLatched(context, frame)
   store(context.words, context.arena.frameAt(frame) + Frame.state, State.ABSENT)
+}
+
+/** Leaves the frames with their keys only, so that the next access tries again. Returns the error. */
+export function readFailed(
+  context: Context,
+  partition: PartitionView,
+  first: number,
+  frames: readonly FrameIndex[],
+  cause: unknown,
+): CacheError {
+  for (const frame of frames) makeAbsent(context, frame)
+  if (cause instanceof CacheError) return cause
+  return new CacheError(
+    'ERR_DCACHE_READ_FAILED',
+    `block ${first} of '${partition.name}' could not be read: ${(cause as Error).message}`,
+    { cause },
+  )
 }

@@ -15,6 +15,7 @@ import { check } from '../inspect/check.js'
 import { blockOf, type Context, partitionOf } from '../context.js'
 import { buryThread } from '../wait/deaths.js'
 import { INSPECT, namesText } from './describe.js'
+import { missPath } from '../blocks/miss-path.js'
 import { hitPath } from './hit-path.js'
 import { holders } from '../inspect/holders.js'
 import { PartitionClient } from './partition.js'
@@ -43,8 +44,9 @@ export class Client implements CacheClient {
     this.context = context
     this.#detached = detached
     const hits = hitPath(context)
+    const misses = missPath(context)
     this.#partitions = new Map(
-      context.partitions.map((view) => [view.name, new PartitionClient(context, view, hits)]),
+      context.partitions.map((view) => [view.name, new PartitionClient(context, view, hits, misses)]),
     )
     if (context.isTraced) context.tracer.record(TRACE['proc.attach'], 0, 0, context.slot.index)
   }

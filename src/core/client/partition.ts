@@ -23,7 +23,8 @@ import { forget } from '../blocks/forget.js'
 import { guardOf, howOf } from './guard.js'
 import type { Range } from '../changes/undo.js'
 import { giveHint } from '../prefetch/hints.js'
-import { helpReader, takeAbsent } from '../blocks/fill.js'
+import { helpReader } from '../blocks/fill.js'
+import type { MissPath } from '../blocks/miss-path.js'
 import { RangeRead } from './range-read.js'
 import { RangeWrites } from './range-write.js'
 import type { Request } from '../blocks/request.js'
@@ -42,16 +43,18 @@ export class PartitionClient implements GuardOwner {
   readonly context: Context
   readonly view: PartitionView
   readonly hits: HitPath
+  readonly #misses: MissPath
   readonly #whole: Range
   /** The upper key word of blocks below 2^32. */
   readonly #keyHigh: number
   readonly #ahead: ReadAhead
   readonly #writes: RangeWrites
 
-  constructor(context: Context, view: PartitionView, hits: HitPath) {
+  constructor(context: Context, view: PartitionView, hits: HitPath, misses: MissPath) {
     this.context = context
     this.view = view
     this.hits = hits
+    this.#misses = misses
     this.name = view.name
     this.blockSize = view.blockSize
     this.blocks = view.blocks
@@ -97,7 +100,7 @@ export class PartitionClient implements GuardOwner {
 
   readSync(target: Uint8Array, position: number, wait?: WaitOptions): void {
     if (this.#copyOne(target, position, wait)) return
-    const range = new RangeRead(this.context, this.view, this.hits, this.#ahead, target, position)
+    const range = this.#rangeRead(target, position)
     const { mayBlock } = this.context
     if (mayBlock && range.runNow()) return
     const deadline = deadlineOf(wait)
@@ -112,7 +115,7 @@ export class PartitionClient implements GuardOwner {
   async read(target: Uint8Array, position: number, wait?: WaitOptions): Promise<void> {
     throwIfAborted(wait)
     if (this.#copyOne(target, position, wait)) return
-    const range = new RangeRead(this.context, this.view, this.hits, this.#ahead, target, position)
+    const range = this.#rangeRead(target, position)
     const deadline = deadlineOf(wait)
     await runCall(
       this.context,
@@ -210,14 +213,14 @@ export class PartitionClient implements GuardOwner {
     if (mode !== 'read' || !context.mayBlock) return undefined
     context.assertOpen()
     const entry = context.slot.takeEntry()
-    const frame = takeAbsent(context, keyHighOf(this.view.index, block), keyLowOf(block))
+    const frame = this.#misses.take(keyHighOf(this.view.index, block), keyLowOf(block), false)
     if (frame < 0) {
       context.slot.returnEntry(entry)
-      helpReader(context, this.view, this.#ahead, block)
+      helpReader(context, this.#misses, this.view, this.#ahead, block)
       return undefined
     }
     try {
-      missSync(context, this.view, block, frame, entry, this.#ahead.missed(block))
+      missSync(context, this.#misses, this.view, block, frame, entry, this.#ahead.missed(block))
     } catch (error) {
       context.slot.returnEntry(entry)
       throw error
@@ -276,6 +279,10 @@ export class PartitionClient implements GuardOwner {
     if (!this.hits.copy(this.#keyHighOf(block), keyLowOf(block), piece, target)) return false
     if (block === this.#ahead.marker) this.#ahead.reached()
     return true
+  }
+
+  #rangeRead(target: Uint8Array, position: number): RangeRead {
+    return new RangeRead(this.context, this.view, this.hits, this.#misses, this.#ahead, target, position)
   }
 
   /** Acquires a block, of a range to read or to write. */

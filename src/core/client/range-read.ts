@@ -12,6 +12,7 @@ import { BREATH, type Breath } from './breath.js'
 import { type Context, leave, type PartitionView, assertAllLatched } from '../context.js'
 import type { HitPath } from './guard-owner.js'
 import { countMisses, helpReader, fill, fillSync, takeRun } from '../blocks/fill.js'
+import type { MissPath } from '../blocks/miss-path.js'
 import { type Piece, pieceAt } from './ranges.js'
 import type { ReadAhead } from '../blocks/read-ahead.js'
 import { Counter } from '../../shared/words.js'
@@ -20,6 +21,7 @@ export class RangeRead {
   readonly #context: Context
   readonly #partition: PartitionView
   readonly #hits: HitPath
+  readonly #misses: MissPath
   readonly #ahead: ReadAhead
   readonly #target: Uint8Array
   readonly #position: number
@@ -32,6 +34,7 @@ export class RangeRead {
     context: Context,
     partition: PartitionView,
     hits: HitPath,
+    misses: MissPath,
     ahead: ReadAhead,
     target: Uint8Array,
     position: number,
@@ -39,6 +42,7 @@ export class RangeRead {
     this.#context = context
     this.#partition = partition
     this.#hits = hits
+    this.#misses = misses
     this.#ahead = ahead
     this.#target = target
     this.#length = target.length
@@ -57,7 +61,7 @@ export class RangeRead {
       const startMs = performance.now()
       const frames = this.#takeRun(piece.block)
       if (frames.length === 0) {
-        helpReader(this.#context, this.#partition, this.#ahead, piece.block)
+        helpReader(this.#context, this.#misses, this.#partition, this.#ahead, piece.block)
         return false
       }
       try {
@@ -130,11 +134,11 @@ export class RangeRead {
   #takeRun(block: number): FrameIndex[] {
     const context = this.#context
     const end = Math.ceil((this.#position + this.#length) / this.#partition.blockSize)
-    const frames = takeRun(context, this.#partition, block, end - block)
+    const frames = takeRun(context, this.#misses, this.#partition, block, end - block)
     if (frames.length === 0) return frames
     const behind = this.#ahead.missed(block, frames.length) - frames.length
     if (behind > 0 && block + frames.length === end)
-      frames.push(...takeRun(context, this.#partition, end, behind, true))
+      frames.push(...takeRun(context, this.#misses, this.#partition, end, behind, true))
     return frames
   }
 

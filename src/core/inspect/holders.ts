@@ -55,7 +55,8 @@ export function holders(context: Context): Holder[] {
     const at = arena.frameAt(frame)
     const word = load(words, at + Frame.latch)
     if (!isLatched(word)) continue
-    const sinceMs = (clockMs() - words[at + Frame.since]!) | 0
+    const since = words[at + Frame.since]!
+    const sinceMs = since === 0 ? undefined : (clockMs() - since) | 0
     add(writerOf(word), frame, { what: 'holds', mode: 'modify', sinceMs })
   }
   return found

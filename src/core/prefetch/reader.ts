@@ -11,6 +11,7 @@ import type { Context, PartitionView } from '../context.js'
 import { find } from '../blocks/directory.js'
 import { takeHint } from './hints.js'
 import { fillAhead } from '../blocks/fill.js'
+import { type MissPath, missPath } from '../blocks/miss-path.js'
 import { Counter, EngineState, Frame, Header, State } from '../../shared/words.js'
 
 /** The rest of a hint. */
@@ -26,11 +27,13 @@ const TRIES_MAX = 20
 
 export class Reader {
   readonly #context: Context
+  readonly #misses: MissPath
   /** By slot. */
   readonly #jobs: (Job | undefined)[]
 
   constructor(context: Context) {
     this.#context = context
+    this.#misses = missPath(context)
     this.#jobs = new Array<Job | undefined>(context.arena.geometry.slots)
   }
 
@@ -64,7 +67,7 @@ export class Reader {
     const { partition, end } = job
     while (job.block < end && this.#hasContents(this.#frameOf(job))) job.block++
     if (job.block === end) return true
-    const count = fillAhead(this.#context, partition, job.block, end - job.block)
+    const count = fillAhead(this.#context, this.#misses, partition, job.block, end - job.block)
     job.block += count
     if (count > 0) {
       job.tries = 0
