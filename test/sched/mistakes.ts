@@ -157,8 +157,9 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
   },
   'cleaned-by-plain-store': {
     what: 'a block becomes clean by a load and a store, and a release without the mutex in between is lost',
-    body: 'cache.roundFlushes',
-    preemptions: 1,
+    body: 'cache.roundWrite',
+    preemptions: 2,
+    detours: 1,
     edits: [
       {
         file: 'core/write-back/writeback.js',
@@ -169,13 +170,14 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
   },
   'epoch-before-latch': {
     what: 'a release without the mutex stamps with an epoch that was read before the latch was taken',
-    body: 'cache.roundFlushes',
+    body: 'cache.roundWrite',
     preemptions: 2,
+    detours: 0,
     edits: [
       {
-        file: 'core/blocks/hit.js',
+        file: 'core/blocks/write-now.js',
         from: '  const frame = latchNamed(context, keyHigh, keyLow);',
-        to: '  context.early = load(words, context.arena.groupAt(group) + 1 /* epoch */);\n  const frame = latchNamed(context, keyHigh, keyLow);',
+        to: '  context.early = Atomics.load(context.words, context.arena.groupAt(group) + 1 /* epoch */);\n  const frame = latchNamed(context, keyHigh, keyLow);',
       },
       {
         file: 'core/changes/alone.js',

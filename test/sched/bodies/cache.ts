@@ -230,7 +230,7 @@ export const bodies: Readonly<Record<string, MakeBody>> = {
   roundHot: body({ frames: 2, cached: 1 }, [all(change(0), change(0), flush(0)), change(0)], {
     withEngine: true,
   }),
-  roundWrite: body({ frames: 2, cached: 1 }, [all(write(0), write(0), flush(0)), copy(0)], {
+  roundWrite: body({ frames: 2, cached: 1 }, [all(write(0), write(0), flush(0)), flush(0)], {
     withEngine: true,
   }),
   rewriteCopy: body({ frames: 2, cached: 1 }, [all(write(0), write(0)), read(0)]),
