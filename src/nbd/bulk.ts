@@ -3,15 +3,31 @@
  * whole disk does not block other connections, and it stops when its own connection ends.
  */
 import type { Partition } from '../index.js'
+import * as nbd from './constants.js'
 import { readHits, writeHits } from './hits.js'
+import type { Request } from './request-reader.js'
 import type { Lane } from './turns.js'
 
 /** Reads and writes of more bytes than this are served in slices. Trims and zero writes always are. */
-export const BULK_BYTES = 2 ** 20
+const BULK_BYTES = 2 ** 20
 /** A multiple of all block sizes, so that no block spans two slices. */
 const SLICE_BYTES = 2 ** 18
 const SLICE_BLOCKS = 1024
 const ZEROES = Buffer.alloc(SLICE_BYTES)
+
+/** Whether a request is served in slices. */
+export function isBulk({ type, length }: Pick<Request, 'type' | 'length'>): boolean {
+  switch (type) {
+    case nbd.NBD_CMD_TRIM:
+    case nbd.NBD_CMD_WRITE_ZEROES:
+      return true
+    case nbd.NBD_CMD_READ:
+    case nbd.NBD_CMD_WRITE:
+      return length > BULK_BYTES
+    default:
+      return false
+  }
+}
 
 /** Writes zeros through the cache like any other bytes. @throws CacheError */
 export const writeZeroes = (partition: Partition, position: number, length: number, lane: Lane) =>

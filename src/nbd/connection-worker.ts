@@ -9,6 +9,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { attachCache } from '../index.js'
 import { Connections } from './connections.js'
 import { exportOf } from './export.js'
+import { Flushes } from './flushes.js'
 import { BLOCKS_AT_ONCE, Gate } from './gate.js'
 import type { FromWorker, LogEntry, ToWorker, WorkerStart } from './messages.js'
 import { Places } from './places.js'
@@ -23,10 +24,10 @@ const port = parentPort!
 const say = (message: FromWorker) => port.postMessage(message)
 
 const client = attachCache(start.handle)
-const connections = new Connections(
+const connections: Connections = new Connections(
   {
     exports: start.exports.map((name) => exportOf(client.partition(name))),
-    client,
+    flushes: new Flushes(client, () => connections.open === 1),
     gate: new Gate(BLOCKS_AT_ONCE),
     turns: new Turns(),
     places: new Places(start.places, start.thread, start.connectionsMax),

@@ -9,6 +9,7 @@ import { CacheError } from '../shared/errors.js'
 import type { CacheClient } from '../shared/interface.js'
 import { Connections } from './connections.js'
 import { exportOf } from './export.js'
+import { Flushes } from './flushes.js'
 import { BLOCKS_AT_ONCE, Gate } from './gate.js'
 import { LogLimit } from './log-limit.js'
 import type { LogEntry, TlsContents } from './messages.js'
@@ -88,7 +89,8 @@ export function createBlockServer(client: CacheClient, options: BlockServerOptio
   const connections = new Connections(
     {
       exports: options.exports.map((name) => exportOf(client.partition(name))),
-      client,
+      // The thread is the program's, so no flush blocks it.
+      flushes: new Flushes(client, () => false),
       gate: new Gate(BLOCKS_AT_ONCE),
       turns: new Turns(),
       places: new Places(placeWords(1), 0, connectionsMax),

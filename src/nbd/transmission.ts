@@ -2,11 +2,12 @@
  * The transmission phase of one connection: it serves requests and puts the replies into the outbox. Requests for cached
  * blocks are answered in the same turn of the event loop, the others when they complete, in any order.
  */
-import type { CacheClient } from '../index.js'
-import { BULK_BYTES, readBulk, trim, writeBulk, writeZeroes } from './bulk.js'
+import type { FlushScope } from '../index.js'
+import { isBulk, readBulk, trim, writeBulk, writeZeroes } from './bulk.js'
 import type { ByteQueue } from './byte-queue.js'
 import * as nbd from './constants.js'
 import { errorNumber, Refusal } from './failures.js'
+import { type Flushes, fuaScope } from './flushes.js'
 import type { Gate } from './gate.js'
 import { type Agreement, ALLOCATION_ID } from './handshake.js'
 import { readHits, writeHits } from './hits.js'
@@ -26,7 +27,7 @@ const LONG_MAX = 64
 const TURN_BYTES = 2 ** 20
 
 export interface Services {
-  readonly client: CacheClient
+  readonly flushes: Flushes
   readonly gate: Gate
   readonly turns: Turns
 }
@@ -71,6 +72,8 @@ export class Transmission {
   #runningBytes = 0
   /** Of these, the ones that are served in slices or wait for the disk. */
   #long = 0
+  /** Bytes written since the last flush. */
+  #unflushed = 0
   #isOver = false
   #isAbandoned = false
 
@@ -160,7 +163,7 @@ export class Transmission {
         return
       case nbd.NBD_CMD_FLUSH:
         this.traffic.flushes++
-        this.#goOn(request, 0, () => this.#services.client.flush({ partition: partition.name }))
+        this.#flush(request, { partition: partition.name })
         return
       case nbd.NBD_CMD_TRIM:
         this.traffic.others++
@@ -235,6 +238,7 @@ export class Transmission {
     const { offset, length, payload } = request
     this.traffic.writes++
     this.traffic.bytesWritten += length
+    this.#unflushed += length
     if (isBulk(request)) {
       this.#goOn(request, length, async () => {
         await writeBulk(partition, payload, offset, this.#lane)
@@ -243,8 +247,10 @@ export class Transmission {
       return
     }
     const done = writeHits(partition, payload, offset)
-    if (done === length && (request.flags & nbd.NBD_CMD_FLAG_FUA) === 0) {
-      this.#succeed(request)
+    if (done === length) {
+      const scope = fuaScope(request, partition)
+      if (scope === undefined) this.#succeed(request)
+      else this.#flush(request, scope)
       return
     }
     this.#goOn(request, length, async () => {
@@ -254,13 +260,19 @@ export class Transmission {
     })
   }
 
+  /** Answers when the scope is durable; at once, if the client waits for nothing else. */
+  #flush(request: Request, scope: FlushScope): void {
+    const bytes = this.#unflushed
+    this.#unflushed = 0
+    const isLast = this.#running === 0 && this.#reader.isBetween
+    if (isLast && this.#services.flushes.tryNow(scope, bytes)) this.#succeed(request)
+    else this.#goOn(request, 0, () => this.#services.flushes.later(scope))
+  }
+
   /** FUA: writes the request's changes to the disk before it is answered. */
-  async #persist({ flags, offset, length }: Request): Promise<void> {
-    if ((flags & nbd.NBD_CMD_FLAG_FUA) === 0 || length === 0) return
-    const { name, blockSize } = this.#agreement.exported.partition
-    const block = Math.floor(offset / blockSize)
-    const count = Math.ceil((offset + length) / blockSize) - block
-    await this.#services.client.flush({ partition: name, block, count })
+  async #persist(request: Request): Promise<void> {
+    const scope = fuaScope(request, this.#agreement.exported.partition)
+    if (scope !== undefined) await this.#services.flushes.later(scope)
   }
 
   /** The cache does not know holes, so the whole range is reported as data. */
@@ -334,17 +346,3 @@ export class Transmission {
 /** Whether a request is served in slices or waits for the disk. */
 const isLong = (request: Request): boolean =>
   isBulk(request) || request.type === nbd.NBD_CMD_FLUSH || (request.flags & nbd.NBD_CMD_FLAG_FUA) !== 0
-
-/** Whether a request is served in slices. */
-function isBulk({ type, length }: Request): boolean {
-  switch (type) {
-    case nbd.NBD_CMD_TRIM:
-    case nbd.NBD_CMD_WRITE_ZEROES:
-      return true
-    case nbd.NBD_CMD_READ:
-    case nbd.NBD_CMD_WRITE:
-      return length > BULK_BYTES
-    default:
-      return false
-  }
-}

@@ -174,6 +174,10 @@ export interface CacheClient extends Disposable {
    *   scope
    */
   flush(scope?: FlushScope): Promise<void>
+  /**
+   * As `flush`. If few blocks are unwritten, the calling thread writes and fsyncs them itself, which no other thread can
+   * interrupt.
+   */
   flushSync(scope?: FlushScope): void
   /** Starts a round in every group, and does not wait for it. */
   kick(): void

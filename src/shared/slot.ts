@@ -92,6 +92,19 @@ export class ThreadSlot {
     this.#words[this.at + Slot.guards] = GUARDS_MAX - this.#free
   }
 
+  /**
+   * Moves up to `most` free entries into `entries`, for the pins of a round that this thread runs. They are no guards, so
+   * `close` does not count them.
+   */
+  lendEntries(entries: number[], most: number): void {
+    while (entries.length < most && this.#free > 0) entries.push(this.#freeEntries[--this.#free]!)
+  }
+
+  /** Takes lent entries back. @requires that they are FREE, and that the thread did nothing else in the meantime */
+  takeBackEntries(entries: number[]): void {
+    while (entries.length > 0) this.#freeEntries[this.#free++] = entries.pop()!
+  }
+
   #serve(entry: number): boolean {
     if (!this.#queue.serve(entry)) return false
     this.#callEntries++

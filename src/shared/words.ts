@@ -116,7 +116,18 @@ export enum Group {
   written, // blocks written so far, the progress that flush checks; atomic
   fencedAt, // the epoch at which the oldest fence was raised
   fences, // number of partitions fenced or retrying
+  leader, // the thread that runs the round under way: its slot plus one, or Led; round, read without it
   WORDS = 32,
+}
+
+/** `Group.leader`, if it is not a slot plus one. */
+export enum Led {
+  /** No round is under way, or the flush worker runs it. */
+  NONE = 0,
+  /** The thread met a failure of a device, and left the end of its round to the flush worker. */
+  FAILED = -1,
+  /** The thread gave its round up: the flush worker drops the cut. */
+  GAVE_UP = -2,
 }
 
 export enum DelayedKick {

@@ -103,7 +103,7 @@ export const VARIANTS: readonly Variant[] = [
     name: 'fsync-of-the-wrong-partition',
     edits: [
       inWriter(
-        'this.#partition.device.syncSync();',
+        'this.#device.syncSync();',
         'this.#context.partitions[(this.#partition.index + 1) % this.#context.partitions.length].device.syncSync();',
       ),
     ],
@@ -112,8 +112,8 @@ export const VARIANTS: readonly Variant[] = [
     name: 'no-fsync-between-classes',
     edits: [
       inWriter(
-        'this.#partition.device.syncSync();',
-        'if (words[this.#at + 9 /* jobClass */] === 3) this.#partition.device.syncSync();',
+        'this.#device.syncSync();',
+        'if (this.#context.words[this.#at + 9 /* jobClass */] === 3) this.#device.syncSync();',
       ),
     ],
   },
@@ -264,8 +264,8 @@ export const VARIANTS: readonly Variant[] = [
     edits: [
       {
         file: 'core/changes/rounds.js',
-        find: 'ticket: context.rounds[group].ticket(epoch)',
-        replace: 'ticket: context.rounds[group].ticket(epoch - 1)',
+        find: 'ticket = context.rounds[group].ticket(epoch)',
+        replace: 'ticket = context.rounds[group].ticket(epoch - 1)',
       },
     ],
   },

@@ -2,6 +2,7 @@
 
 import type { BlockCache } from 'dcache'
 import { exportOf } from '#dist/nbd/export.js'
+import { Flushes } from '#dist/nbd/flushes.js'
 import { Gate } from '#dist/nbd/gate.js'
 import type { TlsState } from '#dist/nbd/handshake.js'
 import { Session } from '#dist/nbd/session.js'
@@ -24,7 +25,7 @@ export function talk(
 ): Talk {
   const chunks: Buffer[] = []
   const events: string[] = []
-  const services = { client: cache, gate: new Gate(100), turns }
+  const services = { flushes: new Flushes(cache, () => false), gate: new Gate(100), turns }
   const exports = names.map((name) => exportOf(cache.partition(name)))
   const send = (bytes: Buffer, done: () => void) => {
     chunks.push(Buffer.from(bytes))

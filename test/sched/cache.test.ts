@@ -45,6 +45,14 @@ const RUNS: readonly Run[] = [
   { body: 'cache.roundWrite', preemptions: 1, detours: 0 },
   { body: 'cache.rewriteCopy', preemptions: 2, variant: 'stores' },
   { body: 'cache.classes', preemptions: 1, detours: 0 },
+  { body: 'cache.led', preemptions: 2, detours: 0 },
+  { body: 'cache.ledEvict', preemptions: 1, detours: 0 },
+  { body: 'cache.ledTwo', preemptions: 1, detours: 0 },
+  { body: 'cache.ledFollow', preemptions: 1, detours: 0 },
+  { body: 'cache.ledBoth', preemptions: 1, detours: 0 },
+  { body: 'cache.ledWrite', preemptions: 1, detours: 0 },
+  { body: 'cache.ledPending', preemptions: 1, detours: 0 },
+  { body: 'cache.ledDiscard', preemptions: 1, detours: 0 },
 ]
 
 for (const run of sample(RUNS, 5)) {

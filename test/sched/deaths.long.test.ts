@@ -18,6 +18,12 @@ const LARGE = [
   'roundFlushes',
   'roundHot',
   'roundWrite',
+  'led',
+  'ledEvict',
+  'ledFollow',
+  'ledBoth',
+  'ledWrite',
+  'ledPending',
 ]
 const BOUNDS: readonly Omit<Run, 'body'>[] = [
   { preemptions: 2, deaths: 1, detours: 0 },

@@ -33,6 +33,12 @@ const RUNS: readonly Omit<Run, 'slices'>[] = [
   { body: 'cache.roundHot', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
   { body: 'cache.roundWrite', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
   { body: 'cache.rewriteCopy', preemptions: 1, deaths: 1, detours: 0, variant: 'stores' },
+  { body: 'cache.led', preemptions: 0, deaths: 2, detours: 0, variant: 'stores' },
+  { body: 'cache.ledEvict', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
+  { body: 'cache.ledFollow', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
+  { body: 'cache.ledBoth', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
+  { body: 'cache.ledWrite', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
+  { body: 'cache.ledPending', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
 ]
 
 for (const run of sample(RUNS, 3)) {

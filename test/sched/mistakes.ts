@@ -149,7 +149,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     detours: 1,
     edits: [
       {
-        file: 'core/write-back/writeback.js',
+        file: 'core/write-back/clean.js',
         from: '(state & 28 /* CLASS_MASK */) === 0 || isUnwritten(state, cut)',
         to: 'true',
       },
@@ -157,14 +157,14 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
   },
   'cleaned-by-plain-store': {
     what: 'a block becomes clean by a load and a store, and a release without the mutex in between is lost',
-    body: 'cache.roundWrite',
+    body: 'cache.ledWrite',
     preemptions: 2,
-    detours: 1,
+    detours: 0,
     edits: [
       {
-        file: 'core/write-back/writeback.js',
+        file: 'core/write-back/clean.js',
         from: 'if (next !== state && compareExchange(words, stateAt, state, next) !== state) continue;',
-        to: 'store(words, stateAt, next);',
+        to: 'compareExchange(words, stateAt, words[stateAt], next);',
       },
     ],
   },
@@ -204,6 +204,70 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
         to: '  if (!isClean) intend(context, frame);\n  releaseChanged(context, group, frame, writeClass, maySleep);',
       },
     ],
+  },
+  'leader-not-reaped': {
+    what: 'the reaper does not drop the round of a dead leader',
+    body: 'cache.ledFollow',
+    preemptions: 0,
+    detours: 0,
+    deaths: 1,
+    edits: [{ file: 'core/recovery/reaper.js', from: 'reapLeads(context, slot);', to: '' }],
+  },
+  'leader-not-seen': {
+    what: 'the flush worker begins a round while a thread leads one',
+    body: 'cache.ledBoth',
+    preemptions: 1,
+    detours: 1,
+    edits: [
+      {
+        file: 'core/write-back/flusher.js',
+        from: 'if (isCalled && this.#leader(group) !== 0 /* NONE */) {',
+        to: 'if (isCalled && this.#leader(group) < 0) {',
+      },
+      {
+        file: 'core/write-back/cut.js',
+        from: 'if (words[at + 30 /* leader */] !== 0 /* NONE */) {',
+        to: 'if (words[at + 30 /* leader */] < 0) {',
+      },
+    ],
+  },
+  'leader-beside-a-round': {
+    what: 'a thread leads a round while the flush worker runs one',
+    body: 'cache.ledBoth',
+    preemptions: 1,
+    detours: 1,
+    edits: [
+      {
+        file: 'core/write-back/leader.js',
+        from: 'if (words[at + 30 /* leader */] !== 0 /* NONE */ || words[at + 2 /* cut */] !== 0) return "ask";',
+        to: '',
+      },
+      {
+        file: 'core/write-back/leader.js',
+        from: 'if (context.rounds[group].isWanted || !context.isRunning) return "ask";',
+        to: '',
+      },
+    ],
+  },
+  'leader-rings-not': {
+    what: 'a leader does not ring the flush worker, which could not begin a round in the meantime: a lost wakeup',
+    body: 'cache.ledBoth',
+    preemptions: 1,
+    detours: 1,
+    edits: [
+      {
+        file: 'core/write-back/leader.js',
+        from: 'if (isLeft || context.rounds[group].isWanted) ringBell(context);',
+        to: 'if (isLeft) ringBell(context);',
+      },
+    ],
+  },
+  'leader-tells-not': {
+    what: 'a leader does not signal its end to the threads that follow: a lost wakeup',
+    body: 'cache.ledFollow',
+    preemptions: 1,
+    detours: 1,
+    edits: [{ file: 'core/write-back/leader.js', from: 'context.rounds[group].signal();', to: '' }],
   },
   'condition-flag-first': {
     what: 'a wait sets the flag before it reads the epoch: a signal in between clears it',

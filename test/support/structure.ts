@@ -32,7 +32,7 @@ export const rooms: Readonly<Record<string, readonly string[]>> = {
   inspect: ['core', 'wait', 'changes', 'blocks'],
   recovery: ['core', 'wait', 'changes', 'blocks'],
   'write-back': ['core', 'wait', 'changes', 'blocks', 'recovery'],
-  client: ['core', 'wait', 'changes', 'blocks', 'prefetch', 'inspect'],
+  client: ['core', 'wait', 'changes', 'blocks', 'prefetch', 'inspect', 'write-back'],
 }
 
 /** Visits every node of a file's syntax tree. */

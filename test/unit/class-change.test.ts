@@ -162,7 +162,7 @@ test('a round that is due requests another for the changes outside its cut', () 
     const { engine, word, a } = engineOf()
     change(a, 0, 1, 'trailer')
     change(a, 0, 2, 'data')
-    const { number } = makeCut(engine.context, 0, isDue)
+    const { number } = makeCut(engine.context, 0, isDue)!
     assert.is(number, word('bound'))
     assert.is(word('want'), isDue ? word('epoch') : word('done'))
   }

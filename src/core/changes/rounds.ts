@@ -16,7 +16,7 @@ import { dirtyFrames, imageStamps } from './images.js'
 import { settle } from './pending.js'
 import { waitForMutex } from '../wait/wait-graph.js'
 import { Watch } from '../wait/watch.js'
-import { Counter, Group, Partition, Slot } from '../../shared/words.js'
+import { Counter, Group, Led, Partition, Slot } from '../../shared/words.js'
 
 /** How long one system call of a writer counts as progress. A disk with a long queue can take minutes for an fsync. */
 const CALL_PATIENCE_MS = 600_000
@@ -79,6 +79,20 @@ export function kick(context: Context, group: number): void {
   if (tryLockRound(context, group)) unlockRound(context, group)
 }
 
+/**
+ * What a thread that flushes does for a round: it runs the round itself, waits for the one that another thread runs, or asks the
+ * flush worker.
+ */
+export type Part = 'lead' | 'follow' | 'ask'
+
+/** Small rounds, run by the thread that flushes (write-back/leader.ts). */
+export interface RoundLeader {
+  /** Decides on the part of the calling thread; if it leads, its round has begun, and `run` must follow. @requires round mutex */
+  take(group: number): Part
+  /** Runs the round that `take` began. @takes round mutex, policy mutex */
+  run(group: number): Slow<void>
+}
+
 /** What to flush: a group, or some of its blocks. */
 export interface FlushTarget {
   readonly group: number
@@ -100,22 +114,20 @@ export function* flush(
   context: Context,
   targets: readonly FlushTarget[],
   timeoutMs = DEFAULT_TIMEOUT_MS,
+  leader?: RoundLeader,
 ): Slow<void> {
   context.slot.count(Counter.flushes)
   const waits: { target: FlushTarget; ticket: Ticket }[] = []
+  // The flush worker runs the rounds of several groups concurrently; a thread could only run one after the other.
+  const isOne = targets.filter(({ group }) => isAnyDirty(context, group)).length === 1
   for (const target of targets) {
-    const { group } = target
-    yield* lockRound(context, group, new Deadline(timeoutMs))
-    const epoch = context.words[context.arena.groupAt(group) + Group.epoch]!
-    if (isAnyUnwritten(context, target, epoch)) {
-      want(context, group, epoch)
-      waits.push({ target, ticket: context.rounds[group]!.ticket(epoch) })
-    }
-    unlockRound(context, group)
+    const ticket = yield* request(context, target, timeoutMs, isOne ? leader : undefined)
+    if (ticket !== undefined) waits.push({ target, ticket })
   }
   let failure: CacheError | undefined
   for (const { target, ticket } of waits) {
-    if ((yield* waitForRound(context, target.group, ticket, timeoutMs)) === 'done') continue
+    const outcome = context.rounds[target.group]!.outcome(ticket)
+    if ((outcome ?? (yield* waitForRound(context, target.group, ticket, timeoutMs))) === 'done') continue
     const error = fencedError(context, target.group)
     yield* lockRound(context, target.group, new Deadline(timeoutMs))
     // With any stamp: what the ticket stands for may have been changed again since, and is unwritten with that change.
@@ -125,6 +137,38 @@ export function* flush(
   }
   if (failure) throw failure
 }
+
+/**
+ * Sees to it that a round writes the scope; returns its ticket, or undefined if nothing of the scope is unwritten. With `leader`
+ * the thread may run the round itself.
+ */
+function* request(
+  context: Context,
+  target: FlushTarget,
+  timeoutMs: number,
+  leader: RoundLeader | undefined,
+): Slow<Ticket | undefined> {
+  const { group } = target
+  let ticket: Ticket | undefined
+  for (;;) {
+    yield* lockRound(context, group, new Deadline(timeoutMs))
+    if (ticket === undefined) {
+      const epoch = context.words[context.arena.groupAt(group) + Group.epoch]!
+      if (isAnyUnwritten(context, target, epoch)) ticket = context.rounds[group]!.ticket(epoch)
+    }
+    const isOpen = ticket !== undefined && context.rounds[group]!.outcome(ticket) === undefined
+    const part = isOpen && leader !== undefined ? leader.take(group) : 'ask'
+    if (isOpen && part === 'ask') want(context, group, ticket!.number)
+    unlockRound(context, group)
+    if (part === 'lead') yield* leader!.run(group)
+    if (part !== 'follow') return ticket
+    yield* waitForRound(context, group, ticket!, timeoutMs, true)
+  }
+}
+
+/** Whether an image of the group is not durable; as of a moment ago, unless the thread has the round mutex. */
+const isAnyDirty = ({ words, arena }: Context, group: number): boolean =>
+  load(words, arena.groupAt(group) + Group.dirty) > 0
 
 /** Whether an image in the scope, stamped up to `epoch`, is not durable yet. @requires round mutex */
 function isAnyUnwritten(context: Context, { group, covers }: FlushTarget, epoch: number): boolean {
@@ -144,13 +188,19 @@ function idleText({ words, arena }: Context): string {
   return isThere ? '' : '; the flush worker has ended, and no replacement could be started yet'
 }
 
+/** Waits for the result of a ticket; with `follows` also until no thread leads a round, and then returns 'free'. */
 function* waitForRound(
   context: Context,
   group: number,
   ticket: Ticket,
   timeoutMs: number,
-): Slow<'done' | 'failed'> {
-  const { slot } = context
+  follows = false,
+): Slow<'done' | 'failed' | 'free'> {
+  const { slot, words } = context
+  const round = context.rounds[group]!
+  const leaderAt = context.arena.groupAt(group) + Group.leader
+  const ready = () =>
+    round.outcome(ticket) ?? (follows && load(words, leaderAt) <= Led.NONE ? 'free' : undefined)
   const watch = new Watch(context)
   const progress = new Progress(context, group, timeoutMs)
   const look = () => {
@@ -159,7 +209,7 @@ function* waitForRound(
   }
   slot.waits(watch, 'flush', group)
   try {
-    return yield* context.rounds[group]!.settled(ticket, look, () => progress.expired())
+    return yield* round.until<'done' | 'failed' | 'free'>(ready, look, () => progress.expired())
   } finally {
     slot.waitsNoMore(watch)
   }

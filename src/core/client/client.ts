@@ -21,6 +21,7 @@ import { holders } from '../inspect/holders.js'
 import { PartitionClient } from './partition.js'
 import { assertBlocks } from './ranges.js'
 import { flush, type FlushTarget, kick } from '../changes/rounds.js'
+import { Leader } from '../write-back/leader.js'
 import { stats } from '../inspect/stats.js'
 import { markOrphaned } from '../wait/watch.js'
 import { EngineState, Header, Slot } from '../../shared/words.js'
@@ -37,12 +38,15 @@ export class Client implements CacheClient {
   protected readonly context: Context
   readonly #partitions: ReadonlyMap<string, PartitionClient>
   readonly #detached: () => void
+  /** For flushes that block: their rounds may run on this thread. */
+  readonly #leader: Leader | undefined
   #isDetached = false
 
   /** `detached` is called after the thread has released its slot. */
   constructor(context: Context, detached: () => void = () => undefined) {
     this.context = context
     this.#detached = detached
+    this.#leader = context.mayBlock ? new Leader(context) : undefined
     const hits = hitPath(context)
     const misses = missPath(context)
     this.#partitions = new Map(
@@ -77,7 +81,7 @@ export class Client implements CacheClient {
   }
 
   flushSync(scope?: FlushScope): void {
-    runSync(flush(this.context, this.#targetsOf(scope)), this.context.mayBlock)
+    runSync(flush(this.context, this.#targetsOf(scope), undefined, this.#leader), this.context.mayBlock)
   }
 
   /** Renames this thread, as errors and `holders()` show it. */

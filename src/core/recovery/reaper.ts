@@ -7,13 +7,14 @@
  *      passes to the next waiter
  *   3  pins in its journal: the pins of these frames are set to the number in live journals, never subtracted; waiters are woken
  *   4  frames that it waited for, or was serving: their waiters are woken and their marks healed (shared/latch-queue.ts)
- *   5  the slot becomes free
+ *   5  the round that it led is dropped (write-back/leader.ts)
+ *   6  the slot becomes free
  *
  * Nothing here waits for another thread without a limit. If a count does not settle, because a thread that is not known to
  * have ended stopped between two stores to its journal, the block keeps the dead thread's pins: it can be read and written to
  * the disk, but not changed or evicted. The slot stays DEAD, and `reapDead` is called again.
  */
-import { load, notify, store, wait } from '#atomics'
+import { add, load, notify, store, wait } from '#atomics'
 import { freeze, pinsOf, thaw, writerOf } from '../../shared/latch.js'
 import { GUARDS_MAX } from '../../shared/layout.js'
 import { journaledPins } from '../../shared/slot.js'
@@ -35,6 +36,8 @@ import {
   Group,
   Journal,
   Latch,
+  Led,
+  Partition,
   Slot,
   SlotState,
   State,
@@ -68,6 +71,7 @@ export function reapDead(
     .map((slot) => {
       const isCounted = reapPins(context, slot, patience)
       reapWaits(context, slot)
+      reapLeads(context, slot)
       if (!isCounted) return false
       died(slot, context.words[context.arena.slotAt(slot) + Slot.threadId]!)
       freeSlot(context, slot)
@@ -226,6 +230,13 @@ function reapWaits(context: Context, slot: SlotIndex): void {
   clearWaits(arena, slot)
 }
 
+/** Drops the rounds that a dead slot was leading. */
+function reapLeads(context: Context, slot: SlotIndex): void {
+  const { words, arena } = context
+  for (let group = 0; group < arena.geometry.groups; group++)
+    if (load(words, arena.groupAt(group) + Group.leader) === slot + 1) forgetCut(context, group, slot + 1)
+}
+
 function healServed(context: Context, slot: SlotIndex): void {
   const servesAt = context.arena.slotAt(slot) + Slot.serves
   const served = load(context.words, servesAt)
@@ -249,21 +260,38 @@ function freeSlot(context: Context, slot: SlotIndex): void {
 }
 
 /**
- * Drops the cut that a former flush worker was writing. Its images stay unwritten, and the next round makes a new cut. Blocks
- * that the former worker made clean but did not readmit are readmitted first, so that if this thread dies too, its successor
- * finds the cut.
+ * Drops the cut that a former flush worker was writing; or with `leader`, that of a leader that is dead or gave its round up
+ * (write-back/leader.ts). Its images stay unwritten, and the next round makes a new cut. Blocks that were made clean but not
+ * readmitted are readmitted first, so that if this thread dies too, its successor finds the cut.
  * @requires that no writer is at work for the group
  * @takes policy mutex, round mutex, one after the other
  */
-export function forgetCut(context: Context, group: number): void {
+export function forgetCut(context: Context, group: number, leader: number = Led.NONE): void {
   seizePolicy(context)
   readmitStray(context)
   context.policyMutex.unlock()
   seizeRound(context, group)
+  if (context.words[context.arena.groupAt(group) + Group.leader] === leader) dropCut(context, group)
+  unlockRound(context, group)
+  context.rounds[group]!.signal()
+}
+
+/** @requires round mutex */
+function dropCut(context: Context, group: number): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
   const at = context.arena.groupAt(group)
+  if (context.words[at + Group.leader] !== Led.NONE) endCalls(context, group)
   store(context.words, at + Group.cut, 0)
+  store(context.words, at + Group.leader, Led.NONE)
   // The dropped round may have been a background round, which nothing else would start again.
   if (context.words[at + Group.dirty]! > 0 && context.words[at + Group.delayed] === DelayedKick.NONE)
     context.words[at + Group.delayed] = DelayedKick.ASKED
-  unlockRound(context, group)
+}
+
+/** A leader that died inside a call did not count its end. */
+function endCalls({ words, arena, partitions }: Context, group: number): void {
+  for (const { index, group: of } of partitions) {
+    const callsAt = arena.partitionAt(index) + Partition.calls
+    if (of === group && (load(words, callsAt) & 1) !== 0) add(words, callsAt, 1)
+  }
 }

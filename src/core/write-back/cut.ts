@@ -12,7 +12,7 @@ import { imageToWrite, isOlder } from '../changes/to-write.js'
 import { type Job, UnwrittenList } from './order.js'
 import { seizeRound } from '../recovery/seize.js'
 import { unlockRound } from '../changes/rounds.js'
-import { DirtyLink, DelayedKick, Frame, Group } from '../../shared/words.js'
+import { DirtyLink, DelayedKick, Frame, Group, Led } from '../../shared/words.js'
 
 export interface Cut {
   /** When the round is done, everything stamped up to this epoch is durable. */
@@ -26,22 +26,23 @@ export interface Cut {
 }
 
 /**
- * Makes the cut, and lists what it has to write, sorted by class, partition and block. `isDue`: blocks have been dirty for
- * `flushDelayMs`; if the cut must end before a change of class, the rest is requested as another round.
- * @takes round mutex
+ * Lists the group's unwritten images; `layered` are the frames that also have older ones, and are not in the list.
+ * @requires round mutex
  */
-export function makeCut(context: Context, group: number, isDue: boolean): Cut {
+export function listUnwritten(
+  context: Context,
+  group: number,
+): { unwritten: UnwrittenList; layered: FrameIndex[] } {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words, arena } = context
   const at = arena.groupAt(group)
-  seizeRound(context, group)
-  const epoch = words[at + Group.epoch]!
-  const owed = new UnwrittenList(words[at + Group.dirty]!)
+  const unwritten = new UnwrittenList(words[at + Group.dirty]!)
   const layered: FrameIndex[] = []
   // Visit each frame once: the list leads all over the memory. Frames with older images are visited a second time.
   for (let link = words[at + Group.dirtyHead]!; link !== DirtyLink.END;) {
     const frameAt = arena.frameAt(link - 1)
     if (words[frameAt + Frame.saved] === 0)
-      owed.add(
+      unwritten.add(
         link - 1,
         load(words, frameAt + Frame.state),
         words[frameAt + Frame.keyHigh]!,
@@ -50,27 +51,54 @@ export function makeCut(context: Context, group: number, isDue: boolean): Cut {
     else layered.push(link - 1)
     link = words[frameAt + Frame.dirtyNext]!
   }
+  return { unwritten, layered }
+}
+
+/** Begins a cut: later releases have a later stamp, and keep the images within the cut. @requires round mutex */
+export function beginCut(context: Context, group: number, cut: number): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
+  const { words, arena } = context
+  const at = arena.groupAt(group)
+  if (cut === words[at + Group.epoch]) store(words, at + Group.epoch, nextEpoch(cut))
+  if (isAfter(cut, words[at + Group.bound]!)) words[at + Group.bound] = cut
+  words[at + Group.cut] = cut + 1
+}
+
+/**
+ * Makes the cut, and lists what it has to write, sorted by class, partition and block; undefined if a thread leads a round of
+ * the group. `isDue`: blocks have been dirty for `flushDelayMs`; if the cut must end before a change of class, the rest is
+ * requested as another round.
+ * @takes round mutex
+ */
+export function makeCut(context: Context, group: number, isDue: boolean): Cut | undefined {
+  const { words, arena } = context
+  const at = arena.groupAt(group)
+  seizeRound(context, group)
+  if (words[at + Group.leader] !== Led.NONE) {
+    unlockRound(context, group)
+    return undefined
+  }
+  const epoch = words[at + Group.epoch]!
+  const { unwritten, layered } = listUnwritten(context, group)
   let cut = epoch
   // No cut may span a change of a block's class: it ends before the first image whose predecessor has another class.
   for (const newer of classChanges(context, layered)) {
     const limit = previousEpoch(newer)
     if (isAfter(cut, limit)) cut = limit
   }
-  if (cut === epoch) store(words, at + Group.epoch, nextEpoch(epoch))
-  else owed.keep((stamp) => isOlder(stamp) || isUnwritten(stamp, cut))
+  if (cut !== epoch) unwritten.keep((stamp) => isOlder(stamp) || isUnwritten(stamp, cut))
   if (cut !== epoch && isDue) want(context, group, epoch)
-  if (isAfter(cut, words[at + Group.bound]!)) words[at + Group.bound] = cut
   words[at + Group.delayed] = DelayedKick.NONE
   for (const frame of layered) {
     const frameAt = arena.frameAt(frame)
     trimSaved(context, group, frame, cut)
     const image = imageToWrite(context, frame, cut)
     if (image !== undefined)
-      owed.add(frame, image.stamp, words[frameAt + Frame.keyHigh]!, words[frameAt + Frame.keyLow]!)
+      unwritten.add(frame, image.stamp, words[frameAt + Frame.keyHigh]!, words[frameAt + Frame.keyLow]!)
   }
-  words[at + Group.cut] = cut + 1
+  beginCut(context, group, cut)
   unlockRound(context, group)
-  return { number: cut, spokeFor: epoch, ...owed.sorted() }
+  return { number: cut, spokeFor: epoch, ...unwritten.sorted() }
 }
 
 /**

@@ -11,7 +11,7 @@ import { classChanges } from './cut.js'
 import { dirtyFrames, imageStamps } from '../changes/images.js'
 import { seizeRound } from '../recovery/seize.js'
 import { unlockRound } from '../changes/rounds.js'
-import { Fence, Group, JobResult, Partition } from '../../shared/words.js'
+import { Fence, Group, JobResult, Led, Partition } from '../../shared/words.js'
 
 /** Reported to the owner, which emits events. */
 export type EngineEvent = RoundEvent | DeathEvent
@@ -82,6 +82,22 @@ export function failRound(context: Context, group: number, spokeFor: number): vo
   words[at + Group.rounds]!++
   if (context.isTraced)
     context.tracer.record(TRACE['work.failed'], group, frames.length, context.rounds[group]!.failures)
+}
+
+/**
+ * Ends the round of a leader that met a failure (leader.ts), as a failed round of the flush worker ends. The thread left the
+ * words of the failure.
+ * @takes round mutex
+ */
+export function endFailedLead(context: Context, group: number, report: (event: RoundEvent) => void): void {
+  const { words } = context
+  const at = context.arena.groupAt(group)
+  seizeRound(context, group)
+  fence(context, group, words[at + Group.failedPartition]!, report)
+  failRound(context, group, words[at + Group.cut]! - 1)
+  store(words, at + Group.leader, Led.NONE)
+  unlockRound(context, group)
+  broadcast(context, group)
 }
 
 /**

@@ -12,9 +12,12 @@ import { PlanSpace } from './plan.js'
 import { forgetCut, freeOwnMutexes, reapDead } from '../recovery/reaper.js'
 import { seizeRound } from '../recovery/seize.js'
 import { unlockRound } from '../changes/rounds.js'
-import type { EngineEvent } from './fence.js'
+import { endFailedLead, type EngineEvent } from './fence.js'
 import { isIdle, runRound } from './writeback.js'
-import { DelayedKick, Group, Partition } from '../../shared/words.js'
+import { DelayedKick, Group, Led, Partition } from '../../shared/words.js'
+
+/** How long a round that is called for waits before it is checked again whether a thread still leads one of the group. */
+const LED_MS = 10
 
 export interface FlusherOptions {
   readonly flushDelayMs: number
@@ -66,6 +69,8 @@ export class Flusher {
     this.#lookAtMs = Infinity
     for (let group = 0; group < this.#context.arena.geometry.groups; group++) {
       if (!this.#becomesReady(group)) continue
+      this.#endLead(group)
+      this.#stopClock(group)
       do {
         this.#rounds[group] ??= this.#begin(group)
         const round = this.#rounds[group]
@@ -79,7 +84,9 @@ export class Flusher {
 
   /** Milliseconds until the next call of `step` is due without a ring of the bell; Infinity if none is. */
   idleMs(): number {
-    const kicksAtMs = this.#kickAtMs.filter((_, group) => this.#rounds[group] === undefined)
+    const kicksAtMs = this.#kickAtMs.filter(
+      (_, group) => this.#rounds[group] === undefined && this.#leader(group) === Led.NONE,
+    )
     const wakeAtMs = Math.min(...kicksAtMs, this.#lookAtMs)
     const sliceMs = this.isBusy || !this.#isReaped ? SLICE_MS : Infinity
     return Math.min(sliceMs, Math.max(0, wakeAtMs - performance.now()))
@@ -98,8 +105,36 @@ export class Flusher {
     return { steps: runRound(this.#context, group, this.#plans, pace, this.#report), pace }
   }
 
+  /** Whether there is a reason for a round. Not while a thread leads one; then it is checked again soon. */
   #isCalledFor(group: number): boolean {
-    return this.#context.rounds[group]!.isWanted || this.#isDue(group) || this.#isAtMark(group)
+    const isCalled = this.#context.rounds[group]!.isWanted || this.#isDue(group) || this.#isAtMark(group)
+    if (isCalled && this.#leader(group) !== Led.NONE) {
+      this.#lookAtMs = Math.min(this.#lookAtMs, performance.now() + LED_MS)
+      return false
+    }
+    return isCalled
+  }
+
+  #leader(group: number): number {
+    return load(this.#context.words, this.#context.arena.groupAt(group) + Group.leader)
+  }
+
+  /** Ends a round that its leader left to this thread. */
+  #endLead(group: number): void {
+    const leader = this.#leader(group)
+    if (leader === Led.FAILED) endFailedLead(this.#context, group, this.#report)
+    else if (leader === Led.GAVE_UP) forgetCut(this.#context, group, leader)
+  }
+
+  /** Stops the clock of a delayed kick if all blocks are clean, because threads that flushed have written them. */
+  #stopClock(group: number): void {
+    const { words, arena } = this.#context
+    const at = arena.groupAt(group)
+    if (this.#rounds[group] !== undefined || !this.#isDue(group) || load(words, at + Group.dirty) > 0) return
+    seizeRound(this.#context, group)
+    if (words[at + Group.dirty] === 0) words[at + Group.delayed] = DelayedKick.NONE
+    unlockRound(this.#context, group)
+    this.#kickAtMs[group] = Infinity
   }
 
   /** Whether the delayed kick of a group is due. */

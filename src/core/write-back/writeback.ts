@@ -20,28 +20,17 @@
  */
 import { performance } from 'node:perf_hooks'
 import { compareExchange, load, notify, store } from '#atomics'
-import { isAfter, isUnwritten } from '../../shared/stamp.js'
-import type { FrameIndex } from '../../shared/indices.js'
 import { TRACE } from '../../shared/trace.js'
 import type { Context } from '../context.js'
+import { concludeRound, markAllClean, readmit } from './clean.js'
 import { type Cut, makeCut } from './cut.js'
 import { broadcast, failRound, failsForAge, fence, type RoundEvent } from './fence.js'
-import { dropSaved, unlinkDirty } from '../changes/images.js'
 import type { Job } from './order.js'
 import type { Pace } from './pace.js'
 import type { PlanSpace } from './plan.js'
 import { seizePolicy, seizeRound } from '../recovery/seize.js'
 import { unlockRound } from '../changes/rounds.js'
-import {
-  DelayedKick,
-  Fence,
-  Frame,
-  Group,
-  JobResult,
-  JobState,
-  Partition,
-  State,
-} from '../../shared/words.js'
+import { Fence, Group, JobResult, JobState, Partition } from '../../shared/words.js'
 
 /** Frames that become clean in one critical section of the round mutex; releases of changes wait for it. */
 const CLEAN_MAX = 1024
@@ -60,6 +49,7 @@ export function* runRound(
 ): Generator<void, void, void> {
   if (failsForAge(context, group)) return
   const cut = makeCut(context, group, pace.isDue)
+  if (cut === undefined) return
   const { frames, jobs } = cut
   if (context.isTraced) context.tracer.record(TRACE['work.cut'], group, frames.length, cut.number)
   for (let first = 0; first < jobs.length;) {
@@ -180,18 +170,15 @@ export const isIdle = (context: Context, partition: number): boolean =>
 
 /** Makes frames of the cut clean whose images are durable. @takes round mutex, policy mutex, one after the other */
 function clean(context: Context, group: number, cut: Cut, from: number, to: number): void {
-  const { words, arena } = context
-  const isDurable = (stamp: number) => isUnwritten(stamp, cut.number)
   for (let start = from; start < to; start += CLEAN_MAX) {
-    const cleaned: FrameIndex[] = []
     seizeRound(context, group)
-    for (let i = start; i < Math.min(to, start + CLEAN_MAX); i++) {
-      const frame = cut.frames[i]!
-      if (words[arena.frameAt(frame) + Frame.saved] !== 0) dropSaved(context, group, frame, isDurable)
-      if (markClean(context, group, frame, cut.number)) cleaned.push(frame)
-    }
+    const cleaned = markAllClean(context, group, cut, start, Math.min(to, start + CLEAN_MAX))
     unlockRound(context, group)
-    readmit(context, cleaned)
+    if (cleaned.length > 0) {
+      seizePolicy(context)
+      readmit(context, cleaned)
+      context.policyMutex.unlock()
+    }
     broadcast(context, group)
   }
 }
@@ -214,47 +201,12 @@ function endStage(
   return false
 }
 
-/**
- * Marks the frame's own image as durable, if it is within the cut. Returns whether the frame left the dirty list. @requires
- * round mutex
- */
-function markClean(context: Context, group: number, frame: FrameIndex, cut: number): boolean {
-  context.roundMutexes[group]!.assertHeld(context.slot.index)
-  const stateAt = context.arena.frameAt(frame) + Frame.state
-  const { words } = context
-  // What an image stands for is durable up to the cut, and there is nothing else unless the bound is later.
-  const keeps = isAfter(words[context.arena.groupAt(group) + Group.bound]!, cut) ? State.OLDER : 0
-  // The holder of the latch may set CHANGING, or release the block with a new stamp (changes/alone.ts).
-  for (;;) {
-    const state = load(words, stateAt)
-    const isClean = (state & State.CLASS_MASK) === 0 || isUnwritten(state, cut)
-    const rest = isClean ? state & ~State.CLASS_MASK : state
-    const next = rest & (~State.OLDER | keeps)
-    if (next !== state && compareExchange(words, stateAt, state, next) !== state) continue
-    if (isClean) unlinkDirty(context, group, frame)
-    return isClean
-  }
-}
-
-/** Readmits clean frames to the policy. @takes policy mutex */
-function readmit(context: Context, frames: readonly FrameIndex[]): void {
-  const { words, arena, policyMutex, policy } = context
-  if (frames.length === 0) return
-  seizePolicy(context)
-  for (const frame of frames) {
-    if (words[arena.frameAt(frame) + Frame.keyHigh] !== 0 && !policy.has(frame)) policy.readmit(frame)
-  }
-  policyMutex.unlock()
-}
-
 /** Ends a round in which everything of the cut became durable. @takes round mutex */
 function finishRound(context: Context, group: number, cut: Cut, report: (event: RoundEvent) => void): void {
   const { words, arena } = context
   const at = arena.groupAt(group)
   seizeRound(context, group)
-  context.rounds[group]!.finish(cut.number)
-  words[at + Group.cut] = 0
-  words[at + Group.rounds]!++
+  concludeRound(context, group, cut.number)
   for (const { index: partition, group: of } of context.partitions) {
     if (of !== group) continue
     const fencedAt = arena.partitionAt(partition) + Partition.fenced
@@ -262,9 +214,6 @@ function finishRound(context: Context, group: number, cut: Cut, report: (event: 
     store(words, fencedAt, Fence.OPEN)
     words[at + Group.fences]!--
     report({ kind: 'restored', partition, writeClass: 0, errno: 0, syscall: 0 })
-  }
-  if (words[at + Group.dirty]! > 0 && words[at + Group.delayed] === DelayedKick.NONE) {
-    words[at + Group.delayed] = DelayedKick.ASKED
   }
   unlockRound(context, group)
   if (context.isTraced) context.tracer.record(TRACE['work.done'], group, 0, cut.number)

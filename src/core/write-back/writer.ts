@@ -53,7 +53,7 @@ import {
 const BUSY = new Uint8Array()
 
 /** Wraps what a call of the device threw. */
-class DeviceFailure extends Error {
+export class DeviceFailure extends Error {
   readonly errno: number
   /** As in Partition.syscall. */
   readonly syscall: number
@@ -69,28 +69,40 @@ const EIO = -5
 /** Milliseconds until a block is tried again whose latch is held only while an image is copied. */
 const BUSY_MS = 1
 
+/** What a writer uses. */
+export interface WriterMeans {
+  readonly device: Pick<PartitionView['device'], 'writeSync' | 'syncSync'>
+  /** Journal entries; at least one whenever the writer writes. */
+  readonly entries: readonly number[]
+}
+
 export class Writer {
   readonly #context: Context
   readonly #partition: PartitionView
   readonly #at: number
   readonly #groupAt: number
+  readonly #device: WriterMeans['device']
   /** Journal entries, one for each block of the longest write. */
   readonly #entries: readonly number[]
   /** The frames of the current run. */
   readonly #run: Int32Array
 
-  /** `writeBytes`: the longest write, in bytes. A write also has at most as many blocks as a thread can pin. */
-  constructor(context: Context, partition: number, writeBytes = WRITE_BYTES_DEFAULT) {
+  /**
+   * `writeBytes`: the longest write, in bytes. A write also has at most as many blocks as a thread can pin. `means`: what the
+   * writer uses; by default the partition's device, and entries that it takes for good.
+   */
+  constructor(context: Context, partition: number, writeBytes = WRITE_BYTES_DEFAULT, means?: WriterMeans) {
     this.#context = context
     this.#partition = context.partitions[partition]!
     this.#at = context.arena.partitionAt(partition)
     this.#groupAt = context.arena.groupAt(this.#partition.group)
     const most = Math.floor(writeBytes / this.#partition.blockSize)
     const length = Math.max(1, Math.min(GUARDS_MAX, most))
-    this.#entries = Array.from({ length }, () => context.slot.takeEntry())
+    this.#device = means?.device ?? this.#partition.device
+    this.#entries = means?.entries ?? Array.from({ length }, () => context.slot.takeEntry())
     this.#run = new Int32Array(length)
-    // The former writer may have ended inside a call.
-    if (this.#isInCall) add(context.words, this.#at + Partition.calls, 1)
+    // The former writer may have ended inside a call. Its job is still asked for then.
+    if (this.isAsked && this.#isInCall) add(context.words, this.#at + Partition.calls, 1)
   }
 
   /** Whether the flush worker has a job for this writer. */
@@ -111,10 +123,9 @@ export class Writer {
   *job(): Slow<void> {
     const { words } = this.#context
     try {
-      yield* this.#writeAll()
-      this.#call(1, () => {
-        this.#partition.device.syncSync()
-      })
+      const start = this.#context.arena.planAt + words[this.#at + Partition.jobStart]!
+      yield* this.writeAll(words.subarray(start, start + words[this.#at + Partition.jobCount]!))
+      this.sync()
       words[this.#at + Partition.result] = JobResult.OK
     } catch (error) {
       if (error instanceof DeviceFailure) {
@@ -147,11 +158,18 @@ export class Writer {
     return (load(this.#context.words, this.#at + Partition.calls) & 1) !== 0
   }
 
-  *#writeAll(): Slow<void> {
+  /** Makes durable what was written. @throws DeviceFailure */
+  sync(): void {
+    this.#call(1, () => {
+      this.#device.syncSync()
+    })
+  }
+
+  /** Writes the images that the round needs of these frames, in runs of neighbouring blocks. @throws DeviceFailure */
+  *writeAll(frames: Int32Array): Slow<void> {
     const context = this.#context
     const { words, arena } = context
-    const start = arena.planAt + words[this.#at + Partition.jobStart]!
-    let left = Int32Array.from(words.subarray(start, start + words[this.#at + Partition.jobCount]!))
+    let left = Int32Array.from(frames)
     while (left.length > 0) {
       const busy: FrameIndex[] = []
       for (let next = 0; next < left.length;) next = yield* this.#writeRun(left, next, busy)
@@ -170,14 +188,14 @@ export class Writer {
    */
   *#writeRun(frames: Int32Array, start: number, busy: FrameIndex[]): Slow<number> {
     const context = this.#context
-    const { group, index, device, blockSize } = this.#partition
+    const { group, index, blockSize } = this.#partition
     const run = this.#run
     // A new list for each run: one that was passed to the system must not be reused.
     const sources: Uint8Array[] = []
     let first = -1
     let next = start
     try {
-      for (; next < frames.length && sources.length < run.length; next++) {
+      for (; next < frames.length && sources.length < Math.min(run.length, this.#entries.length); next++) {
         const frame = frames[next]!
         const block = blockOf(context.words, context.arena.frameAt(frame))
         if (sources.length === 0) first = block
@@ -194,7 +212,7 @@ export class Writer {
       }
       if (sources.length > 0) {
         this.#call(0, () => {
-          device.writeSync(sources, first * blockSize)
+          this.#device.writeSync(sources, first * blockSize)
         })
       }
     } finally {

@@ -178,6 +178,12 @@ export class Tiny {
     return this.check(this.durable.subarray((block * BLOCK) / 4, ((block + 1) * BLOCK) / 4), block)
   }
 
+  /** Called after a flush. @throws if the last change of block 0 by this client is not durable */
+  assertDurable(block: number, client: number): void {
+    const [durable, last] = [this.durableCount(block), this.lastOf(client)]
+    if (durable < last) throw new Error(`durable after the flush: ${durable} of ${last} changes`)
+  }
+
   /** Notes that a client has changed block 0, and the count. */
   changed(client: number, count: number): void {
     this.notes[Note.changes + client]!++

@@ -1,0 +1,186 @@
+/**
+ * A thread that flushes runs a small round itself: it writes and fsyncs on its own stack, so no other thread has to wake up.
+ * It is then the leader of its group. Threads that flush in the meantime wait until it is over, and one of them leads the next
+ * round, for all of them.
+ *
+ *   Group.leader   NONE --begin, under the round mutex, with the cut--> slot + 1
+ *                  slot + 1 --all durable, with the cut--------------> NONE
+ *                           --a call of the device failed------------> FAILED    the flush worker fences, and ends the round
+ *                           --any other exception--------------------> GAVE_UP   the flush worker drops the cut
+ *                           --the thread dies------------------------> NONE      the reaper drops the cut
+ *
+ * `take` says which rounds a thread leads. The flush worker begins no round of a group that has a leader, and a thread leads
+ * none while the flush worker runs one, or is asked for one: so a group has one round at a time. A leader takes mutexes as any
+ * client does, because only the flush worker may steal one.
+ */
+import { load, store } from '#atomics'
+import type { Slow } from '../../shared/wait.js'
+import { TRACE } from '../../shared/trace.js'
+import { ringBell } from '../wait/bell.js'
+import { waitForMutex } from '../wait/wait-graph.js'
+import { WhileRunning } from '../wait/watch.js'
+import type { Context } from '../context.js'
+import { lockRound, type Part, type RoundLeader, unlockRound } from '../changes/rounds.js'
+import { concludeRound, markAllClean, readmit } from './clean.js'
+import { beginCut, type Cut, listUnwritten } from './cut.js'
+import type { Job } from './order.js'
+import { DeviceFailure, Writer, type WriterMeans } from './writer.js'
+import { Group, JobResult, Led, Partition } from '../../shared/words.js'
+
+/** The most blocks of a round that a thread leads. More are worth the hops, and are written by all partitions in parallel. */
+const BLOCKS_MAX = 16
+
+export class Leader implements RoundLeader {
+  readonly #context: Context
+  readonly #writers: Writer[] = []
+  /** Journal entries, which the slot lends during a round. */
+  readonly #entries: number[] = []
+  #cut: Cut | undefined
+  /** What is being written, for the report of a failure. */
+  #job: Job | undefined
+
+  /** `context`: that of a thread that may block. */
+  constructor(context: Context) {
+    this.#context = context
+  }
+
+  /**
+   * What the calling thread does for a round of a group. If it leads, the cut is made, and `run` must follow. It does not lead
+   * if much is unwritten, or an older image of a block; if the group has a fence; or if the flush worker runs a round or is
+   * asked for one.
+   * @requires round mutex
+   */
+  take(group: number): Part {
+    const context = this.#context
+    context.roundMutexes[group]!.assertHeld(context.slot.index)
+    const { words, arena, slot } = context
+    const at = arena.groupAt(group)
+    if (words[at + Group.leader]! > 0) return 'follow'
+    if (words[at + Group.leader] !== Led.NONE || words[at + Group.cut] !== 0) return 'ask'
+    if (words[at + Group.dirty]! > BLOCKS_MAX || words[at + Group.fences] !== 0) return 'ask'
+    if (context.rounds[group]!.isWanted || !context.isRunning) return 'ask'
+    const { unwritten, layered } = listUnwritten(context, group)
+    if (layered.length > 0) return 'ask'
+    slot.lendEntries(this.#entries, BLOCKS_MAX)
+    if (this.#entries.length === 0) return 'ask'
+    const number = words[at + Group.epoch]!
+    // The leader first: a cut without one is the flush worker's, and no thread would lead before its next round.
+    store(words, at + Group.leader, slot.index + 1)
+    beginCut(context, group, number)
+    this.#cut = { number, spokeFor: number, ...unwritten.sorted() }
+    return 'lead'
+  }
+
+  /**
+   * Runs the round. If a call of the device fails, the flush worker ends the round, and the caller waits for that.
+   * @takes round mutex, policy mutex, one after the other
+   * @throws the error of notOpenError, if the engine stops
+   */
+  *run(group: number): Slow<void> {
+    const context = this.#context
+    const cut = this.#cut!
+    try {
+      if (context.isTraced) context.tracer.record(TRACE['work.cut'], group, cut.frames.length, cut.number)
+      for (let first = 0; first < cut.jobs.length;) first = yield* this.#stage(group, cut, first)
+      yield* lockRound(context, group, new WhileRunning(context))
+      concludeRound(context, group, cut.number)
+      this.#leave(group, Led.NONE)
+      unlockRound(context, group)
+      if (context.isTraced) context.tracer.record(TRACE['work.done'], group, 0, cut.number)
+    } catch (error) {
+      if (!(error instanceof DeviceFailure) || !context.isRunning) {
+        this.#leave(group, Led.GAVE_UP)
+        throw context.isRunning ? error : context.notOpen()
+      }
+      this.#noteFailure(group, error)
+      this.#leave(group, Led.FAILED)
+    } finally {
+      context.slot.takeBackEntries(this.#entries)
+      this.#tell(group)
+    }
+  }
+
+  /** Writes the class of this job, and makes its blocks clean. Returns the first job of the next class. */
+  *#stage(group: number, cut: Cut, first: number): Slow<number> {
+    const context = this.#context
+    const { frames, jobs } = cut
+    let next = first
+    for (; jobs[next]?.writeClass === jobs[first]!.writeClass; next++) {
+      const job = (this.#job = jobs[next]!)
+      yield* this.#writerOf(job.partition).writeAll(frames.subarray(job.start, job.end))
+    }
+    for (const job of jobs.slice(first, next)) {
+      this.#job = job
+      this.#writerOf(job.partition).sync()
+    }
+    yield* lockRound(context, group, new WhileRunning(context))
+    const cleaned = markAllClean(context, group, cut, jobs[first]!.start, jobs[next - 1]!.end)
+    unlockRound(context, group)
+    const { policyMutex, slot } = context
+    if (!policyMutex.tryLock(slot.index)) yield* waitForMutex(context, policyMutex, new WhileRunning(context))
+    readmit(context, cleaned)
+    policyMutex.unlock()
+    return next
+  }
+
+  #writerOf(partition: number): Writer {
+    const known = this.#writers[partition]
+    if (known !== undefined) return known
+    const { device, blockSize } = this.#context.partitions[partition]!
+    const means = { device: counted(this.#context, device), entries: this.#entries }
+    return (this.#writers[partition] = new Writer(this.#context, partition, BLOCKS_MAX * blockSize, means))
+  }
+
+  #noteFailure(group: number, { errno, syscall }: DeviceFailure): void {
+    const { words, arena } = this.#context
+    const { partition, writeClass } = this.#job!
+    const at = arena.partitionAt(partition)
+    words[at + Partition.errno] = errno
+    words[at + Partition.syscall] = syscall
+    words[at + Partition.jobClass] = writeClass
+    words[at + Partition.result] = JobResult.FAILED
+    words[arena.groupAt(group) + Group.failedPartition] = partition
+  }
+
+  #leave(group: number, led: Led): void {
+    store(this.#context.words, this.#context.arena.groupAt(group) + Group.leader, led)
+  }
+
+  /**
+   * Wakes the threads that waited for this round. Rings the flush worker if the round's end is left to it, or if it was asked for
+   * a round in the meantime, which it could not begin.
+   */
+  #tell(group: number): void {
+    const context = this.#context
+    context.rounds[group]!.signal()
+    context.spareFreed[group]!.signal()
+    context.freed.signal()
+    const isLeft = load(context.words, context.arena.groupAt(group) + Group.leader) < 0
+    if (isLeft || context.rounds[group]!.isWanted) ringBell(context)
+  }
+}
+
+/** A device whose calls are counted, so that `close` keeps the file open until they return; none begins after that. */
+function counted(context: Context, device: WriterMeans['device']): WriterMeans['device'] {
+  const count = (call: () => void) => {
+    context.slot.enterIo()
+    try {
+      context.assertRunning()
+      call()
+    } finally {
+      context.slot.leaveIo()
+    }
+  }
+  return {
+    writeSync: (sources, position) => {
+      count(() => {
+        device.writeSync(sources, position)
+      })
+    },
+    syncSync: () => {
+      count(() => {
+        device.syncSync()
+      })
+    },
+  }
+}
