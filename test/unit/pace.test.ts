@@ -148,6 +148,54 @@ test('writing begins at the background mark, proceeds in parts, and ends below t
   assert.equal(engine.checkQuiet(), [])
 })
 
+test('blocks that are dirty again after a round start no other round at the mark', () => {
+  const { device, engine, change } = counted({ dirtyBackground: 0.5 })
+  const settle = () => {
+    for (let i = 0; i < 20; i++) engine.settle()
+  }
+  let isHot = true
+  device.before = ({ kind }) => {
+    if (isHot && kind === 'sync') change(0, 300)
+  }
+  change(0, 300)
+  const endMs = performance.now() + 20_000
+  while (engine.client.stats().rounds === 0 && performance.now() < endMs) engine.settle()
+  isHot = false
+  settle()
+  const { rounds, dirty } = engine.client.stats()
+  assert.equal([rounds, dirty], [1, 300])
+  change(300, 140) // 440 of 512 are dirty, and 140 of them count
+  settle()
+  assert.is(engine.client.stats().rounds, 1)
+  change(440, 20) // three quarters of the way from 256 to 512
+  while (engine.client.stats().dirty > 0 && performance.now() < endMs) engine.settle()
+  assert.is(engine.client.stats().dirty, 0)
+  assert.equal(engine.checkQuiet(), [])
+})
+
+test('a block that was changed again since the cut is free while it is written', () => {
+  const { device, engine, change } = counted({})
+  const data = engine.client.partition('data')
+  const found: boolean[] = []
+  device.before = (call) => {
+    if (call.kind !== 'write') return
+    if (call.position === 0) change(11, 1)
+    if (call.position !== 10 * 512) return
+    for (const block of [10, 11]) {
+      const guard = data.tryAcquire(block, 'modify')
+      found.push(guard !== undefined)
+      guard?.release()
+    }
+  }
+  change(0, 1)
+  change(10, 3)
+  engine.client.flushSync()
+  assert.equal(found, [false, true])
+  assert.equal([device.durable[10 * 512], device.durable[11 * 512]], [10, 11])
+  assert.is(engine.client.stats().dirty, 1, 'the hot block has a later stamp')
+  assert.equal(engine.checkQuiet(), [])
+})
+
 test('a flush is written at once, whatever the background round is doing', () => {
   const { device, engine, change } = counted({ dirtyBackground: 0.5, writeBytesPerSecond: 512 })
   change(0, 300)

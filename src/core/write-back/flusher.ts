@@ -7,7 +7,7 @@ import { performance } from 'node:perf_hooks'
 import { load, notify } from '#atomics'
 import { SLICE_MS } from '../../shared/wait.js'
 import type { Context } from '../context.js'
-import { Budget, Pace } from './pace.js'
+import { Budget, LOOK_MS, Pace, startsAtMark } from './pace.js'
 import { PlanSpace } from './plan.js'
 import { forgetCut, freeOwnMutexes, reapDead } from '../recovery/reaper.js'
 import { seizeRound } from '../recovery/seize.js'
@@ -38,6 +38,8 @@ export class Flusher {
   readonly #plans: PlanSpace
   readonly #rounds: (RunningRound | undefined)[] = []
   readonly #kickAtMs: number[]
+  /** How many blocks of each group's last round were dirty again at its end. */
+  readonly #hot: number[] = []
   /** Groups in which the former flush worker's cut has been dropped. */
   readonly #isReady: boolean[]
   /** Whether no dead thread is left to be recovered. */
@@ -75,8 +77,10 @@ export class Flusher {
         this.#rounds[group] ??= this.#begin(group)
         const round = this.#rounds[group]
         if (this.#isDue(group)) round?.pace.hurry()
-        if (round?.steps.next().done === true) this.#rounds[group] = undefined
-        else if (round) this.#lookAtMs = Math.min(this.#lookAtMs, round.pace.takeLookAtMs())
+        if (round?.steps.next().done === true) {
+          this.#rounds[group] = undefined
+          this.#hot[group] = round.pace.hot
+        } else if (round) this.#lookAtMs = Math.min(this.#lookAtMs, round.pace.takeLookAtMs())
       } while (this.#rounds[group] === undefined && this.#isCalledFor(group))
       this.#watchClock(group)
     }
@@ -144,15 +148,16 @@ export class Flusher {
 
   /**
    * Whether a background round should start. Not while a partition is fenced: the round would fail, and the next start at
-   * once.
+   * once. A group above the mark that does not start one is checked again soon, since nothing rings when it has to.
    */
   #isAtMark(group: number): boolean {
     const { words, arena } = this.#context
     const at = arena.groupAt(group)
-    return (
-      load(words, at + Group.dirty) >= words[at + Group.dirtyBackground]! &&
-      load(words, at + Group.fences) === 0
-    )
+    if (load(words, at + Group.dirty) < words[at + Group.dirtyBackground]!) return false
+    if (load(words, at + Group.fences) !== 0) return false
+    if (startsAtMark(this.#context, group, this.#hot[group] ?? 0)) return true
+    this.#lookAtMs = Math.min(this.#lookAtMs, performance.now() + LOOK_MS)
+    return false
   }
 
   /**

@@ -24,7 +24,8 @@ import { lockRound, type Part, type RoundLeader, unlockRound } from '../changes/
 import { concludeRound, markAllClean, readmit } from './clean.js'
 import { beginCut, type Cut, listUnwritten } from './cut.js'
 import type { Job } from './order.js'
-import { DeviceFailure, Writer, type WriterMeans } from './writer.js'
+import { DeviceFailure } from './device-failure.js'
+import { Writer, type WriterMeans } from './writer.js'
 import { Group, JobResult, Led, Partition } from '../../shared/words.js'
 
 /** The most blocks of a round that a thread leads. More are worth the hops, and are written by all partitions in parallel. */

@@ -11,6 +11,9 @@
  * they are faster, it reaches the limit and there is no rest. Near the limit changes wait for blocks to become clean, so
  * there even requested rounds are divided into parts.
  *
+ * Blocks that are changed all the time are dirty again before the round that writes them is over. To write them once in each
+ * flush delay is enough, so a round does not start at the background mark for their sake (`startsAtMark`).
+ *
  * All of this is private to the flush worker.
  */
 import { performance } from 'node:perf_hooks'
@@ -26,10 +29,10 @@ const PART_LEAST = 16
 const PART_MS = 100
 /** The longest rest is the one at this pressure. */
 const PRESSURE_LEAST = 1 / 16
-/** At this share of the dirty limit changes are about to wait. */
+/** At this share of the dirty limit, or of the way from the mark to the limit, changes are about to wait. */
 const TIGHT = 3 / 4
 /** The pressure is checked this often, because it changes without a ring of the bell. */
-const LOOK_MS = 10
+export const LOOK_MS = 10
 
 /** The limit for background writes, for all groups together. */
 export class Budget {
@@ -56,12 +59,25 @@ export class Budget {
   }
 }
 
+/**
+ * Whether a group with so many dirty blocks starts a round in the background. `hot` blocks of the last round were dirty again at
+ * its end, and do not count, unless three quarters of the way from the mark to the limit are gone.
+ */
+export function startsAtMark({ words, arena }: Context, group: number, hot: number): boolean {
+  const at = arena.groupAt(group)
+  const dirty = load(words, at + Group.dirty)
+  const mark = words[at + Group.dirtyBackground]!
+  return dirty - hot >= mark || dirty >= mark + (words[at + Group.dirtyMax]! - mark) * TIGHT
+}
+
 /** The pace of one round. */
 export class Pace {
   readonly #context: Context
   readonly #group: number
   readonly #budget: Budget
   #isDue: boolean
+  /** How many blocks of the round were dirty again at its end. */
+  hot = 0
   #isTight = false
   #lookAtMs = Infinity
 

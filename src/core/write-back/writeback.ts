@@ -20,6 +20,7 @@
  */
 import { performance } from 'node:perf_hooks'
 import { compareExchange, load, notify, store } from '#atomics'
+import type { FrameIndex } from '../../shared/indices.js'
 import { TRACE } from '../../shared/trace.js'
 import type { Context } from '../context.js'
 import { concludeRound, markAllClean, readmit } from './clean.js'
@@ -30,7 +31,7 @@ import type { Pace } from './pace.js'
 import type { PlanSpace } from './plan.js'
 import { seizePolicy, seizeRound } from '../recovery/seize.js'
 import { unlockRound } from '../changes/rounds.js'
-import { Fence, Group, JobResult, JobState, Partition } from '../../shared/words.js'
+import { Fence, Frame, Group, JobResult, JobState, Partition, State } from '../../shared/words.js'
 
 /** Frames that become clean in one critical section of the round mutex; releases of changes wait for it. */
 const CLEAN_MAX = 1024
@@ -66,8 +67,12 @@ export function* runRound(
     if (!endStage(context, group, cut, lanes, report)) return
     first = next
   }
+  pace.hot = frames.reduce((hot, frame) => (isDirty(context, frame) ? hot + 1 : hot), 0)
   finishRound(context, group, cut, report)
 }
+
+const isDirty = ({ words, arena }: Context, frame: FrameIndex): boolean =>
+  (load(words, arena.frameAt(frame) + Frame.state) & State.CLASS_MASK) !== 0
 
 /** One partition's share of a stage. */
 class Lane {

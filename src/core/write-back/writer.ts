@@ -2,7 +2,8 @@
  * A partition's writer: one write per run of neighbouring blocks of a job, then one fsync. For every block it takes the image
  * that the round needs:
  *
- *   the frame itself, pinned         if it is not latched and its image is the one to write: no mutex is needed
+ *   the frame itself, pinned         if it is not latched and its image is the one to write: no mutex is needed. Of a block that was
+ *                                    changed again since the cut, a copy, so that the next change need not wait for the write
  *
  * else, under the round mutex:
  *
@@ -25,7 +26,7 @@ import { add, compareExchange, load } from '#atomics'
 import { WRITE_BYTES_DEFAULT } from '../../shared/config.js'
 import { tryPinPastMarks } from '../../shared/latch.js'
 import { GUARDS_MAX } from '../../shared/layout.js'
-import { isUnwritten } from '../../shared/stamp.js'
+import { epochOf, isAfter, isUnwritten } from '../../shared/stamp.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { TRACE } from '../../shared/trace.js'
 import { runSync, type Slow } from '../../shared/wait.js'
@@ -35,6 +36,7 @@ import { blockOf, type Context, partitionOf, type PartitionView } from '../conte
 import { spareData } from '../changes/spares.js'
 import { imageToWrite } from '../changes/to-write.js'
 import { lockRound, unlockRound } from '../changes/rounds.js'
+import { DeviceFailure } from './device-failure.js'
 import { WhileRunning } from '../wait/watch.js'
 import {
   Counter,
@@ -51,20 +53,6 @@ import {
 
 /** Returned instead of bytes while a thread is copying the image. */
 const BUSY = new Uint8Array()
-
-/** Wraps what a call of the device threw. */
-export class DeviceFailure extends Error {
-  readonly errno: number
-  /** As in Partition.syscall. */
-  readonly syscall: number
-
-  constructor(cause: unknown, syscall: number) {
-    super('a call of the device failed', { cause })
-    this.errno = (cause as NodeJS.ErrnoException).errno ?? EIO
-    this.syscall = syscall
-  }
-}
-const EIO = -5
 
 /** Milliseconds until a block is tried again whose latch is held only while an image is copied. */
 const BUSY_MS = 1
@@ -86,6 +74,8 @@ export class Writer {
   readonly #entries: readonly number[]
   /** The frames of the current run. */
   readonly #run: Int32Array
+  /** Copies of hot blocks of the current run; allocated when first needed. */
+  #staging: Buffer | undefined
 
   /**
    * `writeBytes`: the longest write, in bytes. A write also has at most as many blocks as a thread can pin. `means`: what the
@@ -201,12 +191,15 @@ export class Writer {
         if (sources.length === 0) first = block
         else if (block !== first + sources.length) break
         run[sources.length] = frame
-        let bytes = this.#pinned(frame, block, this.#entries[sources.length]!)
+        const entry = this.#entries[sources.length]!
+        let bytes = this.#pinned(frame, block, entry)
         if (bytes === undefined) {
           yield* lockRound(context, group, new WhileRunning(context))
-          bytes = this.#image(frame, block, this.#entries[sources.length]!)
+          bytes = this.#image(frame, block, entry)
           unlockRound(context, group)
         }
+        if (context.words[entry] !== Journal.FREE && this.#isHot(frame))
+          bytes = this.#staged(frame, entry, sources.length)
         if (bytes === BUSY) busy.push(frame)
         else if (bytes !== undefined) sources.push(bytes)
       }
@@ -228,6 +221,26 @@ export class Writer {
     context.slot.count(Counter.diskWriteBytes, count * blockSize)
     add(context.words, this.#groupAt + Group.written, count)
     return next
+  }
+
+  /**
+   * Whether the block was changed again since the cut: the next change may come at any moment, and should not wait for the write
+   * of a whole run. @requires a pin of the frame
+   */
+  #isHot(frame: FrameIndex): boolean {
+    const { words, arena } = this.#context
+    const stamp = load(words, arena.frameAt(frame) + Frame.state)
+    return isAfter(epochOf(stamp), words[this.#groupAt + Group.cut]! - 1)
+  }
+
+  /** A copy of a pinned frame, at a place in the run. Releases the pin. */
+  #staged(frame: FrameIndex, entry: number, place: number): Uint8Array {
+    const { blockSize } = this.#partition
+    this.#staging ??= Buffer.allocUnsafeSlow(this.#run.length * blockSize)
+    const start = place * blockSize
+    this.#staging.fill(this.#context.view(this.#partition, frame), start, start + blockSize)
+    unpinFrame(this.#context, frame, entry)
+    return this.#staging.subarray(start, start + blockSize)
   }
 
   /**
