@@ -1,6 +1,7 @@
 /**
  * A client of a run: it changes, discards, holds, flushes and reads blocks at random, and logs what it released and what a
- * flush has promised. Every block that it reads must have the newest version.
+ * flush has promised. Every block that it reads must have the newest version. Every fourth block is changed by one client only,
+ * which also writes it without a guard: so it knows the version of a write before it has the block.
  */
 import type { Client } from '#dist/core/client/client.js'
 import type { Context } from '#dist/core/context.js'
@@ -42,6 +43,7 @@ export class Actor {
   readonly #setup: Setup
   readonly #log: CrashLog
   readonly #random: Random
+  readonly #index: number
   readonly #versions: Int32Array
   readonly #firstBlock: number[] = []
   readonly #patience: WaitOptions
@@ -54,6 +56,7 @@ export class Actor {
     this.#setup = setup
     this.#log = new CrashLog(setup.log, context.slot.index)
     this.#random = new Random(setup.scenario.seed * 31 + index)
+    this.#index = index
     this.#versions = new Int32Array(setup.versions)
     this.#patience = { timeoutMs: setup.scenario.patienceMs }
     let next = 0
@@ -130,12 +133,30 @@ export class Actor {
     const partition = this.#random.below(this.#setup.disks.length)
     const { blocks } = this.#setup.disks[partition]!
     // Half of the work is on a few blocks, so that dirty blocks are changed again.
-    const block = this.#random.chance(0.5) ? this.#random.below(3) : this.#random.below(blocks)
+    const block = this.#random.chance(0.5) ? this.#random.below(4) : this.#random.below(blocks)
     return { partition, block }
   }
 
+  /** Whether only one client changes the block. */
+  #isOwned({ block }: Block): boolean {
+    return block % 4 === 3
+  }
+
+  /** A block that this client may change. */
+  #pickToChange(): Block {
+    for (;;) {
+      const target = this.#pick()
+      if (!this.#isOwned(target) || (target.block >> 2) % this.#setup.scenario.clients === this.#index)
+        return target
+    }
+  }
+
   #change(): void {
-    const target = this.#pick()
+    const target = this.#pickToChange()
+    if (this.#isOwned(target) && this.#random.chance(0.7)) {
+      this.#write(target)
+      return
+    }
     const guard = this.#acquire(target)
     if (guard === undefined) return
     const { held, sectors } = guard
@@ -146,7 +167,7 @@ export class Actor {
 
   /** Changes two blocks at a time, the second after the first, and releases both at the end. */
   #changeTwo(): void {
-    const [a, b] = [this.#pick(), this.#pick()]
+    const [a, b] = [this.#pickToChange(), this.#pickToChange()]
     if (a.partition > b.partition || (a.partition === b.partition && a.block >= b.block)) return
     const first = this.#partition(a).acquireSync(a.block, 'modify', this.#patience)
     this.#expect(first.data, a)
@@ -167,7 +188,7 @@ export class Actor {
 
   /** Writes bytes that neither a later reader nor the disk may ever contain. */
   #discard(): void {
-    const target = this.#pick()
+    const target = this.#pickToChange()
     const taken = this.#acquire(target)
     if (taken === undefined) return
     for (const sector of taken.sectors) scribble(taken.held.data, sector, this.#random.below(2 ** 30))
@@ -228,6 +249,34 @@ export class Actor {
     return 1 + (isOther ? this.#random.below(WRITE_ORDER.length) : block % WRITE_ORDER.length)
   }
 
+  /** Writes a block, or a sector of it, without a guard. What it has begun to write it writes in the end, whatever fails. */
+  #write(target: Block): void {
+    const { partition, block } = target
+    const all = this.#all(target)
+    const sectors = this.#random.chance(0.5) ? all : [this.#random.pick(all)]
+    const at = this.#firstBlock[partition]! + block
+    const version = this.#versions[at]! + 1
+    const bytes = new Uint8Array(all.length * SECTOR)
+    for (const sector of sectors) fillSector(bytes, partition, block, sector, version)
+    const start = sectors[0]! * SECTOR
+    const position = block * bytes.length + start
+    const writeClass = this.#classOf(block)
+    const mask = sectors.reduce((bits, sector) => bits | (1 << sector), 0)
+    this.#log.append(KIND.RELEASE, { partition, block, value: version, extra: writeClass, mask })
+    const source = bytes.subarray(start, start + sectors.length * SECTOR)
+    for (;;) {
+      try {
+        this.#partition(target).writeSync(source, position, WRITE_ORDER[writeClass - 1], this.#patience)
+        break
+      } catch (error) {
+        if (!isLate(error)) throw error
+        if (isFenced(error)) this.#retry()
+      }
+    }
+    this.#versions[at] = version
+    this.#log.append(KIND.RELEASED, { partition, block, value: version })
+  }
+
   /** Keeps its guards for a while, now and then for a whole flush. */
   #hold(): void {
     if (this.#random.chance(0.3)) this.flush(-1)
@@ -238,7 +287,9 @@ export class Actor {
     const newest = this.#versions[this.#firstBlock[partition]! + block]!
     const found = Math.max(...sectorVersions(data, partition, block))
     const isWhole = sectorVersions(data, partition, block).every((version) => version >= 0)
-    if (isWhole && found === newest) return
+    // The version of a write is noted after it.
+    const isRight = found === newest || (this.#isOwned({ partition, block }) && found === newest + 1)
+    if (isWhole && isRight) return
     this.errors.push(
       `block ${block} of disk${partition} was read with version ${found}, the newest is ${newest}`,
     )
