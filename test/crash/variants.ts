@@ -93,8 +93,8 @@ export const VARIANTS: readonly Variant[] = [
     name: 'write-failure-ignored',
     edits: [
       inWriter(
-        'device.writeSync(sources, first * blockSize);',
-        'try { device.writeSync(sources, first * blockSize); } catch {}',
+        'this.#device.writeSync(sources, first * blockSize);',
+        'try { this.#device.writeSync(sources, first * blockSize); } catch {}',
       ),
     ],
   },
