@@ -478,7 +478,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
   },
   'undo-before-commit': {
     what: 'the undo image is freed before the change is committed: a death in between loses it',
-    body: 'cache.rewrite',
+    body: 'cache.reclass',
     preemptions: 0,
     deaths: 1,
     needsStores: true,
