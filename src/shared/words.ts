@@ -152,7 +152,7 @@ export enum Frame {
   policySlot, // index in the policy's structure plus one; for a free frame, the link of the free list; policy
   used, // policy
   used2, // policy; 2q: uses, any thread adds
-  since, // when the exclusive latch was taken, on clockMs; 0 by a fill that is not timed; latch holder
+  since, // when the exclusive latch was taken, on clockMs; 0 by a fill or a write that is not timed; latch holder
   WORDS = 16,
 }
 

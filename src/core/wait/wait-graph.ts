@@ -120,7 +120,8 @@ function frameText(context: Context, frame: FrameIndex): string {
   if (holders.length === 0) return 'by threads that have released it since'
   const [[first, guards]] = holders as [[SlotIndex, number]]
   const since = words[arena.frameAt(frame) + Frame.since]!
-  const held = since === 0 ? ' to read it from the disk' : ` for ${(clockMs() - since) | 0} ms`
+  const untimed = arena.isAbsent(frame) ? ' to read it from the disk' : ' to write it'
+  const held = since === 0 ? untimed : ` for ${(clockMs() - since) | 0} ms`
   if (guards === 0) return `exclusively by ${holderText(context, first, held)}`
   return `to read by ${holders.map(([slot, count]) => holderText(context, slot, ` with ${count} guard(s)`)).join(', ')}`
 }
