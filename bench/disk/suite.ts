@@ -16,7 +16,7 @@ import { makeFile } from './workload.js'
 export const disk: Suite = {
   name: 'disk',
   about: 'misses, flushes and commits compared with bare calls; how long changes wait for a busy disk',
-  seconds: 300,
+  seconds: 400,
   async run(settings, say) {
     const startMs = performance.now()
     using outer = makeFolder()

@@ -13,7 +13,7 @@ export const modify: Suite = {
   name: 'modify',
   about:
     'change a block, compared with the bare work; a hot set and changes of the class; what journal and image cost',
-  seconds: 420,
+  seconds: 480,
   async run(settings, say) {
     const startMs = performance.now()
     using folder = makeFolder()
