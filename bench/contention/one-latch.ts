@@ -28,7 +28,7 @@ export class OneLatch {
 
   /** `thread` counts from 0; each number may be used once. */
   constructor(buffer: SharedArrayBuffer, thread: number) {
-    this.arena = Arena.open(buffer, 0, 0)
+    this.arena = Arena.open({ buffer }, 0, 0)
     this.slot = attachSlot(this.arena, thread, thread + 1, thread + 1)
     this.queue = new LatchQueue(this.arena, thread, this.slot.published)
     this.at = this.arena.latchAt(FRAME)

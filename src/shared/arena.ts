@@ -4,7 +4,7 @@
  * is limited to 4 GiB.
  */
 import { load, type Words } from '#atomics'
-import { isBufferFor, MapViews, newBuffer } from './buffer.js'
+import { isBufferFor, type MapMemory, MapViews, newMemory } from './buffer.js'
 import { CacheError } from './errors.js'
 import {
   COUNTER_STRIDE,
@@ -22,12 +22,15 @@ import {
   WAITS_MAX,
 } from './layout.js'
 import type { FrameIndex, SlotIndex, SpareIndex } from './indices.js'
+import { type MemoryCopy, memoryCopyOf } from './memory-copy.js'
 import { Frame, Group, Header, Hint, Partition, Slot, Spare, State, Wait } from './words.js'
 
 const SEGMENT_BYTES = 2 ** 30
 
 export class Arena {
   readonly buffer: SharedArrayBuffer
+  /** The memory that the buffer is of, if it is page-aligned. */
+  readonly memory: WebAssembly.Memory | undefined
   readonly geometry: Geometry
   readonly layout: Layout
   readonly words: Words
@@ -35,6 +38,7 @@ export class Arena {
   readonly #segments: Uint8Array<SharedArrayBuffer>[] = []
   readonly #buffers: Buffer<SharedArrayBuffer>[] = []
   readonly #views: MapViews
+  readonly #memoryCopy: MemoryCopy | undefined
   readonly #segmentShift: number
   readonly #segmentMask: number
 
@@ -57,8 +61,10 @@ export class Arena {
   readonly eventsAt: number
   readonly traceAt: number
 
-  private constructor(buffer: SharedArrayBuffer, geometry: Geometry, layout: Layout) {
+  private constructor({ buffer, memory }: MapMemory, geometry: Geometry, layout: Layout) {
     this.buffer = buffer
+    this.memory = memory
+    this.#memoryCopy = memory && memoryCopyOf(memory)
     this.geometry = geometry
     this.layout = layout
     const views = new MapViews(buffer)
@@ -98,8 +104,7 @@ export class Arena {
    */
   static create(geometry: Geometry, idLow: number, idHigh: number, isDirect = false): Arena {
     const layout = layoutOf(geometry)
-    const buffer = newBuffer(layout.totalBytes, isDirect)
-    const arena = new Arena(buffer, geometry, layout)
+    const arena = new Arena(newMemory(layout.totalBytes, isDirect), geometry, layout)
     const words = arena.words
     for (const field of GEOMETRY_FIELDS) words[Header[field]] = geometry[field]
     words[Header.idLow] = idLow
@@ -110,10 +115,10 @@ export class Arena {
   }
 
   /**
-   * Opens a buffer that another thread allocated.
+   * Opens a buffer that another thread allocated. Without the memory that it is of, copies between frames are slower.
    * @throws ERR_DCACHE_BAD_HANDLE, ERR_DCACHE_VERSION
    */
-  static open(buffer: SharedArrayBuffer, idLow: number, idHigh: number): Arena {
+  static open({ buffer, memory }: MapMemory, idLow: number, idHigh: number): Arena {
     const foreign = (why: string) =>
       new CacheError('ERR_DCACHE_BAD_HANDLE', `not the buffer of a dcache: ${why}`)
     const views = new MapViews(buffer)
@@ -137,7 +142,8 @@ export class Arena {
     if (!isBufferFor(buffer.byteLength, layout.totalBytes)) {
       throw foreign(`its map needs ${layout.totalBytes} bytes, but it has ${buffer.byteLength}`)
     }
-    return new Arena(buffer, geometry, layout)
+    if (memory !== undefined && !isOf(memory, buffer)) throw foreign('its memory is another one')
+    return new Arena({ buffer, memory }, geometry, layout)
   }
 
   frameAt(frame: FrameIndex): number {
@@ -199,6 +205,17 @@ export class Arena {
   bufferOf(index: number): Buffer<SharedArrayBuffer> {
     return this.#buffers[index >>> this.#segmentShift]!
   }
+  /** Copies a part of a frame to the same place of another. Nobody else may change either meanwhile. */
+  copy(from: number, to: number, start: number, length: number): void {
+    const { frameSize } = this.geometry
+    if (this.#memoryCopy !== undefined) {
+      const at = this.layout.data + start
+      this.#memoryCopy(at + to * frameSize, at + from * frameSize, length)
+      return
+    }
+    const source = this.offset(from) + start
+    this.segment(to).set(this.segment(from).subarray(source, source + length), this.offset(to) + start)
+  }
   /** The byte offset of a frame in its segment. */
   offset(index: number): number {
     return (index & this.#segmentMask) * this.geometry.frameSize
@@ -207,4 +224,13 @@ export class Arena {
   view(index: number, length: number): Uint8Array<SharedArrayBuffer> {
     return this.#views.bytes(this.layout.data + index * this.geometry.frameSize, length)
   }
+}
+
+/** Whether a memory is the one that a buffer is of. Structured clone makes two buffers of one, so their headers are compared. */
+function isOf(memory: WebAssembly.Memory, buffer: SharedArrayBuffer): boolean {
+  // Not instanceof: the handle may come from another realm.
+  if (Object.prototype.toString.call(memory) !== '[object WebAssembly.Memory]') return false
+  if (memory.buffer.byteLength !== buffer.byteLength) return false
+  const [header, other] = [memory.buffer, buffer].map((of) => new Int32Array(of, 0, Header.WORDS))
+  return [Header.idLow, Header.idHigh].every((word) => header![word] === other![word])
 }

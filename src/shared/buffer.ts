@@ -54,28 +54,36 @@ export class MapViews {
   }
 }
 
+/** What a map stands in. Another thread needs the memory itself, and not only its buffer, to use memory.copy on it. */
+export interface MapMemory {
+  readonly buffer: SharedArrayBuffer
+  /** Of a page-aligned buffer; its `buffer` is the one above, in the thread that allocated it. */
+  readonly memory?: WebAssembly.Memory | undefined
+}
+
 /**
  * Allocates a zeroed buffer for a map of `mapBytes` bytes. `mustBeAligned`: blocks are read with O_DIRECT.
  * @throws ERR_DCACHE_MEMORY if the system cannot allocate it
  */
-export function newBuffer(mapBytes: number, mustBeAligned: boolean): SharedArrayBuffer {
+export function newMemory(mapBytes: number, mustBeAligned: boolean): MapMemory {
   try {
-    if (mayBeAligned(mapBytes)) return alignedBuffer(mapBytes)
+    if (mayBeAligned(mapBytes)) return alignedMemory(mapBytes)
   } catch (cause) {
-    if (!mustBeAligned) return plainBuffer(mapBytes)
+    if (!mustBeAligned) return { buffer: plainBuffer(mapBytes) }
     throw new CacheError(
       'ERR_DCACHE_MEMORY',
       `the system cannot allocate a page-aligned buffer of ${alignedLength(mapBytes)} bytes, which also reserves 10 GiB of address space; raise the limit (ulimit -v), run without --jitless, or open the partitions without direct`,
       { cause },
     )
   }
-  return plainBuffer(mapBytes)
+  return { buffer: plainBuffer(mapBytes) }
 }
 
 /** @throws RangeError; ReferenceError if there is no WebAssembly */
-function alignedBuffer(bytes: number): SharedArrayBuffer {
+function alignedMemory(bytes: number): MapMemory {
   const pages = alignedLength(bytes) / WASM_PAGE
-  return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }).buffer
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
+  return { buffer: memory.buffer, memory }
 }
 
 function plainBuffer(mapBytes: number): SharedArrayBuffer {
@@ -93,5 +101,5 @@ function plainBuffer(mapBytes: number): SharedArrayBuffer {
  * @throws ERR_DCACHE_MEMORY
  */
 export function alignedBytes(bytes: number): Uint8Array<SharedArrayBuffer> {
-  return new Uint8Array(newBuffer(bytes, true))
+  return new Uint8Array(newMemory(bytes, true).buffer)
 }

@@ -100,6 +100,8 @@ export interface CacheHandle {
   readonly dcache: number
   readonly id: string
   readonly buffer: SharedArrayBuffer
+  /** The WebAssembly.Memory that the buffer is of; undefined if the whole cache takes more than 4 GiB. */
+  readonly memory: { readonly buffer: SharedArrayBuffer } | undefined
   readonly partitions: readonly HandlePartition[]
   readonly writeOrder: readonly string[]
   readonly policy: 'lru2' | '2q'

@@ -4,4 +4,12 @@ declare namespace WebAssembly {
     constructor(descriptor: { initial: number; maximum: number; shared: true })
     readonly buffer: SharedArrayBuffer
   }
+  interface Module {
+    readonly [Symbol.toStringTag]: 'WebAssembly.Module'
+  }
+  const Module: new (bytes: Uint8Array) => Module
+  class Instance {
+    constructor(module: Module, imports: Record<string, Record<string, Memory>>)
+    readonly exports: Readonly<Record<string, unknown>>
+  }
 }

@@ -146,7 +146,7 @@ export function openArena(handle: CacheHandle): Arena {
     )
   }
   const id = idWords(handle.id)
-  const arena = Arena.open(handle.buffer, id.low, id.high)
+  const arena = Arena.open(handle, id.low, id.high)
   if (arena.geometry.partitions !== handle.partitions.length) {
     throw new CacheError(
       'ERR_DCACHE_BAD_HANDLE',

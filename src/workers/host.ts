@@ -88,6 +88,7 @@ class Host extends Client implements BlockCache {
       dcache: VERSION,
       id,
       buffer: arena.buffer,
+      memory: arena.memory,
       partitions: config.partitions.map(({ name, path, direct }, i) => ({
         name,
         path,

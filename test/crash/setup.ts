@@ -16,6 +16,7 @@ export const writerSlot = (partition: number): number => 2 + partition
 export interface Setup {
   readonly scenario: Scenario
   readonly buffer: SharedArrayBuffer
+  readonly memory: Context['arena']['memory']
   readonly disks: readonly Disk[]
   readonly log: SharedArrayBuffer
   /** The newest version of each block, disk after disk; changed by the holder of the block's latch. */
@@ -53,12 +54,19 @@ export function createSetup(engine: Engine, scenario: Scenario): Setup {
   const blocks = plans.map((plan) => plan.blocks)
   const arena = engine.formatArena(config, engine.geometryOf(config), blocks, ID, ID)
   const allBlocks = blocks.reduce((a, b) => a + b, 0)
-  return { scenario, buffer: arena.buffer, disks, log, versions: new SharedArrayBuffer(allBlocks * 4) }
+  return {
+    scenario,
+    buffer: arena.buffer,
+    memory: arena.memory,
+    disks,
+    log,
+    versions: new SharedArrayBuffer(allBlocks * 4),
+  }
 }
 
 /** The calling thread's context, in one of the slots `first .. end-1`. */
 export function contextIn(engine: Engine, setup: Setup, first: number, end: number): Context {
-  const arena = engine.Arena.open(setup.buffer, ID, ID)
+  const arena = engine.Arena.open(setup, ID, ID)
   const slot = engine.attachSlot(arena, first, end, first)
   return new engine.Context(arena, slot, {
     names: setup.scenario.disks.map((disk) => disk.name),

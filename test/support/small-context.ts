@@ -23,7 +23,7 @@ export function smallArena(more: Partial<CacheOptions> = {}, blocks = 1000): Are
 }
 
 /** Opens a buffer as another thread does. */
-export const openSmall = (buffer: SharedArrayBuffer): Arena => Arena.open(buffer, 1, 2)
+export const openSmall = (buffer: SharedArrayBuffer): Arena => Arena.open({ buffer }, 1, 2)
 
 /** A thread's context in a slot of its own. Its partitions are named a, b, c ..., and its devices refuse every call. */
 export function smallContext(arena: Arena, policy: 'lru2' | '2q' = 'lru2', mayBlock = true): Context {

@@ -57,6 +57,20 @@ handles('a handle with a foreign buffer is refused', () =>
   }),
 )
 
+handles('a handle with a foreign memory is refused', () =>
+  withCache({}, ({ cache: { handle } }) =>
+    withCache({}, ({ cache: other }) => {
+      const sized = { initial: 1, maximum: 1, shared: true } as const
+      const { memory } = other.handle
+      const plain = { buffer: handle.buffer }
+      for (const foreign of [memory, new WebAssembly.Memory(sized), plain, {}, 'memory', null])
+        refusalNow('ERR_DCACHE_BAD_HANDLE', () =>
+          attachCache({ ...handle, memory: foreign as typeof memory }),
+        )
+    }),
+  ),
+)
+
 handles('a handle with the id or the partitions of another cache is refused', () =>
   withCache({}, ({ cache }) =>
     withCache({ partitions: { a: {}, b: {} } }, ({ cache: other }) => {

@@ -7,14 +7,23 @@ import { Worker } from 'node:worker_threads'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openCache } from 'dcache'
-import { baseOf, isBufferFor, newBuffer } from '#dist/shared/buffer.js'
+import { Arena } from '#dist/shared/arena.js'
+import { randomNumbers } from '../support/async-load.js'
+import { baseOf, isBufferFor, newMemory } from '#dist/shared/buffer.js'
 import { geometryOf, parseOptions } from '#dist/shared/config.js'
-import { layoutOf } from '#dist/shared/layout.js'
+import { type Geometry, layoutOf } from '#dist/shared/layout.js'
+import { memoryCopyOf } from '#dist/shared/memory-copy.js'
 import { canRun, works } from '../support/left-out.js'
-import { inThread, refusal } from '../support/open.js'
+import { copyOf, inThread, refusal } from '../support/open.js'
 import { packageUrl, runProgram } from '../support/program.js'
 import { tempFolder } from '../support/temp.js'
 import { onlyNormal } from '../support/size.js'
+
+/** An arena in a plain buffer. */
+function withoutMemory(geometry: Geometry): Arena {
+  using _without = withoutWebAssembly()
+  return Arena.create(geometry, 1, 2)
+}
 
 /** Removes WebAssembly until the end of the scope, as --jitless does. */
 function withoutWebAssembly(): Disposable {
@@ -51,10 +60,10 @@ test('the length of a buffer says where its map begins, for maps of any length',
 })
 
 test('the buffer is page-aligned, and plain without WebAssembly', () => {
-  assert.is(newBuffer(1000 * 512, false).byteLength, 8 * 65536)
+  assert.is(newMemory(1000 * 512, false).buffer.byteLength, 8 * 65536)
   using _without = withoutWebAssembly()
-  assert.is(newBuffer(1000 * 512, false).byteLength, 1000 * 512 + 48)
-  assert.throws(() => newBuffer(1000 * 512, true), /page-aligned.*without direct/)
+  assert.is(newMemory(1000 * 512, false).buffer.byteLength, 1000 * 512 + 48)
+  assert.throws(() => newMemory(1000 * 512, true), /page-aligned.*without direct/)
 })
 
 onlyNormal(
@@ -135,6 +144,43 @@ test('a cache works with --jitless', async () => {
   const { out, err } = await runProgram(folder, USE, { flags: ['--jitless'] })
   // Later versions of V8 have WebAssembly with --jitless too.
   assert.match(out, /^(ERR_DCACHE_MEMORY 48|undefined 0) \[\]$/, err)
+})
+
+test('frames are copied the same way with memory.copy and without it, at any address and length', () => {
+  const geometry = geometryOf(
+    parseOptions({ memory: 40 * 4096, partitions: { a: { path: 'a', blockSize: 4096 } }, threads: 2 }),
+  )
+  const random = randomNumbers(57)
+  const made = Arena.create(geometry, 1, 2)
+  const frames = geometry.blocks + geometry.spares
+  const plain = withoutMemory(geometry)
+  for (const arena of [made, Arena.open({ buffer: made.buffer }, 1, 2), plain]) {
+    const whole = (frame: number) =>
+      arena.segment(frame).subarray(arena.offset(frame), arena.offset(frame) + 4096)
+    for (let turn = 0; turn < 2000; turn++) {
+      const [from, to] = [random(frames), random(frames)]
+      const start = random(4096)
+      const length = random(4097 - start)
+      whole(from).fill(turn)
+      whole(to).fill(turn + 1)
+      arena.copy(from, to, start, length)
+      const isIn = (i: number) => i >= start && i < start + length
+      const expected = Uint8Array.from({ length: 4096 }, (_, i) =>
+        from === to || !isIn(i) ? turn + 1 : turn,
+      )
+      assert.equal(copyOf(whole(to)), expected)
+    }
+  }
+})
+
+test('memory.copy reaches all of a memory of 3 GiB', () => {
+  const pages = 3 * 2 ** 14
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
+  const end = new Uint8Array(memory.buffer, pages * 65536 - 8192, 8192)
+  end.subarray(0, 4096).fill(57)
+  memoryCopyOf(memory)(pages * 65536 - 4096, pages * 65536 - 8192, 4096)
+  assert.ok(end.every((byte) => byte === 57))
+  assert.throws(() => memoryCopyOf(memory)(pages * 65536 - 4095, 0, 4096), /out of bounds/)
 })
 
 test.run()

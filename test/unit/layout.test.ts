@@ -130,12 +130,12 @@ test('a foreign buffer is refused', () => {
     () => {
       const { buffer } = smallArena()
       change(new Int32Array(buffer))
-      Arena.open(buffer, low, high)
+      Arena.open({ buffer }, low, high)
     }
   open(() => undefined)()
   const foreign = isCode('ERR_DCACHE_BAD_HANDLE')
-  assert.throws(() => Arena.open(new SharedArrayBuffer(16), 1, 2), foreign)
-  assert.throws(() => Arena.open(new SharedArrayBuffer(65_536), 1, 2), foreign)
+  assert.throws(() => Arena.open({ buffer: new SharedArrayBuffer(16) }, 1, 2), foreign)
+  assert.throws(() => Arena.open({ buffer: new SharedArrayBuffer(65_536) }, 1, 2), foreign)
   assert.throws(
     open((words) => (words[Header.magic] = 1)),
     foreign,

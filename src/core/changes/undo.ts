@@ -49,26 +49,16 @@ export function fillUndo(context: Context, frame: FrameIndex): void {
   const { words, arena } = context
   const spare = undoOf(context, frame)
   const at = arena.spareAt(spare)
-  const { views, blockSize } = context.partitions[partitionOf(words, arena.frameAt(frame))]!
-  const data = spareData(context, spare)
-  // Of whole blocks, as most are, Buffer's copy is the fastest; it needs a view, which is kept.
-  if (words[at + Spare.length] === blockSize)
-    arena.bufferOf(data).fill(views.get(frame), arena.offset(data), arena.offset(data) + blockSize)
-  else copyRange(context, frame, data, words[at + Spare.start]!, words[at + Spare.length]!)
+  arena.copy(frame, spareData(context, spare), words[at + Spare.start]!, words[at + Spare.length]!)
 }
 
 /** Copies the undo image back into the frame. @requires the frame's latch, an undo image, CHANGING */
 export function applyUndo(context: Context, frame: FrameIndex): void {
   assertLatched(context, frame)
+  const { words, arena } = context
   const spare = undoOf(context, frame)
-  const at = context.arena.spareAt(spare)
-  copyRange(
-    context,
-    spareData(context, spare),
-    frame,
-    context.words[at + Spare.start]!,
-    context.words[at + Spare.length]!,
-  )
+  const at = arena.spareAt(spare)
+  arena.copy(spareData(context, spare), frame, words[at + Spare.start]!, words[at + Spare.length]!)
 }
 
 /** Completes the undo image of a declared range to a whole block: the other bytes are in the frame, unchanged. */
@@ -78,17 +68,8 @@ export function completeUndo(context: Context, frame: FrameIndex, spare: SpareIn
   const start = words[at + Spare.start]!
   const end = start + words[at + Spare.length]!
   const size = context.partitions[partitionOf(words, arena.frameAt(frame))]!.blockSize
-  if (start > 0) copyRange(context, frame, spareData(context, spare), 0, start)
-  if (end < size) copyRange(context, frame, spareData(context, spare), end, size - end)
+  if (start > 0) arena.copy(frame, spareData(context, spare), 0, start)
+  if (end < size) arena.copy(frame, spareData(context, spare), end, size - end)
   words[at + Spare.start] = 0
   words[at + Spare.length] = size
-}
-
-function copyRange(context: Context, from: number, to: number, start: number, length: number): void {
-  const { arena } = context
-  const source = arena.offset(from) + start
-  const target = arena.segment(to)
-  const targetStart = arena.offset(to) + start
-  if (arena.segment(from) === target) target.copyWithin(targetStart, source, source + length)
-  else target.set(arena.segment(from).subarray(source, source + length), targetStart)
 }

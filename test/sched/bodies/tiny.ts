@@ -66,7 +66,7 @@ export class Tiny {
       this.arena = engine.format.formatArena(config, engine.config.geometryOf(config), [blocks], 0, 0)
       this.memory = [this.arena.buffer, ...[blocks, blocks, 1].map((n) => new SharedArrayBuffer(n * BLOCK))]
     } else {
-      this.arena = engine.arena.Arena.open(memory[0]!, 0, 0)
+      this.arena = engine.arena.Arena.open({ buffer: memory[0]! }, 0, 0)
       this.memory = memory
     }
     this.written = new Int32Array(this.memory[1]!)

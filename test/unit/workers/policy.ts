@@ -10,7 +10,7 @@ import { Frame, Header } from '#dist/shared/words.js'
 
 /** What the policy's check finds at the end. */
 export function noteAndEvict({ buffer, index, args }: Thread<{ turns: number }>): string[] {
-  const arena = Arena.open(buffer, 1, 2)
+  const arena = Arena.open({ buffer }, 1, 2)
   const policy = twoQueues(arena)
   const { blocks } = arena.geometry
   // The plan region is unused in this test.
