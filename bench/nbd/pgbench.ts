@@ -9,13 +9,15 @@ import type { Column, Row } from '../harness/report.js'
 import { ratioOf, spreadOf } from '../harness/spread.js'
 import type { BenchSettings } from '../harness/suite.js'
 import { missingForMount, Mount } from './mounts.js'
-import { DCACHE, NBDKIT, type ServerKind, startServers } from './servers.js'
+import { DCACHE, NBDKIT, type ServerKind, serverKinds, startServers } from './servers.js'
 
 export const PGBENCH: readonly Column[] = [
   { key: 'perSecond', title: 'transactions', unit: '/s' },
   { key: 'toNbdkit', title: "to nbdkit's", unit: 'x' },
 ]
 
+/** As docs/block-device.md advises for one client that waits for each flush. */
+const SINGLE = `${DCACHE} --threads 1`
 /** Of 8 KiB; less than the memory of a server. */
 const DEVICE_BLOCKS = 2 ** 14 * 1.5
 /** PostgreSQL does not run as root. */
@@ -49,7 +51,11 @@ export async function measurePgbench(
     leftOut.push(`pgbench needs ${missing.join(', ')}`)
     return []
   }
-  const compared = kinds.filter(({ name }) => name === DCACHE || name === NBDKIT)
+  const single = serverKinds(1, 1).find(({ name }) => name === DCACHE)!
+  const compared = [
+    ...kinds.filter(({ name }) => name === DCACHE || name === NBDKIT),
+    { ...single, name: SINGLE },
+  ]
   const rows: Row[] = []
   for (const [files, parent] of filePlaces([])) {
     say(`nbd: pgbench, files on ${files}`)

@@ -69,8 +69,9 @@ export const nbd: Suite = {
         name: 'pgbench',
         title: 'pgbench on a mounted device',
         about:
-          'PostgreSQL on ext4 on a loop device over a file of nbdfuse, which is a client of the server: transactions of ' +
-          'pgbench, with one client, each with its own commit.',
+          'PostgreSQL on ext4 on a loop device over a file of nbdfuse, which is a client of the server with four connections: ' +
+          `transactions of pgbench, with one client, each with its own commit. dcache serves with ${SERVER_THREADS} threads, and ` +
+          'with one.',
         columns: PGBENCH,
         rows: pgbench,
       },

@@ -27,7 +27,7 @@ const client = attachCache(start.handle)
 const connections: Connections = new Connections(
   {
     exports: start.exports.map((name) => exportOf(client.partition(name))),
-    flushes: new Flushes(client, () => connections.open === 1),
+    flushes: new Flushes(client, () => connections.open),
     gate: new Gate(BLOCKS_AT_ONCE),
     turns: new Turns(),
     places: new Places(start.places, start.thread, start.connectionsMax),

@@ -1,9 +1,13 @@
 /**
  * FLUSH and FUA. The answer usually comes from `flush`, while the thread serves other requests. But its wakeups and turns of the
- * event loop cost more than a small write to a fast disk. So a thread with one connection, which waits for this answer and
- * nothing else, writes and fsyncs itself by `flushSync`. It does nothing else in that time, so after two slow flushes in a row,
- * and then after each one, it awaits for a while: on a slow disk it blocks for a twentieth of its time at most. One slow flush
- * says little, since the thread may have lost its processor.
+ * event loop cost more than a small write to a fast disk. So a thread that has nothing else to do writes and fsyncs itself, by
+ * `flushSync`. Whether it would have something to do shows when it awaits: after a few flushes during which nothing came and
+ * nothing else was under way it blocks in the next ones, and then awaits once, to see whether that still holds. A thread with
+ * one connection need not look: who waits for this answer sends nothing. On a slow disk the wakeups matter little, and a new
+ * client would wait long: after two slow flushes in a row the thread awaits for a while. One says little, since the thread may
+ * have lost its processor.
+ *
+ * Clients with several connections often use one at a time (nbdfuse has four).
  */
 import { performance } from 'node:perf_hooks'
 import type { CacheClient, FlushScope, Partition } from '../index.js'
@@ -13,30 +17,51 @@ import type { Request } from './request-reader.js'
 /** After at most so many bytes a flush is small. The thread then blocks for little more than one write and one fsync. */
 const SMALL_BYTES = 2 ** 16
 /** A flush of at most so many milliseconds is fast. */
-const FAST_MS = 1
+const FAST_MS = 4
 /** For how many times its duration the thread awaits after the second slow one in a row. */
 const REST = 20
+/** With several connections a thread blocks after so many flushes in a row that it awaited undisturbed. */
+const UNDISTURBED = 4
+/** How often it then blocks before it awaits again. */
+const BLOCKED_MAX = 63
 
 export class Flushes {
   readonly #client: CacheClient
-  readonly #isAlone: () => boolean
+  readonly #connections: (() => number) | undefined
+  #unflushed = 0
+  #activity = 0
+  #undisturbed = 0
+  #blocked = 0
   #restsUntilMs = -Infinity
   #wasSlow = false
 
-  /** `isAlone`: whether the thread has one connection. Such a thread must be one that may block. */
-  constructor(client: CacheClient, isAlone: () => boolean) {
+  /** `connections`: how many connections the thread has; undefined if it must not block. */
+  constructor(client: CacheClient, connections?: () => number) {
     this.#client = client
-    this.#isAlone = isAlone
+    this.#connections = connections
+  }
+
+  /** Notes that a request of any of the thread's connections came, or that one that took its time is done. */
+  noteActivity(): void {
+    this.#activity++
+  }
+
+  /** Notes that a connection of the thread has written so many bytes. */
+  noteBytes(bytes: number): void {
+    this.#unflushed += bytes
   }
 
   /**
-   * Flushes at once if that is likely to be fast; returns whether it did. `bytes` were written since the last flush.
+   * Flushes at once if that is likely to be fast, and to keep nobody waiting; returns whether it did.
    * @throws CacheError
    */
-  tryNow(scope: FlushScope, bytes: number): boolean {
-    if (bytes > SMALL_BYTES || !this.#isAlone()) return false
+  tryNow(scope: FlushScope): boolean {
+    const isSmall = this.#unflushed <= SMALL_BYTES
+    this.#unflushed = 0
+    if (!isSmall || !this.#isIdle()) return false
     const startMs = performance.now()
     if (startMs < this.#restsUntilMs) return false
+    this.#blocked++
     this.#client.flushSync(scope)
     const endMs = performance.now()
     const isSlow = endMs - startMs > FAST_MS
@@ -45,9 +70,19 @@ export class Flushes {
     return true
   }
 
+  #isIdle(): boolean {
+    if (this.#connections === undefined) return false
+    if (this.#connections() === 1) return true
+    return this.#undisturbed >= UNDISTURBED && this.#blocked < BLOCKED_MAX
+  }
+
   /** @throws CacheError */
   async later(scope: FlushScope): Promise<void> {
+    this.#unflushed = 0
+    const before = this.#activity
     await this.#client.flush(scope)
+    this.#undisturbed = this.#activity === before ? this.#undisturbed + 1 : 0
+    this.#blocked = 0
   }
 }
 

@@ -90,7 +90,7 @@ export function createBlockServer(client: CacheClient, options: BlockServerOptio
     {
       exports: options.exports.map((name) => exportOf(client.partition(name))),
       // The thread is the program's, so no flush blocks it.
-      flushes: new Flushes(client, () => false),
+      flushes: new Flushes(client),
       gate: new Gate(BLOCKS_AT_ONCE),
       turns: new Turns(),
       places: new Places(placeWords(1), 0, connectionsMax),

@@ -72,8 +72,6 @@ export class Transmission {
   #runningBytes = 0
   /** Of these, the ones that are served in slices or wait for the disk. */
   #long = 0
-  /** Bytes written since the last flush. */
-  #unflushed = 0
   #isOver = false
   #isAbandoned = false
 
@@ -142,6 +140,7 @@ export class Transmission {
   }
 
   #serve(request: Request): void {
+    this.#services.flushes.noteActivity()
     try {
       if (this.isStopping) throw new Refusal(nbd.NBD_ESHUTDOWN, 'the server is stopping')
       assertServable(request, this.#agreement)
@@ -172,6 +171,7 @@ export class Transmission {
       case nbd.NBD_CMD_WRITE_ZEROES:
         this.traffic.others++
         this.#goOn(request, 0, async () => {
+          this.#services.flushes.noteBytes(length)
           await writeZeroes(partition, offset, length, this.#lane)
           await this.#persist(request)
         })
@@ -238,7 +238,7 @@ export class Transmission {
     const { offset, length, payload } = request
     this.traffic.writes++
     this.traffic.bytesWritten += length
-    this.#unflushed += length
+    this.#services.flushes.noteBytes(length)
     if (isBulk(request)) {
       this.#goOn(request, length, async () => {
         await writeBulk(partition, payload, offset, this.#lane)
@@ -262,10 +262,8 @@ export class Transmission {
 
   /** Answers when the scope is durable; at once, if the client waits for nothing else. */
   #flush(request: Request, scope: FlushScope): void {
-    const bytes = this.#unflushed
-    this.#unflushed = 0
     const isLast = this.#running === 0 && this.#reader.isBetween
-    if (isLast && this.#services.flushes.tryNow(scope, bytes)) this.#succeed(request)
+    if (isLast && this.#services.flushes.tryNow(scope)) this.#succeed(request)
     else this.#goOn(request, 0, () => this.#services.flushes.later(scope))
   }
 
@@ -303,6 +301,7 @@ export class Transmission {
         if (!this.#isAbandoned) this.#fail(request, error)
       })
       .finally(() => {
+        this.#services.flushes.noteActivity()
         this.#running--
         this.#runningBytes -= count
         this.#long -= long

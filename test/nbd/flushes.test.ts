@@ -9,29 +9,59 @@ import { Flushes } from '#dist/nbd/flushes.js'
 const SCOPE = { partition: 'disk' }
 
 /** `ms`: how long each flush takes. */
-function flushesOf(ms: number, isAlone: () => boolean): Flushes {
-  const client: Pick<CacheClient, 'flushSync'> = {
+function flushesOf(ms: number, connections?: () => number): Flushes {
+  const client: Pick<CacheClient, 'flushSync' | 'flush'> = {
     flushSync: () => {
       for (const endMs = performance.now() + ms; performance.now() < endMs;);
     },
+    flush: () => Promise.resolve(),
   }
-  return new Flushes(client as CacheClient, isAlone)
+  return new Flushes(client as CacheClient, connections)
 }
 
-test('only a thread with one connection flushes on its own stack, and only after a few bytes', () => {
-  let isAlone = true
-  const flushes = flushesOf(0, () => isAlone)
-  assert.ok(flushes.tryNow(SCOPE, 4096))
-  assert.not(flushes.tryNow(SCOPE, 2 ** 20), 'after many bytes')
-  isAlone = false
-  assert.not(flushes.tryNow(SCOPE, 4096), 'next to other connections')
+test('a thread flushes on its own stack only after a few bytes of all its connections', async () => {
+  const flushes = flushesOf(0, () => 1)
+  flushes.noteBytes(4096)
+  assert.ok(flushes.tryNow(SCOPE))
+  for (let i = 0; i < 16; i++) flushes.noteBytes(4096)
+  assert.ok(flushes.tryNow(SCOPE))
+  for (let i = 0; i < 17; i++) flushes.noteBytes(4096)
+  assert.not(flushes.tryNow(SCOPE), 'after many bytes')
+  assert.ok(flushes.tryNow(SCOPE), 'they are flushed')
+  flushes.noteBytes(2 ** 20)
+  await flushes.later(SCOPE)
+  assert.ok(flushes.tryNow(SCOPE))
+})
+
+test('a thread of the program never blocks', () => {
+  assert.not(flushesOf(0).tryNow(SCOPE))
 })
 
 test('after two slow flushes in a row the thread awaits', () => {
-  const flushes = flushesOf(20, () => true)
-  assert.ok(flushes.tryNow(SCOPE, 0))
-  assert.ok(flushes.tryNow(SCOPE, 0), 'one slow flush says little')
-  assert.not(flushes.tryNow(SCOPE, 0))
+  const flushes = flushesOf(20, () => 1)
+  assert.ok(flushes.tryNow(SCOPE))
+  assert.ok(flushes.tryNow(SCOPE), 'one slow flush says little')
+  assert.not(flushes.tryNow(SCOPE))
+})
+
+test('a thread with several connections blocks while nothing comes during the flushes that it awaits', async () => {
+  const flushes = flushesOf(0, () => 2)
+  /** How many flushes block before one is awaited. `comes`: a request comes during that one. */
+  const blocked = async (comes = false) => {
+    let count = 0
+    while (flushes.tryNow(SCOPE)) count++
+    const later = flushes.later(SCOPE)
+    if (comes) flushes.noteActivity()
+    await later
+    return count
+  }
+  assert.equal([await blocked(), await blocked(), await blocked(), await blocked()], [0, 0, 0, 0])
+  assert.equal([await blocked(), await blocked(true)], [63, 63])
+  assert.equal([await blocked(), await blocked(), await blocked(true)], [0, 0, 0])
+  assert.equal(
+    [await blocked(), await blocked(), await blocked(), await blocked(), await blocked()],
+    [0, 0, 0, 0, 63],
+  )
 })
 
 test.run()

@@ -25,7 +25,7 @@ export function talk(
 ): Talk {
   const chunks: Buffer[] = []
   const events: string[] = []
-  const services = { flushes: new Flushes(cache, () => false), gate: new Gate(100), turns }
+  const services = { flushes: new Flushes(cache), gate: new Gate(100), turns }
   const exports = names.map((name) => exportOf(cache.partition(name)))
   const send = (bytes: Buffer, done: () => void) => {
     chunks.push(Buffer.from(bytes))
