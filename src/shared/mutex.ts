@@ -89,10 +89,12 @@ export class Mutex {
    * Called by the reaper. @requires that the slot `from` is dead
    */
   steal(from: SlotIndex, slot: SlotIndex): boolean {
-    const word = load(this.words, this.at)
-    if ((word & HOLDER) - 1 !== from) return false
-    // CONTENDED, because threads may have gone to sleep on the dead holder's word.
-    if (compareExchange(this.words, this.at, word, (slot + 1) | CONTENDED) !== word) return false
+    for (;;) {
+      const word = load(this.words, this.at)
+      if ((word & HOLDER) - 1 !== from) return false
+      // CONTENDED, because threads may have gone to sleep on the dead holder's word. One may mark it at this moment: then again.
+      if (compareExchange(this.words, this.at, word, (slot + 1) | CONTENDED) === word) break
+    }
     if (DEBUG) held.push({ mutex: this, slot })
     return true
   }
