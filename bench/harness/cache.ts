@@ -4,9 +4,9 @@
 import type * as Dcache from 'dcache'
 import type { BlockCache, CacheOptions } from 'dcache'
 
-/** Memory with which a cache holds `blocks` blocks: one frame in 16 is a spare (docs/tuning.md, "Memory"). */
+/** Memory with which a cache holds `blocks` blocks: one frame in 64 is a spare (docs/tuning.md, "Memory"). */
 export const memoryFor = (blocks: number, blockSize: number): number =>
-  (Math.ceil((blocks * 16) / 15) + 4) * blockSize
+  (Math.ceil((blocks * 64) / 63) + 4) * blockSize
 
 export interface BenchCacheOptions {
   readonly path: string

@@ -18,6 +18,7 @@ export function policyArena(policy: PolicyName, blocks: number): Arena {
   const geometry: Geometry = {
     blocks,
     spares: 0,
+    loans: 0,
     frameSize: 512,
     partitions: 1,
     groups: 1,

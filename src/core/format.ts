@@ -47,6 +47,7 @@ function formatPartitions(arena: Arena, config: Config, blocks: readonly number[
 function formatGroups(arena: Arena, config: Config): void {
   const { words, geometry } = arena
   const sparesOfGroup = geometry.spares / geometry.groups
+  const loansOfGroup = geometry.loans / geometry.groups
   for (let group = 0; group < geometry.groups; group++) {
     const at = arena.groupAt(group)
     words[at + Group.epoch] = 1
@@ -64,6 +65,11 @@ function formatGroups(arena: Arena, config: Config): void {
       const spare = group * sparesOfGroup + i
       words[arena.spareAt(spare) + Spare.next] = words[at + Group.spareHead]!
       words[at + Group.spareHead] = spare + 1
+    }
+    for (let i = 0; i < loansOfGroup; i++) {
+      const loan = geometry.spares + group * loansOfGroup + i
+      words[arena.spareAt(loan) + Spare.next] = words[at + Group.loanHead]!
+      words[at + Group.loanHead] = loan + 1
     }
   }
 }

@@ -195,13 +195,14 @@ function parseWriteOrder(writeOrder: readonly string[]): readonly string[] {
 }
 
 /**
- * Divides the memory: one frame in 16, and at least two per group, is a spare.
+ * Divides the memory: one frame in 64, and at least two per group, is a spare. Together the groups may borrow an eighth of the
+ * others.
  * @throws ERR_DCACHE_MEMORY; ERR_DCACHE_UNSUPPORTED for direct I/O with more than 4 GiB
  */
 export function geometryOf(config: Config): Geometry {
   const { frameSize, partitions, groups } = config
   const frames = Math.floor(config.memoryBytes / frameSize)
-  const sparesOfGroup = Math.max(2, Math.floor(frames / 16 / groups.length))
+  const sparesOfGroup = Math.max(2, Math.floor(frames / 64 / groups.length))
   const spares = sparesOfGroup * groups.length
   const blocks = frames - spares
   if (blocks < 2) {
@@ -220,6 +221,7 @@ export function geometryOf(config: Config): Geometry {
   const geometry = {
     blocks,
     spares,
+    loans: Math.floor(blocks / 8 / groups.length) * groups.length,
     frameSize,
     partitions: partitions.length,
     groups: groups.length,

@@ -26,7 +26,7 @@ export type Mode = 'read' | 'modify' | 'overwrite'
  */
 export interface CacheOptions {
   /**
-   * Size of the frame pool, in bytes. One frame in 16, and at least two per group, is a spare for undo and saved images; the
+   * Size of the frame pool, in bytes. One frame in 64, and at least two per group, is a spare for undo and saved images; the
    * others hold blocks. Descriptors, about 80 bytes per block, are allocated on top.
    */
   memory: number | string

@@ -7,7 +7,7 @@ import { STALL_BUCKETS } from './stalls.js'
 import { Counter, Frame, Ghost, Group, Header, Hint, Partition, Slot, Spare, Wait } from './words.js'
 
 export const MAGIC = 0x64636163
-export const VERSION = 5
+export const VERSION = 6
 
 /** The most pins that a thread may hold at once; the length of its journal. */
 export const GUARDS_MAX = 256
@@ -38,6 +38,8 @@ export interface Geometry {
   readonly blocks: number
   /** Frames that hold undo and saved images; a multiple of the number of groups. */
   readonly spares: number
+  /** Further records of spares, whose bytes are borrowed from the pool (changes/loans.ts); a multiple of the number of groups. */
+  readonly loans: number
   /** Bytes of a frame: the largest block size among the partitions. */
   readonly frameSize: number
   readonly partitions: number
@@ -54,7 +56,7 @@ export interface Geometry {
 }
 
 export const GEOMETRY_FIELDS = [
-  'blocks', 'spares', 'frameSize', 'partitions', 'groups', 'slots', 'stripes', 'buckets', 'traceEntries', 'classes', 'ghosts',
+  'blocks', 'spares', 'loans', 'frameSize', 'partitions', 'groups', 'slots', 'stripes', 'buckets', 'traceEntries', 'classes', 'ghosts',
 ] as const satisfies readonly (keyof Geometry)[] // prettier-ignore
 
 interface Region {
@@ -103,7 +105,7 @@ const REGIONS: readonly Region[] = [
   { name: 'counters', align: 64, bytes: (g) => g.slots * COUNTER_STRIDE * 8 },
   { name: 'stalls', align: 64, bytes: (g) => g.slots * STALL_BUCKETS * 4 },
   { name: 'frames', align: 64, bytes: (g) => g.blocks * Frame.WORDS * 4 },
-  { name: 'spares', align: 64, bytes: (g) => g.spares * Spare.WORDS * 4 },
+  { name: 'spares', align: 64, bytes: (g) => (g.spares + g.loans) * Spare.WORDS * 4 },
   { name: 'buckets', align: 64, bytes: (g) => g.buckets * 4 },
   { name: 'policy', align: 64, bytes: (g) => g.blocks * 4 },
   { name: 'ghosts', align: 64, bytes: (g) => g.ghosts * Ghost.WORDS * 4 },

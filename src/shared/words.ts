@@ -39,6 +39,7 @@ export enum Header {
   mainOldest,
   ghostOldest,
   ghostsUsed, // records that ever had a key
+  loans, // of the geometry
   WORDS = 32,
 }
 
@@ -117,7 +118,10 @@ export enum Group {
   fencedAt, // the epoch at which the oldest fence was raised
   fences, // number of partitions fenced or retrying
   leader, // the thread that runs the round under way: its slot plus one, or Led; round, read without it
-  WORDS = 32,
+  loanHead, // list of the loans without a frame: spare plus one
+  lent, // number of loans that have one
+  askedBack, // 1: a thread finds no frame for a block, and the free loans must return; atomic, any thread sets it
+  WORDS = 48,
 }
 
 /** `Group.leader`, if it is not a slot plus one. */
@@ -161,6 +165,8 @@ export enum DirtyLink {
   END = -1,
   /** The frame is not on the list. */
   NONE = 0,
+  /** This minus a spare: the frame is lent to that spare (changes/loans.ts). */
+  LENT = -2,
 }
 
 /** What a release that waits for the round mutex does (`Frame.released`): this, or a class. */
@@ -203,7 +209,8 @@ export enum Spare {
   next, // free list, or list of saved images; or the thread that keeps it (spares.ts); round
   start, // which bytes of the block it holds: all, except in the undo image of a declared range; latch holder
   length,
-  WORDS = 4,
+  frame, // of a loan: the pool's frame that has its bytes, plus one, 0 = none; round
+  WORDS = 5,
 }
 
 /** The key of a block that policy `2q` has evicted; policy. */

@@ -53,6 +53,11 @@ const RUNS: readonly Run[] = [
   { body: 'cache.ledWrite', preemptions: 1, detours: 0 },
   { body: 'cache.ledPending', preemptions: 1, detours: 0 },
   { body: 'cache.ledDiscard', preemptions: 1, detours: 0 },
+  { body: 'cache.borrow', preemptions: 2, variant: 'stores' },
+  { body: 'cache.borrowRound', preemptions: 1, detours: 0 },
+  { body: 'cache.borrowTwo', preemptions: 1, detours: 0 },
+  { body: 'cache.borrowClasses', preemptions: 1, detours: 0 },
+  { body: 'cache.borrowBack', preemptions: 1, detours: 0 },
 ]
 
 for (const run of sample(RUNS, 5)) {

@@ -7,7 +7,7 @@ import { mustHold, type Run } from './child.js'
 
 const deaths = suite('deaths, long')
 
-const SMALL = ['insert', 'free', 'insertChange', 'evict', 'evict2q', 'evictAll', 'latch', 'writers', 'copyChange', 'copyEvict', 'rewrite', 'reclass', 'discard', 'frames', 'pending', 'releaseReaper', 'changeReaper', 'undoReaper', 'rewriteCopy'] // prettier-ignore
+const SMALL = ['insert', 'free', 'insertChange', 'evict', 'evict2q', 'evictAll', 'latch', 'writers', 'copyChange', 'copyEvict', 'rewrite', 'reclass', 'discard', 'frames', 'pending', 'releaseReaper', 'changeReaper', 'undoReaper', 'rewriteCopy', 'borrow'] // prettier-ignore
 const LARGE = [
   'pendingTwo',
   'round',
@@ -24,6 +24,10 @@ const LARGE = [
   'ledBoth',
   'ledWrite',
   'ledPending',
+  'borrowRound',
+  'borrowTwo',
+  'borrowClasses',
+  'borrowBack',
 ]
 const BOUNDS: readonly Omit<Run, 'body'>[] = [
   { preemptions: 2, deaths: 1, detours: 0 },

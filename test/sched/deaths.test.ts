@@ -39,6 +39,12 @@ const RUNS: readonly Omit<Run, 'slices'>[] = [
   { body: 'cache.ledBoth', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
   { body: 'cache.ledWrite', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
   { body: 'cache.ledPending', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
+  { body: 'cache.borrow', preemptions: 1, deaths: 1, detours: 0, variant: 'stores' },
+  { body: 'cache.borrow', preemptions: 0, deaths: 2, detours: 0, variant: 'stores' },
+  { body: 'cache.borrowRound', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
+  { body: 'cache.borrowTwo', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
+  { body: 'cache.borrowClasses', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
+  { body: 'cache.borrowBack', preemptions: 1, deaths: 1, detours: 0 },
 ]
 
 for (const run of sample(RUNS, 3)) {

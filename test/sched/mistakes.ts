@@ -507,4 +507,51 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     needsStores: true,
     edits: [{ file: 'core/changes/pending.js', from: '    words[at + 21 /* settling */] = head;\n', to: '' }],
   },
+  'steal-gives-up': {
+    what: 'the mutex of a dead thread is not stolen if a thread marks it as contended at that moment',
+    body: 'cache.borrowBack',
+    preemptions: 1,
+    detours: 0,
+    deaths: 1,
+    edits: [
+      {
+        file: 'shared/mutex.js',
+        from: 'if (compareExchange(this.words, this.at, word, slot + 1 | CONTENDED) === word) break;',
+        to: 'if (compareExchange(this.words, this.at, word, slot + 1 | CONTENDED) === word) break;\n      return false;',
+      },
+    ],
+  },
+  'lent-is-free': {
+    what: 'the repair of the policy puts a lent frame on the free list',
+    body: 'cache.borrowRound',
+    preemptions: 1,
+    detours: 0,
+    deaths: 1,
+    edits: [
+      { file: 'core/recovery/repair.js', from: '    if (loanOf(context, frame) >= 0) continue;\n', to: '' },
+    ],
+  },
+  'loans-not-repaired': {
+    what: 'a thread dies while it lends a frame, and the loan is in no list',
+    body: 'cache.borrow',
+    preemptions: 0,
+    detours: 0,
+    deaths: 1,
+    needsStores: true,
+    edits: [{ file: 'core/recovery/repair.js', from: '  repairLoans(context, group, used);\n', to: '' }],
+  },
+  'lent-before-named': {
+    what: 'a frame is lent that the policy does not have, and its thread dies before: nobody finds the frame again',
+    body: 'cache.borrow',
+    preemptions: 0,
+    detours: 0,
+    deaths: 1,
+    edits: [
+      {
+        file: 'core/blocks/borrow.js',
+        from: 'const frame = chooseFrame(context, keyHigh, keyLow);\n',
+        to: 'const frame = chooseFrame(context, keyHigh, keyLow);\n  if (frame >= 0) context.policy.remove(frame);\n',
+      },
+    ],
+  },
 }

@@ -46,6 +46,8 @@ export class StuckError extends Error {
 
 export class InlineEngine {
   readonly arena: Arena
+  /** How many images the one group may have, with what it borrows. */
+  readonly imagesMax: number
   /** The first client. Its Sync calls wait by running the flusher and the writers. */
   readonly client: Client
   readonly context: Context
@@ -81,6 +83,8 @@ export class InlineEngine {
     this.#readAheadBytes = config.readAheadBytes
     const sizes = this.#partitions.map(([, { device, blockSize }]) => device.sizeBytes / blockSize)
     this.arena = formatArena(config, geometryOf(config), sizes, 0, 0)
+    const { spares, loans, groups } = this.arena.geometry
+    this.imagesMax = (spares + loans) / groups
     setSleeper(this.arena.buffer, (words, at, value) => {
       this.#moveOthers(words, at, value)
     })

@@ -54,7 +54,7 @@ export interface Bench {
 /** How many bytes of memory the engine needs for this many blocks, with their spares. */
 export function memoryFor(cached: number, blockSize = 512, groups = 1): number {
   let frames = cached
-  while (frames - groups * Math.max(2, Math.floor(frames / 16 / groups)) < cached) frames++
+  while (frames - groups * Math.max(2, Math.floor(frames / 64 / groups)) < cached) frames++
   return frames * blockSize
 }
 

@@ -8,15 +8,15 @@ import { Worker } from 'node:worker_threads'
 import { readSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { BlockCache, Partition } from 'dcache'
+import type { BlockCache, BlockGuard, Partition } from 'dcache'
 import { COUNTED, mixedLoad } from '../support/async-load.js'
 import { inThread, until, withCache } from '../support/open.js'
 import { Group } from '#dist/shared/words.js'
 
 const OPTIONS = { cached: 20, dirtyLimit: 0.4, flushDelayMs: 5, threads: 4 }
 
-/** Makes every kind of wait in turn: for a block, a frame, a spare, the dirty limit, a round. */
-async function everyWait(cache: BlockCache, data: Partition): Promise<void> {
+/** Makes every kind of wait in turn: for a block, a frame, a spare, the dirty limit, a round. `images`: how many there may be. */
+async function everyWait(cache: BlockCache, data: Partition, images: number): Promise<void> {
   const waitsFor = (mode: string) =>
     until(`a wait: ${mode}`, () =>
       cache.holders().some((holder) => holder.what === 'waits' && holder.mode === mode),
@@ -39,9 +39,11 @@ async function everyWait(cache: BlockCache, data: Partition): Promise<void> {
 
   // Only the change of a dirty block needs a spare, and the background may have written the blocks first: then once more.
   for (let i = 0; i < 10_000 && cache.stats().waits.spare === 0; i++) {
-    for (const block of [0, 1, 2]) await data.write(new Uint8Array(10).fill(0), block * 512 + 100)
-    const changing = [await data.acquire(0, 'modify'), await data.acquire(1, 'modify')]
-    ;(await data.acquire(2, 'modify')).release()
+    for (let block = 0; block <= images; block++)
+      await data.write(new Uint8Array(10).fill(0), block * 512 + 100)
+    const changing: BlockGuard[] = []
+    for (let block = 0; block < images; block++) changing.push(await data.acquire(block, 'modify'))
+    ;(await data.acquire(images, 'modify')).release()
     for (const held of changing) held.release()
   }
   for (let i = 0; i < 10_000 && cache.stats().waits.dirtyLimit === 0; i++) {
@@ -62,8 +64,9 @@ test('the watch sees blocking calls', async () => {
 })
 
 test('no kind of wait blocks the owner’s thread', () =>
-  withCache(OPTIONS, async ({ cache, data }) => {
-    assert.equal(await blockingCallsDuring(() => everyWait(cache, data)), [])
+  withCache(OPTIONS, async ({ cache, data, arena }) => {
+    const { spares, loans } = arena.geometry
+    assert.equal(await blockingCallsDuring(() => everyWait(cache, data, spares + loans)), [])
     const { waits } = cache.stats()
     for (const kind of ['latch', 'frame', 'spare', 'dirtyLimit'] as const) assert.is.not(waits[kind], 0, kind)
   }))

@@ -111,7 +111,7 @@ test('tryAcquire returns no guard and asks for the round', () => {
 test('a Sync call in a thread that may not block succeeds while spares are left', () => {
   const { engine, saved, a } = engineOf()
   Object.assign(engine.context, { mayBlock: false })
-  const { total } = engine.client.stats().spares
+  const total = engine.imagesMax
   for (let i = 0; i <= total; i++) change(a, 0, i, i % 2 === 0 ? 'data' : 'trailer')
   assert.is(saved(), total)
   refusalNow('ERR_DCACHE_WOULD_BLOCK', () => a.acquireSync(0, 'modify'))
@@ -130,7 +130,7 @@ test('behind a fence a change does not wait for a round, and fails when no spare
   refusalNow('ERR_DCACHE_FENCED', () => {
     engine.client.flushSync()
   })
-  const { total } = engine.client.stats().spares
+  const total = engine.imagesMax
   for (let i = 0; i < total; i++) change(a, 0, i, i % 2 === 0 ? 'data' : 'trailer')
   assert.is(saved(), total)
   refusalNow('ERR_DCACHE_FENCED', () => a.acquireSync(0, 'modify'))

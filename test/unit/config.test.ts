@@ -214,8 +214,8 @@ test('memory', () => {
   refuses(() => geometryOf(parse({ memory: 0 })()), 'ERR_DCACHE_MEMORY')
   refuses(() => geometryOf(parse({ memory: 3 * 512 })()), 'ERR_DCACHE_MEMORY', '1536', '2048')
   refuses(() => geometryOf(parse({ memory: '1TiB' })()), 'ERR_DCACHE_MEMORY', '2^29')
-  const { blocks, spares } = geometryOf(parse({ memory: 4 * 512 })())
-  assert.equal([blocks, spares], [2, 2], 'the least')
+  const { blocks, spares, loans } = geometryOf(parse({ memory: 4 * 512 })())
+  assert.equal([blocks, spares, loans], [2, 2, 0], 'the least')
 })
 
 test('the memory is divided into blocks and spares', () => {
@@ -223,8 +223,8 @@ test('the memory is divided into blocks and spares', () => {
   const g = geometryOf(parse({ memory: '64MiB', partitions, threads: 10 })())
   assert.is(g.frameSize, 8192)
   assert.is(g.blocks + g.spares, 8192)
-  assert.is(g.spares, 512)
-  assert.is(g.spares % g.groups, 0)
+  assert.equal([g.spares, g.loans], [128, 1008])
+  assert.equal([g.spares % g.groups, g.loans % g.groups], [0, 0])
   assert.is(g.slots, 3 + 2 + 10)
   assert.ok(g.buckets >= g.blocks && g.buckets < 2 * g.blocks)
   for (const power of [g.buckets, g.stripes]) assert.is(power & (power - 1), 0)

@@ -11,10 +11,10 @@ import { Group } from '#dist/shared/words.js'
 const memory = suite('memory: one pool, at least 2 blocks, at most 2/3 of them dirty')
 
 memory('it is divided into blocks and a reserve of spares', () =>
-  withCache({ memory: 64 * 512 }, ({ cache }) => {
+  withCache({ memory: 256 * 512 }, ({ cache }) => {
     const { size, spares, blocks } = cache.stats()
-    assert.is(size + spares.total, 64)
-    assert.is(spares.total, 4, 'one in 16')
+    assert.is(size + spares.total, 256)
+    assert.is(spares.total, 4, 'one in 64')
     assert.equal(blocks, { free: size, clean: 0, dirty: 0, absent: 0, held: 0 })
   }),
 )

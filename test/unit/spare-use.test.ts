@@ -129,7 +129,7 @@ shortage('requests no round besides the one under way', () => {
 shortage('requests the round that cleans its block if guards hold all spares', () => {
   const { engine, a } = engineOf()
   const other = engine.attach().partition('a')
-  const { total } = engine.client.stats().spares
+  const total = engine.imagesMax
   for (let block = 0; block <= total; block++) change(a, block, 1)
   const held = Array.from({ length: total }, (_, block) => other.acquireSync(block, 'modify'))
   assert.is(engine.client.stats().spares.free, 0)
@@ -141,7 +141,7 @@ shortage('requests the round that cleans its block if guards hold all spares', (
 
 shortage('requests the rounds up to the last change of class, and no more', () => {
   const { engine, a } = engineOf()
-  const { total } = engine.client.stats().spares
+  const total = engine.imagesMax
   change(a, 60, 1)
   for (let block = 0; block < total; block++) {
     change(a, block, 1, 'trailer')

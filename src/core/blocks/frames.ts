@@ -7,6 +7,7 @@
  *   NAMED  clean, not held                --takeFrame--> MOVING
  *   NAMED  clean, not held                --freeFrame (evictClean)--> FREE
  *   MOVING latched, no key, in the policy --giveBack--> FREE
+ *   MOVING                                --borrow (borrow.ts)--> LENT, until its image is durable
  *
  * No thread holds two stripes at once: the victim is latched under the policy mutex, removed from its chain under its old
  * stripe, and inserted under the new one after another search.
@@ -30,6 +31,7 @@ import { lendEntry, takeEntry } from './entry.js'
 import { hashOf } from '../../shared/hash.js'
 import { chain, findUnderStripe, bucketOf, stripeOf, unchain } from './directory.js'
 import type { Request } from './request.js'
+import { askBack } from '../changes/loans.js'
 import { kick } from '../changes/rounds.js'
 import { waitForMutex } from '../wait/wait-graph.js'
 import { Watch } from '../wait/watch.js'
@@ -72,6 +74,7 @@ export function* takeFrame(context: Context, request: Request): Slow<FrameIndex>
         return frame
       }
       kickDirty(context, failures)
+      askBack(context)
       if (!isWaiting) {
         isWaiting = true
         slot.count(Counter.frameStalls)
@@ -269,7 +272,7 @@ export function readmitStray(context: Context): boolean {
 }
 
 /** Removes the victim's old block from the directory. @requires the frame's latch @takes a stripe */
-function* evict(context: Context, frame: FrameIndex, deadline: Deadline): Slow<void> {
+export function* evict(context: Context, frame: FrameIndex, deadline: Deadline): Slow<void> {
   assertLatched(context, frame)
   const stripe = stripeOf(context, bucketOf(context, frame))
   yield* lockLatched(context, stripe, frame, deadline)

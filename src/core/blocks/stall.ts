@@ -15,11 +15,13 @@ import { type Slow, timedOut } from '../../shared/wait.js'
 import { want } from '../wait/bell.js'
 import type { Request } from './request.js'
 import { assertLatched, type Context } from '../context.js'
+import { borrow } from './borrow.js'
 import { lendEntry } from './entry.js'
 import { fencedError } from '../wait/failure.js'
 import { isFull } from './hit.js'
 import { isAlone, takeOwnUndo } from '../changes/alone.js'
 import { awaitsClassChange } from '../changes/images.js'
+import { mayBorrow } from '../changes/loans.js'
 import { bindUndo, fillUndo } from '../changes/undo.js'
 import { kick, lockRound, tryLockRound, unlockRound } from '../changes/rounds.js'
 import { holdsPin, mayPass } from './pass.js'
@@ -66,7 +68,7 @@ export function* takeImage(
     epoch: load(words, context.spareFreed[group]!.at),
     failures: context.rounds[group]!.failures,
   }
-  if (isDirty && !isBound) wantSpares(context, group)
+  if (isDirty && !isBound && !mayBorrow(context, group)) wantSpares(context, group)
   unlockRound(context, group)
   if (isDirty && !isBound) return spareWait
   if (isBound) fillUndo(context, frame)
@@ -130,10 +132,14 @@ function* waitForClassChange(context: Context, request: Request, ticket: Ticket)
   }
 }
 
-/** Waits until a spare was released or a round ended. */
+/** Borrows a frame, or waits until a spare was released or a round ended. */
 function* waitForSpare(context: Context, request: Request, { epoch, failures }: SpareWait): Slow<void> {
   const { words, arena, slot } = context
   const { group, name } = request.partition
+  if (mayBorrow(context, group)) {
+    if (yield* borrow(context, request)) return
+    kick(context, group) // no round was requested in the hope for a frame
+  }
   const spares = context.spareFreed[group]!
   const hasSpare = () => words[arena.groupAt(group) + Group.spareCount]! > 0
   const watch = new Watch(context)

@@ -1,5 +1,6 @@
 /**
- * Spares: frames for images. Each group has an equal, contiguous part of them, and a list of those that are free.
+ * Spares: frames for images. Each group has an equal, contiguous part of them, and a list of those that are free. A group that has
+ * none left borrows frames from the pool (loans.ts); what it borrowed is in the same list.
  *
  * A thread that changes dirty blocks of the first class keeps up to OWN_MAX spares of a group as its own, for its undo images
  * (decision D48). Such a spare is not in the free list between two changes, so the next change binds it without the round mutex,
@@ -36,15 +37,17 @@ export function freeSpares(context: Context, group: number): number {
   return words[arena.groupAt(group) + Group.spareCount]! + sparesOf(context, group).filter(isIdle).length
 }
 
-/** The spares of a group. */
+/** The spares of a group, without what it borrowed. */
 export function sparesOf(context: Context, group: number): SpareIndex[] {
   const { spares, groups } = context.arena.geometry
   return Array.from({ length: spares / groups }, (_, i) => (group * spares) / groups + i)
 }
 
 /** The index of a spare's bytes among the frames. */
-export const spareData = (context: Context, spare: SpareIndex): number =>
-  context.arena.geometry.blocks + spare
+export function spareData({ words, arena }: Context, spare: SpareIndex): number {
+  const { blocks, spares } = arena.geometry
+  return spare < spares ? blocks + spare : words[arena.spareAt(spare) + Spare.frame]! - 1
+}
 
 /**
  * Takes a free spare, or an idle one of the thread's own; -1 if there is none. With `keep` it becomes the thread's own, if that
@@ -61,7 +64,9 @@ export function takeSpare(context: Context, group: number, keep: boolean): Spare
   if (own.idle.length > 0 && (keep || spare < 0)) return own.idle.pop()!
   if (spare < 0) return -1
   const at = arena.spareAt(spare)
-  const isKept = keep && own.count < OWN_MAX && 2 * words[groupAt + Group.spareCount]! > perGroup(context)
+  const isBorrowed = words[at + Spare.frame] !== 0
+  const isKept =
+    keep && !isBorrowed && own.count < OWN_MAX && 2 * words[groupAt + Group.spareCount]! > perGroup(context)
   if (isKept) own.count++
   words[groupAt + Group.spareHead] = words[at + Spare.next]!
   words[groupAt + Group.spareCount]!--

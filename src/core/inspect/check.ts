@@ -24,6 +24,7 @@ import { type Context, enter, leave, partitionOf, assertLatched } from '../conte
 import { findUnderStripe, bucketOf, stripeOf } from '../blocks/directory.js'
 import { isClean } from '../blocks/frames.js'
 import { imageStamps } from '../changes/images.js'
+import { loanOf, loansOf } from '../changes/loans.js'
 import { isOwned, sparesOf } from '../changes/spares.js'
 import { undoOf } from '../changes/undo.js'
 import { tryLockRound, unlockRound } from '../changes/rounds.js'
@@ -131,7 +132,7 @@ function checkChains(context: Context, broken: string[]): void {
 function looksMisplaced(context: Context, frame: FrameIndex, free: Uint8Array): boolean {
   const at = context.arena.frameAt(frame)
   const { words } = context
-  if (words[at + Frame.keyHigh] === 0) return free[frame] === 0
+  if (words[at + Frame.keyHigh] === 0) return free[frame] === 0 && loanOf(context, frame) < 0
   return (
     words[context.arena.bucketsAt + bucketOf(context, frame)] !== frame + 1 ||
     (isClean(context, at) && !context.policy.has(frame))
@@ -150,7 +151,7 @@ function checkPlace(context: Context, frame: FrameIndex, broken: string[]): void
         for (let left = arena.geometry.blocks; link !== 0 && link !== frame + 1 && left > 0; left--) {
           link = words[arena.frameAt(link - 1) + Frame.policySlot]!
         }
-        if (link !== frame + 1 && !context.policy.has(frame))
+        if (link !== frame + 1 && !context.policy.has(frame) && loanOf(context, frame) < 0)
           broken.push(`F1 frame ${frame}: has no key, and is neither free nor in the policy`)
       })
       return
@@ -268,8 +269,42 @@ function checkGroup(context: Context, group: number, broken: string[]): void {
     }
     for (const spare of sparesOf(context, group)) if (isOwned(context, spare)) own(spare + 1, 'the spares that a thread keeps')
     const perGroup = arena.geometry.spares / arena.geometry.groups
-    if (owners.size !== perGroup) broken.push(`W3 group ${group}: ${owners.size} of ${perGroup} spares have an owner`)
+    const lent = checkLoans(context, group, broken)
+    if (owners.size !== perGroup + lent) broken.push(`W3 group ${group}: ${owners.size} of ${perGroup + lent} spares have an owner`)
   }) // prettier-ignore
+}
+
+/** Checks that loans and the frames that are lent to them agree; returns how many have a frame. @requires round mutex */
+function checkLoans(context: Context, group: number, broken: string[]): number {
+  const { words, arena } = context
+  const at = arena.groupAt(group)
+  const loans = loansOf(context, group)
+  const lent = loans.filter((loan) => words[arena.spareAt(loan) + Spare.frame] !== 0)
+  for (const loan of lent) {
+    const frame = words[arena.spareAt(loan) + Spare.frame]! - 1
+    if (loanOf(context, frame) !== loan) broken.push(`W6 loan ${loan}: its frame ${frame} is not lent to it`)
+    if (words[arena.frameAt(frame) + Frame.keyHigh] !== 0)
+      broken.push(`W6 ${context.describe(frame)}: lent, but has a key`)
+  }
+  let frames = 0
+  for (let frame = 0; frame < arena.geometry.blocks; frame++)
+    if (loans.includes(loanOf(context, frame))) frames++
+  let empty = 0
+  for (
+    let link = words[at + Group.loanHead]!;
+    link !== 0 && empty <= loans.length;
+    link = words[arena.spareAt(link - 1) + Spare.next]!
+  )
+    empty++
+  if (
+    frames !== lent.length ||
+    words[at + Group.lent] !== lent.length ||
+    empty + lent.length !== loans.length
+  )
+    broken.push(
+      `W6 group ${group}: ${lent.length} of ${loans.length} loans have a frame, ${empty} are listed without one; ${frames} frames are lent, the count says ${words[at + Group.lent]!}`,
+    )
+  return lent.length
 }
 
 /** For tests: also checks that no frame is held. */

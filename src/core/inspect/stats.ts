@@ -60,7 +60,10 @@ export function stats(context: Context): CacheStats {
       unused: sum('prefetchUnused'),
     },
     blocks: countFrames(context),
-    spares: { free: allGroups((group) => freeSpares(context, group)), total: geometry.spares },
+    spares: {
+      free: allGroups((group) => freeSpares(context, group)),
+      total: geometry.spares + groups(Group.lent),
+    },
     waits: {
       frame: sum('frameStalls'),
       latch: sum('latchStalls'),

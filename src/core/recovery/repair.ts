@@ -11,6 +11,7 @@ import { hashOf } from '../../shared/hash.js'
 import { chain, hasKey } from '../blocks/directory.js'
 import { pushFree } from '../blocks/frames.js'
 import { disposeUndo, linkDirty } from '../changes/images.js'
+import { loanOf, loansOf, putLoan } from '../changes/loans.js'
 import { freeSpare, isOwned, sparesOf } from '../changes/spares.js'
 import { settleChain } from '../changes/pending.js'
 import {
@@ -30,8 +31,8 @@ export const isDead = (context: Context, slot: SlotIndex): boolean =>
   load(context.words, context.arena.slotAt(slot) + Slot.state) === SlotState.DEAD
 
 /**
- * Rebuilds the free list and the policy. A frame without a key is free, unless a live thread is moving it; every other frame
- * is in the policy, dirty ones until the search for a victim finds them.
+ * Rebuilds the free list and the policy. A frame without a key is free, unless a live thread is moving it or it is lent; every other
+ * frame is in the policy, dirty ones until the search for a victim finds them.
  * @requires policy mutex
  */
 export function repairPolicy(context: Context): void {
@@ -44,6 +45,7 @@ export function repairPolicy(context: Context): void {
     const at = arena.frameAt(frame)
     const writer = writerOf(load(words, at + Frame.latch))
     const isMoving = writer >= 0 && !isDead(context, writer)
+    if (loanOf(context, frame) >= 0) continue
     if (words[at + Frame.keyHigh] === 0 && !isMoving) pushFree(context, frame)
     else policy.readmit(frame)
   }
@@ -142,7 +144,10 @@ function finishDisposal(context: Context, group: number, frame: FrameIndex): voi
   disposeUndo(context, group, frame)
 }
 
-/** Rebuilds the free list: all spares of the group that no frame refers to and no slot keeps. @requires round mutex */
+/**
+ * Rebuilds the lists: free are all spares of the group that no frame refers to and no slot keeps, and all loans with a frame to
+ * which no frame refers. @requires round mutex
+ */
 function repairSpares(context: Context, group: number, frames: readonly FrameIndex[]): void {
   context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words, arena } = context
@@ -163,7 +168,27 @@ function repairSpares(context: Context, group: number, frames: readonly FrameInd
   for (const spare of sparesOf(context, group)) {
     if (!used.has(spare) && !isOwned(context, spare)) freeSpare(context, group, spare)
   }
+  repairLoans(context, group, used)
   context.spareFreedDue = true
+}
+
+function repairLoans(context: Context, group: number, used: ReadonlySet<number>): void {
+  const { words, arena } = context
+  const at = arena.groupAt(group)
+  const lent = new Map<number, FrameIndex>()
+  for (let frame = 0; frame < arena.geometry.blocks; frame++) lent.set(loanOf(context, frame), frame)
+  words[at + Group.loanHead] = 0
+  words[at + Group.lent] = 0
+  for (const loan of loansOf(context, group)) {
+    const frame = lent.get(loan)
+    if (frame === undefined) {
+      putLoan(context, group, loan)
+      continue
+    }
+    words[arena.spareAt(loan) + Spare.frame] = frame + 1
+    words[at + Group.lent]!++
+    if (!used.has(loan)) freeSpare(context, group, loan)
+  }
 }
 
 /** Finishes the releases that the dead holder had taken off the stack. If it had not yet, they are still on the stack. */

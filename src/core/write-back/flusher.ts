@@ -14,6 +14,7 @@ import { seizeRound } from '../recovery/seize.js'
 import { unlockRound } from '../changes/rounds.js'
 import { endFailedLead, type EngineEvent } from './fence.js'
 import { isIdle, runRound } from './writeback.js'
+import { returnAsked, returnSurplus } from './return-loans.js'
 import { DelayedKick, Group, Led, Partition } from '../../shared/words.js'
 
 /** How long a round that is called for waits before it is checked again whether a thread still leads one of the group. */
@@ -80,8 +81,10 @@ export class Flusher {
         if (round?.steps.next().done === true) {
           this.#rounds[group] = undefined
           this.#hot[group] = round.pace.hot
+          returnSurplus(this.#context, group)
         } else if (round) this.#lookAtMs = Math.min(this.#lookAtMs, round.pace.takeLookAtMs())
       } while (this.#rounds[group] === undefined && this.#isCalledFor(group))
+      returnAsked(this.#context, group)
       this.#watchClock(group)
     }
   }

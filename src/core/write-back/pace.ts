@@ -135,11 +135,12 @@ export class Pace {
     const { words, arena } = this.#context
     const at = arena.groupAt(this.#group)
     const mark = words[at + Group.dirtyBackground]!
-    const spares = arena.geometry.spares / arena.geometry.groups
+    const { spares, loans, groups } = arena.geometry
     const room = words[at + Group.dirtyMax]! - mark
     // Without room between the two (a tiny group, or no background mark) the pressure is 1.
     const dirty = room > 0 ? (words[at + Group.dirty]! - mark) / room : 1
-    const taken = 1 - words[at + Group.spareCount]! / spares
+    const images = spares / groups + words[at + Group.lent]! - words[at + Group.spareCount]!
+    const taken = images / ((spares + loans) / groups)
     const pressure = Math.min(1, Math.max(dirty, taken, PRESSURE_LEAST))
     return (1 - pressure) / pressure
   }

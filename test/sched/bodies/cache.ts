@@ -258,6 +258,26 @@ export const bodies: Readonly<Record<string, MakeBody>> = {
   ledWrite: body({ frames: 2, cached: 1 }, [all(write(0), write(0), lead(0)), lead(0)], { withEngine: true }),
   ledPending: body({ frames: 2, cached: 1 }, [all(change(0), lead(0)), tryChange(0)], { withEngine: true }),
   ledDiscard: body({ frames: 2, cached: 1 }, [all(change(0), lead(0)), discard(0)], { withEngine: true }),
+  /** Images in a frame of the pool: it is borrowed while others evict, returns after the round, or when a frame is needed. */
+  borrow: body({ frames: 3, cached: 2, borrows: true }, [all(change(0), change(0)), read(2)]),
+  borrowRound: body({ frames: 3, cached: 2, borrows: true }, [all(change(0), change(0), flush(0)), read(2)], {
+    withEngine: true,
+  }),
+  borrowTwo: body(
+    { frames: 3, cached: 1, borrows: true },
+    [all(change(0), change(0)), all(change(0), flush(0))],
+    {
+      withEngine: true,
+    },
+  ),
+  borrowClasses: body(
+    { frames: 2, cached: 1, borrows: true },
+    [all(change(0, 'directory'), change(0, 'data'), flush(0)), read(1)],
+    { withEngine: true },
+  ),
+  borrowBack: body({ frames: 2, cached: 1, borrows: true }, [all(change(0), discard(0)), read(1)], {
+    withEngine: true,
+  }),
   /** Releases while the reaper counts the same pins out; changes that wait for a dead reader's pin; the undo of a change. */
   releaseReaper: besideDead([read(0), read(0)]),
   changeReaper: besideDead([read(0), change(0)]),

@@ -36,6 +36,8 @@ export interface TinyOptions extends Pick<CacheOptions, 'policy' | 'dirtyLimit'>
   readonly blocks?: number
   /** How many of them are cached at the beginning; the lowest is the next victim. */
   readonly cached?: number
+  /** There are no spares: the one image that there may be at a time is in a frame of the pool. */
+  readonly borrows?: boolean
 }
 
 export class Tiny {
@@ -50,7 +52,15 @@ export class Tiny {
   readonly notes: Int32Array<SharedArrayBuffer>
 
   constructor(engine: Engine, options: TinyOptions, memory?: readonly SharedArrayBuffer[]) {
-    const { frames, clients, blocks = 4, cached = 0, policy = 'lru2', dirtyLimit = 1 } = options
+    const {
+      frames,
+      clients,
+      blocks = 4,
+      cached = 0,
+      policy = 'lru2',
+      dirtyLimit = 1,
+      borrows = false,
+    } = options
     this.engine = engine
     this.options = options
     const config = engine.config.parseOptions({
@@ -63,7 +73,9 @@ export class Tiny {
       dirtyBackground: 1,
     })
     if (memory === undefined) {
-      this.arena = engine.format.formatArena(config, engine.config.geometryOf(config), [blocks], 0, 0)
+      const whole = engine.config.geometryOf(config)
+      const geometry = borrows ? { ...whole, spares: 0, loans: 1 } : whole
+      this.arena = engine.format.formatArena(config, geometry, [blocks], 0, 0)
       this.memory = [this.arena.buffer, ...[blocks, blocks, 1].map((n) => new SharedArrayBuffer(n * BLOCK))]
     } else {
       this.arena = engine.arena.Arena.open({ buffer: memory[0]! }, 0, 0)
@@ -228,7 +240,7 @@ export class Tiny {
       verify: (died) => {
         owner ??= this.client(OWNER_SLOT)
         const { context, data } = owner
-        const broken = [...this.#left(), ...engine.check.checkQuiet(context)]
+        const broken = [...this.#left(died), ...engine.check.checkQuiet(context)]
         for (const name of died) {
           const slot = CLIENT_SLOT + Number(name.split(' ')[1])
           if (name.startsWith('client') && arena.words[arena.slotAt(slot) + Slot.state] !== SlotState.FREE)
@@ -252,14 +264,16 @@ export class Tiny {
     }
   }
 
-  /** Does what the checker does by taking the mutex. */
-  #left(): string[] {
+  /** Does what the checker does by taking the mutex. Nobody needs the kick of a thread that died before it tried the mutex. */
+  #left(died: readonly string[]): string[] {
     const { arena } = this
     const { words } = arena
     const at = arena.groupAt(0)
     return [
       ...(words[at + Group.pending] === 0 ? [] : ['a release was left to other threads, and none did it']),
-      ...(words[at + Group.kicked] === 0 ? [] : ['a kick was left to other threads, and none did it']),
+      ...(words[at + Group.kicked] === 0 || died.length > 0
+        ? []
+        : ['a kick was left to other threads, and none did it']),
     ]
   }
 
