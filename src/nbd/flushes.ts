@@ -28,8 +28,10 @@ const BLOCKED_MAX = 63
 export class Flushes {
   readonly #client: CacheClient
   readonly #connections: (() => number) | undefined
-  #unflushed = 0
+  /** Bytes written since the last flush, by partition. */
+  readonly #unflushed = new Map<string, number>()
   #activity = 0
+  #running = 0
   #undisturbed = 0
   #blocked = 0
   #restsUntilMs = -Infinity
@@ -41,14 +43,34 @@ export class Flushes {
     this.#connections = connections
   }
 
-  /** Notes that a request of any of the thread's connections came, or that one that took its time is done. */
-  noteActivity(): void {
+  /** Notes that a request of any of the thread's connections came. */
+  noteRequest(): void {
     this.#activity++
   }
 
-  /** Notes that a connection of the thread has written so many bytes. */
-  noteBytes(bytes: number): void {
-    this.#unflushed += bytes
+  /** Notes that a request, this flush included, is served concurrently with others from now on. */
+  noteBegin(): void {
+    this.#running++
+  }
+
+  /** Notes that such a request is done. */
+  noteEnd(): void {
+    this.#running--
+    this.#activity++
+  }
+
+  /** Notes that a connection of the thread has written so many bytes to a partition. */
+  noteBytes(partition: string, bytes: number): void {
+    this.#unflushed.set(partition, this.#bytesOf(partition) + bytes)
+  }
+
+  #bytesOf(partition: string): number {
+    return this.#unflushed.get(partition) ?? 0
+  }
+
+  /** A flush of some blocks leaves the others unflushed. */
+  #noteFlush({ partition, block }: FlushScope & { block?: number }): void {
+    if (block === undefined && partition !== undefined) this.#unflushed.delete(partition)
   }
 
   /**
@@ -56,12 +78,11 @@ export class Flushes {
    * @throws CacheError
    */
   tryNow(scope: FlushScope): boolean {
-    const isSmall = this.#unflushed <= SMALL_BYTES
-    this.#unflushed = 0
-    if (!isSmall || !this.#isIdle()) return false
+    if (this.#bytesOf(scope.partition ?? '') > SMALL_BYTES || !this.#isIdle()) return false
     const startMs = performance.now()
     if (startMs < this.#restsUntilMs) return false
     this.#blocked++
+    this.#noteFlush(scope)
     this.#client.flushSync(scope)
     const endMs = performance.now()
     const isSlow = endMs - startMs > FAST_MS
@@ -73,15 +94,16 @@ export class Flushes {
   #isIdle(): boolean {
     if (this.#connections === undefined) return false
     if (this.#connections() === 1) return true
-    return this.#undisturbed >= UNDISTURBED && this.#blocked < BLOCKED_MAX
+    return this.#running === 0 && this.#undisturbed >= UNDISTURBED && this.#blocked < BLOCKED_MAX
   }
 
   /** @throws CacheError */
   async later(scope: FlushScope): Promise<void> {
-    this.#unflushed = 0
+    this.#noteFlush(scope)
     const before = this.#activity
+    const isOnly = this.#running <= 1
     await this.#client.flush(scope)
-    this.#undisturbed = this.#activity === before ? this.#undisturbed + 1 : 0
+    this.#undisturbed = isOnly && this.#activity === before ? this.#undisturbed + 1 : 0
     this.#blocked = 0
   }
 }

@@ -140,7 +140,7 @@ export class Transmission {
   }
 
   #serve(request: Request): void {
-    this.#services.flushes.noteActivity()
+    this.#services.flushes.noteRequest()
     try {
       if (this.isStopping) throw new Refusal(nbd.NBD_ESHUTDOWN, 'the server is stopping')
       assertServable(request, this.#agreement)
@@ -171,7 +171,7 @@ export class Transmission {
       case nbd.NBD_CMD_WRITE_ZEROES:
         this.traffic.others++
         this.#goOn(request, 0, async () => {
-          this.#services.flushes.noteBytes(length)
+          this.#services.flushes.noteBytes(partition.name, length)
           await writeZeroes(partition, offset, length, this.#lane)
           await this.#persist(request)
         })
@@ -238,7 +238,7 @@ export class Transmission {
     const { offset, length, payload } = request
     this.traffic.writes++
     this.traffic.bytesWritten += length
-    this.#services.flushes.noteBytes(length)
+    this.#services.flushes.noteBytes(partition.name, length)
     if (isBulk(request)) {
       this.#goOn(request, length, async () => {
         await writeBulk(partition, payload, offset, this.#lane)
@@ -290,6 +290,7 @@ export class Transmission {
   ): void {
     const count = bytes + REQUEST_BYTES
     const long = isLong(request) ? 1 : 0
+    this.#services.flushes.noteBegin()
     this.#running++
     this.#runningBytes += count
     this.#long += long
@@ -301,7 +302,7 @@ export class Transmission {
         if (!this.#isAbandoned) this.#fail(request, error)
       })
       .finally(() => {
-        this.#services.flushes.noteActivity()
+        this.#services.flushes.noteEnd()
         this.#running--
         this.#runningBytes -= count
         this.#long -= long

@@ -26,6 +26,8 @@ import { type MemoryCopy, memoryCopyOf } from './memory-copy.js'
 import { Frame, Group, Header, Hint, Partition, Slot, Spare, State, Wait } from './words.js'
 
 const SEGMENT_BYTES = 2 ** 30
+/** From this many bytes on, the copy of `Buffer.fill` is faster than that of `set`, up to three times on shared memory. */
+const FILL_MIN = 512
 
 export class Arena {
   readonly buffer: SharedArrayBuffer
@@ -201,11 +203,7 @@ export class Arena {
   segment(index: number): Uint8Array<SharedArrayBuffer> {
     return this.#segments[index >>> this.#segmentShift]!
   }
-  /** The same segment, for the copies of Buffer. */
-  bufferOf(index: number): Buffer<SharedArrayBuffer> {
-    return this.#buffers[index >>> this.#segmentShift]!
-  }
-  /** Copies a part of a frame to the same place of another. Nobody else may change either meanwhile. */
+  /** Copies a part of a frame to the same place of another. No other thread may change the two in that time. */
   copy(from: number, to: number, start: number, length: number): void {
     const { frameSize } = this.geometry
     if (this.#memoryCopy !== undefined) {
@@ -214,7 +212,13 @@ export class Arena {
       return
     }
     const source = this.offset(from) + start
-    this.segment(to).set(this.segment(from).subarray(source, source + length), this.offset(to) + start)
+    this.write(to, start, this.segment(from).subarray(source, source + length))
+  }
+  /** Copies bytes into a frame, by one call of a built-in, which no end of a thread can interrupt. */
+  write(to: number, start: number, source: Uint8Array): void {
+    const at = this.offset(to) + start
+    if (source.length < FILL_MIN) this.segment(to).set(source, at)
+    else this.#buffers[to >>> this.#segmentShift]!.fill(source, at, at + source.length)
   }
   /** The byte offset of a frame in its segment. */
   offset(index: number): number {

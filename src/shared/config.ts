@@ -194,9 +194,12 @@ function parseWriteOrder(writeOrder: readonly string[]): readonly string[] {
   return [...writeOrder]
 }
 
+/** In a smaller pool no group borrows frames. */
+const LOANS_FROM = 64
+
 /**
  * Divides the memory: one frame in 64, and at least two per group, is a spare. Together the groups may borrow an eighth of the
- * others.
+ * others, unless there are so few that every one counts.
  * @throws ERR_DCACHE_MEMORY; ERR_DCACHE_UNSUPPORTED for direct I/O with more than 4 GiB
  */
 export function geometryOf(config: Config): Geometry {
@@ -221,7 +224,7 @@ export function geometryOf(config: Config): Geometry {
   const geometry = {
     blocks,
     spares,
-    loans: Math.floor(blocks / 8 / groups.length) * groups.length,
+    loans: blocks < LOANS_FROM ? 0 : Math.floor(blocks / 8 / groups.length) * groups.length,
     frameSize,
     partitions: partitions.length,
     groups: groups.length,

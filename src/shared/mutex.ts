@@ -1,5 +1,5 @@
 /**
- * A mutex in one word. Not recursive and not fair. Critical sections are short, and never wait.
+ * A mutex in one word. Not recursive and not fair. Critical sections are short; they wait for nothing but a mutex of higher rank.
  *
  *   0                      FREE       no thread holds it
  *   slot + 1               HELD       no thread is asleep: unlock makes no system call

@@ -21,14 +21,18 @@ function flushesOf(ms: number, connections?: () => number): Flushes {
 
 test('a thread flushes on its own stack only after a few bytes of all its connections', async () => {
   const flushes = flushesOf(0, () => 1)
-  flushes.noteBytes(4096)
+  flushes.noteBytes('disk', 4096)
   assert.ok(flushes.tryNow(SCOPE))
-  for (let i = 0; i < 16; i++) flushes.noteBytes(4096)
+  for (let i = 0; i < 16; i++) flushes.noteBytes('disk', 4096)
   assert.ok(flushes.tryNow(SCOPE))
-  for (let i = 0; i < 17; i++) flushes.noteBytes(4096)
+  for (let i = 0; i < 17; i++) flushes.noteBytes('disk', 4096)
   assert.not(flushes.tryNow(SCOPE), 'after many bytes')
+  assert.ok(flushes.tryNow({ partition: 'other' }))
+  await flushes.later({ ...SCOPE, block: 0, count: 1 })
+  assert.not(flushes.tryNow(SCOPE), 'most are still unflushed')
+  await flushes.later(SCOPE)
   assert.ok(flushes.tryNow(SCOPE), 'they are flushed')
-  flushes.noteBytes(2 ** 20)
+  flushes.noteBytes('disk', 2 ** 20)
   await flushes.later(SCOPE)
   assert.ok(flushes.tryNow(SCOPE))
 })
@@ -51,7 +55,7 @@ test('a thread with several connections blocks while nothing comes during the fl
     let count = 0
     while (flushes.tryNow(SCOPE)) count++
     const later = flushes.later(SCOPE)
-    if (comes) flushes.noteActivity()
+    if (comes) flushes.noteRequest()
     await later
     return count
   }
@@ -62,6 +66,24 @@ test('a thread with several connections blocks while nothing comes during the fl
     [await blocked(), await blocked(), await blocked(), await blocked(), await blocked()],
     [0, 0, 0, 0, 63],
   )
+})
+
+test('a request that is under way all the time keeps the thread from blocking', async () => {
+  const flushes = flushesOf(0, () => 2)
+  flushes.noteBegin()
+  for (let i = 0; i < 10; i++) {
+    assert.not(flushes.tryNow(SCOPE))
+    flushes.noteBegin()
+    await flushes.later(SCOPE)
+    flushes.noteEnd()
+  }
+  flushes.noteEnd()
+  for (let i = 0; i < 4; i++) {
+    flushes.noteBegin()
+    await flushes.later(SCOPE)
+    flushes.noteEnd()
+  }
+  assert.ok(flushes.tryNow(SCOPE))
 })
 
 test.run()

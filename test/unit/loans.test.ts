@@ -11,12 +11,12 @@ import { Group } from '#dist/shared/words.js'
 const SIZE = 512
 const FILE_BLOCKS = 256
 
-function engineOf(policy: CacheOptions['policy'] = 'lru2', blocks = 64) {
+function engineOf(policy: CacheOptions['policy'] = 'lru2') {
   const device = new MemoryDevice(FILE_BLOCKS * SIZE)
   for (let block = 0; block < FILE_BLOCKS; block++)
     device.durable.fill(block, block * SIZE, (block + 1) * SIZE)
   device.written.set(device.durable)
-  const engine = new InlineEngine({ blocks, policy, partitions: { a: { device, blockSize: SIZE } } })
+  const engine = new InlineEngine({ blocks: 64, policy, partitions: { a: { device, blockSize: SIZE } } })
   const lent = () => engine.arena.words[engine.arena.groupAt(0) + Group.lent]!
   const { spares, loans } = engine.arena.geometry
   return { engine, device, lent, spares, loans, a: engine.client.partition('a') }
@@ -97,7 +97,7 @@ test('half of what is free returns while blocks are dirty', () => {
 })
 
 test('a free loan returns when a thread finds no frame', () => {
-  const { engine, lent, spares, a } = engineOf('lru2', 16)
+  const { engine, lent, spares, a } = engineOf()
   const dirty = Array.from({ length: spares + 1 }, (_, block) => block)
   for (const block of dirty) change(a, block, 7, 'data')
   const guards = dirty.map((block) => a.acquireSync(block, 'modify'))
@@ -105,25 +105,45 @@ test('a free loan returns when a thread finds no frame', () => {
   for (const guard of guards) guard.discard()
   assert.is(lent(), 1, 'no round has ended')
   // All frames of the pool but the lent one.
-  const held = Array.from({ length: 15 }, (_, block) => a.acquireSync(block, 'read'))
-  const last = a.acquireSync(15, 'read')
-  assert.is(last.data[0], 15)
+  const held = Array.from({ length: 63 }, (_, block) => a.acquireSync(block, 'read'))
+  const last = a.acquireSync(63, 'read')
+  assert.is(last.data[0], 63)
   assert.is(lent(), 0)
   for (const guard of [...held, last]) guard.release()
   assert.equal(engine.checkQuiet(), [])
 })
 
 test('without a clean frame a change waits for a round', () => {
-  const { engine, device, lent, spares, a } = engineOf('lru2', 16)
+  const { engine, device, lent, spares, a } = engineOf()
   const dirty = Array.from({ length: spares + 1 }, (_, block) => block)
   for (const block of dirty) change(a, block, 7, 'trailer')
-  const held = Array.from({ length: 16 - dirty.length }, (_, i) => a.acquireSync(100 + i, 'read'))
+  const held = Array.from({ length: 64 - dirty.length }, (_, i) => a.acquireSync(100 + i, 'read'))
   for (const block of dirty) change(a, block, 8, 'data')
   assert.is(lent(), 0)
   assert.is(engine.client.stats().rounds, 1)
   for (const guard of held) guard.release()
   engine.client.flushSync()
   for (const block of dirty) assert.is(device.durable[block * SIZE], 8)
+  assert.equal(engine.checkQuiet(), [])
+})
+
+test('a thread that may borrow no more asks for the round', () => {
+  const { engine, spares, loans, a } = engineOf()
+  layer(a, spares + loans + 1)
+  assert.is(engine.client.stats().rounds, 1)
+  assert.equal(engine.checkQuiet(), [])
+})
+
+test('what the rounds of a leader freed returns when the flush worker wakes', () => {
+  const { engine, lent, spares, a } = engineOf()
+  const dirty = Array.from({ length: spares + 1 }, (_, block) => block)
+  for (const block of dirty) change(a, block, 7, 'data')
+  const guards = dirty.map((block) => a.acquireSync(block, 'modify'))
+  for (const guard of guards) guard.discard()
+  assert.is(lent(), 1)
+  engine.client.flushSync()
+  engine.stepFlusher()
+  assert.is(lent(), 0)
   assert.equal(engine.checkQuiet(), [])
 })
 

@@ -1,20 +1,20 @@
 /**
  * How a group gets frames of the pool for images, and the pool gets them back (changes/loans.ts). A thread that has to wait for a
  * spare borrows first: it takes the frame of a clean block as a miss does, so a thread that changes the class of many blocks has
- * the part of the pool that it needs, and no fixed share is idle for its sake.
+ * the part of the pool that it needs, and no fixed share lies idle otherwise.
  */
 import type { Slow } from '../../shared/wait.js'
 import { type Context, leave } from '../context.js'
 import type { Request } from './request.js'
-import { chooseFrame, evict, pushFree } from './frames.js'
+import { chooseFrame, evict, giveBackNow, pushFree } from './frames.js'
 import { lend, mayBorrow, takeBack } from '../changes/loans.js'
 import { lockRound, unlockRound } from '../changes/rounds.js'
 import { waitForMutex } from '../wait/wait-graph.js'
-import { Frame } from '../../shared/words.js'
+import { Frame, Group } from '../../shared/words.js'
 
 /**
- * Borrows a frame for the images of the request's group. Returns false if no frame is clean and not held, or the group has
- * borrowed all that it may.
+ * Borrows a frame for the images of the request's group. Returns whether there is a spare now: not if no frame is clean and free
+ * of pins, or the group has borrowed all that it may.
  * @requires that the thread holds no latch @takes policy mutex, a stripe, round mutex, one after the other
  * @throws if the wait for a mutex fails; the frame stays in the pool
  */
@@ -31,12 +31,16 @@ export function* borrow(context: Context, request: Request): Slow<boolean> {
   if (words[arena.frameAt(frame) + Frame.keyHigh] !== 0) yield* evict(context, frame, deadline)
   try {
     yield* lockRound(context, group, deadline)
-    const isLent = lend(context, group, frame)
-    unlockRound(context, group)
-    return isLent
-  } finally {
+  } catch (error) {
     leave(context, frame)
+    throw error
   }
+  const hasSpare = words[arena.groupAt(group) + Group.spareCount]! > 0
+  const isLent = !hasSpare && lend(context, group, frame)
+  unlockRound(context, group)
+  if (isLent) leave(context, frame)
+  else giveBackNow(context, frame)
+  return hasSpare || isLent
 }
 
 /**

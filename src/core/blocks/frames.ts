@@ -7,7 +7,7 @@
  *   NAMED  clean, not held                --takeFrame--> MOVING
  *   NAMED  clean, not held                --freeFrame (evictClean)--> FREE
  *   MOVING latched, no key, in the policy --giveBack--> FREE
- *   MOVING                                --borrow (borrow.ts)--> LENT, until its image is durable
+ *   MOVING                                --borrow (borrow.ts)--> LENT, and FREE again when the flush worker returns it
  *
  * No thread holds two stripes at once: the victim is latched under the policy mutex, removed from its chain under its old
  * stripe, and inserted under the new one after another search.

@@ -33,6 +33,8 @@ import { Counter, Frame, Group, State } from '../../shared/words.js'
 export interface SpareWait {
   readonly epoch: number
   readonly failures: number
+  /** Whether the round that frees spares was requested. If not, the thread borrows a frame first. */
+  readonly isAsked: boolean
 }
 
 /**
@@ -64,15 +66,20 @@ export function* takeImage(
     return ticket
   }
   const isBound = isDirty && bindUndo(context, group, frame, request.range, alone)
-  const spareWait = {
-    epoch: load(words, context.spareFreed[group]!.at),
-    failures: context.rounds[group]!.failures,
-  }
-  if (isDirty && !isBound && !mayBorrow(context, group)) wantSpares(context, group)
+  const isAsked = !mayBorrow(context, group)
+  const spareWait = spareWaitOf(context, group, isAsked)
+  if (isDirty && !isBound && isAsked) wantSpares(context, group)
   unlockRound(context, group)
   if (isDirty && !isBound) return spareWait
   if (isBound) fillUndo(context, frame)
   return undefined
+}
+
+/** @requires round mutex */
+function spareWaitOf(context: Context, group: number, isAsked: boolean): SpareWait {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
+  const epoch = load(context.words, context.spareFreed[group]!.at)
+  return { epoch, failures: context.rounds[group]!.failures, isAsked }
 }
 
 /**
@@ -133,13 +140,32 @@ function* waitForClassChange(context: Context, request: Request, ticket: Ticket)
 }
 
 /** Borrows a frame, or waits until a spare was released or a round ended. */
-function* waitForSpare(context: Context, request: Request, { epoch, failures }: SpareWait): Slow<void> {
+function* waitForSpare(context: Context, request: Request, wait: SpareWait): Slow<void> {
+  const asked = wait.isAsked ? wait : yield* borrowOrAsk(context, request)
+  if (asked !== undefined) yield* awaitSpare(context, request, asked)
+}
+
+/**
+ * Borrows a frame. If that fails, requests the round, unless there is a spare by now or nothing is dirty, and returns what to
+ * wait for. @takes policy mutex, a stripe, round mutex, one after the other
+ */
+function* borrowOrAsk(context: Context, request: Request): Slow<SpareWait | undefined> {
+  const { words, arena } = context
+  const { group } = request.partition
+  if (yield* borrow(context, request)) return undefined
+  yield* lockRound(context, group, request.deadline)
+  const at = arena.groupAt(group)
+  const mayTryAgain = words[at + Group.spareCount]! > 0 || words[at + Group.dirty] === 0
+  const wait = mayTryAgain ? undefined : spareWaitOf(context, group, true)
+  if (!mayTryAgain) wantSpares(context, group)
+  unlockRound(context, group)
+  return wait
+}
+
+/** Waits until a spare was released or a round ended. */
+function* awaitSpare(context: Context, request: Request, { epoch, failures }: SpareWait): Slow<void> {
   const { words, arena, slot } = context
   const { group, name } = request.partition
-  if (mayBorrow(context, group)) {
-    if (yield* borrow(context, request)) return
-    kick(context, group) // no round was requested in the hope for a frame
-  }
   const spares = context.spareFreed[group]!
   const hasSpare = () => words[arena.groupAt(group) + Group.spareCount]! > 0
   const watch = new Watch(context)

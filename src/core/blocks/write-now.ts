@@ -12,9 +12,6 @@ import { releaseChanged, releaseUnchanged } from '../changes/release.js'
 import { isFull, latchNamed } from './hit.js'
 import { EngineState, Frame, Header, State } from '../../shared/words.js'
 
-/** From this many bytes on, the copy of `Buffer.fill` is faster than that of `set`, up to three times on shared memory. */
-const FILL_MIN = 512
-
 /**
  * Copies all of `source` into a block from `start` on, and releases the block in this class. Returns the frame; or -1, having
  * done nothing, if the block is not cached or held, is at the dirty limit, or needs an undo image. Any thread; never waits,
@@ -45,18 +42,11 @@ export function writeNow(
   words[at + Frame.since] = 0 // not timed: a twentieth of a small write
   beginChange(context, frame)
   try {
-    copyIn(context, frame, start, source)
+    context.arena.write(frame, start, source)
   } catch (error) {
     releaseUnchanged(context, group, frame, maySleep) // nothing was copied: the source has no memory any more
     throw error
   }
   releaseChanged(context, group, frame, writeClass, maySleep)
   return frame
-}
-
-/** One call of a built-in, which no end of a thread can interrupt. */
-function copyIn({ arena }: Context, frame: FrameIndex, start: number, source: Uint8Array): void {
-  const at = arena.offset(frame) + start
-  if (source.length < FILL_MIN) arena.segment(frame).set(source, at)
-  else arena.bufferOf(frame).fill(source, at, at + source.length)
 }

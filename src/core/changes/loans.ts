@@ -1,7 +1,8 @@
 /**
  * Loans: frames of the pool that hold images for a while. A group has spares for the changes that are usually under way. Beyond
  * that, a thread that finds no spare takes a clean block's frame, and lends it to the group as one more spare (blocks/borrow.ts);
- * when the group has more free spares than its own, the flush worker returns what was lent.
+ * when the group has more free spares than its own, the flush worker returns what was lent. Cost: a miss for each frame that is
+ * borrowed, since a block leaves the cache for it.
  *
  * A loan is a spare's record without bytes. The frame that is lent to it names it in `Frame.dirtyNext`; that word alone says that
  * a frame is lent, and repair rebuilds everything else from it. A lent frame has no key, is not on the free list, and looks dirty,
@@ -59,7 +60,7 @@ export function lend(context: Context, group: number, frame: FrameIndex): boolea
 }
 
 /**
- * Takes up to `most` frames back whose spares are free: each is then latched by this thread, has no key, and belongs to nobody.
+ * Takes up to `most` frames back whose spares are free: each is then latched by this thread and has no key, and the group has it no more.
  * @requires policy mutex, under which the caller puts them on the free list; round mutex
  */
 export function takeBack(context: Context, group: number, most: number): FrameIndex[] {

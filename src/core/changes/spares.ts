@@ -65,8 +65,9 @@ export function takeSpare(context: Context, group: number, keep: boolean): Spare
   if (spare < 0) return -1
   const at = arena.spareAt(spare)
   const isBorrowed = words[at + Spare.frame] !== 0
-  const isKept =
-    keep && !isBorrowed && own.count < OWN_MAX && 2 * words[groupAt + Group.spareCount]! > perGroup(context)
+  // What is lent may all be among the free ones.
+  const free = words[groupAt + Group.spareCount]! - words[groupAt + Group.lent]!
+  const isKept = keep && !isBorrowed && own.count < OWN_MAX && 2 * free > perGroup(context)
   if (isKept) own.count++
   words[groupAt + Group.spareHead] = words[at + Spare.next]!
   words[groupAt + Group.spareCount]!--

@@ -2,12 +2,13 @@
  * Checks every invariant; `check()` returns those that are violated. It may run concurrently with other threads: what looks
  * wrong without locks is rechecked with them, and a frame that is held is left to the next check.
  *
- *   F1  a frame without a key is free, or in the policy              F2  the free count is the length of the list
+ *   F1  a frame without a key is free, lent, or in the policy        F2  the free count is the length of the list
  *   D1  a frame with a key is in the chain of that key, once         D2  the frames of a chain hash to it
  *   P1, P2, P4, P5  the policy's own (lru2.ts, twoq.ts)              P3  a clean frame with a key is in the policy
  *   W1  a frame is in its group's dirty list iff it has an unwritten image
  *   W2  the dirty count is the length of the list
  *   W3  a spare has one owner: free list, undo image or saved images W4  the images of a frame are ordered by epoch
+ *   W6  a loan has a frame that is lent to it, or is listed as empty
  *   W5  a stamp is not after the group's epoch                       L1  pins are those in the journals
  *   L2  an exclusive latch is held by a live slot                    L3  a mark or an offer that keeps threads out is backed by
  *       a published wait, unless a slot is serving the frame
@@ -287,8 +288,10 @@ function checkLoans(context: Context, group: number, broken: string[]): number {
       broken.push(`W6 ${context.describe(frame)}: lent, but has a key`)
   }
   let frames = 0
-  for (let frame = 0; frame < arena.geometry.blocks; frame++)
-    if (loans.includes(loanOf(context, frame))) frames++
+  for (let frame = 0; frame < arena.geometry.blocks; frame++) {
+    const place = loanOf(context, frame) - (loans[0] ?? 0)
+    if (loanOf(context, frame) >= 0 && place >= 0 && place < loans.length) frames++
+  }
   let empty = 0
   for (
     let link = words[at + Group.loanHead]!;

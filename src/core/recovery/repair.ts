@@ -99,6 +99,10 @@ export function repairRound(context: Context, group: number): void {
   words[at + Group.dirty] = 0
   for (const frame of frames) {
     const frameAt = arena.frameAt(frame)
+    const link = words[frameAt + Frame.dirtyNext]!
+    const isDirty = (load(words, frameAt + Frame.state) & State.CLASS_MASK) !== 0
+    // Only a frame that looks dirty keeps its key: any other may be evicted at this moment, and lent to another group.
+    if ((link === DirtyLink.NONE && !isDirty) || !isOfGroup(context, group, frame)) continue
     words[frameAt + Frame.dirtyNext] = DirtyLink.NONE
     words[frameAt + Frame.dirtyPrevious] = DirtyLink.NONE
     const hasUnwritten =
@@ -115,12 +119,13 @@ export function repairRound(context: Context, group: number): void {
 
 /** The frames that hold a block of the group. */
 function framesOf(context: Context, group: number): FrameIndex[] {
-  const { words, arena, partitions } = context
-  return Array.from({ length: arena.geometry.blocks }, (_, frame) => frame).filter((frame) => {
-    const partition = partitions[partitionOf(words, arena.frameAt(frame))]
-    return partition?.group === group
-  })
+  return Array.from({ length: context.arena.geometry.blocks }, (_, frame) => frame).filter((frame) =>
+    isOfGroup(context, group, frame),
+  )
 }
+
+const isOfGroup = ({ words, arena, partitions }: Context, group: number, frame: FrameIndex): boolean =>
+  partitions[partitionOf(words, arena.frameAt(frame))]?.group === group
 
 /** Latched by a dead thread, with an undo image, but not CHANGING: the change has not begun, or was committed. */
 function isHalfDisposed(context: Context, frame: FrameIndex): boolean {

@@ -85,6 +85,8 @@ export class Flusher {
         } else if (round) this.#lookAtMs = Math.min(this.#lookAtMs, round.pace.takeLookAtMs())
       } while (this.#rounds[group] === undefined && this.#isCalledFor(group))
       returnAsked(this.#context, group)
+      // What rounds of leaders freed, or the end of a guard.
+      if (this.#rounds[group] === undefined && this.#isClean(group)) returnSurplus(this.#context, group)
       this.#watchClock(group)
     }
   }
@@ -142,6 +144,10 @@ export class Flusher {
     if (words[at + Group.dirty] === 0) words[at + Group.delayed] = DelayedKick.NONE
     unlockRound(this.#context, group)
     this.#kickAtMs[group] = Infinity
+  }
+
+  #isClean(group: number): boolean {
+    return load(this.#context.words, this.#context.arena.groupAt(group) + Group.dirty) === 0
   }
 
   /** Whether the delayed kick of a group is due. */

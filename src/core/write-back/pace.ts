@@ -3,8 +3,8 @@
  * many blocks are dirty or some have been dirty for long, are divided into parts with an fsync after each, so that blocks
  * become clean steadily. Between the parts the group rests, the longer the farther the dirty count is from its limit:
  *
- *   pressure   the dirty count's position between the background mark and the limit, or the share of spares in use, whichever is
- *              larger; 0 to 1
+ *   pressure   the dirty count's position between the background mark and the limit, or the share in use of the images that there
+ *              may be, whichever is larger; 0 to 1
  *   rest       after a part that took t: t * (1 - pressure) / pressure. None at the limit; as long as the part at 1/2
  *
  * So the speed follows the changes: if they are slower than the device, the dirty count settles where the two are equal; if
