@@ -74,7 +74,7 @@ export class Flushes {
   }
 
   /**
-   * Flushes at once if that is likely to be fast, and to keep nobody waiting; returns whether it did.
+   * Flushes at once if that is likely to be fast, and no other request has to wait for it; returns whether it did.
    * @throws CacheError
    */
   tryNow(scope: FlushScope): boolean {

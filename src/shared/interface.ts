@@ -100,7 +100,10 @@ export interface CacheHandle {
   readonly dcache: number
   readonly id: string
   readonly buffer: SharedArrayBuffer
-  /** The WebAssembly.Memory that the buffer is of; undefined if the buffer is a plain one: the whole cache takes more than 4 GiB, or the system allowed no other. */
+  /**
+   * The WebAssembly.Memory that the buffer is of; undefined if the buffer is a plain one, because the whole cache takes more than
+   * 4 GiB or the system allowed no other.
+   */
   readonly memory: { readonly buffer: SharedArrayBuffer } | undefined
   readonly partitions: readonly HandlePartition[]
   readonly writeOrder: readonly string[]

@@ -1,7 +1,7 @@
 /**
  * WebAssembly's memory.copy, for copies within a page-aligned buffer. V8's own copies within shared memory (`set`, `copyWithin`)
- * move word by word, since another thread may look at the same bytes; memory.copy is a plain memmove, three times as fast for a
- * block of 8 KiB and twice for 64 bytes. It gives no promise about bytes that another thread changes meanwhile.
+ * move word by word, since another thread may look at the same bytes; memory.copy is a plain memmove, more than twice as fast
+ * for 8 KiB and for 64 bytes. It gives no promise about bytes that another thread changes at the same time.
  */
 
 /** Copies `length` bytes of the buffer, from byte `from` to byte `to`; no end of a thread can interrupt it. */

@@ -541,7 +541,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [{ file: 'core/recovery/repair.js', from: '  repairLoans(context, group, used);\n', to: '' }],
   },
   'lent-before-named': {
-    what: 'a frame is lent that the policy does not have, and its thread dies before: nobody finds the frame again',
+    what: 'a frame is lent that the policy does not have, and its thread dies before: no thread finds the frame again',
     body: 'cache.borrow',
     preemptions: 0,
     detours: 0,

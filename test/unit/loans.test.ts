@@ -5,7 +5,7 @@ import { InlineEngine } from '../support/inline-engine.js'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { MemoryDevice } from '../support/memory-device.js'
-import type { CacheOptions, Partition } from 'dcache'
+import type { BlockGuard, CacheOptions, Partition } from 'dcache'
 import { Group } from '#dist/shared/words.js'
 
 const SIZE = 512
@@ -33,6 +33,13 @@ function change(a: Partition, block: number, byte: number, writeClass: string): 
 function layer(a: Partition, count: number): void {
   for (let block = 0; block < count; block++) change(a, block, 100, 'trailer')
   for (let block = 0; block < count; block++) change(a, block, 101, 'data')
+}
+
+/** Holds one dirty block more than there are spares. */
+function holdMore(a: Partition, spares: number): BlockGuard[] {
+  const dirty = Array.from({ length: spares + 1 }, (_, block) => block)
+  for (const block of dirty) change(a, block, 7, 'data')
+  return dirty.map((block) => a.acquireSync(block, 'modify'))
 }
 
 const byteOf = (a: Partition, block: number): number => {
@@ -98,9 +105,7 @@ test('half of what is free returns while blocks are dirty', () => {
 
 test('a free loan returns when a thread finds no frame', () => {
   const { engine, lent, spares, a } = engineOf()
-  const dirty = Array.from({ length: spares + 1 }, (_, block) => block)
-  for (const block of dirty) change(a, block, 7, 'data')
-  const guards = dirty.map((block) => a.acquireSync(block, 'modify'))
+  const guards = holdMore(a, spares)
   assert.is(lent(), 1)
   for (const guard of guards) guard.discard()
   assert.is(lent(), 1, 'no round has ended')
@@ -136,9 +141,7 @@ test('a thread that may borrow no more asks for the round', () => {
 
 test('what the rounds of a leader freed returns when the flush worker wakes', () => {
   const { engine, lent, spares, a } = engineOf()
-  const dirty = Array.from({ length: spares + 1 }, (_, block) => block)
-  for (const block of dirty) change(a, block, 7, 'data')
-  const guards = dirty.map((block) => a.acquireSync(block, 'modify'))
+  const guards = holdMore(a, spares)
   for (const guard of guards) guard.discard()
   assert.is(lent(), 1)
   engine.client.flushSync()

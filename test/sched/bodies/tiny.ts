@@ -264,7 +264,7 @@ export class Tiny {
     }
   }
 
-  /** Does what the checker does by taking the mutex. Nobody needs the kick of a thread that died before it tried the mutex. */
+  /** Does what the checker does by taking the mutex. No thread needs the kick of one that died before it tried the mutex. */
   #left(died: readonly string[]): string[] {
     const { arena } = this
     const { words } = arena
