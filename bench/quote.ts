@@ -40,6 +40,20 @@ const served = (connections: number, operation: string): Quote => ({
   keys: ['perSecond', 'toNbdkit'],
 })
 
+const changed = (what: string, variant: string, key: string): Quote => ({
+  what,
+  from: 'modify/floors',
+  where: { what: variant, threads: 1 },
+  keys: ['ns', key],
+})
+
+const committed = (what: string, files: string, pauseMs: number, threads: number, keys: string[]): Quote => ({
+  what,
+  from: 'disk/commits',
+  where: { files, 'ms apart': pauseMs, threads },
+  keys,
+})
+
 const QUOTES: readonly Quote[] = [
   hit('the floor: two atomics and a byte, 16,384 random blocks, 1 thread', 'floor'),
   hit('a hit, read by `bytes` and `offset`', 'dcache, bytes'),
@@ -52,6 +66,28 @@ const QUOTES: readonly Quote[] = [
   two('2 threads, random blocks: scaling to that of the floor', 'dcache, bytes', 'uniform', 'scalingToFloor'),
   two('2 threads, one hot block: hits of both', 'dcache, bytes', 'hot', 'perSecond'),
   two('2 threads, one hot word: `Atomics.add` and `sub`', 'fetch-add', 'hot', 'perSecond'),
+  changed(
+    'the floor of a change: compare-and-swap, copy of 8 KiB, byte, subtraction',
+    'floor: a change',
+    'toHit',
+  ),
+  changed('the same, copied by `set`', 'floor: a change, copied by set', 'toFloor'),
+  changed('a change of a dirty block, the whole block by guard', 'whole block, by guard', 'toFloor'),
+  changed('a change of a dirty block, 64 bytes by guard', '64 bytes, by guard', 'toHit'),
+  changed('`writeSync` of a dirty block', 'whole block, by writeSync', 'toFloor'),
+  changed('`writeSync` of 64 bytes of a dirty block', '64 bytes, by writeSync', 'toHit'),
+  ...['as it is', 'slowed to 8 ms and 50 MB/s'].map((disk) => ({
+    what: `8,192 hot blocks rewritten by 2 threads, default options, disk ${disk}`,
+    from: 'modify/hot-set',
+    where: { disk, threads: 2 },
+    keys: ['perSecond', 'toQuiet', 'stalled', 'toPlain'],
+  })),
+  {
+    what: 'changes of other blocks, while a thread changes the class of one every 5 ms',
+    from: 'modify/class-changes',
+    where: {},
+    keys: ['perSecond', 'ratio'],
+  },
   ...[1000, 100_000].map((blocks) => ({
     what: `from a death to its block in other hands, ${blocks.toLocaleString('en-US')} blocks: p50 and p99`,
     from: 'recovery/recovery',
@@ -70,6 +106,24 @@ const QUOTES: readonly Quote[] = [
     where: { what: kind, io: 'buffered' },
     keys: ['flush', 'ratio'],
   })),
+  committed('a commit: one changed block and `flushSync`, on the disk', 'disk', 0, 1, ['commit', 'ratio']),
+  committed('the same in memory', '/dev/shm', 0, 1, ['commit', 'roundTrips']),
+  committed('the same in memory, 20 ms apart', '/dev/shm', 20, 1, ['commit', 'roundTrips']),
+  committed('commits of 2 threads, on the disk', 'disk', 0, 2, ['perSecond', 'scaling', 'rateToBare']),
+  {
+    what: '`dcache serve`, a write of 4 KiB and a FLUSH, files in memory',
+    from: 'nbd/commits',
+    where: { files: '/dev/shm', request: '4 KiB', server: 'dcache serve' },
+    keys: ['commit', 'toNbdkit'],
+  },
+  ...['disk', '/dev/shm'].flatMap((files) =>
+    ['dcache serve', 'dcache serve --threads 1'].map((server) => ({
+      what: `\`${server}\`, pgbench on ext4 over the device, 1 client, files on ${files}`,
+      from: 'nbd/pgbench',
+      where: { files, server },
+      keys: ['perSecond', 'toNbdkit'],
+    })),
+  ),
   ...[1, 4].flatMap((count) => [served(count, 'random reads'), served(count, 'random writes')]),
 ]
 
