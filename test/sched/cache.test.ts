@@ -32,6 +32,7 @@ const RUNS: readonly Run[] = [
   { body: 'cache.discard', preemptions: 2 },
   { body: 'cache.frames', preemptions: 2 },
   { body: 'cache.pending', preemptions: 2 },
+  { body: 'cache.pendingOwn', preemptions: 2 },
   { body: 'cache.pendingTwo', preemptions: 1 },
   { body: 'cache.releaseReaper', preemptions: 2 },
   { body: 'cache.changeReaper', preemptions: 2, detours: 1 },

@@ -83,6 +83,19 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
       },
     ],
   },
+  'own-latch-first': {
+    what: 'the latch is read before the pending release that may be ending: a wait for oneself that is none',
+    body: 'cache.pendingOwn',
+    preemptions: 2,
+    detours: 0,
+    edits: [
+      {
+        file: 'core/blocks/stall.js',
+        from: 'const isPending = load(words, at + 10 /* released */) !== 0;\n  const word = load(words, at + 0 /* latch */);',
+        to: 'const word = load(words, at + 0 /* latch */);\n  const isPending = load(words, at + 10 /* released */) !== 0;',
+      },
+    ],
+  },
   'copy-no-version': {
     what: 'a copy does not notice a writer that came and went in the meantime',
     body: 'cache.copyChange',

@@ -286,8 +286,10 @@ export function* waitForLatch(context: Context, request: Request, frame: FrameIn
 function assertNotOwn(context: Context, request: Request, frame: FrameIndex): void {
   const { words, arena, slot } = context
   const at = arena.frameAt(frame)
+  // First: who finishes a pending release takes the latch over before it clears `released`.
+  const isPending = load(words, at + Frame.released) !== 0
   const word = load(words, at + Frame.latch)
-  const isOwn = isLatched(word) && writerOf(word) === slot.index && words[at + Frame.released] === 0
+  const isOwn = isLatched(word) && writerOf(word) === slot.index && !isPending
   const isWriter = request.mode !== 'read' || arena.isAbsent(frame)
   if (!isOwn && !(isWriter && holdsPin(context, frame))) return
   throw new CacheError(

@@ -225,6 +225,8 @@ export const bodies: Readonly<Record<string, MakeBody>> = {
   frames: body({ frames: 2, cached: 2 }, [readBoth(0, 1), read(2)]),
   /** Releases that may not wait, concurrently with threads that hold the mutex. */
   pending: body({ frames: 2, cached: 2 }, [all(tryChange(0), tryChange(0)), all(change(1), change(1))]),
+  /** A client waits for a block whose release it left to another one: that is no wait for itself. */
+  pendingOwn: body({ frames: 3, cached: 2 }, [all(change(1), change(1)), all(tryChange(0), change(0))]),
   pendingTwo: body({ frames: 3, cached: 2 }, [all(change(0), tryChange(0)), tryChange(0), change(0)]),
   /** Changes concurrently with rounds. */
   round: body({ frames: 2, cached: 1 }, [all(change(0), flush(0))], { withEngine: true }),
