@@ -1,24 +1,25 @@
 /**
  * One writer per file: the owner listens on an abstract Unix socket that is named after the file's device and inode. The
  * kernel gives a name to one socket only, and frees it when the socket's process is gone, however it ended. A child process
- * does not inherit the socket, because libuv opens it with SOCK_CLOEXEC. Linux only; other systems have no protection. It is
- * limited to one network namespace: two containers that share a file do not see each other.
+ * does not inherit the socket, because libuv opens it with SOCK_CLOEXEC. It is limited to one network namespace: two containers
+ * that share a file do not see each other. Only Linux has such sockets; elsewhere there is a lock file (lock-file.ts).
  */
 import { createServer } from 'node:net'
 import { platform } from 'node:process'
 import { CacheError } from '../shared/errors.js'
+import { lockFile } from './lock-file.js'
 
 export interface Claim {
   release(): void
 }
 
 /**
- * Claims a file for writing. The name is claimed, or found claimed, before this function returns its promise: between the
+ * Claims the file that `path` leads to for writing; `key` is its identity, and `what` names it in errors. The name is claimed, or found claimed, before this function returns its promise: between the
  * caller's open(2) and the claim no other task of the process runs.
  * @throws ERR_DCACHE_IN_USE; ERR_DCACHE_BAD_FILE if the system refuses the socket; ERR_DCACHE_UNSUPPORTED if Node does
  */
-export async function claimFile(key: string, what: string): Promise<Claim> {
-  if (platform !== 'linux') return { release: () => undefined }
+export async function claimFile(key: string, what: string, path: string): Promise<Claim> {
+  if (platform !== 'linux') return lockFile(key, what, path)
   const server = createServer((socket) => socket.destroy())
   server.unref()
   try {

@@ -114,7 +114,7 @@ export class OpenFiles {
       throw new CacheError('ERR_DCACHE_BAD_FILE', `partition '${name}': ${partition.path}: ${why}`)
     }
     if (!readOnly) {
-      await this.#claim(identity, `partition '${name}': ${partition.path}`)
+      await this.#claim(identity, `partition '${name}': ${partition.path}`, path)
       // Before the claim, another cache may have had it, and have removed a file that it had created.
       if (identityAt(path) !== identity) return undefined
       // That cache may also have filled the file that this call created.
@@ -128,10 +128,10 @@ export class OpenFiles {
     return { partition, path, fd, identity, offset, blocks: bytes / blockSize, end }
   }
 
-  async #claim(identity: string, what: string): Promise<void> {
+  async #claim(identity: string, what: string, path: string): Promise<void> {
     if (this.#claims.has(identity)) return
     try {
-      this.#claims.set(identity, await claimFile(identity, what))
+      this.#claims.set(identity, await claimFile(identity, what, path))
     } catch (error) {
       if ((error as CacheError).code === 'ERR_DCACHE_IN_USE') this.#created.delete(identity)
       throw error
@@ -214,7 +214,7 @@ export class OpenFiles {
    */
   async #removeUnclaimed(): Promise<void> {
     for (const [identity, path] of [...this.#created]) {
-      const claim = await claimFile(identity, path).catch(() => undefined)
+      const claim = await claimFile(identity, path, path).catch(() => undefined)
       if (claim === undefined) continue
       if (isEmpty(path)) this.#removeCreated(identity)
       claim.release()
