@@ -2,7 +2,7 @@
  * A thread's context: the shared memory as one attached thread sees it, with its slot, its locks and its devices. Every
  * function of the cache takes it as the first argument. Only the memory that the arena points to is shared between threads.
  */
-import { load, type Words } from '#atomics'
+import { fenceStores, load, loadInOrder, type Words } from '#atomics'
 import type { Arena } from '../shared/arena.js'
 import { Condition } from '../shared/condition.js'
 import { CacheError } from '../shared/errors.js'
@@ -163,9 +163,9 @@ export class Context {
     return partition.views.get(frame)
   }
 
-  /** Throws unless the engine is open. Costs a plain load, so every path can afford it. */
+  /** Throws unless the engine is open. Costs a load, so every path can afford it. */
   assertOpen(): void {
-    if (this.words[Header.state] !== EngineState.OPEN) throw this.notOpen()
+    if (loadInOrder(this.words, Header.state) !== EngineState.OPEN) throw this.notOpen()
   }
 
   /** Whether changes are still written. True while the cache is closing, because closing flushes. */
@@ -230,8 +230,14 @@ export const partitionOf = (words: Words, frameAt: number): number =>
 export function enter({ words, framesAt, slot }: Context, frame: FrameIndex): boolean {
   const at = framesAt + frame * Frame.WORDS
   if (!tryLatch(words, at + Frame.latch, slot.index)) return false
-  words[at + Frame.version]!++
+  entered(words, at)
   return true
+}
+
+/** Increments the version of a frame that was just latched, before anything of it is changed. @requires the frame's latch */
+export function entered(words: Words, frameAt: number): void {
+  fenceStores(words, frameAt + Frame.latch)
+  words[frameAt + Frame.version]!++
 }
 
 /** Releases the exclusive latch, and wakes threads that wait for a free frame. @requires the frame's latch */

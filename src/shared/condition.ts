@@ -11,7 +11,7 @@
  * and the waiter would sleep on the new epoch with its flag cleared.) The flag is not a count, so a waiter that ends costs
  * one superfluous broadcast at most.
  */
-import { add, load, notify, store, type Words } from '#atomics'
+import { add, load, loadInOrder, notify, store, type Words } from '#atomics'
 import type { CacheError } from './errors.js'
 import { type Deadline, sleep, type Slow } from './wait.js'
 
@@ -37,9 +37,9 @@ export class Condition {
     return epoch
   }
 
-  /** Wakes all waiters. Any thread may call it. One plain load if there are none. */
+  /** Wakes all waiters. Any thread may call it. One load if there are none. @requires that an atomic operation precedes it */
   signal(): void {
-    if (this.words[this.#waitersAt] !== 0) this.broadcast()
+    if (loadInOrder(this.words, this.#waitersAt) !== 0) this.broadcast()
   }
 
   broadcast(): void {

@@ -235,6 +235,7 @@ export enum Slot {
   hintsTaken, // hints that the reader has taken; atomic, the reader's
   neverBlocks, // 1: its thread attached so, or is the owner's; written and read by that thread
   osThread, // the system's id of the thread, 0 unknown
+  fence, // what `fenceLoads` stores into; never read
   WORDS = 16,
 }
 

@@ -2,6 +2,7 @@
 
 import type { Engine } from './engine.js'
 import type { Turns } from './turns.js'
+import type { WeakMemory } from './weak.js'
 import { DEATHS, State } from './control.js'
 import type { Words } from '#atomics'
 
@@ -34,16 +35,21 @@ export class Scene {
   readonly #turns: Turns
   readonly #roles: readonly Role[]
   readonly #words: Words
+  readonly #weak: WeakMemory | undefined
 
-  constructor(turns: Turns, roles: readonly Role[], words: Words) {
+  constructor(turns: Turns, roles: readonly Role[], words: Words, weak: WeakMemory | undefined) {
     this.#turns = turns
     this.#roles = roles
     this.#words = words
+    this.#weak = weak
   }
 
-  /** Whether the thread with this role has died. */
+  /** Whether the thread with this role has died. Who learns it sees all that the thread did. */
   isDead(name: string): boolean {
-    return this.#turns.stateOf(this.#roles.findIndex((role) => role.name === name)) === State.DEAD
+    const thread = this.#roles.findIndex((role) => role.name === name)
+    const isDead = this.#turns.stateOf(thread) === State.DEAD
+    if (isDead) this.#weak?.learnEnd(thread)
+    return isDead
   }
 
   get dead(): readonly string[] {
@@ -52,7 +58,10 @@ export class Scene {
 
   /** The wait of a service, until the word changes and a thread notifies; false when no thread is left to serve. */
   serve(at: number, value: number): boolean {
-    return this.#turns.serve(this.#words, at, value)
+    this.#weak?.visitWaiters(at)
+    const isServed = this.#turns.serve(this.#words, at, value)
+    this.#weak?.visitWaiters(at)
+    return isServed
   }
 
   /** Waits until more threads than `seen` have died. */

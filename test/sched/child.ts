@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert'
 import { isSmall } from '../support/size.js'
 import { unexplainedSlices } from './slices.js'
 import type { Explored } from './explore.js'
+import type { Mode } from './weak.js'
 
 export interface Run {
   readonly body: string
@@ -14,38 +15,50 @@ export interface Run {
   readonly deaths?: number
   readonly slices?: number
   readonly variant?: string
+  /** Modes of the weak memory, separated by commas. */
+  readonly weak?: string
+  readonly stales?: number
   /** The maximum number of schedules. */
   readonly max?: number
   readonly replay?: string
+  /** The seed of random schedules. */
+  readonly random?: number
 }
 
-export type Result = Explored & { readonly seconds: number }
+export type Result = Explored & {
+  readonly body: string
+  readonly mode?: Mode
+  readonly seconds: number
+}
 
-const optionsOf = ({ body: _, ...rest }: Run): string[] =>
-  Object.entries(rest).flatMap(([name, value]) => [`--${name}`, String(value)])
+const optionsOf = (run: Omit<Run, 'body'>): string[] =>
+  Object.entries(run).flatMap(([name, value]) => [`--${name}`, String(value)])
 
-export async function exploreInChild(run: Run): Promise<Result> {
+/** Explores bodies within the same bounds; one outcome for each body and mode. */
+export async function exploreAll(bodies: readonly string[], run: Omit<Run, 'body'>): Promise<Result[]> {
   const script = fileURLToPath(new URL('run.js', import.meta.url))
-  const child = spawn(
-    process.execPath,
-    ['--conditions=sched', script, run.body, '--json', ...optionsOf(run)],
-    {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  )
+  const args = ['--conditions=sched', script, ...bodies, '--json', ...optionsOf(run)]
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   let [out, errors] = ['', '']
   child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()))
   child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
   await new Promise((resolve) => child.once('close', resolve))
+  const lines = out.trim().split('\n')
   try {
-    return JSON.parse(out) as Result
+    return lines.map((line) => JSON.parse(line) as Result)
   } catch {
-    throw new Error(`the exploration of ${run.body} said: ${out}${errors}`)
+    throw new Error(`the exploration of ${bodies.join(', ')} said: ${out}${errors}`)
   }
 }
 
-const boundsText = ({ preemptions, detours, deaths, variant }: Run): string =>
+export async function exploreInChild({ body, ...run }: Run): Promise<Result> {
+  const [result] = await exploreAll([body], run)
+  return result!
+}
+
+const boundsText = ({ preemptions, detours, deaths, variant, weak, stales }: Omit<Run, 'body'>): string =>
   [
+    ...(weak === undefined ? [] : [`${weak}, stale loads ${stales ?? 0}`]),
     `preemptions ${preemptions}`,
     ...(detours === undefined ? [] : [`detours ${detours}`]),
     ...(deaths === undefined ? [] : [`deaths ${deaths}`]),
@@ -56,21 +69,27 @@ const boundsText = ({ preemptions, detours, deaths, variant }: Run): string =>
 const SMALL_MAX = 60
 
 /** Explores a body that must hold under every schedule within the bounds, and prints the number of schedules. */
-export async function mustHold(wanted: Run): Promise<Result> {
+export async function mustHold({ body, ...run }: Run): Promise<void> {
+  await allMustHold([body], run)
+}
+
+/** The same for bodies, in one process. */
+export async function allMustHold(bodies: readonly string[], wanted: Omit<Run, 'body'>): Promise<void> {
   const run = isSmall ? { ...wanted, max: SMALL_MAX } : wanted
-  const result = await exploreInChild(run)
-  const { failure, schedules, seconds } = result
-  if (failure) {
-    const options = optionsOf(run).join(' ')
-    assert.unreachable(
-      `${run.body}: ${failure.kind} at schedule ${schedules}: ${failure.text}\nrun.js ${run.body} ${options} --replay '${failure.schedule}'\n${failure.log}`,
+  for (const result of await exploreAll(bodies, run)) {
+    const { body, mode, failure, schedules, seconds } = result
+    const bounds = mode === undefined ? run : { ...run, weak: mode }
+    if (failure) {
+      const options = optionsOf(bounds).join(' ')
+      assert.unreachable(
+        `${body}: ${failure.kind} at schedule ${schedules}: ${failure.text}\nrun.js ${body} ${options} --replay '${failure.schedule}'\n${failure.log}`,
+      )
+    }
+    assert.ok(result.isComplete || run.max !== undefined)
+    assert.equal(unexplainedSlices(result.slices), [])
+    const cutOff = result.isComplete ? '' : ', cut off'
+    console.log(
+      `\n# ${body}: ${schedules} schedules (${boundsText(bounds)}${cutOff}), ${seconds.toFixed(1)} s`,
     )
   }
-  assert.ok(result.isComplete || run.max !== undefined)
-  assert.equal(unexplainedSlices(result.slices), [])
-  const cutOff = result.isComplete ? '' : ', cut off'
-  console.log(
-    `\n# ${run.body}: ${schedules} schedules (${boundsText(run)}${cutOff}), ${seconds.toFixed(1)} s`,
-  )
-  return result
 }

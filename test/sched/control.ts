@@ -5,6 +5,11 @@ export const DECISIONS_MAX = 16_384
 /** More steps than any run of a body needs: a longer run counts as endless. */
 export const STEPS_MAX = 20_000
 
+/** A pick with this bit is of any option but the first, by its other bits. */
+export const ANY = 0x8000
+/** Of so many older writes a stale load has the choice. */
+export const STALES_MAX = 3
+
 /** Words of the control buffer. */
 export const At = {
   preemptions: 0, // left
@@ -26,6 +31,7 @@ export const At = {
   deathsAtFirst: 16,
   detours: 17, // left
   polls: 18, // short waits that ended since another thread ran
+  stales: 19, // stale loads left
   threads: 64,
   picks: 64 + 16 * (THREADS_MAX + 1),
   taken: 64 + 16 * (THREADS_MAX + 1) + DECISIONS_MAX,

@@ -1,15 +1,22 @@
-// The explorer: runs a body under every schedule within a bound on preemptions and deaths, depth first. Each schedule
-// begins with the initial memory; its threads are real and are reused for the next one. If a thread sleeps and none is
-// ready, that is a deadlock. A schedule that fails can be run again from its text.
+// The explorer: runs a body under every schedule within bounds on preemptions, deaths and stale loads, depth first. Each
+// schedule begins with the initial memory; its threads are real and are reused for the next one. If a thread sleeps and none
+// is ready, that is a deadlock. A schedule that fails can be run again from its text.
+//
+// For bodies with too many schedules, `random` draws them: each takes another option than the first at a few decisions that
+// are chosen at random, as many as the bounds allow. A mistake that needs d of them among n decisions is found with a
+// probability of at least about 1/n^d (Burckhardt et al., "A Randomized Scheduler with Probabilistic Guarantees", 2010).
 
 import { Worker } from 'node:worker_threads'
 import { OPS } from './atomics.js'
 import { loadBody } from './engine.js'
 import { formatPicks, logText, parsePicks } from './report.js'
 import type { ThreadData } from './thread.js'
-import { At, CONTROL_BYTES, DECISIONS_MAX, Outcome, State, THREADS_MAX } from './control.js'
+import { ANY, At, CONTROL_BYTES, DECISIONS_MAX, Outcome, State, THREADS_MAX } from './control.js'
 import { Turns } from './turns.js'
+import { type Mode, MODES } from './weak.js'
+import { newTable, tableBytes } from './weak-table.js'
 import type { Words } from '#atomics'
+import { Random } from '#dist/workload/random.js'
 import type { Body } from './body.js'
 
 export interface ExploreOptions {
@@ -24,6 +31,12 @@ export interface ExploreOptions {
   readonly deaths?: number
   /** How often in one schedule the sleeping threads may recheck without a wakeup. */
   readonly slices?: number
+  /** The modes of the weak memory, one after the other; without them, every load returns the newest value. */
+  readonly modes?: readonly Mode[]
+  /** How many loads of a schedule may return an older value. */
+  readonly stales?: number
+  /** Draws the schedules at random, from this seed. */
+  readonly random?: number
   /** Runs only this schedule. */
   readonly replay?: string
   /** The maximum number of schedules. */
@@ -48,6 +61,8 @@ export interface Explored {
   readonly slices: Readonly<Record<string, number>>
   readonly isComplete: boolean
   readonly failure: Failure | undefined
+  /** The steps of a schedule that was run again and did not fail. */
+  readonly log?: string
 }
 
 /** A thread that keeps the turn longer than this is in an endless loop. */
@@ -60,10 +75,18 @@ const KINDS = {
   [Outcome.ENDLESS]: 'endless',
 } as const
 
-export async function explore(options: ExploreOptions): Promise<Explored> {
+/** One outcome for each mode; the first one that fails is the last. */
+export async function explore(options: ExploreOptions): Promise<Explored[]> {
   const explorer = new Explorer(options, await loadBody(options.body, options.dist))
+  const { modes } = options
   try {
-    return explorer.run()
+    if (modes === undefined) return [explorer.run()]
+    const outcomes: Explored[] = []
+    for (const mode of modes) {
+      outcomes.push(explorer.run(mode))
+      if (outcomes.at(-1)?.failure) break
+    }
+    return outcomes
   } finally {
     await explorer.end()
   }
@@ -77,7 +100,9 @@ class Explorer {
   readonly #words: Words
   readonly #images: readonly Uint8Array[]
   readonly #workers: readonly Worker[]
-  readonly #slices: Record<string, number> = {}
+  #slices: Record<string, number> = {}
+  readonly #table: ReturnType<typeof newTable> | undefined
+  readonly #random: Random | undefined
   #picks: number[] = []
   #counts: number[] = []
   #schedules = 0
@@ -92,7 +117,10 @@ class Explorer {
     this.#turns = new Turns(this.#control, count, count)
     this.#words = new Int32Array(body.memory[0]!)
     this.#images = body.memory.map((buffer) => new Uint8Array(buffer).slice())
-    if (options.replay !== undefined) this.#picks = parsePicks(options.replay)
+    this.#random = options.random === undefined ? undefined : new Random(options.random, 0)
+    const length = this.#words.length
+    const table = options.modes && new SharedArrayBuffer(tableBytes(length))
+    this.#table = table && newTable(length, table)
     this.#workers = body.roles.map((_, me) => {
       const { memory } = body
       const workerData: ThreadData = {
@@ -101,18 +129,25 @@ class Explorer {
         control: this.#control.buffer,
         memory,
         me,
+        table,
       }
       return new Worker(new URL('thread.js', import.meta.url), { workerData })
     })
   }
 
-  run(): Explored {
+  run(mode?: Mode): Explored {
     const { replay, schedulesMax = Infinity } = this.#options
+    if (this.#table && mode !== undefined) this.#table.meta.mode = MODES.indexOf(mode)
+    this.#picks = replay === undefined ? [] : parsePicks(replay)
+    this.#counts = []
+    this.#schedules = this.#steps = this.#decisionsMax = 0
+    this.#slices = {}
     for (;;) {
       const failure = this.#runOne()
       if (failure !== undefined) return this.#explored(false, failure)
-      if (replay !== undefined) return this.#explored(false, undefined)
-      if (!this.#advance()) return this.#explored(true, undefined)
+      if (replay !== undefined) return { ...this.#explored(false, undefined), log: this.log }
+      if (this.#random) this.#draw(this.#random)
+      else if (!this.#advance()) return this.#explored(true, undefined)
       if (this.#schedules >= schedulesMax) return this.#explored(false, undefined)
     }
   }
@@ -169,7 +204,7 @@ class Explorer {
   }
 
   #reset(): void {
-    const { preemptions, detours = 2 ** 30, deaths = 0, slices = 0 } = this.#options
+    const { preemptions, detours = 2 ** 30, deaths = 0, slices = 0, stales = 0 } = this.#options
     const control = this.#control
     this.#images.forEach((image, i) => new Uint8Array(this.#body.memory[i]!).set(image))
     control.fill(0, 0, At.picks)
@@ -178,6 +213,8 @@ class Explorer {
     control[At.deaths] = deaths
     control[At.deathsAtFirst] = deaths
     control[At.slices] = slices
+    control[At.stales] = stales
+    this.#table?.reset()
     if (this.#picks.length > DECISIONS_MAX) throw new Error('a schedule with too many decisions')
     control.set(this.#picks, At.picks)
     control[At.prefix] = this.#picks.length
@@ -194,6 +231,15 @@ class Explorer {
     this.#picks = [...this.#picks.slice(0, last), this.#picks[last]! + 1]
     this.#counts = this.#counts.slice(0, last + 1)
     return true
+  }
+
+  /** Draws the next schedule: as many picks at random decisions as the bounds allow. */
+  #draw(random: Random): void {
+    const { preemptions, detours = 1, deaths = 0, stales = 0 } = this.#options
+    this.#picks = new Array<number>(this.#decisionsMax).fill(0)
+    this.#counts = []
+    for (let i = preemptions + detours + deaths + stales; i > 0; i--)
+      this.#picks[random.below(this.#decisionsMax)] = ANY | random.below(ANY)
   }
 
   /** Makes every unfinished thread leave its body. */

@@ -12,23 +12,29 @@ const mistakes = suite('mistakes')
 
 for (const [name, mistake] of sample(Object.entries(MISTAKES), 2)) {
   mistakes(`found: ${mistake.what}`, async () => {
-    const { body, preemptions, detours = 9, deaths = 0, needsStores = false } = mistake
+    const { body, preemptions, detours = 9, deaths = 0, needsStores = false, weak, stales = 0 } = mistake
     const variant = [...(needsStores ? ['stores'] : []), mistake.variant ?? '', name]
       .filter(Boolean)
       .join('+')
-    const found = await exploreInChild({
+    const run = {
       body,
       preemptions,
       detours,
       deaths,
       slices: deaths === 0 ? 0 : 9,
       variant,
-    })
+      ...(weak === undefined ? {} : { weak }),
+    }
+    const found = await exploreInChild({ ...run, stales })
     const unexplained = unexplainedSlices(found.slices)
     assert.ok(
       found.failure !== undefined || unexplained.length > 0,
       `${name} was not found in ${found.schedules} schedules`,
     )
+    if (weak !== undefined) {
+      const hidden = await exploreInChild({ ...run, stales: 0 })
+      assert.is(hidden.failure, undefined, `${name} was found without a stale load`)
+    }
     console.log(`\n# ${name}: ${found.failure?.kind ?? unexplained[0]!}, schedule ${found.schedules}`)
   })
 }

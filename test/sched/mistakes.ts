@@ -1,6 +1,8 @@
 // Mistakes that the explorer must find: each is a change of the compiled code, with the body that shows it and the bounds
 // within which it does.
 
+import type { Mode } from './weak.js'
+
 export interface Edit {
   readonly file: string
   /** Must occur exactly once. */
@@ -18,6 +20,9 @@ export interface Mistake {
   readonly needsStores?: boolean
   /** The other changes of the code, see variants.ts. */
   readonly variant?: string
+  /** The mode of the weak memory that shows it, with this many stale loads and not with none. */
+  readonly weak?: Mode
+  readonly stales?: number
   readonly edits: readonly Edit[]
 }
 
@@ -564,6 +569,76 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
         file: 'core/blocks/borrow.js',
         from: 'const frame = chooseFrame(context, keyHigh, keyLow);\n',
         to: 'const frame = chooseFrame(context, keyHigh, keyLow);\n  if (frame >= 0) context.policy.remove(frame);\n',
+      },
+    ],
+  },
+  'weak-mutex-unlock': {
+    what: 'the mutex is released by a plain load and a plain store',
+    body: 'mutex.two',
+    preemptions: 1,
+    weak: 'arm',
+    stales: 1,
+    edits: [
+      {
+        file: 'shared/mutex.js',
+        from: 'if ((exchange(this.words, this.at, 0) & CONTENDED) !== 0) notify(this.words, this.at);',
+        to: 'const word = this.words[this.at];\n    this.words[this.at] = 0;\n    if ((word & CONTENDED) !== 0) notify(this.words, this.at);',
+      },
+    ],
+  },
+  'weak-waiters': {
+    what: 'the flag of the waiters is read by a plain load',
+    body: 'primitives.condition',
+    preemptions: 1,
+    weak: 'llsc',
+    stales: 1,
+    edits: [
+      {
+        file: 'shared/condition.js',
+        from: 'if (loadInOrder(this.words, this.#waitersAt) !== 0) this.broadcast();',
+        to: 'if (this.words[this.#waitersAt] !== 0) this.broadcast();',
+      },
+    ],
+  },
+  'weak-copy-version': {
+    what: 'a copy reads the version before the latch by a plain load',
+    body: 'cache.copyChange',
+    preemptions: 1,
+    weak: 'arm',
+    stales: 2,
+    edits: [
+      {
+        file: 'core/blocks/copy.js',
+        from: 'const version = loadInOrder(words, at + 5 /* version */);',
+        to: 'const version = words[at + 5 /* version */];',
+      },
+    ],
+  },
+  'weak-copy-fence': {
+    what: 'the bytes of a copy may be taken after its second look at the latch and the version',
+    body: 'cache.copyChange',
+    preemptions: 1,
+    weak: 'arm',
+    stales: 2,
+    edits: [
+      {
+        file: 'core/blocks/copy.js',
+        from: 'fenceLoads(words, context.slot.at + 10 /* fence */);',
+        to: '',
+      },
+    ],
+  },
+  'weak-enter': {
+    what: 'a change may be visible before the latch that it is made under',
+    body: 'cache.copyChange',
+    preemptions: 1,
+    weak: 'llsc',
+    stales: 2,
+    edits: [
+      {
+        file: 'core/context.js',
+        from: 'fenceStores(words, frameAt + 0 /* latch */);',
+        to: '',
       },
     ],
   },

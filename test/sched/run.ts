@@ -1,11 +1,13 @@
-// node --conditions=sched build/test/sched/run.js BODY [options]
+// node --conditions=sched build/test/sched/run.js BODY ... [options]
 //
-// Explores one body and prints the outcome: as text, or with --json as one line. Bodies are named by file and key, as
-// in `mutex.three`. --replay runs one schedule again and prints it step by step.
+// Explores bodies and prints the outcomes: as text, or with --json as one line for each body and mode. Bodies are named by
+// file and key, as in `mutex.three`. --weak takes modes of the weak memory, as in `arm,js`. --replay runs one schedule again
+// and prints it step by step.
 
 import { parseArgs } from 'node:util'
-import { explore } from './explore.js'
+import { explore, type Explored } from './explore.js'
 import { prepareVariant } from './variants.js'
+import { MODES } from './weak.js'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -15,36 +17,62 @@ const { values, positionals } = parseArgs({
     deaths: { type: 'string', default: '0' },
     slices: { type: 'string', default: '0' },
     variant: { type: 'string', default: '' },
+    weak: { type: 'string' },
+    stales: { type: 'string', default: '0' },
+    random: { type: 'string' },
     replay: { type: 'string' },
     max: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 })
 
-const variant = prepareVariant(values.variant)
+const { stales, weak, json } = values
+const modes = weak?.split(',').map((name) => {
+  const mode = MODES.find((mode) => mode === name)
+  if (mode === undefined) throw new Error(`--weak takes some of ${MODES.join(', ')}`)
+  return mode
+})
+const number = (value: string | undefined) => (value === undefined ? undefined : Number(value))
+const optional = {
+  detours: number(values.detours),
+  random: number(values.random),
+  replay: values.replay,
+  schedulesMax: number(values.max),
+  modes,
+}
+const given = Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined))
+const variant = prepareVariant([values.variant, modes && 'weak'].filter(Boolean).join('+'))
 try {
-  const start = performance.now()
-  const result = await explore({
-    body: positionals[0] ?? '',
-    dist: variant.dist,
-    preemptions: Number(values.preemptions),
-    deaths: Number(values.deaths),
-    slices: Number(values.slices),
-    ...(values.detours === undefined ? {} : { detours: Number(values.detours) }),
-    ...(values.replay === undefined ? {} : { replay: values.replay }),
-    ...(values.max === undefined ? {} : { schedulesMax: Number(values.max) }),
-  })
-  const seconds = (performance.now() - start) / 1000
-  if (values.json) {
-    console.log(JSON.stringify({ ...result, seconds }))
-  } else {
-    const { schedules, steps, decisionsMax, slices, isComplete, failure } = result
-    console.log(`${schedules} schedules${isComplete ? ', complete' : ''}, ${steps} steps, up to ${decisionsMax} decisions, ${seconds.toFixed(1)} s`) // prettier-ignore
-    if (Object.keys(slices).length > 0) console.log('continued only after a slice:', slices)
-    if (failure)
-      console.log(`${failure.kind}: ${failure.text}\n--replay '${failure.schedule}'\n${failure.log}`)
-    process.exitCode = failure ? 1 : 0
+  for (const body of positionals) {
+    const start = performance.now()
+    const outcomes = await explore({
+      body,
+      dist: variant.dist,
+      preemptions: Number(values.preemptions),
+      deaths: Number(values.deaths),
+      slices: Number(values.slices),
+      stales: Number(stales),
+      ...given,
+    })
+    const seconds = (performance.now() - start) / 1000
+    outcomes.forEach((outcome, i) => {
+      const mode = modes?.[i]
+      if (json) console.log(JSON.stringify({ body, mode, ...outcome, seconds }))
+      else print(mode === undefined ? body : `${body}, ${mode}`, outcome)
+      if (outcome.failure) process.exitCode = 1
+    })
   }
 } finally {
   variant.remove()
+}
+
+function print(
+  what: string,
+  { schedules, steps, decisionsMax, slices, isComplete, failure, log }: Explored,
+): void {
+  const complete = isComplete ? ', complete' : ''
+  console.log(`${what}: ${schedules} schedules${complete}, ${steps} steps, up to ${decisionsMax} decisions`)
+  if (Object.keys(slices).length > 0) console.log('continued only after a slice:', slices)
+  if (log !== undefined) console.log(log)
+  if (failure) console.log(`${failure.kind}: ${failure.text}\n--replay '${failure.schedule}'\n${failure.log}`)
 }

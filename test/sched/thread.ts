@@ -7,6 +7,8 @@ import { type Body, Scene, type Role } from './body.js'
 import { loadBody } from './engine.js'
 import { At, Outcome, State } from './control.js'
 import { Turns } from './turns.js'
+import { WeakMemory } from './weak.js'
+import { weaken } from './weak-bytes.js'
 import type { Words } from '#atomics'
 
 export interface ThreadData {
@@ -15,6 +17,8 @@ export interface ThreadData {
   readonly control: SharedArrayBuffer
   readonly memory: readonly SharedArrayBuffer[]
   readonly me: number
+  /** The table of the weak memory. */
+  readonly table: SharedArrayBuffer | undefined
 }
 
 // The clock does not advance: a schedule must not depend on how busy the machine is. The ends of slices are decisions of
@@ -26,7 +30,9 @@ const body = await loadBody(data.body, data.dist, data.memory)
 const role = body.roles[data.me]!
 const words: Words = new Int32Array(data.memory[0]!)
 const turns = new Turns(new Int32Array(data.control), data.me, body.roles.length)
+const weak = data.table && new WeakMemory(turns, data.table, data.memory[0]!)
 const driver = driverOf(body, role)
+if (weak !== undefined) weaken(data.memory[0]!)
 
 for (;;) {
   turns.awaitTurn()
@@ -39,7 +45,7 @@ function runOnce(): void {
   drive(driver.driver)
   try {
     const hasBegun = !role.startsOnDeath || turns.control[At.isEnding] === 0
-    if (hasBegun && turns.control[At.isAborting] === 0) role.run(new Scene(turns, body.roles, words))
+    if (hasBegun && turns.control[At.isAborting] === 0) role.run(new Scene(turns, body.roles, words, weak))
   } catch (error) {
     if (!turns.isDead && turns.control[At.isAborting] === 0)
       turns.stop(Outcome.ERROR, error instanceof Error ? (error.stack ?? error.message) : String(error))
@@ -72,16 +78,25 @@ function driverOf({ memory, dull = [] }: Body, { isMortal = false }: Role) {
       if (isDull.has(at)) turns.assertRunning()
       else turns.point(op, words, at, value, isMortal, keep)
     },
+    weak,
+    indexOf: (of, at) => {
+      const index = of.byteOffset / 4 + at
+      return of.buffer === memory[0] && !isDull.has(index) && !turns.isDead ? index : -1
+    },
     wait: (of, at, value, timeoutMs) => {
       assertOurs(of)
       turns.point('wait', words, at, value, isMortal, keep)
-      return turns.sleep(words, at, value, timeoutMs)
+      weak?.visitWaiters(at)
+      const how = turns.sleep(words, at, value, timeoutMs, weak?.load(at) ?? Atomics.load(words, at))
+      weak?.visitWaiters(at)
+      return how
     },
     notify: (of, at) => {
       assertOurs(of)
       turns.assertRunning()
       // If no thread sleeps, a notify changes nothing and is no point.
       if (turns.isSleptOn(at)) turns.point('notify', words, at, 0, isMortal, keep)
+      weak?.visitWaiters(at)
       return turns.wake(at)
     },
   }

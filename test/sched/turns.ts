@@ -6,7 +6,7 @@
 // one: the same thread continues, or the next in turn if it cannot.
 
 import { OPS, type Op, type Words } from './atomics.js'
-import { At, DEATHS, DECISIONS_MAX, Outcome, State, STEPS_MAX, TEXT_BYTES, Thread } from './control.js'
+import { ANY, At, DEATHS, DECISIONS_MAX, Outcome, State, STEPS_MAX, TEXT_BYTES, Thread } from './control.js'
 
 /** An option of a decision that is no thread. */
 const DIE = -1
@@ -111,9 +111,9 @@ export class Turns {
     this.#switchTo(next)
   }
 
-  /** Sleeps while `words[at] === value`; returns how the sleep ended. */
-  sleep(words: Words, at: number, value: number, timeoutMs: number): string {
-    if (Atomics.load(words, at) !== value) return 'not-equal'
+  /** Sleeps if `now`, what this thread reads of `words[at]`, is `value`; returns how the sleep ended. */
+  sleep(words: Words, at: number, value: number, timeoutMs: number, now: number): string {
+    if (now !== value) return 'not-equal'
     const isShort = timeoutMs < SHORT_MS
     this.setState(this.me, isShort ? State.POLLING : State.SLEEPING, at, value)
     this.control[Turns.wordsOf(this.me) + Thread.polledAt] = this.control[At.steps]!
@@ -209,7 +209,8 @@ export class Turns {
     if (options.length === 1) return options[0]!
     const { control } = this
     const i = control[At.decisions]!
-    const pick = i < control[At.prefix]! ? control[At.picks + i]! : 0
+    const given = i < control[At.prefix]! ? control[At.picks + i]! : 0
+    const pick = (given & ANY) === 0 ? given : 1 + ((given & ~ANY) % (options.length - 1))
     if (pick >= options.length || i === DECISIONS_MAX) {
       this.stop(Outcome.DIVERGED)
       throw new Abort()

@@ -1,12 +1,12 @@
-// Changed copies of the compiled code: with a seeded mistake that the explorer must find, or with a point before every plain
-// store to the shared words. Each is a package of its own below build/variants/, so that its `#atomics` is the scheduler's
+// Changed copies of the compiled code: with a seeded mistake that the explorer must find, with a point before every plain
+// store to the shared words, or with a weak memory. Each is a package of its own below build/variants/, so that its `#atomics` is the scheduler's
 // too.
 
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { type Edit, MISTAKES } from './mistakes.js'
-import { withPlainPoints } from './plain-points.js'
+import { withPlainCalls } from './plain-calls.js'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 
@@ -24,8 +24,9 @@ const OFFERS: Edit = {
 }
 
 /**
- * The code to explore: '' is dist/ itself, 'stores' has points before plain stores, 'offers' hands a latch with waiters
- * over at each release, and a mistake's name has that mistake; 'stores+offers+NAME' has all of it.
+ * The code to explore: '' is dist/ itself, 'stores' has points before plain stores, 'weak' has its plain accesses in the weak
+ * memory, 'offers' hands a latch with waiters over at each release, and a mistake's name has that mistake;
+ * 'stores+offers+NAME' has all of it.
  */
 export function prepareVariant(name: string): Variant {
   if (name === '') return { dist: pathToFileURL(join(root, 'dist/')).href, remove: () => undefined }
@@ -40,8 +41,9 @@ export function prepareVariant(name: string): Variant {
     })
   for (const part of parts)
     if (part === 'offers') applyEdit(folder, part, OFFERS)
-    else if (part !== 'stores') applyMistake(folder, part)
-  if (parts.includes('stores')) withPlainPoints(join(folder, 'dist'))
+    else if (part !== 'stores' && part !== 'weak') applyMistake(folder, part)
+  const accesses = { stores: parts.includes('stores'), weak: parts.includes('weak') }
+  if (accesses.stores || accesses.weak) withPlainCalls(join(folder, 'dist'), accesses)
   writeFileSync(
     join(folder, 'package.json'),
     JSON.stringify({ type: 'module', imports: { '#atomics': './atomics.js' } }),

@@ -1,22 +1,20 @@
 /**
- * Copies part of a block without a pin: read the version, copy, read the version again (a sequence lock on the frame). A
- * thread that takes a frame's exclusive latch increments its version before anything of the frame can change (`enter`), and
- * stays in the latch word until it is done. So a copy is valid if the latch was not held exclusively before it, and the
- * version is the same after it: no change, eviction or fill has begun in between. Nothing is journaled, and a death leaves
- * nothing behind.
+ * Copies part of a block without a pin: read the version and the latch, copy, read them again (a sequence lock on the frame).
+ * A thread that takes a frame's exclusive latch increments its version before it releases it (`enter`). So a copy is valid if
+ * the latch was not held exclusively before it nor after it, and the version is the same: no change, eviction or fill has
+ * begun in between. Nothing is journaled, and a death leaves nothing behind.
  *
- * The plain loads must not be reordered after the second read of the version. On x64 they are not. On other processors the
- * copy is made under a pin, which is journaled like a guard's: two atomic operations on the frame's latch word, but no guard
- * object.
+ * The processor must not take the bytes after the second look (`fenceLoads`), nor make a change visible before the latch that
+ * it is under (`fenceStores`, in `enter`). Then whoever sees changed bytes also sees the latch, or, if it was released since,
+ * the version. By the letter of ECMAScript plain loads may still see such bytes; no processor does that (docs/decisions.md,
+ * D59).
  */
-import { load } from '#atomics'
+import { fenceLoads, load, loadInOrder } from '#atomics'
 import type { Context } from '../context.js'
 import { find, hasKey } from './directory.js'
-import { pinNamed, unpinFrame } from './hit.js'
 import type { FrameIndex } from '../../shared/indices.js'
-import { Frame, Latch, State } from '../../shared/words.js'
+import { Frame, Latch, Slot, State } from '../../shared/words.js'
 
-const KEEPS_ORDER = process.arch === 'x64'
 /** For up to this many bytes a loop is faster than creating a view. */
 const LOOP_MAX = 32
 
@@ -38,41 +36,17 @@ export function copyHit(
   span: Span,
   target: Uint8Array,
 ): FrameIndex {
-  if (!KEEPS_ORDER) return copyPinned(context, keyHigh, keyLow, span, target)
   const frame = find(context, keyHigh, keyLow)
   if (frame < 0) return -1
   const { words } = context
   const at = context.framesAt + frame * Frame.WORDS
-  const version = words[at + Frame.version]!
+  const version = loadInOrder(words, at + Frame.version)
   if ((load(words, at + Frame.latch) & (Latch.WRITER | Latch.FROZEN)) !== 0) return -1
   if (!hasKey(context, at, keyHigh, keyLow) || (words[at + Frame.state]! & State.ABSENT) !== 0) return -1
   copySpan(context, frame, span, target)
+  fenceLoads(words, context.slot.at + Slot.fence)
+  if ((loadInOrder(words, at + Frame.latch) & (Latch.WRITER | Latch.FROZEN)) !== 0) return -1
   if (load(words, at + Frame.version) !== version) return -1
-  return frame
-}
-
-/** As `copyHit`, under a pin. Also returns -1 if a thread waits to latch the frame. */
-function copyPinned(
-  context: Context,
-  keyHigh: number,
-  keyLow: number,
-  span: Span,
-  target: Uint8Array,
-): FrameIndex {
-  const frame = find(context, keyHigh, keyLow)
-  const { slot } = context
-  if (frame < 0 || slot.isFull) return -1
-  const entry = slot.takeEntry()
-  if (!pinNamed(context, frame, keyHigh, keyLow, entry)) {
-    slot.returnEntry(entry)
-    return -1
-  }
-  try {
-    copySpan(context, frame, span, target)
-  } finally {
-    unpinFrame(context, frame, entry)
-    slot.returnEntry(entry)
-  }
   return frame
 }
 

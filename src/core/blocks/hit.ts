@@ -3,7 +3,7 @@
  * the frame's own latch word, and a recheck of its key. Every other case is left to the slow path (acquire.ts). The hit path
  * for reads is in hit-path.ts.
  */
-import { load } from '#atomics'
+import { load, loadInOrder } from '#atomics'
 import { tryPin, unpin } from '../../shared/latch.js'
 import { clockMs } from '../../shared/clock.js'
 import type { FrameIndex } from '../../shared/indices.js'
@@ -55,7 +55,7 @@ export function unpinFrame(context: Context, frame: FrameIndex, entry: number): 
   words[entry] = (frame << 2) | Journal.GIVING
   if (unpin(words, context.framesAt + frame * Frame.WORDS + Frame.latch)) context.latches.unpinned(frame)
   words[entry] = Journal.FREE
-  if (words[Header.freedWaiters] !== 0) context.freed.broadcast()
+  if (loadInOrder(words, Header.freedWaiters) !== 0) context.freed.broadcast()
 }
 
 /**

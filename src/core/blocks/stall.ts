@@ -14,7 +14,7 @@ import type { FrameIndex } from '../../shared/indices.js'
 import { type Slow, timedOut } from '../../shared/wait.js'
 import { want } from '../wait/bell.js'
 import type { Request } from './request.js'
-import { assertLatched, type Context } from '../context.js'
+import { assertLatched, type Context, entered } from '../context.js'
 import { borrow } from './borrow.js'
 import { lendEntry } from './entry.js'
 import { fencedError } from '../wait/failure.js'
@@ -243,7 +243,7 @@ export function* waitForLatch(context: Context, request: Request, frame: FrameIn
   const startMs = performance.now()
   slot.count(Counter.latchStalls)
   try {
-    const entered = yield* latches.wait({
+    const outcome = yield* latches.wait({
       call: request,
       kind,
       frame,
@@ -270,8 +270,8 @@ export function* waitForLatch(context: Context, request: Request, frame: FrameIn
       expired: () =>
         frameExpired(context, frame, what, { kind, at: frame, sleeps: isSync }, deadline.timeoutMs),
     })
-    if (entered === 'latched') words[frameAt + Frame.version]!++
-    return entered
+    if (outcome === 'latched') entered(words, frameAt)
+    return outcome
   } finally {
     countStall(context, startMs, mode !== 'read')
   }

@@ -3,6 +3,7 @@
  * undo image for that (changes/alone.ts). The bytes are copied by one built-in call, and a thread that is terminated ends only
  * between two steps of JavaScript: so a death leaves the block as it was, or written, and never in between.
  */
+import { loadInOrder } from '#atomics'
 import type { FrameIndex } from '../../shared/indices.js'
 import { FIRST_CLASS } from '../../shared/stamp.js'
 import { type Context, leave } from '../context.js'
@@ -34,7 +35,7 @@ export function writeNow(
   const isClean = (words[at + Frame.state]! & State.CLASS_MASK) === 0
   const isPossible = isClean ? !isFull(context, group) : writeClass === FIRST_CLASS && isAlone(context, frame)
   // As `guardOf`: a cache that began to close after the latch was taken must not get another change.
-  if (!isPossible || words[Header.state] !== EngineState.OPEN) {
+  if (!isPossible || loadInOrder(words, Header.state) !== EngineState.OPEN) {
     leave(context, frame)
     return -1
   }

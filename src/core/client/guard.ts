@@ -3,6 +3,7 @@
  * release the block of another. Every access creates a guard, so it is kept small, and has no private methods, each of which
  * would cost a field.
  */
+import { loadInOrder } from '#atomics'
 import { CacheError } from '../../shared/errors.js'
 import { show } from '../../shared/config.js'
 import type { BlockGuard, Mode } from '../../shared/interface.js'
@@ -146,7 +147,7 @@ export function guardOf(
   how: number,
 ): Guard {
   const guard = new Guard(partition, block, frame, entry, how)
-  if (context.words[Header.state] !== EngineState.OPEN) throw refused(guard, context)
+  if (loadInOrder(context.words, Header.state) !== EngineState.OPEN) throw refused(guard, context)
   if (context.isTraced)
     context.tracer.record(TRACE['block.acquire'], partition.view.index, block, how & ~How.SYNC)
   return guard

@@ -3,7 +3,7 @@
  * blocks at a time, slot by slot. It never waits: a held block is skipped, and if the device fails, or no frame is available
  * after some attempts, the rest of the hint is dropped. What it fills is a clean block like any other.
  */
-import { load } from '#atomics'
+import { load, loadInOrder } from '#atomics'
 import { writerOf } from '../../shared/latch.js'
 import { keyLowOf, keyHighOf } from '../../shared/key.js'
 import type { FrameIndex } from '../../shared/indices.js'
@@ -41,7 +41,7 @@ export class Reader {
   step(): boolean {
     let hasMoved = false
     for (let slot = 0; slot < this.#jobs.length; slot++) {
-      if (this.#context.words[Header.state] !== EngineState.OPEN) return false
+      if (loadInOrder(this.#context.words, Header.state) !== EngineState.OPEN) return false
       const job = (this.#jobs[slot] ??= this.#next(slot))
       if (job === undefined) continue
       if (this.#run(job)) hasMoved = true

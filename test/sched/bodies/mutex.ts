@@ -1,6 +1,6 @@
 // The mutex: it has one holder at a time, and no update and no wakeup is lost.
 
-import { point, type Words } from '../atomics.js'
+import { get, point, put, type Words } from '../atomics.js'
 import type { MakeBody } from '../body.js'
 
 const MUTEX = 0
@@ -19,9 +19,9 @@ const increment =
           const lock = new mutex.Mutex(words, MUTEX, mutex.RANK.policy, 'mutex')
           for (let turn = 0; turn < times; turn++) {
             wait.runSync(lock.lock(i, new wait.Deadline()), true)
-            const value = words[COUNTER]!
+            const value = get(words, COUNTER)
             point(words)
-            words[COUNTER] = value + 1
+            put(words, COUNTER, value + 1)
             lock.unlock()
           }
         },

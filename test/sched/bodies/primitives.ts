@@ -1,6 +1,6 @@
 // The primitives of src/shared alone, on a few words: what each promises about wakeups and exclusion.
 
-import { add, load, notify, point, type Words } from '../atomics.js'
+import { add, get, load, notify, point, put, type Words } from '../atomics.js'
 import type { Body, Scene, MakeBody, Role } from '../body.js'
 import type { Engine } from '../engine.js'
 import type { CacheError } from '#dist/shared/errors.js'
@@ -95,10 +95,10 @@ const asks =
     const { words, run, deadline } = kit
     const { round, mutex } = roundOf(kit)
     run(mutex.lock(slot, deadline()))
-    const number = words[ROUND.epoch]!
+    const number = get(words, ROUND.epoch)
     const ticket = round.ticket(number)
     const isFirst = how === 'delayed' ? false : round.ask(number)
-    if (how === 'delayed') words[ROUND.delayed] = 1
+    if (how === 'delayed') put(words, ROUND.delayed, 1)
     mutex.unlock()
     if (isFirst || how === 'delayed') ring(words)
     if (how === 'kicks') return
@@ -117,11 +117,11 @@ const worker =
     let left = failures
     for (;;) {
       const bell = load(words, ROUND.bell)
-      while (round.isWanted || words[ROUND.delayed] === 1) {
+      while (round.isWanted || get(words, ROUND.delayed) === 1) {
         run(mutex.lock(slot, deadline()))
-        words[ROUND.delayed] = 0
-        const cut = words[ROUND.epoch]!
-        words[ROUND.epoch]!++
+        put(words, ROUND.delayed, 0)
+        const cut = get(words, ROUND.epoch)
+        put(words, ROUND.epoch, cut + 1)
         mutex.unlock()
         point(words)
         run(mutex.lock(slot, deadline()))
@@ -164,8 +164,7 @@ const pops =
     for (let i = 0; i < count; i++) {
       const [id = 0, a = 0, b = 0] = run(records.pop(deadline()))
       if ((id & 15) !== a || a + b !== 0) fail(`a torn record: ${id}, ${a}, ${b}`)
-      words[POPPED + 1 + words[POPPED]!] = id
-      words[POPPED]!++
+      put(words, POPPED + 1 + add(words, POPPED, 1), id)
     }
   }
 

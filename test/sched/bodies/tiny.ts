@@ -3,7 +3,7 @@
 // Every block begins with its number and has a counter in two places. A change updates both, with a point in between, so
 // that a reader of a half-made change sees them differ.
 
-import { point } from '../atomics.js'
+import { get, point, put, type Words } from '../atomics.js'
 import type { Body, Role } from '../body.js'
 import type { Engine } from '../engine.js'
 import { wordNames } from './word-names.js'
@@ -162,18 +162,22 @@ export class Tiny {
 
   /** Reads a block's count. @throws if the block is not whole */
   check(words: Int32Array, block: number): number {
-    const [number, count, again] = [words[NUMBER]!, words[COUNT]!, words[COUNT_AGAIN]!]
+    const [number, count, again] = [NUMBER, COUNT, COUNT_AGAIN].map((at) => get(words as Words, at)) as [
+      number,
+      number,
+      number,
+    ]
     if (number !== block) throw new Error(`requested block ${block}, got ${number}`)
     if (count !== again) throw new Error(`block ${block} is half-changed: ${count} and ${again}`)
     return count
   }
 
   /** Changes a block as every body does; returns its new count. */
-  bump(words: Int32Array, block: number): number {
+  bump(words: Words, block: number): number {
     const count = this.check(words, block) + 1
-    words[COUNT] = count
+    put(words, COUNT, count)
     point(this.arena.words, 4)
-    words[COUNT_AGAIN] = count
+    put(words, COUNT_AGAIN, count)
     return count
   }
 

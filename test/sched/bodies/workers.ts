@@ -1,7 +1,7 @@
 // The engine's own threads over a tiny arena, and their successors after a death, as in src/workers/: the loops of
 // flush-worker.ts and writer-worker.ts, what adopt.ts does when a thread has ended, and how crew.ts replaces one.
 
-import { load, wait } from '../atomics.js'
+import { load, quietLoad, quietStore, wait } from '../atomics.js'
 import type { Scene, Role } from '../body.js'
 import { CLIENT_SLOT, FLUSH_SLOT, Note, OWNER_SLOT, type Tiny, WRITER_SLOT } from './tiny.js'
 import type { Context } from '#dist/core/context.js'
@@ -87,9 +87,12 @@ export function crew(tiny: Tiny): Role[] {
         if (!scene.serveDeathOf('writer')) return
         // The successor does not begin before the slot of its predecessor is reaped.
         const stateAt = tiny.arena.slotAt(WRITER_SLOT) + Slot.state
-        for (let state = words[stateAt]!; state !== SlotState.FREE; state = words[stateAt]!)
+        for (;;) {
+          const state = quietLoad(words, stateAt)
+          if (state === SlotState.FREE) break
           wait(words, stateAt, state, 1)
-        words[stateAt] = SlotState.LIVE
+        }
+        quietStore(words, stateAt, SlotState.LIVE)
         runWriter(tiny, scene)
       },
     },
@@ -127,6 +130,6 @@ function bury({ arena, notes }: Tiny, scene: Scene): void {
     // The successor of the flush worker takes over its slot.
     if (Number.isNaN(slot) || notes[Note.buried + slot] === 1) continue
     notes[Note.buried + slot] = 1
-    arena.words[arena.slotAt(slot) + Slot.state] = SlotState.DEAD
+    quietStore(arena.words, arena.slotAt(slot) + Slot.state, SlotState.DEAD)
   }
 }

@@ -1,0 +1,25 @@
+// @deadline 10800
+// The bodies of weak.test.ts in all modes: with two preemptions, with a death, and at random with more of everything. The
+// number of schedules is limited for the largest.
+
+import { suite } from 'uvu'
+import { names } from './bodies/names.js'
+import { allMustHold } from './child.js'
+import { MODES } from './weak.js'
+
+const weak = suite('weak memory, long')
+
+const weakly = { weak: MODES.join(','), stales: 1, max: 50_000 }
+
+for (const [file, bodies] of names()) {
+  weak(`the bodies of ${file} hold`, async () => {
+    await allMustHold(bodies, { ...weakly, preemptions: 2, detours: 0 })
+    await allMustHold(bodies, { ...weakly, preemptions: 3, detours: 2, stales: 3, random: 1, max: 5000 })
+  })
+  if (file === 'cache')
+    weak(`the bodies of ${file} hold, with a death`, async () => {
+      await allMustHold(bodies, { ...weakly, preemptions: 0, deaths: 1, detours: 0, slices: 9 })
+    })
+}
+
+weak.run()

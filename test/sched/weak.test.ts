@@ -1,0 +1,20 @@
+// @deadline 900
+// Weak memory: every body of the explorer where a load may return an older value, as arm64 and ECMAScript allow (weak.ts).
+// What the engine does on such a processor is explored on any: the compiled code is the same but for the loads and fences of
+// src/shared/atomics.ts.
+
+import { suite } from 'uvu'
+import { sample } from '../support/size.js'
+import { names } from './bodies/names.js'
+import { allMustHold } from './child.js'
+
+const weak = suite('weak memory')
+
+const run = { weak: 'arm,js', stales: 1, preemptions: 1, detours: 0 }
+
+for (const [file, bodies] of names())
+  weak(`the bodies of ${file} hold`, async () => {
+    await allMustHold(sample(bodies, 2), run)
+  })
+
+weak.run()
