@@ -4,7 +4,7 @@
 
 import { suite } from 'uvu'
 import { sample } from '../support/size.js'
-import { mustHold, type Run } from './child.js'
+import { allMustHold, boundsText, byBounds, type Run } from './child.js'
 
 const cache = suite('cache')
 
@@ -61,10 +61,9 @@ const RUNS: readonly Run[] = [
   { body: 'cache.borrowBack', preemptions: 1, detours: 0 },
 ]
 
-for (const run of sample(RUNS, 5)) {
-  cache(`${run.body} is coherent in every schedule`, async () => {
-    await mustHold(run)
+for (const [bounds, bodies] of byBounds(sample(RUNS, 5)))
+  cache(`every schedule is coherent (${boundsText(bounds)}): ${bodies.join(', ')}`, async () => {
+    await allMustHold(bodies, bounds)
   })
-}
 
 cache.run()

@@ -56,7 +56,14 @@ export async function exploreInChild({ body, ...run }: Run): Promise<Result> {
   return result!
 }
 
-const boundsText = ({ preemptions, detours, deaths, variant, weak, stales }: Omit<Run, 'body'>): string =>
+export const boundsText = ({
+  preemptions,
+  detours,
+  deaths,
+  variant,
+  weak,
+  stales,
+}: Omit<Run, 'body'>): string =>
   [
     ...(weak === undefined ? [] : [`${weak}, stale loads ${stales ?? 0}`]),
     `preemptions ${preemptions}`,
@@ -64,6 +71,17 @@ const boundsText = ({ preemptions, detours, deaths, variant, weak, stales }: Omi
     ...(deaths === undefined ? [] : [`deaths ${deaths}`]),
     ...(variant === undefined ? [] : [variant]),
   ].join(', ')
+
+/** The runs that share their bounds: one process explores them, because it takes a second to start. */
+export function byBounds(runs: readonly Run[]): [Omit<Run, 'body'>, string[]][] {
+  const groups = new Map<string, [Omit<Run, 'body'>, string[]]>()
+  for (const { body, ...bounds } of runs) {
+    const key = boundsText(bounds)
+    const [, bodies] = groups.get(key) ?? groups.set(key, [bounds, []]).get(key)!
+    bodies.push(body)
+  }
+  return [...groups.values()]
+}
 
 /** At the small size an exploration ends after so many schedules. */
 const SMALL_MAX = 60

@@ -1,4 +1,4 @@
-// The compiled engine from a given folder: dist/ itself, or a changed copy of it (variants.ts).
+// The compiled engine, or a changed copy of it (variants.ts).
 
 import { posix } from 'node:path'
 import type { Body, MakeBody } from './body.js'
@@ -52,36 +52,42 @@ export interface Engine {
   readonly writer: typeof writerModule
 }
 
-const SHARED = ['arena', 'condition', 'config', 'latch', 'layout', 'mutex', 'ring', 'round', 'slot', 'stamp', 'wait'] // prettier-ignore
-const CORE = [
-  'blocks/forget',
-  'changes/release',
-  'changes/rounds',
-  'client/client',
-  'context',
-  'format',
-  'inspect/check',
-  'prefetch/reader',
-  'recovery/reaper',
-  'wait/bell',
-  'write-back/flusher',
-  'write-back/writer',
+/** The modules of the engine, by their paths without the ending. */
+export const MODULES = [
+  ...[
+    'arena',
+    'condition',
+    'config',
+    'latch',
+    'layout',
+    'mutex',
+    'ring',
+    'round',
+    'slot',
+    'stamp',
+    'wait',
+  ].map((name) => `shared/${name}`),
+  'core/blocks/forget',
+  'core/changes/release',
+  'core/changes/rounds',
+  'core/client/client',
+  'core/context',
+  'core/format',
+  'core/inspect/check',
+  'core/prefetch/reader',
+  'core/recovery/reaper',
+  'core/wait/bell',
+  'core/write-back/flusher',
+  'core/write-back/writer',
 ]
 
-async function loadEngine(dist: string): Promise<Engine> {
-  const load = async (folder: string, name: string) =>
-    [posix.basename(name), (await import(new URL(`${folder}/${name}.js`, dist).href)) as unknown] as const
-  const modules = [
-    ...(await Promise.all(SHARED.map((name) => load('shared', name)))),
-    ...(await Promise.all(CORE.map((name) => load('core', name)))),
-  ]
-  return Object.fromEntries(modules) as unknown as Engine
-}
+/** The key of a module in Engine. */
+export const keyOf = (module: string): string => posix.basename(module)
 
-/** A body by its module and name, over the engine in a folder (a URL that ends with a slash). */
+/** A body by its module and name, over the engine in a file that has all modules (variants.ts). */
 export async function loadBody(
   name: string,
-  dist: string,
+  engine: string,
   memory?: readonly SharedArrayBuffer[],
 ): Promise<Body> {
   const [file = '', key = ''] = name.split('.')
@@ -90,5 +96,5 @@ export async function loadBody(
   }
   const make = bodies[key]
   if (make === undefined) throw new Error(`no body ${name}; there are ${Object.keys(bodies).join(', ')}`)
-  return make(await loadEngine(dist), memory)
+  return make((await import(engine)) as Engine, memory)
 }

@@ -22,8 +22,8 @@ import type { Body } from './body.js'
 export interface ExploreOptions {
   /** Module and name, as in 'mutex.increment'. */
   readonly body: string
-  /** The folder of the compiled code. */
-  readonly dist: string
+  /** The file of the compiled code. */
+  readonly engine: string
   /** How often a thread that could continue may be preempted. */
   readonly preemptions: number
   /** How often a thread other than the next in turn may run after one that cannot continue; unbounded by default. */
@@ -77,7 +77,7 @@ const KINDS = {
 
 /** One outcome for each mode; the first one that fails is the last. */
 export async function explore(options: ExploreOptions): Promise<Explored[]> {
-  const explorer = new Explorer(options, await loadBody(options.body, options.dist))
+  const explorer = new Explorer(options, await loadBody(options.body, options.engine))
   const { modes } = options
   try {
     if (modes === undefined) return [explorer.run()]
@@ -125,7 +125,7 @@ class Explorer {
       const { memory } = body
       const workerData: ThreadData = {
         body: options.body,
-        dist: options.dist,
+        engine: options.engine,
         control: this.#control.buffer,
         memory,
         me,

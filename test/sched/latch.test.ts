@@ -4,7 +4,7 @@
 
 import { suite } from 'uvu'
 import { sample } from '../support/size.js'
-import { mustHold, type Run } from './child.js'
+import { allMustHold, boundsText, byBounds, type Run } from './child.js'
 
 const latch = suite('latch')
 
@@ -25,14 +25,16 @@ const RUNS: readonly Run[] = [
   { body: 'latch.joinedLater', preemptions: 2, detours: 0 },
 ]
 
-for (const run of sample(RUNS, 3))
-  for (const variant of ['', 'offers'])
-    latch(
-      `${run.body} ${variant}: writers are exclusive, no wakeup is lost, no mark stays without a wait`,
-      async () => {
-        await mustHold({ ...run, ...(variant === '' ? {} : { variant }) })
-      },
-    )
+/** Each of the runs as it is, and with offers. */
+const both = (runs: readonly Run[]): Run[] => [...runs, ...runs.map((run) => ({ ...run, variant: 'offers' }))]
+
+for (const [bounds, bodies] of byBounds(both(sample(RUNS, 3))))
+  latch(
+    `writers are exclusive, no wakeup is lost, no mark stays without a wait (${boundsText(bounds)}): ${bodies.join(', ')}`,
+    async () => {
+      await allMustHold(bodies, bounds)
+    },
+  )
 
 const DEATHS: readonly Run[] = [
   { body: 'latch.writers', preemptions: 1, deaths: 1 },
@@ -45,10 +47,12 @@ const DEATHS: readonly Run[] = [
   { body: 'latch.quitWriter', preemptions: 0, deaths: 2, detours: 0 },
 ]
 
-for (const run of sample(DEATHS, 1))
-  for (const variant of ['', 'offers'])
-    latch(`${run.body} ${variant}: a death at any point blocks no other thread`, async () => {
-      await mustHold({ ...run, slices: 9, ...(variant === '' ? {} : { variant }) })
-    })
+for (const [bounds, bodies] of byBounds(both(sample(DEATHS, 1))))
+  latch(
+    `a death at any point blocks no other thread (${boundsText(bounds)}): ${bodies.join(', ')}`,
+    async () => {
+      await allMustHold(bodies, { ...bounds, slices: 9 })
+    },
+  )
 
 latch.run()

@@ -3,7 +3,7 @@
 
 import { suite } from 'uvu'
 import { sample } from '../support/size.js'
-import { mustHold } from './child.js'
+import { allMustHold, boundsText, byBounds } from './child.js'
 
 const primitives = suite('primitives')
 
@@ -21,10 +21,11 @@ const BODIES: readonly (readonly [string, number])[] = [
   ['primitives.ringFull', 3],
 ]
 
-for (const [body, preemptions] of sample(BODIES, 3)) {
-  primitives(`${body}: no wakeup is lost`, async () => {
-    await mustHold({ body, preemptions })
+const runs = sample(BODIES, 3).map(([body, preemptions]) => ({ body, preemptions }))
+
+for (const [bounds, bodies] of byBounds(runs))
+  primitives(`no wakeup is lost (${boundsText(bounds)}): ${bodies.join(', ')}`, async () => {
+    await allMustHold(bodies, bounds)
   })
-}
 
 primitives.run()

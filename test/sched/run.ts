@@ -41,13 +41,13 @@ const optional = {
   modes,
 }
 const given = Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined))
-const variant = prepareVariant([values.variant, modes && 'weak'].filter(Boolean).join('+'))
+const variant = await prepareVariant([values.variant, modes && 'weak'].filter(Boolean).join('+'))
 try {
   for (const body of positionals) {
     const start = performance.now()
     const outcomes = await explore({
       body,
-      dist: variant.dist,
+      engine: variant.engine,
       preemptions: Number(values.preemptions),
       deaths: Number(values.deaths),
       slices: Number(values.slices),

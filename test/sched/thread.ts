@@ -13,7 +13,7 @@ import type { Words } from '#atomics'
 
 export interface ThreadData {
   readonly body: string
-  readonly dist: string
+  readonly engine: string
   readonly control: SharedArrayBuffer
   readonly memory: readonly SharedArrayBuffer[]
   readonly me: number
@@ -26,7 +26,7 @@ export interface ThreadData {
 Object.defineProperties(performance, { now: { value: () => 0 }, timeOrigin: { value: 0 } })
 
 const data = workerData as ThreadData
-const body = await loadBody(data.body, data.dist, data.memory)
+const body = await loadBody(data.body, data.engine, data.memory)
 const role = body.roles[data.me]!
 const words: Words = new Int32Array(data.memory[0]!)
 const turns = new Turns(new Int32Array(data.control), data.me, body.roles.length)
