@@ -3,8 +3,9 @@
  * read is compared with a table of what was written, and so is every block of the files at the end.
  */
 import { Command, Option } from 'commander'
+import { createHistogram } from 'node:perf_hooks'
 import type { WriteStream } from 'node:tty'
-import { type BlockCache, openCache } from '../index.js'
+import { type BlockCache, CacheError, openCache } from '../index.js'
 import { Board } from '../workload/board.js'
 import { HOT_BLOCKS, HOT_SHARE } from '../workload/pattern.js'
 import type { LoadFile, Truth } from '../workload/truth.js'
@@ -106,6 +107,7 @@ async function load(options: LoadSettings): Promise<number> {
   const status = new StatusLine(outputOf(options))
   try {
     try {
+      assertHistograms()
       trace = options.trace === undefined ? undefined : await settings.readTrace(options.trace)
       const files = await useFiles(options.partition, options.seed, signal)
       disposeFiles = () => files[Symbol.dispose]()
@@ -245,6 +247,22 @@ function say(options: LoadSettings, text: string): void {
 }
 
 /** Prints a bug in the program with its stack; the messages of other errors are clear without one. */
+/**
+ * The threads send their latencies as histograms of Node.js, which Bun cannot clone.
+ * @throws ERR_DCACHE_UNSUPPORTED
+ */
+function assertHistograms(): void {
+  try {
+    structuredClone(createHistogram())
+  } catch (cause) {
+    throw new CacheError(
+      'ERR_DCACHE_UNSUPPORTED',
+      'dcache load does not run on this runtime: its threads cannot send their histograms; run it with Node.js',
+      { cause },
+    )
+  }
+}
+
 function complain(error: unknown): void {
   const { code, message, stack } = error as NodeJS.ErrnoException
   const isMistake = [TypeError, RangeError, ReferenceError].some((kind) => error instanceof kind)
