@@ -30,12 +30,12 @@ function run(bin, [command, ...args]) {
   return new Promise((done) => {
     const path = `${bin}${delimiter}${env.PATH}`
     const child = spawn(command, args, { env: { ...env, PATH: path }, stdio: ['ignore', 'pipe', 'inherit'] })
-    let last = ''
+    let end = ''
     child.stdout.on('data', (chunk) => {
       process.stdout.write(chunk)
-      last = (last + chunk.toString()).trimEnd().split('\n').at(-1)
+      end = (end + chunk.toString()).slice(-1000)
     })
-    child.once('close', (code) => done({ passed: code === 0, last }))
+    child.once('close', (code) => done({ passed: code === 0, last: end.trimEnd().split('\n').at(-1) }))
   })
 }
 
