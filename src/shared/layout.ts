@@ -7,7 +7,7 @@ import { STALL_BUCKETS } from './stalls.js'
 import { Counter, Frame, Ghost, Group, Header, Hint, Partition, Slot, Spare, Wait } from './words.js'
 
 export const MAGIC = 0x64636163
-export const VERSION = 6
+export const VERSION = 7
 
 /** The most pins that a thread may hold at once; the length of its journal. */
 export const GUARDS_MAX = 256
