@@ -21,7 +21,7 @@
  * Plain stores are enough, since each is ordered by the atomic operation next to it: a thread that sees the pin sees TAKING
  * or a later state, and one that sees the pin gone sees GIVING or a later state.
  */
-import { add, compareExchange, notify, store, type Words } from '#atomics'
+import { add, compareExchange, load, notify, store, type Words } from '#atomics'
 import type { Arena } from './arena.js'
 import { EntryQueue, type Ticket } from './entry-queue.js'
 import { CacheError } from './errors.js'
@@ -282,4 +282,13 @@ export function journaledPins(arena: Arena, frame: FrameIndex): number {
     }
   }
   return pins
+}
+
+/**
+ * The number of guards that a live thread holds, 0 of any other. The owner calls it after it has changed the engine's state by
+ * an atomic operation: then a thread that is not counted here sees that state before its call returns a guard.
+ */
+export function guardsOf(arena: Arena, slot: SlotIndex): number {
+  const at = arena.slotAt(slot)
+  return load(arena.words, at + Slot.state) === SlotState.LIVE ? load(arena.words, at + Slot.guards) : 0
 }

@@ -29,7 +29,7 @@ import { CacheError } from '../shared/errors.js'
 import type { BlockCache, CacheEvents, CacheHandle, CacheOptions } from '../shared/interface.js'
 import type { LostBlock } from '../shared/reports.js'
 import { type Geometry, VERSION } from '../shared/layout.js'
-import { attachSlot } from '../shared/slot.js'
+import { attachSlot, guardsOf } from '../shared/slot.js'
 import { threadText } from '../shared/slot-name.js'
 import { classOf } from '../shared/stamp.js'
 import { TRACE } from '../shared/trace.js'
@@ -253,15 +253,15 @@ class Host extends Client implements BlockCache {
   }
 
   #assertNoGuards(): void {
-    const { words, arena } = this.context
+    const { arena } = this.context
     buryGone(arena) // what a dead thread held will be released
     for (let slot = 0; slot < arena.geometry.slots; slot++) {
-      const at = arena.slotAt(slot)
       const isWriter = slot > OWNER_SLOT && slot < firstClientSlot(arena.geometry.partitions)
-      if (isWriter || words[at + Slot.state] !== SlotState.LIVE || words[at + Slot.guards] === 0) continue
+      const guards = isWriter ? 0 : guardsOf(arena, slot)
+      if (guards === 0) continue
       throw new CacheError(
         'ERR_DCACHE_GUARDS_HELD',
-        `${threadText(arena, slot)} holds ${words[at + Slot.guards]!} guard(s); release them before closing`,
+        `${threadText(arena, slot)} holds ${guards} guard(s); release them before closing`,
       )
     }
   }

@@ -25,6 +25,7 @@ const RUNS: readonly Run[] = [
   { body: 'cache.ahead2q', preemptions: 2 },
   { body: 'cache.latch', preemptions: 2 },
   { body: 'cache.writers', preemptions: 2, variant: 'stores' },
+  { body: 'cache.close', preemptions: 2 },
   { body: 'cache.copyChange', preemptions: 2, variant: 'stores' },
   { body: 'cache.copyEvict', preemptions: 2, variant: 'stores' },
   { body: 'cache.rewrite', preemptions: 2 },

@@ -642,4 +642,32 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
       },
     ],
   },
+  'weak-close': {
+    what: 'the owner counts guards by plain loads after it has announced that it closes',
+    body: 'cache.close',
+    preemptions: 1,
+    weak: 'llsc',
+    stales: 1,
+    edits: [
+      {
+        file: 'shared/slot.js',
+        from: 'return load(arena.words, at + 0 /* state */) === 1 /* LIVE */ ? load(arena.words, at + 2 /* guards */) : 0;',
+        to: 'return arena.words[at + 0 /* state */] === 1 ? arena.words[at + 2 /* guards */] : 0;',
+      },
+    ],
+  },
+  'weak-closing': {
+    what: 'a guard is made after a plain load of the state',
+    body: 'cache.close',
+    preemptions: 1,
+    weak: 'llsc',
+    stales: 1,
+    edits: [
+      {
+        file: 'core/client/guard.js',
+        from: 'if (loadInOrder(context.words, 16 /* state */) !== 1 /* OPEN */)',
+        to: 'if (context.words[16 /* state */] !== 1 /* OPEN */)',
+      },
+    ],
+  },
 }

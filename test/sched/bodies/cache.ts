@@ -1,12 +1,13 @@
 // The cache under concurrent clients: hits, misses, evictions and changes of the same few blocks.
 
+import { compareExchange, point } from '../atomics.js'
 import type { MakeBody } from '../body.js'
-import { between, BLOCK, CLIENT_SLOT, Tiny, type TinyOptions } from './tiny.js'
+import { between, BLOCK, CLIENT_SLOT, Note, Tiny, type TinyOptions } from './tiny.js'
 import { crew, owner, reapers } from './workers.js'
 import type { Client } from '#dist/core/client/client.js'
 import type { Context } from '#dist/core/context.js'
 import type { Partition } from '#dist/shared/interface.js'
-import { Slot, SlotState } from '#dist/shared/words.js'
+import { EngineState, Header, Slot, SlotState } from '#dist/shared/words.js'
 
 interface Hand {
   readonly context: Context
@@ -189,6 +190,44 @@ const besideDead =
     })
   }
 
+const isClosedError = (error: unknown): boolean => (error as { code?: unknown }).code === 'ERR_DCACHE_CLOSED'
+
+/** Reads a block of a cache that may be closing; its descriptor must stay open for as long as the guard is held. */
+const readWhileOpen =
+  (block: number): Act =>
+  (tiny, { data }) => {
+    let guard
+    try {
+      guard = data.acquireSync(block, 'read')
+    } catch (error) {
+      if (isClosedError(error)) return
+      throw error
+    }
+    point(tiny.arena.words, 6)
+    if (tiny.notes[Note.closed] === 1) throw new Error('a guard of a cache that is closed')
+    guard.release()
+  }
+
+/** What the owner's close does (src/workers/host.ts), without the flush and the threads. */
+const close: Act = (tiny, { context }) => {
+  const { arena } = tiny
+  if (
+    compareExchange(context.words, Header.state, EngineState.OPEN, EngineState.CLOSING) !== EngineState.OPEN
+  )
+    return
+  for (let slot = CLIENT_SLOT; slot < arena.geometry.slots; slot++)
+    if (tiny.engine.slot.guardsOf(arena, slot) > 0) {
+      // With guards held, closing fails and the cache stays open.
+      compareExchange(context.words, Header.state, EngineState.CLOSING, EngineState.OPEN)
+      return
+    }
+  tiny.notes[Note.closed] = 1
+  point(arena.words, 7)
+  // So that the body can look at the blocks at the end.
+  tiny.notes[Note.closed] = 0
+  compareExchange(context.words, Header.state, EngineState.CLOSING, EngineState.OPEN)
+}
+
 export const bodies: Readonly<Record<string, MakeBody>> = {
   /** Two clients request the same absent block: it is read once. */
   insert: body({ frames: 2 }, [read(0), read(0)], { readsMax: 1 }),
@@ -213,6 +252,8 @@ export const bodies: Readonly<Record<string, MakeBody>> = {
   /** Hit, hit, change: every mode of the latch. */
   latch: body({ frames: 2, cached: 1 }, [read(0), read(0), change(0)]),
   writers: body({ frames: 2, cached: 1 }, [change(0), change(0)]),
+  /** A guard is given out, or the cache closes: not both. */
+  close: body({ frames: 2, cached: 1 }, [readWhileOpen(0), close]),
   /** A copy without a latch, concurrently with a change and with the eviction of its block. */
   copyChange: body({ frames: 2, cached: 1 }, [copy(0), change(0)]),
   copyEvict: body({ frames: 2, cached: 2 }, [copy(0), read(2)]),

@@ -27,7 +27,7 @@ export const READER_SLOT = 3
 export const CLIENT_SLOT = 4
 
 /** Indices in the notes of a body, after the number of reads of each block. */
-export const Note = { changes: 32, last: 48, buried: 64 } as const
+export const Note = { changes: 32, last: 48, buried: 64, closed: 96 } as const
 
 export interface TinyOptions extends Pick<CacheOptions, 'policy' | 'dirtyLimit'> {
   readonly frames: number
