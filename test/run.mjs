@@ -1,6 +1,7 @@
 // The test runner: node test/run.mjs [options] [part of a path ...]
 //
 //   --small       the small size of the suites that have two (support/size.ts)
+//   --sized       only files that have two sizes
 //   --long        run the long suites (*.long.test.js) in place of the normal ones
 //   --dir DIR     where the compiled tests are (build/test)
 //   --source DIR  where their sources are (test), or DIR of --dir when that is given
@@ -48,6 +49,7 @@ function readOptions() {
     allowPositionals: true,
     options: {
       small: { type: 'boolean', default: false },
+      sized: { type: 'boolean', default: false },
       long: { type: 'boolean', default: false },
       dir: { type: 'string' },
       source: { type: 'string' },
@@ -59,6 +61,7 @@ function readOptions() {
     throw new Error(`--jobs takes a whole number from 1, not ${values.jobs}`)
   return {
     size: values.small ? 'small' : 'normal',
+    sized: values.sized,
     long: values.long,
     jobs,
     directory: resolve(values.dir ?? 'build/test'),
@@ -68,13 +71,17 @@ function readOptions() {
 }
 
 /** The names of the test files to run, relative to the directory, in order. */
-function findFiles({ directory, long, filters }) {
+function findFiles({ directory, long, sized, filters }) {
   if (!existsSync(directory)) return []
   return readdirSync(directory, { recursive: true })
     .filter((name) => name.endsWith('.test.js') && name.endsWith('.long.test.js') === long)
     .filter((name) => filters.length === 0 || filters.some((part) => name.includes(part)))
+    .filter((name) => !sized || hasSizes(join(directory, name)))
     .sort()
 }
+
+/** Whether a file has a small size: it imports the module of the sizes. */
+const hasSizes = (path) => readFileSync(path, 'utf8').includes('support/size.js')
 
 /** The seconds that a file may take: its source says, since a compiled file has no comments. */
 function deadlineOf(name, { directory, sources }) {

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { canRun, programs } from '../support/left-out.js'
+import { onlyNormal } from '../support/size.js'
 import { projectRoot } from '../support/project.js'
 import { tempFolder, type TempFolder } from '../support/temp.js'
 
@@ -77,7 +78,7 @@ platforms('this Node.js', () => {
 })
 
 if (canRun('Node.js for arm64', { ...programs('qemu-aarch64-static'), [ARM_LIBRARIES]: existsSync(ARM_LIBRARIES), [armNode]: existsSync(armNode) }))
-  platforms('Node.js for arm64, by qemu-user', async () => {
+  onlyNormal(platforms, 'Node.js for arm64, by qemu-user', async () => {
     const found = await smokeOn('qemu-aarch64-static', [armNode], { QEMU_LD_PREFIX: ARM_LIBRARIES })
     assert.is(found.arch, 'arm64')
     assertRight('Node.js', found)
@@ -87,12 +88,12 @@ if (canRun('Bun', { [bun]: existsSync(bun) })) {
   // Otherwise Bun would take the sources that tsconfig.json names, in place of the compiled files.
   const flagsIn = (folder: TempFolder) => [`--tsconfig-override=${folder.write('tsconfig.json', '{}')}`]
 
-  platforms('Bun', async () => {
+  onlyNormal(platforms, 'Bun', async () => {
     using folder = tempFolder()
     assertRight('Bun', await smokeOn(bun, flagsIn(folder)))
   })
 
-  platforms('Bun: dcache load says that it needs Node.js', async () => {
+  onlyNormal(platforms, 'Bun: dcache load says that it needs Node.js', async () => {
     using folder = tempFolder()
     const args = [...flagsIn(folder), command, 'load', '--seconds', '1']
     const { code, err } = await run(folder.path, bun, args)
@@ -102,7 +103,7 @@ if (canRun('Bun', { [bun]: existsSync(bun) })) {
 }
 
 if (canRun('Deno', { [deno]: existsSync(deno) }))
-  platforms('Deno is refused by name', async () => {
+  onlyNormal(platforms, 'Deno is refused by name', async () => {
     const { found } = await smokeOn(deno, ['run', '-A'])
     for (const outcome of Object.values(found)) assert.match(outcome, /Deno is not supported/)
     using folder = tempFolder()

@@ -219,7 +219,9 @@ class Explorer {
     control.set(this.#picks, At.picks)
     control[At.prefix] = this.#picks.length
     this.#body.roles.forEach(({ startsOnDeath = false }, i) => {
-      this.#turns.setState(i, startsOnDeath ? State.SERVING : State.READY, -1, 0)
+      // Without deaths a thread that begins with one never does, and need not even end.
+      const waiting = deaths > 0 ? State.SERVING : State.DONE
+      this.#turns.setState(i, startsOnDeath ? waiting : State.READY, -1, 0)
     })
   }
 

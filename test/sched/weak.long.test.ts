@@ -9,12 +9,12 @@ import { MODES } from './weak.js'
 
 const weak = suite('weak memory, long')
 
-const weakly = { weak: MODES.join(','), stales: 1, max: 50_000 }
+const weakly = { weak: MODES.join(','), stales: 1, max: 20_000 }
 
 for (const [file, bodies] of names()) {
   weak(`the bodies of ${file} hold`, async () => {
     await allMustHold(bodies, { ...weakly, preemptions: 2, detours: 0 })
-    await allMustHold(bodies, { ...weakly, preemptions: 3, detours: 2, stales: 3, random: 1, max: 5000 })
+    await allMustHold(bodies, { ...weakly, preemptions: 3, detours: 2, stales: 3, random: 1, max: 2000 })
   })
   if (file === 'cache')
     weak(`the bodies of ${file} hold, with a death`, async () => {

@@ -1,6 +1,6 @@
 // The two sizes of the tests. `npm test` has the small one: of every suite a part that a change of a line may break, within
-// minutes. `npm run test:full` has the normal one. What the small size leaves out is printed, so that nothing is passed over
-// silently.
+// minutes. `npm run test:full` has the normal one, for the files that have a small one; the runner tells by their import of
+// this module. What the small size leaves out is printed, so that nothing is passed over silently.
 
 import type { Test } from 'uvu'
 

@@ -39,11 +39,11 @@ rounds('a delayed kick starts one round, after the delay', () =>
 )
 
 rounds('the delay starts again with the next dirty block', () =>
-  withCache({ flushDelayMs: 30 }, async ({ cache, data, onDisk }) => {
+  withCache({ flushDelayMs: 30 }, async ({ data, onDisk }) => {
     for (let i = 1; i <= 4; i++) {
       await fill(data, 0, i)
-      await until(`round ${i}`, () => cache.stats().dirty === 0)
-      assert.is(onDisk(0)[0], i)
+      // Not `dirty`: the release may still be left to the flush worker, which is just finishing the round before.
+      await until(`round ${i}`, () => onDisk(0)[0] === i)
     }
   }),
 )

@@ -136,10 +136,21 @@ test('long suites run only on request, and parts of names select files', () => {
   assert.is(runOn(files, '--jobs', '2').last, '2 passed, 0 failed')
 })
 
-test('suites have two sizes', () => {
-  const text = `${uvu} test('size', () => { console.log('\\n# ' + process.env.DCACHE_TEST_SIZE) }); test.run()`
-  assert.match(runOn({ sized: text }).stdout, /# normal$/m)
-  assert.match(runOn({ sized: text }, '--small').stdout, /# small$/m)
+const sizesOf = (...options: string[]): string => {
+  const text = `import '../support/size.js'
+    ${uvu} test(process.env.DCACHE_TEST_SIZE, () => {}); console.log('# ' + process.env.DCACHE_TEST_SIZE); test.run()`
+  using folder = tempFolder()
+  folder.write('package.json', '{ "type": "module" }')
+  folder.write('support/size.js', '')
+  folder.write('unit/two-sizes.test.js', text)
+  folder.write('unit/one-size.test.js', passing)
+  return spawnSync(process.execPath, [runner, '--dir', folder.path, ...options], { encoding: 'utf8' }).stdout
+}
+
+onlyNormal(test, 'suites have two sizes, and those that have two can be chosen', () => {
+  assert.match(sizesOf(), /# normal\n2 passed, 0 failed\n$/)
+  assert.match(sizesOf('--small'), /# small\n2 passed, 0 failed\n$/)
+  assert.match(sizesOf('--sized'), /# normal\n1 passed, 0 failed\n$/)
 })
 
 test('the engine asserts its contracts in all tests, unless it is told not to', () => {
