@@ -246,7 +246,6 @@ function say(options: LoadSettings, text: string): void {
   for (const line of text.split('\n')) stream.write(`${wrap(line, columnsOf(stream))}\n`)
 }
 
-/** Prints a bug in the program with its stack; the messages of other errors are clear without one. */
 /**
  * The threads send their latencies as histograms of Node.js, which Bun cannot clone.
  * @throws ERR_DCACHE_UNSUPPORTED
@@ -263,6 +262,7 @@ function assertHistograms(): void {
   }
 }
 
+/** Prints a bug in the program with its stack; the messages of other errors are clear without one. */
 function complain(error: unknown): void {
   const { code, message, stack } = error as NodeJS.ErrnoException
   const isMistake = [TypeError, RangeError, ReferenceError].some((kind) => error instanceof kind)

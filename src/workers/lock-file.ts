@@ -1,14 +1,15 @@
 /**
  * One writer per file where there are no abstract Unix sockets (claim.ts): a lock in the file's folder, named after the file's
- * device and inode and created exclusively, with the process id of its owner. The system does not remove it when the process is gone. Who finds the lock of a
- * process that does not run any more takes it over: under a second file, also created exclusively, it reads the lock once more
- * and removes it. Nothing else removes the lock of a process that has ended, so no process can remove one that is in use.
+ * device and inode and created exclusively, with the process id of its owner. The system does not remove it when the process
+ * is gone. A process that finds the lock of one that has ended takes it over: under a second file, also created exclusively,
+ * it reads the lock once more and removes it. Nothing else removes the lock of a process that has ended, so no process can
+ * remove one that is in use.
  *
- * What it does not cover: a file that is moved to or has a hard link in another folder, processes of other machines, an owner thread that is terminated (its lock
- * lasts as long as its process), and a process id that the system gave to another process since (the lock stays, and the
- * error names it).
+ * What it does not cover: a file that is moved to or has a hard link in another folder, processes of other machines, an owner
+ * thread that is terminated (its lock lasts as long as its process), and a process id that the system gave to another process
+ * since (the lock stays, and the error names it).
  */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import { kill, pid } from 'node:process'
 import { realFolder } from './open-file.js'
 import { CacheError } from '../shared/errors.js'
@@ -39,16 +40,22 @@ export function lockFile(key: string, what: string, path: string): Lock {
 
 /** Returns false if the file exists. */
 function create(path: string, what: string): boolean {
+  let fd: number | undefined
   try {
-    writeFileSync(path, `${pid}`, { flag: 'wx' })
+    fd = openSync(path, 'wx')
+    writeSync(fd, `${pid}`)
     return true
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return false
+    if (fd !== undefined)
+      rmSync(path, { force: true }) // a full disk: an empty lock would stay for ever
+    else if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return false
     throw new CacheError(
       'ERR_DCACHE_BAD_FILE',
       `${what} cannot be claimed for writing: its lock, ${path}, cannot be created: ${(cause as Error).message}`,
       { cause },
     )
+  } finally {
+    if (fd !== undefined) closeSync(fd)
   }
 }
 

@@ -1,6 +1,6 @@
 // @deadline 900
 // Weak memory: every body of the explorer where a load may return an older value, as arm64 and ECMAScript allow (weak.ts).
-// What the engine does on such a processor is explored on any: the compiled code is the same but for the loads and fences of
+// What the engine does on such a processor is explored on any: the compiled code is the same except the loads and fences of
 // src/shared/atomics.ts.
 
 import { suite } from 'uvu'

@@ -5,9 +5,9 @@
  * begun in between. Nothing is journaled, and a death leaves nothing behind.
  *
  * The processor must not take the bytes after the second look (`fenceLoads`), nor make a change visible before the latch that
- * it is under (`fenceStores`, in `enter`). Then whoever sees changed bytes also sees the latch, or, if it was released since,
- * the version. By the letter of ECMAScript plain loads may still see such bytes; no processor does that (docs/decisions.md,
- * D59).
+ * it is under (`fenceStores`, in `enter`). Then a thread that sees changed bytes also sees the latch, or, if it was released
+ * since, the version. By the letter of ECMAScript plain loads may still see such bytes; no processor does that
+ * (docs/decisions.md, D59).
  */
 import { fenceLoads, load, loadInOrder } from '#atomics'
 import type { Context } from '../context.js'
