@@ -28,6 +28,7 @@ export function policyArena(policy: PolicyName, blocks: number): Arena {
     traceEntries: 0,
     classes: 1,
     ghosts: policy === '2q' ? blocks : 0,
+    writers: 1,
   }
   return Arena.create(geometry, 1, 2)
 }

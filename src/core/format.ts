@@ -7,7 +7,17 @@ import { Arena } from '../shared/arena.js'
 import type { Config } from '../shared/config.js'
 import { EVENT_RECORD_WORDS, EVENTS_MAX, type Geometry } from '../shared/layout.js'
 import { Ring } from '../shared/ring.js'
-import { DirtyLink, EngineState, Frame, Group, Header, Partition, Spare, State } from '../shared/words.js'
+import {
+  DirtyLink,
+  EngineState,
+  Frame,
+  Group,
+  Header,
+  Job,
+  Partition,
+  Spare,
+  State,
+} from '../shared/words.js'
 
 /** `blocks`: the number of blocks of each partition, in the order of `config.partitions`. @throws ERR_DCACHE_MEMORY */
 export function formatArena(
@@ -21,6 +31,9 @@ export function formatArena(
   const arena = Arena.create(geometry, idLow, idHigh, isDirect)
   formatPartitions(arena, config, blocks)
   formatGroups(arena, config)
+  // A writer keeps to the partition that it had last (writer-pool.ts).
+  for (let writer = 0; writer < geometry.writers; writer++)
+    arena.words[arena.jobAt(writer) + Job.partition] = writer
   formatFrames(arena)
   eventsOf(arena).init()
   store(arena.words, Header.state, EngineState.OPEN)

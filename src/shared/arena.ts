@@ -23,7 +23,7 @@ import {
 } from './layout.js'
 import type { FrameIndex, SlotIndex, SpareIndex } from './indices.js'
 import { type MemoryCopy, memoryCopyOf } from './memory-copy.js'
-import { Frame, Group, Header, Hint, Partition, Slot, Spare, State, Wait } from './words.js'
+import { Frame, Group, Header, Hint, Job, Partition, Slot, Spare, State, Wait } from './words.js'
 
 const SEGMENT_BYTES = 2 ** 30
 /** From this many bytes on, the copy of `Buffer.fill` is faster than that of `set`, up to three times on shared memory. */
@@ -46,6 +46,7 @@ export class Arena {
 
   // Word indices of the regions' first words.
   readonly partitionsAt: number
+  readonly jobsAt: number
   readonly groupsAt: number
   readonly stripesAt: number
   readonly slotsAt: number
@@ -82,6 +83,7 @@ export class Arena {
     for (const { byteOffset, byteLength } of this.#segments)
       this.#buffers.push(Buffer.from(buffer, byteOffset, byteLength))
     this.partitionsAt = layout.partitions / 4
+    this.jobsAt = layout.jobs / 4
     this.groupsAt = layout.groups / 4
     this.stripesAt = layout.stripes / 4
     this.slotsAt = layout.slots / 4
@@ -166,6 +168,10 @@ export class Arena {
   }
   partitionAt(partition: number): number {
     return this.partitionsAt + partition * Partition.WORDS
+  }
+  /** The job of a writer. */
+  jobAt(writer: number): number {
+    return this.jobsAt + writer * Job.WORDS
   }
   groupAt(group: number): number {
     return this.groupsAt + group * Group.WORDS

@@ -6,7 +6,17 @@ import { inspect } from 'node:util'
 import { mayBeAligned } from './buffer.js'
 import { CacheError, type CacheErrorCode } from './errors.js'
 import type { CacheOptions, PartitionOptions } from './interface.js'
-import { CLASSES_MAX, type Geometry, GUARDS_MAX, layoutOf, PARTITIONS_MAX, SLOTS_MAX } from './layout.js'
+import {
+  BLOCK_SIZE_MAX,
+  BLOCK_SIZE_MIN,
+  CLASSES_MAX,
+  type Geometry,
+  GUARDS_MAX,
+  layoutOf,
+  PARTITIONS_MAX,
+  SLOTS_MAX,
+  WRITERS_MAX,
+} from './layout.js'
 
 export interface Config {
   readonly memoryBytes: number
@@ -41,7 +51,10 @@ export interface PartitionConfig {
 /** Longest write by default: longer ones make the device no faster, but a caller that changes a block waits longer for it. */
 export const WRITE_BYTES_DEFAULT = 2 ** 20
 /** As many blocks of the largest size as a writer can pin. */
-const WRITE_BYTES_MAX = GUARDS_MAX * 65536
+const WRITE_BYTES_MAX = GUARDS_MAX * BLOCK_SIZE_MAX
+
+/** Besides the owner, the flush worker, the reader and one writer. */
+export const THREADS_MAX = SLOTS_MAX - 4
 
 const POLICIES: readonly CacheOptions['policy'][] = ['lru2', '2q']
 
@@ -82,9 +95,8 @@ export function parseOptions(options: CacheOptions): Config {
     readAheadBytes = 2 ** 20,
   } = options
   if (!POLICIES.includes(policy)) refuse(`policy is ${show(policy)}; it must be ${POLICIES.join(' or ')}`)
-  const threadsMax = SLOTS_MAX - 3 - partitions.length
-  if (!Number.isInteger(threads) || threads < 1 || threads > threadsMax) {
-    refuse(`threads is ${show(threads)}; with ${partitions.length} partitions it must be 1 to ${threadsMax}`)
+  if (!Number.isInteger(threads) || threads < 1 || threads > THREADS_MAX) {
+    refuse(`threads is ${show(threads)}; it must be 1 to ${THREADS_MAX}`)
   }
   if (!Number.isInteger(flushDelayMs) || flushDelayMs < 0 || flushDelayMs > 2 ** 31 - 1) {
     refuse(`flushDelayMs is ${show(flushDelayMs)}; it must be a whole number of milliseconds, 0 to 2^31 - 1`)
@@ -99,7 +111,7 @@ export function parseOptions(options: CacheOptions): Config {
     )
   }
   const writeBytes = parseSize(options.writeBytes ?? WRITE_BYTES_DEFAULT, 'writeBytes')
-  if (writeBytes < 512 || writeBytes > WRITE_BYTES_MAX)
+  if (writeBytes < BLOCK_SIZE_MIN || writeBytes > WRITE_BYTES_MAX)
     refuse(`writeBytes is ${show(options.writeBytes)}; it must be 512 to ${WRITE_BYTES_MAX} bytes`)
   const writeBytesPerSecond =
     options.writeBytesPerSecond === undefined
@@ -146,8 +158,8 @@ function parsePartition(name: string, options: PartitionOptions, groups: readonl
     refuse(`${what}: path is ${show(path)}; it must be the name of a file or block device`)
   if (
     !Number.isInteger(blockSize) ||
-    blockSize < 512 ||
-    blockSize > 65536 ||
+    blockSize < BLOCK_SIZE_MIN ||
+    blockSize > BLOCK_SIZE_MAX ||
     (blockSize & (blockSize - 1)) !== 0
   ) {
     refuse(
@@ -220,6 +232,7 @@ export function geometryOf(config: Config): Geometry {
       `memory is ${config.memoryBytes} bytes, or ${blocks} blocks; the limit is 2^29 blocks; use less memory or larger blocks`,
       'ERR_DCACHE_MEMORY',
     )
+  const writers = Math.min(partitions.length, WRITERS_MAX, SLOTS_MAX - 3 - config.threads)
   const buckets = 2 ** Math.ceil(Math.log2(blocks))
   const geometry = {
     blocks,
@@ -228,7 +241,8 @@ export function geometryOf(config: Config): Geometry {
     frameSize,
     partitions: partitions.length,
     groups: groups.length,
-    slots: 3 + partitions.length + config.threads,
+    slots: 3 + writers + config.threads,
+    writers,
     stripes: Math.min(buckets, 64),
     buckets,
     traceEntries: config.traceEntries,

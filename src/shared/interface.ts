@@ -36,7 +36,10 @@ export interface CacheOptions {
   writeOrder?: readonly string[]
   /** Replacement policy, which chooses victims. Default: '2q'. */
   policy?: 'lru2' | '2q'
-  /** How many threads may be attached at a time, the owner not counted; 1 to 251 minus the number of partitions. Default: 64. */
+  /**
+   * How many threads may be attached at a time, the owner not counted; 1 to 250. Above 219 it leaves fewer than 32 writers, so
+   * that fewer partitions are written at a time. Default: 64.
+   */
   threads?: number
   /** Milliseconds after which a round starts for a change that no flush has covered yet; 0 to 2^31 - 1. Default: 5000. */
   flushDelayMs?: number

@@ -4,10 +4,10 @@
  */
 import { CacheError } from './errors.js'
 import { STALL_BUCKETS } from './stalls.js'
-import { Counter, Frame, Ghost, Group, Header, Hint, Partition, Slot, Spare, Wait } from './words.js'
+import { Counter, Frame, Ghost, Group, Header, Hint, Job, Partition, Slot, Spare, Wait } from './words.js'
 
 export const MAGIC = 0x64636163
-export const VERSION = 7
+export const VERSION = 8
 
 /** The most pins that a thread may hold at once; the length of its journal. */
 export const GUARDS_MAX = 256
@@ -20,12 +20,21 @@ export const OTHER_WAITS_MAX = 64
 export const HINTS_MAX = 8
 /** Bytes of a thread's name in the buffer. */
 export const NAME_BYTES = 64
-/** The slot of the flush worker. */
+/** Bytes of the smallest and of the largest block. */
+export const BLOCK_SIZE_MIN = 512
+export const BLOCK_SIZE_MAX = 65536
+/** Slots are assigned in this order: owner, flush worker, writers, reader, attached threads. */
+export const OWNER_SLOT = 0
 export const FLUSH_SLOT = 1
+export const writerSlot = (writer: number): number => FLUSH_SLOT + 1 + writer
+export const readerSlot = ({ writers }: Pick<Geometry, 'writers'>): number => writerSlot(writers)
+export const firstClientSlot = (geometry: Pick<Geometry, 'writers'>): number => readerSlot(geometry) + 1
 /** Lock words contain `slot + 1` in 8 bits, which limits the number of slots. */
 export const SLOTS_MAX = 254
 export const CLASSES_MAX = 7
 export const PARTITIONS_MAX = 64
+/** The most writers. Each writes one partition at a time; with more of them at once a disk is no faster. */
+export const WRITERS_MAX = 32
 
 export const TRACE_WORDS = 8
 export const EVENTS_MAX = 64
@@ -45,6 +54,8 @@ export interface Geometry {
   readonly partitions: number
   readonly groups: number
   readonly slots: number
+  /** The most writers at a time. */
+  readonly writers: number
   /** Stripes of the directory, each with a mutex; a power of two. */
   readonly stripes: number
   /** Hash buckets; a power of two, at least as many as blocks. */
@@ -56,7 +67,7 @@ export interface Geometry {
 }
 
 export const GEOMETRY_FIELDS = [
-  'blocks', 'spares', 'loans', 'frameSize', 'partitions', 'groups', 'slots', 'stripes', 'buckets', 'traceEntries', 'classes', 'ghosts',
+  'blocks', 'spares', 'loans', 'frameSize', 'partitions', 'groups', 'slots', 'stripes', 'buckets', 'traceEntries', 'classes', 'ghosts', 'writers',
 ] as const satisfies readonly (keyof Geometry)[] // prettier-ignore
 
 interface Region {
@@ -67,6 +78,7 @@ interface Region {
 export type RegionName =
   | 'header'
   | 'partitions'
+  | 'jobs'
   | 'groups'
   | 'stripes'
   | 'slots'
@@ -94,6 +106,7 @@ export const COUNTER_STRIDE = Math.ceil(Counter.COUNT / 8) * 8
 const REGIONS: readonly Region[] = [
   { name: 'header', align: 64, bytes: () => Header.WORDS * 4 },
   { name: 'partitions', align: 64, bytes: (g) => g.partitions * Partition.WORDS * 4 },
+  { name: 'jobs', align: 64, bytes: (g) => g.writers * Job.WORDS * 4 },
   { name: 'groups', align: 64, bytes: (g) => g.groups * Group.WORDS * 4 },
   { name: 'stripes', align: 64, bytes: (g) => g.stripes * STRIPE_WORDS * 4 },
   { name: 'slots', align: 64, bytes: (g) => g.slots * Slot.WORDS * 4 },

@@ -8,7 +8,7 @@
  * imported constants: a hit would spend a fifth of its time looking them up.
  */
 export enum Header {
-  magic, // these four and the geometry, the first cache line, never change after openCache
+  magic, // these four and the geometry, the first two cache lines, never change after openCache
   version,
   idLow,
   idHigh,
@@ -24,12 +24,13 @@ export enum Header {
   classes,
   ghosts,
   loans,
-  // The second cache line: what hits and copies read. Little of it changes, and none of it in a hit.
-  state = 16, // EngineState; atomic, written by the owner
+  writers,
+  // The third cache line: what hits and copies read. Little of it changes, and none of it in a hit.
+  state = 32, // EngineState; atomic, written by the owner
   freed, // epoch: a frame may have become free
   freedWaiters, // 1: a thread may wait for it; atomic
-  // The third: what misses change, and doorbells.
-  policyMutex = 32, // guards the free list, and the policy's words and heap
+  // The fourth: what misses change, and doorbells.
+  policyMutex = 48, // guards the free list, and the policy's words and heap
   freeHead, // policy
   freeCount, // policy
   policySize, // policy: frames that are in it
@@ -42,7 +43,7 @@ export enum Header {
   bell, // epoch, the flush worker's doorbell; any thread adds
   heartbeat, // the last ring that the flush worker answered; own, or the owner's while there is no flush worker
   hintBell, // epoch, the reader's doorbell; any thread adds
-  WORDS = 48,
+  WORDS = 64,
 }
 
 export enum EngineState {
@@ -60,15 +61,24 @@ export enum Partition {
   blocksLow,
   blocksHigh,
   fenced, // round: Fence
-  job, // JobState; atomic: the flush worker requests, the writer answers, the owner stops
-  jobStart, // first entry in the plan; written before `job` by the flush worker, as are the next two
-  jobCount,
-  jobClass,
-  result, // JobResult; written by the writer before `job`, as is errno
+  failedClass, // of its last failure, as are the next two; the flush worker, or a thread that leads a round
   errno,
   syscall, // 0 pwrite, 1 fsync
-  changed, // 1 once a block of it was changed, so that it needs a writer; round
-  calls, // odd while the writer is inside a system call; the writer adds, atomic
+  dirty, // blocks of it on the dirty list; round
+  changed, // 1 from the first change of a block until it was quiet for some time: it needs a writer; round
+  calls, // odd while a thread that writes its blocks is inside a system call; that thread adds, atomic
+  WORDS = 16,
+}
+
+/** What the flush worker asks a writer to do. */
+export enum Job {
+  state, // JobState; atomic: the flush worker requests, the writer answers and leaves, the owner stops
+  partition, // written before `state` by the flush worker, as are the next two
+  start, // first entry in the plan
+  count,
+  result, // JobResult; written by the writer before `state`, as are the next two
+  errno,
+  syscall, // 0 pwrite, 1 fsync
   WORDS = 16,
 }
 
@@ -81,6 +91,8 @@ export enum JobState {
   IDLE = 0,
   ASKED = 1,
   STOP = 2,
+  /** The writer had nothing to do for some time, and is about to return its slot. */
+  LEAVING = 3,
 }
 export enum JobResult {
   NONE = 0,

@@ -13,7 +13,7 @@ import { Arena } from '../shared/arena.js'
 import { show } from '../shared/config.js'
 import { CacheError } from '../shared/errors.js'
 import type { CacheClient, CacheHandle } from '../shared/interface.js'
-import { FLUSH_SLOT, NAME_BYTES, VERSION } from '../shared/layout.js'
+import { firstClientSlot, NAME_BYTES, VERSION } from '../shared/layout.js'
 import type { ThreadSlot } from '../shared/slot.js'
 import { watchWorkers } from './adopt.js'
 import { waitForSlot } from './slot-wait.js'
@@ -31,13 +31,6 @@ export interface AttachOptions {
 }
 
 const clients = new Map<string, Client>()
-
-/** Slots are assigned in this order: owner, flush worker, one per writer, reader, attached threads. */
-export const OWNER_SLOT = 0
-export { FLUSH_SLOT }
-export const writerSlot = (partition: number): number => 2 + partition
-export const readerSlot = (partitions: number): number => 2 + partitions
-export const firstClientSlot = (partitions: number): number => 3 + partitions
 
 /**
  * Attaches the calling thread to the cache of a handle, and returns its client. A second call in the same thread returns the
@@ -60,7 +53,7 @@ export function attachCache(handle: CacheHandle, options: AttachOptions = {}): C
     return known
   }
   const neverBlocks = !mayBlock || threadNeverBlocks(arena)
-  const slot = waitForSlot(arena, firstClientSlot(arena.geometry.partitions), threadId, name, !neverBlocks)
+  const slot = waitForSlot(arena, firstClientSlot(arena.geometry), threadId, name, !neverBlocks)
   arena.words[slot.at + Slot.neverBlocks] = neverBlocks ? 1 : 0
   ringBell(arena) // the flush worker checks whether the threads of used slots still exist
   const context = contextOf(handle, arena, slot, !neverBlocks)

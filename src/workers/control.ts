@@ -7,7 +7,7 @@ import * as Comlink from 'comlink'
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs'
 import { performance } from 'node:perf_hooks'
 import { parentPort, Worker } from 'node:worker_threads'
-import type { Call } from '../core/needs.js'
+import type { Call } from '../core/write-back/needs.js'
 import type { Config } from '../shared/config.js'
 import { CacheError } from '../shared/errors.js'
 import type { CacheHandle } from '../shared/interface.js'
@@ -19,8 +19,8 @@ export type EngineOptions = Pick<Config, 'flushDelayMs' | 'writeBytes' | 'writeB
 export interface WorkerStart {
   readonly handle: CacheHandle
   readonly options: EngineOptions
-  /** For a writer: its partition. */
-  readonly partition?: number
+  /** For a writer: which one. */
+  readonly writer?: number
 }
 
 /** A worker that is starting. */

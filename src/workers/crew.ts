@@ -1,7 +1,7 @@
 /**
- * The engine's own threads, each at a post (post.ts): the flush worker, which starts with the engine; a writer per partition,
- * which starts when the partition is first changed; and the reader, which starts with the first hint. A thread that ends is
- * replaced; all are stopped together.
+ * The engine's own threads, each at a post (post.ts): the flush worker, which starts with the engine; writers, which start when
+ * partitions are changed, and leave after a quiet time; and the reader, which starts with the first hint. A thread that fails
+ * is replaced; all are stopped together.
  *
  *   flush worker   its successor takes over the slot, repairs what was half changed, and makes a new cut
  *   writer         its slot is recovered first; its successor finds the job still ASKED, and repeats all of it. In the meantime the
@@ -11,17 +11,17 @@
  * Only the flush worker is indispensable: if it cannot be replaced, the engine is BROKEN.
  */
 import { performance } from 'node:perf_hooks'
-import { load, notify, store } from '#atomics'
+import { compareExchange, load, notify, store } from '#atomics'
 import { ringBell } from '../core/wait/bell.js'
 import type { Context } from '../core/context.js'
 import { ringHintBell } from '../core/prefetch/hints.js'
-import type { Call } from '../core/needs.js'
+import type { Call } from '../core/write-back/needs.js'
+import { FLUSH_SLOT, readerSlot, writerSlot } from '../shared/layout.js'
 import { CacheError } from '../shared/errors.js'
 import type { CacheHandle } from '../shared/interface.js'
-import { FLUSH_SLOT, readerSlot, writerSlot } from './attach.js'
 import { type EngineOptions, startWorker } from './control.js'
 import { backoffMs, Post, type PostOptions, Turns } from './post.js'
-import { Header, JobState, Partition, Slot, SlotState } from '../shared/words.js'
+import { Header, Job, JobState, Slot, SlotState } from '../shared/words.js'
 
 // Functions, because a bundle has no URL. Literals, so that tools that trace files find them.
 const flushWorkerFile = () => new URL('./flush-worker.js', import.meta.url)
@@ -40,7 +40,6 @@ export class Crew {
   readonly #flushWorker: Post
   readonly #writers: readonly Post[]
   readonly #reader: Post
-  readonly #posts: readonly { readonly name: string; readonly post: Post }[]
 
   /** `gaveUp` is called when the flush worker cannot be replaced: nothing is written any more. */
   constructor(
@@ -54,15 +53,13 @@ export class Crew {
     this.#options = options
     this.#gaveUp = gaveUp
     this.#flushWorker = this.#flushPost()
-    this.#writers = context.partitions.map(({ index, name }) =>
-      this.#post(writerFile(), `writer of '${name}'`, writerSlot(index), index),
-    )
-    this.#reader = this.#post(readerFile(), 'reader', readerSlot(context.arena.geometry.partitions))
-    this.#posts = [
-      { name: 'flush worker', post: this.#flushWorker },
-      ...this.#writers.map((post, i) => ({ name: `writer of '${context.partitions[i]!.name}'`, post })),
-      { name: 'reader', post: this.#reader },
-    ]
+    const { geometry } = context.arena
+    this.#writers = Array.from({ length: geometry.writers }, (_, writer) => this.#writerPost(writer))
+    this.#reader = this.#post(readerFile(), 'reader', readerSlot(geometry))
+  }
+
+  get #posts(): readonly Post[] {
+    return [this.#flushWorker, ...this.#writers, this.#reader]
   }
 
   /** Resolves when rounds can be run. @throws ERR_DCACHE_WORKER_DIED */
@@ -77,26 +74,26 @@ export class Crew {
    */
   async stop(patienceMs: number): Promise<void> {
     const endMs = performance.now() + patienceMs
-    for (const { post } of this.#posts) post.close()
-    await Promise.all(this.#writers.map((_, partition) => this.#stopWriter(partition, endMs)))
+    for (const post of this.#posts) post.close()
+    await Promise.all(this.#writers.map((_, writer) => this.#stopWriter(writer, endMs)))
     ringBell(this.#context)
     ringHintBell(this.#context)
-    await Promise.all(this.#posts.map(({ post }) => post.stop(patienceMs)))
+    await Promise.all(this.#posts.map((post) => post.stop(patienceMs)))
   }
 
   /** The engine's threads that have not ended. */
   names(): string[] {
-    return this.#posts.filter(({ post }) => post.isFilled).map(({ name }) => `the ${name}`)
+    return this.#posts.filter((post) => post.isFilled).map((post) => `the ${post.name}`)
   }
 
   #called(call: Call): void {
-    const post = call.calls === 'reader' ? this.#reader : this.#writers[call.partition]!
+    const post = call.calls === 'reader' ? this.#reader : this.#writers[call.writer]!
     post.call()
   }
 
   #flushPost(): Post {
     const { words, arena } = this.#context
-    return new Post({
+    return new Post('flush worker', {
       begin: this.#beginner(flushWorkerFile(), 'flush worker'),
       isVacant: () => true, // the successor takes over the slot
       turns: this.#turns,
@@ -118,11 +115,23 @@ export class Crew {
     })
   }
 
-  /** The post of a thread that takes a slot after the reaper has freed it. */
-  #post(file: URL, name: string, slot: number, partition?: number): Post {
+  /** A writer may leave, and its place is filled again as soon as it has a job. */
+  #writerPost(writer: number): Post {
     const { words, arena } = this.#context
-    return new Post({
-      begin: this.#beginner(file, name, partition),
+    const at = arena.jobAt(writer) + Job.state
+    return this.#post(writerFile(), `writer ${writer}`, writerSlot(writer), writer, () => {
+      // Its thread may have ended between its last two steps.
+      compareExchange(words, at, JobState.LEAVING, JobState.IDLE)
+      return load(words, at) === JobState.ASKED
+    })
+  }
+
+  /** The post of a thread that takes a slot after the reaper has freed it. */
+  #post(file: URL, name: string, slot: number, writer?: number, isNeeded?: () => boolean): Post {
+    const { words, arena } = this.#context
+    return new Post(name, {
+      begin: this.#beginner(file, name, writer),
+      ...(isNeeded !== undefined && { isNeeded }),
       isVacant: () => load(words, arena.slotAt(slot) + Slot.state) === SlotState.FREE,
       turns: this.#turns,
       wasTaken, // by the flush worker, for a job that it does itself (stand-in.ts)
@@ -133,11 +142,11 @@ export class Crew {
     })
   }
 
-  #beginner(file: URL, name: string, partition?: number): PostOptions['begin'] {
+  #beginner(file: URL, name: string, writer?: number): PostOptions['begin'] {
     const start = {
       handle: this.#handle,
       options: this.#options,
-      ...(partition !== undefined && { partition }),
+      ...(writer !== undefined && { writer }),
     }
     return () =>
       startWorker(file, name, start, (call) => {
@@ -156,21 +165,19 @@ export class Crew {
   /**
    * Waits until the writer has finished its current job, or until `endMs`, because its descriptor must not be closed before.
    */
-  async #stopWriter(partition: number, endMs: number): Promise<void> {
+  async #stopWriter(writer: number, endMs: number): Promise<void> {
     const { words, arena } = this.#context
-    const jobAt = arena.partitionAt(partition) + Partition.job
-    const isAtWork = () => load(words, jobAt) === JobState.ASKED && this.#isManned(partition)
+    const jobAt = arena.jobAt(writer) + Job.state
+    const isAtWork = () => load(words, jobAt) === JobState.ASKED && this.#isManned(writer)
     while (isAtWork() && performance.now() < endMs) await pause()
     store(words, jobAt, JobState.STOP)
     notify(words, jobAt)
   }
 
-  /** Whether a thread is doing the partition's jobs: its writer, or the flush worker that stands in for it. */
-  #isManned(partition: number): boolean {
-    return (
-      load(this.#context.words, this.#context.arena.slotAt(writerSlot(partition)) + Slot.state) ===
-      SlotState.LIVE
-    )
+  /** Whether a thread is doing the writer's jobs: its own, or the flush worker that stands in for it. */
+  #isManned(writer: number): boolean {
+    const { words, arena } = this.#context
+    return load(words, arena.slotAt(writerSlot(writer)) + Slot.state) === SlotState.LIVE
   }
 }
 

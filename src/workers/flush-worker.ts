@@ -5,10 +5,11 @@
 import { load, store, wait } from '#atomics'
 import { Flusher } from '../core/write-back/flusher.js'
 import { eventsOf } from '../core/format.js'
-import { Needs } from '../core/needs.js'
+import { Needs } from '../core/write-back/needs.js'
+import { firstClientSlot, FLUSH_SLOT } from '../shared/layout.js'
 import { takeOverSlot } from '../shared/slot.js'
 import { threadId } from 'node:worker_threads'
-import { contextOf, firstClientSlot, FLUSH_SLOT, openArena } from './attach.js'
+import { contextOf, openArena } from './attach.js'
 import { Census } from './census.js'
 import { serveStart } from './control.js'
 import { EventSender } from './events.js'
@@ -18,7 +19,7 @@ import { EngineState, Header } from '../shared/words.js'
 serveStart(({ handle, options }, call) => {
   const arena = openArena(handle)
   const context = contextOf(handle, arena, takeOverSlot(arena, FLUSH_SLOT, threadId, 'flush worker'), true)
-  const firstClient = firstClientSlot(arena.geometry.partitions)
+  const firstClient = firstClientSlot(arena.geometry)
   const events = new EventSender(eventsOf(arena))
   const flusher = new Flusher(context, options, (event) => {
     if (event.kind !== 'died' || event.slot >= firstClient) events.send(event)
@@ -30,13 +31,13 @@ serveStart(({ handle, options }, call) => {
     const state = load(context.words, Header.state)
     return state === EngineState.OPEN || state === EngineState.CLOSING
   }
-  /** Returns the milliseconds until the stand-in is due. */
+  /** Returns the milliseconds until a look is due, without a ring. */
   const step = (): number => {
     census.look()
-    needs.look()
     flusher.step()
+    needs.look()
     events.sendKept()
-    return standIn.look()
+    return Math.min(needs.idleMs(), standIn.look())
   }
   return () => {
     for (;;) {

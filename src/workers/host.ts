@@ -28,14 +28,14 @@ import { type Config, geometryOf, parseOptions } from '../shared/config.js'
 import { CacheError } from '../shared/errors.js'
 import type { BlockCache, CacheEvents, CacheHandle, CacheOptions } from '../shared/interface.js'
 import type { LostBlock } from '../shared/reports.js'
-import { type Geometry, VERSION } from '../shared/layout.js'
+import { firstClientSlot, type Geometry, OWNER_SLOT, VERSION } from '../shared/layout.js'
 import { attachSlot, guardsOf } from '../shared/slot.js'
 import { threadText } from '../shared/slot-name.js'
 import { classOf } from '../shared/stamp.js'
 import { TRACE } from '../shared/trace.js'
 import { Deadline, runAsync, SLICE_MS } from '../shared/wait.js'
 import { watchWorker } from './adopt.js'
-import { contextOf, firstClientSlot, forgetClient, idWords, OWNER_SLOT, registerClient } from './attach.js'
+import { contextOf, forgetClient, idWords, registerClient } from './attach.js'
 import { Crew } from './crew.js'
 import { eventOf } from './events.js'
 import { OpenFiles } from './files.js'
@@ -167,7 +167,7 @@ class Host extends Client implements BlockCache {
   override threadEnded(ended: number): void {
     super.threadEnded(ended)
     const { words, arena } = this.context
-    for (let slot = firstClientSlot(arena.geometry.partitions); slot < arena.geometry.slots; slot++) {
+    for (let slot = firstClientSlot(arena.geometry); slot < arena.geometry.slots; slot++) {
       const at = arena.slotAt(slot)
       if (load(words, at + Slot.state) === SlotState.DEAD && words[at + Slot.threadId] === ended)
         this.#listeners.tell({ name: 'workerDied', info: { threadId: ended, slot } })
@@ -256,7 +256,7 @@ class Host extends Client implements BlockCache {
     const { arena } = this.context
     buryGone(arena) // what a dead thread held will be released
     for (let slot = 0; slot < arena.geometry.slots; slot++) {
-      const isWriter = slot > OWNER_SLOT && slot < firstClientSlot(arena.geometry.partitions)
+      const isWriter = slot > OWNER_SLOT && slot < firstClientSlot(arena.geometry)
       const guards = isWriter ? 0 : guardsOf(arena, slot)
       if (guards === 0) continue
       throw new CacheError(

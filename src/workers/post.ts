@@ -2,12 +2,14 @@
  * A post in the engine that one thread fills. If the thread ends, or cannot be started, another one is started, after a time
  * that grows with the number of failures.
  *
- *   EMPTY --fill, call--> STARTING --ready--> FILLED --it ends--> RESTING
+ *   EMPTY --fill, call--> STARTING --ready--> FILLED --it fails--> RESTING
+ *                            |                    '---it leaves--> EMPTY, or STARTING if it is needed already
  *                            '--it cannot be started--> RESTING, or HOPELESS after FAILURES_MAX in a row
  *                RESTING --restMs, and the posts' turns (Turns)--> STARTING
  *   any state --stop--> STOPPED, once the thread has ended
  *
- * A failure is a start that failed, or a thread that ended within HEALTHY_MS. The first replacement starts at once. All of
+ * A thread that may leave does so by ending with exit code 0. A failure is a start that failed, or any other end; the number of
+ * failures begins anew after a thread that ran for HEALTHY_MS. The first replacement starts at once. All of
  * this runs in the owner's event loop; its timers do not keep the process alive, except in `stop`.
  */
 import { performance } from 'node:perf_hooks'
@@ -24,6 +26,8 @@ export interface PostOptions {
   readonly isVacant: () => boolean
   /** Whether a start failed because the place was taken after `isVacant` was asked: that is no failure of the thread. */
   readonly wasTaken?: (cause: unknown) => boolean
+  /** For a thread that may leave: called when it has left; whether another one is needed at once. */
+  readonly isNeeded?: () => boolean
   /** Shared with the other posts: the turns in which starts are repeated after failures. */
   readonly turns: Turns
   /** Milliseconds from a failure to the next start; `failures` is the number in a row, from 1. See backoffMs. */
@@ -68,6 +72,8 @@ export function backoffMs(failures: number): number {
 }
 
 export class Post {
+  /** For messages. */
+  readonly name: string
   readonly #options: PostOptions
   #worker: Worker | undefined
   #timer: NodeJS.Timeout | undefined
@@ -75,7 +81,8 @@ export class Post {
   #isCalled = false
   #isStopped = false
 
-  constructor(options: PostOptions) {
+  constructor(name: string, options: PostOptions) {
+    this.name = name
     this.#options = options
   }
 
@@ -85,7 +92,7 @@ export class Post {
     await this.#start(true)
   }
 
-  /** Starts the first thread in the background; returns at once. Ignored if a thread was started before. */
+  /** Starts a thread in the background; returns at once. Ignored if there is one, or one is being started. */
   call(): void {
     if (this.#isCalled) return
     this.#isCalled = true
@@ -140,11 +147,20 @@ export class Post {
       this.#worker = undefined
       if (readyAtMs === Infinity) return // its start failed
       if (performance.now() - readyAtMs >= HEALTHY_MS) this.#failures = 0
+      if (code === 0 && this.#options.isNeeded !== undefined) {
+        this.#hasLeft(this.#options.isNeeded)
+        return
+      }
       this.#hasFailed(cause ?? new Error(`it ended with code ${code}`))
     })
     await ready
     readyAtMs = performance.now()
     worker.unref()
+  }
+
+  #hasLeft(isNeeded: () => boolean): void {
+    this.#isCalled = false
+    if (isNeeded()) this.call()
   }
 
   readonly #hasFailed = (cause: unknown): void => {

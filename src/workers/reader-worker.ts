@@ -3,9 +3,10 @@
  */
 import { load, wait } from '#atomics'
 import { Reader } from '../core/prefetch/reader.js'
+import { readerSlot } from '../shared/layout.js'
 import { attachSlot } from '../shared/slot.js'
 import { threadId } from 'node:worker_threads'
-import { contextOf, openArena, readerSlot } from './attach.js'
+import { contextOf, openArena } from './attach.js'
 import { serveStart } from './control.js'
 import { EngineState, Header } from '../shared/words.js'
 
@@ -14,7 +15,7 @@ const BUSY_MS = 1
 
 serveStart(({ handle }) => {
   const arena = openArena(handle)
-  const slot = readerSlot(arena.geometry.partitions)
+  const slot = readerSlot(arena.geometry)
   const context = contextOf(handle, arena, attachSlot(arena, slot, slot + 1, threadId, 'reader'), true)
   const reader = new Reader(context)
   return () => {

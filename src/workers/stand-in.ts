@@ -2,7 +2,7 @@
  * The flush worker as a writer. A job waits for its writer to start, but only the owner's event loop can start one, and that
  * may be busy for long, or the system may refuse a thread. So after STAND_IN_MS the flush worker does the job itself.
  *
- * The writer of a partition is the thread that has the writer's slot. The flush worker takes that slot for one job, so that
+ * A writer is the thread that has the writer's slot. The flush worker takes that slot for one job, so that
  * no other thread can do the job concurrently: a writer that starts at that moment is refused the slot, and is started again.
  * If the flush worker dies in the job, the slot becomes DEAD with its thread, and the job stays ASKED.
  *
@@ -16,8 +16,9 @@ import { Writer } from '../core/write-back/writer.js'
 import type { CacheHandle } from '../shared/interface.js'
 import { attachSlot, detachSlot, type ThreadSlot } from '../shared/slot.js'
 import { threadId } from 'node:worker_threads'
-import { contextOf, writerSlot } from './attach.js'
-import { Header, JobState, Partition, Slot, SlotState } from '../shared/words.js'
+import { writerSlot } from '../shared/layout.js'
+import { contextOf } from './attach.js'
+import { Header, Job, JobState, Slot, SlotState } from '../shared/words.js'
 
 /** Milliseconds that a job waits for its writer. Longer than a thread takes to start on an idle machine. */
 const STAND_IN_MS = 200
@@ -30,7 +31,7 @@ export class StandIn {
   readonly #context: Context
   readonly #handle: CacheHandle
   readonly #writeBytes: number
-  /** By partition: when its job began to wait for a writer. */
+  /** By writer: when its job began to wait for a thread. */
   readonly #waitsSinceMs: (number | undefined)[]
 
   /** `context` is the flush worker's. */
@@ -38,47 +39,47 @@ export class StandIn {
     this.#context = context
     this.#handle = handle
     this.#writeBytes = writeBytes
-    this.#waitsSinceMs = context.partitions.map(() => undefined)
+    this.#waitsSinceMs = new Array<undefined>(context.arena.geometry.writers).fill(undefined)
   }
 
   /** Does the jobs that have waited too long. Returns the milliseconds until the next will have; Infinity if none waits. */
   look(): number {
     let dueMs = Infinity
-    for (const { index } of this.#context.partitions) {
-      if (!this.#waits(index)) {
-        this.#waitsSinceMs[index] = undefined
+    for (let writer = 0; writer < this.#waitsSinceMs.length; writer++) {
+      if (!this.#waits(writer)) {
+        this.#waitsSinceMs[writer] = undefined
         continue
       }
       const nowMs = performance.now()
-      const leftMs = (this.#waitsSinceMs[index] ??= nowMs) + STAND_IN_MS - nowMs
+      const leftMs = (this.#waitsSinceMs[writer] ??= nowMs) + STAND_IN_MS - nowMs
       if (leftMs > 0) dueMs = Math.min(dueMs, leftMs)
-      else this.#standIn(index)
+      else this.#standIn(writer)
     }
     return dueMs
   }
 
-  /** Whether the partition has a job, and no thread to do it. */
-  #waits(partition: number): boolean {
+  /** Whether the writer has a job, and no thread. */
+  #waits(writer: number): boolean {
     const { words, arena } = this.#context
     return (
-      load(words, arena.partitionAt(partition) + Partition.job) === JobState.ASKED &&
-      load(words, arena.slotAt(writerSlot(partition)) + Slot.state) === SlotState.FREE
+      load(words, arena.jobAt(writer) + Job.state) === JobState.ASKED &&
+      load(words, arena.slotAt(writerSlot(writer)) + Slot.state) === SlotState.FREE
     )
   }
 
-  #standIn(partition: number): void {
+  #standIn(index: number): void {
     const { arena, words } = this.#context
-    const slot = this.#takeSlot(partition)
+    const slot = this.#takeSlot(index)
     if (slot === undefined) return
     store(words, Header.heartbeat, (load(words, Header.bell) + RINGS_AHEAD) | 0)
     const context = contextOf(this.#handle, arena, slot, true)
-    const writer = new Writer(context, partition, this.#writeBytes)
+    const writer = new Writer(context, index, this.#writeBytes)
     if (writer.isAsked) this.#run(writer)
     detachSlot(arena, slot)
   }
 
-  #takeSlot(partition: number): ThreadSlot | undefined {
-    const slot = writerSlot(partition)
+  #takeSlot(writer: number): ThreadSlot | undefined {
+    const slot = writerSlot(writer)
     try {
       return attachSlot(this.#context.arena, slot, slot + 1, threadId, 'flush worker as a writer')
     } catch {

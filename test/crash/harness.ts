@@ -11,7 +11,7 @@ import { CrashLog, type LogRecord } from './log.js'
 import type { Scenario } from './scenario.js'
 import { contextIn, createSetup, OWNER_SLOT, type Setup } from './setup.js'
 import type { Answer, Part, Role } from './thread.js'
-import { EngineState, Header, JobState, Partition } from '#dist/shared/words.js'
+import { EngineState, Header, Job, JobState } from '#dist/shared/words.js'
 
 /** A thread that does nothing for this long counts as hanging. */
 const PART_MS = 60_000
@@ -80,7 +80,7 @@ export class Crew {
     const cache = new OpenCache(this.#engine, setup, this)
     const roles: Role[] = [
       { kind: 'flusher' },
-      ...setup.disks.map(({ partition }): Role => ({ kind: 'writer', partition })),
+      ...setup.disks.map((_, index): Role => ({ kind: 'writer', index })),
     ]
     for (const role of roles) await this.start(role, setup)
     return cache
@@ -117,7 +117,7 @@ export class Crew {
   }
 
   async #thread(role: Role): Promise<Thread> {
-    const number = role.kind === 'writer' ? role.partition : role.kind === 'client' ? role.index : 0
+    const number = role.kind === 'flusher' ? 0 : role.index
     const name = `${role.kind}${number}`
     let thread = this.#threads.get(name)
     if (thread === undefined) {
@@ -160,8 +160,8 @@ export class OpenCache {
   async close(): Promise<string[]> {
     const { words, arena } = this.context
     Atomics.store(words, Header.state, EngineState.CLOSED)
-    for (const { partition } of this.setup.disks) {
-      const jobAt = arena.partitionAt(partition) + Partition.job
+    for (let writer = 0; writer < arena.geometry.writers; writer++) {
+      const jobAt = arena.jobAt(writer) + Job.state
       Atomics.store(words, jobAt, JobState.STOP)
       Atomics.notify(words, jobAt)
     }

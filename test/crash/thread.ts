@@ -7,11 +7,11 @@ import { runClient } from './client-role.js'
 import { type Engine, loadEngine } from './engine.js'
 import { CrashLog, KIND } from './log.js'
 import { contextIn, FLUSH_SLOT, type Setup, writerSlot } from './setup.js'
-import { EngineState, Header, JobState, Partition } from '#dist/shared/words.js'
+import { EngineState, Header, Job, JobState } from '#dist/shared/words.js'
 
 export type Role =
   | { readonly kind: 'flusher' }
-  | { readonly kind: 'writer'; readonly partition: number }
+  | { readonly kind: 'writer'; readonly index: number }
   | { readonly kind: 'client'; readonly index: number }
 
 export interface Part {
@@ -48,11 +48,11 @@ function runFlusher({ Flusher }: Engine, setup: Setup): void {
 }
 
 /** As workers/writer-worker.ts. */
-function runWriter({ Writer }: Engine, setup: Setup, partition: number): void {
-  const slot = writerSlot(partition)
+function runWriter({ Writer }: Engine, setup: Setup, index: number): void {
+  const slot = writerSlot(index)
   const context = contextIn(engine, setup, slot, slot + 1)
-  const writer = new Writer(context, partition)
-  const jobAt = context.arena.partitionAt(partition) + Partition.job
+  const writer = new Writer(context, index)
+  const jobAt = context.arena.jobAt(index) + Job.state
   while (Atomics.load(context.words, jobAt) !== JobState.STOP) {
     if (writer.isAsked) writer.runJob()
     Atomics.wait(context.words, jobAt, JobState.IDLE, 250)
@@ -62,7 +62,7 @@ function runWriter({ Writer }: Engine, setup: Setup, partition: number): void {
 function play({ role, setup }: Part): string[] {
   if (role.kind === 'client') return runClient(engine, setup, role.index)
   if (role.kind === 'flusher') runFlusher(engine, setup)
-  else runWriter(engine, setup, role.partition)
+  else runWriter(engine, setup, role.index)
   return []
 }
 

@@ -665,7 +665,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/client/guard.js',
-        from: 'if (loadInOrder(context.words, 16 /* state */) !== 1 /* OPEN */)',
+        from: 'if (loadInOrder(context.words, 32 /* state */) !== 1 /* OPEN */)',
         to: 'if (context.words[16 /* state */] !== 1 /* OPEN */)',
       },
     ],

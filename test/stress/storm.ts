@@ -10,7 +10,8 @@ import { type BlockCache, type CacheOptions } from 'dcache'
 import { Piscina } from 'piscina'
 import * as assert from 'uvu/assert'
 import type { Arena } from '#dist/shared/arena.js'
-import { firstClientSlot, FLUSH_SLOT, openArena, writerSlot } from '#dist/workers/attach.js'
+import { openArena } from '#dist/workers/attach.js'
+import { firstClientSlot, FLUSH_SLOT, writerSlot } from '#dist/shared/layout.js'
 import { withEngine } from '../support/engine.js'
 import { PATIENCE_MS, until } from '../support/open.js'
 import { firstContents, Order, PARTITIONS, Truth, verifyFile } from './records.js'
@@ -166,7 +167,7 @@ class Storm {
   /** The number of slots that threads of the storm have. */
   #attached(): number {
     const { words, geometry } = this.#arena
-    const first = firstClientSlot(geometry.partitions)
+    const first = firstClientSlot(geometry)
     const slots = Array.from({ length: geometry.slots - first }, (_, i) => this.#arena.slotAt(first + i))
     return slots.filter((at) => Atomics.load(words, at + Slot.state) !== SlotState.FREE).length
   }

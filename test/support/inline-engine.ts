@@ -19,7 +19,7 @@ import { geometryOf, parseOptions } from '#dist/shared/config.js'
 import type { CacheOptions } from '#dist/shared/interface.js'
 import { attachSlot } from '#dist/shared/slot.js'
 import { runSync } from '#dist/shared/wait.js'
-import { FLUSH_SLOT, firstClientSlot, readerSlot, writerSlot } from '#dist/workers/attach.js'
+import { FLUSH_SLOT, firstClientSlot, readerSlot, writerSlot } from '#dist/shared/layout.js'
 import type { MemoryDevice } from './memory-device.js'
 import { memoryFor } from './memory-size.js'
 
@@ -94,14 +94,14 @@ export class InlineEngine {
     this.writers = sizes.map(
       (_, index) => new Writer(this.#contextIn(writerSlot(index)), index, config.writeBytes),
     )
-    this.reader = new Reader(this.#contextIn(readerSlot(sizes.length)))
-    this.context = this.#contextIn(firstClientSlot(sizes.length))
+    this.reader = new Reader(this.#contextIn(readerSlot(this.arena.geometry)))
+    this.context = this.#contextIn(firstClientSlot(this.arena.geometry))
     this.client = new Client(this.context)
   }
 
   /** Attaches another client, as another thread would. */
   attach(): Client {
-    const first = firstClientSlot(this.#partitions.length)
+    const first = firstClientSlot(this.arena.geometry)
     return new Client(this.#contextIn(first, this.arena.geometry.slots))
   }
 

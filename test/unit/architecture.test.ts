@@ -140,8 +140,8 @@ test('the layers and rooms are those that the structure allows', () => {
 
 /** Two engines that differ in every measure. */
 const geometries: readonly layout.Geometry[] = [
-  { blocks: 90, spares: 7, loans: 11, frameSize: 512, partitions: 1, groups: 1, slots: 4, stripes: 8, buckets: 128, traceEntries: 16, classes: 3, ghosts: 90 },
-  { blocks: 5001, spares: 333, loans: 624, frameSize: 65536, partitions: 5, groups: 3, slots: 71, stripes: 64, buckets: 8192, traceEntries: 1024, classes: 7, ghosts: 0 },
+  { blocks: 90, spares: 7, loans: 11, frameSize: 512, partitions: 1, groups: 1, slots: 4, stripes: 8, buckets: 128, traceEntries: 16, classes: 3, ghosts: 90, writers: 1 },
+  { blocks: 5001, spares: 333, loans: 624, frameSize: 65536, partitions: 5, groups: 3, slots: 71, stripes: 64, buckets: 8192, traceEntries: 1024, classes: 7, ghosts: 0, writers: 3 },
 ] // prettier-ignore
 
 test('the regions are those of the memory map, with its sizes and alignments', () => {

@@ -9,7 +9,8 @@ import * as assert from 'uvu/assert'
 import { type CacheEvents, type CacheHandle, openCache } from 'dcache'
 import type { Arena } from '#dist/shared/arena.js'
 import { slotName } from '#dist/shared/slot-name.js'
-import { firstClientSlot, openArena } from '#dist/workers/attach.js'
+import { openArena } from '#dist/workers/attach.js'
+import { firstClientSlot } from '#dist/shared/layout.js'
 import { withEngine } from '../support/engine.js'
 import {
   Gates,
@@ -203,7 +204,7 @@ detaching('is refused during any asynchronous call of the thread', () =>
     assert.equal(refusals, [])
     guard.release()
     const arena = openArena(cache.handle)
-    for (let slot = firstClientSlot(arena.geometry.partitions); slot < arena.geometry.slots; slot++)
+    for (let slot = firstClientSlot(arena.geometry); slot < arena.geometry.slots; slot++)
       assert.is(arena.words[arena.slotAt(slot) + Slot.state], SlotState.FREE, 'the slot is free')
   }),
 )

@@ -12,7 +12,7 @@ import * as assert from 'uvu/assert'
 import type * as dcache from 'dcache'
 import { type CacheClient, openCache } from 'dcache'
 import { Slot, SlotState } from '#dist/shared/words.js'
-import { readerSlot, writerSlot } from '#dist/workers/attach.js'
+import { readerSlot, writerSlot } from '#dist/shared/layout.js'
 import { type Bench, Gates, startThread, until, withCache, writeBlocks } from '../support/open.js'
 import { onlyNormal, sample } from '../support/size.js'
 import { tempFolder } from '../support/temp.js'
@@ -58,7 +58,7 @@ lazy('64 partitions that are only read need only the flush worker', () =>
   ),
 )
 
-lazy('a writer starts with the first change of its partition, not with the first round', () =>
+lazy('a writer starts with the first change of a partition, not with the first round', () =>
   withWorkers((workers) =>
     withCache(
       {
@@ -71,14 +71,14 @@ lazy('a writer starts with the first change of its partition, not with the first
         // All are of one group: only the first change starts the clock of the delayed kick.
         for (const [i, partition] of [1, 3].entries()) {
           await cache.partition(`p${partition}`).write(new Uint8Array(8).fill(7), 512)
-          await until('the writer', () => isLive(bench, writerSlot(partition)))
+          await until('the writer', () => isLive(bench, writerSlot(i)))
           assert.is(workers.length, 2 + i)
         }
         assert.is(cache.stats().rounds, 0)
         await cache.flush()
         assert.equal(
           [0, 1, 2, 3, 4].map((i) => isLive(bench, writerSlot(i))),
-          [false, true, false, true, false],
+          [true, true, false, false, false],
         )
         for (const i of [1, 3]) assert.is(bench.onDisk(1, `p${i}`)[0], 7)
         assert.is(workers.length, 3)
@@ -87,9 +87,25 @@ lazy('a writer starts with the first change of its partition, not with the first
   ),
 )
 
+lazy('a writer leaves after a quiet time, and the next change gets another one', () =>
+  withWorkers((workers) =>
+    withCache({ cached: 64, flushDelayMs: 1e9 }, async (bench) => {
+      for (const value of [7, 8]) {
+        await bench.data.write(new Uint8Array(8).fill(value), 512)
+        await bench.cache.flush()
+        assert.is(bench.onDisk(1)[0], value)
+        await until('the writer', () => isLive(bench, writerSlot(0)))
+        await until('it has left', () => !isLive(bench, writerSlot(0)))
+      }
+      assert.is(workers.length, 3, 'the flush worker, and a writer each time')
+      assert.is(bench.cache.stats().threads, 2)
+    }),
+  ),
+)
+
 lazy('the reader starts with the first hint', () =>
   withCache({ cached: 64 }, async (bench) => {
-    assert.not(isLive(bench, readerSlot(1)))
+    assert.not(isLive(bench, readerSlot({ writers: 1 })))
     bench.data.prefetch(3, 4)
     await until('it is loaded', () => bench.cache.stats().prefetch.loaded === 4)
     await until('nothing is held', () => bench.cache.stats().blocks.held === 0)

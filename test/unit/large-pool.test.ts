@@ -10,7 +10,8 @@ import { type BlockCache, CacheError, openCache } from 'dcache'
 import type { Arena } from '#dist/shared/arena.js'
 import { attachSlot } from '#dist/shared/slot.js'
 import { setSlotName, slotName } from '#dist/shared/slot-name.js'
-import { firstClientSlot, openArena } from '#dist/workers/attach.js'
+import { openArena } from '#dist/workers/attach.js'
+import { firstClientSlot } from '#dist/shared/layout.js'
 import { assertSound, inThread } from '../support/open.js'
 import { tempFolder } from '../support/temp.js'
 import { Frame, Header, Slot, SlotState } from '#dist/shared/words.js'
@@ -51,7 +52,7 @@ async function openLarge(path: string, memory: number): Promise<BlockCache | und
 async function withAllSlots(cache: BlockCache, arena: Arena): Promise<void> {
   const { slots } = arena.geometry
   const slotWords = () => [...arena.words.subarray(arena.slotsAt, arena.slotAt(slots))]
-  const first = firstClientSlot(1)
+  const first = firstClientSlot({ writers: 1 })
   const names = Array.from({ length: THREADS }, (_, i) => `${'x'.repeat(62)}${i}`)
   for (let i = 0; i < THREADS; i++) assert.is(attachSlot(arena, first, slots, 1000 + i).index, first + i)
   const before = slotWords()

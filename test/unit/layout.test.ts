@@ -9,7 +9,7 @@ import { CacheError } from '#dist/shared/errors.js'
 import type { CacheOptions } from '#dist/shared/interface.js'
 import { type Geometry, GEOMETRY_FIELDS, type Layout, layoutOf } from '#dist/shared/layout.js'
 import { openSmall, options, smallArena } from '../support/small-context.js'
-import { Frame, Ghost, Group, Header, Partition, Slot, Spare } from '#dist/shared/words.js'
+import { Frame, Ghost, Group, Header, Job, Partition, Slot, Spare } from '#dist/shared/words.js'
 
 const geometry = (more: Partial<CacheOptions> = {}): Geometry => geometryOf(parseOptions(options(more)))
 const isCode = (code: string) => (error: unknown) => error instanceof CacheError && error.code === code
@@ -20,6 +20,7 @@ function needs(g: Geometry): Record<string, number> {
   return {
     header: words(1, Header.WORDS),
     partitions: words(g.partitions, Partition.WORDS),
+    jobs: words(g.writers, Job.WORDS),
     groups: words(g.groups, Group.WORDS),
     stripes: words(g.stripes, 16),
     slots: words(g.slots, Slot.WORDS),

@@ -6,7 +6,7 @@ import { InlineEngine } from '../support/inline-engine.js'
 import { MemoryDevice } from '../support/memory-device.js'
 import { flush } from '#dist/core/changes/rounds.js'
 import { runSync } from '#dist/shared/wait.js'
-import { Group, JobResult, Led, Partition } from '#dist/shared/words.js'
+import { Group, Job, JobResult, Led, Partition } from '#dist/shared/words.js'
 
 const BLOCK = 512
 
@@ -26,8 +26,8 @@ function engineOf(groups = 1) {
     change: (block: number, value: number, partition = 'p0') => {
       engine.client.partition(partition).writeSync(new Uint8Array(BLOCK).fill(value), block * BLOCK)
     },
-    /** Whether a writer has done a job of the first partition. */
-    hasWriterWorked: () => words[arena.partitionAt(0) + Partition.result] !== JobResult.NONE,
+    /** Whether a writer has done a job. */
+    hasWriterWorked: () => words[arena.jobAt(0) + Job.result] !== JobResult.NONE,
     leader: () => words[arena.groupAt(0) + Group.leader],
     calls: () => words[arena.partitionAt(0) + Partition.calls]!,
   }

@@ -9,7 +9,7 @@ import * as assert from 'uvu/assert'
 import { flush } from '#dist/core/changes/rounds.js'
 import { MemoryDevice } from '../support/memory-device.js'
 import { assertRefusal, refusalNow } from '../support/open.js'
-import { EngineState, Group, Header, JobState, Partition } from '#dist/shared/words.js'
+import { EngineState, Group, Header, Job, JobState, Partition } from '#dist/shared/words.js'
 
 const realNow = performance.now.bind(performance)
 
@@ -26,7 +26,7 @@ function dirty() {
     device,
     guard,
     words,
-    jobAt: arena.partitionAt(0) + Partition.job,
+    jobAt: arena.jobAt(0) + Job.state,
     groupAt: arena.groupAt(0),
   }
 }

@@ -37,7 +37,7 @@ function fakePost(
   const rests: number[] = []
   const hopeless: unknown[] = []
   let starts = 0
-  const post = new Post({
+  const post = new Post('one', {
     begin() {
       const what = fate(starts++)
       if (what === 'throws') throw new Error('no thread')

@@ -8,7 +8,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Worker } from 'node:worker_threads'
 import { FileDevice } from '#dist/core/device/file-device.js'
-import { readerSlot } from '#dist/workers/attach.js'
+import { readerSlot } from '#dist/shared/layout.js'
 import { withEngine } from '../support/engine.js'
 import { MemoryDevice } from '../support/memory-device.js'
 import {
@@ -130,7 +130,7 @@ hints('a reader that dies is replaced, and what it held is released', async () =
     await withCache(
       { cached: 256, partitions: { data: { blocks: 2000 } } },
       async ({ cache, data, arena }) => {
-        const threadAt = arena.slotAt(readerSlot(1)) + Slot.threadId
+        const threadAt = arena.slotAt(readerSlot(arena.geometry)) + Slot.threadId
         data.prefetch(1999, 1)
         await until('the first reader', () => arena.words[threadAt] !== 0)
         for (let i = 0; i < 4; i++) {

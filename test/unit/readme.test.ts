@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'n
 import { dirname, join } from 'node:path'
 import type { BenchReport } from '#dist/bench/harness/report.js'
 import { quoteLines } from '#dist/bench/quote.js'
+import { THREADS_MAX } from '#dist/shared/config.js'
 import * as layout from '#dist/shared/layout.js'
 import { CODES } from 'dcache'
 import { transformSync } from 'esbuild'
@@ -153,11 +154,11 @@ test('the limits are those of the code', () => {
     assert.match(limits.get(what) ?? '', new RegExp(`^${limit}\\b`), what)
   begins('partitions', layout.PARTITIONS_MAX)
   begins('write classes', layout.CLASSES_MAX)
-  begins('attached threads', layout.SLOTS_MAX - 3)
+  begins('attached threads', THREADS_MAX)
   begins('guards a thread may hold', layout.GUARDS_MAX)
 })
 
-const geometry: layout.Geometry = { blocks: 5001, spares: 333, loans: 624, frameSize: 65536, partitions: 5, groups: 3, slots: 71, stripes: 64, buckets: 8192, traceEntries: 1024, classes: 7, ghosts: 0 } // prettier-ignore
+const geometry: layout.Geometry = { blocks: 5001, spares: 333, loans: 624, frameSize: 65536, partitions: 5, groups: 3, slots: 71, stripes: 64, buckets: 8192, traceEntries: 1024, classes: 7, ghosts: 0, writers: 3 } // prettier-ignore
 
 test('the bytes that docs/tuning.md gives for a block, a spare and a slot are those of the memory map', () => {
   const bytesOf = (more: Partial<layout.Geometry>) => {

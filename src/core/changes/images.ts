@@ -143,6 +143,7 @@ export function unlinkDirty(context: Context, group: number, frame: FrameIndex):
   words[at + Frame.dirtyNext] = DirtyLink.NONE
   words[at + Frame.dirtyPrevious] = DirtyLink.NONE
   words[groupAt + Group.dirty]!--
+  words[arena.partitionAt(partitionOf(words, at)) + Partition.dirty]!--
 }
 
 /** The frames with unwritten images. @requires round mutex */
@@ -169,9 +170,10 @@ export function linkDirty(context: Context, group: number, frame: FrameIndex): v
   if (first !== DirtyLink.END) words[arena.frameAt(first - 1) + Frame.dirtyPrevious] = frame + 1
   words[groupAt + Group.dirtyHead] = frame + 1
   words[groupAt + Group.dirty]!++
-  const changedAt = arena.partitionAt(partitionOf(words, at)) + Partition.changed
-  if (words[changedAt] !== 0) return
-  words[changedAt] = 1
+  const partitionAt = arena.partitionAt(partitionOf(words, at))
+  words[partitionAt + Partition.dirty]!++
+  if (words[partitionAt + Partition.changed] !== 0) return
+  words[partitionAt + Partition.changed] = 1
   context.bellDue = true
 }
 

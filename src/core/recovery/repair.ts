@@ -97,6 +97,8 @@ export function repairRound(context: Context, group: number): void {
   if (isAfter(bound, words[at + Group.bound]!)) words[at + Group.bound] = bound
   words[at + Group.dirtyHead] = DirtyLink.END
   words[at + Group.dirty] = 0
+  for (const { index, group: of } of context.partitions)
+    if (of === group) words[arena.partitionAt(index) + Partition.dirty] = 0
   for (const frame of frames) {
     const frameAt = arena.frameAt(frame)
     const link = words[frameAt + Frame.dirtyNext]!

@@ -9,9 +9,10 @@ import { TRACE } from '../../shared/trace.js'
 import type { Context } from '../context.js'
 import { classChanges } from './cut.js'
 import { dirtyFrames, imageStamps } from '../changes/images.js'
+import type { DeviceFailure } from './device-failure.js'
 import { seizeRound } from '../recovery/seize.js'
 import { unlockRound } from '../changes/rounds.js'
-import { Fence, Group, JobResult, Led, Partition } from '../../shared/words.js'
+import { Fence, Group, Led, Partition } from '../../shared/words.js'
 
 /** Reported to the owner, which emits events. */
 export type EngineEvent = RoundEvent | DeathEvent
@@ -32,11 +33,29 @@ export interface RoundEvent {
   readonly syscall: number
 }
 
-/** Fences a partition after a failure: it is not written until it is retried. @requires round mutex */
+/** Notes what failed in a partition, for `fence` and for errors. @requires the turn to write to the partition */
+export function noteFailure(
+  { words, arena }: Context,
+  partition: number,
+  writeClass: number,
+  { errno, syscall }: Pick<DeviceFailure, 'errno' | 'syscall'>,
+): void {
+  const at = arena.partitionAt(partition)
+  words[at + Partition.failedClass] = writeClass
+  words[at + Partition.errno] = errno
+  words[at + Partition.syscall] = syscall
+}
+
+/**
+ * Fences a partition after a failure: it is not written until it is retried. `wasAsked`: whether it failed in this round; else
+ * it was found fenced.
+ * @requires round mutex
+ */
 export function fence(
   context: Context,
   group: number,
   partition: number,
+  wasAsked: boolean,
   report: (event: RoundEvent) => void,
 ): void {
   context.roundMutexes[group]!.assertHeld(context.slot.index)
@@ -46,9 +65,9 @@ export function fence(
   const was = words[at + Partition.fenced]!
   // The retry came while a round was running that had found the partition fenced and not asked its writer: the retry is still
   // due.
-  if (was === Fence.RETRYING && words[at + Partition.result] === JobResult.NONE) return
+  if (was === Fence.RETRYING && !wasAsked) return
   words[groupAt + Group.failedPartition] = partition
-  words[groupAt + Group.failedClass] = words[at + Partition.jobClass]!
+  words[groupAt + Group.failedClass] = words[at + Partition.failedClass]!
   words[groupAt + Group.failedErrno] = words[at + Partition.errno]!
   words[groupAt + Group.failedSyscall] = words[at + Partition.syscall]!
   if (was === Fence.FENCED) return
@@ -60,7 +79,7 @@ export function fence(
   report({
     kind: 'fenced',
     partition,
-    writeClass: words[at + Partition.jobClass]!,
+    writeClass: words[at + Partition.failedClass]!,
     errno: words[at + Partition.errno]!,
     syscall: words[at + Partition.syscall]!,
   })
@@ -93,7 +112,7 @@ export function endFailedLead(context: Context, group: number, report: (event: R
   const { words } = context
   const at = context.arena.groupAt(group)
   seizeRound(context, group)
-  fence(context, group, words[at + Group.failedPartition]!, report)
+  fence(context, group, words[at + Group.failedPartition]!, true, report)
   failRound(context, group, words[at + Group.cut]! - 1)
   store(words, at + Group.leader, Led.NONE)
   unlockRound(context, group)

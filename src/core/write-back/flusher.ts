@@ -4,7 +4,7 @@
  * starts with its first dirty block, and stops with a round.
  */
 import { performance } from 'node:perf_hooks'
-import { load, notify } from '#atomics'
+import { load } from '#atomics'
 import { SLICE_MS } from '../../shared/wait.js'
 import type { Context } from '../context.js'
 import { Budget, LOOK_MS, Pace, startsAtMark } from './pace.js'
@@ -13,9 +13,10 @@ import { forgetCut, freeOwnMutexes, reapDead } from '../recovery/reaper.js'
 import { seizeRound } from '../recovery/seize.js'
 import { unlockRound } from '../changes/rounds.js'
 import { endFailedLead, type EngineEvent } from './fence.js'
-import { isIdle, runRound } from './writeback.js'
+import { runRound } from './writeback.js'
+import { WriterPool } from './writer-pool.js'
 import { returnAsked, returnSurplus } from './return-loans.js'
-import { DelayedKick, Group, Led, Partition } from '../../shared/words.js'
+import { DelayedKick, Group, Led } from '../../shared/words.js'
 
 /** How long a round that is called for waits before it is checked again whether a thread still leads one of the group. */
 const LED_MS = 10
@@ -37,6 +38,7 @@ export class Flusher {
   readonly #budget: Budget
   readonly #report: (event: EngineEvent) => void
   readonly #plans: PlanSpace
+  readonly #writers: WriterPool
   readonly #rounds: (RunningRound | undefined)[] = []
   readonly #kickAtMs: number[]
   /** How many blocks of each group's last round were dirty again at its end. */
@@ -57,9 +59,7 @@ export class Flusher {
     this.#kickAtMs = context.roundMutexes.map(() => Infinity)
     this.#isReady = context.roundMutexes.map(() => false)
     freeOwnMutexes(context)
-    // The former flush worker may have ended before it notified a writer of its job.
-    for (const { index } of context.partitions)
-      notify(context.words, context.arena.partitionAt(index) + Partition.job)
+    this.#writers = new WriterPool(context)
   }
 
   /**
@@ -111,7 +111,8 @@ export class Flusher {
     if (!this.#isCalledFor(group)) return undefined
     const pace = new Pace(this.#context, group, this.#budget, this.#isDue(group))
     this.#kickAtMs[group] = Infinity
-    return { steps: runRound(this.#context, group, this.#plans, pace, this.#report), pace }
+    const means = { plans: this.#plans, writers: this.#writers }
+    return { steps: runRound(this.#context, group, means, pace, this.#report), pace }
   }
 
   /** Whether there is a reason for a round. Not while a thread leads one; then it is checked again soon. */
@@ -175,10 +176,7 @@ export class Flusher {
    */
   #becomesReady(group: number): boolean {
     if (this.#isReady[group] === true) return true
-    const isBusy = this.#context.partitions.some(
-      ({ index, group: of }) => of === group && !isIdle(this.#context, index),
-    )
-    if (isBusy) return false
+    if (this.#writers.isBusyFor(group)) return false
     forgetCut(this.#context, group)
     this.#isReady[group] = true
     return true

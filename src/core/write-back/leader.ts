@@ -25,17 +25,19 @@ import { concludeRound, markAllClean, readmit } from './clean.js'
 import { beginCut, type Cut, listUnwritten } from './cut.js'
 import type { Job } from './order.js'
 import { DeviceFailure } from './device-failure.js'
-import { Writer, type WriterMeans } from './writer.js'
-import { Group, JobResult, Led, Partition } from '../../shared/words.js'
+import { noteFailure } from './fence.js'
+import { ImageWriter, type WriteDevice, type WriteMeans } from './image-writer.js'
+import { Group, Led } from '../../shared/words.js'
 
 /** The most blocks of a round that a thread leads. More are worth the hops, and are written by all partitions in parallel. */
 const BLOCKS_MAX = 16
 
 export class Leader implements RoundLeader {
   readonly #context: Context
-  readonly #writers: Writer[] = []
+  readonly #writers: ImageWriter[] = []
   /** Journal entries, which the slot lends during a round. */
   readonly #entries: number[] = []
+  readonly #means: WriteMeans
   #cut: Cut | undefined
   /** What is being written, for the report of a failure. */
   #job: Job | undefined
@@ -43,6 +45,11 @@ export class Leader implements RoundLeader {
   /** `context`: that of a thread that may block. */
   constructor(context: Context) {
     this.#context = context
+    this.#means = {
+      writeBytes: BLOCKS_MAX * context.arena.geometry.frameSize,
+      entries: this.#entries,
+      staging: undefined,
+    }
   }
 
   /**
@@ -124,22 +131,18 @@ export class Leader implements RoundLeader {
     return next
   }
 
-  #writerOf(partition: number): Writer {
+  #writerOf(partition: number): ImageWriter {
     const known = this.#writers[partition]
     if (known !== undefined) return known
-    const { device, blockSize } = this.#context.partitions[partition]!
-    const means = { device: counted(this.#context, device), entries: this.#entries }
-    return (this.#writers[partition] = new Writer(this.#context, partition, BLOCKS_MAX * blockSize, means))
+    const view = this.#context.partitions[partition]!
+    const device = counted(this.#context, view.device)
+    return (this.#writers[partition] = new ImageWriter(this.#context, view, this.#means, device))
   }
 
-  #noteFailure(group: number, { errno, syscall }: DeviceFailure): void {
+  #noteFailure(group: number, failure: DeviceFailure): void {
     const { words, arena } = this.#context
     const { partition, writeClass } = this.#job!
-    const at = arena.partitionAt(partition)
-    words[at + Partition.errno] = errno
-    words[at + Partition.syscall] = syscall
-    words[at + Partition.jobClass] = writeClass
-    words[at + Partition.result] = JobResult.FAILED
+    noteFailure(this.#context, partition, writeClass, failure)
     words[arena.groupAt(group) + Group.failedPartition] = partition
   }
 
@@ -162,7 +165,7 @@ export class Leader implements RoundLeader {
 }
 
 /** A device whose calls are counted, so that `close` keeps the file open until they return; none begins after that. */
-function counted(context: Context, device: WriterMeans['device']): WriterMeans['device'] {
+function counted(context: Context, device: WriteDevice): WriteDevice {
   const count = (call: () => void) => {
     context.slot.enterIo()
     try {

@@ -6,11 +6,11 @@
  *                                     `--one failed--> FENCED: the cut is dropped, later classes are held back --> IDLE
  *
  * Within a stage each partition has a lane: its blocks are written in one job, or in parts, each followed by an fsync after
- * which its blocks are clean (pace.ts decides how many, and when).
+ * which its blocks are clean (pace.ts decides how many, and when). Any writer can do any job (writer-pool.ts).
  *
- *   lane   WAITS --pace allows it--> ASKED --writer idle, OK--> its blocks clean; WAITS, or OVER after the last
- *                                       |--writer idle, FAILED--> FAILED
- *                                       `--the writer stopped, with the engine--> never over
+ *   lane   WAITS --pace allows it, a writer is idle--> ASKED --writer idle, OK--> its blocks clean; WAITS, or OVER after the last
+ *                                                        |--writer idle, FAILED--> FAILED
+ *                                                        `--the writer stopped, with the engine--> never over
  *          WAITS --partition is fenced--> FAILED
  *
  * An image is unwritten until it is durable (cut.ts). A held guard never delays a round.
@@ -19,22 +19,29 @@
  * of all groups concurrently.
  */
 import { performance } from 'node:perf_hooks'
-import { compareExchange, load, notify, store } from '#atomics'
+import { load, store } from '#atomics'
 import type { FrameIndex } from '../../shared/indices.js'
 import { TRACE } from '../../shared/trace.js'
 import type { Context } from '../context.js'
 import { concludeRound, markAllClean, readmit } from './clean.js'
 import { type Cut, makeCut } from './cut.js'
-import { broadcast, failRound, failsForAge, fence, type RoundEvent } from './fence.js'
+import { broadcast, failRound, failsForAge, fence, noteFailure, type RoundEvent } from './fence.js'
 import type { Job } from './order.js'
 import type { Pace } from './pace.js'
 import type { PlanSpace } from './plan.js'
+import { NO_WRITER, type WriterPool } from './writer-pool.js'
 import { seizePolicy, seizeRound } from '../recovery/seize.js'
 import { unlockRound } from '../changes/rounds.js'
-import { Fence, Frame, Group, JobResult, JobState, Partition, State } from '../../shared/words.js'
+import { Fence, Frame, Group, Job as JobWord, JobResult, Partition, State } from '../../shared/words.js'
 
 /** Frames that become clean in one critical section of the round mutex; releases of changes wait for it. */
 const CLEAN_MAX = 1024
+
+/** What the rounds of all groups share. */
+export interface RoundMeans {
+  readonly plans: PlanSpace
+  readonly writers: WriterPool
+}
 
 /**
  * Runs one round of a group; yields while writers are at work, or the pace requires a rest. Called by the flush worker, for
@@ -44,7 +51,7 @@ const CLEAN_MAX = 1024
 export function* runRound(
   context: Context,
   group: number,
-  plans: PlanSpace,
+  { plans, writers }: RoundMeans,
   pace: Pace,
   report: (event: RoundEvent) => void,
 ): Generator<void, void, void> {
@@ -61,7 +68,7 @@ export function* runRound(
       const blocks = stage.at(-1)!.end - stage[0]!.start
       context.tracer.record(TRACE['work.stage'], group, blocks, stage[0]!.writeClass)
     }
-    const lanes = stage.map((job) => new Lane(context, group, cut, job, plans))
+    const lanes = stage.map((job) => new Lane(context, group, cut, job, plans, writers))
     // Continue all lanes before asking whether all are over.
     while (!lanes.map((lane) => lane.goOn(pace)).every((isOver) => isOver)) yield
     if (!endStage(context, group, cut, lanes, report)) return
@@ -84,43 +91,49 @@ class Lane {
   readonly #cut: Cut
   readonly #job: Job
   readonly #plans: PlanSpace
+  readonly #writers: WriterPool
   /** Positions in the cut's frames: those up to `#done` are clean, those from there up to `#asked` are with the writer. */
   #done: number
   #asked: number
-  /** Where the plan of the current job is; undefined if there is none. */
-  #plan: number | undefined
+  /** Where the plan of the current job is, and the writer that has it; NO_WRITER if there is no job. */
+  #plan = 0
+  #writer = NO_WRITER
   /** Number of blocks that the pace has allowed and that the plan region had no room for yet. */
   #granted = 0
   #askedAtMs = 0
   /** When the last job ended, and how long it took. */
   #overAtMs = -Infinity
   #tookMs = 0
-  /** Whether the writer was not asked because the partition is fenced. */
-  #isFenced = false
+  /** Whether a writer was asked; not if the partition was found fenced. */
+  wasAsked = false
 
-  constructor(context: Context, group: number, cut: Cut, job: Job, plans: PlanSpace) {
+  constructor(context: Context, group: number, cut: Cut, job: Job, plans: PlanSpace, writers: WriterPool) {
     this.partition = job.partition
     this.#context = context
     this.#group = group
     this.#cut = cut
     this.#job = job
     this.#plans = plans
+    this.#writers = writers
     this.#done = this.#asked = job.start
   }
 
   /** Continues as far as possible without waiting; returns whether the lane is over. */
   goOn(pace: Pace): boolean {
     while (!this.#isOver) {
-      if (this.#plan !== undefined) {
-        if (!isIdle(this.#context, this.partition) || this.#hasStopped()) return false
-        this.#conclude(this.#plan)
+      if (this.#writer !== NO_WRITER) {
+        if (!this.#writers.isIdle(this.#writer) || this.#hasStopped()) return false
+        this.#conclude()
       } else {
         const { blockSize } = this.#context.partitions[this.partition]!
         const left = this.#job.end - this.#done
         if (this.#granted === 0) this.#granted = pace.blocksNow(left, blockSize, this.#overAtMs, this.#tookMs)
-        const plan = this.#granted === 0 ? -1 : this.#plans.take(this.#granted)
-        if (plan < 0) return false
-        this.#ask(plan, this.#granted)
+        if (this.#granted === 0) return false
+        if (this.#isFenced()) {
+          this.hasFailed = true
+          return true
+        }
+        if (!this.#asks(this.#granted)) return false
       }
     }
     return true
@@ -130,48 +143,56 @@ class Lane {
     return this.hasFailed || this.#done === this.#job.end
   }
 
-  /** Gives the writer a job. If the partition is fenced, the job fails without one. */
-  #ask(plan: number, count: number): void {
+  #isFenced(): boolean {
     const { words, arena } = this.#context
-    const at = arena.partitionAt(this.partition)
+    return load(words, arena.partitionAt(this.partition) + Partition.fenced) === Fence.FENCED
+  }
+
+  /** Gives a writer a job; returns false if none is idle, or the plan region has no room. */
+  #asks(count: number): boolean {
+    const { words, arena } = this.#context
+    const writer = this.#writers.choose(this.partition)
+    if (writer === NO_WRITER) return false
+    const plan = this.#plans.take(count)
+    if (plan < 0) return false
+    words.set(this.#cut.frames.subarray(this.#done, this.#done + count), arena.planAt + plan)
+    if (!this.#writers.asks(writer, this.partition, plan, count)) {
+      this.#plans.give(plan, count)
+      return false // it rings when it has left
+    }
     this.#askedAtMs = performance.now()
     this.#asked = this.#done + count
     this.#plan = plan
     this.#granted = 0
-    words.set(this.#cut.frames.subarray(this.#done, this.#asked), arena.planAt + plan)
-    words[at + Partition.jobStart] = plan
-    words[at + Partition.jobCount] = count
-    words[at + Partition.jobClass] = this.#job.writeClass
-    words[at + Partition.result] = JobResult.NONE
-    this.#isFenced = load(words, at + Partition.fenced) === Fence.FENCED
-    if (this.#isFenced) return
-    if (compareExchange(words, at + Partition.job, JobState.IDLE, JobState.ASKED) === JobState.IDLE)
-      notify(words, at + Partition.job)
+    this.wasAsked = true
+    this.#writer = writer
+    return true
   }
 
   /** Whether the writer ended without a result, because the engine stops. That is not a failure of the device. */
   #hasStopped(): boolean {
     const { words, arena } = this.#context
-    return !this.#isFenced && words[arena.partitionAt(this.partition) + Partition.result] === JobResult.NONE
+    return words[arena.jobAt(this.#writer) + JobWord.result] === JobResult.NONE
   }
 
   /** Makes what was written and fsynced clean. @requires that the writer is idle */
-  #conclude(plan: number): void {
+  #conclude(): void {
     const { words, arena } = this.#context
-    this.#plans.give(plan, this.#asked - this.#done)
-    this.#plan = undefined
-    const isWell = words[arena.partitionAt(this.partition) + Partition.result] === JobResult.OK
+    const at = arena.jobAt(this.#writer)
+    this.#plans.give(this.#plan, this.#asked - this.#done)
+    this.#writer = NO_WRITER
+    const isWell = words[at + JobWord.result] === JobResult.OK
     this.#overAtMs = performance.now()
     this.#tookMs = this.#overAtMs - this.#askedAtMs
     if (isWell) clean(this.#context, this.#group, this.#cut, this.#done, this.#asked)
+    else {
+      const failure = { errno: words[at + JobWord.errno]!, syscall: words[at + JobWord.syscall]! }
+      noteFailure(this.#context, this.partition, this.#job.writeClass, failure)
+    }
     this.hasFailed = !isWell
     this.#done = this.#asked
   }
 }
-
-/** Whether a partition's writer has no job, so that its result can be read. */
-export const isIdle = (context: Context, partition: number): boolean =>
-  load(context.words, context.arena.partitionAt(partition) + Partition.job) !== JobState.ASKED
 
 /** Makes frames of the cut clean whose images are durable. @takes round mutex, policy mutex, one after the other */
 function clean(context: Context, group: number, cut: Cut, from: number, to: number): void {
@@ -199,7 +220,7 @@ function endStage(
   const failed = lanes.filter(({ hasFailed }) => hasFailed)
   if (failed.length === 0) return true
   seizeRound(context, group)
-  for (const { partition } of failed) fence(context, group, partition, report)
+  for (const { partition, wasAsked } of failed) fence(context, group, partition, wasAsked, report)
   failRound(context, group, cut.spokeFor)
   unlockRound(context, group)
   broadcast(context, group)

@@ -137,7 +137,11 @@ const body =
   (
     options: Omit<TinyOptions, 'clients'>,
     acts: readonly Act[],
-    { withEngine = false, readsMax = Infinity }: { withEngine?: boolean; readsMax?: number } = {},
+    {
+      withEngine = false,
+      writerLeaves = false,
+      readsMax = Infinity,
+    }: { withEngine?: boolean; writerLeaves?: boolean; readsMax?: number } = {},
   ): MakeBody =>
   (engine, memory) => {
     const tiny = new Tiny(engine, { ...options, clients: acts.length }, memory)
@@ -146,15 +150,18 @@ const body =
         act(tiny, hand, i)
       }),
     )
-    return tiny.body([...roles, ...(withEngine ? crew(tiny) : reapers(tiny))], (count, died) => {
-      const reads = tiny.readsOf(0)
-      const changes = acts.reduce((sum, _, i) => sum + tiny.changesOf(i), 0)
-      const dead = died.filter((name) => name.startsWith('client')).length
-      return [
-        ...(died.length === 0 && reads > readsMax ? [`block 0 was read ${reads} times`] : []),
-        ...between('block 0', count(0), changes, changes + dead),
-      ]
-    })
+    return tiny.body(
+      [...roles, ...(withEngine ? crew(tiny, writerLeaves) : reapers(tiny))],
+      (count, died) => {
+        const reads = tiny.readsOf(0)
+        const changes = acts.reduce((sum, _, i) => sum + tiny.changesOf(i), 0)
+        const dead = died.filter((name) => name.startsWith('client')).length
+        return [
+          ...(died.length === 0 && reads > readsMax ? [`block 0 was read ${reads} times`] : []),
+          ...between('block 0', count(0), changes, changes + dead),
+        ]
+      },
+    )
   }
 
 /**
@@ -271,6 +278,11 @@ export const bodies: Readonly<Record<string, MakeBody>> = {
   pendingTwo: body({ frames: 3, cached: 2 }, [all(change(0), tryChange(0)), tryChange(0), change(0)]),
   /** Changes concurrently with rounds. */
   round: body({ frames: 2, cached: 1 }, [all(change(0), flush(0))], { withEngine: true }),
+  /** The writer leaves while the round gives it a job. */
+  roundLeave: body({ frames: 2, cached: 1 }, [all(change(0), flush(0))], {
+    withEngine: true,
+    writerLeaves: true,
+  }),
   /** A dirty victim leaves the policy, and the round readmits it. */
   roundEvict: body({ frames: 2, cached: 2 }, [all(change(0), read(2), flush(0))], { withEngine: true }),
   roundTwo: body({ frames: 2, cached: 1 }, [all(change(0), flush(0)), change(0)], { withEngine: true }),

@@ -2,7 +2,7 @@
 
 import type { Engine } from '../engine.js'
 import type { Arena } from '#dist/shared/arena.js'
-import { Frame, Group, Header, Partition, Slot, Spare, Wait } from '#dist/shared/words.js'
+import { Frame, Group, Header, Job, Partition, Slot, Spare, Wait } from '#dist/shared/words.js'
 import { namesOf } from '../../support/words.js'
 
 export function wordNames({ layout }: Engine, arena: Arena): (at: number) => string {
@@ -29,6 +29,7 @@ export function wordNames({ layout }: Engine, arena: Arena): (at: number) => str
   const regions = [
     fields('header', 0, Header, 1),
     fields('partition', arena.partitionsAt, Partition, geometry.partitions),
+    fields('job', arena.jobsAt, Job, geometry.writers),
     fields('group', arena.groupsAt, Group, geometry.groups),
     items('stripe', arena.stripesAt, STRIPE_WORDS, geometry.stripes),
     fields('slot', arena.slotsAt, Slot, geometry.slots),

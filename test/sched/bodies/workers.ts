@@ -5,7 +5,7 @@ import { load, quietLoad, quietStore, wait } from '../atomics.js'
 import type { Scene, Role } from '../body.js'
 import { CLIENT_SLOT, FLUSH_SLOT, Note, OWNER_SLOT, type Tiny, WRITER_SLOT } from './tiny.js'
 import type { Context } from '#dist/core/context.js'
-import { Header, JobState, Partition, Slot, SlotState } from '#dist/shared/words.js'
+import { Header, Job, JobState, Slot, SlotState } from '#dist/shared/words.js'
 
 /** A flush worker that only reaps clients. It may die itself: then its successor repairs and reaps. */
 export function reapers(tiny: Tiny): Role[] {
@@ -54,8 +54,11 @@ export const owner = (tiny: Tiny): Role => ({
   },
 })
 
-/** Flush worker and writer, both mortal; the owner's part after deaths; and the successors of the two. */
-export function crew(tiny: Tiny): Role[] {
+/**
+ * Flush worker and writer, both mortal; the owner's part after deaths; and the successors of the two. With `leaves` the writer
+ * leaves at once, unless it is asked before, and another begins when there is a job.
+ */
+export function crew(tiny: Tiny, leaves = false): Role[] {
   const { words } = tiny.arena
   return [
     {
@@ -67,9 +70,9 @@ export function crew(tiny: Tiny): Role[] {
     },
     {
       name: 'writer',
-      isMortal: true,
+      isMortal: !leaves,
       run: (scene) => {
-        runWriter(tiny, scene)
+        runWriter(tiny, scene, leaves)
       },
     },
     owner(tiny),
@@ -114,9 +117,20 @@ function runFlusher({ engine }: Tiny, scene: Scene, context: Context): void {
   }
 }
 
-function runWriter(tiny: Tiny, scene: Scene): void {
+function runWriter(tiny: Tiny, scene: Scene, leaves = false): void {
   const writer = new tiny.engine.writer.Writer(tiny.context(WRITER_SLOT), 0)
-  const jobAt = tiny.arena.partitionAt(0) + Partition.job
+  const { words } = tiny.arena
+  const stateAt = tiny.arena.slotAt(WRITER_SLOT) + Slot.state
+  if (
+    leaves &&
+    writer.leaves(() => {
+      quietStore(words, stateAt, SlotState.FREE)
+    })
+  ) {
+    writer.stays() // as the owner, when the thread has ended
+    quietStore(words, stateAt, SlotState.LIVE)
+  }
+  const jobAt = tiny.arena.jobAt(0) + Job.state
   for (;;) {
     if (writer.isAsked) writer.runJob()
     if (!scene.serve(jobAt, JobState.IDLE)) return

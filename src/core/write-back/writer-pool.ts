@@ -1,0 +1,71 @@
+/**
+ * The writers, as the flush worker sees them: any idle one can be given any job. So there are as many jobs at a time as
+ * partitions that rounds write at the same time, up to the number of writers; other lanes wait for their turn. A writer keeps
+ * the partition that it had last: with no more partitions than writers each has its own.
+ */
+import { compareExchange, load, notify } from '#atomics'
+import { writerSlot } from '../../shared/layout.js'
+import type { Context } from '../context.js'
+import { Job, JobResult, JobState, Slot, SlotState } from '../../shared/words.js'
+
+export const NO_WRITER = -1
+
+export class WriterPool {
+  readonly #context: Context
+
+  /** `context`: the flush worker's. */
+  constructor(context: Context) {
+    this.#context = context
+    // The former flush worker may have ended before it notified a writer of its job.
+    for (const writer of this.#all()) notify(context.words, context.arena.jobAt(writer) + Job.state)
+  }
+
+  /** Whether a writer has no job, so that the result of its last one can be read. */
+  isIdle(writer: number): boolean {
+    return load(this.#context.words, this.#context.arena.jobAt(writer) + Job.state) !== JobState.ASKED
+  }
+
+  /** Whether a writer has a job for a partition of this group, perhaps of a former flush worker. */
+  isBusyFor(group: number): boolean {
+    const { words, arena, partitions } = this.#context
+    return this.#all().some(
+      (writer) =>
+        !this.isIdle(writer) && partitions[words[arena.jobAt(writer) + Job.partition]!]?.group === group,
+    )
+  }
+
+  /** The writer for the next job of a partition: one that has a thread, then one that had the partition; NO_WRITER if all are busy. */
+  choose(partition: number): number {
+    const { words, arena } = this.#context
+    let [best, bestRank] = [NO_WRITER, -1]
+    for (const writer of this.#all()) {
+      const at = arena.jobAt(writer)
+      const state = load(words, at + Job.state)
+      if (state !== JobState.IDLE && state !== JobState.STOP) continue
+      const isManned = load(words, arena.slotAt(writerSlot(writer)) + Slot.state) === SlotState.LIVE
+      const rank = (isManned ? 2 : 0) + (words[at + Job.partition] === partition ? 1 : 0)
+      if (rank > bestRank) [best, bestRank] = [writer, rank]
+    }
+    return best
+  }
+
+  /**
+   * Gives a writer a job: `count` blocks from `plan` on in the plan region. Returns false if it is just leaving. If the engine
+   * stops, it gets none, and the job has no result.
+   */
+  asks(writer: number, partition: number, plan: number, count: number): boolean {
+    const { words, arena } = this.#context
+    const at = arena.jobAt(writer)
+    words[at + Job.partition] = partition
+    words[at + Job.start] = plan
+    words[at + Job.count] = count
+    words[at + Job.result] = JobResult.NONE
+    const was = compareExchange(words, at + Job.state, JobState.IDLE, JobState.ASKED)
+    if (was === JobState.IDLE) notify(words, at + Job.state)
+    return was !== JobState.LEAVING
+  }
+
+  #all(): number[] {
+    return Array.from({ length: this.#context.arena.geometry.writers }, (_, writer) => writer)
+  }
+}
