@@ -62,13 +62,16 @@ export function unpin(words: Words, at: number): boolean {
   return (word & Latch.PINS) === 1 && (word & Latch.MARKS) !== 0
 }
 
-/** Takes the exclusive latch, if it is free; returns whether it did. Marks do not matter. */
+/**
+ * Takes the exclusive latch, if it is free; returns whether it did. Marks do not matter. It does not look first: a thread that
+ * is about to sleep until a frame is free would, by the letter of ECMAScript, find it held by a pin that is gone.
+ */
 export function tryLatch(words: Words, at: number, slot: SlotIndex): boolean {
-  let word = words[at]!
+  let word = 0
   for (;;) {
-    if (!isFree(word)) return false
     const seen = compareExchange(words, at, word, word | asWriter(slot))
     if (seen === word) return true
+    if (!isFree(seen)) return false
     word = seen
   }
 }

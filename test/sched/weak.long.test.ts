@@ -17,9 +17,11 @@ for (const [file, bodies] of names()) {
     await allMustHold(bodies, { ...weakly, preemptions: 2, detours: 0 })
     await allMustHold(bodies, { ...weakly, preemptions: 3, detours: 2, stales: 3, random: 1, max: 2000 })
   })
+  // A closing cache that loses its owner is an orphan: that body ends with the owner's part.
+  const mortal = bodies.filter((body) => body !== 'cache.close')
   if (file === 'cache')
     weak(`the bodies of ${file} hold, with a death`, async () => {
-      await allMustHold(bodies, { ...weakly, preemptions: 0, deaths: 1, detours: 0, slices: 9 })
+      await allMustHold(mortal, { ...weakly, preemptions: 0, deaths: 1, detours: 0, slices: 9 })
     })
 }
 

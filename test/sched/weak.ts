@@ -12,8 +12,9 @@
 // number of writes so far as the time. A write becomes visible to all other threads at one moment in [from, by]: a plain
 // store at any time after the last acquire of its thread and before its next release, an atomic one at any time between
 // itself and its thread's next atomic operation; a single-instruction update at once. A load takes its value at any time
-// after its thread's last acquire (a plain one), or after the last atomic operation (an atomic one). Dependencies order
-// nothing here, although they do on the processor: that adds schedules.
+// after its thread's last acquire (a plain one), or after the last atomic operation (an atomic one). A load that does not see a
+// write shows that the write becomes visible later than that. Dependencies order nothing here, although they do on the
+// processor: that adds schedules.
 //
 // In all modes a load returns the newest write that happens before it, or a later one; vector clocks tell. In js that is all,
 // and that an atomic load does not return an older write than the newest atomic one. Reads of a word by a thread never go
@@ -124,7 +125,8 @@ export class WeakMemory {
     const newest = this.#newest(at)
     const { control } = this.#turns
     if (control[At.stales] === 0) return newest
-    const { value, previous } = this.#table
+    const { value, previous, from, floorAtomic, released } = this.#table
+    if (isAtomic) floorAtomic[this.#me] = Math.max(floorAtomic[this.#me]!, from[released[this.#me]!]!)
     const options = [newest]
     for (let entry = newest; options.length <= STALES_MAX && !this.#isLast(at, entry, isAtomic);) {
       entry = previous[entry]!
@@ -133,10 +135,20 @@ export class WeakMemory {
     }
     const entry = this.#turns.decide(options)
     if (entry !== newest) {
+      this.#delay(newest, entry, isAtomic)
       control[At.stales]!--
       this.#turns.note('stale', at, value[entry]!)
     }
     return entry
+  }
+
+  /** The writes of a word that a load did not see are visible later than it, and so is what releases them. */
+  #delay(newest: number, seen: number, isAtomic: boolean): void {
+    const { previous, from, releasedBy, floor, floorAtomic } = this.#table
+    const earliest = (isAtomic ? floorAtomic : floor)[this.#me]!
+    for (let entry = newest; entry !== seen; entry = previous[entry]!)
+      for (let write = entry; write !== 0; write = releasedBy[write]!)
+        from[write] = Math.max(from[write]!, earliest)
   }
 
   /** Whether a load cannot see a write older than this one. */
