@@ -12,7 +12,6 @@ export type {
   CacheHandle,
   CacheOptions,
   FlushScope,
-  HandlePartition,
   Mode,
   Partition,
   PartitionOptions,

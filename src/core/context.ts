@@ -16,29 +16,18 @@ import type { FrameIndex, SpareIndex } from '../shared/indices.js'
 import { Tracer } from '../shared/trace.js'
 import { wakeAllWaits } from '../shared/waits.js'
 import type { Device } from './device/device.js'
-import { FrameViews } from './frame-views.js'
+import { PartitionTable, type PartitionView, type Place } from './partitions.js'
 import { policyOf } from './policy/policies.js'
 import type { Policy } from './policy/policy.js'
-import { EngineState, Frame, Group, Header, Partition, Slot, SlotState } from '../shared/words.js'
+import { EngineState, Frame, Group, Header, Slot, SlotState } from '../shared/words.js'
 
-/** The fixed properties of a partition, and its device as this thread sees it. */
-export interface PartitionView {
-  readonly index: number
-  readonly name: string
-  readonly group: number
-  readonly blockSize: number
-  readonly blocks: number
-  readonly readOnly: boolean
-  readonly device: Device
-  /** Views of the frames, with the length of this partition's blocks; all partitions with that block size share them. */
-  readonly views: FrameViews
-}
+export type { PartitionView } from './partitions.js'
 
 export interface ContextOptions {
-  readonly names: readonly string[]
   readonly writeOrder: readonly string[]
   readonly policy: 'lru2' | '2q'
-  readonly devices: readonly Device[]
+  /** Makes the device of a partition, for this thread. */
+  readonly deviceOf: (place: Place) => Device
   /** Whether this thread may sleep on a word and make synchronous system calls. */
   readonly mayBlock: boolean
   /** The largest read-ahead window, in bytes; default 0, no read-ahead. */
@@ -72,7 +61,7 @@ export class Context {
   readonly mayBlock: boolean
   readonly readAheadBytes: number
   readonly writeOrder: readonly string[]
-  readonly partitions: readonly PartitionView[]
+  readonly partitions: PartitionTable
   readonly policyMutex: Mutex
   readonly stripes: readonly Mutex[]
   /** One per group. */
@@ -107,25 +96,7 @@ export class Context {
     this.mayBlock = options.mayBlock
     this.readAheadBytes = options.readAheadBytes ?? 0
     this.writeOrder = options.writeOrder
-    const views = new Map<number, FrameViews>()
-    const viewsOf = (blockSize: number): FrameViews => {
-      const known = views.get(blockSize) ?? new FrameViews(arena, blockSize)
-      views.set(blockSize, known)
-      return known
-    }
-    this.partitions = options.names.map((name, index) => {
-      const at = arena.partitionAt(index)
-      return {
-        index,
-        name,
-        group: words[at + Partition.group]!,
-        blockSize: words[at + Partition.blockSize]!,
-        blocks: (words[at + Partition.blocksLow]! >>> 0) + words[at + Partition.blocksHigh]! * 2 ** 32,
-        readOnly: words[at + Partition.readOnly] === 1,
-        device: options.devices[index]!,
-        views: viewsOf(words[at + Partition.blockSize]!),
-      }
-    })
+    this.partitions = new PartitionTable(arena, options.deviceOf)
     this.policyMutex = new Mutex(words, Header.policyMutex, RANK.policy, 'policy')
     this.stripes = Array.from(
       { length: geometry.stripes },
@@ -186,7 +157,7 @@ export class Context {
   /** For messages: `block 12 of 'data'`, the block that a frame holds. */
   describe(frame: FrameIndex): string {
     const at = this.arena.frameAt(frame)
-    const name = this.partitions[partitionOf(this.words, at)]?.name
+    const name = this.partitions.find(partitionOf(this.words, at))?.name
     return name === undefined ? `frame ${frame}` : `block ${blockOf(this.words, at)} of '${name}'`
   }
 }

@@ -6,30 +6,31 @@ import { store } from '#atomics'
 import { Arena } from '../shared/arena.js'
 import type { Config } from '../shared/config.js'
 import { EVENT_RECORD_WORDS, EVENTS_MAX, type Geometry } from '../shared/layout.js'
+import { openRecord } from '../shared/partition-record.js'
 import { Ring } from '../shared/ring.js'
-import {
-  DirtyLink,
-  EngineState,
-  Frame,
-  Group,
-  Header,
-  Job,
-  Partition,
-  Spare,
-  State,
-} from '../shared/words.js'
+import { DirtyLink, EngineState, Frame, Group, Header, Job, Spare, State } from '../shared/words.js'
 
-/** `blocks`: the number of blocks of each partition, in the order of `config.partitions`. @throws ERR_DCACHE_MEMORY */
+/** Where a partition's blocks are. Without a file, in tests, only their number matters. */
+export interface Extent {
+  readonly blocks: number
+  readonly fd?: number
+  readonly offset?: number
+}
+
+/** `extents`: those of `config.partitions`, in the same order. @throws ERR_DCACHE_MEMORY */
 export function formatArena(
   config: Config,
   geometry: Geometry,
-  blocks: readonly number[],
+  extents: readonly Extent[],
   idLow: number,
   idHigh: number,
 ): Arena {
   const isDirect = config.partitions.some((partition) => partition.direct)
   const arena = Arena.create(geometry, idLow, idHigh, isDirect)
-  formatPartitions(arena, config, blocks)
+  config.partitions.forEach((partition, index) => {
+    const { blocks, fd = -1, offset = 0 } = extents[index]!
+    openRecord(arena, index, { ...partition, fd, offset }, blocks)
+  })
   formatGroups(arena, config)
   // A writer keeps to the partition that it had last (writer-pool.ts).
   for (let writer = 0; writer < geometry.writers; writer++)
@@ -43,18 +44,6 @@ export function formatArena(
 /** The ring of messages from the flush worker to the owner; see events.ts. */
 export const eventsOf = (arena: Arena): Ring =>
   new Ring(arena.words, arena.eventsAt, EVENTS_MAX, EVENT_RECORD_WORDS)
-
-function formatPartitions(arena: Arena, config: Config, blocks: readonly number[]): void {
-  const { words } = arena
-  config.partitions.forEach((partition, index) => {
-    const at = arena.partitionAt(index)
-    words[at + Partition.group] = partition.group
-    words[at + Partition.readOnly] = partition.readOnly ? 1 : 0
-    words[at + Partition.blockSize] = partition.blockSize
-    words[at + Partition.blocksLow] = blocks[index]! | 0
-    words[at + Partition.blocksHigh] = Math.floor(blocks[index]! / 2 ** 32)
-  })
-}
 
 /** Epochs begin at 1, and everything up to 0 is done. Spares and the dirty limit are divided evenly among the groups. */
 function formatGroups(arena: Arena, config: Config): void {

@@ -17,6 +17,7 @@ import {
   MAGIC,
   NAME_BYTES,
   NOTES_MAX,
+  PARTITION_NAME_BYTES,
   STRIPE_WORDS,
   VERSION,
   WAITS_MAX,
@@ -172,6 +173,11 @@ export class Arena {
   /** The job of a writer. */
   jobAt(writer: number): number {
     return this.jobsAt + writer * Job.WORDS
+  }
+  /** The bytes of a partition's name; see partition-record.ts. */
+  partitionName(partition: number): Uint8Array<SharedArrayBuffer> {
+    const at = this.layout.partitionNames + partition * PARTITION_NAME_BYTES
+    return this.#views.bytes(at, PARTITION_NAME_BYTES)
   }
   groupAt(group: number): number {
     return this.groupsAt + group * Group.WORDS

@@ -13,6 +13,7 @@ import {
   type Geometry,
   GUARDS_MAX,
   layoutOf,
+  PARTITION_NAME_BYTES,
   PARTITIONS_MAX,
   SLOTS_MAX,
   WRITERS_MAX,
@@ -22,6 +23,8 @@ export interface Config {
   readonly memoryBytes: number
   readonly frameSize: number
   readonly partitions: readonly PartitionConfig[]
+  /** The most partitions at a time. */
+  readonly maxPartitions: number
   readonly groups: readonly string[]
   readonly writeOrder: readonly string[]
   readonly policy: 'lru2' | '2q'
@@ -81,8 +84,13 @@ export function parseOptions(options: CacheOptions): Config {
     refuse(`partitions is ${show(options.partitions)}; it must be an object with the partitions by name`)
   }
   const entries = Object.entries(options.partitions)
-  if (entries.length === 0 || entries.length > PARTITIONS_MAX) {
-    refuse(`partitions has ${entries.length} entries; it must have 1 to ${PARTITIONS_MAX}`)
+  const { maxPartitions = 64 } = options
+  if (!Number.isInteger(maxPartitions) || maxPartitions < 1 || maxPartitions > PARTITIONS_MAX)
+    refuse(`maxPartitions is ${show(maxPartitions)}; it must be 1 to ${PARTITIONS_MAX}`)
+  if (entries.length === 0 || entries.length > maxPartitions) {
+    refuse(
+      `partitions has ${entries.length} entries; it must have 1 to ${maxPartitions}, which is maxPartitions`,
+    )
   }
   const groups = [...new Set(entries.map(([, partition]) => groupOf(partition)))]
   const partitions = entries.map(([name, partition]) => parsePartition(name, partition, groups))
@@ -131,6 +139,7 @@ export function parseOptions(options: CacheOptions): Config {
     memoryBytes: parseSize(options.memory, 'memory'),
     frameSize: Math.max(...partitions.map((partition) => partition.blockSize)),
     partitions,
+    maxPartitions,
     groups,
     writeOrder: parseWriteOrder(options.writeOrder ?? ['data', 'directory', 'trailer']),
     policy,
@@ -147,6 +156,8 @@ export function parseOptions(options: CacheOptions): Config {
 
 function parsePartition(name: string, options: PartitionOptions, groups: readonly string[]): PartitionConfig {
   const what = `partition '${name}'`
+  if (name === '' || Buffer.byteLength(name) > PARTITION_NAME_BYTES)
+    refuse(`${what}: the name must have 1 to ${PARTITION_NAME_BYTES} bytes of UTF-8`)
   if (typeof options !== 'object' || (options as unknown) === null)
     refuse(`${what} is ${show(options)}; it must be an object`)
   const { path, blockSize, size, offset, readOnly = false, direct = false } = options
@@ -232,14 +243,14 @@ export function geometryOf(config: Config): Geometry {
       `memory is ${config.memoryBytes} bytes, or ${blocks} blocks; the limit is 2^29 blocks; use less memory or larger blocks`,
       'ERR_DCACHE_MEMORY',
     )
-  const writers = Math.min(partitions.length, WRITERS_MAX, SLOTS_MAX - 3 - config.threads)
+  const writers = Math.min(config.maxPartitions, WRITERS_MAX, SLOTS_MAX - 3 - config.threads)
   const buckets = 2 ** Math.ceil(Math.log2(blocks))
   const geometry = {
     blocks,
     spares,
     loans: blocks < LOANS_FROM ? 0 : Math.floor(blocks / 8 / groups.length) * groups.length,
     frameSize,
-    partitions: partitions.length,
+    partitions: config.maxPartitions,
     groups: groups.length,
     slots: 3 + writers + config.threads,
     writers,

@@ -30,14 +30,19 @@ export interface CacheOptions {
    * others hold blocks. Descriptors, about 80 bytes per block, are allocated on top.
    */
   memory: number | string
-  /** The partitions by name, 1 to 64. Errors name them, and `client.partition(name)` looks them up. */
+  /**
+   * The partitions by name, 1 to `maxPartitions`. Errors name them, and `client.partition(name)` looks them up. A name has 1 to
+   * 256 bytes of UTF-8.
+   */
   partitions: Record<string, PartitionOptions>
+  /** The most partitions at a time, 1 to 4096. Each takes 400 bytes from when it is first used. Default: 64. */
+  maxPartitions?: number
   /** The write classes, 1 to 7 names, in the order in which they are written. Default: ['data', 'directory', 'trailer']. */
   writeOrder?: readonly string[]
   /** Replacement policy, which chooses victims. Default: '2q'. */
   policy?: 'lru2' | '2q'
   /**
-   * How many threads may be attached at a time, the owner not counted; 1 to 250. Above 219 it leaves fewer than 32 writers, so
+   * How many threads may be attached at a time, the owner not counted; 1 to 250. Above 235 it leaves fewer than 16 writers, so
    * that fewer partitions are written at a time. Default: 64.
    */
   threads?: number
@@ -108,21 +113,9 @@ export interface CacheHandle {
    * 4 GiB or the system allowed no other.
    */
   readonly memory: { readonly buffer: SharedArrayBuffer } | undefined
-  readonly partitions: readonly HandlePartition[]
   readonly writeOrder: readonly string[]
   readonly policy: 'lru2' | '2q'
   readonly readAheadBytes: number
-}
-
-export interface HandlePartition {
-  readonly name: string
-  readonly path: string
-  /** The owner's file descriptor. All threads use it; only the owner closes it. */
-  readonly fd: number
-  /** Where the partition starts in the file, in bytes. */
-  readonly offset: number
-  /** Whether the descriptor was opened with O_DIRECT, which requires aligned memory. */
-  readonly direct: boolean
 }
 
 /** The cache as its owner sees it: the thread that called `openCache`. Only that thread may use this object. */

@@ -1,12 +1,12 @@
 /**
  * The key of a block, in two words, as frames and ghosts contain it:
  *
- *   keyHigh   bits 0-7  partition + 1, 0 no key    bits 8-28  upper bits of the block number
+ *   keyHigh   bits 0-12  partition + 1, 0 no key    bits 13-31  upper bits of the block number
  *   keyLow    its lower 32 bits
  */
 import { PARTITIONS_MAX } from './layout.js'
 
-const PARTITION_BITS = 8
+const PARTITION_BITS = 13
 const PARTITION_MASK = 2 ** PARTITION_BITS - 1
 if (PARTITIONS_MAX > PARTITION_MASK) throw new Error('the keyHigh word has no room for so many partitions')
 

@@ -32,9 +32,11 @@ export const firstClientSlot = (geometry: Pick<Geometry, 'writers'>): number => 
 /** Lock words contain `slot + 1` in 8 bits, which limits the number of slots. */
 export const SLOTS_MAX = 254
 export const CLASSES_MAX = 7
-export const PARTITIONS_MAX = 64
+export const PARTITIONS_MAX = 4096
+/** Bytes of a partition's name. */
+export const PARTITION_NAME_BYTES = 256
 /** The most writers. Each writes one partition at a time; with more of them at once a disk is no faster. */
-export const WRITERS_MAX = 32
+export const WRITERS_MAX = 16
 
 export const TRACE_WORDS = 8
 export const EVENTS_MAX = 64
@@ -51,6 +53,7 @@ export interface Geometry {
   readonly loans: number
   /** Bytes of a frame: the largest block size among the partitions. */
   readonly frameSize: number
+  /** The most partitions at a time. */
   readonly partitions: number
   readonly groups: number
   readonly slots: number
@@ -78,6 +81,7 @@ interface Region {
 export type RegionName =
   | 'header'
   | 'partitions'
+  | 'partitionNames'
   | 'jobs'
   | 'groups'
   | 'stripes'
@@ -106,6 +110,7 @@ export const COUNTER_STRIDE = Math.ceil(Counter.COUNT / 8) * 8
 const REGIONS: readonly Region[] = [
   { name: 'header', align: 64, bytes: () => Header.WORDS * 4 },
   { name: 'partitions', align: 64, bytes: (g) => g.partitions * Partition.WORDS * 4 },
+  { name: 'partitionNames', align: 64, bytes: (g) => g.partitions * PARTITION_NAME_BYTES },
   { name: 'jobs', align: 64, bytes: (g) => g.writers * Job.WORDS * 4 },
   { name: 'groups', align: 64, bytes: (g) => g.groups * Group.WORDS * 4 },
   { name: 'stripes', align: 64, bytes: (g) => g.stripes * STRIPE_WORDS * 4 },

@@ -29,6 +29,7 @@ export enum Header {
   state = 32, // EngineState; atomic, written by the owner
   freed, // epoch: a frame may have become free
   freedWaiters, // 1: a thread may wait for it; atomic
+  partitionsEnd, // numbers of partitions from here on were never used; atomic, written by the owner
   // The fourth: what misses change, and doorbells.
   policyMutex = 48, // guards the free list, and the policy's words and heap
   freeHead, // policy
@@ -55,10 +56,16 @@ export enum EngineState {
 }
 
 export enum Partition {
-  group, // fixed, as are the next four words
+  standing, // generation and PartitionState, see partition-record.ts; atomic, written by the owner
+  group, // fixed while the partition is open, as are the next seven words
   readOnly,
   blockSize,
-  blocksLow,
+  fd,
+  offsetLow,
+  offsetHigh,
+  direct,
+  nameBytes,
+  blocksLow, // written by the owner, as is the next word
   blocksHigh,
   fenced, // round: Fence
   failedClass, // of its last failure, as are the next two; the flush worker, or a thread that leads a round
@@ -67,7 +74,16 @@ export enum Partition {
   dirty, // blocks of it on the dirty list; round
   changed, // 1 from the first change of a block until it was quiet for some time: it needs a writer; round
   calls, // odd while a thread that writes its blocks is inside a system call; that thread adds, atomic
-  WORDS = 16,
+  WORDS = 32,
+}
+
+/** The lower bits of `Partition.standing`. */
+export enum PartitionState {
+  FREE = 0,
+  OPEN = 1,
+  LEAVING = 2,
+  MASK = 3,
+  BITS = 2,
 }
 
 /** What the flush worker asks a writer to do. */

@@ -110,10 +110,9 @@ export function forgetClient(id: string): void {
 
 export function contextOf(handle: CacheHandle, arena: Arena, slot: ThreadSlot, mayBlock: boolean): Context {
   return new Context(arena, slot, {
-    names: handle.partitions.map((partition) => partition.name),
     writeOrder: handle.writeOrder,
     policy: handle.policy,
-    devices: handle.partitions.map(({ fd, offset, direct }) => new FileDevice(fd, offset, direct)),
+    deviceOf: ({ fd, offset, direct }) => new FileDevice(fd, offset, direct),
     mayBlock,
     readAheadBytes: handle.readAheadBytes,
   })
@@ -125,8 +124,7 @@ export function openArena(handle: CacheHandle): Arena {
     typeof handle === 'object' &&
     (handle as unknown) !== null &&
     types.isSharedArrayBuffer(handle.buffer) &&
-    typeof handle.id === 'string' &&
-    Array.isArray(handle.partitions)
+    typeof handle.id === 'string'
   if (!isHandle)
     throw new CacheError(
       'ERR_DCACHE_BAD_HANDLE',
@@ -139,14 +137,7 @@ export function openArena(handle: CacheHandle): Arena {
     )
   }
   const id = idWords(handle.id)
-  const arena = Arena.open(handle, id.low, id.high)
-  if (arena.geometry.partitions !== handle.partitions.length) {
-    throw new CacheError(
-      'ERR_DCACHE_BAD_HANDLE',
-      `the handle names ${handle.partitions.length} partitions, but its buffer has ${arena.geometry.partitions}; pass cache.handle unchanged`,
-    )
-  }
-  return arena
+  return Arena.open(handle, id.low, id.high)
 }
 
 /** An id as it is in the header. */

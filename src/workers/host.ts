@@ -83,19 +83,12 @@ class Host extends Client implements BlockCache {
   constructor(config: Config, geometry: Geometry, files: OpenFiles) {
     const id = randomBytes(8).toString('hex')
     const { low, high } = idWords(id)
-    const arena = formatArena(config, geometry, files.list.map((file) => file.blocks), low, high) // prettier-ignore
+    const arena = formatArena(config, geometry, files.list, low, high)
     const handle: CacheHandle = {
       dcache: VERSION,
       id,
       buffer: arena.buffer,
       memory: arena.memory,
-      partitions: config.partitions.map(({ name, path, direct }, i) => ({
-        name,
-        path,
-        fd: files.list[i]!.fd,
-        offset: files.list[i]!.offset,
-        direct,
-      })),
       writeOrder: config.writeOrder,
       policy: config.policy,
       readAheadBytes: config.readAheadBytes,
@@ -229,7 +222,7 @@ class Host extends Client implements BlockCache {
 
   /** Warns which files stay open and why, and closes them when they are no longer used. Does not keep the process alive. */
   async #closeLater(): Promise<void> {
-    const files = this.handle.partitions.map(({ fd, name }) => `${fd} of '${name}'`).join(', ')
+    const files = this.#files.list.map(({ fd, partition }) => `${fd} of '${partition.name}'`).join(', ')
     process.emitWarning(
       `the cache is closed, but these threads are still inside a system call: ${this.#usersOfFiles().join(', ')}; ` +
         `file descriptors ${files} stay open, and the files claimed, until the call returns`,
@@ -277,7 +270,7 @@ class Host extends Client implements BlockCache {
       const newest = released > 0 ? released : classOf(imageStamps(this.context, frame)[0] ?? 0)
       if (newest === 0) continue
       lost.push({
-        partition: partitions[partitionOf(words, at)]!.name,
+        partition: partitions.at(partitionOf(words, at)).name,
         block: blockOf(words, at),
         writeClass: writeOrder[newest - 1]!,
       })

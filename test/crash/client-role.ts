@@ -118,7 +118,7 @@ export class Actor {
   #retry(): void {
     const { retry, runSync } = this.#engine
     if (this.#random.chance(0.5)) this.#pause(2)
-    for (const view of this.#context.partitions) {
+    for (const view of this.#context.partitions.all()) {
       const fencedAt = this.#context.arena.partitionAt(view.index) + Partition.fenced
       if (Atomics.load(this.#context.words, fencedAt) !== Fence.FENCED) continue
       try {

@@ -95,7 +95,7 @@ class Bench {
     const value = this.#log.append(KIND.FLUSH, { partition: -1 })
     const { context } = this.cache
     const failure = failureOf(() =>
-      engine.runSync(engine.retry(context, context.partitions[partition]!), true),
+      engine.runSync(engine.retry(context, context.partitions.at(partition)), true),
     )
     if (failure === undefined) this.#log.append(KIND.ACK, { partition: -1, value })
     return failure

@@ -44,6 +44,7 @@ export function createSetup(engine: Engine, scenario: Scenario): Setup {
     partitions: Object.fromEntries(
       plans.map(({ name, blockSize, group }) => [name, { path: name, blockSize, group }]),
     ),
+    maxPartitions: plans.length,
     writeOrder: WRITE_ORDER,
     policy: scenario.policy,
     threads: scenario.clients + 1,
@@ -52,7 +53,7 @@ export function createSetup(engine: Engine, scenario: Scenario): Setup {
     flushDelayMs: scenario.flushDelayMs,
   })
   const blocks = plans.map((plan) => plan.blocks)
-  const arena = engine.formatArena(config, engine.geometryOf(config), blocks, ID, ID)
+  const arena = engine.formatArena(config, engine.geometryOf(config), plans, ID, ID)
   const allBlocks = blocks.reduce((a, b) => a + b, 0)
   return {
     scenario,
@@ -69,10 +70,9 @@ export function contextIn(engine: Engine, setup: Setup, first: number, end: numb
   const arena = engine.Arena.open(setup, ID, ID)
   const slot = engine.attachSlot(arena, first, end, first)
   return new engine.Context(arena, slot, {
-    names: setup.scenario.disks.map((disk) => disk.name),
     writeOrder: WRITE_ORDER,
     policy: setup.scenario.policy,
-    devices: setup.disks.map((disk) => new CrashDevice(disk, slot.index)),
+    deviceOf: ({ index }) => new CrashDevice(setup.disks[index]!, slot.index),
     mayBlock: true,
   })
 }

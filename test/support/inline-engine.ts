@@ -66,6 +66,7 @@ export class InlineEngine {
     this.#partitions = Object.entries(partitions)
     const config = parseOptions({
       threads: 4,
+      maxPartitions: this.#partitions.length,
       // Rounds begin when the test wants them, not after a delay or at the background mark.
       flushDelayMs: 2 ** 31 - 1,
       dirtyBackground: 1,
@@ -81,8 +82,10 @@ export class InlineEngine {
     this.#writeOrder = config.writeOrder
     this.#policy = config.policy
     this.#readAheadBytes = config.readAheadBytes
-    const sizes = this.#partitions.map(([, { device, blockSize }]) => device.sizeBytes / blockSize)
-    this.arena = formatArena(config, geometryOf(config), sizes, 0, 0)
+    const extents = this.#partitions.map(([, { device, blockSize }]) => ({
+      blocks: device.sizeBytes / blockSize,
+    }))
+    this.arena = formatArena(config, geometryOf(config), extents, 0, 0)
     const { spares, loans, groups } = this.arena.geometry
     this.imagesMax = (spares + loans) / groups
     setSleeper(this.arena.buffer, (words, at, value) => {
@@ -91,7 +94,7 @@ export class InlineEngine {
     this.flusher = new Flusher(this.#contextIn(FLUSH_SLOT), config, (event) => {
       if (event.kind !== 'died') this.events.push(event)
     })
-    this.writers = sizes.map(
+    this.writers = extents.map(
       (_, index) => new Writer(this.#contextIn(writerSlot(index)), index, config.writeBytes),
     )
     this.reader = new Reader(this.#contextIn(readerSlot(this.arena.geometry)))
@@ -158,10 +161,9 @@ export class InlineEngine {
 
   #contextIn(slot: number, end = slot + 1): Context {
     return new Context(this.arena, attachSlot(this.arena, slot, end, slot), {
-      names: this.#partitions.map(([name]) => name),
       writeOrder: this.#writeOrder,
       policy: this.#policy,
-      devices: this.#partitions.map(([, { device }]) => device),
+      deviceOf: ({ index }) => this.#partitions[index]![1].device,
       mayBlock: true,
       readAheadBytes: this.#readAheadBytes,
     })

@@ -18,25 +18,24 @@ export function options(more: Partial<CacheOptions> = {}): CacheOptions {
 /** Freshly formatted memory; every partition has `blocks` blocks. */
 export function smallArena(more: Partial<CacheOptions> = {}, blocks = 1000): Arena {
   const config = parseOptions(options(more))
-  const counts = config.partitions.map(() => blocks)
-  return formatArena(config, geometryOf(config), counts, 1, 2)
+  const extents = config.partitions.map(() => ({ blocks }))
+  return formatArena(config, geometryOf(config), extents, 1, 2)
 }
 
 /** Opens a buffer as another thread does. */
 export const openSmall = (buffer: SharedArrayBuffer): Arena => Arena.open({ buffer }, 1, 2)
 
-/** A thread's context in a slot of its own. Its partitions are named a, b, c ..., and its devices refuse every call. */
+/** A thread's context in a slot of its own. Its devices refuse every call. */
 export function smallContext(arena: Arena, policy: 'lru2' | '2q' = 'lru2', mayBlock = true): Context {
-  const { partitions, slots } = arena.geometry
+  const { slots } = arena.geometry
   const refuse = (): never => {
     throw new Error('no device here')
   }
   const device: Device = { readSync: refuse, read: refuse, writeSync: refuse, syncSync: refuse }
   return new Context(arena, attachSlot(arena, 0, slots, 0), {
-    names: Array.from({ length: partitions }, (_, i) => String.fromCharCode(97 + i)),
     writeOrder: WRITE_ORDER,
     policy,
-    devices: Array.from({ length: partitions }, () => device),
+    deviceOf: () => device,
     mayBlock,
   })
 }

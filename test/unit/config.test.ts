@@ -49,6 +49,7 @@ test('defaults', () => {
   assert.equal(config, {
     memoryBytes: 2 ** 20,
     frameSize: 512,
+    maxPartitions: 64,
     partitions: [
       {
         name: 'a',
@@ -225,7 +226,7 @@ test('the memory is divided into blocks and spares', () => {
   assert.is(g.blocks + g.spares, 8192)
   assert.equal([g.spares, g.loans], [128, 1008])
   assert.equal([g.spares % g.groups, g.loans % g.groups], [0, 0])
-  assert.is(g.slots, 3 + 2 + 10)
+  assert.equal([g.slots, g.writers], [3 + 16 + 10, 16])
   assert.ok(g.buckets >= g.blocks && g.buckets < 2 * g.blocks)
   for (const power of [g.buckets, g.stripes]) assert.is(power & (power - 1), 0)
   assert.ok(g.stripes <= g.buckets)

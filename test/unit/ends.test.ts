@@ -11,6 +11,7 @@ import type { Arena } from '#dist/shared/arena.js'
 import { slotName } from '#dist/shared/slot-name.js'
 import { openArena } from '#dist/workers/attach.js'
 import { firstClientSlot } from '#dist/shared/layout.js'
+import { readRecord } from '#dist/shared/partition-record.js'
 import { withEngine } from '../support/engine.js'
 import {
   Gates,
@@ -233,7 +234,7 @@ for (const end of sample(['close', 'abandon'] as const, 1)) {
           memory: memoryFor(16),
           partitions: { data: { path, blockSize: 512 } },
         })
-        fd = cache.handle.partitions[0]!.fd
+        fd = readRecord(openArena(cache.handle), 0).fd
         const { result } = startThread(cache.handle, 0, ({ open, pass }) => { open(0); pass(1) }, { gates, name: 'stuck' }) // prettier-ignore
         thread = result
         await gates.opened(0)

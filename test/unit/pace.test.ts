@@ -27,8 +27,8 @@ test('unwritten blocks are sorted by class, partition and block, past 2^32 block
     const blocks = Array.from({ length: count }, (_, frame) => ({
       frame,
       writeClass: 1 + next(7),
-      partition: [0, 1, 63][next(3)]!,
-      block: next(2) === 0 ? next(100_000) : 2 ** 32 * next(2 ** 20) + next(2 ** 31),
+      partition: [0, 1, 4095][next(3)]!,
+      block: next(2) === 0 ? next(100_000) : 2 ** 32 * next(2 ** 16) + next(2 ** 31),
     }))
     const list = new UnwrittenList(count)
     for (const { frame, writeClass, partition, block } of blocks)

@@ -251,7 +251,7 @@ class Progress {
     const stuck = this.#writers().filter((partition) =>
       isInCall(load(words, arena.partitionAt(partition) + Partition.calls)),
     )
-    const names = stuck.map((partition) => `'${partitions[partition]!.name}'`).join(', ')
+    const names = stuck.map((partition) => `'${partitions.at(partition).name}'`).join(', ')
     const what =
       stuck.length === 0
         ? `no block was written${idleText(this.#context)}`
@@ -260,7 +260,7 @@ class Progress {
   }
 
   #writers(): number[] {
-    return this.#context.partitions.filter(({ group }) => group === this.#group).map(({ index }) => index)
+    return this.#context.partitions.ofGroup(this.#group).map(({ index }) => index)
   }
 }
 

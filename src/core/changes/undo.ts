@@ -67,7 +67,7 @@ export function completeUndo(context: Context, frame: FrameIndex, spare: SpareIn
   const at = arena.spareAt(spare)
   const start = words[at + Spare.start]!
   const end = start + words[at + Spare.length]!
-  const size = context.partitions[partitionOf(words, arena.frameAt(frame))]!.blockSize
+  const size = context.partitions.at(partitionOf(words, arena.frameAt(frame))).blockSize
   if (start > 0) arena.copy(frame, spareData(context, spare), 0, start)
   if (end < size) arena.copy(frame, spareData(context, spare), end, size - end)
   words[at + Spare.start] = 0

@@ -50,7 +50,7 @@ export class Client implements CacheClient {
     const hits = hitPath(context)
     const misses = missPath(context)
     this.#partitions = new Map(
-      context.partitions.map((view) => [view.name, new PartitionClient(context, view, hits, misses)]),
+      context.partitions.all().map((view) => [view.name, new PartitionClient(context, view, hits, misses)]),
     )
     if (context.isTraced) context.tracer.record(TRACE['proc.attach'], 0, 0, context.slot.index)
   }

@@ -14,11 +14,10 @@ const NAME_LENGTH_MAX = 40
 
 /** Adds the line and the JSON form to a handle, as properties that structured clone does not copy. */
 export function describeHandle(handle: CacheHandle): void {
-  const partitions = handle.partitions.map(({ name }) => name)
-  const line = () => `CacheHandle { ${handle.id}, ${namesText(partitions)} }`
+  const line = () => `CacheHandle { ${handle.id} }`
   Object.defineProperty(handle, INSPECT, { value: line })
   Object.defineProperty(handle, 'toJSON', {
-    value: () => ({ dcache: handle.dcache, id: handle.id, partitions }),
+    value: () => ({ dcache: handle.dcache, id: handle.id }),
   })
 }
 

@@ -183,7 +183,7 @@ function isStray(context: Context, frame: FrameIndex): boolean {
   const { words, arena, partitions } = context
   const at = arena.frameAt(frame)
   if (!isClean(context, at) || (load(words, at + Frame.state) & State.ABSENT) !== 0) return false
-  const { group } = partitions[partitionOf(words, at)]!
+  const { group } = partitions.at(partitionOf(words, at))
   return load(words, arena.groupAt(group) + Group.cut) === 0 && !context.policy.has(frame)
 }
 
@@ -255,7 +255,7 @@ function checkGroup(context: Context, group: number, broken: string[]): void {
     for (let link = words[at + Group.spareHead]!; link !== 0 && !owners.has(link - 1); link = words[arena.spareAt(link - 1) + Spare.next]!) own(link, 'the free list')
     for (let frame = 0; frame < arena.geometry.blocks; frame++) {
       const frameAt = arena.frameAt(frame)
-      if (words[frameAt + Frame.keyHigh] === 0 || context.partitions[partitionOf(words, frameAt)]!.group !== group) continue
+      if (words[frameAt + Frame.keyHigh] === 0 || context.partitions.at(partitionOf(words, frameAt)).group !== group) continue
       const stamps = imageStamps(context, frame)
       if (stamps.length > 0 && !listed.has(frame)) broken.push(`W1 ${context.describe(frame)}: has an unwritten image, but is not in the dirty list`)
       if (stamps.length === 0 && words[frameAt + Frame.saved] === 0 && listed.has(frame)) broken.push(`W1 ${context.describe(frame)}: has no unwritten image, but is in the dirty list`)

@@ -22,7 +22,7 @@ export function holders(context: Context): Holder[] {
   const add = (slot: number, frame: number, what: What) => {
     const slotAt = arena.slotAt(slot)
     const frameAt = frame < 0 ? -1 : arena.frameAt(frame)
-    const partition = frameAt < 0 ? undefined : context.partitions[partitionOf(words, frameAt)]
+    const partition = frameAt < 0 ? undefined : context.partitions.find(partitionOf(words, frameAt))
     found.push({
       slot,
       threadId: words[slotAt + Slot.threadId]!,

@@ -59,7 +59,7 @@ export class Reader {
     const wanted = takeHint(this.#context, slot)
     if (wanted === undefined) return undefined
     const { partition, block, count } = wanted
-    return { partition: this.#context.partitions[partition]!, block, end: block + count, tries: 0 }
+    return { partition: this.#context.partitions.at(partition), block, end: block + count, tries: 0 }
   }
 
   /** Fills the next absent blocks of a job. Returns false if that is not possible now. */

@@ -144,7 +144,7 @@ function freeMutexes(context: Context): void {
 function undoFrame(context: Context, frame: FrameIndex): void {
   const { words, arena, partitions } = context
   const at = arena.frameAt(frame)
-  const partition = partitions[partitionOf(words, at)]
+  const partition = partitions.find(partitionOf(words, at))
   const isOffer = (load(words, at + Frame.latch) & Latch.HANDED) !== 0
   if (partition === undefined || isOffer) {
     leaveFor(context, frame)
@@ -290,8 +290,8 @@ function dropCut(context: Context, group: number): void {
 
 /** A leader that died inside a call did not count its end. */
 function endCalls({ words, arena, partitions }: Context, group: number): void {
-  for (const { index, group: of } of partitions) {
+  for (const { index } of partitions.ofGroup(group)) {
     const callsAt = arena.partitionAt(index) + Partition.calls
-    if (of === group && (load(words, callsAt) & 1) !== 0) add(words, callsAt, 1)
+    if ((load(words, callsAt) & 1) !== 0) add(words, callsAt, 1)
   }
 }

@@ -97,8 +97,8 @@ export function repairRound(context: Context, group: number): void {
   if (isAfter(bound, words[at + Group.bound]!)) words[at + Group.bound] = bound
   words[at + Group.dirtyHead] = DirtyLink.END
   words[at + Group.dirty] = 0
-  for (const { index, group: of } of context.partitions)
-    if (of === group) words[arena.partitionAt(index) + Partition.dirty] = 0
+  const partitions = context.partitions.ofGroup(group)
+  for (const { index } of partitions) words[arena.partitionAt(index) + Partition.dirty] = 0
   for (const frame of frames) {
     const frameAt = arena.frameAt(frame)
     const link = words[frameAt + Frame.dirtyNext]!
@@ -111,10 +111,8 @@ export function repairRound(context: Context, group: number): void {
       (load(words, frameAt + Frame.state) & State.CLASS_MASK) !== 0 || words[frameAt + Frame.saved] !== 0
     if (hasUnwritten) linkDirty(context, group, frame)
   }
-  words[at + Group.fences] = context.partitions.filter(
-    (partition) =>
-      partition.group === group &&
-      words[arena.partitionAt(partition.index) + Partition.fenced] !== Fence.OPEN,
+  words[at + Group.fences] = partitions.filter(
+    ({ index }) => words[arena.partitionAt(index) + Partition.fenced] !== Fence.OPEN,
   ).length
   finishSettling(context, group)
 }
@@ -127,7 +125,7 @@ function framesOf(context: Context, group: number): FrameIndex[] {
 }
 
 const isOfGroup = ({ words, arena, partitions }: Context, group: number, frame: FrameIndex): boolean =>
-  partitions[partitionOf(words, arena.frameAt(frame))]?.group === group
+  partitions.find(partitionOf(words, arena.frameAt(frame)))?.group === group
 
 /** Latched by a dead thread, with an undo image, but not CHANGING: the change has not begun, or was committed. */
 function isHalfDisposed(context: Context, frame: FrameIndex): boolean {

@@ -16,7 +16,7 @@ export function systemError(errno: number, syscall: string): NodeJS.ErrnoExcepti
 /** The error for the last failure of a group. */
 export function fencedError(context: Context, group: number): CacheError {
   const at = context.arena.groupAt(group)
-  const partition = context.partitions[context.words[at + Group.failedPartition]!]!
+  const partition = context.partitions.at(context.words[at + Group.failedPartition]!)
   const writeClass = context.writeOrder[context.words[at + Group.failedClass]! - 1]!
   const cause = systemError(
     context.words[at + Group.failedErrno]!,

@@ -50,7 +50,7 @@ export interface WriteMeans {
 
 export class ImageWriter {
   readonly #context: Context
-  readonly #partition: PartitionView
+  readonly partition: PartitionView
   readonly #at: number
   readonly #groupAt: number
   readonly #device: WriteDevice
@@ -68,7 +68,7 @@ export class ImageWriter {
     device: WriteDevice = partition.device,
   ) {
     this.#context = context
-    this.#partition = partition
+    this.partition = partition
     this.#at = context.arena.partitionAt(partition.index)
     this.#groupAt = context.arena.groupAt(partition.group)
     this.#device = device
@@ -119,7 +119,7 @@ export class ImageWriter {
    */
   *#writeRun(frames: Int32Array, start: number, busy: FrameIndex[]): Slow<number> {
     const context = this.#context
-    const { group, index, blockSize } = this.#partition
+    const { group, index, blockSize } = this.partition
     const run = this.#run
     // A new list for each run: one that was passed to the system must not be reused.
     const sources: Uint8Array[] = []
@@ -180,12 +180,12 @@ export class ImageWriter {
 
   /** A copy of a pinned frame, at a place in the run. Releases the pin. */
   #staged(frame: FrameIndex, entry: number, place: number): Uint8Array {
-    const { blockSize } = this.#partition
+    const { blockSize } = this.partition
     const staging = (this.#means.staging ??= Buffer.allocUnsafeSlow(
       Math.max(this.#means.writeBytes, this.#context.arena.geometry.frameSize),
     ))
     const start = place * blockSize
-    staging.fill(this.#context.view(this.#partition, frame), start, start + blockSize)
+    staging.fill(this.#context.view(this.partition, frame), start, start + blockSize)
     unpinFrame(this.#context, frame, entry)
     return staging.subarray(start, start + blockSize)
   }
@@ -205,7 +205,7 @@ export class ImageWriter {
       return undefined
     }
     words[entry] = (frame << 2) | Journal.HELD
-    if (this.#ownsImage(frame, block, cut)) return this.#context.view(this.#partition, frame)
+    if (this.#ownsImage(frame, block, cut)) return this.#context.view(this.partition, frame)
     unpinFrame(this.#context, frame, entry)
     return undefined
   }
@@ -216,7 +216,7 @@ export class ImageWriter {
    * @requires round mutex
    */
   #image(frame: FrameIndex, block: number, entry: number): Uint8Array | undefined {
-    this.#context.roundMutexes[this.#partition.group]!.assertHeld(this.#context.slot.index)
+    this.#context.roundMutexes[this.partition.group]!.assertHeld(this.#context.slot.index)
     const cut = this.#context.words[this.#groupAt + Group.cut]! - 1
     if (!this.#isOf(frame, block)) return undefined
     const image = imageToWrite(this.#context, frame, cut)
@@ -258,13 +258,13 @@ export class ImageWriter {
   #isOf(frame: FrameIndex, block: number): boolean {
     const { words, arena } = this.#context
     const at = arena.frameAt(frame)
-    return partitionOf(words, at) === this.#partition.index && blockOf(words, at) === block
+    return partitionOf(words, at) === this.partition.index && blockOf(words, at) === block
   }
 
   #spareBytes(spare: number): Uint8Array {
     const { arena } = this.#context
     const start = arena.offset(spareData(this.#context, spare))
-    return arena.segment(spareData(this.#context, spare)).subarray(start, start + this.#partition.blockSize)
+    return arena.segment(spareData(this.#context, spare)).subarray(start, start + this.partition.blockSize)
   }
 
   /**
@@ -278,8 +278,8 @@ export class ImageWriter {
     const spare = words[arena.frameAt(frame) + Frame.undo]! - 1
     const start = words[arena.spareAt(spare) + Spare.start]!
     const length = words[arena.spareAt(spare) + Spare.length]!
-    if (length >= this.#partition.blockSize) return new Uint8Array(this.#spareBytes(spare))
-    const whole = new Uint8Array(this.#context.view(this.#partition, frame))
+    if (length >= this.partition.blockSize) return new Uint8Array(this.#spareBytes(spare))
+    const whole = new Uint8Array(this.#context.view(this.partition, frame))
     whole.set(this.#spareBytes(spare).subarray(start, start + length), start)
     return whole
   }

@@ -133,8 +133,8 @@ export class Leader implements RoundLeader {
 
   #writerOf(partition: number): ImageWriter {
     const known = this.#writers[partition]
-    if (known !== undefined) return known
-    const view = this.#context.partitions[partition]!
+    const view = this.#context.partitions.at(partition)
+    if (known?.partition === view) return known
     const device = counted(this.#context, view.device)
     return (this.#writers[partition] = new ImageWriter(this.#context, view, this.#means, device))
   }

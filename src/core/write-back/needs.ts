@@ -42,8 +42,9 @@ export class Needs {
   /** Calls for the threads that are needed now. To be called after each ring of the bell. A load for each partition. */
   look(): void {
     const nowMs = performance.now()
-    for (const { index, group } of this.#context.partitions) this.#lookAt(index, group, nowMs)
-    this.#callWriters()
+    const known = this.#busy.size
+    for (const { index, group } of this.#context.partitions.all()) this.#lookAt(index, group, nowMs)
+    this.#callWriters(this.#busy.size - known)
     if (this.#hasCalledReader || load(this.#context.words, Header.hintBell) === 0) return
     this.#hasCalledReader = true
     this.#call({ calls: 'reader' })
@@ -78,8 +79,11 @@ export class Needs {
     unlockRound(this.#context, group)
   }
 
-  /** One writer for each partition that is being changed, and the writer of each job. */
-  #callWriters(): void {
+  /**
+   * The writer of each job, and one for each of `more` partitions that begin to be changed, unless there are enough. A writer
+   * that has left is not called again only because its partition is still busy: a thread that leads rounds may write all of it.
+   */
+  #callWriters(more: number): void {
     const { words, arena } = this.#context
     const unmanned: number[] = []
     for (let writer = 0; writer < arena.geometry.writers; writer++) {
@@ -88,7 +92,7 @@ export class Needs {
       else if (load(words, arena.jobAt(writer) + Job.state) === JobState.ASKED) this.#callWriter(writer)
       else if (!this.#called.has(writer)) unmanned.push(writer)
     }
-    const missing = this.#busy.size - (arena.geometry.writers - unmanned.length)
+    const missing = Math.min(more, this.#busy.size - (arena.geometry.writers - unmanned.length))
     for (const writer of unmanned.slice(0, Math.max(0, missing))) this.#callWriter(writer)
   }
 

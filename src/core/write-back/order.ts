@@ -3,7 +3,7 @@
  * lowest. A byte that is equal in all keys costs a count but no pass. (A comparison sort of objects took a third as long as
  * the writes.)
  *
- *   high   bits 29-31 class   23-28 partition   0-22 upper bits of the block number
+ *   high   bits 29-31 class   17-28 partition   0-16 upper bits of the block number
  *   low    its lower 32 bits
  */
 import { PARTITIONS_MAX } from '../../shared/layout.js'
@@ -12,7 +12,7 @@ import { classOf } from '../../shared/stamp.js'
 import type { FrameIndex } from '../../shared/indices.js'
 
 const CLASS_SHIFT = 29
-const PARTITION_SHIFT = 23
+const PARTITION_SHIFT = 17
 if (PARTITIONS_MAX > 2 ** (CLASS_SHIFT - PARTITION_SHIFT))
   throw new Error('the sorting key has no room for so many partitions')
 

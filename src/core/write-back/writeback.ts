@@ -125,7 +125,7 @@ class Lane {
         if (!this.#writers.isIdle(this.#writer) || this.#hasStopped()) return false
         this.#conclude()
       } else {
-        const { blockSize } = this.#context.partitions[this.partition]!
+        const { blockSize } = this.#context.partitions.at(this.partition)
         const left = this.#job.end - this.#done
         if (this.#granted === 0) this.#granted = pace.blocksNow(left, blockSize, this.#overAtMs, this.#tookMs)
         if (this.#granted === 0) return false
@@ -233,8 +233,7 @@ function finishRound(context: Context, group: number, cut: Cut, report: (event: 
   const at = arena.groupAt(group)
   seizeRound(context, group)
   concludeRound(context, group, cut.number)
-  for (const { index: partition, group: of } of context.partitions) {
-    if (of !== group) continue
+  for (const { index: partition } of context.partitions.ofGroup(group)) {
     const fencedAt = arena.partitionAt(partition) + Partition.fenced
     if (words[fencedAt] !== Fence.RETRYING) continue
     store(words, fencedAt, Fence.OPEN)

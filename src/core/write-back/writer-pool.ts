@@ -30,7 +30,7 @@ export class WriterPool {
     const { words, arena, partitions } = this.#context
     return this.#all().some(
       (writer) =>
-        !this.isIdle(writer) && partitions[words[arena.jobAt(writer) + Job.partition]!]?.group === group,
+        !this.isIdle(writer) && partitions.at(words[arena.jobAt(writer) + Job.partition]!).group === group,
     )
   }
 

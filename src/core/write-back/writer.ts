@@ -72,7 +72,7 @@ export class Writer {
   /** As `runJob`, for a thread that has its own way to wait. */
   *job(): Slow<void> {
     const { words, arena, partitions } = this.#context
-    const partition = partitions[words[this.#at + Job.partition]!]!
+    const partition = partitions.at(words[this.#at + Job.partition]!)
     const callsAt = arena.partitionAt(partition.index) + Partition.calls
     // A former writer may have ended inside a call; no other thread writes to the partition now.
     if ((load(words, callsAt) & 1) !== 0) add(words, callsAt, 1)

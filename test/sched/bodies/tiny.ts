@@ -66,6 +66,7 @@ export class Tiny {
     const config = engine.config.parseOptions({
       memory: (frames + 2) * BLOCK,
       partitions: { data: { path: 'none', blockSize: BLOCK } },
+      maxPartitions: 1,
       threads: clients,
       policy,
       dirtyLimit,
@@ -75,7 +76,7 @@ export class Tiny {
     if (memory === undefined) {
       const whole = engine.config.geometryOf(config)
       const geometry = borrows ? { ...whole, spares: 0, loans: 1 } : whole
-      this.arena = engine.format.formatArena(config, geometry, [blocks], 0, 0)
+      this.arena = engine.format.formatArena(config, geometry, [{ blocks }], 0, 0)
       this.memory = [this.arena.buffer, ...[blocks, blocks, 1].map((n) => new SharedArrayBuffer(n * BLOCK))]
     } else {
       this.arena = engine.arena.Arena.open({ buffer: memory[0]! }, 0, 0)
@@ -97,10 +98,9 @@ export class Tiny {
   context(slot: number): Context {
     const { context, slot: slots } = this.engine
     return new context.Context(this.arena, new slots.ThreadSlot(this.arena, slot), {
-      names: ['data'],
       writeOrder: ['data', 'directory'],
       policy: this.options.policy ?? 'lru2',
-      devices: [this.#device()],
+      deviceOf: () => this.#device(),
       mayBlock: true,
     })
   }
