@@ -22,7 +22,7 @@ const PAUSE = 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 0.3)
 const PAUSE_THEN = 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 0.3),'
 
 const inWriter = (find: string, replace: string): Edit => ({
-  file: 'core/write-back/writer.js',
+  file: 'core/write-back/image-writer.js',
   find,
   replace,
 })
@@ -64,9 +64,9 @@ export const VARIANTS: readonly Variant[] = [
       inWriter(
         'add(context.words, this.#groupAt + 27 /* written */, count);',
         `add(context.words, this.#groupAt + 27 /* written */, count);
-    yield* lockRound(context, group, new Deadline());
+    yield* lockRound(context, group, new WhileRunning(context));
     const cut = context.words[this.#groupAt + 2 /* cut */] - 1;
-    for (const frame of run.subarray(0, count)) {
+    for (const frame of run.slice(0, count)) {
       const stateAt = context.arena.frameAt(frame) + 1 /* state */;
       if (!isUnwritten(load(context.words, stateAt), cut)) continue;
       and(context.words, stateAt, ~28 /* CLASS_MASK */);
@@ -74,18 +74,19 @@ export const VARIANTS: readonly Variant[] = [
     }
     unlockRound(context, group);`,
       ),
-      importIn('core/write-back/writer.js', '{ and }', '#atomics'),
-      importIn('core/write-back/writer.js', '{ unlinkDirty }', '../changes/images.js'),
+      importIn('core/write-back/image-writer.js', '{ and }', '#atomics'),
+      importIn('core/write-back/image-writer.js', '{ unlinkDirty }', '../changes/images.js'),
     ],
   },
   {
     // The ancestor logs a failed fsync and continues.
     name: 'fsync-failure-ignored',
     edits: [
-      inWriter(
-        'words[this.#at + 10 /* result */] = 2 /* FAILED */;',
-        'words[this.#at + 10 /* result */] = syscall === 1 ? 1 /* OK */ : 2 /* FAILED */;',
-      ),
+      {
+        file: 'core/write-back/writer.js',
+        find: 'words[this.#at + 4 /* result */] = 2 /* FAILED */;',
+        replace: 'words[this.#at + 4 /* result */] = error.syscall === 1 ? 1 /* OK */ : 2 /* FAILED */;',
+      },
     ],
   },
   {
@@ -104,7 +105,7 @@ export const VARIANTS: readonly Variant[] = [
     edits: [
       inWriter(
         'this.#device.syncSync();',
-        'this.#context.partitions[(this.#partition.index + 1) % this.#context.partitions.length].device.syncSync();',
+        'const all = this.#context.partitions.all(); all[(this.partition.index + 1) % all.length].device.syncSync();',
       ),
     ],
   },
@@ -209,12 +210,12 @@ export const VARIANTS: readonly Variant[] = [
       inWriter(
         'add(context.words, this.#groupAt + 27 /* written */, count);',
         `add(context.words, this.#groupAt + 27 /* written */, count);
-    yield* lockRound(context, group, new Deadline());
+    yield* lockRound(context, group, new WhileRunning(context));
     const cut = context.words[this.#groupAt + 2 /* cut */] - 1;
-    for (const frame of run.subarray(0, count)) dropSaved(context, group, frame, (stamp) => isUnwritten(stamp, cut));
+    for (const frame of run.slice(0, count)) dropSaved(context, group, frame, (stamp) => isUnwritten(stamp, cut));
     unlockRound(context, group);`,
       ),
-      importIn('core/write-back/writer.js', '{ dropSaved }', '../changes/images.js'),
+      importIn('core/write-back/image-writer.js', '{ dropSaved }', '../changes/images.js'),
     ],
   },
   {
@@ -242,7 +243,7 @@ export const VARIANTS: readonly Variant[] = [
   },
   {
     name: 'changing-is-overlooked',
-    edits: [inWriter('return this.#undoBytes(frame);', 'return this.#context.view(this.#partition, frame);')],
+    edits: [inWriter('return this.#undoBytes(frame);', 'return this.#context.view(this.partition, frame);')],
   },
   {
     name: 'state-stored-during-the-round',
