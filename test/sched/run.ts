@@ -41,29 +41,25 @@ const optional = {
   modes,
 }
 const given = Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined))
-const variant = await prepareVariant([values.variant, modes && 'weak'].filter(Boolean).join('+'))
-try {
-  for (const body of positionals) {
-    const start = performance.now()
-    const outcomes = await explore({
-      body,
-      engine: variant.engine,
-      preemptions: Number(values.preemptions),
-      deaths: Number(values.deaths),
-      slices: Number(values.slices),
-      stales: Number(stales),
-      ...given,
-    })
-    const seconds = (performance.now() - start) / 1000
-    outcomes.forEach((outcome, i) => {
-      const mode = modes?.[i]
-      if (json) console.log(JSON.stringify({ body, mode, ...outcome, seconds }))
-      else print(mode === undefined ? body : `${body}, ${mode}`, outcome)
-      if (outcome.failure) process.exitCode = 1
-    })
-  }
-} finally {
-  variant.remove()
+const engine = await prepareVariant([values.variant, modes && 'weak'].filter(Boolean).join('+'))
+for (const body of positionals) {
+  const start = performance.now()
+  const outcomes = await explore({
+    body,
+    engine,
+    preemptions: Number(values.preemptions),
+    deaths: Number(values.deaths),
+    slices: Number(values.slices),
+    stales: Number(stales),
+    ...given,
+  })
+  const seconds = (performance.now() - start) / 1000
+  outcomes.forEach((outcome, i) => {
+    const mode = modes?.[i]
+    if (json) console.log(JSON.stringify({ body, mode, ...outcome, seconds }))
+    else print(mode === undefined ? body : `${body}, ${mode}`, outcome)
+    if (outcome.failure) process.exitCode = 1
+  })
 }
 
 function print(
