@@ -13,17 +13,18 @@ import { formatPicks, logText, parsePicks } from './report.js'
 import type { ThreadData } from './thread.js'
 import { ANY, At, CONTROL_BYTES, DECISIONS_MAX, Outcome, State, THREADS_MAX } from './control.js'
 import { Turns } from './turns.js'
+import { prepareVariant } from './variants.js'
 import { type Mode, MODES } from './weak.js'
 import { newTable, tableBytes } from './weak-table.js'
 import type { Words } from '#atomics'
 import { Random } from '#dist/workload/random.js'
 import type { Body } from './body.js'
 
-export interface ExploreOptions {
+export interface Run {
   /** Module and name, as in 'mutex.increment'. */
   readonly body: string
-  /** The file of the compiled code. */
-  readonly engine: string
+  /** The code, see variants.ts; dist/ as it is by default. */
+  readonly variant?: string
   /** How often a thread that could continue may be preempted. */
   readonly preemptions: number
   /** How often a thread other than the next in turn may run after one that cannot continue; unbounded by default. */
@@ -32,7 +33,7 @@ export interface ExploreOptions {
   /** How often in one schedule the sleeping threads may recheck without a wakeup. */
   readonly slices?: number
   /** The modes of the weak memory, one after the other; without them, every load returns the newest value. */
-  readonly modes?: readonly Mode[]
+  readonly weak?: readonly Mode[]
   /** How many loads of a schedule may return an older value. */
   readonly stales?: number
   /** Draws the schedules at random, from this seed. */
@@ -40,7 +41,7 @@ export interface ExploreOptions {
   /** Runs only this schedule. */
   readonly replay?: string
   /** The maximum number of schedules. */
-  readonly schedulesMax?: number
+  readonly max?: number
 }
 
 export interface Failure {
@@ -53,6 +54,8 @@ export interface Failure {
 }
 
 export interface Explored {
+  readonly mode: Mode | undefined
+  readonly seconds: number
   readonly schedules: number
   readonly steps: number
   /** The longest schedule. */
@@ -76,13 +79,14 @@ const KINDS = {
 } as const
 
 /** One outcome for each mode; the first one that fails is the last. */
-export async function explore(options: ExploreOptions): Promise<Explored[]> {
-  const explorer = new Explorer(options, await loadBody(options.body, options.engine))
-  const { modes } = options
+export async function explore(run: Run): Promise<Explored[]> {
+  const { body, variant = '', weak } = run
+  const engine = await prepareVariant([variant, weak && 'weak'].filter(Boolean).join('+'))
+  const explorer = new Explorer(run, await loadBody(body, engine), engine)
   try {
-    if (modes === undefined) return [explorer.run()]
+    if (weak === undefined) return [explorer.run()]
     const outcomes: Explored[] = []
-    for (const mode of modes) {
+    for (const mode of weak) {
       outcomes.push(explorer.run(mode))
       if (outcomes.at(-1)?.failure) break
     }
@@ -93,7 +97,7 @@ export async function explore(options: ExploreOptions): Promise<Explored[]> {
 }
 
 class Explorer {
-  readonly #options: ExploreOptions
+  readonly #options: Run
   readonly #body: Body
   readonly #control: Words = new Int32Array(new SharedArrayBuffer(CONTROL_BYTES))
   readonly #turns: Turns
@@ -108,8 +112,10 @@ class Explorer {
   #schedules = 0
   #steps = 0
   #decisionsMax = 0
+  #mode: Mode | undefined
+  #start = 0
 
-  constructor(options: ExploreOptions, body: Body) {
+  constructor(options: Run, body: Body, engine: string) {
     const count = body.roles.length
     if (count > THREADS_MAX) throw new Error(`${count} threads, ${THREADS_MAX} are the most`)
     this.#options = options
@@ -119,13 +125,13 @@ class Explorer {
     this.#images = body.memory.map((buffer) => new Uint8Array(buffer).slice())
     this.#random = options.random === undefined ? undefined : new Random(options.random, 0)
     const length = this.#words.length
-    const table = options.modes && new SharedArrayBuffer(tableBytes(length))
+    const table = options.weak && new SharedArrayBuffer(tableBytes(length))
     this.#table = table && newTable(length, table)
     this.#workers = body.roles.map((_, me) => {
       const { memory } = body
       const workerData: ThreadData = {
         body: options.body,
-        engine: options.engine,
+        engine,
         control: this.#control.buffer,
         memory,
         me,
@@ -136,19 +142,21 @@ class Explorer {
   }
 
   run(mode?: Mode): Explored {
-    const { replay, schedulesMax = Infinity } = this.#options
+    const { replay, max = Infinity } = this.#options
     if (this.#table && mode !== undefined) this.#table.meta.mode = MODES.indexOf(mode)
     this.#picks = replay === undefined ? [] : parsePicks(replay)
     this.#counts = []
     this.#schedules = this.#steps = this.#decisionsMax = 0
     this.#slices = {}
+    this.#mode = mode
+    this.#start = performance.now()
     for (;;) {
       const failure = this.#runOne()
       if (failure !== undefined) return this.#explored(false, failure)
       if (replay !== undefined) return { ...this.#explored(false, undefined), log: this.log }
       if (this.#random) this.#draw(this.#random)
       else if (!this.#advance()) return this.#explored(true, undefined)
-      if (this.#schedules >= schedulesMax) return this.#explored(false, undefined)
+      if (this.#schedules >= max) return this.#explored(false, undefined)
     }
   }
 
@@ -163,6 +171,8 @@ class Explorer {
 
   #explored(isComplete: boolean, failure: Failure | undefined): Explored {
     return {
+      mode: this.#mode,
+      seconds: (performance.now() - this.#start) / 1000,
       schedules: this.#schedules,
       steps: this.#steps,
       decisionsMax: this.#decisionsMax,
