@@ -6,6 +6,7 @@
 // are chosen at random, as many as the bounds allow. A mistake that needs d of them among n decisions is found with a
 // probability of at least about 1/n^d (Burckhardt et al., "A Randomized Scheduler with Probabilistic Guarantees", 2010).
 
+import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { OPS } from './atomics.js'
 import { loadBody } from './engine.js'
@@ -78,6 +79,9 @@ const KINDS = {
   [Outcome.ENDLESS]: 'endless',
 } as const
 
+/** Threads that wait for a body; they do not keep the process alive. */
+const idle: Worker[] = []
+
 /** One outcome for each mode; the first one that fails is the last. */
 export async function explore(run: Run): Promise<Explored[]> {
   const { body, variant = '', weak } = run
@@ -114,6 +118,7 @@ class Explorer {
   #decisionsMax = 0
   #mode: Mode | undefined
   #start = 0
+  #isStuck = false
 
   constructor(options: Run, body: Body, engine: string) {
     const count = body.roles.length
@@ -128,16 +133,18 @@ class Explorer {
     const table = options.weak && new SharedArrayBuffer(tableBytes(length))
     this.#table = table && newTable(length, table)
     this.#workers = body.roles.map((_, me) => {
-      const { memory } = body
-      const workerData: ThreadData = {
+      const data: ThreadData = {
         body: options.body,
         engine,
         control: this.#control.buffer,
-        memory,
+        memory: body.memory,
         me,
         table,
       }
-      return new Worker(new URL('thread.js', import.meta.url), { workerData })
+      const worker = idle.pop() ?? new Worker(new URL('thread.js', import.meta.url))
+      worker.ref()
+      worker.postMessage(data)
+      return worker
     })
   }
 
@@ -160,8 +167,19 @@ class Explorer {
     }
   }
 
+  /** Makes the threads idle; if one is stuck, they are ended. */
   async end(): Promise<void> {
-    await Promise.all(this.#workers.map((worker) => worker.terminate()))
+    if (this.#isStuck) {
+      await Promise.all(this.#workers.map((worker) => worker.terminate()))
+      return
+    }
+    this.#control[At.isOver] = 1
+    this.#workers.forEach((_, thread) => {
+      this.#turns.give(thread)
+    })
+    await Promise.all(this.#workers.map((worker) => once(worker, 'message')))
+    for (const worker of this.#workers) worker.unref()
+    idle.push(...this.#workers)
   }
 
   /** The log of the last schedule. */
@@ -186,8 +204,8 @@ class Explorer {
     const control = this.#control
     this.#reset()
     this.#turns.give(this.#turns.first(this.#words))
-    if (!this.#turns.awaitTurn(STUCK_MS))
-      return this.#failure('stuck', 'a thread does not give its turn away')
+    this.#awaitTurn()
+    if (this.#isStuck) return this.#failure('stuck', 'a thread does not give its turn away')
     this.#schedules++
     this.#steps += control[At.steps]!
     const decisions = control[At.decisions]!
@@ -211,6 +229,10 @@ class Explorer {
     const died = this.#body.roles.filter((_, i) => this.#turns.stateOf(i) === State.DEAD)
     const broken = this.#body.verify(died.map(({ name }) => name))
     return broken.length > 0 ? this.#failure('broken', broken.join('\n')) : undefined
+  }
+
+  #awaitTurn(): void {
+    this.#isStuck ||= !this.#turns.awaitTurn(STUCK_MS)
   }
 
   #reset(): void {
@@ -260,7 +282,7 @@ class Explorer {
     this.#body.roles.forEach((_, thread) => {
       if (this.#turns.stateOf(thread) >= State.DONE) return
       this.#turns.give(thread)
-      this.#turns.awaitTurn(STUCK_MS)
+      this.#awaitTurn()
     })
   }
 
