@@ -1,4 +1,4 @@
-// Replaces src/shared/atomics.ts under `node --conditions=sched`. On a thread that a schedule drives, every call first
+// Replaces src/shared/atomics.ts in the code to explore (variants.ts). On a thread that a schedule drives, every call first
 // passes its turn to the driver, which may let another thread run or let this one die. On any other thread the calls are
 // the real ones.
 //

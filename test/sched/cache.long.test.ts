@@ -3,7 +3,7 @@
 // number of schedules is limited for the largest.
 
 import { suite } from 'uvu'
-import { mustHold } from './child.js'
+import { mustHold } from './hold.js'
 
 const cache = suite('cache, long')
 

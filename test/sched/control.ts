@@ -32,6 +32,7 @@ export const At = {
   detours: 17, // left
   polls: 18, // short waits that ended since another thread ran
   stales: 19, // stale loads left
+  isOver: 20, // there is no next schedule
   threads: 64,
   picks: 64 + 16 * (THREADS_MAX + 1),
   taken: 64 + 16 * (THREADS_MAX + 1) + DECISIONS_MAX,

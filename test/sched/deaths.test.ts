@@ -6,7 +6,8 @@
 
 import { suite } from 'uvu'
 import { sample } from '../support/size.js'
-import { allMustHold, boundsText, byBounds, type Run } from './child.js'
+import type { Run } from './explore.js'
+import { boundsText, mustHold } from './hold.js'
 
 const deaths = suite('deaths')
 
@@ -47,12 +48,9 @@ const RUNS: readonly Omit<Run, 'slices'>[] = [
   { body: 'cache.borrowBack', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
 ]
 
-for (const [bounds, bodies] of byBounds(sample(RUNS, 3)))
-  deaths(
-    `a death at any point harms no other thread (${boundsText(bounds)}): ${bodies.join(', ')}`,
-    async () => {
-      await allMustHold(bodies, { ...bounds, slices: 9 })
-    },
-  )
+for (const run of sample(RUNS, 3))
+  deaths(`${run.body}: a death at any point harms no other thread (${boundsText(run)})`, async () => {
+    await mustHold({ ...run, slices: 9 })
+  })
 
 deaths.run()

@@ -6,6 +6,7 @@
 // are chosen at random, as many as the bounds allow. A mistake that needs d of them among n decisions is found with a
 // probability of at least about 1/n^d (Burckhardt et al., "A Randomized Scheduler with Probabilistic Guarantees", 2010).
 
+import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { OPS } from './atomics.js'
 import { loadBody } from './engine.js'
@@ -13,17 +14,18 @@ import { formatPicks, logText, parsePicks } from './report.js'
 import type { ThreadData } from './thread.js'
 import { ANY, At, CONTROL_BYTES, DECISIONS_MAX, Outcome, State, THREADS_MAX } from './control.js'
 import { Turns } from './turns.js'
+import { prepareVariant } from './variants.js'
 import { type Mode, MODES } from './weak.js'
 import { newTable, tableBytes } from './weak-table.js'
 import type { Words } from '#atomics'
 import { Random } from '#dist/workload/random.js'
 import type { Body } from './body.js'
 
-export interface ExploreOptions {
+export interface Run {
   /** Module and name, as in 'mutex.increment'. */
   readonly body: string
-  /** The file of the compiled code. */
-  readonly engine: string
+  /** The code, see variants.ts; dist/ as it is by default. */
+  readonly variant?: string
   /** How often a thread that could continue may be preempted. */
   readonly preemptions: number
   /** How often a thread other than the next in turn may run after one that cannot continue; unbounded by default. */
@@ -32,7 +34,7 @@ export interface ExploreOptions {
   /** How often in one schedule the sleeping threads may recheck without a wakeup. */
   readonly slices?: number
   /** The modes of the weak memory, one after the other; without them, every load returns the newest value. */
-  readonly modes?: readonly Mode[]
+  readonly weak?: readonly Mode[]
   /** How many loads of a schedule may return an older value. */
   readonly stales?: number
   /** Draws the schedules at random, from this seed. */
@@ -40,7 +42,7 @@ export interface ExploreOptions {
   /** Runs only this schedule. */
   readonly replay?: string
   /** The maximum number of schedules. */
-  readonly schedulesMax?: number
+  readonly max?: number
 }
 
 export interface Failure {
@@ -53,6 +55,8 @@ export interface Failure {
 }
 
 export interface Explored {
+  readonly mode: Mode | undefined
+  readonly seconds: number
   readonly schedules: number
   readonly steps: number
   /** The longest schedule. */
@@ -75,14 +79,18 @@ const KINDS = {
   [Outcome.ENDLESS]: 'endless',
 } as const
 
+/** Threads that wait for a body; they do not keep the process alive. */
+const idle: Worker[] = []
+
 /** One outcome for each mode; the first one that fails is the last. */
-export async function explore(options: ExploreOptions): Promise<Explored[]> {
-  const explorer = new Explorer(options, await loadBody(options.body, options.engine))
-  const { modes } = options
+export async function explore(run: Run): Promise<Explored[]> {
+  const { body, variant = '', weak } = run
+  const engine = await prepareVariant([variant, weak && 'weak'].filter(Boolean).join('+'))
+  const explorer = new Explorer(run, await loadBody(body, engine), engine)
   try {
-    if (modes === undefined) return [explorer.run()]
+    if (weak === undefined) return [explorer.run()]
     const outcomes: Explored[] = []
-    for (const mode of modes) {
+    for (const mode of weak) {
       outcomes.push(explorer.run(mode))
       if (outcomes.at(-1)?.failure) break
     }
@@ -93,7 +101,7 @@ export async function explore(options: ExploreOptions): Promise<Explored[]> {
 }
 
 class Explorer {
-  readonly #options: ExploreOptions
+  readonly #options: Run
   readonly #body: Body
   readonly #control: Words = new Int32Array(new SharedArrayBuffer(CONTROL_BYTES))
   readonly #turns: Turns
@@ -108,8 +116,11 @@ class Explorer {
   #schedules = 0
   #steps = 0
   #decisionsMax = 0
+  #mode: Mode | undefined
+  #start = 0
+  #isStuck = false
 
-  constructor(options: ExploreOptions, body: Body) {
+  constructor(options: Run, body: Body, engine: string) {
     const count = body.roles.length
     if (count > THREADS_MAX) throw new Error(`${count} threads, ${THREADS_MAX} are the most`)
     this.#options = options
@@ -119,41 +130,56 @@ class Explorer {
     this.#images = body.memory.map((buffer) => new Uint8Array(buffer).slice())
     this.#random = options.random === undefined ? undefined : new Random(options.random, 0)
     const length = this.#words.length
-    const table = options.modes && new SharedArrayBuffer(tableBytes(length))
+    const table = options.weak && new SharedArrayBuffer(tableBytes(length))
     this.#table = table && newTable(length, table)
     this.#workers = body.roles.map((_, me) => {
-      const { memory } = body
-      const workerData: ThreadData = {
+      const data: ThreadData = {
         body: options.body,
-        engine: options.engine,
+        engine,
         control: this.#control.buffer,
-        memory,
+        memory: body.memory,
         me,
         table,
       }
-      return new Worker(new URL('thread.js', import.meta.url), { workerData })
+      const worker = idle.pop() ?? new Worker(new URL('thread.js', import.meta.url))
+      worker.ref()
+      worker.postMessage(data)
+      return worker
     })
   }
 
   run(mode?: Mode): Explored {
-    const { replay, schedulesMax = Infinity } = this.#options
+    const { replay, max = Infinity } = this.#options
     if (this.#table && mode !== undefined) this.#table.meta.mode = MODES.indexOf(mode)
     this.#picks = replay === undefined ? [] : parsePicks(replay)
     this.#counts = []
     this.#schedules = this.#steps = this.#decisionsMax = 0
     this.#slices = {}
+    this.#mode = mode
+    this.#start = performance.now()
     for (;;) {
       const failure = this.#runOne()
       if (failure !== undefined) return this.#explored(false, failure)
       if (replay !== undefined) return { ...this.#explored(false, undefined), log: this.log }
       if (this.#random) this.#draw(this.#random)
       else if (!this.#advance()) return this.#explored(true, undefined)
-      if (this.#schedules >= schedulesMax) return this.#explored(false, undefined)
+      if (this.#schedules >= max) return this.#explored(false, undefined)
     }
   }
 
+  /** Makes the threads idle; if one is stuck, they are ended. */
   async end(): Promise<void> {
-    await Promise.all(this.#workers.map((worker) => worker.terminate()))
+    if (this.#isStuck) {
+      await Promise.all(this.#workers.map((worker) => worker.terminate()))
+      return
+    }
+    this.#control[At.isOver] = 1
+    this.#workers.forEach((_, thread) => {
+      this.#turns.give(thread)
+    })
+    await Promise.all(this.#workers.map((worker) => once(worker, 'message')))
+    for (const worker of this.#workers) worker.unref()
+    idle.push(...this.#workers)
   }
 
   /** The log of the last schedule. */
@@ -163,6 +189,8 @@ class Explorer {
 
   #explored(isComplete: boolean, failure: Failure | undefined): Explored {
     return {
+      mode: this.#mode,
+      seconds: (performance.now() - this.#start) / 1000,
       schedules: this.#schedules,
       steps: this.#steps,
       decisionsMax: this.#decisionsMax,
@@ -176,8 +204,8 @@ class Explorer {
     const control = this.#control
     this.#reset()
     this.#turns.give(this.#turns.first(this.#words))
-    if (!this.#turns.awaitTurn(STUCK_MS))
-      return this.#failure('stuck', 'a thread does not give its turn away')
+    this.#awaitTurn()
+    if (this.#isStuck) return this.#failure('stuck', 'a thread does not give its turn away')
     this.#schedules++
     this.#steps += control[At.steps]!
     const decisions = control[At.decisions]!
@@ -201,6 +229,10 @@ class Explorer {
     const died = this.#body.roles.filter((_, i) => this.#turns.stateOf(i) === State.DEAD)
     const broken = this.#body.verify(died.map(({ name }) => name))
     return broken.length > 0 ? this.#failure('broken', broken.join('\n')) : undefined
+  }
+
+  #awaitTurn(): void {
+    this.#isStuck ||= !this.#turns.awaitTurn(STUCK_MS)
   }
 
   #reset(): void {
@@ -250,7 +282,7 @@ class Explorer {
     this.#body.roles.forEach((_, thread) => {
       if (this.#turns.stateOf(thread) >= State.DONE) return
       this.#turns.give(thread)
-      this.#turns.awaitTurn(STUCK_MS)
+      this.#awaitTurn()
     })
   }
 

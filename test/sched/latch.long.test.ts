@@ -3,7 +3,8 @@
 // limited for the largest.
 
 import { suite } from 'uvu'
-import { mustHold, type Run } from './child.js'
+import type { Run } from './explore.js'
+import { mustHold } from './hold.js'
 
 const latch = suite('latch, long')
 

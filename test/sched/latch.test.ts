@@ -4,7 +4,8 @@
 
 import { suite } from 'uvu'
 import { sample } from '../support/size.js'
-import { allMustHold, boundsText, byBounds, type Run } from './child.js'
+import type { Run } from './explore.js'
+import { boundsText, mustHold } from './hold.js'
 
 const latch = suite('latch')
 
@@ -28,11 +29,11 @@ const RUNS: readonly Run[] = [
 /** Each of the runs as it is, and with offers. */
 const both = (runs: readonly Run[]): Run[] => [...runs, ...runs.map((run) => ({ ...run, variant: 'offers' }))]
 
-for (const [bounds, bodies] of byBounds(both(sample(RUNS, 3))))
+for (const run of both(sample(RUNS, 3)))
   latch(
-    `writers are exclusive, no wakeup is lost, no mark stays without a wait (${boundsText(bounds)}): ${bodies.join(', ')}`,
+    `${run.body}: writers are exclusive, no wakeup is lost, no mark stays without a wait (${boundsText(run)})`,
     async () => {
-      await allMustHold(bodies, bounds)
+      await mustHold(run)
     },
   )
 
@@ -47,12 +48,9 @@ const DEATHS: readonly Run[] = [
   { body: 'latch.quitWriter', preemptions: 0, deaths: 2, detours: 0 },
 ]
 
-for (const [bounds, bodies] of byBounds(both(sample(DEATHS, 1))))
-  latch(
-    `a death at any point blocks no other thread (${boundsText(bounds)}): ${bodies.join(', ')}`,
-    async () => {
-      await allMustHold(bodies, { ...bounds, slices: 9 })
-    },
-  )
+for (const run of both(sample(DEATHS, 1)))
+  latch(`${run.body}: a death at any point blocks no other thread (${boundsText(run)})`, async () => {
+    await mustHold({ ...run, slices: 9 })
+  })
 
 latch.run()

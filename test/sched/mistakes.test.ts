@@ -4,11 +4,13 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { sample } from '../support/size.js'
-import { exploreInChild } from './child.js'
+import { explore, type Explored, type Run } from './explore.js'
 import { MISTAKES } from './mistakes.js'
 import { unexplainedSlices } from './slices.js'
 
 const mistakes = suite('mistakes')
+
+const exploreOne = async (run: Run): Promise<Explored> => (await explore(run))[0]!
 
 for (const [name, mistake] of sample(Object.entries(MISTAKES), 2)) {
   mistakes(`found: ${mistake.what}`, async () => {
@@ -23,16 +25,16 @@ for (const [name, mistake] of sample(Object.entries(MISTAKES), 2)) {
       deaths,
       slices: deaths === 0 ? 0 : 9,
       variant,
-      ...(weak === undefined ? {} : { weak }),
+      ...(weak === undefined ? {} : { weak: [weak] }),
     }
-    const found = await exploreInChild({ ...run, stales })
+    const found = await exploreOne({ ...run, stales })
     const unexplained = unexplainedSlices(found.slices)
     assert.ok(
       found.failure !== undefined || unexplained.length > 0,
       `${name} was not found in ${found.schedules} schedules`,
     )
     if (weak !== undefined) {
-      const hidden = await exploreInChild({ ...run, stales: 0 })
+      const hidden = await exploreOne({ ...run, stales: 0 })
       assert.is(hidden.failure, undefined, `${name} was found without a stale load`)
     }
     console.log(`\n# ${name}: ${found.failure?.kind ?? unexplained[0]!}, schedule ${found.schedules}`)
@@ -41,9 +43,9 @@ for (const [name, mistake] of sample(Object.entries(MISTAKES), 2)) {
 
 mistakes('a printed schedule fails in the same way when it is run again', async () => {
   const run = { body: 'mutex.two', preemptions: 1, variant: 'mutex-no-notify' }
-  const first = await exploreInChild(run)
+  const first = await exploreOne(run)
   assert.is(first.failure?.kind, 'deadlock')
-  const again = await exploreInChild({ ...run, replay: first.failure?.schedule ?? '' })
+  const again = await exploreOne({ ...run, replay: first.failure?.schedule ?? '' })
   assert.is(again.schedules, 1)
   assert.equal(again.failure, first.failure)
 })

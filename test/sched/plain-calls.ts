@@ -8,8 +8,6 @@
 // With `stores`, every store has a point before it, so that deaths between two stores, and what other threads see between
 // them, are explored. With `weak`, loads are calls too, so that the weak memory decides what they return.
 
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import ts from 'typescript'
 
 export interface Accesses {
@@ -17,17 +15,20 @@ export interface Accesses {
   readonly weak: boolean
 }
 
-/** Changes all files below a folder. */
-export function withPlainCalls(folder: string, accesses: Accesses): void {
-  const put = accesses.stores ? 'plainStore' : 'put'
-  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
-    if (!name.endsWith('.js')) continue
-    const path = join(folder, name)
-    const text = readFileSync(path, 'utf8')
-    const changed = new Rewriter(text, accesses.weak).text
-    if (changed !== text)
-      writeFileSync(path, `import { ${put} as $put, get as $get } from '#atomics'\n${changed}`)
+/** The outcomes: most files are the same in every variant. */
+const changed = new Map<string, string>()
+
+/** Changes the text of a module. */
+export function withPlainCalls(text: string, { stores, weak }: Accesses): string {
+  const key = `${stores} ${weak} ${text}`
+  let result = changed.get(key)
+  if (result === undefined) {
+    const rewritten = new Rewriter(text, weak).text
+    const names = `${stores ? 'plainStore' : 'put'} as $put, get as $get`
+    result = rewritten === text ? text : `import { ${names} } from '#atomics'\n${rewritten}`
+    changed.set(key, result)
   }
+  return result
 }
 
 class Rewriter {

@@ -3,7 +3,7 @@
 
 import { suite } from 'uvu'
 import { sample } from '../support/size.js'
-import { allMustHold, boundsText, byBounds } from './child.js'
+import { boundsText, mustHold } from './hold.js'
 
 const primitives = suite('primitives')
 
@@ -23,9 +23,9 @@ const BODIES: readonly (readonly [string, number])[] = [
 
 const runs = sample(BODIES, 3).map(([body, preemptions]) => ({ body, preemptions }))
 
-for (const [bounds, bodies] of byBounds(runs))
-  primitives(`no wakeup is lost (${boundsText(bounds)}): ${bodies.join(', ')}`, async () => {
-    await allMustHold(bodies, bounds)
+for (const run of runs)
+  primitives(`${run.body}: no wakeup is lost (${boundsText(run)})`, async () => {
+    await mustHold(run)
   })
 
 primitives.run()

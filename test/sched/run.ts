@@ -1,12 +1,10 @@
-// node --conditions=sched build/test/sched/run.js BODY ... [options]
+// node build/test/sched/run.js BODY ... [options]
 //
-// Explores bodies and prints the outcomes: as text, or with --json as one line for each body and mode. Bodies are named by
-// file and key, as in `mutex.three`. --weak takes modes of the weak memory, as in `arm,js`. --replay runs one schedule again
-// and prints it step by step.
+// Explores bodies and prints the outcomes. Bodies are named by file and key, as in `mutex.three`. --weak takes modes of the
+// weak memory, as in `arm,js`. --replay runs one schedule again and prints it step by step.
 
 import { parseArgs } from 'node:util'
 import { explore, type Explored } from './explore.js'
-import { prepareVariant } from './variants.js'
 import { MODES } from './weak.js'
 
 const { values, positionals } = parseArgs({
@@ -14,57 +12,35 @@ const { values, positionals } = parseArgs({
   options: {
     preemptions: { type: 'string', default: '2' },
     detours: { type: 'string' },
-    deaths: { type: 'string', default: '0' },
-    slices: { type: 'string', default: '0' },
-    variant: { type: 'string', default: '' },
+    deaths: { type: 'string' },
+    slices: { type: 'string' },
+    variant: { type: 'string' },
     weak: { type: 'string' },
-    stales: { type: 'string', default: '0' },
+    stales: { type: 'string' },
     random: { type: 'string' },
     replay: { type: 'string' },
     max: { type: 'string' },
-    json: { type: 'boolean', default: false },
   },
 })
 
-const { stales, weak, json } = values
+const { preemptions, variant, weak, replay, ...numbers } = values
 const modes = weak?.split(',').map((name) => {
   const mode = MODES.find((mode) => mode === name)
   if (mode === undefined) throw new Error(`--weak takes some of ${MODES.join(', ')}`)
   return mode
 })
-const number = (value: string | undefined) => (value === undefined ? undefined : Number(value))
-const optional = {
-  detours: number(values.detours),
-  random: number(values.random),
-  replay: values.replay,
-  schedulesMax: number(values.max),
-  modes,
+const bounds = {
+  preemptions: Number(preemptions),
+  ...Object.fromEntries(Object.entries(numbers).map(([name, value]) => [name, Number(value)])),
+  ...(variant === undefined ? {} : { variant }),
+  ...(modes === undefined ? {} : { weak: modes }),
+  ...(replay === undefined ? {} : { replay }),
 }
-const given = Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined))
-const variant = await prepareVariant([values.variant, modes && 'weak'].filter(Boolean).join('+'))
-try {
-  for (const body of positionals) {
-    const start = performance.now()
-    const outcomes = await explore({
-      body,
-      engine: variant.engine,
-      preemptions: Number(values.preemptions),
-      deaths: Number(values.deaths),
-      slices: Number(values.slices),
-      stales: Number(stales),
-      ...given,
-    })
-    const seconds = (performance.now() - start) / 1000
-    outcomes.forEach((outcome, i) => {
-      const mode = modes?.[i]
-      if (json) console.log(JSON.stringify({ body, mode, ...outcome, seconds }))
-      else print(mode === undefined ? body : `${body}, ${mode}`, outcome)
-      if (outcome.failure) process.exitCode = 1
-    })
+for (const body of positionals)
+  for (const outcome of await explore({ body, ...bounds })) {
+    print(outcome.mode === undefined ? body : `${body}, ${outcome.mode}`, outcome)
+    if (outcome.failure) process.exitCode = 1
   }
-} finally {
-  variant.remove()
-}
 
 function print(
   what: string,

@@ -1,7 +1,8 @@
-// A driven thread: runs its role of a body once for each schedule, when the explorer gives it the turn.
+// A driven thread: runs its role of a body once for each schedule, when the explorer gives it the turn. After the last schedule
+// it waits for another body, since a thread takes several times as long to start as to load a body.
 
 import { performance } from 'node:perf_hooks'
-import { workerData } from 'node:worker_threads'
+import { parentPort } from 'node:worker_threads'
 import { drive, type Driver } from './atomics.js'
 import { type Body, Scene, type Role } from './body.js'
 import { loadBody } from './engine.js'
@@ -25,46 +26,64 @@ export interface ThreadData {
 // the explorer.
 Object.defineProperties(performance, { now: { value: () => 0 }, timeOrigin: { value: 0 } })
 
-const data = workerData as ThreadData
-const body = await loadBody(data.body, data.engine, data.memory)
-const role = body.roles[data.me]!
-const words: Words = new Int32Array(data.memory[0]!)
-const turns = new Turns(new Int32Array(data.control), data.me, body.roles.length)
-const weak = data.table && new WeakMemory(turns, data.table, data.memory[0]!)
-const driver = driverOf(body, role)
-if (weak !== undefined) weaken(data.memory[0]!)
-
-for (;;) {
-  turns.awaitTurn()
-  turns.begin()
-  runOnce()
+/** What this thread does in a body. */
+interface Part {
+  readonly role: Role
+  readonly roles: readonly Role[]
+  readonly words: Words
+  readonly turns: Turns
+  readonly weak: WeakMemory | undefined
 }
 
-function runOnce(): void {
+parentPort!.on('message', (data: ThreadData) => void play(data))
+
+async function play({ body: name, engine, control, memory, me, table }: ThreadData): Promise<void> {
+  const body = await loadBody(name, engine, memory)
+  const { roles } = body
+  const turns = new Turns(new Int32Array(control), me, roles.length)
+  const weak = table && new WeakMemory(turns, table, memory[0]!)
+  const part = { role: roles[me]!, roles, words: new Int32Array(memory[0]!), turns, weak }
+  const driver = driverOf(body, part)
+  const endWeakness = weak && weaken(memory[0]!)
+  for (;;) {
+    turns.awaitTurn()
+    if (turns.control[At.isOver] !== 0) break
+    turns.begin()
+    runOnce(part, driver)
+  }
+  endWeakness?.()
+  parentPort!.postMessage('idle')
+}
+
+function runOnce(
+  { role, roles, words, turns, weak }: Part,
+  { driver, restore }: ReturnType<typeof driverOf>,
+) {
   let state: number = State.DONE
-  drive(driver.driver)
+  drive(driver)
   try {
     const hasBegun = !role.startsOnDeath || turns.control[At.isEnding] === 0
-    if (hasBegun && turns.control[At.isAborting] === 0) role.run(new Scene(turns, body.roles, words, weak))
+    if (hasBegun && turns.control[At.isAborting] === 0) role.run(new Scene(turns, roles, words, weak))
   } catch (error) {
     if (!turns.isDead && turns.control[At.isAborting] === 0)
       turns.stop(Outcome.ERROR, error instanceof Error ? (error.stack ?? error.message) : String(error))
   }
   drive(undefined)
   if (turns.isDead) {
-    driver.restore()
+    restore()
     state = State.DEAD
   }
   try {
     turns.finish(words, state)
   } catch {
     // The schedule was aborted while this thread looked for the next one.
-    turns.give(body.roles.length)
+    turns.give(roles.length)
   }
 }
 
 /** The driver of this thread; `restore` reverts what the thread did to the memory after its death. */
-function driverOf({ memory, dull = [] }: Body, { isMortal = false }: Role) {
+function driverOf({ memory, dull = [] }: Body, { role, words, turns, weak }: Part) {
+  const { isMortal = false } = role
   const isDull = new Set(dull)
   const images = memory.map((buffer) => new Uint8Array(buffer.byteLength))
   const keep = () => images.forEach((image, i) => image.set(new Uint8Array(memory[i]!)))

@@ -1,22 +1,22 @@
 // The compiled code to explore: as it is, or changed, with a seeded mistake that the explorer must find, with a point before
 // every plain store to the shared words, or with a weak memory. All modules are joined in one file, which every thread of
-// every body imports: that takes a fifth of the time of the files one by one. The file is a package of its own below
-// build/variants/, so that its `#atomics` is the scheduler's.
+// every body imports: that takes a fifth of the time of the files one by one. Its `#atomics` is the scheduler's.
 
-import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { buildSync } from 'esbuild'
+import { build, type Plugin } from 'esbuild'
 import { keyOf, MODULES } from './engine.js'
 import { type Edit, MISTAKES } from './mistakes.js'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
+const dist = join(root, 'dist')
 
-export interface Variant {
-  /** The file, as a URL. */
-  readonly engine: string
-  remove(): void
-}
+/** Named by the process, so that concurrent ones do not share it. */
+const folder = join(root, 'build', 'variants', `sched.${process.pid}`)
+process.once('exit', () => {
+  rmSync(folder, { recursive: true, force: true })
+})
 
 /** The explorer's clock does not advance, so that no waiter has waited long. In this variant every waiter has. */
 const OFFERS: Edit = {
@@ -25,67 +25,76 @@ const OFFERS: Edit = {
   to: 'since === since',
 }
 
+const prepared = new Map<string, Promise<string>>()
+
 /**
- * The code to explore: '' is dist/ as it is, 'stores' has points before plain stores, 'weak' has its plain accesses in the weak
- * memory, 'offers' hands a latch with waiters over at each release, and a mistake's name has that mistake;
- * 'stores+offers+NAME' has all of it.
+ * The file of the code to explore, as a URL: '' is dist/ as it is, 'stores' has points before plain stores, 'weak' has its
+ * plain accesses in the weak memory, 'offers' hands a latch with waiters over at each release, and a mistake's name has that
+ * mistake; 'stores+offers+NAME' has all of it. It is made once, and removed when the process exits.
  */
-export async function prepareVariant(name: string): Promise<Variant> {
+export function prepareVariant(name: string): Promise<string> {
+  const made = prepared.get(name) ?? makeVariant(name)
+  prepared.set(name, made)
+  return made
+}
+
+async function makeVariant(name: string): Promise<string> {
   const parts = name.split('+').filter(Boolean)
-  // Named by the process, so that concurrent runs do not share a folder.
-  const folder = join(root, 'build', 'variants', `${name || 'plain'}.${process.pid}`)
-  rmSync(folder, { recursive: true, force: true })
-  for (const part of ['shared', 'core'])
-    cpSync(join(root, 'dist', part), join(folder, 'dist', part), {
-      recursive: true,
-      filter: (path) => !path.endsWith('.d.ts'),
-    })
-  for (const part of parts)
-    if (part === 'offers') applyEdit(folder, part, OFFERS)
-    else if (part !== 'stores' && part !== 'weak') applyMistake(folder, part)
   const accesses = { stores: parts.includes('stores'), weak: parts.includes('weak') }
-  if (accesses.stores || accesses.weak) {
-    // It needs the TypeScript compiler, which takes half a second to load.
-    const { withPlainCalls } = await import('./plain-calls.js')
-    withPlainCalls(join(folder, 'dist'), accesses)
+  const edited = editedTexts(name, parts.flatMap(editsOf))
+  // It needs the TypeScript compiler, which takes half a second to load.
+  const plainCalls = accesses.stores || accesses.weak ? await import('./plain-calls.js') : undefined
+  const changes: Plugin = {
+    name: 'changes',
+    setup(esbuild) {
+      const path = new URL('atomics.js', import.meta.url).href
+      esbuild.onResolve({ filter: /^#atomics$/ }, () => ({ path, external: true }))
+      esbuild.onLoad({ filter: /\.js$/ }, ({ path }) => {
+        const text = edited.get(path) ?? readFileSync(path, 'utf8')
+        return { contents: plainCalls?.withPlainCalls(text, accesses) ?? text }
+      })
+    },
   }
-  const contents = MODULES.map((module) => `export * as ${keyOf(module)} from './dist/${module}.js'`)
-  buildSync({
-    stdin: { contents: contents.join('\n'), resolveDir: folder },
+  const outfile = join(folder, `${name || 'plain'}.mjs`)
+  await build({
+    stdin: {
+      contents: MODULES.map((module) => `export * as ${keyOf(module)} from './${module}.js'`).join('\n'),
+      resolveDir: dist,
+    },
     bundle: true,
     format: 'esm',
     platform: 'node',
-    external: ['#atomics'],
-    outfile: join(folder, 'engine.js'),
-    logLevel: 'error',
+    plugins: [changes],
+    outfile,
+    logLevel: 'silent',
   })
-  const manifest = { type: 'module', imports: { '#atomics': './atomics.js' } }
-  writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest))
-  const atomics = pathToFileURL(join(root, 'build/test/sched/atomics.js')).href
-  writeFileSync(join(folder, 'atomics.js'), `export * from '${atomics}'\n`)
-  return {
-    engine: pathToFileURL(join(folder, 'engine.js')).href,
-    remove: () => {
-      rmSync(folder, { recursive: true, force: true })
-    },
-  }
+  return pathToFileURL(outfile).href
 }
 
-function applyMistake(folder: string, name: string): void {
-  const mistake = MISTAKES[name]
+function editsOf(part: string): readonly Edit[] {
+  if (part === 'stores' || part === 'weak') return []
+  if (part === 'offers') return [OFFERS]
+  const mistake = MISTAKES[part]
   if (mistake === undefined)
-    throw new Error(`no mistake ${name}; there are ${Object.keys(MISTAKES).join(', ')}`)
-  for (const edit of mistake.edits) applyEdit(folder, name, edit)
+    throw new Error(`no mistake ${part}; there are ${Object.keys(MISTAKES).join(', ')}`)
+  return mistake.edits
 }
 
-/** The text to be replaced must occur exactly once: otherwise the change is no longer the intended one. */
-function applyEdit(folder: string, name: string, { file, from, to }: Edit): void {
-  const path = join(folder, 'dist', file)
-  const text = readFileSync(path, 'utf8')
-  const times = text.split(from).length - 1
-  if (times !== 1) throw new Error(`variant ${name}: its text occurs ${times} times in ${file}`)
-  writeFileSync(
-    path,
-    text.replace(from, () => to),
-  )
+/**
+ * The files with edits, by path. The text to be replaced must occur exactly once: otherwise the change is no longer the
+ * intended one.
+ */
+function editedTexts(name: string, edits: readonly Edit[]): Map<string, string> {
+  const texts = new Map<string, string>()
+  for (const { file, from, to } of edits) {
+    const path = join(dist, file)
+    const text = texts.get(path) ?? readFileSync(path, 'utf8')
+    const times = text.split(from).length - 1
+    if (times !== 1) throw new Error(`variant ${name}: its text occurs ${times} times in ${file}`)
+    texts.set(
+      path,
+      text.replace(from, () => to),
+    )
+  }
+  return texts
 }

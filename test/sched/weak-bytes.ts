@@ -5,8 +5,8 @@ import { get, put, type Words } from './atomics.js'
 const TypedArray = Object.getPrototypeOf(Uint8Array.prototype) as Uint8Array
 type Bytes = Uint8Array
 
-/** Makes the calling thread's bulk accesses to this buffer go through the weak memory. */
-export function weaken(memory: SharedArrayBuffer): void {
+/** Makes the calling thread's bulk accesses to this buffer go through the weak memory; returns what ends it. */
+export function weaken(memory: SharedArrayBuffer): () => void {
   const words: Words = new Int32Array(memory)
   // Called with the array that they are of.
   // eslint-disable-next-line @typescript-eslint/unbound-method
@@ -67,4 +67,8 @@ export function weaken(memory: SharedArrayBuffer): void {
       return this
     },
   })
+  return () => {
+    Object.assign(TypedArray, { set, fill, subarray })
+    Object.assign(Buffer.prototype, { fill: bufferFill })
+  }
 }
