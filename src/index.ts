@@ -11,6 +11,7 @@ export type {
   CacheEvents,
   CacheHandle,
   CacheOptions,
+  DropOptions,
   FlushScope,
   Mode,
   Partition,

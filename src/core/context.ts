@@ -16,12 +16,20 @@ import type { FrameIndex, SpareIndex } from '../shared/indices.js'
 import { Tracer } from '../shared/trace.js'
 import { wakeAllWaits } from '../shared/waits.js'
 import type { Device } from './device/device.js'
-import { PartitionTable, type PartitionView, type Place } from './partitions.js'
+import { PartitionTable, type PartitionView, type Place } from './partition-table.js'
 import { policyOf } from './policy/policies.js'
 import type { Policy } from './policy/policy.js'
 import { EngineState, Frame, Group, Header, Slot, SlotState } from '../shared/words.js'
 
-export type { PartitionView } from './partitions.js'
+export type { PartitionView } from './partition-table.js'
+
+/** Sets the number of blocks, or adds to it; resolves to the number of blocks before. */
+export type Resize = (
+  partition: PartitionView,
+  what: 'resize' | 'extend',
+  blocks: number,
+  timeoutMs: number,
+) => Promise<number>
 
 export interface ContextOptions {
   readonly writeOrder: readonly string[]
@@ -30,6 +38,8 @@ export interface ContextOptions {
   readonly deviceOf: (place: Place) => Device
   /** Whether this thread may sleep on a word and make synchronous system calls. */
   readonly mayBlock: boolean
+  /** Has the owner set the size of a partition, or add to it; see `Partition.resize`. */
+  readonly resize?: Resize
   /** The largest read-ahead window, in bytes; default 0, no read-ahead. */
   readonly readAheadBytes?: number
 }
@@ -62,6 +72,8 @@ export class Context {
   readonly readAheadBytes: number
   readonly writeOrder: readonly string[]
   readonly partitions: PartitionTable
+  /** Set by the owner's thread once it can do that itself. */
+  resize: Resize
   readonly policyMutex: Mutex
   readonly stripes: readonly Mutex[]
   /** One per group. */
@@ -97,6 +109,7 @@ export class Context {
     this.readAheadBytes = options.readAheadBytes ?? 0
     this.writeOrder = options.writeOrder
     this.partitions = new PartitionTable(arena, options.deviceOf)
+    this.resize = options.resize ?? noResize
     this.policyMutex = new Mutex(words, Header.policyMutex, RANK.policy, 'policy')
     this.stripes = Array.from(
       { length: geometry.stripes },
@@ -160,6 +173,10 @@ export class Context {
     const name = this.partitions.find(partitionOf(this.words, at))?.name
     return name === undefined ? `frame ${frame}` : `block ${blockOf(this.words, at)} of '${name}'`
   }
+}
+
+const noResize = (): never => {
+  throw new Error('contract: this thread has no owner')
 }
 
 /** Wakes all threads that wait for anything, because the state of the engine has changed. */

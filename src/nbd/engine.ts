@@ -3,7 +3,7 @@
  * down in order when the launcher asks for it or is gone. The launcher's first message contains the settings.
  */
 import { type BlockCache, openCache } from '../index.js'
-import { holdersText } from '../workers/holders-text.js'
+import { holdersText } from '../core/inspect/holders-text.js'
 import { LogLimit } from './log-limit.js'
 import { entry, type Log, openLog } from './log.js'
 import type { EngineSettings, FromEngine, ToEngine } from './messages.js'

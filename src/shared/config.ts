@@ -154,6 +154,37 @@ export function parseOptions(options: CacheOptions): Config {
   }
 }
 
+/**
+ * Validates the options of a partition that is added to a cache with these groups and frames.
+ * @throws ERR_DCACHE_BAD_OPTION, ERR_DCACHE_BAD_BLOCK_SIZE, ERR_DCACHE_UNSUPPORTED
+ */
+export function parseAdded(
+  name: unknown,
+  options: PartitionOptions,
+  { groups, frameSize, isAligned }: { groups: readonly string[]; frameSize: number; isAligned: boolean },
+): PartitionConfig {
+  if (typeof name !== 'string') refuse(`the name is ${show(name)}; it must be a string`)
+  const partition = parsePartition(name, options, groups)
+  const what = `partition '${name}'`
+  if (partition.group < 0) {
+    const known = groups.map(show).join(', ')
+    refuse(
+      `${what}: group is ${show(groupOf(options))}; groups are those of the partitions that the cache was opened with: ${known}`,
+    )
+  }
+  if (partition.blockSize > frameSize)
+    refuse(
+      `${what}: blockSize is ${partition.blockSize}; the largest of the partitions that the cache was opened with is ${frameSize}`,
+      'ERR_DCACHE_BAD_BLOCK_SIZE',
+    )
+  if (partition.direct && !isAligned)
+    refuse(
+      `${what}: direct I/O needs page-aligned blocks, which this cache does not have`,
+      'ERR_DCACHE_UNSUPPORTED',
+    )
+  return partition
+}
+
 function parsePartition(name: string, options: PartitionOptions, groups: readonly string[]): PartitionConfig {
   const what = `partition '${name}'`
   if (name === '' || Buffer.byteLength(name) > PARTITION_NAME_BYTES)

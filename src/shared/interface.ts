@@ -100,6 +100,13 @@ export interface PartitionOptions {
   group?: string
 }
 
+export interface DropOptions {
+  /** false: changes that are not durable are forgotten, also those of a fenced partition. Default: true. */
+  flush?: boolean
+  /** Milliseconds to wait for holders of its blocks, 0 or more. Default: 30000. */
+  timeoutMs?: number
+}
+
 /**
  * What another thread needs to attach. It can be sent to threads of this process by structured clone: as workerData, by
  * postMessage, or through piscina. Pass it on unchanged.
@@ -135,6 +142,18 @@ export interface BlockCache extends CacheClient, AsyncDisposable {
    * @throws ERR_DCACHE_FENCED if it fails again, ERR_DCACHE_UNKNOWN_PARTITION
    */
   retry(partition: string): Promise<void>
+  /**
+   * Opens another partition, and returns it; any thread finds it by `partition(name)` from then on. Its `group` must be that of a
+   * partition that the cache was opened with, and `blockSize` at most the largest of theirs. If it fails, nothing is changed.
+   * @throws as `openCache` for a partition; ERR_DCACHE_BAD_OPTION also if the name is taken, or with `maxPartitions` partitions
+   */
+  addPartition(name: string, options: PartitionOptions): Promise<Partition>
+  /**
+   * Closes a partition: waits for guards and reads of its blocks, flushes it, and closes its file. From the beginning on, calls of
+   * other threads fail with ERR_DCACHE_UNKNOWN_PARTITION. If it fails, the partition is as before.
+   * @throws ERR_DCACHE_GUARDS_HELD if a block is in use after `timeoutMs`, naming the holders; _FENCED; _UNKNOWN_PARTITION
+   */
+  dropPartition(name: string, options?: DropOptions): Promise<void>
   /** Evicts all clean blocks that are not pinned or latched. Returns how many. */
   evictClean(): number
   /**
@@ -205,7 +224,7 @@ export interface Partition {
   readonly name: string
   /** Bytes per block. */
   readonly blockSize: number
-  /** Number of blocks. They are numbered from 0. */
+  /** Number of blocks at this moment. They are numbered from 0. */
   readonly blocks: number
   readonly readOnly: boolean
   /**
@@ -252,6 +271,16 @@ export interface Partition {
    * @throws ERR_DCACHE_OUT_OF_RANGE
    */
   prefetch(block: number, count: number): void
+  /**
+   * Sets the number of blocks, 1 or more. New blocks are zeros, and are visible once the file durably has its new size. Blocks
+   * beyond a smaller size are forgotten, with their changes. Any thread; the owner's event loop does it. If it fails, the size is
+   * as before, but unwritten changes beyond a smaller size may be lost.
+   * @throws ERR_DCACHE_OUT_OF_RANGE, _READ_ONLY; ERR_DCACHE_UNSUPPORTED for a device, or if more of the file lies behind the
+   *   partition; ERR_DCACHE_GUARDS_HELD if a block beyond the new size is in use after `timeoutMs`; ERR_DCACHE_BAD_FILE
+   */
+  resize(blocks: number, wait?: WaitOptions): Promise<void>
+  /** Adds `count` blocks, 1 or more; returns the first. Calls of several threads never get the same one. Throws as `resize`. */
+  extend(count: number, wait?: WaitOptions): Promise<number>
   /**
    * Drops these blocks from the cache, dirty or not, because their contents no longer matter. Afterwards they hold what is
    * on the disk, possibly stale. A block that is held or being written is left as it is.

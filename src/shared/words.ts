@@ -27,6 +27,7 @@ export enum Header {
   writers,
   // The third cache line: what hits and copies read. Little of it changes, and none of it in a hit.
   state = 32, // EngineState; atomic, written by the owner
+  standing, // counts the changes of `state` and of the standing of partitions, see engine-state.ts; atomic
   freed, // epoch: a frame may have become free
   freedWaiters, // 1: a thread may wait for it; atomic
   partitionsEnd, // numbers of partitions from here on were never used; atomic, written by the owner

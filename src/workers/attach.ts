@@ -16,6 +16,7 @@ import type { CacheClient, CacheHandle } from '../shared/interface.js'
 import { firstClientSlot, NAME_BYTES, VERSION } from '../shared/layout.js'
 import type { ThreadSlot } from '../shared/slot.js'
 import { watchWorkers } from './adopt.js'
+import { askOwner } from './owner-calls.js'
 import { waitForSlot } from './slot-wait.js'
 import { EngineState, Header, Slot, SlotState } from '../shared/words.js'
 
@@ -109,13 +110,16 @@ export function forgetClient(id: string): void {
 }
 
 export function contextOf(handle: CacheHandle, arena: Arena, slot: ThreadSlot, mayBlock: boolean): Context {
-  return new Context(arena, slot, {
+  const context: Context = new Context(arena, slot, {
     writeOrder: handle.writeOrder,
     policy: handle.policy,
     deviceOf: ({ fd, offset, direct }) => new FileDevice(fd, offset, direct),
     mayBlock,
     readAheadBytes: handle.readAheadBytes,
+    resize: ({ index, generation }, what, blocks, timeoutMs) =>
+      askOwner(context, handle.id, { what, partition: index, generation, blocks, timeoutMs }),
   })
+  return context
 }
 
 /** Checks a handle and opens its buffer. @throws ERR_DCACHE_BAD_HANDLE, ERR_DCACHE_VERSION */

@@ -52,7 +52,7 @@ function recordOf(event: EngineEvent): number[] {
 export function eventOf(context: Context, record: readonly number[]): CacheEvent {
   const [kind, index, second, errno, syscall] = record
   if (KINDS[kind!] === 'died') return { name: 'workerDied', info: { slot: index!, threadId: second! } }
-  const partition = context.partitions.at(index!).name
+  const partition = context.partitions.find(index!)?.name ?? '' // dropped since
   if (KINDS[kind!] === 'restored') return { name: 'restored', info: { partition } }
   const error = systemError(errno!, syscall === 1 ? 'fsync' : 'write')
   return { name: 'fenced', info: { partition, writeClass: context.writeOrder[second! - 1]!, error } }

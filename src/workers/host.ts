@@ -10,7 +10,7 @@
  * closed, because the system would reuse its number for another file: a warning names it, and it is closed when the call
  * returns.
  */
-import { compareExchange, load, store } from '#atomics'
+import { load } from '#atomics'
 import { performance } from 'node:perf_hooks'
 import { randomBytes } from 'node:crypto'
 import { threadId, type Worker } from 'node:worker_threads'
@@ -25,8 +25,17 @@ import { imageStamps } from '../core/changes/images.js'
 import { retry } from '../core/changes/retry.js'
 import { flush } from '../core/changes/rounds.js'
 import { type Config, geometryOf, parseOptions } from '../shared/config.js'
+import { changeState, setState } from '../shared/engine-state.js'
 import { CacheError } from '../shared/errors.js'
-import type { BlockCache, CacheEvents, CacheHandle, CacheOptions } from '../shared/interface.js'
+import type {
+  BlockCache,
+  CacheEvents,
+  CacheHandle,
+  CacheOptions,
+  DropOptions,
+  Partition,
+  PartitionOptions,
+} from '../shared/interface.js'
 import type { LostBlock } from '../shared/reports.js'
 import { firstClientSlot, type Geometry, OWNER_SLOT, VERSION } from '../shared/layout.js'
 import { attachSlot, guardsOf } from '../shared/slot.js'
@@ -38,7 +47,10 @@ import { watchWorker } from './adopt.js'
 import { contextOf, forgetClient, idWords, registerClient } from './attach.js'
 import { Crew } from './crew.js'
 import { eventOf } from './events.js'
-import { OpenFiles } from './files.js'
+import { Claims } from './claims.js'
+import { closeFiles, extendFiles, openFiles, type PartitionFile } from './files.js'
+import { serveCalls } from './owner-calls.js'
+import { Partitions } from './partitions.js'
 import { Listeners } from './listeners.js'
 import { assertRuntime, openError, warnOfMemory } from './surroundings.js'
 import { EngineState, Frame, Header, Slot, SlotState } from '../shared/words.js'
@@ -55,18 +67,19 @@ export async function openCache(options: CacheOptions): Promise<BlockCache> {
   const config = parseOptions(options)
   const geometry = geometryOf(config)
   assertRuntime(config.partitions.some(({ readOnly }) => !readOnly))
-  const files = await OpenFiles.open(config.partitions)
+  const claims = new Claims()
+  const files = await openFiles(config.partitions, claims)
   let host: Host | undefined
   try {
-    host = new Host(config, geometry, files)
-    files.extend()
+    host = new Host(config, geometry, files, claims)
+    extendFiles(files)
     await host.start()
-    files.keep()
+    for (const file of files) file.keep()
     warnOfMemory(host.handle.buffer.byteLength)
     return host
   } catch (error) {
     if (host) await host.stop()
-    else files.close()
+    else closeFiles(files)
     throw openError(error)
   }
 }
@@ -74,16 +87,17 @@ export async function openCache(options: CacheOptions): Promise<BlockCache> {
 class Host extends Client implements BlockCache {
   readonly handle: CacheHandle
   readonly #listeners = new Listeners()
-  readonly #files: OpenFiles
+  readonly #parts: Partitions
+  readonly #stopCalls: () => void
   readonly #crew: Crew
   readonly #reading = new AbortController()
   #stopping: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
-  constructor(config: Config, geometry: Geometry, files: OpenFiles) {
+  constructor(config: Config, geometry: Geometry, files: readonly PartitionFile[], claims: Claims) {
     const id = randomBytes(8).toString('hex')
     const { low, high } = idWords(id)
-    const arena = formatArena(config, geometry, files.list, low, high)
+    const arena = formatArena(config, geometry, files, low, high)
     const handle: CacheHandle = {
       dcache: VERSION,
       id,
@@ -98,7 +112,11 @@ class Host extends Client implements BlockCache {
     arena.words[slot.at + Slot.neverBlocks] = 1
     super(contextOf(handle, arena, slot, false))
     this.handle = handle
-    this.#files = files
+    const parts = (this.#parts = new Partitions(this.context, config, files, claims))
+    this.context.resize = (view, what, blocks, timeoutMs) => parts.resize(view, what, blocks, timeoutMs)
+    this.#stopCalls = serveCalls(id, ({ what, partition, generation, blocks, timeoutMs }) =>
+      parts.resize(parts.viewOf(partition, generation), what, blocks, timeoutMs),
+    )
     const { flushDelayMs, writeBytes, writeBytesPerSecond } = config
     this.#crew = new Crew(this.context, handle, { flushDelayMs, writeBytes, writeBytesPerSecond }, () => {
       this.#breakDown()
@@ -130,6 +148,17 @@ class Host extends Client implements BlockCache {
     this.context.assertRunning()
     const { view } = this.partition(partition)
     await runCall(this.context, retry(this.context, view))
+  }
+
+  async addPartition(name: string, options: PartitionOptions): Promise<Partition> {
+    this.context.assertOpen()
+    await this.#parts.add(name, options)
+    return this.partition(name)
+  }
+
+  async dropPartition(name: string, options?: DropOptions): Promise<void> {
+    this.context.assertOpen()
+    await this.#parts.drop(this.partition(name).view, options)
   }
 
   evictClean(): number {
@@ -182,7 +211,7 @@ class Host extends Client implements BlockCache {
     this.#assertNoGuards()
     await runAsync(flush(this.context, everything))
     const { words } = this.context
-    if (compareExchange(words, Header.state, EngineState.OPEN, EngineState.CLOSING) !== EngineState.OPEN) {
+    if (!changeState(words, EngineState.OPEN, EngineState.CLOSING)) {
       if (load(words, Header.state) === EngineState.CLOSED) return this.stop()
       throw this.context.notOpen()
     }
@@ -191,7 +220,7 @@ class Host extends Client implements BlockCache {
       this.#assertNoGuards()
       await runAsync(flush(this.context, everything))
     } catch (error) {
-      compareExchange(words, Header.state, EngineState.CLOSING, EngineState.OPEN)
+      changeState(words, EngineState.CLOSING, EngineState.OPEN)
       throw error
     }
     await this.stop()
@@ -209,27 +238,28 @@ class Host extends Client implements BlockCache {
   async #stop(): Promise<void> {
     const { context } = this
     if (context.isTraced) context.tracer.record(TRACE['proc.stop'], 0, 0, 0)
-    store(context.words, Header.state, EngineState.CLOSED)
+    setState(context.words, EngineState.CLOSED)
     wakeAll(this.context)
     await this.#crew.stop(STOP_PATIENCE_MS)
     const endMs = performance.now() + STOP_PATIENCE_MS
     while (this.#slotsInIo().length > 0 && performance.now() < endMs) await pause(1)
     this.#reading.abort()
+    this.#stopCalls()
     forgetClient(this.handle.id)
-    if (this.#usersOfFiles().length === 0) this.#files.close()
+    if (this.#usersOfFiles().length === 0) this.#parts.close()
     else void this.#closeLater()
   }
 
   /** Warns which files stay open and why, and closes them when they are no longer used. Does not keep the process alive. */
   async #closeLater(): Promise<void> {
-    const files = this.#files.list.map(({ fd, partition }) => `${fd} of '${partition.name}'`).join(', ')
+    const files = this.#parts.files.map(({ fd, partition }) => `${fd} of '${partition.name}'`).join(', ')
     process.emitWarning(
       `the cache is closed, but these threads are still inside a system call: ${this.#usersOfFiles().join(', ')}; ` +
         `file descriptors ${files} stay open, and the files claimed, until the call returns`,
       { type: 'CacheWarning', code: 'DCACHE_FILES_OPEN' },
     )
     while (this.#usersOfFiles().length > 0) await pause(SLICE_MS, true)
-    this.#files.close()
+    this.#parts.close()
   }
 
   /** The threads that may still use the files' descriptors. */
@@ -281,9 +311,8 @@ class Host extends Client implements BlockCache {
   /** The engine cannot continue: wakes all threads that wait, so that their calls fail at once. */
   #breakDown(): void {
     const { words } = this.context
-    if (compareExchange(words, Header.state, EngineState.OPEN, EngineState.BROKEN) !== EngineState.OPEN) {
-      compareExchange(words, Header.state, EngineState.CLOSING, EngineState.BROKEN)
-    }
+    if (!changeState(words, EngineState.OPEN, EngineState.BROKEN))
+      changeState(words, EngineState.CLOSING, EngineState.BROKEN)
     wakeAll(this.context)
   }
 

@@ -4,6 +4,10 @@ import { posix } from 'node:path'
 import type { Body, MakeBody } from './body.js'
 import type * as bellModule from '#dist/core/wait/bell.js'
 import type * as checkModule from '#dist/core/inspect/check.js'
+import type * as dropModule from '#dist/core/partitions/drop.js'
+import type * as shrinkModule from '#dist/core/partitions/shrink.js'
+import type * as engineStateModule from '#dist/shared/engine-state.js'
+import type * as recordModule from '#dist/shared/partition-record.js'
 import type * as clientModule from '#dist/core/client/client.js'
 import type * as contextModule from '#dist/core/context.js'
 import type * as flusherModule from '#dist/core/write-back/flusher.js'
@@ -40,6 +44,10 @@ export interface Engine {
   readonly stamp: typeof stampModule
   readonly wait: typeof waitModule
   readonly check: typeof checkModule
+  readonly drop: typeof dropModule
+  readonly shrink: typeof shrinkModule
+  readonly engineState: typeof engineStateModule
+  readonly partitionRecord: typeof recordModule
   readonly client: typeof clientModule
   readonly context: typeof contextModule
   readonly flusher: typeof flusherModule
@@ -58,9 +66,11 @@ export const MODULES = [
     'arena',
     'condition',
     'config',
+    'engine-state',
     'latch',
     'layout',
     'mutex',
+    'partition-record',
     'ring',
     'round',
     'slot',
@@ -74,6 +84,8 @@ export const MODULES = [
   'core/context',
   'core/format',
   'core/inspect/check',
+  'core/partitions/drop',
+  'core/partitions/shrink',
   'core/prefetch/reader',
   'core/recovery/reaper',
   'core/wait/bell',
@@ -82,7 +94,8 @@ export const MODULES = [
 ]
 
 /** The key of a module in Engine. */
-export const keyOf = (module: string): string => posix.basename(module)
+export const keyOf = (module: string): string =>
+  posix.basename(module).replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())
 
 /** A body by its module and name, over the engine in a file that has all modules (variants.ts). */
 export async function loadBody(

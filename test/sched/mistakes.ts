@@ -645,7 +645,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
   'weak-close': {
     what: 'the owner counts guards by plain loads after it has announced that it closes',
     body: 'cache.close',
-    preemptions: 1,
+    preemptions: 2,
     weak: 'llsc',
     stales: 1,
     edits: [
@@ -656,17 +656,78 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
       },
     ],
   },
-  'weak-closing': {
-    what: 'a guard is made after a plain load of the state',
-    body: 'cache.close',
+  'drop-copy-unchecked': {
+    what: 'a copy without a pin does not look at the standing of its partition',
+    body: 'drop.copyHit',
     preemptions: 1,
+    edits: [
+      {
+        file: 'core/blocks/copy.js',
+        from: 'return isStanding(context, partition) ? frame : -1;',
+        to: 'return frame;',
+      },
+    ],
+  },
+  'drop-guard-unchecked': {
+    what: 'a guard is made without a look at the standing',
+    body: 'drop.hit',
+    preemptions: 1,
+    edits: [
+      {
+        file: 'core/client/guard.js',
+        from: 'if (!isStanding(context, partition.view)) assertStands(guard, context, partition);',
+        to: '',
+      },
+    ],
+  },
+  'drop-write-unchecked': {
+    what: 'a write without a guard does not look at the standing',
+    body: 'drop.write',
+    preemptions: 1,
+    edits: [
+      {
+        file: 'core/blocks/write-now.js',
+        from: 'if (!isPossible || !isStanding(context, partition)) {',
+        to: 'if (!isPossible) {',
+      },
+    ],
+  },
+  'drop-insert-unchecked': {
+    what: 'a frame gets a key without a look at the standing under the stripe',
+    body: 'drop.missOther',
+    preemptions: 1,
+    edits: [
+      {
+        file: 'core/blocks/miss-path.js',
+        from: 'if (link !== 0 || !isStanding(context, partition)) {',
+        to: 'if (link !== 0) {',
+      },
+    ],
+  },
+  'drop-without-stripes': {
+    what: 'a drop does not wait for threads that are giving a frame a key',
+    body: 'drop.missOther',
+    preemptions: 1,
+    needsStores: true,
+    edits: [
+      {
+        file: 'core/partitions/drop.js',
+        from: 'if (!stripe.tryLock(context.slot.index)) yield* waitForMutex(context, stripe, deadline);\n    stripe.unlock();',
+        to: '',
+      },
+    ],
+  },
+  'weak-closing': {
+    what: 'a guard is made after a plain load of the standing',
+    body: 'cache.close',
+    preemptions: 2,
     weak: 'llsc',
     stales: 1,
     edits: [
       {
-        file: 'core/client/guard.js',
-        from: 'if (loadInOrder(context.words, 32 /* state */) !== 1 /* OPEN */)',
-        to: 'if (context.words[16 /* state */] !== 1 /* OPEN */)',
+        file: 'core/standing.js',
+        from: 'loadInOrder(words, 33 /* standing */) === partition.standingSeen',
+        to: 'words[33 /* standing */] === partition.standingSeen',
       },
     ],
   },

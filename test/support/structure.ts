@@ -32,6 +32,7 @@ export const rooms: Readonly<Record<string, readonly string[]>> = {
   inspect: ['core', 'wait', 'changes', 'blocks'],
   recovery: ['core', 'wait', 'changes', 'blocks'],
   'write-back': ['core', 'wait', 'changes', 'blocks', 'recovery'],
+  partitions: ['core', 'wait', 'changes', 'blocks', 'inspect'],
   client: ['core', 'wait', 'changes', 'blocks', 'prefetch', 'inspect', 'write-back'],
 }
 

@@ -137,7 +137,7 @@ names('the error for an unknown partition lists those that exist', () =>
   unchanged(
     async ({ cache }) => {
       for (const name of ['', 'other', 'toString', '__proto__']) {
-        refusalNow('ERR_DCACHE_UNKNOWN_PARTITION', () => cache.partition(name), name, 'data, more')
+        refusalNow('ERR_DCACHE_UNKNOWN_PARTITION', () => cache.partition(name), name, "'data', 'more'")
         await refusal('ERR_DCACHE_UNKNOWN_PARTITION', () => cache.retry(name))
         await refusal('ERR_DCACHE_UNKNOWN_PARTITION', () => cache.flush({ partition: name }))
       }

@@ -42,7 +42,7 @@ for (const [arch, copier] of Object.entries(copiers)) {
     a.readSync(new Uint8Array(1), 0)
     const other = engine.attach().partition('a')
     const copy = (block: number, start: number, target: Uint8Array, at = 0, length = target.length - at) =>
-      copier(engine.context, keyHighOf(0, block), keyLowOf(block), { start, length, at }, target)
+      copier(engine.context, a.view, keyHighOf(0, block), keyLowOf(block), { start, length, at }, target)
     const isQuiet = () => {
       assert.is(engine.context.slot.guards, 0)
       assert.equal(engine.checkQuiet(), [])

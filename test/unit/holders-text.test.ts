@@ -2,7 +2,7 @@
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { holdersText } from '#dist/workers/holders-text.js'
+import { holdersText } from '#dist/core/inspect/holders-text.js'
 import type { Holder } from '#dist/index.js'
 
 const holder: Holder = {

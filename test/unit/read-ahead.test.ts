@@ -12,7 +12,11 @@ const steps = suite('read-ahead, step by step')
 /** A thread's read-ahead, and what it requests. */
 function fresh(blocks = 10_000, window = 64) {
   const asked: [number, number][] = []
-  const ahead = new ReadAhead(blocks, window, (block, count) => asked.push([block, count]))
+  const ahead = new ReadAhead(
+    () => blocks,
+    window,
+    (block, count) => asked.push([block, count]),
+  )
   /** Misses blocks in sequence, except those that were read together with an earlier one; returns the next block. */
   const miss = (first: number, count: number): number => {
     let block = first

@@ -18,6 +18,7 @@ import { clockMs } from '../../shared/clock.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import type { Slow } from '../../shared/wait.js'
 import { type Context, enter, leave, type PartitionView, assertLatched } from '../context.js'
+import { assertStanding } from '../standing.js'
 import { returnEntry, keepEntry, lendEntry, takeEntry } from './entry.js'
 import { find, findSurely, hasKey } from './directory.js'
 import { insertFrame, takeFrame } from './frames.js'
@@ -76,7 +77,7 @@ function* acquireFrame(context: Context, request: Request): Slow<FrameIndex> {
   const { keyHigh, keyLow, mode, deadline } = request
   let missedAtMs = -1
   for (;;) {
-    context.assertOpen()
+    assertStanding(context, request.partition, request.block)
     yield* takeEntry(context, request)
     let frame = find(context, keyHigh, keyLow)
     if (frame < 0) frame = yield* findSurely(context, keyHigh, keyLow, deadline)
@@ -88,7 +89,7 @@ function* acquireFrame(context: Context, request: Request): Slow<FrameIndex> {
       missedAtMs = missedAtMs < 0 ? performance.now() : missedAtMs
     if (frame < 0) {
       frame = yield* takeFrame(context, request)
-      if (!(yield* insertFrame(context, frame, keyHigh, keyLow, deadline))) continue
+      if (!(yield* insertFrame(context, frame, request))) continue
     } else {
       const isRead = mode === 'read' && (words[stateAt]! & State.ABSENT) === 0
       let isIn = isRead ? pinNamed(context, frame, keyHigh, keyLow, request.entry) : enter(context, frame)
@@ -131,6 +132,8 @@ function* prepareLatched(context: Context, request: Request, frame: FrameIndex):
   const { words, arena } = context
   const at = arena.frameAt(frame)
   try {
+    // A frame with this key may by now be of the next partition with the number.
+    assertStanding(context, request.partition, request.block)
     if ((words[at + Frame.state]! & State.ABSENT) !== 0) {
       if (request.mode === 'overwrite') zero(context, frame, request.partition.blockSize)
       else yield* fill(context, request.partition, request.block, [frame])

@@ -10,7 +10,8 @@
  * (docs/decisions.md, D59).
  */
 import { fenceLoads, load, loadInOrder } from '#atomics'
-import type { Context } from '../context.js'
+import type { Context, PartitionView } from '../context.js'
+import { isStanding } from '../standing.js'
 import { find, hasKey } from './directory.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { Frame, Latch, Slot, State } from '../../shared/words.js'
@@ -31,6 +32,7 @@ export interface Span {
  */
 export function copyHit(
   context: Context,
+  partition: PartitionView,
   keyHigh: number,
   keyLow: number,
   span: Span,
@@ -47,7 +49,8 @@ export function copyHit(
   fenceLoads(words, context.slot.at + Slot.fence)
   if ((loadInOrder(words, at + Frame.latch) & (Latch.WRITER | Latch.FROZEN)) !== 0) return -1
   if (load(words, at + Frame.version) !== version) return -1
-  return frame
+  // Last: what was copied under this key is of this partition, and not of the next one with its number.
+  return isStanding(context, partition) ? frame : -1
 }
 
 /** Copies part of the frame's block to its place in the caller's buffer. */

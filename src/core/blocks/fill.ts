@@ -16,6 +16,7 @@ import type { FrameIndex } from '../../shared/indices.js'
 import { TRACE } from '../../shared/trace.js'
 import type { Slow } from '../../shared/wait.js'
 import { type Context, leave, type PartitionView, assertAllLatched, assertLatched } from '../context.js'
+import { assertStanding } from '../standing.js'
 import { find } from './directory.js'
 import type { ReadAhead } from './read-ahead.js'
 import { readFailed } from './frames.js'
@@ -52,7 +53,7 @@ export function takeRun(
   const end = first + Math.min(count, runMax(context, partition, isAhead))
   const since = clockMs()
   for (let block = first; block < end; block++) {
-    const frame = misses.take(keyHighOf(partition.index, block), keyLowOf(block), isAhead)
+    const frame = misses.take(partition, keyHighOf(partition.index, block), keyLowOf(block), isAhead)
     if (frame < 0) break
     context.words[context.arena.frameAt(frame) + Frame.since] = since
     frames.push(frame)
@@ -133,7 +134,7 @@ export function helpReader(
 /**
  * Reads consecutive blocks into their frames. If it fails, none of them has contents.
  * @requires the frames' latches; a thread that may block
- * @throws ERR_DCACHE_READ_FAILED, ERR_DCACHE_CLOSED
+ * @throws ERR_DCACHE_READ_FAILED, and what `standingError` returns
  */
 export function fillSync(
   context: Context,
@@ -144,7 +145,7 @@ export function fillSync(
   assertAllLatched(context, frames)
   context.slot.enterIo()
   try {
-    context.assertOpen()
+    assertStanding(context, partition, first + frames.length - 1)
     partition.device.readSync(targets(context, partition, frames), first * partition.blockSize)
   } catch (cause) {
     throw readFailed(context, partition, first, frames, cause)
@@ -164,7 +165,7 @@ export function* fill(
   assertAllLatched(context, frames)
   context.slot.enterIo()
   try {
-    context.assertOpen()
+    assertStanding(context, partition, first + frames.length - 1)
     const views = targets(context, partition, frames)
     const position = first * partition.blockSize
     yield {

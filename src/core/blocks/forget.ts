@@ -16,6 +16,7 @@ import {
   type PartitionView,
   assertLatched,
 } from '../context.js'
+import { assertStanding } from '../standing.js'
 import { find } from './directory.js'
 import { freeFrame, isClean } from './frames.js'
 import { dropSaved, unlinkDirty } from '../changes/images.js'
@@ -37,43 +38,66 @@ export function evictClean(context: Context): number {
 /** Drops a range of blocks. Any thread. @takes policy mutex, round mutex */
 export function forget(context: Context, partition: PartitionView, block: number, count: number): void {
   const { blocks } = context.arena.geometry
+  const end = block + count
+  const forgetIn = (frame: FrameIndex) => {
+    forgetFrame(context, partition, frame, block, end, () => {
+      assertStanding(context, partition, end - 1)
+    })
+  }
   if (count <= blocks) {
-    for (let i = block; i < block + count; i++)
-      forgetFrame(context, partition, find(context, keyHighOf(partition.index, i), keyLowOf(i)), block, count)
+    for (let i = block; i < end; i++) forgetIn(find(context, keyHighOf(partition.index, i), keyLowOf(i)))
   } else {
-    for (let frame = 0; frame < blocks; frame++) forgetFrame(context, partition, frame, block, count)
+    for (let frame = 0; frame < blocks; frame++) forgetIn(frame)
   }
   context.rounds[partition.group]!.signal()
   context.freed.signal()
 }
 
-/** Drops a frame's block if it is in the range. The frame keeps its key, but neither contents nor unwritten images. */
+/** Drops a frame's block if it is of a partition that is being dropped, or beyond its new end `first`. */
+export function forgetBlock(
+  context: Context,
+  partition: PartitionView,
+  frame: FrameIndex,
+  first: number,
+): void {
+  forgetFrame(context, partition, frame, first, Infinity, () => undefined)
+}
+
+/**
+ * Drops a frame's block if it is in the range. The frame keeps its key, but neither contents nor unwritten images. `assertMay`:
+ * called under the latch, may throw.
+ */
 function forgetFrame(
   context: Context,
   partition: PartitionView,
   frame: FrameIndex,
   first: number,
-  count: number,
+  end: number,
+  assertMay: () => void,
 ): void {
   if (frame < 0) return
   const { words } = context
   const at = context.arena.frameAt(frame)
   const isOneOf = () => {
     const block = blockOf(words, at)
-    return partitionOf(words, at) === partition.index && block >= first && block < first + count
+    return partitionOf(words, at) === partition.index && block >= first && block < end
   }
   if (!isOneOf() || !enter(context, frame)) return
   // The policy mutex first, by rank: a dirty block that the search for victims removed must be readmitted.
-  if (isOneOf() && lockSoon(context, context.policyMutex)) {
-    if (lockSoon(context, context.roundMutexes[partition.group]!)) {
-      catchUp(context, partition.group)
-      dropContents(context, partition.group, frame)
-      unlockRound(context, partition.group)
-      if (isClean(context, at) && !context.policy.has(frame)) context.policy.readmit(frame)
+  try {
+    assertMay()
+    if (isOneOf() && lockSoon(context, context.policyMutex)) {
+      if (lockSoon(context, context.roundMutexes[partition.group]!)) {
+        catchUp(context, partition.group)
+        dropContents(context, partition.group, frame)
+        unlockRound(context, partition.group)
+        if (isClean(context, at) && !context.policy.has(frame)) context.policy.readmit(frame)
+      }
+      context.policyMutex.unlock()
     }
-    context.policyMutex.unlock()
+  } finally {
+    leave(context, frame)
   }
-  leave(context, frame)
 }
 
 /**

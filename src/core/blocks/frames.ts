@@ -27,6 +27,7 @@ import {
   assertLatched,
   type PartitionView,
 } from '../context.js'
+import { isStanding } from '../standing.js'
 import { lendEntry, takeEntry } from './entry.js'
 import { hashOf } from '../../shared/hash.js'
 import { chain, findUnderStripe, bucketOf, stripeOf, unchain } from './directory.js'
@@ -109,22 +110,20 @@ export function chooseFrame(context: Context, keyHigh: number, keyLow: number, i
 }
 
 /**
- * Gives a frame from `takeFrame` its key and inserts it into the chain. If another thread has inserted the block first, frees
- * the frame and returns false.
+ * Gives a frame from `takeFrame` its key and inserts it into the chain. If another thread has inserted the block first, or the
+ * partition may not stand any more, frees the frame and returns false.
  * @requires the frame's latch @takes a stripe, policy mutex
  */
 export function* insertFrame(
   context: Context,
   frame: FrameIndex,
-  keyHigh: number,
-  keyLow: number,
-  deadline: Deadline,
+  { partition, keyHigh, keyLow, deadline }: Request,
 ): Slow<boolean> {
   assertLatched(context, frame)
   const bucket = hashOf(context.arena.geometry.buckets, keyHigh, keyLow)
   const stripe = stripeOf(context, bucket)
   yield* lockLatched(context, stripe, frame, deadline)
-  const isFirst = chainFirst(context, frame, bucket, keyHigh, keyLow)
+  const isFirst = isStanding(context, partition) && chainFirst(context, frame, bucket, keyHigh, keyLow)
   stripe.unlock()
   if (!isFirst) yield* giveBack(context, frame, deadline)
   return isFirst

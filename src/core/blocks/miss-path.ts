@@ -26,6 +26,7 @@ import {
   partitionOf,
   type PartitionView,
 } from '../context.js'
+import { assertStanding, isStanding } from '../standing.js'
 import { hasKey, WALK_MAX } from './directory.js'
 import { chooseFrame, giveBackNow, readFailed } from './frames.js'
 
@@ -35,14 +36,14 @@ const TIMED_EACH = 16
 export interface MissPath {
   /**
    * Latches a frame for an absent block; the frame has no contents yet. `isAhead`: it is filled ahead of its first use. Returns
-   * -1 if the block has contents, is held, or a lock or a frame is not available at once.
+   * -1 if the block has contents, is held, or a lock or a frame is not available at once; or if the partition may not stand.
    * @takes policy mutex, stripes, one after the other
    */
-  readonly take: (keyHigh: number, keyLow: number, isAhead: boolean) => FrameIndex
+  readonly take: (partition: PartitionView, keyHigh: number, keyLow: number, isAhead: boolean) => FrameIndex
   /**
    * Reads a block into a frame from `take`, turns the latch into a pin, journaled in `entry`, and counts a miss.
    * @requires the frame's latch, which is released; a thread that may block
-   * @throws ERR_DCACHE_READ_FAILED, ERR_DCACHE_CLOSED
+   * @throws ERR_DCACHE_READ_FAILED, and what `standingError` returns
    */
   readonly fill: (partition: PartitionView, block: number, frame: FrameIndex, entry: number) => void
 }
@@ -65,7 +66,7 @@ export function missPath(context: Context): MissPath {
     return -1
   }
 
-  function take(keyHigh: number, keyLow: number, isAhead: boolean): FrameIndex {
+  function take(partition: PartitionView, keyHigh: number, keyLow: number, isAhead: boolean): FrameIndex {
     const bucket = hashOf(buckets, keyHigh, keyLow)
     let link = words[bucketsAt + bucket]!
     for (let steps = WALK_MAX; link !== 0 && steps > 0; steps--) {
@@ -111,7 +112,7 @@ export function missPath(context: Context): MissPath {
       if (words[otherAt + Frame.keyLow] === keyLow && words[otherAt + Frame.keyHigh] === keyHigh) break
       link = words[otherAt + Frame.next]!
     }
-    if (link !== 0) {
+    if (link !== 0 || !isStanding(context, partition)) {
       stripe.unlock()
       giveBackNow(context, frame)
       return -1
@@ -133,7 +134,7 @@ export function missPath(context: Context): MissPath {
     words[at + Frame.since] = isTimed ? clockMs(startMs) : 0
     slot.enterIo()
     try {
-      context.assertOpen()
+      assertStanding(context, partition, block)
       partition.device.readSync([context.view(partition, frame)], block * partition.blockSize)
     } catch (cause) {
       const error = readFailed(context, partition, block, [frame], cause)

@@ -34,7 +34,7 @@ export function windowMax(frames: number, readAheadBytes: number, blockSize: num
 export class ReadAhead {
   /** When this block is used, the next window is requested; -1 none. */
   marker = -1
-  readonly #blocks: number
+  readonly #blocksNow: () => number
   readonly #windowMax: number
   readonly #ask: (block: number, count: number) => void
   /** Blocks of the last window; 0 if there is none. */
@@ -50,9 +50,9 @@ export class ReadAhead {
   #row = 0
   #needed = NEEDED_MIN
 
-  /** `windowMax` 0 turns read-ahead off. `ask` requests blocks from the reader. */
-  constructor(blocks: number, windowMax: number, ask: (block: number, count: number) => void) {
-    this.#blocks = blocks
+  /** `blocksNow` returns the size of the partition. `windowMax` 0 turns read-ahead off. `ask` requests blocks from the reader. */
+  constructor(blocksNow: () => number, windowMax: number, ask: (block: number, count: number) => void) {
+    this.#blocksNow = blocksNow
     this.#windowMax = windowMax
     this.#ask = ask
   }
@@ -79,7 +79,7 @@ export class ReadAhead {
     this.#bad = 0
     this.#late = 0
     this.#window = Math.min(this.#windowMax, Math.max(WINDOW_MIN, 2 * count))
-    const together = Math.max(count, Math.min(this.#window, this.#blocks - block))
+    const together = Math.max(count, Math.min(this.#window, this.#blocksNow() - block))
     this.#next = this.#start = this.#end = block + together
     this.#goOn()
     return together
@@ -102,7 +102,7 @@ export class ReadAhead {
 
   /** A sequence in which the reader was no help, but one call for several blocks is. */
   #alone(block: number, count: number): number {
-    const together = Math.max(count, Math.min(TOGETHER_MAX, this.#windowMax, this.#blocks - block))
+    const together = Math.max(count, Math.min(TOGETHER_MAX, this.#windowMax, this.#blocksNow() - block))
     this.#next = block + together
     return together
   }
@@ -134,7 +134,7 @@ export class ReadAhead {
   help(block: number, most: number): { block: number; count: number } {
     const isAhead = this.#window > 0 && block >= this.#start && block < this.#end
     const room = this.marker + 2 * this.#window - this.#end
-    const count = isAhead ? Math.min(most, room, this.#blocks - this.#end) : 0
+    const count = isAhead ? Math.min(most, room, this.#blocksNow() - this.#end) : 0
     const help = { block: this.#end, count: Math.max(0, count) }
     this.#end += help.count
     return help
@@ -142,7 +142,7 @@ export class ReadAhead {
 
   /** Requests the next window, behind the last one. */
   #goOn(): void {
-    const count = Math.min(this.#window, this.#blocks - this.#end)
+    const count = Math.min(this.#window, this.#blocksNow() - this.#end)
     if (count <= 0) {
       this.#stop()
       return

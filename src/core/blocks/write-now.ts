@@ -3,15 +3,15 @@
  * undo image for that (changes/alone.ts). The bytes are copied by one built-in call, and a thread that is terminated ends only
  * between two steps of JavaScript: so a death leaves the block as it was, or written, and never in between.
  */
-import { loadInOrder } from '#atomics'
 import type { FrameIndex } from '../../shared/indices.js'
 import { FIRST_CLASS } from '../../shared/stamp.js'
-import { type Context, leave } from '../context.js'
+import { type Context, leave, type PartitionView } from '../context.js'
+import { isStanding } from '../standing.js'
 import { intend, isAlone } from '../changes/alone.js'
 import { beginChange } from '../changes/images.js'
 import { releaseChanged, releaseUnchanged } from '../changes/release.js'
 import { isFull, latchNamed } from './hit.js'
-import { EngineState, Frame, Header, State } from '../../shared/words.js'
+import { Frame, State } from '../../shared/words.js'
 
 /**
  * Copies all of `source` into a block from `start` on, and releases the block in this class. Returns the frame; or -1, having
@@ -20,7 +20,7 @@ import { EngineState, Frame, Header, State } from '../../shared/words.js'
  */
 export function writeNow(
   context: Context,
-  group: number,
+  partition: PartitionView,
   keyHigh: number,
   keyLow: number,
   source: Uint8Array,
@@ -31,11 +31,12 @@ export function writeNow(
   const frame = latchNamed(context, keyHigh, keyLow)
   if (frame < 0) return -1
   const { words } = context
+  const { group } = partition
   const at = context.framesAt + frame * Frame.WORDS
   const isClean = (words[at + Frame.state]! & State.CLASS_MASK) === 0
   const isPossible = isClean ? !isFull(context, group) : writeClass === FIRST_CLASS && isAlone(context, frame)
   // As `guardOf`: a cache that began to close after the latch was taken must not get another change.
-  if (!isPossible || loadInOrder(words, Header.state) !== EngineState.OPEN) {
+  if (!isPossible || !isStanding(context, partition)) {
     leave(context, frame)
     return -1
   }

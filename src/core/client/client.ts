@@ -15,8 +15,10 @@ import { check } from '../inspect/check.js'
 import { blockOf, type Context, partitionOf } from '../context.js'
 import { buryThread } from '../wait/deaths.js'
 import { INSPECT, namesText } from './describe.js'
-import { missPath } from '../blocks/miss-path.js'
+import { type MissPath, missPath } from '../blocks/miss-path.js'
+import type { HitPath } from './guard-owner.js'
 import { hitPath } from './hit-path.js'
+import { isStanding, standingError } from '../standing.js'
 import { holders } from '../inspect/holders.js'
 import { PartitionClient } from './partition.js'
 import { assertBlocks } from './ranges.js'
@@ -36,7 +38,10 @@ const STATES: Readonly<Record<number, string>> = {
 
 export class Client implements CacheClient {
   protected readonly context: Context
-  readonly #partitions: ReadonlyMap<string, PartitionClient>
+  /** Those that this thread has asked for. */
+  readonly #partitions = new Map<string, PartitionClient>()
+  readonly #hits: HitPath
+  readonly #misses: MissPath
   readonly #detached: () => void
   /** For flushes that block: their rounds may run on this thread. */
   readonly #leader: Leader | undefined
@@ -47,11 +52,8 @@ export class Client implements CacheClient {
     this.context = context
     this.#detached = detached
     this.#leader = context.mayBlock ? new Leader(context) : undefined
-    const hits = hitPath(context)
-    const misses = missPath(context)
-    this.#partitions = new Map(
-      context.partitions.all().map((view) => [view.name, new PartitionClient(context, view, hits, misses)]),
-    )
+    this.#hits = hitPath(context)
+    this.#misses = missPath(context)
     if (context.isTraced) context.tracer.record(TRACE['proc.attach'], 0, 0, context.slot.index)
   }
 
@@ -66,14 +68,25 @@ export class Client implements CacheClient {
   }
 
   partition(name: string): PartitionClient {
-    const partition = this.#partitions.get(name)
-    if (partition === undefined) {
+    const known = this.#partitions.get(name)
+    if (known !== undefined && isStanding(this.context, known.view)) return known
+    const view = this.context.partitions.named(name)
+    if (view === undefined) {
+      this.#partitions.delete(name)
       throw new CacheError(
         'ERR_DCACHE_UNKNOWN_PARTITION',
-        `no partition ${show(name)}; there are ${[...this.#partitions.keys()].join(', ')}`,
+        `no partition ${show(name)}; there are ${namesText(this.#names())}`,
       )
     }
+    standingError(this.context, view, 0) // so that the first call finds that it stands
+    if (known?.view === view) return known
+    const partition = new PartitionClient(this.context, view, this.#hits, this.#misses)
+    this.#partitions.set(name, partition)
     return partition
+  }
+
+  #names(): string[] {
+    return this.context.partitions.all().map(({ name }) => name)
   }
 
   async flush(scope?: FlushScope): Promise<void> {
@@ -133,11 +146,11 @@ export class Client implements CacheClient {
   }
 
   toJSON(): object {
-    return { state: this.#state(), partitions: [...this.#partitions.keys()] }
+    return { state: this.#state(), partitions: this.#names() }
   }
 
   [INSPECT](): string {
-    return `Cache { ${this.#state()}, ${namesText([...this.#partitions.keys()])} }`
+    return `Cache { ${this.#state()}, ${namesText(this.#names())} }`
   }
 
   #state(): string {

@@ -18,7 +18,7 @@ export interface HitPath {
   /**
    * Acquires a block to read, if it is cached, not latched, and a journal entry is free; else returns undefined. `sync`:
    * How.SYNC or 0. Takes no lock, never waits.
-   * @throws the error of notOpenError, if the cache is not open
+   * @throws what `standingError` returns
    */
   readonly read: (
     partition: GuardOwner,
@@ -27,7 +27,13 @@ export interface HitPath {
     sync: number,
   ) => BlockGuard | undefined
   /** As copyHit. */
-  readonly copy: (keyHigh: number, keyLow: number, span: Span, target: Uint8Array) => boolean
+  readonly copy: (
+    view: PartitionView,
+    keyHigh: number,
+    keyLow: number,
+    span: Span,
+    target: Uint8Array,
+  ) => boolean
   /** Counts a hit, and reports it to the policy. */
   readonly used: (frame: FrameIndex) => void
   /** Releases a pin and its journal entry. @requires the pin */

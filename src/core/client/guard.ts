@@ -3,16 +3,15 @@
  * release the block of another. Every access creates a guard, so it is kept small, and has no private methods, each of which
  * would cost a field.
  */
-import { loadInOrder } from '#atomics'
 import { CacheError } from '../../shared/errors.js'
 import { show } from '../../shared/config.js'
 import type { BlockGuard, Mode } from '../../shared/interface.js'
 import type { FrameIndex } from '../../shared/indices.js'
-import { EngineState, Header } from '../../shared/words.js'
 import { TRACE } from '../../shared/trace.js'
 import { INSPECT, nameText } from './describe.js'
 import { How } from './how.js'
 import type { Context } from '../context.js'
+import { isStanding, standingError } from '../standing.js'
 import type { GuardOwner } from './guard-owner.js'
 import { discardChange, releaseChanged, releaseUnchanged } from '../changes/release.js'
 
@@ -135,8 +134,8 @@ function releaseSlow(
 }
 
 /**
- * Makes a guard. Checks the state once more: a cache that began to close after the latch was taken must not get another
- * holder.
+ * Makes a guard. Checks the standing once more: a cache that began to close after the latch was taken, or a partition that is
+ * being dropped, must not get another holder.
  */
 export function guardOf(
   context: Context,
@@ -147,16 +146,18 @@ export function guardOf(
   how: number,
 ): Guard {
   const guard = new Guard(partition, block, frame, entry, how)
-  if (loadInOrder(context.words, Header.state) !== EngineState.OPEN) throw refused(guard, context)
+  if (!isStanding(context, partition.view)) assertStands(guard, context, partition)
   if (context.isTraced)
     context.tracer.record(TRACE['block.acquire'], partition.view.index, block, how & ~How.SYNC)
   return guard
 }
 
-/** Releases the guard, and returns the error for a cache that is not open. */
-function refused(guard: Guard, context: Context): CacheError {
+/** If the partition does not stand any more, releases the guard and throws. */
+function assertStands(guard: Guard, context: Context, { view }: GuardOwner): void {
+  const error = standingError(context, view, guard.block)
+  if (error === undefined) return
   guard.release()
-  return context.notOpen()
+  throw error
 }
 
 const maySleep = (context: Context, how: number): boolean => (how & How.SYNC) !== 0 && context.mayBlock

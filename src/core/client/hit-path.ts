@@ -73,8 +73,8 @@ export function hitPath(context: Context): HitPath {
       return undefined
     },
 
-    copy(keyHigh, keyLow, span, target) {
-      const frame = copyHit(context, keyHigh, keyLow, span, target)
+    copy(view, keyHigh, keyLow, span, target) {
+      const frame = copyHit(context, view, keyHigh, keyLow, span, target)
       if (frame < 0) return false
       used(frame)
       return true

@@ -18,6 +18,7 @@ import { latchHit } from '../blocks/hit.js'
 import type { GuardOwner, HitPath } from './guard-owner.js'
 import { How } from './how.js'
 import type { Context, PartitionView } from '../context.js'
+import { assertStanding } from '../standing.js'
 import { find } from '../blocks/directory.js'
 import { forget } from '../blocks/forget.js'
 import { guardOf, howOf } from './guard.js'
@@ -29,6 +30,7 @@ import { RangeRead } from './range-read.js'
 import { RangeWrites } from './range-write.js'
 import type { Request } from '../blocks/request.js'
 import { assertBlock, assertBlocks, assertBytes } from './ranges.js'
+import { changeSize } from './size.js'
 import { ReadAhead, windowMax } from '../blocks/read-ahead.js'
 import { Counter } from '../../shared/words.js'
 
@@ -37,7 +39,6 @@ const MODES: readonly string[] = ['read', 'modify', 'overwrite'] satisfies Mode[
 export class PartitionClient implements GuardOwner {
   readonly name: string
   readonly blockSize: number
-  readonly blocks: number
   readonly readOnly: boolean
   /** These three are for the partition's guards. They are not part of the public interface. */
   readonly context: Context
@@ -57,19 +58,23 @@ export class PartitionClient implements GuardOwner {
     this.#misses = misses
     this.name = view.name
     this.blockSize = view.blockSize
-    this.blocks = view.blocks
     this.readOnly = view.readOnly
     this.#whole = { start: 0, length: view.blockSize }
     this.#keyHigh = keyHighOf(view.index, 0)
     const { blocks } = context.arena.geometry
     this.#ahead = new ReadAhead(
-      view.blocks,
+      () => view.blocks,
       windowMax(blocks, context.readAheadBytes, view.blockSize),
       (block, count) => {
         giveHint(context, view, block, count)
       },
     )
     this.#writes = new RangeWrites(context, view, hits, this.#ahead)
+  }
+
+  /** The number of blocks at this moment. */
+  get blocks(): number {
+    return this.view.look()
   }
 
   acquireSync(block: number, mode: Mode, options?: AcquireOptions): BlockGuard {
@@ -92,7 +97,7 @@ export class PartitionClient implements GuardOwner {
     const guard = this.#hit(block, mode, undefined, 0)
     if (guard !== undefined) return guard
     const { context } = this
-    context.assertOpen()
+    assertStanding(context, this.view, block)
     context.slot.assertAttached()
     if (context.slot.areAllHeld) throw context.slot.noEntry()
     return undefined
@@ -145,7 +150,7 @@ export class PartitionClient implements GuardOwner {
 
   prefetch(block: number, count: number): void {
     assertBlocks(this.view, block, count)
-    this.context.assertOpen()
+    assertStanding(this.context, this.view, block)
     this.context.slot.assertAttached()
     giveHint(this.context, this.view, block, count)
   }
@@ -153,9 +158,17 @@ export class PartitionClient implements GuardOwner {
   forget(block: number, count: number): void {
     assertBlocks(this.view, block, count)
     this.#assertWritable()
-    this.context.assertOpen()
+    assertStanding(this.context, this.view, block)
     this.context.slot.assertAttached()
     forget(this.context, this.view, block, count)
+  }
+
+  async resize(blocks: number, wait?: WaitOptions): Promise<void> {
+    await changeSize(this.context, this.view, 'resize', blocks, wait)
+  }
+
+  async extend(count: number, wait?: WaitOptions): Promise<number> {
+    return changeSize(this.context, this.view, 'extend', count, wait)
   }
 
   toJSON(): object {
@@ -175,7 +188,7 @@ export class PartitionClient implements GuardOwner {
   }
 
   #readHit(block: number, sync: number): BlockGuard | undefined {
-    if (!(block >= 0 && block < this.blocks && Number.isInteger(block))) assertBlock(this.view, block)
+    if (!(block >= 0 && block < this.view.blocks && Number.isInteger(block))) assertBlock(this.view, block)
     const guard = this.hits.read(this, this.#keyHighOf(block), block, sync)
     if (guard !== undefined && block === this.#ahead.marker) this.#ahead.reached()
     return guard
@@ -213,7 +226,7 @@ export class PartitionClient implements GuardOwner {
     if (mode !== 'read' || !context.mayBlock) return undefined
     context.assertOpen()
     const entry = context.slot.takeEntry()
-    const frame = this.#misses.take(keyHighOf(this.view.index, block), keyLowOf(block), false)
+    const frame = this.#misses.take(this.view, keyHighOf(this.view.index, block), keyLowOf(block), false)
     if (frame < 0) {
       context.slot.returnEntry(entry)
       helpReader(context, this.#misses, this.view, this.#ahead, block)
@@ -272,11 +285,10 @@ export class PartitionClient implements GuardOwner {
     if (wait?.timeoutMs !== undefined) assertTimeout(wait.timeoutMs)
     const block = Math.floor(position / blockSize)
     const start = position - block * blockSize
-    if (start + target.length > blockSize || block >= this.blocks) return false
+    if (start + target.length > blockSize || block >= view.blocks) return false
     context.slot.assertAttached()
-    context.assertOpen()
     const piece = { start, length: target.length, at: 0 }
-    if (!this.hits.copy(this.#keyHighOf(block), keyLowOf(block), piece, target)) return false
+    if (!this.hits.copy(view, this.#keyHighOf(block), keyLowOf(block), piece, target)) return false
     if (block === this.#ahead.marker) this.#ahead.reached()
     return true
   }

@@ -124,7 +124,7 @@ export class RangeRead {
   #copies(piece: Piece): boolean {
     const { block, length } = piece
     const keyHigh = keyHighOf(this.#partition.index, block)
-    if (!this.#hits.copy(keyHigh, keyLowOf(block), piece, this.#target)) return false
+    if (!this.#hits.copy(this.#partition, keyHigh, keyLowOf(block), piece, this.#target)) return false
     if (block === this.#ahead.marker) this.#ahead.reached()
     this.#done += length
     return true

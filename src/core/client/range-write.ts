@@ -95,14 +95,14 @@ export class RangeWrites {
     const context = this.#context
     const { slot } = context
     if (context.isTraced || slot.isFull) return false
-    const { index, group, blockSize } = this.#view
+    const { index, blockSize } = this.#view
     const keyHigh = block < 2 ** 32 ? this.#keyHigh : keyHighOf(index, block)
     const maySleep = sync !== 0 && context.mayBlock
     // The entry tells the owner, which may be closing the cache, that a change is under way.
     const entry = slot.takeEntry()
     let frame: FrameIndex
     try {
-      frame = writeNow(context, group, keyHigh, block | 0, source, start, writeClass, maySleep)
+      frame = writeNow(context, this.#view, keyHigh, block | 0, source, start, writeClass, maySleep)
     } finally {
       slot.returnEntry(entry)
     }

@@ -30,35 +30,40 @@ export function* pieces(blockSize: number, position: number, length: number): Ge
 
 /** @throws ERR_DCACHE_OUT_OF_RANGE, ERR_DCACHE_BAD_OPTION */
 export function assertBytes(partition: PartitionView, bytes: Uint8Array, position: number): void {
-  const end = partition.blocks * partition.blockSize
   if (!types.isUint8Array(bytes)) {
     throw new CacheError('ERR_DCACHE_BAD_OPTION', `the buffer is ${show(bytes)}; it must be a Uint8Array`)
   }
-  if (!Number.isSafeInteger(position) || position < 0 || position + bytes.length > end) {
-    throw new CacheError(
-      'ERR_DCACHE_OUT_OF_RANGE',
-      `${bytes.length} bytes at ${show(position)} are not inside partition '${partition.name}', which has ${end} bytes`,
-    )
+  const { blockSize } = partition
+  if (Number.isSafeInteger(position) && position >= 0) {
+    const end = position + bytes.length
+    // It may have grown since this thread last looked.
+    if (end <= partition.blocks * blockSize || end <= partition.look() * blockSize) return
   }
+  throw new CacheError(
+    'ERR_DCACHE_OUT_OF_RANGE',
+    `${bytes.length} bytes at ${show(position)} are not inside partition '${partition.name}', which has ${partition.blocks * blockSize} bytes`,
+  )
 }
 
 /** @throws ERR_DCACHE_OUT_OF_RANGE */
 export function assertBlock(partition: PartitionView, block: number): void {
-  if (!Number.isSafeInteger(block) || block < 0 || block >= partition.blocks) {
-    throw new CacheError(
-      'ERR_DCACHE_OUT_OF_RANGE',
-      `block ${show(block)} is not in partition '${partition.name}', which has blocks 0 to ${partition.blocks - 1}`,
-    )
-  }
+  if (Number.isSafeInteger(block) && block >= 0 && isBefore(block, partition)) return
+  throw new CacheError(
+    'ERR_DCACHE_OUT_OF_RANGE',
+    `block ${show(block)} is not in partition '${partition.name}', which has blocks 0 to ${partition.blocks - 1}`,
+  )
 }
+
+/** Whether the partition has this block. It may have grown since this thread last looked. */
+const isBefore = (block: number, partition: PartitionView): boolean =>
+  block < partition.blocks || block < partition.look()
 
 /** @throws ERR_DCACHE_OUT_OF_RANGE */
 export function assertBlocks(partition: PartitionView, block: number, count: number): void {
   assertBlock(partition, block)
-  if (!Number.isSafeInteger(count) || count < 0 || block + count > partition.blocks) {
-    throw new CacheError(
-      'ERR_DCACHE_OUT_OF_RANGE',
-      `${show(count)} blocks from block ${block} are not inside partition '${partition.name}', which has blocks 0 to ${partition.blocks - 1}`,
-    )
-  }
+  if (Number.isSafeInteger(count) && count >= 0 && isBefore(block + count - 1, partition)) return
+  throw new CacheError(
+    'ERR_DCACHE_OUT_OF_RANGE',
+    `${show(count)} blocks from block ${block} are not inside partition '${partition.name}', which has blocks 0 to ${partition.blocks - 1}`,
+  )
 }

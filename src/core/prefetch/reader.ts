@@ -8,6 +8,7 @@ import { writerOf } from '../../shared/latch.js'
 import { keyLowOf, keyHighOf } from '../../shared/key.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import type { Context, PartitionView } from '../context.js'
+import { isStanding, standingError } from '../standing.js'
 import { find } from '../blocks/directory.js'
 import { takeHint } from './hints.js'
 import { fillAhead } from '../blocks/fill.js'
@@ -59,12 +60,20 @@ export class Reader {
     const wanted = takeHint(this.#context, slot)
     if (wanted === undefined) return undefined
     const { partition, block, count } = wanted
-    return { partition: this.#context.partitions.at(partition), block, end: block + count, tries: 0 }
+    const view = this.#context.partitions.find(partition)
+    // The number may belong to another partition by now, or the partition may be smaller.
+    if (view === undefined || standingError(this.#context, view, block + count - 1) !== undefined)
+      return undefined
+    return { partition: view, block, end: block + count, tries: 0 }
   }
 
   /** Fills the next absent blocks of a job. Returns false if that is not possible now. */
   #run(job: Job): boolean {
     const { partition, end } = job
+    if (!isStanding(this.#context, partition) && standingError(this.#context, partition, end - 1)) {
+      job.block = end
+      return true
+    }
     while (job.block < end && this.#hasContents(this.#frameOf(job))) job.block++
     if (job.block === end) return true
     const count = fillAhead(this.#context, this.#misses, partition, job.block, end - job.block)

@@ -16,7 +16,8 @@ export function systemError(errno: number, syscall: string): NodeJS.ErrnoExcepti
 /** The error for the last failure of a group. */
 export function fencedError(context: Context, group: number): CacheError {
   const at = context.arena.groupAt(group)
-  const partition = context.partitions.at(context.words[at + Group.failedPartition]!)
+  // It may have been dropped since.
+  const name = context.partitions.find(context.words[at + Group.failedPartition]!)?.name ?? ''
   const writeClass = context.writeOrder[context.words[at + Group.failedClass]! - 1]!
   const cause = systemError(
     context.words[at + Group.failedErrno]!,
@@ -24,7 +25,7 @@ export function fencedError(context: Context, group: number): CacheError {
   )
   return new CacheError(
     'ERR_DCACHE_FENCED',
-    `partition '${partition.name}', class '${writeClass}': ${cause.message}; the changes are still dirty in memory: repair, then retry('${partition.name}')`,
+    `partition '${name}', class '${writeClass}': ${cause.message}; the changes are still dirty in memory: repair, then retry('${name}')`,
     { cause },
   )
 }

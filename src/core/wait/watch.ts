@@ -5,7 +5,8 @@
  * no orphan.
  */
 import { performance } from 'node:perf_hooks'
-import { compareExchange, load } from '#atomics'
+import { load } from '#atomics'
+import { changeState } from '../../shared/engine-state.js'
 import { Deadline, SLICE_MS } from '../../shared/wait.js'
 import { ringBell } from './bell.js'
 import { type Context, wakeAll } from '../context.js'
@@ -75,8 +76,5 @@ export class WhileRunning extends Deadline {
 
 /** Marks the cache as orphaned, because its owner has ended, and wakes all threads. */
 export function markOrphaned(context: Context): void {
-  if (
-    compareExchange(context.words, Header.state, EngineState.OPEN, EngineState.ORPHANED) === EngineState.OPEN
-  )
-    wakeAll(context)
+  if (changeState(context.words, EngineState.OPEN, EngineState.ORPHANED)) wakeAll(context)
 }

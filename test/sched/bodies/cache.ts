@@ -1,13 +1,13 @@
 // The cache under concurrent clients: hits, misses, evictions and changes of the same few blocks.
 
-import { compareExchange, point } from '../atomics.js'
+import { point } from '../atomics.js'
 import type { MakeBody } from '../body.js'
 import { between, BLOCK, CLIENT_SLOT, Note, Tiny, type TinyOptions } from './tiny.js'
 import { crew, owner, reapers } from './workers.js'
 import type { Client } from '#dist/core/client/client.js'
 import type { Context } from '#dist/core/context.js'
 import type { Partition } from '#dist/shared/interface.js'
-import { EngineState, Header, Slot, SlotState } from '#dist/shared/words.js'
+import { EngineState, Slot, SlotState } from '#dist/shared/words.js'
 
 interface Hand {
   readonly context: Context
@@ -218,21 +218,20 @@ const readWhileOpen =
 /** What the owner's close does (src/workers/host.ts), without the flush and the threads. */
 const close: Act = (tiny, { context }) => {
   const { arena } = tiny
-  if (
-    compareExchange(context.words, Header.state, EngineState.OPEN, EngineState.CLOSING) !== EngineState.OPEN
-  )
-    return
+  const { changeState } = tiny.engine.engineState
+  const { words } = context
+  if (!changeState(words, EngineState.OPEN, EngineState.CLOSING)) return
   for (let slot = CLIENT_SLOT; slot < arena.geometry.slots; slot++)
     if (tiny.engine.slot.guardsOf(arena, slot) > 0) {
       // With guards held, closing fails and the cache stays open.
-      compareExchange(context.words, Header.state, EngineState.CLOSING, EngineState.OPEN)
+      changeState(words, EngineState.CLOSING, EngineState.OPEN)
       return
     }
   tiny.notes[Note.closed] = 1
   point(arena.words, 7)
   // So that the body can look at the blocks at the end.
   tiny.notes[Note.closed] = 0
-  compareExchange(context.words, Header.state, EngineState.CLOSING, EngineState.OPEN)
+  changeState(words, EngineState.CLOSING, EngineState.OPEN)
 }
 
 export const bodies: Readonly<Record<string, MakeBody>> = {

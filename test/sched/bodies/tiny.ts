@@ -26,6 +26,10 @@ export const WRITER_SLOT = 2
 export const READER_SLOT = 3
 export const CLIENT_SLOT = 4
 
+/** The descriptor of the partition that takes the number of one that was dropped, and what its blocks' numbers are more. */
+export const NEXT_FD = 7
+export const NEXT = 50
+
 /** Indices in the notes of a body, after the number of reads of each block. */
 export const Note = { changes: 32, last: 48, buried: 64, closed: 96 } as const
 
@@ -100,7 +104,7 @@ export class Tiny {
     return new context.Context(this.arena, new slots.ThreadSlot(this.arena, slot), {
       writeOrder: ['data', 'directory'],
       policy: this.options.policy ?? 'lru2',
-      deviceOf: () => this.#device(),
+      deviceOf: ({ fd }) => (fd === NEXT_FD ? this.#nextDevice() : this.#device()),
       mayBlock: true,
     })
   }
@@ -108,16 +112,42 @@ export class Tiny {
   client(slot: number): { context: Context; client: Client; data: Partition } {
     const context = this.context(slot)
     const client = new this.engine.client.Client(context)
-    return { context, client, data: client.partition('data') }
+    let data: Partition | undefined
+    return {
+      context,
+      client,
+      /** Looked up when it is first used: it may be dropped by then. */
+      get data() {
+        return (data ??= client.partition('data'))
+      },
+    }
+  }
+
+  /** The number that a block has in its first word. */
+  numberIn(frame: number): number {
+    return new Int32Array(this.arena.buffer, this.arena.view(frame, BLOCK).byteOffset, 1)[NUMBER]!
+  }
+
+  /** Of the partition that takes the number of one that was dropped. */
+  #nextDevice(): Device {
+    const readSync = (targets: readonly Uint8Array[], position: number) => {
+      for (const [i, target] of targets.entries()) target.set(this.contents(NEXT + position / BLOCK + i, 0))
+    }
+    const none = () => undefined
+    return { readSync, read: async (...args) => readSync(...args), writeSync: none, syncSync: none }
   }
 
   #device(): Device {
     const { written, durable, notes, arena } = this
     const bytes = new Uint8Array(written.buffer)
+    const assertOpen = () => {
+      if (notes[Note.closed] === 1) throw new Error('a call through a descriptor that is closed')
+    }
     const readSync = (targets: readonly Uint8Array[], position: number) => {
       let at = position
       for (const target of targets) {
         point(arena.words, 1)
+        assertOpen()
         notes[at / BLOCK]!++
         target.set(bytes.subarray(at, at + target.length))
         at += target.length
@@ -130,12 +160,14 @@ export class Tiny {
         let at = position
         for (const source of sources) {
           point(arena.words, 2)
+          assertOpen()
           bytes.set(source, at)
           at += source.length
         }
       },
       syncSync: () => {
         point(arena.words, 3)
+        assertOpen()
         durable.set(written)
       },
     }

@@ -1,14 +1,14 @@
 /**
  * Holders and waits as lines of text, which `dcache load` and `dcache serve` print on SIGUSR2.
  */
-import type { Holder } from '../shared/reports.js'
+import type { Holder } from '../../shared/reports.js'
 
 /** A line for each entry of `holders()`, or one line that says that there are none. */
 export function holdersText(holders: readonly Holder[]): string[] {
   return holders.length === 0 ? ['no thread holds or waits for anything'] : holders.map(lineOf)
 }
 
-function lineOf(holder: Holder): string {
+export function lineOf(holder: Holder): string {
   const { slot, threadId, name, alive, what, mode, partition, block, sinceMs, heldBy, cycle } = holder
   const thread = `thread ${threadId}${name === '' ? '' : ` '${name}'`} (slot ${slot}${alive ? '' : ', dead'})`
   const verb = what === 'holds' ? 'holds' : 'waits for'

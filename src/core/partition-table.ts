@@ -32,6 +32,8 @@ export class PartitionView {
   readonly views: FrameViews
   /** The number of blocks when this thread last looked; `look` looks again. */
   blocks: number
+  /** `Header.standing` when this thread last found that the partition stands (standing.ts). */
+  standingSeen = -1
   readonly #arena: Arena
 
   constructor(
@@ -51,12 +53,15 @@ export class PartitionView {
     this.readOnly = readOnly
     this.device = device
     this.views = views
-    this.blocks = this.look()
+    this.blocks = blocksIn(arena, index)
   }
 
-  /** The number of blocks at this moment. */
+  /** The number of blocks at this moment; of a partition that was dropped, the last one known. */
   look(): number {
-    return (this.blocks = blocksIn(this.#arena, this.index))
+    const blocks = blocksIn(this.#arena, this.index)
+    const standing = load(this.#arena.words, this.#arena.partitionAt(this.index) + Partition.standing)
+    if (generationIn(standing) === this.generation) this.blocks = blocks
+    return this.blocks
   }
 }
 
