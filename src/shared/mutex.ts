@@ -12,7 +12,7 @@
  * Lock order: RANK. A thread takes a mutex only if its rank is higher than the ranks of those that it holds. Debug builds
  * assert it.
  */
-import { compareExchange, exchange, load, notify, type Words } from '#atomics'
+import { compareExchange, exchange, load, loadInOrder, notify, type Words } from '#atomics'
 import type { CacheError } from './errors.js'
 import type { SlotIndex } from './indices.js'
 import { type Deadline, sleep, type Slow, timedOut } from './wait.js'
@@ -43,10 +43,13 @@ export class Mutex {
     this.name = name
   }
 
-  /** Takes the mutex if it is free, after a short spin; returns whether it did. Never sleeps. */
+  /**
+   * Takes the mutex if it is free, after a short spin; returns whether it did. Never sleeps. A thread that has left work to the
+   * holder tries the mutex after that, so it must not find it held by a look from before.
+   */
   tryLock(slot: SlotIndex): boolean {
     for (let spin = 0; spin < SPINS; spin++) {
-      if (this.words[this.at] === 0 && compareExchange(this.words, this.at, 0, slot + 1) === 0) {
+      if (loadInOrder(this.words, this.at) === 0 && compareExchange(this.words, this.at, 0, slot + 1) === 0) {
         if (DEBUG) this.#taken(slot)
         return true
       }

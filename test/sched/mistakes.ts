@@ -54,7 +54,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'shared/mutex.js',
-        from: 'if (this.words[this.at] === 0 && compareExchange(this.words, this.at, 0, slot + 1) === 0) {',
+        from: 'if (loadInOrder(this.words, this.at) === 0 && compareExchange(this.words, this.at, 0, slot + 1) === 0) {',
         to: 'if (load(this.words, this.at) === 0 && (exchange(this.words, this.at, slot + 1), true)) {',
       },
     ],
@@ -653,6 +653,21 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
         file: 'shared/slot.js',
         from: 'return load(arena.words, at + 0 /* state */) === 1 /* LIVE */ ? load(arena.words, at + 2 /* guards */) : 0;',
         to: 'return arena.words[at + 0 /* state */] === 1 ? arena.words[at + 2 /* guards */] : 0;',
+      },
+    ],
+  },
+  'weak-try-lock': {
+    what: 'a thread that leaves a release to the holder of the mutex has looked at the mutex before',
+    body: 'cache.pendingOwn',
+    preemptions: 2,
+    detours: 0,
+    weak: 'llsc',
+    stales: 1,
+    edits: [
+      {
+        file: 'shared/mutex.js',
+        from: 'if (loadInOrder(this.words, this.at) === 0 && compareExchange',
+        to: 'if (this.words[this.at] === 0 && compareExchange',
       },
     ],
   },
