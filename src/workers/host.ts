@@ -239,10 +239,12 @@ class Host extends Client implements BlockCache {
     const { context } = this
     if (context.isTraced) context.tracer.record(TRACE['proc.stop'], 0, 0, 0)
     setState(context.words, EngineState.CLOSED)
+    this.#parts.end()
     wakeAll(this.context)
     await this.#crew.stop(STOP_PATIENCE_MS)
     const endMs = performance.now() + STOP_PATIENCE_MS
-    while (this.#slotsInIo().length > 0 && performance.now() < endMs) await pause(1)
+    const isInUse = () => this.#slotsInIo().length > 0 || this.#parts.isChanging
+    while (isInUse() && performance.now() < endMs) await pause(1)
     this.#reading.abort()
     this.#stopCalls()
     forgetClient(this.handle.id)
@@ -265,7 +267,11 @@ class Host extends Client implements BlockCache {
   /** The threads that may still use the files' descriptors. */
   #usersOfFiles(): string[] {
     const { arena } = this.context
-    return [...this.#crew.names(), ...this.#slotsInIo().map((slot) => threadText(arena, slot))]
+    return [
+      ...this.#crew.names(),
+      ...this.#slotsInIo().map((slot) => threadText(arena, slot)),
+      ...(this.#parts.isChanging ? ['the owner, which changes a partition'] : []),
+    ]
   }
 
   #slotsInIo(): number[] {

@@ -38,7 +38,9 @@ export class Partitions {
   readonly #files = new Map<number, PartitionFile>()
   /** The last change that was asked for; a change begins when the one before has ended. */
   #last: Promise<unknown> = Promise.resolve()
-  #isClosed = false
+  /** How many changes are under way or wait for their turn. */
+  #changes = 0
+  #isEnding = false
 
   constructor(context: Context, config: Config, files: readonly PartitionFile[], claims: Claims) {
     this.#context = context
@@ -153,18 +155,30 @@ export class Partitions {
     throw new CacheError('ERR_DCACHE_UNKNOWN_PARTITION', 'the partition was dropped')
   }
 
-  /** Closes all files. No change begins after that. */
+  /** Whether a change is under way, which may use a descriptor. */
+  get isChanging(): boolean {
+    return this.#changes > 0
+  }
+
+  /** No change begins after this. */
+  end(): void {
+    this.#isEnding = true
+  }
+
+  /** Closes all files. @requires `end`, and that no change is under way */
   close(): void {
-    this.#isClosed = true
     closeFiles(this.files)
     this.#files.clear()
   }
 
   #inTurn(change: () => Promise<void>): Promise<void> {
-    const own = this.#last.then(() => {
-      if (this.#isClosed) throw this.#context.notOpen()
-      return change()
-    })
+    this.#changes++
+    const own = this.#last
+      .then(() => {
+        if (this.#isEnding) throw this.#context.notOpen()
+        return change()
+      })
+      .finally(() => this.#changes--)
     this.#last = own.catch(() => undefined)
     return own
   }

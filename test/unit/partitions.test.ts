@@ -188,6 +188,26 @@ going('not while a guard is held: the error names the holder, and it stays as it
   }),
 )
 
+going('not when the cache ends in the meantime: the call fails, and everything is closed', () =>
+  withCache({}, async (bench) => {
+    const path = join(dirname(bench.paths['data']!), 'other')
+    const options = { path, blockSize: 512, size: 4096 }
+    const other = await openCache({ memory: memoryFor(16), partitions: { p: options } })
+    const guard = await other.partition('p').acquire(0, 'read')
+    const dropped = other.dropPartition('p').catch((error: unknown) => error)
+    const grown = other
+      .partition('p')
+      .extend(1)
+      .catch((error: unknown) => error)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    await other.abandon()
+    for (const error of [await dropped, await grown])
+      assert.ok(['ERR_DCACHE_CLOSED', 'ERR_DCACHE_UNKNOWN_PARTITION'].includes((error as { code: string }).code), String(error)) // prettier-ignore
+    guard.release()
+    await (await openCache({ memory: memoryFor(16), partitions: { p: options } })).close()
+  }),
+)
+
 going('and bad options of the drop are refused', () =>
   withCache({}, async ({ cache }) => {
     await refusal('ERR_DCACHE_BAD_OPTION', () => cache.dropPartition('data', { timeoutMs: -1 }))

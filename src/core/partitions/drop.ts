@@ -131,8 +131,10 @@ function* unfence(context: Context, { index, group }: PartitionView, deadline: D
   unlockRound(context, group)
 }
 
-/** Waits until a frame changes hands, or for some milliseconds. */
-function* pause({ words, arena }: Context, frame: FrameIndex): Slow<void> {
+/** Waits until a frame changes hands, or for some milliseconds. @throws the error of notOpenError, if the engine stops */
+function* pause(context: Context, frame: FrameIndex): Slow<void> {
+  const { words, arena } = context
+  context.assertRunning()
   const at = arena.frameAt(frame) + Frame.latch
   yield { kind: 'wait', words, at, value: load(words, at), timeoutMs: HELD_MS }
 }

@@ -42,6 +42,8 @@ export class Needs {
   /** Calls for the threads that are needed now. To be called after each ring of the bell. A load for each partition. */
   look(): void {
     const nowMs = performance.now()
+    for (const partition of this.#busy.keys())
+      if (this.#context.partitions.find(partition) === undefined) this.#busy.delete(partition)
     const known = this.#busy.size
     for (const { index, group } of this.#context.partitions.all()) this.#lookAt(index, group, nowMs)
     this.#callWriters(this.#busy.size - known)
@@ -59,7 +61,10 @@ export class Needs {
   #lookAt(partition: number, group: number, nowMs: number): void {
     const { words, arena } = this.#context
     const at = arena.partitionAt(partition)
-    if (load(words, at + Partition.changed) === 0) return
+    if (load(words, at + Partition.changed) === 0) {
+      this.#busy.delete(partition) // of the partition that had this number before
+      return
+    }
     const busy = this.#busy.get(partition)
     const calls = load(words, at + Partition.calls)
     if (busy?.calls !== calls || load(words, at + Partition.dirty) > 0)
