@@ -8,6 +8,7 @@ import { isBufferFor, type MapMemory, MapViews, newMemory } from './buffer.js'
 import { CacheError } from './errors.js'
 import {
   COUNTER_STRIDE,
+  dataBytes,
   type Geometry,
   GEOMETRY_FIELDS,
   GUARDS_MAX,
@@ -78,7 +79,7 @@ export class Arena {
     const segmentFrames = SEGMENT_BYTES / geometry.frameSize
     this.#segmentShift = Math.log2(segmentFrames)
     this.#segmentMask = segmentFrames - 1
-    const end = layout.totalBytes
+    const end = layout.data + dataBytes(geometry)
     for (let start = layout.data; start < end; start += SEGMENT_BYTES)
       this.#segments.push(views.bytes(start, Math.min(SEGMENT_BYTES, end - start)))
     for (const { byteOffset, byteLength } of this.#segments)

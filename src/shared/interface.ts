@@ -32,10 +32,10 @@ export interface CacheOptions {
   memory: number | string
   /**
    * The partitions by name, 1 to `maxPartitions`. Errors name them, and `client.partition(name)` looks them up. A name has 1 to
-   * 256 bytes of UTF-8.
+   * 4096 bytes of UTF-8.
    */
   partitions: Record<string, PartitionOptions>
-  /** The most partitions at a time, 1 to 4096. Each takes 400 bytes from when it is first used. Default: 64. */
+  /** The most partitions at a time, 1 to 4096. Each takes 5 KiB from when it is first used. Default: 64. */
   maxPartitions?: number
   /** The write classes, 1 to 7 names, in the order in which they are written. Default: ['data', 'directory', 'trailer']. */
   writeOrder?: readonly string[]

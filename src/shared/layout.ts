@@ -33,8 +33,8 @@ export const firstClientSlot = (geometry: Pick<Geometry, 'writers'>): number => 
 export const SLOTS_MAX = 254
 export const CLASSES_MAX = 7
 export const PARTITIONS_MAX = 4096
-/** Bytes of a partition's name. */
-export const PARTITION_NAME_BYTES = 256
+/** Bytes of a partition's name: as many as of the name of an export of the NBD protocol. */
+export const PARTITION_NAME_BYTES = 4096
 /** The most writers. Each writes one partition at a time; with more of them at once a disk is no faster. */
 export const WRITERS_MAX = 16
 
@@ -81,7 +81,6 @@ interface Region {
 export type RegionName =
   | 'header'
   | 'partitions'
-  | 'partitionNames'
   | 'jobs'
   | 'groups'
   | 'stripes'
@@ -102,15 +101,18 @@ export type RegionName =
   | 'events'
   | 'trace'
   | 'data'
+  | 'partitionNames'
 
 /** The mutex of each stripe has a cache line of its own. */
 export const STRIPE_WORDS = 16
 export const COUNTER_STRIDE = Math.ceil(Counter.COUNT / 8) * 8
 
+/** Bytes of all frames. */
+export const dataBytes = (g: Geometry): number => (g.blocks + g.spares) * g.frameSize
+
 const REGIONS: readonly Region[] = [
   { name: 'header', align: 64, bytes: () => Header.WORDS * 4 },
   { name: 'partitions', align: 64, bytes: (g) => g.partitions * Partition.WORDS * 4 },
-  { name: 'partitionNames', align: 64, bytes: (g) => g.partitions * PARTITION_NAME_BYTES },
   { name: 'jobs', align: 64, bytes: (g) => g.writers * Job.WORDS * 4 },
   { name: 'groups', align: 64, bytes: (g) => g.groups * Group.WORDS * 4 },
   { name: 'stripes', align: 64, bytes: (g) => g.stripes * STRIPE_WORDS * 4 },
@@ -134,7 +136,9 @@ const REGIONS: readonly Region[] = [
     align: 64,
     bytes: (g) => (g.traceEntries === 0 ? 0 : 16 + g.traceEntries * TRACE_WORDS) * 4,
   },
-  { name: 'data', align: 4096, bytes: (g) => (g.blocks + g.spares) * g.frameSize },
+  { name: 'data', align: 4096, bytes: dataBytes },
+  // Behind the frames: they are not words, and few of their pages are ever used.
+  { name: 'partitionNames', align: 4096, bytes: (g) => g.partitions * PARTITION_NAME_BYTES },
 ]
 
 export type Layout = Readonly<Record<RegionName, number>> & {

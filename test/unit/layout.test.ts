@@ -20,7 +20,6 @@ function needs(g: Geometry): Record<string, number> {
   return {
     header: words(1, Header.WORDS),
     partitions: words(g.partitions, Partition.WORDS),
-    partitionNames: g.partitions * 256,
     jobs: words(g.writers, Job.WORDS),
     groups: words(g.groups, Group.WORDS),
     stripes: words(g.stripes, 16),
@@ -41,6 +40,7 @@ function needs(g: Geometry): Record<string, number> {
     events: words(16 + 64 * 8, 1),
     trace: g.traceEntries === 0 ? 0 : words(16 + g.traceEntries * 8, 1),
     data: (g.blocks + g.spares) * g.frameSize,
+    partitionNames: g.partitions * 4096,
   }
 }
 
