@@ -3,7 +3,7 @@
  * when its number belongs to another partition by now. A number means the same partition for as long as the thread has a pin
  * or the latch of one of its blocks.
  */
-import { load, type Words } from '#atomics'
+import { fenceLoads, load, type Words } from '#atomics'
 import type { Arena } from '../shared/arena.js'
 import {
   blocksIn,
@@ -69,13 +69,16 @@ export class PartitionTable {
   readonly #arena: Arena
   readonly #words: Words
   readonly #deviceOf: (place: Place) => Device
+  readonly #fenceAt: number
   readonly #views: (PartitionView | undefined)[] = []
   readonly #frameViews = new Map<number, FrameViews>()
 
-  constructor(arena: Arena, deviceOf: (place: Place) => Device) {
+  /** `fenceAt`: the word that this thread's `fenceLoads` stores into. */
+  constructor(arena: Arena, deviceOf: (place: Place) => Device, fenceAt: number) {
     this.#arena = arena
     this.#words = arena.words
     this.#deviceOf = deviceOf
+    this.#fenceAt = fenceAt
   }
 
   /** The partition with this number; undefined if the number is free. */
@@ -89,6 +92,7 @@ export class PartitionTable {
       const known = this.#views[index]
       if (known?.generation === generation) return known
       const record = readRecord(this.#arena, index)
+      fenceLoads(this.#words, this.#fenceAt) // the record must not be read after the second look at its standing
       if (generationIn(load(this.#words, at)) !== generation) continue
       const device = this.#deviceOf({ index, ...record })
       const views = this.#viewsOf(record.blockSize)
