@@ -180,7 +180,6 @@ class Lane {
     const { words, arena } = this.#context
     const at = arena.jobAt(this.#writer)
     this.#plans.give(this.#plan, this.#asked - this.#done)
-    this.#writer = NO_WRITER
     const isWell = words[at + JobWord.result] === JobResult.OK
     this.#overAtMs = performance.now()
     this.#tookMs = this.#overAtMs - this.#askedAtMs
@@ -189,6 +188,8 @@ class Lane {
       const failure = { errno: words[at + JobWord.errno]!, syscall: words[at + JobWord.syscall]! }
       noteFailure(this.#context, this.partition, this.#job.writeClass, failure)
     }
+    this.#writers.give(this.#writer)
+    this.#writer = NO_WRITER
     this.hasFailed = !isWell
     this.#done = this.#asked
   }

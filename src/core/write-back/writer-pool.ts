@@ -12,6 +12,8 @@ export const NO_WRITER = -1
 
 export class WriterPool {
   readonly #context: Context
+  /** Writers whose job, or its result, a lane has not finished with. */
+  readonly #taken = new Set<number>()
 
   /** `context`: the flush worker's. */
   constructor(context: Context) {
@@ -41,7 +43,7 @@ export class WriterPool {
     for (const writer of this.#all()) {
       const at = arena.jobAt(writer)
       const state = load(words, at + Job.state)
-      if (state !== JobState.IDLE && state !== JobState.STOP) continue
+      if (this.#taken.has(writer) || (state !== JobState.IDLE && state !== JobState.STOP)) continue
       const isManned = load(words, arena.slotAt(writerSlot(writer)) + Slot.state) === SlotState.LIVE
       const rank = (isManned ? 2 : 0) + (words[at + Job.partition] === partition ? 1 : 0)
       if (rank > bestRank) [best, bestRank] = [writer, rank]
@@ -62,7 +64,14 @@ export class WriterPool {
     words[at + Job.result] = JobResult.NONE
     const was = compareExchange(words, at + Job.state, JobState.IDLE, JobState.ASKED)
     if (was === JobState.IDLE) notify(words, at + Job.state)
-    return was !== JobState.LEAVING
+    if (was === JobState.LEAVING) return false
+    this.#taken.add(writer)
+    return true
+  }
+
+  /** Called when the result of a job has been read: the writer may be given another one. */
+  give(writer: number): void {
+    this.#taken.delete(writer)
   }
 
   #all(): number[] {
