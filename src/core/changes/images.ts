@@ -158,7 +158,7 @@ export function dirtyFrames(context: Context, group: number): FrameIndex[] {
   return frames
 }
 
-/** Adds a frame to the dirty list. The first one of a partition calls for its writer (needs.ts). @requires round mutex */
+/** Adds a frame to the dirty list. The first one of a partition calls for a writer (needs.ts). @requires round mutex */
 export function linkDirty(context: Context, group: number, frame: FrameIndex): void {
   context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words, arena } = context
