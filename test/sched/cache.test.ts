@@ -41,6 +41,8 @@ const RUNS: readonly Run[] = [
   { body: 'cache.undoReaper', preemptions: 2, detours: 1 },
   { body: 'cache.round', preemptions: 1, detours: 1 },
   { body: 'cache.roundTwo', preemptions: 1, detours: 0 },
+  { body: 'cache.roundShare', preemptions: 1, detours: 0 },
+  { body: 'cache.roundShareLeave', preemptions: 1, detours: 0 },
   { body: 'cache.roundPending', preemptions: 1, detours: 0 },
   { body: 'cache.roundDiscard', preemptions: 1, detours: 0 },
   { body: 'cache.roundFlushes', preemptions: 1, detours: 0 },

@@ -19,6 +19,7 @@ const LARGE = [
   'roundFlushes',
   'roundHot',
   'roundWrite',
+  'roundShare',
   'led',
   'ledEvict',
   'ledFollow',

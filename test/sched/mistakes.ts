@@ -656,6 +656,19 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
       },
     ],
   },
+  'job-before-result': {
+    what: 'a writer gets a job before the result of its last one was read: a failed fsync is taken for a success',
+    body: 'cache.roundShare',
+    preemptions: 1,
+    detours: 0,
+    edits: [
+      {
+        file: 'core/write-back/writer-pool.js',
+        from: 'this.#taken.has(writer) ||',
+        to: '',
+      },
+    ],
+  },
   'weak-try-lock': {
     what: 'a thread that leaves a release to the holder of the mutex has looked at the mutex before',
     body: 'cache.pendingOwn',

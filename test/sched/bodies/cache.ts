@@ -36,6 +36,25 @@ const change =
     if (block === 0) tiny.changed(index, count)
   }
 
+/** Changes the block of the second partition, which has number 4 on the device. */
+const changeMore: Act = (tiny, { client }) => {
+  const guard = client.partition('more').acquireSync(0, 'modify')
+  tiny.bump(tiny.words(guard), 4)
+  guard.markDirty()
+  guard.release()
+}
+
+/** @throws unless the flush fails because the first partition does */
+const flushFails: Act = (tiny, hand, index) => {
+  try {
+    flush(0)(tiny, hand, index)
+  } catch (error) {
+    if ((error as { code?: unknown }).code === 'ERR_DCACHE_FENCED') return
+    throw error
+  }
+  throw new Error('a flush succeeded although the fsync failed')
+}
+
 /** Writes a whole block without a guard. @requires that no other client changes it */
 const write =
   (block: number): Act =>
@@ -282,6 +301,19 @@ export const bodies: Readonly<Record<string, MakeBody>> = {
     withEngine: true,
     writerLeaves: true,
   }),
+  /** Two partitions share one writer, and one of them fails: a lane reads the result of its job before the writer gets the next. */
+  roundShare: body(
+    { frames: 2, cached: 1, hasMore: true, fails: true },
+    [all(change(0), changeMore, flushFails)],
+    {
+      withEngine: true,
+    },
+  ),
+  roundShareLeave: body(
+    { frames: 2, cached: 1, hasMore: true, fails: true },
+    [all(change(0), changeMore, flushFails)],
+    { withEngine: true, writerLeaves: true },
+  ),
   /** A dirty victim leaves the policy, and the round readmits it. */
   roundEvict: body({ frames: 2, cached: 2 }, [all(change(0), read(2), flush(0))], { withEngine: true }),
   roundTwo: body({ frames: 2, cached: 1 }, [all(change(0), flush(0)), change(0)], { withEngine: true }),

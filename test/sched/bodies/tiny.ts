@@ -40,6 +40,10 @@ export interface TinyOptions extends Pick<CacheOptions, 'policy' | 'dirtyLimit'>
   readonly blocks?: number
   /** How many of them are cached at the beginning; the lowest is the next victim. */
   readonly cached?: number
+  /** Whether there is a second partition, 'more', whose one block follows the others on the device; both have the one writer. */
+  readonly hasMore?: boolean
+  /** Whether every fsync of the first partition fails. */
+  readonly fails?: boolean
   /** There are no spares: the one image that there may be at a time is in a frame of the pool. */
   readonly borrows?: boolean
 }
@@ -64,13 +68,17 @@ export class Tiny {
       policy = 'lru2',
       dirtyLimit = 1,
       borrows = false,
+      hasMore = false,
     } = options
     this.engine = engine
     this.options = options
     const config = engine.config.parseOptions({
       memory: (frames + 2) * BLOCK,
-      partitions: { data: { path: 'none', blockSize: BLOCK } },
-      maxPartitions: 1,
+      partitions: {
+        data: { path: 'none', blockSize: BLOCK },
+        ...(hasMore && { more: { path: 'none', blockSize: BLOCK, offset: blocks * BLOCK } }),
+      },
+      maxPartitions: hasMore ? 2 : 1,
       threads: clients,
       policy,
       dirtyLimit,
@@ -78,10 +86,12 @@ export class Tiny {
       dirtyBackground: 1,
     })
     if (memory === undefined) {
-      const whole = engine.config.geometryOf(config)
+      const whole = { ...engine.config.geometryOf(config), writers: 1, slots: CLIENT_SLOT + clients }
       const geometry = borrows ? { ...whole, spares: 0, loans: 1 } : whole
-      this.arena = engine.format.formatArena(config, geometry, [{ blocks }], 0, 0)
-      this.memory = [this.arena.buffer, ...[blocks, blocks, 1].map((n) => new SharedArrayBuffer(n * BLOCK))]
+      const extents = [{ blocks }, ...(hasMore ? [{ blocks: 1, offset: blocks * BLOCK }] : [])]
+      this.arena = engine.format.formatArena(config, geometry, extents, 0, 0)
+      const size = (blocks + extents.length - 1) * BLOCK
+      this.memory = [this.arena.buffer, ...[size, size, BLOCK].map((bytes) => new SharedArrayBuffer(bytes))]
     } else {
       this.arena = engine.arena.Arena.open({ buffer: memory[0]! }, 0, 0)
       this.memory = memory
@@ -90,7 +100,7 @@ export class Tiny {
     this.durable = new Int32Array(this.memory[2]!)
     this.notes = new Int32Array(this.memory[3]!)
     if (memory !== undefined) return
-    for (let block = 0; block < blocks; block++) this.written[(block * BLOCK) / 4 + NUMBER] = block
+    for (let at = 0; at < this.written.length; at += BLOCK / 4) this.written[at + NUMBER] = (at * 4) / BLOCK
     this.durable.set(this.written)
     const { slots } = this.arena.geometry
     for (let slot = 0; slot < slots; slot++) engine.slot.attachSlot(this.arena, slot, slot + 1, slot + 1)
@@ -104,7 +114,7 @@ export class Tiny {
     return new context.Context(this.arena, new slots.ThreadSlot(this.arena, slot), {
       writeOrder: ['data', 'directory'],
       policy: this.options.policy ?? 'lru2',
-      deviceOf: ({ fd }) => (fd === NEXT_FD ? this.#nextDevice() : this.#device()),
+      deviceOf: ({ fd, offset }) => (fd === NEXT_FD ? this.#nextDevice() : this.#device(offset)),
       mayBlock: true,
     })
   }
@@ -137,14 +147,16 @@ export class Tiny {
     return { readSync, read: async (...args) => readSync(...args), writeSync: none, syncSync: none }
   }
 
-  #device(): Device {
-    const { written, durable, notes, arena } = this
+  /** `start`: where the partition starts, in bytes. */
+  #device(start: number): Device {
+    const { written, durable, notes, arena, options } = this
+    const { fails = false } = options
     const bytes = new Uint8Array(written.buffer)
     const assertOpen = () => {
       if (notes[Note.closed] === 1) throw new Error('a call through a descriptor that is closed')
     }
     const readSync = (targets: readonly Uint8Array[], position: number) => {
-      let at = position
+      let at = start + position
       for (const target of targets) {
         point(arena.words, 1)
         assertOpen()
@@ -157,7 +169,7 @@ export class Tiny {
       readSync,
       read: async (targets, position) => readSync(targets, position),
       writeSync: (sources, position) => {
-        let at = position
+        let at = start + position
         for (const source of sources) {
           point(arena.words, 2)
           assertOpen()
@@ -168,6 +180,7 @@ export class Tiny {
       syncSync: () => {
         point(arena.words, 3)
         assertOpen()
+        if (fails && start === 0) throw Object.assign(new Error('EIO'), { errno: -5, syscall: 'fsync' })
         durable.set(written)
       },
     }
