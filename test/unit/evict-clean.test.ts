@@ -1,9 +1,13 @@
 // `evictClean`: it frees every clean block that no guard holds, twice in a row, during a flush, and while threads read and
 // write. In the ancestor, emptying twice or during a flush broke the free list.
 
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Partition } from 'dcache'
+import { FLUSH_SLOT, MAGIC } from '#dist/shared/layout.js'
+import { Header } from '#dist/shared/words.js'
 import { assertSound, blockBytes, copyOf, inThread, withCache } from '../support/open.js'
 import { onlyNormal } from '../support/size.js'
 
@@ -121,6 +125,29 @@ empty('afterwards a change made to the file by another writer is seen', () =>
     cache.evictClean()
     using guard = await data.acquire(3, 'read')
     assert.equal(copyOf(guard.data), new Uint8Array(512).fill(123))
+  }),
+)
+
+empty('a thread that holds a lock for some time only delays it', () =>
+  withCache({}, async ({ cache, data }) => {
+    ;(await data.acquire(3, 'read')).release()
+    await cache.flush()
+    const words = new Int32Array(cache.handle.buffer)
+    // The lock of a live thread, the flush worker, which another thread releases.
+    const start = words.indexOf(MAGIC)
+    const lockAt = start + Header.policyMutex
+    const code = `const { parentPort, workerData: { words, lockAt } } = require('node:worker_threads')
+      parentPort.on('message', () => {
+        Atomics.wait(words, lockAt, Atomics.load(words, lockAt), 20)
+        Atomics.store(words, lockAt, 0)
+      })
+      parentPort.postMessage('ready')`
+    const releaser = new Worker(code, { eval: true, workerData: { words, lockAt } })
+    await once(releaser, 'message')
+    while (Atomics.compareExchange(words, lockAt, 0, FLUSH_SLOT + 1) !== 0);
+    releaser.postMessage('release')
+    assert.is(cache.evictClean(), 1)
+    await releaser.terminate()
   }),
 )
 

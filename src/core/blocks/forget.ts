@@ -26,11 +26,16 @@ import { waitForMutex } from '../wait/wait-graph.js'
 import { DirtyLink, Frame, Group, State } from '../../shared/words.js'
 
 const SOON_MS = 20
+/** All frames together: a thread that holds a mutex may be descheduled, or running its code for the first time. */
+const EVICT_MS = 1000
 
 /** Evicts every clean block that is not held; returns how many. Any thread. @takes stripes, policy mutex */
 export function evictClean(context: Context): number {
+  const deadline = new Deadline(EVICT_MS)
+  const lock = (mutex: Mutex) => lockSoon(context, mutex, deadline)
   let count = 0
-  for (let frame = 0; frame < context.arena.geometry.blocks; frame++) if (freeFrame(context, frame)) count++
+  for (let frame = 0; frame < context.arena.geometry.blocks; frame++)
+    if (freeFrame(context, frame, lock)) count++
   context.freed.signal()
   return count
 }
@@ -101,10 +106,10 @@ function forgetFrame(
 }
 
 /**
- * A thread that may block waits for the mutex. Another thread tries for longer than a critical section lasts; the mutex is
- * held for that long only if its holder was descheduled.
+ * A thread that may block waits for the mutex. Another thread tries for longer than a critical section lasts, until the
+ * deadline; the mutex is held for that long only if its holder was descheduled.
  */
-function lockSoon(context: Context, mutex: Mutex): boolean {
+function lockSoon(context: Context, mutex: Mutex, deadline = new Deadline(SOON_MS)): boolean {
   if (context.mayBlock) {
     try {
       runSync(waitForMutex(context, mutex, new Deadline()), true)
@@ -113,8 +118,8 @@ function lockSoon(context: Context, mutex: Mutex): boolean {
       return false // waited too long: the block is left as it is
     }
   }
-  for (const deadline = new Deadline(SOON_MS); deadline.leftMs() > 0;)
-    if (mutex.tryLock(context.slot.index)) return true
+  do if (mutex.tryLock(context.slot.index)) return true
+  while (deadline.leftMs() > 0)
   return false
 }
 

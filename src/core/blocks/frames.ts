@@ -171,16 +171,19 @@ export function giveBackNow(context: Context, frame: FrameIndex): void {
   if (isFreed) policyMutex.unlock()
 }
 
-/** Frees a frame if it is clean and not held; returns whether it held a block. Never waits. @takes a stripe, policy mutex */
-export function freeFrame(context: Context, frame: FrameIndex): boolean {
-  const { words, slot, arena } = context
+/**
+ * Frees a frame if it is clean and not held, and if `lock` gets the mutexes; returns whether it held a block.
+ * @takes a stripe, policy mutex
+ */
+export function freeFrame(context: Context, frame: FrameIndex, lock: (mutex: Mutex) => boolean): boolean {
+  const { words, arena } = context
   const at = arena.frameAt(frame)
   if (words[at + Frame.keyHigh] === 0 || !isClean(context, at) || !enter(context, frame)) return false
   let counted = false
   const named = words[at + Frame.keyHigh] !== 0 && isClean(context, at)
   const stripe = named ? stripeOf(context, bucketOf(context, frame)) : undefined
-  if (stripe?.tryLock(slot.index)) {
-    if (context.policyMutex.tryLock(slot.index)) {
+  if (stripe !== undefined && lock(stripe)) {
+    if (lock(context.policyMutex)) {
       counted = (words[at + Frame.state]! & State.ABSENT) === 0
       if (context.policy.has(frame)) context.policy.remove(frame)
       or(words, at + Frame.state, State.ABSENT)

@@ -108,7 +108,7 @@ export function* clear(
     const frames = framesOf(context, partition, first)
     for (const frame of frames) {
       forgetBlock(context, partition, frame, first)
-      freeFrame(context, frame)
+      freeFrame(context, frame, (mutex) => mutex.tryLock(context.slot.index))
     }
     const [left] = framesOf(context, partition, first)
     context.rounds[partition.group]!.signal()
