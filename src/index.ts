@@ -4,20 +4,29 @@
  */
 export { CacheError, type CacheErrorCode, type CacheErrorJson, CODES } from './shared/errors.js'
 export type {
-  AcquireOptions,
   BlockCache,
   BlockGuard,
   CacheClient,
   CacheEvents,
   CacheHandle,
+  Mode,
+  Partition,
+} from './shared/interface.js'
+export type {
+  AcquireOptions,
   CacheOptions,
   DropOptions,
   FlushScope,
-  Mode,
-  Partition,
   PartitionOptions,
   WaitOptions,
-} from './shared/interface.js'
-export type { CacheStats, Holder, LostBlock, TraceRecord } from './shared/reports.js'
+} from './shared/options.js'
+export type {
+  CacheStats,
+  Holder,
+  LatencyStats,
+  LostBlock,
+  PartitionStats,
+  TraceRecord,
+} from './shared/reports.js'
 export { attachCache, type AttachOptions } from './workers/attach.js'
 export { openCache } from './workers/host.js'

@@ -1,7 +1,7 @@
 /**
  * Computes the figures of `steady` from its histograms. Each bucket is a fifth wider than the one before.
  */
-import { STALL_BUCKETS } from '#dist/shared/stalls.js'
+import { BUCKETS } from '#dist/shared/histogram.js'
 import { FIGURES } from './variants/steady.js'
 
 export interface StallFigures {
@@ -20,7 +20,7 @@ export function summarize(
   blockMs: number,
 ): Record<keyof StallFigures, number | null> {
   const sum = (at: number, bucket: number) => lanes.reduce((total, lane) => total + lane[at + bucket]!, 0)
-  const changes = Array.from({ length: STALL_BUCKETS }, (_, bucket) => sum(FIGURES.changes, bucket))
+  const changes = Array.from({ length: BUCKETS }, (_, bucket) => sum(FIGURES.changes, bucket))
   const count = changes.reduce((a, b) => a + b, 0)
   const bucketAt = (share: number): number => {
     let left = share * count

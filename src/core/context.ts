@@ -108,7 +108,7 @@ export class Context {
     this.mayBlock = options.mayBlock
     this.readAheadBytes = options.readAheadBytes ?? 0
     this.writeOrder = options.writeOrder
-    this.partitions = new PartitionTable(arena, options.deviceOf, slot.at + Slot.fence)
+    this.partitions = new PartitionTable(arena, slot.index, options.deviceOf)
     this.resize = options.resize ?? noResize
     this.policyMutex = new Mutex(words, Header.policyMutex, RANK.policy, 'policy')
     this.stripes = Array.from(

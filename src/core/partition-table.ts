@@ -3,8 +3,10 @@
  * when its number belongs to another partition by now. A number means the same partition for as long as the thread has a pin
  * or the latch of one of its blocks.
  */
-import { fenceLoads, load, type Words } from '#atomics'
+import { add, fenceLoads, load, type Words } from '#atomics'
 import type { Arena } from '../shared/arena.js'
+import { bucketOf } from '../shared/histogram.js'
+import type { SlotIndex } from '../shared/indices.js'
 import {
   blocksIn,
   generationIn,
@@ -12,7 +14,14 @@ import {
   readRecord,
   stateIn,
 } from '../shared/partition-record.js'
-import { Header, Partition, PartitionState } from '../shared/words.js'
+import {
+  Header,
+  type Latency,
+  Partition,
+  type PartitionCounter,
+  PartitionState,
+  Slot,
+} from '../shared/words.js'
 import type { Device } from './device/device.js'
 import { FrameViews } from './frame-views.js'
 
@@ -34,10 +43,13 @@ export class PartitionView {
   blocks: number
   /** `Header.standing` when this thread last found that the partition stands (standing.ts). */
   standingSeen = -1
+  /** The index of this thread's counters of the partition in `arena.partitionCounters`. */
+  readonly countersAt: number
   readonly #arena: Arena
 
   constructor(
     arena: Arena,
+    slot: SlotIndex,
     index: number,
     generation: number,
     { name, group, blockSize, readOnly }: PartitionRecord,
@@ -54,6 +66,16 @@ export class PartitionView {
     this.device = device
     this.views = views
     this.blocks = blocksIn(arena, index)
+    this.countersAt = arena.partitionCountersAt(slot, index)
+  }
+
+  count(counter: PartitionCounter, by = 1): void {
+    this.#arena.partitionCounters[this.countersAt + counter]! += by
+  }
+
+  /** Adds a time to a histogram; it stands for `weight` of them. An atomic addition. */
+  measured(latency: Latency, ms: number, weight = 1): void {
+    add(this.#arena.words, this.#arena.latencyAt(this.index, latency) + bucketOf(ms), weight)
   }
 
   /** The number of blocks at this moment; of a partition that was dropped, the last one known. */
@@ -69,16 +91,18 @@ export class PartitionTable {
   readonly #arena: Arena
   readonly #words: Words
   readonly #deviceOf: (place: Place) => Device
+  readonly #slot: SlotIndex
   readonly #fenceAt: number
   readonly #views: (PartitionView | undefined)[] = []
   readonly #frameViews = new Map<number, FrameViews>()
 
-  /** `fenceAt`: the word that this thread's `fenceLoads` stores into. */
-  constructor(arena: Arena, deviceOf: (place: Place) => Device, fenceAt: number) {
+  /** `slot`: this thread's. */
+  constructor(arena: Arena, slot: SlotIndex, deviceOf: (place: Place) => Device) {
     this.#arena = arena
     this.#words = arena.words
     this.#deviceOf = deviceOf
-    this.#fenceAt = fenceAt
+    this.#slot = slot
+    this.#fenceAt = arena.slotAt(slot) + Slot.fence
   }
 
   /** The partition with this number; undefined if the number is free. */
@@ -96,7 +120,15 @@ export class PartitionTable {
       if (generationIn(load(this.#words, at)) !== generation) continue
       const device = this.#deviceOf({ index, ...record })
       const views = this.#viewsOf(record.blockSize)
-      return (this.#views[index] = new PartitionView(this.#arena, index, generation, record, device, views))
+      return (this.#views[index] = new PartitionView(
+        this.#arena,
+        this.#slot,
+        index,
+        generation,
+        record,
+        device,
+        views,
+      ))
     }
   }
 

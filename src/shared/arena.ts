@@ -6,6 +6,7 @@
 import { load, type Words } from '#atomics'
 import { isBufferFor, type MapMemory, MapViews, newMemory } from './buffer.js'
 import { CacheError } from './errors.js'
+import { BUCKETS } from './histogram.js'
 import {
   COUNTER_STRIDE,
   dataBytes,
@@ -19,13 +20,27 @@ import {
   NAME_BYTES,
   NOTES_MAX,
   PARTITION_NAME_BYTES,
+  partitionCounters,
   STRIPE_WORDS,
   VERSION,
   WAITS_MAX,
 } from './layout.js'
 import type { FrameIndex, SlotIndex, SpareIndex } from './indices.js'
 import { type MemoryCopy, memoryCopyOf } from './memory-copy.js'
-import { Frame, Group, Header, Hint, Job, Partition, Slot, Spare, State, Wait } from './words.js'
+import {
+  Frame,
+  Group,
+  Header,
+  Hint,
+  Job,
+  Latency,
+  Partition,
+  PartitionCounter,
+  Slot,
+  Spare,
+  State,
+  Wait,
+} from './words.js'
 
 const SEGMENT_BYTES = 2 ** 30
 /** From this many bytes on, the copy of `Buffer.fill` is faster than that of `set`, up to three times on shared memory. */
@@ -39,6 +54,7 @@ export class Arena {
   readonly layout: Layout
   readonly words: Words
   readonly counters: Float64Array<SharedArrayBuffer>
+  readonly partitionCounters: Float64Array<SharedArrayBuffer>
   readonly #segments: Uint8Array<SharedArrayBuffer>[] = []
   readonly #buffers: Buffer<SharedArrayBuffer>[] = []
   readonly #views: MapViews
@@ -57,6 +73,7 @@ export class Arena {
   readonly notesAt: number
   readonly hintsAt: number
   readonly stallsAt: number
+  readonly latenciesAt: number
   readonly framesAt: number
   readonly sparesAt: number
   readonly bucketsAt: number
@@ -76,6 +93,10 @@ export class Arena {
     this.#views = views
     this.words = views.words(0, layout.dataStart / 4)
     this.counters = views.doubles(layout.counters, geometry.slots * COUNTER_STRIDE)
+    this.partitionCounters = views.doubles(
+      layout.partitionCounters,
+      (geometry.slots + 1) * partitionCounters(geometry),
+    )
     const segmentFrames = SEGMENT_BYTES / geometry.frameSize
     this.#segmentShift = Math.log2(segmentFrames)
     this.#segmentMask = segmentFrames - 1
@@ -94,6 +115,7 @@ export class Arena {
     this.notesAt = layout.notes / 4
     this.hintsAt = layout.hints / 4
     this.stallsAt = layout.stalls / 4
+    this.latenciesAt = layout.latencies / 4
     this.framesAt = layout.frames / 4
     this.sparesAt = layout.spares / 4
     this.bucketsAt = layout.buckets / 4
@@ -210,6 +232,19 @@ export class Arena {
   /** The index of a slot's first counter in `counters`. */
   countersAt(slot: SlotIndex): number {
     return slot * COUNTER_STRIDE
+  }
+
+  /** The index of a slot's first counter of a partition in `partitionCounters`. */
+  partitionCountersAt(slot: SlotIndex, partition: number): number {
+    return slot * partitionCounters(this.geometry) + partition * PartitionCounter.COUNT
+  }
+  /** What the partition's counters were when it got its number: as `partitionCountersAt`. */
+  partitionBaseAt(partition: number): number {
+    return this.partitionCountersAt(this.geometry.slots, partition)
+  }
+  /** The first bucket of a histogram of a partition. */
+  latencyAt(partition: number, latency: Latency = Latency.read): number {
+    return this.latenciesAt + (partition * Latency.COUNT + latency) * BUCKETS
   }
 
   /** The segment that contains a frame's bytes. Spares follow the blocks: their index is `blocks + spare`. */

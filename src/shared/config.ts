@@ -5,7 +5,7 @@
 import { inspect } from 'node:util'
 import { mayBeAligned } from './buffer.js'
 import { CacheError, type CacheErrorCode } from './errors.js'
-import type { CacheOptions, PartitionOptions } from './interface.js'
+import type { CacheOptions, PartitionOptions } from './options.js'
 import {
   BLOCK_SIZE_MAX,
   BLOCK_SIZE_MIN,

@@ -1,6 +1,6 @@
 /**
- * The public interface: the types of options, handles, caches, clients, partitions and guards, with units, errors and
- * threads. Types only. What a program can observe of a running cache (CacheStats, Holder, ...) is in reports.ts.
+ * The public interface: the types of handles, caches, clients, partitions and guards, with units, errors and threads. Types
+ * only. The options are in options.ts; what a program can observe of a running cache (CacheStats, Holder, ...) in reports.ts.
  *
  * A call with a plain name returns a promise and never blocks the event loop. The call of the same name with `Sync` may
  * block its thread until the work is done, and is meant for worker threads. The two have the same effect, and throw or
@@ -15,97 +15,11 @@
  * has ended. Lists of errors below leave these out. Errors are CacheError objects (errors.ts).
  */
 import type { Worker } from 'node:worker_threads'
+import type { AcquireOptions, DropOptions, FlushScope, PartitionOptions, WaitOptions } from './options.js'
 import type { CacheStats, Holder, LostBlock, TraceRecord } from './reports.js'
 
 /** How a block is acquired: shared, exclusive, or exclusive without reading it from the disk first. */
 export type Mode = 'read' | 'modify' | 'overwrite'
-
-/**
- * Options of `openCache`, which rejects with ERR_DCACHE_BAD_OPTION, or a more specific code, if one is out of range. Sizes
- * are numbers of bytes, or strings with a unit such as '64MiB' (powers of 1024) or '64MB' (powers of 1000).
- */
-export interface CacheOptions {
-  /**
-   * Size of the frame pool, in bytes. One frame in 64, and at least two per group, is a spare for undo and saved images; the
-   * others hold blocks. Descriptors, about 80 bytes per block, are allocated on top.
-   */
-  memory: number | string
-  /**
-   * The partitions by name, 1 to `maxPartitions`. Errors name them, and `client.partition(name)` looks them up. A name has 1 to
-   * 4096 bytes of UTF-8.
-   */
-  partitions: Record<string, PartitionOptions>
-  /** The most partitions at a time, 1 to 4096. Each takes 5 KiB from when it is first used. Default: 64. */
-  maxPartitions?: number
-  /** The write classes, 1 to 7 names, in the order in which they are written. Default: ['data', 'directory', 'trailer']. */
-  writeOrder?: readonly string[]
-  /** Replacement policy, which chooses victims. Default: '2q'. */
-  policy?: 'lru2' | '2q'
-  /**
-   * How many threads may be attached at a time, the owner not counted; 1 to 250. Above 235 it leaves fewer than 16 writers, so
-   * that fewer partitions are written at a time. Default: 64.
-   */
-  threads?: number
-  /** Milliseconds after which a round starts for a change that no flush has covered yet; 0 to 2^31 - 1. Default: 5000. */
-  flushDelayMs?: number
-  /**
-   * Largest share of the blocks that may be dirty, 0 < share <= 1. When it is reached, a round starts, and calls that would
-   * make a clean block dirty wait. With several groups each gets an equal part. Default: 2/3.
-   */
-  dirtyLimit?: number
-  /**
-   * Share of the blocks, 0 < share <= 1, at which background writing starts. The rate rises as the dirty count approaches
-   * `dirtyLimit`. A value of `dirtyLimit` or above turns background writing off. Default: half of `dirtyLimit`.
-   */
-  dirtyBackground?: number
-  /**
-   * Limit for background writes (those that `dirtyBackground` and `flushDelayMs` start), in bytes per second over all
-   * partitions; at least 1. Writes that a call requested or waits for are not limited. Default: no limit.
-   */
-  writeBytesPerSecond?: number | string
-  /** Neighbouring blocks are written by one call of up to this many bytes and 256 blocks; 512 to 16 MiB. Default: 1 MiB. */
-  writeBytes?: number | string
-  /** Size of the trace buffer, in records: 0, or a power of two up to 2^20. Default: 0, which turns tracing off. */
-  traceEntries?: number
-  /**
-   * Largest read-ahead window of a thread that reads a partition sequentially, in bytes. At most 1/40 of the cache is used.
-   * 0 turns read-ahead off. Default: 1 MiB.
-   */
-  readAheadBytes?: number | string
-}
-
-export interface PartitionOptions {
-  /** A file or a block device. A relative path is resolved when `openCache` is called. */
-  path: string
-  /** Bytes per block: a power of two, 512 to 65536. */
-  blockSize: number
-  /**
-   * Size of the partition in bytes, a positive multiple of `blockSize`. The file is created, or extended, to hold it; it is
-   * never truncated. Default: what the file holds from `offset` on.
-   */
-  size?: number | string
-  /** Where the partition starts in the file, in bytes; a multiple of `blockSize`. Default: 0. */
-  offset?: number | string
-  /** Whether the partition refuses changes. Default: false. */
-  readOnly?: boolean
-  /**
-   * Whether reads and writes bypass the system's page cache (O_DIRECT). `openCache` rejects with ERR_DCACHE_UNSUPPORTED if
-   * the file system or the block size does not allow it, or if the whole cache takes more than 4 GiB. Default: false.
-   */
-  direct?: boolean
-  /**
-   * Partitions of one group share the order of write classes, and a failed write of one of them holds back later classes in
-   * all of them. Default: all partitions are in one group.
-   */
-  group?: string
-}
-
-export interface DropOptions {
-  /** false: changes that are not durable are forgotten, also those of a fenced partition. Default: true. */
-  flush?: boolean
-  /** Milliseconds to wait for holders of its blocks, 0 or more. Default: 30000. */
-  timeoutMs?: number
-}
 
 /**
  * What another thread needs to attach. It can be sent to threads of this process by structured clone: as workerData, by
@@ -287,34 +201,6 @@ export interface Partition {
    * @throws ERR_DCACHE_OUT_OF_RANGE, ERR_DCACHE_READ_ONLY
    */
   forget(block: number, count: number): void
-}
-
-/** What to flush. Default: all partitions. The cache writes whole groups, so more than the scope may become durable. */
-export interface FlushScope {
-  partition?: string
-  /** First block; requires `partition`. */
-  block?: number
-  /** Number of blocks. Default: 1 with `block`, else the whole partition. */
-  count?: number
-}
-
-export interface WaitOptions {
-  /**
-   * Milliseconds after which the call stops waiting for other threads, 0 or more. System calls are not interrupted. Default:
-   * 30000.
-   */
-  timeoutMs?: number
-  /** Aborts an asynchronous call. Ignored by `Sync` calls. */
-  signal?: AbortSignal
-}
-
-export interface AcquireOptions extends WaitOptions {
-  /**
-   * With `modify`: declares that only `length` bytes from `start` will change, so that a smaller undo image is made. Changes
-   * to other bytes are not undone by `discard` and may be written before the release. Default: the whole block.
-   */
-  start?: number
-  length?: number
 }
 
 /**

@@ -3,11 +3,25 @@
  * geometry, so that every thread that attaches computes the same map.
  */
 import { CacheError } from './errors.js'
-import { STALL_BUCKETS } from './stalls.js'
-import { Counter, Frame, Ghost, Group, Header, Hint, Job, Partition, Slot, Spare, Wait } from './words.js'
+import { BUCKETS } from './histogram.js'
+import {
+  Counter,
+  Frame,
+  Ghost,
+  Group,
+  Header,
+  Hint,
+  Job,
+  Latency,
+  Partition,
+  PartitionCounter,
+  Slot,
+  Spare,
+  Wait,
+} from './words.js'
 
 export const MAGIC = 0x64636163
-export const VERSION = 8
+export const VERSION = 9
 
 /** The most pins that a thread may hold at once; the length of its journal. */
 export const GUARDS_MAX = 256
@@ -92,6 +106,7 @@ export type RegionName =
   | 'hints'
   | 'counters'
   | 'stalls'
+  | 'latencies'
   | 'frames'
   | 'spares'
   | 'buckets'
@@ -102,10 +117,15 @@ export type RegionName =
   | 'trace'
   | 'data'
   | 'partitionNames'
+  | 'partitionCounters'
 
 /** The mutex of each stripe has a cache line of its own. */
 export const STRIPE_WORDS = 16
 export const COUNTER_STRIDE = Math.ceil(Counter.COUNT / 8) * 8
+
+/** Doubles in a row of partitions' counters. */
+export const partitionCounters = (g: Pick<Geometry, 'partitions'>): number =>
+  g.partitions * PartitionCounter.COUNT
 
 /** Bytes of all frames. */
 export const dataBytes = (g: Geometry): number => (g.blocks + g.spares) * g.frameSize
@@ -123,7 +143,8 @@ const REGIONS: readonly Region[] = [
   { name: 'notes', align: 64, bytes: (g) => g.slots * NOTES_MAX * 4 },
   { name: 'hints', align: 64, bytes: (g) => g.slots * HINTS_MAX * Hint.WORDS * 4 },
   { name: 'counters', align: 64, bytes: (g) => g.slots * COUNTER_STRIDE * 8 },
-  { name: 'stalls', align: 64, bytes: (g) => g.slots * STALL_BUCKETS * 4 },
+  { name: 'stalls', align: 64, bytes: (g) => g.slots * BUCKETS * 4 },
+  { name: 'latencies', align: 64, bytes: (g) => g.partitions * Latency.COUNT * BUCKETS * 4 },
   { name: 'frames', align: 64, bytes: (g) => g.blocks * Frame.WORDS * 4 },
   { name: 'spares', align: 64, bytes: (g) => (g.spares + g.loans) * Spare.WORDS * 4 },
   { name: 'buckets', align: 64, bytes: (g) => g.buckets * 4 },
@@ -139,6 +160,8 @@ const REGIONS: readonly Region[] = [
   { name: 'data', align: 4096, bytes: dataBytes },
   // Behind the frames: they are not words, and few of their pages are ever used.
   { name: 'partitionNames', align: 4096, bytes: (g) => g.partitions * PARTITION_NAME_BYTES },
+  // A row for each slot, and one of what the counters were when a number was given to its present partition.
+  { name: 'partitionCounters', align: 4096, bytes: (g) => (g.slots + 1) * partitionCounters(g) * 8 },
 ]
 
 export type Layout = Readonly<Record<RegionName, number>> & {

@@ -9,7 +9,7 @@
 import { load, loadInOrder, store } from '#atomics'
 import type { Arena } from './arena.js'
 import { PARTITION_NAME_BYTES } from './layout.js'
-import { Header, Partition, PartitionState } from './words.js'
+import { Header, Partition, PartitionCounter, PartitionState } from './words.js'
 
 /** What is fixed of a partition while it is open. */
 export interface PartitionRecord {
@@ -46,9 +46,26 @@ export function openRecord(arena: Arena, partition: number, record: PartitionRec
   words[at + Partition.offsetLow] = record.offset | 0
   words[at + Partition.offsetHigh] = Math.floor(record.offset / 2 ** 32)
   words[at + Partition.direct] = record.direct ? 1 : 0
+  clearStatistics(arena, partition)
   storeBlocks(arena, partition, blocks)
   store(words, at + Partition.standing, load(words, at + Partition.standing) | PartitionState.OPEN)
   if (partition >= load(words, Header.partitionsEnd)) store(words, Header.partitionsEnd, partition + 1)
+}
+
+/** The counters of a number are never reset, since other threads write them: its next partition counts from here on. */
+function clearStatistics(arena: Arena, partition: number): void {
+  arena.words.fill(0, arena.latencyAt(partition), arena.latencyAt(partition + 1))
+  const baseAt = arena.partitionBaseAt(partition)
+  const base = arena.partitionCounters.subarray(baseAt, baseAt + PartitionCounter.COUNT)
+  base.forEach((_, counter) => (base[counter] = countOf(arena, partition, counter)))
+}
+
+/** A counter of a number, of all threads and of all partitions that had it. */
+export function countOf(arena: Arena, partition: number, counter: number): number {
+  let sum = 0
+  for (let slot = 0; slot < arena.geometry.slots; slot++)
+    sum += arena.partitionCounters[arena.partitionCountersAt(slot, partition) + counter]!
+  return sum
 }
 
 /** Reads a record. Its owner may be replacing it: what was read counts only if the standing is the same before and after. */

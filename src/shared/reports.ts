@@ -117,4 +117,43 @@ export interface CacheStats {
   }
   /** Thread slots in use, those of the engine's own threads included. */
   readonly threads: number
+  /** Each open partition by its name. */
+  readonly partitions: Readonly<Record<string, PartitionStats>>
+}
+
+/** Statistics of one partition, since it was opened; otherwise as those of the cache. */
+export interface PartitionStats {
+  /** Its size at this moment, in blocks. */
+  readonly blocks: number
+  /** Bytes. */
+  readonly blockSize: number
+  readonly hits: number
+  readonly misses: number
+  /** Acquires with `read` or `modify`. */
+  readonly reads: number
+  /** Acquires with `modify` or `overwrite`. */
+  readonly writes: number
+  /** Its blocks that are cached at this moment, dirty ones included. */
+  readonly cached: number
+  readonly dirty: number
+  /** Whether a write of it has failed, and it is not written until `retry`. */
+  readonly isFenced: boolean
+  /** Blocks read and written, and their bytes. */
+  readonly diskReads: number
+  readonly diskReadBytes: number
+  readonly diskWrites: number
+  readonly diskWriteBytes: number
+  readonly fsyncs: number
+  /** Durations of the system calls that read blocks. Of the misses that wait for nothing else, one in 16 is timed and counts as 16. */
+  readonly read: LatencyStats
+  readonly fsync: LatencyStats
+}
+
+/** How long calls took, exact to a fifth. `buckets`: the histogram, without empty buckets; each has the calls of up to `upToMs`. */
+export interface LatencyStats {
+  readonly count: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+  readonly maxMs: number
+  readonly buckets: readonly { readonly upToMs: number; readonly count: number }[]
 }

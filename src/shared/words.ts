@@ -306,10 +306,6 @@ export enum Journal {
 
 /** Counters of a slot: doubles, written only by its thread and never reset. A death loses none. */
 export enum Counter {
-  hits,
-  misses,
-  overwrites,
-  writes,
   lookupTimeMs,
   frameStalls,
   latchStalls,
@@ -317,10 +313,6 @@ export enum Counter {
   spareStalls,
   mutexStalls,
   stallTimeMs,
-  diskReads,
-  diskReadBytes,
-  diskWrites,
-  diskWriteBytes,
   flushes,
   evictions,
   prefetched,
@@ -329,3 +321,24 @@ export enum Counter {
   COUNT,
 }
 export type CounterName = Exclude<keyof typeof Counter, 'COUNT'>
+
+/** Counters of a slot for one partition: as those above. One cache line, so threads do not share any. */
+export enum PartitionCounter {
+  hits,
+  misses,
+  overwrites,
+  writes,
+  diskReads,
+  diskReadBytes,
+  diskWrites,
+  diskWriteBytes,
+  COUNT,
+}
+export type PartitionCounterName = Exclude<keyof typeof PartitionCounter, 'COUNT'>
+
+/** What a partition has a histogram of. */
+export enum Latency {
+  read,
+  fsync,
+  COUNT,
+}

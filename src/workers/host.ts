@@ -27,15 +27,8 @@ import { flush } from '../core/changes/rounds.js'
 import { type Config, geometryOf, parseOptions } from '../shared/config.js'
 import { changeState, setState } from '../shared/engine-state.js'
 import { CacheError } from '../shared/errors.js'
-import type {
-  BlockCache,
-  CacheEvents,
-  CacheHandle,
-  CacheOptions,
-  DropOptions,
-  Partition,
-  PartitionOptions,
-} from '../shared/interface.js'
+import type { BlockCache, CacheEvents, CacheHandle, Partition } from '../shared/interface.js'
+import type { CacheOptions, DropOptions, PartitionOptions } from '../shared/options.js'
 import type { LostBlock } from '../shared/reports.js'
 import { firstClientSlot, type Geometry, OWNER_SLOT, VERSION } from '../shared/layout.js'
 import { attachSlot, guardsOf } from '../shared/slot.js'

@@ -3,7 +3,8 @@
  * started and discarded. All except the discarded ones write a stamp.
  */
 import { performance, type RecordableHistogram } from 'node:perf_hooks'
-import type { AcquireOptions, BlockGuard } from '../shared/interface.js'
+import type { BlockGuard } from '../shared/interface.js'
+import type { AcquireOptions } from '../shared/options.js'
 import { STAMP_BYTES, type Stamp, writeStamp } from './stamp.js'
 import { type LoadContext, record, type Target } from './context.js'
 

@@ -5,7 +5,8 @@
  */
 import type { Client } from '#dist/core/client/client.js'
 import type { Context } from '#dist/core/context.js'
-import type { BlockGuard, WaitOptions } from '#dist/shared/interface.js'
+import type { BlockGuard } from '#dist/shared/interface.js'
+import type { WaitOptions } from '#dist/shared/options.js'
 import type { Engine } from './engine.js'
 import { CrashLog, KIND } from './log.js'
 import { Random } from './random.js'

@@ -165,10 +165,11 @@ test('partitions that come, grow and go under load', async () => {
   try {
     for (let i = 0; i < THREADS; i++) churn.startThread()
     for (let i = 0; i < NAMES.length; i++) await churn.change()
-    const endMs = performance.now() + SECONDS * 1000
     await until('the threads are at work', () => churn.calls > 100)
+    const endMs = performance.now() + SECONDS * 1000
     let killAtMs = performance.now() + KILL_MS
-    while (performance.now() < endMs && churn.errors.length === 0) {
+    // A machine that is busy with other work needs longer for calls that are worth the name.
+    while ((performance.now() < endMs || churn.calls <= 1000) && churn.errors.length === 0) {
       await churn.change()
       await new Promise((resolve) => setTimeout(resolve, churn.below(10)))
       if (performance.now() < killAtMs) continue
@@ -177,7 +178,6 @@ test('partitions that come, grow and go under load', async () => {
     }
     await churn.endThreads()
     assert.equal(churn.errors, [], `seed ${seed}`)
-    assert.ok(churn.calls > 1000, `${churn.calls} calls`)
     await churn.dropAll()
     await until('the dead are reaped', () => cache.stats().blocks.held === 0)
     assertSound(cache)

@@ -5,7 +5,7 @@ import type { Device } from '#dist/core/device/device.js'
 import { formatArena } from '#dist/core/format.js'
 import { Arena } from '#dist/shared/arena.js'
 import { geometryOf, parseOptions } from '#dist/shared/config.js'
-import type { CacheOptions } from '#dist/shared/interface.js'
+import type { CacheOptions } from '#dist/shared/options.js'
 import { attachSlot } from '#dist/shared/slot.js'
 
 const WRITE_ORDER = ['data', 'directory', 'trailer']

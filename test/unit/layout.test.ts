@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert'
 import { Arena } from '#dist/shared/arena.js'
 import { geometryOf, parseOptions } from '#dist/shared/config.js'
 import { CacheError } from '#dist/shared/errors.js'
-import type { CacheOptions } from '#dist/shared/interface.js'
+import type { CacheOptions } from '#dist/shared/options.js'
 import { type Geometry, GEOMETRY_FIELDS, type Layout, layoutOf } from '#dist/shared/layout.js'
 import { openSmall, options, smallArena } from '../support/small-context.js'
 import { Frame, Ghost, Group, Header, Job, Partition, Slot, Spare } from '#dist/shared/words.js'
@@ -29,8 +29,9 @@ function needs(g: Geometry): Record<string, number> {
     waits: g.slots * 320 * 16,
     notes: words(g.slots, 64),
     hints: words(g.slots * 8, 4),
-    counters: g.slots * 20 * 8,
+    counters: g.slots * 12 * 8,
     stalls: words(g.slots, 128),
+    latencies: words(g.partitions * 2, 128),
     frames: words(g.blocks, Frame.WORDS),
     spares: words(g.spares, Spare.WORDS),
     buckets: words(g.buckets, 1),
@@ -41,6 +42,7 @@ function needs(g: Geometry): Record<string, number> {
     trace: g.traceEntries === 0 ? 0 : words(16 + g.traceEntries * 8, 1),
     data: (g.blocks + g.spares) * g.frameSize,
     partitionNames: g.partitions * 4096,
+    partitionCounters: (g.slots + 1) * g.partitions * 8 * 8,
   }
 }
 

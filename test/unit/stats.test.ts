@@ -87,3 +87,67 @@ counters('they are sums over all threads, including those that have ended', () =
 )
 
 counters.run()
+
+const ofPartitions = suite('counters of partitions')
+
+ofPartitions('each partition has its own, and their sums are those of the cache', () =>
+  withCache(
+    { cached: 8, partitions: { a: {}, b: { blockSize: 1024 } }, flushDelayMs: 1e9, dirtyLimit: 1 },
+    async ({ cache }) => {
+      const [a, b] = [cache.partition('a'), cache.partition('b')]
+      for (let block = 0; block < 3; block++) (await a.acquire(block, 'read')).release()
+      await b.write(new Uint8Array(1024), 0)
+      await until('the release', () => cache.stats().dirty === 1)
+      ;(await b.acquire(0, 'read')).release()
+      await b.read(new Uint8Array(10), 5)
+      const { partitions } = cache.stats()
+      assert.equal(
+        Object.entries(partitions).map(([name, of]) => [name, of.hits, of.misses, of.reads, of.writes]),
+        [
+          ['a', 0, 3, 3, 0],
+          ['b', 2, 1, 2, 1],
+        ],
+      )
+      assert.equal(
+        Object.values(partitions).map((of) => [of.cached, of.dirty, of.isFenced, of.blocks, of.blockSize]),
+        [
+          [3, 0, false, 64, 512],
+          [1, 1, false, 64, 1024],
+        ],
+      )
+      await cache.flush()
+      const after = cache.stats()
+      const { a: ofA, b: ofB } = after.partitions
+      assert.equal([ofA!.diskReads, ofA!.diskReadBytes, ofA!.fsyncs], [3, 1536, 0])
+      assert.equal([ofB!.dirty, ofB!.diskWrites, ofB!.diskWriteBytes, ofB!.fsyncs], [0, 1, 1024, 1])
+      assert.is(ofB!.fsync.count, 1)
+      assert.is(ofB!.fsync.buckets.length, 1)
+      assert.ok(ofB!.fsync.buckets[0]!.upToMs === ofB!.fsync.maxMs)
+      assert.ok(ofA!.read.count >= 3)
+      for (const name of ['hits', 'misses', 'reads', 'writes', 'diskReads', 'diskWriteBytes'] as const)
+        assert.is(ofA![name] + ofB![name], after[name], name)
+    },
+  ),
+)
+
+ofPartitions('a partition that gets the number of another begins at 0, and the cache keeps the sums', () =>
+  withCache({ cached: 8, maxPartitions: 2, flushDelayMs: 1e9 }, async ({ cache, paths }) => {
+    const path = `${paths['data']!}.next`
+    for (let i = 0; i < 3; i++) {
+      const next = await cache.addPartition('next', { path, blockSize: 512, size: 512 * 4 })
+      await next.write(new Uint8Array(512), 0)
+      ;(await next.acquire(1, 'read')).release()
+      await cache.flush()
+      const { next: own } = cache.stats().partitions
+      assert.equal(
+        [own!.hits, own!.misses, own!.writes, own!.diskReads, own!.diskWrites, own!.fsyncs],
+        [0, 2, 1, 1, 1, 1],
+      )
+      await cache.dropPartition('next')
+    }
+    const { misses, writes, diskWrites, partitions } = cache.stats()
+    assert.equal([misses, writes, diskWrites, Object.keys(partitions)], [6, 3, 3, ['data']])
+  }),
+)
+
+ofPartitions.run()

@@ -2,7 +2,7 @@
  * Changes random blocks as fast as possible, over more blocks than the cache holds. Each lane has a histogram of the
  * times, and for the long ones, of the blocks that were written during them.
  */
-import { stallBucket, STALL_BUCKETS } from '#dist/shared/stalls.js'
+import { BUCKETS, bucketOf } from '#dist/shared/histogram.js'
 import { openArena } from '#dist/workers/attach.js'
 import { Random } from '#dist/workload/random.js'
 import { attachCache, type CacheHandle } from 'dcache'
@@ -12,9 +12,9 @@ import { Group } from '#dist/shared/words.js'
 /** A lane's figures by bucket: number of changes, milliseconds, and blocks that were written during the changes. */
 export const FIGURES = {
   changes: 0,
-  ms: STALL_BUCKETS,
-  written: 2 * STALL_BUCKETS,
-  length: 3 * STALL_BUCKETS,
+  ms: BUCKETS,
+  written: 2 * BUCKETS,
+  length: 3 * BUCKETS,
 }
 
 export interface SteadyData {
@@ -42,7 +42,7 @@ export const prepare: Prepare<SteadyData> = ({ handle, blocks, figures }, { lane
         guard.markDirty()
         guard.release()
         const ms = performance.now() - startMs
-        const bucket = stallBucket(ms)
+        const bucket = bucketOf(ms)
         own[FIGURES.changes + bucket]! += 1
         own[FIGURES.ms + bucket]! += ms
         own[FIGURES.written + bucket]! += (arena.words[writtenAt]! - written) | 0

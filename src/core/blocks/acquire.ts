@@ -28,7 +28,7 @@ import { countMisses, keepPin, fill, fillBoth } from './fill.js'
 import type { MissPath } from './miss-path.js'
 import type { Request } from './request.js'
 import { type ImageWait, takeImage, waitedForLimit, waitForLatch, waitForImage } from './stall.js'
-import { Counter, Frame, State } from '../../shared/words.js'
+import { Frame, PartitionCounter, State } from '../../shared/words.js'
 
 /**
  * A miss to read that does not wait for other threads, without a generator: fills a frame that `take` returned, and turns the
@@ -50,7 +50,7 @@ export function missSync(
     context.words[context.arena.frameAt(frame) + Frame.since] = clockMs(startMs)
     if (fillBoth(context, misses, partition, block, frame, together - 1)) {
       keepPin(context, frame, entry)
-      countMisses(context, 1, startMs)
+      countMisses(context, partition, 1, startMs)
       return
     }
   }
@@ -102,7 +102,7 @@ function* acquireFrame(context: Context, request: Request): Slow<FrameIndex> {
       }
       if (!isIn) continue
       if (isPinned) {
-        countLookup(context, frame, missedAtMs)
+        countLookup(context, request.partition, frame, missedAtMs)
         return frame
       }
       if (!hasKey(context, arena.frameAt(frame), keyHigh, keyLow)) {
@@ -117,7 +117,7 @@ function* acquireFrame(context: Context, request: Request): Slow<FrameIndex> {
       yield* waitForImage(context, request, imageWait)
       continue
     }
-    countLookup(context, frame, missedAtMs)
+    countLookup(context, request.partition, frame, missedAtMs)
     return frame
   }
 }
@@ -158,12 +158,17 @@ function* prepareLatched(context: Context, request: Request, frame: FrameIndex):
   }
 }
 
-function countLookup(context: Context, frame: FrameIndex, missedAtMs: number): void {
+function countLookup(
+  context: Context,
+  partition: PartitionView,
+  frame: FrameIndex,
+  missedAtMs: number,
+): void {
   if (missedAtMs < 0) {
-    context.slot.count(Counter.hits)
+    partition.count(PartitionCounter.hits)
     context.policy.note(frame)
   } else {
-    countMisses(context, 1, missedAtMs)
+    countMisses(context, partition, 1, missedAtMs)
   }
 }
 

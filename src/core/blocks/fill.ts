@@ -21,7 +21,7 @@ import { find } from './directory.js'
 import type { ReadAhead } from './read-ahead.js'
 import { readFailed } from './frames.js'
 import type { MissPath } from './miss-path.js'
-import { Counter, Frame, Journal, State } from '../../shared/words.js'
+import { Counter, Frame, Journal, Latency, PartitionCounter, State } from '../../shared/words.js'
 
 /** Longest device call. Beyond that it is no faster, and other threads wait longer for its blocks. */
 const RUN_BYTES_MAX = 2 ** 20
@@ -143,6 +143,7 @@ export function fillSync(
   frames: readonly FrameIndex[],
 ): void {
   assertAllLatched(context, frames)
+  const startMs = performance.now()
   context.slot.enterIo()
   try {
     assertStanding(context, partition, first + frames.length - 1)
@@ -152,7 +153,7 @@ export function fillSync(
   } finally {
     context.slot.leaveIo()
   }
-  loaded(context, partition, first, frames)
+  loaded(context, partition, first, frames, startMs)
 }
 
 /** As `fillSync`, for slow paths. @requires the frames' latches */
@@ -163,6 +164,7 @@ export function* fill(
   frames: readonly FrameIndex[],
 ): Slow<void> {
   assertAllLatched(context, frames)
+  const startMs = performance.now()
   context.slot.enterIo()
   try {
     assertStanding(context, partition, first + frames.length - 1)
@@ -181,7 +183,7 @@ export function* fill(
   } finally {
     context.slot.leaveIo()
   }
-  loaded(context, partition, first, frames)
+  loaded(context, partition, first, frames, startMs)
 }
 
 /** Turns the latch of a filled block into a pin, journaled in `entry`. @requires the frame's latch, which is released */
@@ -195,8 +197,13 @@ export function keepPin(context: Context, frame: FrameIndex, entry: number): voi
 }
 
 /** Counts `count` misses that began at `startMs`. */
-export function countMisses({ slot }: Context, count: number, startMs: number): void {
-  slot.count(Counter.misses, count)
+export function countMisses(
+  { slot }: Context,
+  partition: PartitionView,
+  count: number,
+  startMs: number,
+): void {
+  partition.count(PartitionCounter.misses, count)
   slot.count(Counter.lookupTimeMs, performance.now() - startMs)
 }
 
@@ -211,10 +218,12 @@ function loaded(
   partition: PartitionView,
   first: number,
   frames: readonly FrameIndex[],
+  startMs: number,
 ): void {
-  const { slot, words, arena } = context
-  slot.count(Counter.diskReads, frames.length)
-  slot.count(Counter.diskReadBytes, frames.length * partition.blockSize)
+  const { words, arena } = context
+  partition.measured(Latency.read, performance.now() - startMs)
+  partition.count(PartitionCounter.diskReads, frames.length)
+  partition.count(PartitionCounter.diskReadBytes, frames.length * partition.blockSize)
   let block = first
   for (const frame of frames) {
     if (context.isTraced) context.tracer.record(TRACE['block.load'], partition.index, block, frame)

@@ -16,7 +16,7 @@ import { hashOf } from '../../shared/hash.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { asWriter } from '../../shared/latch.js'
 import { TRACE } from '../../shared/trace.js'
-import { Counter, Frame, Journal, Latch, State } from '../../shared/words.js'
+import { Counter, Frame, Journal, Latch, Latency, PartitionCounter, State } from '../../shared/words.js'
 import {
   assertLatched,
   blockOf,
@@ -50,7 +50,7 @@ export interface MissPath {
 
 export function missPath(context: Context): MissPath {
   const { words, framesAt, bucketsAt, buckets, slot, policyMutex, stripes, latches, freed, arena } = context
-  const { counters } = arena
+  const { counters, partitionCounters } = arena
   const { countersAt } = slot
   const stripeMask = stripes.length - 1
   const latched = asWriter(slot.index)
@@ -149,10 +149,14 @@ export function missPath(context: Context): MissPath {
     if (compareExchange(words, at + Frame.latch, latched, 1) !== latched) latches.downgrade(frame)
     words[entry] = (frame << 2) | Journal.HELD
     freed.signal()
-    counters[countersAt + Counter.diskReads]! += 1
-    counters[countersAt + Counter.diskReadBytes]! += partition.blockSize
-    counters[countersAt + Counter.misses]! += 1
-    if (isTimed) lastMs = performance.now() - startMs
+    const ownAt = partition.countersAt
+    partitionCounters[ownAt + PartitionCounter.diskReads]! += 1
+    partitionCounters[ownAt + PartitionCounter.diskReadBytes]! += partition.blockSize
+    partitionCounters[ownAt + PartitionCounter.misses]! += 1
+    if (isTimed) {
+      lastMs = performance.now() - startMs
+      partition.measured(Latency.read, lastMs, TIMED_EACH)
+    }
     counters[countersAt + Counter.lookupTimeMs]! += lastMs
   }
 

@@ -9,7 +9,7 @@ import { isLatched, writerOf } from '../../shared/latch.js'
 import type { Entered } from '../../shared/latch-queue.js'
 import type { Ticket } from '../../shared/round.js'
 import { isAfter } from '../../shared/stamp.js'
-import { STALL_BUCKETS, stallBucket } from '../../shared/stalls.js'
+import { BUCKETS, bucketOf } from '../../shared/histogram.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { type Slow, timedOut } from '../../shared/wait.js'
 import { want } from '../wait/bell.js'
@@ -303,5 +303,5 @@ function countStall(context: Context, startMs: number, isWriter = true): void {
   const { arena, slot } = context
   const ms = performance.now() - startMs
   slot.count(Counter.stallTimeMs, ms)
-  if (isWriter) arena.words[arena.stallsAt + slot.index * STALL_BUCKETS + stallBucket(ms)]!++
+  if (isWriter) arena.words[arena.stallsAt + slot.index * BUCKETS + bucketOf(ms)]!++
 }

@@ -3,7 +3,7 @@
  */
 import { show } from '../../shared/config.js'
 import { CacheError } from '../../shared/errors.js'
-import type { AcquireOptions, WaitOptions } from '../../shared/interface.js'
+import type { AcquireOptions, WaitOptions } from '../../shared/options.js'
 import { Deadline } from '../../shared/wait.js'
 import type { Range } from '../changes/undo.js'
 

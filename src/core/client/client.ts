@@ -3,7 +3,8 @@
  */
 import { show } from '../../shared/config.js'
 import { CacheError } from '../../shared/errors.js'
-import type { CacheClient, FlushScope } from '../../shared/interface.js'
+import type { CacheClient } from '../../shared/interface.js'
+import type { FlushScope } from '../../shared/options.js'
 import type { CacheStats, Holder, TraceRecord } from '../../shared/reports.js'
 import { detachSlot } from '../../shared/slot.js'
 import { setSlotName } from '../../shared/slot-name.js'

@@ -35,7 +35,7 @@ export interface HitPath {
     target: Uint8Array,
   ) => boolean
   /** Counts a hit, and reports it to the policy. */
-  readonly used: (frame: FrameIndex) => void
+  readonly used: (view: PartitionView, frame: FrameIndex) => void
   /** Releases a pin and its journal entry. @requires the pin */
   readonly unpin: (frame: FrameIndex, entry: number) => void
   /** The segment that contains a frame's bytes. */

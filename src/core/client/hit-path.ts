@@ -10,9 +10,9 @@
 import type { FrameIndex } from '../../shared/indices.js'
 import { hashOf } from '../../shared/hash.js'
 import { tryPin } from '../../shared/latch.js'
-import { Counter, Frame, Journal, State } from '../../shared/words.js'
+import { Frame, Journal, PartitionCounter, State } from '../../shared/words.js'
 import { copyHit } from '../blocks/copy.js'
-import type { Context } from '../context.js'
+import type { Context, PartitionView } from '../context.js'
 import { WALK_MAX } from '../blocks/directory.js'
 import { guardOf } from './guard.js'
 import type { HitPath } from './guard-owner.js'
@@ -22,8 +22,10 @@ import { How } from './how.js'
 export function hitPath(context: Context): HitPath {
   const { words, framesAt, bucketsAt, buckets, slot, policy, arena } = context
 
-  const used = (frame: FrameIndex): void => {
-    slot.count(Counter.hits)
+  const { partitionCounters } = arena
+
+  const used = ({ countersAt }: PartitionView, frame: FrameIndex): void => {
+    partitionCounters[countersAt + PartitionCounter.hits]! += 1
     policy.note(frame)
     // Hands this thread's notes to the policy, unless another thread holds the mutex.
     if (policy.notesDue && context.policyMutex.tryLock(slot.index)) {
@@ -67,7 +69,7 @@ export function hitPath(context: Context): HitPath {
           unpin(frame, entry)
           return undefined
         }
-        used(frame)
+        used(partition.view, frame)
         return guardOf(context, partition, block, frame, entry, How.READ | sync)
       }
       return undefined
@@ -76,7 +78,7 @@ export function hitPath(context: Context): HitPath {
     copy(view, keyHigh, keyLow, span, target) {
       const frame = copyHit(context, view, keyHigh, keyLow, span, target)
       if (frame < 0) return false
-      used(frame)
+      used(view, frame)
       return true
     },
 

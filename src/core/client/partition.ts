@@ -4,7 +4,8 @@
  */
 import { show } from '../../shared/config.js'
 import { CacheError } from '../../shared/errors.js'
-import type { AcquireOptions, BlockGuard, Mode, WaitOptions } from '../../shared/interface.js'
+import type { BlockGuard, Mode } from '../../shared/interface.js'
+import type { AcquireOptions, WaitOptions } from '../../shared/options.js'
 import { keyLowOf, keyHighOf } from '../../shared/key.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import type { Deadline } from '../../shared/wait.js'
@@ -32,7 +33,7 @@ import type { Request } from '../blocks/request.js'
 import { assertBlock, assertBlocks, assertBytes } from './ranges.js'
 import { changeSize } from './size.js'
 import { ReadAhead, windowMax } from '../blocks/read-ahead.js'
-import { Counter } from '../../shared/words.js'
+import { PartitionCounter } from '../../shared/words.js'
 
 const MODES: readonly string[] = ['read', 'modify', 'overwrite'] satisfies Mode[]
 
@@ -211,7 +212,7 @@ export class PartitionClient implements GuardOwner {
       context.slot.returnEntry(entry)
       return undefined
     }
-    this.hits.used(frame)
+    this.hits.used(view, frame)
     if (block === this.#ahead.marker) this.#ahead.reached()
     return this.#changeGuard(block, howOf(mode) | sync, frame, entry)
   }
@@ -272,9 +273,8 @@ export class PartitionClient implements GuardOwner {
 
   #changeGuard(block: number, how: number, frame: FrameIndex, entry: number): BlockGuard {
     const guard = guardOf(this.context, this, block, frame, entry, how)
-    const { slot } = this.context
-    slot.count(Counter.writes)
-    if ((how & ~How.SYNC) === How.OVERWRITE) slot.count(Counter.overwrites)
+    this.view.count(PartitionCounter.writes)
+    if ((how & ~How.SYNC) === How.OVERWRITE) this.view.count(PartitionCounter.overwrites)
     return guard
   }
 

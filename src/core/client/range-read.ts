@@ -157,7 +157,7 @@ export class RangeRead {
       this.#done += length
       count++
     }
-    countMisses(this.#context, count, startMs)
+    countMisses(this.#context, this.#partition, count, startMs)
     this.#context.slot.count(Counter.prefetched, frames.length - count)
   }
 }

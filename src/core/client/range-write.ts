@@ -4,9 +4,10 @@
  */
 import { runSync, type Slow } from '../../shared/wait.js'
 import type { FrameIndex } from '../../shared/indices.js'
-import type { BlockGuard, Mode, WaitOptions } from '../../shared/interface.js'
+import type { BlockGuard, Mode } from '../../shared/interface.js'
+import type { WaitOptions } from '../../shared/options.js'
 import { keyHighOf } from '../../shared/key.js'
-import { Counter } from '../../shared/words.js'
+import { PartitionCounter } from '../../shared/words.js'
 import type { ReadAhead } from '../blocks/read-ahead.js'
 import { writeNow } from '../blocks/write-now.js'
 import type { Range } from '../changes/undo.js'
@@ -107,9 +108,9 @@ export class RangeWrites {
       slot.returnEntry(entry)
     }
     if (frame < 0) return false
-    this.#hits.used(frame)
-    slot.count(Counter.writes)
-    if (source.length === blockSize) slot.count(Counter.overwrites)
+    this.#hits.used(this.#view, frame)
+    this.#view.count(PartitionCounter.writes)
+    if (source.length === blockSize) this.#view.count(PartitionCounter.overwrites)
     if (block === this.#ahead.marker) this.#ahead.reached()
     return true
   }

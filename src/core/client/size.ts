@@ -4,7 +4,7 @@
  */
 import { show } from '../../shared/config.js'
 import { CacheError } from '../../shared/errors.js'
-import type { WaitOptions } from '../../shared/interface.js'
+import type { WaitOptions } from '../../shared/options.js'
 import { DEFAULT_TIMEOUT_MS } from '../../shared/wait.js'
 import type { Context, PartitionView } from '../context.js'
 import { assertTimeout, throwIfAborted } from './call-options.js'

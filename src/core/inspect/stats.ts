@@ -2,18 +2,25 @@
  * Statistics: sums over the slots, and a scan of the frames. Plain reads, concurrently with other threads: each number is
  * true of some moment, but not all of the same one.
  */
-import { load } from '#atomics'
-import type { CacheStats } from '../../shared/reports.js'
+import { load, type Words } from '#atomics'
+import type { CacheStats, LatencyStats, PartitionStats } from '../../shared/reports.js'
 import { pinsOf, writerOf } from '../../shared/latch.js'
-import { STALL_BUCKETS, summarizeStalls } from '../../shared/stalls.js'
-import type { Context } from '../context.js'
+import { BUCKETS, summarize, upperMs } from '../../shared/histogram.js'
+import { partitionIn } from '../../shared/key.js'
+import { countOf } from '../../shared/partition-record.js'
+import type { Context, PartitionView } from '../context.js'
 import { freeSpares } from '../changes/spares.js'
 import {
   Counter,
   type CounterName,
+  Fence,
   Frame,
   Group,
   Header,
+  Latency,
+  Partition,
+  PartitionCounter,
+  type PartitionCounterName,
   Slot,
   SlotState,
   State,
@@ -29,6 +36,15 @@ export function stats(context: Context): CacheStats {
       total += arena.counters[arena.countersAt(slot) + Counter[name]]!
     return total
   }
+  const ends = load(words, Header.partitionsEnd)
+  const sumAll = (name: PartitionCounterName): number => {
+    let total = 0
+    for (let partition = 0; partition < ends; partition++)
+      total += countOf(arena, partition, PartitionCounter[name])
+    return total
+  }
+  const [hits, misses] = [sumAll('hits'), sumAll('misses')]
+  const frames = countFrames(context)
   const allGroups = (count: (group: number) => number): number => {
     let total = 0
     for (let group = 0; group < geometry.groups; group++) total += count(group)
@@ -36,21 +52,21 @@ export function stats(context: Context): CacheStats {
   }
   const groups = (field: number): number => allGroups((group) => words[arena.groupAt(group) + field]! >>> 0)
   return {
-    lookups: sum('hits') + sum('misses'),
-    hits: sum('hits'),
-    misses: sum('misses'),
-    reads: sum('hits') + sum('misses') - sum('overwrites'),
-    writes: sum('writes'),
+    lookups: hits + misses,
+    hits,
+    misses,
+    reads: hits + misses - sumAll('overwrites'),
+    writes: sumAll('writes'),
     size: geometry.blocks,
     dirty: groups(Group.dirty),
     flushes: sum('flushes'),
     stalls: sum('frameStalls'),
     lookupTimeMs: sum('lookupTimeMs'),
     blockStalls: sum('latchStalls'),
-    diskReads: sum('diskReads'),
-    diskReadBytes: sum('diskReadBytes'),
-    diskWrites: sum('diskWrites'),
-    diskWriteBytes: sum('diskWriteBytes'),
+    diskReads: sumAll('diskReads'),
+    diskReadBytes: sumAll('diskReadBytes'),
+    diskWrites: sumAll('diskWrites'),
+    diskWriteBytes: sumAll('diskWriteBytes'),
     rounds: groups(Group.rounds),
     failedRounds: groups(Group.failures),
     evictions: sum('evictions'),
@@ -59,7 +75,7 @@ export function stats(context: Context): CacheStats {
       dropped: sum('prefetchDropped'),
       unused: sum('prefetchUnused'),
     },
-    blocks: countFrames(context),
+    blocks: frames.byState,
     spares: {
       free: allGroups((group) => freeSpares(context, group)),
       total: geometry.spares + groups(Group.lent),
@@ -72,32 +88,83 @@ export function stats(context: Context): CacheStats {
       mutex: sum('mutexStalls'),
       timeMs: sum('stallTimeMs'),
     },
-    writerStalls: summarizeStalls(stallBuckets(context)),
+    writerStalls: summarize(stallBuckets(context)),
     threads: liveSlots(context).length,
+    partitions: Object.fromEntries(
+      context.partitions.all().map((view) => [view.name, partitionStats(context, view, frames.cached)]),
+    ),
   }
 }
 
+/** `cached`: the blocks of each number that frames hold. */
+function partitionStats(
+  { arena, words }: Context,
+  view: PartitionView,
+  cached: ReadonlyMap<number, number>,
+): PartitionStats {
+  const { index } = view
+  const at = arena.partitionAt(index)
+  const own = (counter: number): number =>
+    countOf(arena, index, counter) - arena.partitionCounters[arena.partitionBaseAt(index) + counter]!
+  const [hits, misses] = [own(PartitionCounter.hits), own(PartitionCounter.misses)]
+  const fsync = latencyStats(words, arena.latencyAt(index, Latency.fsync))
+  return {
+    blocks: view.look(),
+    blockSize: view.blockSize,
+    hits,
+    misses,
+    reads: hits + misses - own(PartitionCounter.overwrites),
+    writes: own(PartitionCounter.writes),
+    cached: cached.get(index) ?? 0,
+    dirty: words[at + Partition.dirty]!,
+    isFenced: words[at + Partition.fenced] !== Fence.OPEN,
+    diskReads: own(PartitionCounter.diskReads),
+    diskReadBytes: own(PartitionCounter.diskReadBytes),
+    diskWrites: own(PartitionCounter.diskWrites),
+    diskWriteBytes: own(PartitionCounter.diskWriteBytes),
+    fsyncs: fsync.count,
+    read: latencyStats(words, arena.latencyAt(index, Latency.read)),
+    fsync,
+  }
+}
+
+function latencyStats(words: Words, at: number): LatencyStats {
+  const counts = Array.from({ length: BUCKETS }, (_, bucket) => words[at + bucket]! >>> 0)
+  const buckets = counts.flatMap((count, bucket) => (count > 0 ? [{ upToMs: upperMs(bucket), count }] : []))
+  return { ...summarize(counts), buckets }
+}
+
 function stallBuckets({ words, arena }: Context): number[] {
-  const sum = new Array<number>(STALL_BUCKETS).fill(0)
-  for (let i = 0; i < arena.geometry.slots * STALL_BUCKETS; i++)
-    sum[i % STALL_BUCKETS]! += words[arena.stallsAt + i]! >>> 0
+  const sum = new Array<number>(BUCKETS).fill(0)
+  for (let i = 0; i < arena.geometry.slots * BUCKETS; i++)
+    sum[i % BUCKETS]! += words[arena.stallsAt + i]! >>> 0
   return sum
 }
 
-function countFrames(context: Context): CacheStats['blocks'] {
+/** Frames by state, and how many blocks of each number of a partition they hold. */
+function countFrames(context: Context): {
+  byState: CacheStats['blocks']
+  cached: ReadonlyMap<number, number>
+} {
   const { words, arena } = context
+  const cached = new Map<number, number>()
   const blocks = { free: words[Header.freeCount]!, clean: 0, dirty: 0, absent: 0, held: 0 }
   for (let frame = 0; frame < arena.geometry.blocks; frame++) {
     const at = arena.frameAt(frame)
     const latch = words[at + Frame.latch]!
     if (pinsOf(latch) > 0 || writerOf(latch) >= 0) blocks.held++
-    if (words[at + Frame.keyHigh] === 0) continue
+    const keyHigh = words[at + Frame.keyHigh]!
+    if (keyHigh === 0) continue
     const state = words[at + Frame.state]!
+    if ((state & State.ABSENT) === 0) {
+      const partition = partitionIn(keyHigh)
+      cached.set(partition, (cached.get(partition) ?? 0) + 1)
+    }
     if ((state & State.CLASS_MASK) !== 0) blocks.dirty++
     else if ((state & State.ABSENT) !== 0) blocks.absent++
     else blocks.clean++
   }
-  return blocks
+  return { byState: blocks, cached }
 }
 
 /** The slots that are not FREE: in use, or of threads that have ended and are not recovered yet. */

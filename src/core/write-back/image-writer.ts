@@ -15,6 +15,7 @@
  * It writes outside of the mutex, and never waits for a client. It makes nothing clean: the flush worker does that after the
  * fsync.
  */
+import { performance } from 'node:perf_hooks'
 import { add, compareExchange, load } from '#atomics'
 import { tryPinPastMarks } from '../../shared/latch.js'
 import { epochOf, isAfter, isUnwritten } from '../../shared/stamp.js'
@@ -28,7 +29,17 @@ import { imageToWrite } from '../changes/to-write.js'
 import { lockRound, unlockRound } from '../changes/rounds.js'
 import { DeviceFailure } from './device-failure.js'
 import { WhileRunning } from '../wait/watch.js'
-import { Counter, Frame, Group, Journal, Partition, Spare, State, Undo } from '../../shared/words.js'
+import {
+  Frame,
+  Group,
+  Journal,
+  Latency,
+  Partition,
+  PartitionCounter,
+  Spare,
+  State,
+  Undo,
+} from '../../shared/words.js'
 
 /** Returned instead of bytes while a thread is copying the image. */
 const BUSY = new Uint8Array()
@@ -91,9 +102,11 @@ export class ImageWriter {
 
   /** Makes durable what was written. @throws DeviceFailure */
   sync(): void {
+    const startMs = performance.now()
     this.#call(1, () => {
       this.#device.syncSync()
     })
+    this.partition.measured(Latency.fsync, performance.now() - startMs)
   }
 
   /** Writes the images that the round needs of these frames, in runs of neighbouring blocks. @throws DeviceFailure */
@@ -162,8 +175,8 @@ export class ImageWriter {
     const count = sources.length
     if (context.isTraced)
       for (let i = 0; i < count; i++) context.tracer.record(TRACE['work.write'], index, first + i, run[i]!)
-    context.slot.count(Counter.diskWrites, count)
-    context.slot.count(Counter.diskWriteBytes, count * blockSize)
+    this.partition.count(PartitionCounter.diskWrites, count)
+    this.partition.count(PartitionCounter.diskWriteBytes, count * blockSize)
     add(context.words, this.#groupAt + Group.written, count)
     return next
   }

@@ -2,12 +2,12 @@
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { STALL_BUCKETS, stallBucket, summarizeStalls } from '#dist/shared/stalls.js'
+import { BUCKETS, bucketOf, summarize } from '#dist/shared/histogram.js'
 
 function summary(waitsMs: readonly number[]) {
-  const buckets = Array.from({ length: STALL_BUCKETS }, () => 0)
-  for (const ms of waitsMs) buckets[stallBucket(ms)]!++
-  return summarizeStalls(buckets)
+  const buckets = Array.from({ length: BUCKETS }, () => 0)
+  for (const ms of waitsMs) buckets[bucketOf(ms)]!++
+  return summarize(buckets)
 }
 
 test('without waits all percentiles are 0', () => {
@@ -24,8 +24,8 @@ test('a wait of any length is reported to within a fifth, and never as shorter',
 })
 
 test('very short and very long waits have a bucket', () => {
-  assert.equal([0, 1e-9, 0.0005].map(stallBucket), [0, 0, 0])
-  assert.equal([1e9, Infinity].map(stallBucket), [STALL_BUCKETS - 1, STALL_BUCKETS - 1])
+  assert.equal([0, 1e-9, 0.0005].map(bucketOf), [0, 0, 0])
+  assert.equal([1e9, Infinity].map(bucketOf), [BUCKETS - 1, BUCKETS - 1])
 })
 
 test('percentiles', () => {
