@@ -19,6 +19,7 @@ import type { Device } from './device/device.js'
 import { PartitionTable, type PartitionView, type Place } from './partition-table.js'
 import { policyOf } from './policy/policies.js'
 import type { Policy } from './policy/policy.js'
+import { Shares } from './policy/shares.js'
 import { EngineState, Frame, Group, Header, Slot, SlotState } from '../shared/words.js'
 
 export type { PartitionView } from './partition-table.js'
@@ -87,6 +88,7 @@ export class Context {
   /** Per group: the spares that this thread keeps. */
   readonly ownSpares: readonly OwnSpares[]
   readonly policy: Policy
+  readonly shares: Shares
   readonly tracer: Tracer
   /** Waiting writers that calls of this thread have passed; see pass.ts. */
   readonly passes = new Map<FrameIndex, Passes>()
@@ -137,6 +139,7 @@ export class Context {
     })
     this.ownSpares = Array.from({ length: geometry.groups }, () => ({ idle: [], count: -1 }))
     this.policy = policyOf(options.policy, arena, slot)
+    this.shares = new Shares(arena)
     this.latches = new LatchQueue(arena, slot.index, slot.published)
     this.tracer = new Tracer(arena, slot.index)
     this.isTraced = geometry.traceEntries > 0

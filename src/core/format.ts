@@ -4,7 +4,7 @@
  */
 import { store } from '#atomics'
 import { Arena } from '../shared/arena.js'
-import type { Config } from '../shared/config.js'
+import { type Config, framesMaxOf } from '../shared/config.js'
 import { EVENT_RECORD_WORDS, EVENTS_MAX, type Geometry } from '../shared/layout.js'
 import { openRecord } from '../shared/partition-record.js'
 import { Ring } from '../shared/ring.js'
@@ -29,7 +29,8 @@ export function formatArena(
   const arena = Arena.create(geometry, idLow, idHigh, isDirect)
   config.partitions.forEach((partition, index) => {
     const { blocks, fd = -1, offset = 0 } = extents[index]!
-    openRecord(arena, index, { ...partition, fd, offset }, blocks)
+    const framesMax = framesMaxOf(partition, geometry)
+    openRecord(arena, index, { ...partition, fd, offset, framesMax }, blocks)
   })
   formatGroups(arena, config)
   // A writer keeps to the partition that it had last (writer-pool.ts).

@@ -36,6 +36,8 @@ export class PartitionView {
   readonly group: number
   readonly blockSize: number
   readonly readOnly: boolean
+  /** The most frames that it may have. */
+  readonly framesMax: number
   readonly device: Device
   /** Views of the frames, with the length of this partition's blocks; all partitions with that block size share them. */
   readonly views: FrameViews
@@ -52,7 +54,7 @@ export class PartitionView {
     slot: SlotIndex,
     index: number,
     generation: number,
-    { name, group, blockSize, readOnly }: PartitionRecord,
+    { name, group, blockSize, readOnly, framesMax }: PartitionRecord,
     device: Device,
     views: FrameViews,
   ) {
@@ -63,6 +65,7 @@ export class PartitionView {
     this.group = group
     this.blockSize = blockSize
     this.readOnly = readOnly
+    this.framesMax = framesMax > 0 ? framesMax : arena.geometry.blocks
     this.device = device
     this.views = views
     this.blocks = blocksIn(arena, index)

@@ -78,6 +78,7 @@ export class Arena {
   readonly sparesAt: number
   readonly bucketsAt: number
   readonly policyAt: number
+  readonly ownersAt: number
   readonly ghostsAt: number
   readonly planAt: number
   readonly eventsAt: number
@@ -120,6 +121,7 @@ export class Arena {
     this.sparesAt = layout.spares / 4
     this.bucketsAt = layout.buckets / 4
     this.policyAt = layout.policy / 4
+    this.ownersAt = layout.owners / 4
     this.ghostsAt = layout.ghosts / 4
     this.planAt = layout.plan / 4
     this.eventsAt = layout.events / 4

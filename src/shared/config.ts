@@ -49,6 +49,8 @@ export interface PartitionConfig {
   readonly readOnly: boolean
   readonly direct: boolean
   readonly group: number
+  /** Undefined means no limit. */
+  readonly share: number | undefined
 }
 
 /** Longest write by default: longer ones make the device no faster, but a caller that changes a block waits longer for it. */
@@ -191,7 +193,7 @@ function parsePartition(name: string, options: PartitionOptions, groups: readonl
     refuse(`${what}: the name must have 1 to ${PARTITION_NAME_BYTES} bytes of UTF-8`)
   if (typeof options !== 'object' || (options as unknown) === null)
     refuse(`${what} is ${show(options)}; it must be an object`)
-  const { path, blockSize, size, offset, readOnly = false, direct = false } = options
+  const { path, blockSize, size, offset, readOnly = false, direct = false, share } = options
   if (typeof readOnly !== 'boolean')
     refuse(`${what}: readOnly is ${show(readOnly)}; it must be true or false`)
   if (typeof groupOf(options) !== 'string')
@@ -210,6 +212,8 @@ function parsePartition(name: string, options: PartitionOptions, groups: readonl
     )
   }
   if (typeof direct !== 'boolean') refuse(`${what}: direct is ${show(direct)}; it must be true or false`)
+  if (share !== undefined && (typeof share !== 'number' || !(share > 0 && share <= 1)))
+    refuse(`${what}: share is ${show(share)}; it must be a share of the frames, above 0 and at most 1`)
   const sizeBytes = size === undefined ? undefined : parseSize(size, `${what}: size`)
   const offsetBytes = offset === undefined ? 0 : parseSize(offset, `${what}: offset`)
   if (sizeBytes !== undefined && (sizeBytes === 0 || sizeBytes % blockSize !== 0)) {
@@ -230,6 +234,7 @@ function parsePartition(name: string, options: PartitionOptions, groups: readonl
     readOnly,
     direct,
     group: groups.indexOf(groupOf(options)),
+    share,
   }
 }
 
@@ -299,6 +304,14 @@ export function geometryOf(config: Config): Geometry {
     )
   }
   return geometry
+}
+
+/** With fewer frames a partition could hardly be used. */
+const FRAMES_LEAST = 8
+
+/** The most frames that a partition may have; 0: no limit. */
+export function framesMaxOf({ share }: PartitionConfig, { blocks }: Pick<Geometry, 'blocks'>): number {
+  return share === undefined ? 0 : Math.min(blocks, Math.max(FRAMES_LEAST, Math.floor(blocks * share)))
 }
 
 function refuse(message: string, code: CacheErrorCode = 'ERR_DCACHE_BAD_OPTION'): never {

@@ -111,6 +111,7 @@ export type RegionName =
   | 'spares'
   | 'buckets'
   | 'policy'
+  | 'owners'
   | 'ghosts'
   | 'plan'
   | 'events'
@@ -149,6 +150,7 @@ const REGIONS: readonly Region[] = [
   { name: 'spares', align: 64, bytes: (g) => (g.spares + g.loans) * Spare.WORDS * 4 },
   { name: 'buckets', align: 64, bytes: (g) => g.buckets * 4 },
   { name: 'policy', align: 64, bytes: (g) => g.blocks * 4 },
+  { name: 'owners', align: 64, bytes: (g) => g.blocks * 4 },
   { name: 'ghosts', align: 64, bytes: (g) => g.ghosts * Ghost.WORDS * 4 },
   { name: 'plan', align: 64, bytes: (g) => g.blocks * 4 },
   { name: 'events', align: 64, bytes: () => (16 + EVENTS_MAX * EVENT_RECORD_WORDS) * 4 },

@@ -80,6 +80,11 @@ export interface PartitionOptions {
    * all of them. Default: all partitions are in one group.
    */
   group?: string
+  /**
+   * The largest share of the frames that blocks of this partition may take, 0 < share <= 1; at least 8 frames. At the limit a
+   * block of this partition evicts another one of it, and never one of another partition. Default: no limit.
+   */
+  share?: number
 }
 
 export interface DropOptions {

@@ -23,6 +23,8 @@ export interface PartitionRecord {
   readonly offset: number
   /** Whether the descriptor was opened with O_DIRECT, which requires aligned memory. */
   readonly direct: boolean
+  /** The most frames that it may have; 0: no limit. */
+  readonly framesMax: number
 }
 
 /** The word `standing`: the generation, and a PartitionState in the lower bits. */
@@ -46,6 +48,7 @@ export function openRecord(arena: Arena, partition: number, record: PartitionRec
   words[at + Partition.offsetLow] = record.offset | 0
   words[at + Partition.offsetHigh] = Math.floor(record.offset / 2 ** 32)
   words[at + Partition.direct] = record.direct ? 1 : 0
+  words[at + Partition.framesMax] = record.framesMax
   clearStatistics(arena, partition)
   storeBlocks(arena, partition, blocks)
   store(words, at + Partition.standing, load(words, at + Partition.standing) | PartitionState.OPEN)
@@ -81,6 +84,7 @@ export function readRecord(arena: Arena, partition: number): PartitionRecord {
     fd: words[at + Partition.fd]!,
     offset: (words[at + Partition.offsetLow]! >>> 0) + words[at + Partition.offsetHigh]! * 2 ** 32,
     direct: words[at + Partition.direct] === 1,
+    framesMax: words[at + Partition.framesMax]!,
   }
 }
 

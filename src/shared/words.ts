@@ -58,7 +58,8 @@ export enum EngineState {
 
 export enum Partition {
   standing, // generation and PartitionState, see partition-record.ts; atomic, written by the owner
-  group, // fixed while the partition is open, as are the next seven words
+  frames, // frames of blocks of it, see shares.ts; kept when the number gets another partition; policy
+  group, // fixed while the partition is open, as are the next eight words
   readOnly,
   blockSize,
   fd,
@@ -66,6 +67,7 @@ export enum Partition {
   offsetHigh,
   direct,
   nameBytes,
+  framesMax, // the most frames that it may have; 0 no limit
   blocksLow, // written by the owner, as is the next word
   blocksHigh,
   fenced, // round: Fence
@@ -74,6 +76,7 @@ export enum Partition {
   syscall, // 0 pwrite, 1 fsync
   dirty, // blocks of it on the dirty list; round
   changed, // 1 from the first change of a block until it was quiet for some time: it needs a writer; round
+  hand, // where its next victim is looked for; policy
   calls, // odd while a thread that writes its blocks is inside a system call; that thread adds, atomic
   WORDS = 32,
 }

@@ -669,6 +669,27 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
       },
     ],
   },
+  'share-beyond': {
+    what: 'a partition that has all the frames that it may have takes a free one',
+    body: 'cache.share',
+    preemptions: 0,
+    edits: [
+      {
+        file: 'core/blocks/victims.js',
+        from: 'if (context.shares.isFull(partition)) {',
+        to: 'if (false) {',
+      },
+    ],
+  },
+  'share-uncounted': {
+    what: 'the frames of a partition are not counted again after a death in the middle of a change of the count',
+    body: 'cache.share',
+    preemptions: 0,
+    deaths: 1,
+    detours: 0,
+    needsStores: true,
+    edits: [{ file: 'core/recovery/repair.js', from: 'context.shares.repair();', to: '' }],
+  },
   'weak-try-lock': {
     what: 'a thread that leaves a release to the holder of the mutex has looked at the mutex before',
     body: 'cache.pendingOwn',

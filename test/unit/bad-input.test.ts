@@ -150,6 +150,9 @@ const BAD_PARTITIONS: readonly [string, unknown, CacheErrorCode?][] = [
   ['direct', 1],
   ['group', 5],
   ['readOnly', 'no'],
+  ['share', 0],
+  ['share', 1.5],
+  ['share', 'half'],
 ]
 
 for (const [name, value, code = 'ERR_DCACHE_BAD_OPTION'] of sample(BAD_PARTITIONS, 8)) {

@@ -28,13 +28,13 @@ const RUN_BYTES_MAX = 2 ** 20
 const RUN_BLOCKS_MAX = 128
 /** Longest call ahead of use. It is shorter, so that a thread that needs the first block does not wait for all of them. */
 const AHEAD_BYTES_MAX = 2 ** 18
-/** Largest share of all frames that one run may latch. */
+/** Largest share of the frames that the partition may have that one run may latch. */
 const RUN_SHARE = 1 / 4
 
 /** The largest number of blocks of a partition in one run. */
-function runMax({ arena }: Context, { blockSize }: PartitionView, isAhead = false): number {
+function runMax({ blockSize, framesMax }: PartitionView, isAhead = false): number {
   const bytes = isAhead ? AHEAD_BYTES_MAX : RUN_BYTES_MAX
-  const most = Math.min(RUN_BLOCKS_MAX, bytes / blockSize, arena.geometry.blocks * RUN_SHARE)
+  const most = Math.min(RUN_BLOCKS_MAX, bytes / blockSize, framesMax * RUN_SHARE)
   return Math.max(1, Math.floor(most))
 }
 
@@ -50,7 +50,7 @@ export function takeRun(
   isAhead = false,
 ): FrameIndex[] {
   const frames: FrameIndex[] = []
-  const end = first + Math.min(count, runMax(context, partition, isAhead))
+  const end = first + Math.min(count, runMax(partition, isAhead))
   const since = clockMs()
   for (let block = first; block < end; block++) {
     const frame = misses.take(partition, keyHighOf(partition.index, block), keyLowOf(block), isAhead)
@@ -127,7 +127,7 @@ export function helpReader(
 ): void {
   const frame = find(context, keyHighOf(partition.index, block), keyLowOf(block))
   if (frame < 0 || (context.words[context.arena.frameAt(frame) + Frame.state]! & State.ABSENT) === 0) return
-  const help = ahead.help(block, runMax(context, partition, true))
+  const help = ahead.help(block, runMax(partition, true))
   if (help.count > 0) fillAhead(context, misses, partition, help.block, help.count)
 }
 

@@ -32,23 +32,12 @@ import { lendEntry, takeEntry } from './entry.js'
 import { hashOf } from '../../shared/hash.js'
 import { chain, findUnderStripe, bucketOf, stripeOf, unchain } from './directory.js'
 import type { Request } from './request.js'
+import { chooseFrame, isClean, pushFree, readmitStray } from './victims.js'
 import { askBack } from '../changes/loans.js'
 import { kick } from '../changes/rounds.js'
 import { waitForMutex } from '../wait/wait-graph.js'
 import { Watch } from '../wait/watch.js'
-import { DirtyLink, Counter, Frame, Group, Header, Latch, State } from '../../shared/words.js'
-
-/** How often to try a free frame on which a thread still has a pin, before a victim is looked for. */
-const SPINS = 100
-
-/** Whether a frame has no unwritten changes. Certain only with its latch. */
-export function isClean(context: Context, frameAt: number): boolean {
-  const { words } = context
-  return (
-    (words[frameAt + Frame.state]! & State.CLASS_MASK) === 0 &&
-    words[frameAt + Frame.dirtyNext] === DirtyLink.NONE
-  )
-}
+import { Counter, Frame, Group, Latch, State } from '../../shared/words.js'
 
 /**
  * Takes a frame for a block: latched by this thread, without key and contents, and in the policy under the block's key. When
@@ -84,11 +73,7 @@ export function* takeFrame(context: Context, request: Request): Slow<FrameIndex>
       }
       lendEntry(context, request)
       yield* sleep(context.words, freed.at, epoch, deadline, () =>
-        timedOut(
-          `no frame became free: all ${context.arena.geometry.blocks} are held or dirty; release guards`,
-          deadline.timeoutMs,
-          'ERR_DCACHE_EXHAUSTED',
-        ),
+        timedOut(noFrame(context, request.partition), deadline.timeoutMs, 'ERR_DCACHE_EXHAUSTED'),
       )
       context.assertOpen()
       watch.look()
@@ -99,14 +84,11 @@ export function* takeFrame(context: Context, request: Request): Slow<FrameIndex>
   }
 }
 
-/** Latches a free frame or a victim, and inserts it into the policy; -1 if there is none. @requires policy mutex */
-export function chooseFrame(context: Context, keyHigh: number, keyLow: number, isAhead = false): FrameIndex {
-  context.policyMutex.assertHeld(context.slot.index)
-  context.policy.drain()
-  let frame = popFree(context)
-  if (frame < 0) frame = popVictim(context)
-  if (frame >= 0) context.policy.insert(frame, keyHigh, keyLow, isAhead)
-  return frame
+function noFrame({ arena }: Context, { name, framesMax }: PartitionView): string {
+  const { blocks } = arena.geometry
+  return framesMax < blocks
+    ? `no frame became free: all ${framesMax} that '${name}' may have are held or dirty; release guards, or give it a larger share`
+    : `no frame became free: all ${blocks} are held or dirty; release guards`
 }
 
 /**
@@ -195,82 +177,6 @@ export function freeFrame(context: Context, frame: FrameIndex, lock: (mutex: Mut
   }
   leave(context, frame)
   return counted
-}
-
-/** Puts a frame on the free list. @requires policy mutex; no key; the frame's latch (except in repair) */
-export function pushFree(context: Context, frame: FrameIndex): void {
-  context.policyMutex.assertHeld(context.slot.index)
-  const { words } = context
-  words[context.arena.frameAt(frame) + Frame.policySlot] = words[Header.freeHead]!
-  words[Header.freeHead] = frame + 1
-  words[Header.freeCount]!++
-}
-
-/** Takes a frame from the free list and latches it; -1 if there is none. @requires policy mutex */
-function popFree(context: Context): FrameIndex {
-  context.policyMutex.assertHeld(context.slot.index)
-  const { words, arena } = context
-  const link = words[Header.freeHead]!
-  if (link === 0) return -1
-  const at = arena.frameAt(link - 1)
-  // A reader whose walk went into another chain may have a pin on it for a moment.
-  for (let spin = 0; !enter(context, link - 1); spin++) if (spin === SPINS) return -1
-  words[Header.freeHead] = words[at + Frame.policySlot]!
-  words[at + Frame.policySlot] = 0
-  words[Header.freeCount]!--
-  store(words, at + Frame.state, State.ABSENT)
-  return link - 1
-}
-
-/**
- * Latches the policy's victim, which still has its key; -1 if all frames are held or dirty. A dirty one leaves the policy
- * until write-back readmits it; a held one counts as just used. Each costs the search one step. @requires policy mutex
- */
-function popVictim(context: Context): FrameIndex {
-  context.policyMutex.assertHeld(context.slot.index)
-  const { policy } = context
-  // Held victims are renewed after the search; else it would find the same ones again and never the others.
-  const held: FrameIndex[] = []
-  let frame = policy.victim()
-  while (frame >= 0 && !latchVictim(context, frame, held)) frame = policy.victim()
-  for (const other of held) policy.renew(other)
-  if (
-    frame >= 0 &&
-    context.words[context.arena.frameAt(frame) + Frame.keyHigh] !== 0 &&
-    policy.evicted(frame)
-  )
-    context.slot.count(Counter.prefetchUnused)
-  return frame
-}
-
-/** Latches the frame exclusively, if it is clean and not held. Adds a frame that is held to `held`. */
-function latchVictim(context: Context, frame: FrameIndex, held: FrameIndex[]): boolean {
-  const at = context.arena.frameAt(frame)
-  if (!isClean(context, at)) return false
-  if (!enter(context, frame)) {
-    held.push(frame)
-    return false
-  }
-  if (isClean(context, at)) return true
-  leave(context, frame)
-  return false
-}
-
-/**
- * Readmits clean frames that are not in the policy: a block was forgotten while it was dirty, or a thread died. Returns
- * whether there was one. Scans all frames. @requires policy mutex
- */
-export function readmitStray(context: Context): boolean {
-  context.policyMutex.assertHeld(context.slot.index)
-  const { words, arena, policy } = context
-  let found = false
-  for (let frame = 0; frame < arena.geometry.blocks; frame++) {
-    const at = arena.frameAt(frame)
-    if (words[at + Frame.keyHigh] === 0 || !isClean(context, at) || policy.has(frame)) continue
-    policy.readmit(frame)
-    found = true
-  }
-  return found
 }
 
 /** Removes the victim's old block from the directory. @requires the frame's latch @takes a stripe */

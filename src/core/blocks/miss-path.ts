@@ -28,7 +28,8 @@ import {
 } from '../context.js'
 import { assertStanding, isStanding } from '../standing.js'
 import { hasKey, WALK_MAX } from './directory.js'
-import { chooseFrame, giveBackNow, readFailed } from './frames.js'
+import { giveBackNow, readFailed } from './frames.js'
+import { chooseFrame } from './victims.js'
 
 /** One fill in so many is timed, and its time also counts for those that follow it. */
 const TIMED_EACH = 16

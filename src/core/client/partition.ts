@@ -62,10 +62,9 @@ export class PartitionClient implements GuardOwner {
     this.readOnly = view.readOnly
     this.#whole = { start: 0, length: view.blockSize }
     this.#keyHigh = keyHighOf(view.index, 0)
-    const { blocks } = context.arena.geometry
     this.#ahead = new ReadAhead(
       () => view.blocks,
-      windowMax(blocks, context.readAheadBytes, view.blockSize),
+      windowMax(view.framesMax, context.readAheadBytes, view.blockSize),
       (block, count) => {
         giveHint(context, view, block, count)
       },

@@ -4,7 +4,8 @@
  *
  *   F1  a frame without a key is free, lent, or in the policy        F2  the free count is the length of the list
  *   D1  a frame with a key is in the chain of that key, once         D2  the frames of a chain hash to it
- *   P1, P2, P4, P5  the policy's own (lru2.ts, twoq.ts)              P3  a clean frame with a key is in the policy
+ *   P1, P2, P4, P5  the policy's own (lru2.ts, twoq.ts); P6 that of the shares (shares.ts)
+ *   P3  a clean frame with a key is in the policy
  *   W1  a frame is in its group's dirty list iff it has an unwritten image
  *   W2  the dirty count is the length of the list
  *   W3  a spare has one owner: free list, undo image or saved images W4  the images of a frame are ordered by epoch
@@ -23,7 +24,7 @@ import { epochOf, isAfter } from '../../shared/stamp.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { type Context, enter, leave, partitionOf, assertLatched } from '../context.js'
 import { findUnderStripe, bucketOf, stripeOf } from '../blocks/directory.js'
-import { isClean } from '../blocks/frames.js'
+import { isClean } from '../blocks/victims.js'
 import { imageStamps } from '../changes/images.js'
 import { loanOf, loansOf } from '../changes/loans.js'
 import { isOwned, sparesOf } from '../changes/spares.js'
@@ -98,7 +99,7 @@ function checkFreeListAndPolicy(context: Context, broken: string[]): Uint8Array 
     }
     if (length !== words[Header.freeCount])
       broken.push(`F2 ${length} frames are free, the count says ${words[Header.freeCount]!}`)
-    broken.push(...context.policy.check())
+    broken.push(...context.policy.check(), ...context.shares.check())
   })
   return free
 }

@@ -98,6 +98,10 @@ export class Lru2 implements Policy {
     if (slot !== size) this.#settle(slot, this.#words[this.#heapAt + size]!)
   }
 
+  rank(frame: FrameIndex): number {
+    return this.#age(frame)
+  }
+
   has(frame: FrameIndex): boolean {
     const slot = this.#words[this.#at(frame) + Frame.policySlot]! - 1
     return slot >= 0 && slot < this.size() && this.#words[this.#heapAt + slot] === frame

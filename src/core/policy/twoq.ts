@@ -35,9 +35,12 @@ const enum Uses {
   /** It was filled ahead, and not used yet. */
   UNASKED = 4,
   PERIOD_SHIFT = 3,
+  FLAGS = 7,
 }
 /** Log2 of the number of periods in which as many blocks are inserted as there are frames. */
 const PERIODS = 6
+/** More than any age. */
+const FIFO_RANK = 2 ** 32
 
 /** A closure, like the hit path (hit-path.ts). */
 export function twoQueues(arena: Arena): Policy {
@@ -114,6 +117,13 @@ export function twoQueues(arena: Arena): Policy {
   function remove(frame: FrameIndex): void {
     loopOf(frame).remove(frame)
     counted(frame, -1)
+  }
+
+  /** Blocks of the FIFO first. A use in MAIN makes up for an age: that of a block with two uses counts half. */
+  function rank(frame: FrameIndex): number {
+    const word = words[usesAt + frame * Frame.WORDS]!
+    const age = (presentPeriod() - (word & ~Uses.FLAGS)) >>> Uses.PERIOD_SHIFT
+    return words[partsAt + frame] === Part.FIFO ? FIFO_RANK + age : age / ((word & Uses.COUNT) + 1)
   }
 
   function has(frame: FrameIndex): boolean {
@@ -195,6 +205,7 @@ export function twoQueues(arena: Arena): Policy {
     evicted,
     readmit,
     remove,
+    rank,
     has,
     size,
     reset,

@@ -22,7 +22,7 @@ export interface Wanted {
   readonly count: number
 }
 
-/** Largest share of all frames for one hint: more of it would evict its own beginning. */
+/** Largest share of the frames that the partition may have for one hint: more of it would evict its own beginning. */
 const SHARE = 1 / 4
 
 /** Asks the reader for blocks; returns at once. Called by the slot's thread. Takes no lock. */
@@ -30,7 +30,7 @@ export function giveHint(context: Context, partition: PartitionView, block: numb
   const { words, arena, slot } = context
   const given = words[slot.at + Slot.hintsGiven]!
   const isFull = ((given - load(words, slot.at + Slot.hintsTaken)) | 0) === HINTS_MAX
-  const taken = isFull ? 0 : Math.min(count, Math.max(1, Math.floor(arena.geometry.blocks * SHARE)))
+  const taken = isFull ? 0 : Math.min(count, Math.max(1, Math.floor(partition.framesMax * SHARE)))
   slot.count(Counter.prefetchDropped, count - taken)
   if (taken === 0) return
   const at = arena.hintAt(slot.index) + (given & (HINTS_MAX - 1)) * Hint.WORDS

@@ -9,7 +9,7 @@ import type { FrameIndex, SlotIndex } from '../../shared/indices.js'
 import { type Context, partitionOf } from '../context.js'
 import { hashOf } from '../../shared/hash.js'
 import { chain, hasKey } from '../blocks/directory.js'
-import { pushFree } from '../blocks/frames.js'
+import { pushFree } from '../blocks/victims.js'
 import { disposeUndo, linkDirty } from '../changes/images.js'
 import { loanOf, loansOf, putLoan } from '../changes/loans.js'
 import { freeSpare, isOwned, sparesOf } from '../changes/spares.js'
@@ -49,6 +49,7 @@ export function repairPolicy(context: Context): void {
     if (words[at + Frame.keyHigh] === 0 && !isMoving) pushFree(context, frame)
     else policy.readmit(frame)
   }
+  context.shares.repair()
 }
 
 /**

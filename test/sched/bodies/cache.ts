@@ -301,6 +301,14 @@ export const bodies: Readonly<Record<string, MakeBody>> = {
     withEngine: true,
     writerLeaves: true,
   }),
+  /** A partition that has all the frames that it may have: its next block takes one of its own, not the free one. */
+  share: body({ frames: 3, cached: 2, framesMax: 2 }, [read(2), read(3)]),
+  shareHit: body({ frames: 3, cached: 2, framesMax: 2 }, [read(2), all(read(0), read(1))]),
+  shareChange: body({ frames: 3, cached: 2, framesMax: 2, policy: '2q' }, [read(2), change(0)]),
+  shareEvict: body({ frames: 3, cached: 2, framesMax: 2 }, [read(2), evictAll]),
+  shareRound: body({ frames: 3, cached: 2, framesMax: 2 }, [all(change(0), change(1), read(2), flush(0))], {
+    withEngine: true,
+  }),
   /** Two partitions share one writer, and one of them fails: a lane reads the result of its job before the writer gets the next. */
   roundShare: body(
     { frames: 2, cached: 1, hasMore: true, fails: true },

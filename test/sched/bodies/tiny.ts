@@ -13,7 +13,7 @@ import type { Client } from '#dist/core/client/client.js'
 import type { Context } from '#dist/core/context.js'
 import type { Device } from '#dist/core/device/device.js'
 import type { Arena } from '#dist/shared/arena.js'
-import { Frame, Group, Slot, SlotState, Wait } from '#dist/shared/words.js'
+import { Frame, Group, Partition as PartitionWords, Slot, SlotState, Wait } from '#dist/shared/words.js'
 
 export const BLOCK = 512
 const NUMBER = 0
@@ -43,6 +43,8 @@ export interface TinyOptions extends Pick<CacheOptions, 'policy' | 'dirtyLimit'>
   readonly cached?: number
   /** Whether there is a second partition, 'more', whose one block follows the others on the device; both have the one writer. */
   readonly hasMore?: boolean
+  /** The most frames that the first partition may have. */
+  readonly framesMax?: number
   /** Whether every fsync of the first partition fails. */
   readonly fails?: boolean
   /** There are no spares: the one image that there may be at a time is in a frame of the pool. */
@@ -103,6 +105,7 @@ export class Tiny {
     if (memory !== undefined) return
     for (let at = 0; at < this.written.length; at += BLOCK / 4) this.written[at + NUMBER] = (at * 4) / BLOCK
     this.durable.set(this.written)
+    this.arena.words[this.arena.partitionAt(0) + PartitionWords.framesMax] = options.framesMax ?? 0
     const { slots } = this.arena.geometry
     for (let slot = 0; slot < slots; slot++) engine.slot.attachSlot(this.arena, slot, slot + 1, slot + 1)
     const { data } = this.client(OWNER_SLOT)
@@ -319,7 +322,10 @@ export class Tiny {
     const { arena } = this
     const { words } = arena
     const at = arena.groupAt(0)
+    const frames = words[arena.partitionAt(0) + PartitionWords.frames]!
+    const { framesMax = Infinity } = this.options
     return [
+      ...(frames <= framesMax ? [] : [`the partition has ${frames} frames, and may have ${framesMax}`]),
       ...(words[at + Group.pending] === 0 ? [] : ['a release was left to other threads, and none did it']),
       ...(words[at + Group.kicked] === 0 || died.length > 0
         ? []
