@@ -17,6 +17,7 @@ export type {
   CacheOptions,
   DropOptions,
   FlushScope,
+  LiveOptions,
   PartitionOptions,
   WaitOptions,
 } from './shared/options.js'

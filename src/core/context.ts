@@ -41,8 +41,6 @@ export interface ContextOptions {
   readonly mayBlock: boolean
   /** Has the owner set the size of a partition, or add to it; see `Partition.resize`. */
   readonly resize?: Resize
-  /** The largest read-ahead window, in bytes; default 0, no read-ahead. */
-  readonly readAheadBytes?: number
 }
 
 /** How often calls of this thread have passed the writer that is waiting for a frame. */
@@ -70,7 +68,6 @@ export class Context {
   readonly isTraced: boolean
   readonly slot: ThreadSlot
   readonly mayBlock: boolean
-  readonly readAheadBytes: number
   readonly writeOrder: readonly string[]
   readonly partitions: PartitionTable
   /** Set by the owner's thread once it can do that itself. */
@@ -108,7 +105,6 @@ export class Context {
     this.buckets = geometry.buckets
     this.slot = slot
     this.mayBlock = options.mayBlock
-    this.readAheadBytes = options.readAheadBytes ?? 0
     this.writeOrder = options.writeOrder
     this.partitions = new PartitionTable(arena, slot.index, options.deviceOf)
     this.resize = options.resize ?? noResize
@@ -148,6 +144,11 @@ export class Context {
   /** A frame's bytes as a block of this partition. */
   view(partition: PartitionView, frame: FrameIndex): Uint8Array<SharedArrayBuffer> {
     return partition.views.get(frame)
+  }
+
+  /** The largest read-ahead window at this moment; 0 is no read-ahead. */
+  get readAheadBytes(): number {
+    return this.words[Header.readAheadBytes]!
   }
 
   /** Throws unless the engine is open. Costs a load, so every path can afford it. */

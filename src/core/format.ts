@@ -4,8 +4,10 @@
  */
 import { store } from '#atomics'
 import { Arena } from '../shared/arena.js'
-import { type Config, framesMaxOf } from '../shared/config.js'
+import { blocksIn, type Config, shareOf } from '../shared/config.js'
 import { EVENT_RECORD_WORDS, EVENTS_MAX, type Geometry } from '../shared/layout.js'
+import { storeSettings } from '../shared/settings.js'
+import { storeLimits } from './limits.js'
 import { openRecord } from '../shared/partition-record.js'
 import { Ring } from '../shared/ring.js'
 import { DirtyLink, EngineState, Frame, Group, Header, Job, Spare, State } from '../shared/words.js'
@@ -26,17 +28,20 @@ export function formatArena(
   idHigh: number,
 ): Arena {
   const isDirect = config.partitions.some((partition) => partition.direct)
+  const inMemory = blocksIn(config.memoryBytes, geometry.frameSize, geometry.spares)
+  const frames = Math.min(inMemory, geometry.blocks)
   const arena = Arena.create(geometry, idLow, idHigh, isDirect)
   config.partitions.forEach((partition, index) => {
     const { blocks, fd = -1, offset = 0 } = extents[index]!
-    const framesMax = framesMaxOf(partition, geometry)
-    openRecord(arena, index, { ...partition, fd, offset, framesMax }, blocks)
+    openRecord(arena, index, { ...partition, fd, offset, share: shareOf(partition, frames) }, blocks)
   })
-  formatGroups(arena, config)
+  formatGroups(arena)
   // A writer keeps to the partition that it had last (writer-pool.ts).
   for (let writer = 0; writer < geometry.writers; writer++)
     arena.words[arena.jobAt(writer) + Job.partition] = writer
-  formatFrames(arena)
+  formatFrames(arena, frames)
+  storeSettings(arena.words, config.settings)
+  storeLimits(arena, config.settings)
   eventsOf(arena).init()
   store(arena.words, Header.state, EngineState.OPEN)
   return arena
@@ -46,8 +51,8 @@ export function formatArena(
 export const eventsOf = (arena: Arena): Ring =>
   new Ring(arena.words, arena.eventsAt, EVENTS_MAX, EVENT_RECORD_WORDS)
 
-/** Epochs begin at 1, and everything up to 0 is done. Spares and the dirty limit are divided evenly among the groups. */
-function formatGroups(arena: Arena, config: Config): void {
+/** Epochs begin at 1, and everything up to 0 is done. Spares are divided evenly among the groups. */
+function formatGroups(arena: Arena): void {
   const { words, geometry } = arena
   const sparesOfGroup = geometry.spares / geometry.groups
   const loansOfGroup = geometry.loans / geometry.groups
@@ -55,14 +60,6 @@ function formatGroups(arena: Arena, config: Config): void {
     const at = arena.groupAt(group)
     words[at + Group.epoch] = 1
     words[at + Group.dirtyHead] = DirtyLink.END
-    words[at + Group.dirtyMax] = Math.max(
-      1,
-      Math.floor((geometry.blocks * config.dirtyLimit) / geometry.groups),
-    )
-    // At or above the dirty limit background writing is off.
-    const isBefore = config.dirtyBackground < config.dirtyLimit
-    const mark = Math.max(1, Math.floor((geometry.blocks * config.dirtyBackground) / geometry.groups))
-    words[at + Group.dirtyBackground] = isBefore ? mark : 2 ** 31 - 1
     words[at + Group.spareCount] = sparesOfGroup
     for (let i = 0; i < sparesOfGroup; i++) {
       const spare = group * sparesOfGroup + i
@@ -77,13 +74,14 @@ function formatGroups(arena: Arena, config: Config): void {
   }
 }
 
-function formatFrames(arena: Arena): void {
-  const { words, geometry } = arena
-  for (let frame = geometry.blocks - 1; frame >= 0; frame--) {
+function formatFrames(arena: Arena, frames: number): void {
+  const { words } = arena
+  for (let frame = frames - 1; frame >= 0; frame--) {
     const at = arena.frameAt(frame)
     words[at + Frame.state] = State.ABSENT
     words[at + Frame.policySlot] = words[Header.freeHead]!
     words[Header.freeHead] = frame + 1
   }
-  words[Header.freeCount] = geometry.blocks
+  words[Header.freeCount] = frames
+  words[Header.frames] = frames
 }

@@ -9,6 +9,7 @@ import { bucketOf } from '../shared/histogram.js'
 import type { SlotIndex } from '../shared/indices.js'
 import {
   blocksIn,
+  framesIn,
   generationIn,
   type PartitionRecord,
   readRecord,
@@ -36,8 +37,6 @@ export class PartitionView {
   readonly group: number
   readonly blockSize: number
   readonly readOnly: boolean
-  /** The most frames that it may have. */
-  readonly framesMax: number
   readonly device: Device
   /** Views of the frames, with the length of this partition's blocks; all partitions with that block size share them. */
   readonly views: FrameViews
@@ -54,7 +53,7 @@ export class PartitionView {
     slot: SlotIndex,
     index: number,
     generation: number,
-    { name, group, blockSize, readOnly, framesMax }: PartitionRecord,
+    { name, group, blockSize, readOnly }: PartitionRecord,
     device: Device,
     views: FrameViews,
   ) {
@@ -65,11 +64,17 @@ export class PartitionView {
     this.group = group
     this.blockSize = blockSize
     this.readOnly = readOnly
-    this.framesMax = framesMax > 0 ? framesMax : arena.geometry.blocks
     this.device = device
     this.views = views
     this.blocks = blocksIn(arena, index)
     this.countersAt = arena.partitionCountersAt(slot, index)
+  }
+
+  /** The most frames that it may have at this moment. */
+  get framesMax(): number {
+    const { words, frames } = this.#arena
+    const share = words[this.#arena.partitionAt(this.index) + Partition.share]!
+    return share > 0 ? framesIn(share, frames) : frames
   }
 
   count(counter: PartitionCounter, by = 1): void {

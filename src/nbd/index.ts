@@ -4,7 +4,7 @@
  * with processes and threads of its own.
  */
 import type { Socket } from 'node:net'
-import { show } from '../shared/config.js'
+import { show } from '../shared/values.js'
 import { CacheError } from '../shared/errors.js'
 import type { CacheClient } from '../shared/interface.js'
 import { Connections } from './connections.js'

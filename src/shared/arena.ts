@@ -137,6 +137,7 @@ export class Arena {
     const arena = new Arena(newMemory(layout.totalBytes, isDirect), geometry, layout)
     const words = arena.words
     for (const field of GEOMETRY_FIELDS) words[Header[field]] = geometry[field]
+    words[Header.frames] = geometry.blocks
     words[Header.idLow] = idLow
     words[Header.idHigh] = idHigh
     words[Header.version] = VERSION
@@ -176,6 +177,15 @@ export class Arena {
     return new Arena({ buffer, memory }, geometry, layout)
   }
 
+  /** The frames that blocks may use: those from 0 on. Grows, up to `geometry.blocks`. */
+  get frames(): number {
+    return load(this.words, Header.frames)
+  }
+  /** Bytes of the whole buffer without the frames that are not in use. */
+  get bytesInUse(): number {
+    const { blocks, frameSize } = this.geometry
+    return this.layout.totalBytes - (blocks - this.frames) * frameSize
+  }
   frameAt(frame: FrameIndex): number {
     return this.framesAt + frame * Frame.WORDS
   }

@@ -2,10 +2,10 @@
  * Validates the options of `openCache` and converts them to numbers, before anything is opened. Every message has the bad
  * value.
  */
-import { inspect } from 'node:util'
 import { mayBeAligned } from './buffer.js'
-import { CacheError, type CacheErrorCode } from './errors.js'
 import type { CacheOptions, PartitionOptions } from './options.js'
+import { parseSettings, type Settings } from './settings.js'
+import { parseSize, refuse, show } from './values.js'
 import {
   BLOCK_SIZE_MAX,
   BLOCK_SIZE_MIN,
@@ -20,7 +20,9 @@ import {
 } from './layout.js'
 
 export interface Config {
+  /** Bytes of the pool at the beginning, and at most. */
   readonly memoryBytes: number
+  readonly memoryMaxBytes: number
   readonly frameSize: number
   readonly partitions: readonly PartitionConfig[]
   /** The most partitions at a time. */
@@ -29,14 +31,10 @@ export interface Config {
   readonly writeOrder: readonly string[]
   readonly policy: 'lru2' | '2q'
   readonly threads: number
-  readonly flushDelayMs: number
-  readonly dirtyLimit: number
-  readonly dirtyBackground: number
   readonly writeBytes: number
-  /** Undefined means no limit. */
-  readonly writeBytesPerSecond: number | undefined
   readonly traceEntries: number
-  readonly readAheadBytes: number
+  /** What can be changed later. */
+  readonly settings: Settings
 }
 
 export interface PartitionConfig {
@@ -63,21 +61,6 @@ export const THREADS_MAX = SLOTS_MAX - 4
 
 const POLICIES: readonly CacheOptions['policy'][] = ['lru2', '2q']
 
-const UNITS: Readonly<Record<string, number>> = {
-  '': 1, B: 1, KB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12, KIB: 2 ** 10, MIB: 2 ** 20, GIB: 2 ** 30, TIB: 2 ** 40,
-  K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40,
-} // prettier-ignore
-
-/** Converts a number, or a string such as '64MiB', '1.5 GB' or '4096', to bytes. @throws ERR_DCACHE_BAD_OPTION */
-export function parseSize(value: number | string, what: string): number {
-  const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(String(value))
-  const unit = UNITS[match?.[2]?.toUpperCase() ?? '?']
-  const bytes = unit === undefined ? NaN : Number(match?.[1]) * unit
-  if (!Number.isSafeInteger(bytes))
-    refuse(`${what} is ${show(value)}; it must be a whole number of bytes, or a string such as '64MiB'`)
-  return bytes
-}
-
 /** Validates all options and fills in defaults. @throws ERR_DCACHE_BAD_OPTION, ERR_DCACHE_BAD_BLOCK_SIZE */
 export function parseOptions(options: CacheOptions): Config {
   if (typeof options !== 'object' || (options as unknown) === null)
@@ -96,39 +79,21 @@ export function parseOptions(options: CacheOptions): Config {
   }
   const groups = [...new Set(entries.map(([, partition]) => groupOf(partition)))]
   const partitions = entries.map(([name, partition]) => parsePartition(name, partition, groups))
-  const {
-    policy = '2q',
-    threads = 64,
-    flushDelayMs = 5000,
-    dirtyLimit = 2 / 3,
-    traceEntries = 0,
-    readAheadBytes = 2 ** 20,
-  } = options
+  const { policy = '2q', threads = 64, traceEntries = 0 } = options
   if (!POLICIES.includes(policy)) refuse(`policy is ${show(policy)}; it must be ${POLICIES.join(' or ')}`)
   if (!Number.isInteger(threads) || threads < 1 || threads > THREADS_MAX) {
     refuse(`threads is ${show(threads)}; it must be 1 to ${THREADS_MAX}`)
   }
-  if (!Number.isInteger(flushDelayMs) || flushDelayMs < 0 || flushDelayMs > 2 ** 31 - 1) {
-    refuse(`flushDelayMs is ${show(flushDelayMs)}; it must be a whole number of milliseconds, 0 to 2^31 - 1`)
-  }
-  if (typeof dirtyLimit !== 'number' || !(dirtyLimit > 0 && dirtyLimit <= 1)) {
-    refuse(`dirtyLimit is ${show(dirtyLimit)}; it must be a share of the blocks, above 0 and at most 1`)
-  }
-  const { dirtyBackground = dirtyLimit / 2 } = options
-  if (typeof dirtyBackground !== 'number' || !(dirtyBackground > 0 && dirtyBackground <= 1)) {
+  const memoryBytes = parseSize(options.memory, 'memory')
+  const memoryMaxBytes =
+    options.memoryMax === undefined ? memoryBytes : parseSize(options.memoryMax, 'memoryMax')
+  if (memoryMaxBytes < memoryBytes)
     refuse(
-      `dirtyBackground is ${show(dirtyBackground)}; it must be a share of the blocks, above 0 and at most 1`,
+      `memoryMax is ${show(options.memoryMax)}; it must be at least memory, which is ${show(options.memory)}`,
     )
-  }
   const writeBytes = parseSize(options.writeBytes ?? WRITE_BYTES_DEFAULT, 'writeBytes')
   if (writeBytes < BLOCK_SIZE_MIN || writeBytes > WRITE_BYTES_MAX)
     refuse(`writeBytes is ${show(options.writeBytes)}; it must be 512 to ${WRITE_BYTES_MAX} bytes`)
-  const writeBytesPerSecond =
-    options.writeBytesPerSecond === undefined
-      ? undefined
-      : parseSize(options.writeBytesPerSecond, 'writeBytesPerSecond')
-  if (writeBytesPerSecond === 0)
-    refuse('writeBytesPerSecond is 0; it must be at least 1 byte per second; leave it out for no limit')
   if (
     !Number.isInteger(traceEntries) ||
     traceEntries < 0 ||
@@ -138,7 +103,8 @@ export function parseOptions(options: CacheOptions): Config {
     refuse(`traceEntries is ${show(traceEntries)}; it must be 0 or a power of two up to 1048576`)
   }
   return {
-    memoryBytes: parseSize(options.memory, 'memory'),
+    memoryBytes,
+    memoryMaxBytes,
     frameSize: Math.max(...partitions.map((partition) => partition.blockSize)),
     partitions,
     maxPartitions,
@@ -146,13 +112,9 @@ export function parseOptions(options: CacheOptions): Config {
     writeOrder: parseWriteOrder(options.writeOrder ?? ['data', 'directory', 'trailer']),
     policy,
     threads,
-    flushDelayMs,
-    dirtyLimit,
-    dirtyBackground,
     writeBytes,
-    writeBytesPerSecond,
     traceEntries,
-    readAheadBytes: parseSize(readAheadBytes, 'readAheadBytes'),
+    settings: parseSettings(options),
   }
 }
 
@@ -266,8 +228,8 @@ export function geometryOf(config: Config): Geometry {
   const frames = Math.floor(config.memoryBytes / frameSize)
   const sparesOfGroup = Math.max(2, Math.floor(frames / 64 / groups.length))
   const spares = sparesOfGroup * groups.length
-  const blocks = frames - spares
-  if (blocks < 2) {
+  const blocks = blocksIn(config.memoryMaxBytes, frameSize, spares)
+  if (frames - spares < 2) {
     const least = (2 * groups.length + 2) * frameSize
     refuse(
       `memory is ${config.memoryBytes} bytes; ${groups.length} group(s) with blocks of ${frameSize} bytes need at least ${least} bytes`,
@@ -276,7 +238,7 @@ export function geometryOf(config: Config): Geometry {
   }
   if (blocks > 2 ** 29)
     refuse(
-      `memory is ${config.memoryBytes} bytes, or ${blocks} blocks; the limit is 2^29 blocks; use less memory or larger blocks`,
+      `memoryMax is ${config.memoryMaxBytes} bytes, or ${blocks} blocks; the limit is 2^29 blocks; use less memory or larger blocks`,
       'ERR_DCACHE_MEMORY',
     )
   const writers = Math.min(config.maxPartitions, WRITERS_MAX, SLOTS_MAX - 3 - config.threads)
@@ -299,27 +261,21 @@ export function geometryOf(config: Config): Geometry {
   const direct = partitions.find((partition) => partition.direct)
   if (direct && !mayBeAligned(layoutOf(geometry).totalBytes)) {
     refuse(
-      `partition '${direct.name}': direct I/O needs page-aligned blocks, which a cache of more than 4 GiB in all does not have; memory is ${config.memoryBytes} bytes; use less memory, or open the partition without direct`,
+      `partition '${direct.name}': direct I/O needs page-aligned blocks, which a cache of more than 4 GiB in all does not have; memoryMax is ${config.memoryMaxBytes} bytes; use less memory, or open the partition without direct`,
       'ERR_DCACHE_UNSUPPORTED',
     )
   }
   return geometry
 }
 
+/** How many blocks a pool of so many bytes holds. */
+export const blocksIn = (memoryBytes: number, frameSize: number, spares: number): number =>
+  Math.floor(memoryBytes / frameSize) - spares
+
 /** With fewer frames a partition could hardly be used. */
 const FRAMES_LEAST = 8
 
-/** The most frames that a partition may have; 0: no limit. */
-export function framesMaxOf({ share }: PartitionConfig, { blocks }: Pick<Geometry, 'blocks'>): number {
-  return share === undefined ? 0 : Math.min(blocks, Math.max(FRAMES_LEAST, Math.floor(blocks * share)))
-}
-
-function refuse(message: string, code: CacheErrorCode = 'ERR_DCACHE_BAD_OPTION'): never {
-  throw new CacheError(code, message)
-}
-
-/** A value as it would be written in code, truncated to 80 characters for a message. */
-export function show(value: unknown): string {
-  const text = typeof value === 'string' ? `'${value}'` : inspect(value, { breakLength: Infinity, depth: 1 })
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text
+/** The share of all frames that a partition may have at most; 0: no limit. `frames`: those in use. */
+export function shareOf({ share }: PartitionConfig, frames: number): number {
+  return share === undefined ? 0 : Math.min(1, Math.max(share, FRAMES_LEAST / frames))
 }

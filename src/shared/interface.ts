@@ -15,7 +15,14 @@
  * has ended. Lists of errors below leave these out. Errors are CacheError objects (errors.ts).
  */
 import type { Worker } from 'node:worker_threads'
-import type { AcquireOptions, DropOptions, FlushScope, PartitionOptions, WaitOptions } from './options.js'
+import type {
+  AcquireOptions,
+  DropOptions,
+  FlushScope,
+  LiveOptions,
+  PartitionOptions,
+  WaitOptions,
+} from './options.js'
 import type { CacheStats, Holder, LostBlock, TraceRecord } from './reports.js'
 
 /** How a block is acquired: shared, exclusive, or exclusive without reading it from the disk first. */
@@ -36,7 +43,6 @@ export interface CacheHandle {
   readonly memory: { readonly buffer: SharedArrayBuffer } | undefined
   readonly writeOrder: readonly string[]
   readonly policy: 'lru2' | '2q'
-  readonly readAheadBytes: number
 }
 
 /** The cache as its owner sees it: the thread that called `openCache`. Only that thread may use this object. */
@@ -68,6 +74,12 @@ export interface BlockCache extends CacheClient, AsyncDisposable {
    * @throws ERR_DCACHE_GUARDS_HELD if a block is in use after `timeoutMs`, naming the holders; _FENCED; _UNKNOWN_PARTITION
    */
   dropPartition(name: string, options?: DropOptions): Promise<void>
+  /**
+   * Changes settings while all threads go on; the others stay as they are. `memory` can only grow, up to `memoryMax`. A
+   * `dirtyBackground` that was never set stays half of `dirtyLimit`.
+   * @throws ERR_DCACHE_BAD_OPTION, and changes nothing
+   */
+  configure(settings: LiveOptions): void
   /** Evicts all clean blocks that are not pinned or latched. Returns how many. */
   evictClean(): number
   /**

@@ -13,6 +13,11 @@ export interface CacheOptions {
    */
   memory: number | string
   /**
+   * The size to which `configure({ memory })` can let the pool grow, in bytes. The difference takes address space, and no memory
+   * until it is used. Default: `memory`.
+   */
+  memoryMax?: number | string
+  /**
    * The partitions by name, 1 to `maxPartitions`. Errors name them, and `client.partition(name)` looks them up. A name has 1 to
    * 4096 bytes of UTF-8.
    */
@@ -42,7 +47,7 @@ export interface CacheOptions {
   dirtyBackground?: number
   /**
    * Limit for background writes (those that `dirtyBackground` and `flushDelayMs` start), in bytes per second over all
-   * partitions; at least 1. Writes that a call requested or waits for are not limited. Default: no limit.
+   * partitions; at least 1. Writes that a call requested or waits for are not limited. Default: Infinity, no limit.
    */
   writeBytesPerSecond?: number | string
   /** Neighbouring blocks are written by one call of up to this many bytes and 256 blocks; 512 to 16 MiB. Default: 1 MiB. */
@@ -55,6 +60,14 @@ export interface CacheOptions {
    */
   readAheadBytes?: number | string
 }
+
+/** What `configure` can change. */
+export type LiveOptions = Partial<
+  Pick<
+    CacheOptions,
+    'memory' | 'dirtyLimit' | 'dirtyBackground' | 'flushDelayMs' | 'writeBytesPerSecond' | 'readAheadBytes'
+  >
+>
 
 export interface PartitionOptions {
   /** A file or a block device. A relative path is resolved when `openCache` is called. */

@@ -23,8 +23,8 @@ export interface PartitionRecord {
   readonly offset: number
   /** Whether the descriptor was opened with O_DIRECT, which requires aligned memory. */
   readonly direct: boolean
-  /** The most frames that it may have; 0: no limit. */
-  readonly framesMax: number
+  /** The share of all frames that it may have at most; 0: no limit. */
+  readonly share: number
 }
 
 /** The word `standing`: the generation, and a PartitionState in the lower bits. */
@@ -32,6 +32,12 @@ export const stateIn = (standing: number): number => standing & PartitionState.M
 export const generationIn = (standing: number): number => standing >>> PartitionState.BITS
 
 const encoder = new TextEncoder()
+
+/** `Partition.share` of all frames. */
+const SHARE_ONE = 2 ** 30
+
+/** How many of all frames a partition with this `Partition.share`, above 0, may have. */
+export const framesIn = (share: number, frames: number): number => Math.floor((frames * share) / SHARE_ONE)
 
 /** Opens a record. Called by the owner, or before any other thread has the buffer. @requires that its standing is FREE */
 export function openRecord(arena: Arena, partition: number, record: PartitionRecord, blocks: number): void {
@@ -48,7 +54,7 @@ export function openRecord(arena: Arena, partition: number, record: PartitionRec
   words[at + Partition.offsetLow] = record.offset | 0
   words[at + Partition.offsetHigh] = Math.floor(record.offset / 2 ** 32)
   words[at + Partition.direct] = record.direct ? 1 : 0
-  words[at + Partition.framesMax] = record.framesMax
+  words[at + Partition.share] = Math.ceil(record.share * SHARE_ONE)
   clearStatistics(arena, partition)
   storeBlocks(arena, partition, blocks)
   store(words, at + Partition.standing, load(words, at + Partition.standing) | PartitionState.OPEN)
@@ -84,7 +90,7 @@ export function readRecord(arena: Arena, partition: number): PartitionRecord {
     fd: words[at + Partition.fd]!,
     offset: (words[at + Partition.offsetLow]! >>> 0) + words[at + Partition.offsetHigh]! * 2 ** 32,
     direct: words[at + Partition.direct] === 1,
-    framesMax: words[at + Partition.framesMax]!,
+    share: words[at + Partition.share]! / SHARE_ONE,
   }
 }
 

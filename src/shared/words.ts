@@ -30,7 +30,12 @@ export enum Header {
   standing, // counts the changes of `state` and of the standing of partitions, see engine-state.ts; atomic
   freed, // epoch: a frame may have become free
   freedWaiters, // 1: a thread may wait for it; atomic
+  frames, // the frames from 0 on that blocks may use; atomic, the owner adds under policy
   partitionsEnd, // numbers of partitions from here on were never used; atomic, written by the owner
+  flushDelayMs, // settings, as are the next three; atomic, written by the owner
+  writeRateLow, // bytes per second; 0 no limit
+  writeRateHigh,
+  readAheadBytes,
   // The fourth: what misses change, and doorbells.
   policyMutex = 48, // guards the free list, and the policy's words and heap
   freeHead, // policy
@@ -67,7 +72,7 @@ export enum Partition {
   offsetHigh,
   direct,
   nameBytes,
-  framesMax, // the most frames that it may have; 0 no limit
+  share, // the most of all frames that it may have, in parts of 2^30; 0 no limit
   blocksLow, // written by the owner, as is the next word
   blocksHigh,
   fenced, // round: Fence
@@ -135,8 +140,8 @@ export enum Group {
   delayed, // DelayedKick
   dirty, // frames with an unwritten image: the length of the dirty list
   dirtyHead, // the dirty list: frame plus one
-  dirtyMax, // fixed: at this dirty count, changing a clean block waits
-  dirtyBackground, // fixed: at this dirty count, background writing starts
+  dirtyMax, // set by the owner: at this dirty count, changing a clean block waits
+  dirtyBackground, // set by the owner: at this dirty count, background writing starts
   spareHead,
   spareCount,
   spareFreed, // epoch: a spare was released, or a round ended
@@ -323,9 +328,8 @@ export enum Counter {
   prefetchUnused,
   COUNT,
 }
-export type CounterName = Exclude<keyof typeof Counter, 'COUNT'>
 
-/** Counters of a slot for one partition: as those above. One cache line, so threads do not share any. */
+/** Counters of a slot for one partition: as those above; a cache line. */
 export enum PartitionCounter {
   hits,
   misses,
@@ -337,7 +341,6 @@ export enum PartitionCounter {
   diskWriteBytes,
   COUNT,
 }
-export type PartitionCounterName = Exclude<keyof typeof PartitionCounter, 'COUNT'>
 
 /** What a partition has a histogram of. */
 export enum Latency {

@@ -10,7 +10,7 @@ import { Client } from '../core/client/client.js'
 import { Context, notOpenError } from '../core/context.js'
 import { FileDevice } from '../core/device/file-device.js'
 import { Arena } from '../shared/arena.js'
-import { show } from '../shared/config.js'
+import { show } from '../shared/values.js'
 import { CacheError } from '../shared/errors.js'
 import type { CacheClient, CacheHandle } from '../shared/interface.js'
 import { firstClientSlot, NAME_BYTES, VERSION } from '../shared/layout.js'
@@ -115,7 +115,6 @@ export function contextOf(handle: CacheHandle, arena: Arena, slot: ThreadSlot, m
     policy: handle.policy,
     deviceOf: ({ fd, offset, direct }) => new FileDevice(fd, offset, direct),
     mayBlock,
-    readAheadBytes: handle.readAheadBytes,
     resize: ({ index, generation }, what, blocks, timeoutMs) =>
       askOwner(context, handle.id, { what, partition: index, generation, blocks, timeoutMs }),
   })

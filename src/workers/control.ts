@@ -13,7 +13,7 @@ import { CacheError } from '../shared/errors.js'
 import type { CacheHandle } from '../shared/interface.js'
 
 /** The options that only the engine's workers need. */
-export type EngineOptions = Pick<Config, 'flushDelayMs' | 'writeBytes' | 'writeBytesPerSecond'>
+export type EngineOptions = Pick<Config, 'writeBytes'>
 
 /** What an engine worker gets when it starts. */
 export interface WorkerStart {

@@ -21,7 +21,7 @@ serveStart(({ handle, options }, call) => {
   const context = contextOf(handle, arena, takeOverSlot(arena, FLUSH_SLOT, threadId, 'flush worker'), true)
   const firstClient = firstClientSlot(arena.geometry)
   const events = new EventSender(eventsOf(arena))
-  const flusher = new Flusher(context, options, (event) => {
+  const flusher = new Flusher(context, (event) => {
     if (event.kind !== 'died' || event.slot >= firstClient) events.send(event)
   })
   const census = new Census(arena, firstClient)

@@ -16,24 +16,23 @@ import { randomBytes } from 'node:crypto'
 import { threadId, type Worker } from 'node:worker_threads'
 import { runCall } from '../core/client/call.js'
 import { Client } from '../core/client/client.js'
-import { blockOf, partitionOf, wakeAll } from '../core/context.js'
+import { wakeAll } from '../core/context.js'
 import { buryGone, hasEnded } from '../core/wait/deaths.js'
 import { describeHandle } from '../core/client/describe.js'
 import { evictClean } from '../core/blocks/forget.js'
 import { eventsOf, formatArena } from '../core/format.js'
-import { imageStamps } from '../core/changes/images.js'
+import { lostBlocks } from '../core/inspect/lost.js'
 import { retry } from '../core/changes/retry.js'
 import { flush } from '../core/changes/rounds.js'
 import { type Config, geometryOf, parseOptions } from '../shared/config.js'
 import { changeState, setState } from '../shared/engine-state.js'
 import { CacheError } from '../shared/errors.js'
 import type { BlockCache, CacheEvents, CacheHandle, Partition } from '../shared/interface.js'
-import type { CacheOptions, DropOptions, PartitionOptions } from '../shared/options.js'
+import type { CacheOptions, DropOptions, LiveOptions, PartitionOptions } from '../shared/options.js'
 import type { LostBlock } from '../shared/reports.js'
 import { firstClientSlot, type Geometry, OWNER_SLOT, VERSION } from '../shared/layout.js'
 import { attachSlot, guardsOf } from '../shared/slot.js'
 import { threadText } from '../shared/slot-name.js'
-import { classOf } from '../shared/stamp.js'
 import { TRACE } from '../shared/trace.js'
 import { Deadline, runAsync, SLICE_MS } from '../shared/wait.js'
 import { watchWorker } from './adopt.js'
@@ -44,9 +43,10 @@ import { Claims } from './claims.js'
 import { closeFiles, extendFiles, openFiles, type PartitionFile } from './files.js'
 import { serveCalls } from './owner-calls.js'
 import { Partitions } from './partitions.js'
+import { LiveSettings } from './live-settings.js'
 import { Listeners } from './listeners.js'
 import { assertRuntime, openError, warnOfMemory } from './surroundings.js'
-import { EngineState, Frame, Header, Slot, SlotState } from '../shared/words.js'
+import { EngineState, Header, Slot, SlotState } from '../shared/words.js'
 
 /** Milliseconds that stopping waits for system calls, and for each kind of engine thread. */
 const STOP_PATIENCE_MS = 5000
@@ -64,11 +64,11 @@ export async function openCache(options: CacheOptions): Promise<BlockCache> {
   const files = await openFiles(config.partitions, claims)
   let host: Host | undefined
   try {
-    host = new Host(config, geometry, files, claims)
+    host = new Host(options, config, geometry, files, claims)
     extendFiles(files)
     await host.start()
     for (const file of files) file.keep()
-    warnOfMemory(host.handle.buffer.byteLength)
+    warnOfMemory(host.bytesInUse)
     return host
   } catch (error) {
     if (host) await host.stop()
@@ -83,11 +83,18 @@ class Host extends Client implements BlockCache {
   readonly #parts: Partitions
   readonly #stopCalls: () => void
   readonly #crew: Crew
+  readonly #settings: LiveSettings
   readonly #reading = new AbortController()
   #stopping: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
-  constructor(config: Config, geometry: Geometry, files: readonly PartitionFile[], claims: Claims) {
+  constructor(
+    options: CacheOptions,
+    config: Config,
+    geometry: Geometry,
+    files: readonly PartitionFile[],
+    claims: Claims,
+  ) {
     const id = randomBytes(8).toString('hex')
     const { low, high } = idWords(id)
     const arena = formatArena(config, geometry, files, low, high)
@@ -98,7 +105,6 @@ class Host extends Client implements BlockCache {
       memory: arena.memory,
       writeOrder: config.writeOrder,
       policy: config.policy,
-      readAheadBytes: config.readAheadBytes,
     }
     describeHandle(handle)
     const slot = attachSlot(arena, OWNER_SLOT, OWNER_SLOT + 1, threadId, 'owner')
@@ -110,8 +116,9 @@ class Host extends Client implements BlockCache {
     this.#stopCalls = serveCalls(id, ({ what, partition, generation, blocks, timeoutMs }) =>
       parts.resize(parts.viewOf(partition, generation), what, blocks, timeoutMs),
     )
-    const { flushDelayMs, writeBytes, writeBytesPerSecond } = config
-    this.#crew = new Crew(this.context, handle, { flushDelayMs, writeBytes, writeBytesPerSecond }, () => {
+    this.#settings = new LiveSettings(this.context, config, options)
+    const { writeBytes } = config
+    this.#crew = new Crew(this.context, handle, { writeBytes }, () => {
       this.#breakDown()
     })
     registerClient(id, this)
@@ -121,6 +128,10 @@ class Host extends Client implements BlockCache {
     await this.#crew.start()
     void this.#readEvents()
     if (this.context.isTraced) this.context.tracer.record(TRACE['proc.start'], 0, 0, 0)
+  }
+
+  get bytesInUse(): number {
+    return this.context.arena.bytesInUse
   }
 
   adopt(worker: Worker): void {
@@ -154,6 +165,11 @@ class Host extends Client implements BlockCache {
     await this.#parts.drop(this.partition(name).view, options)
   }
 
+  configure(settings: LiveOptions): void {
+    this.context.assertOpen()
+    this.#settings.change(settings)
+  }
+
   evictClean(): number {
     this.context.assertOpen()
     return evictClean(this.context)
@@ -168,7 +184,7 @@ class Host extends Client implements BlockCache {
 
   async abandon(): Promise<LostBlock[]> {
     await this.stop()
-    return this.#lostBlocks()
+    return lostBlocks(this.context)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -286,25 +302,6 @@ class Host extends Client implements BlockCache {
         `${threadText(arena, slot)} holds ${guards} guard(s); release them before closing`,
       )
     }
-  }
-
-  #lostBlocks(): LostBlock[] {
-    const { words, arena, partitions, writeOrder } = this.context
-    const lost: LostBlock[] = []
-    for (let frame = 0; frame < arena.geometry.blocks; frame++) {
-      const at = arena.frameAt(frame)
-      if (words[at + Frame.keyHigh] === 0) continue
-      // Pending releases are changes too.
-      const released = load(words, at + Frame.released)
-      const newest = released > 0 ? released : classOf(imageStamps(this.context, frame)[0] ?? 0)
-      if (newest === 0) continue
-      lost.push({
-        partition: partitions.at(partitionOf(words, at)).name,
-        block: blockOf(words, at),
-        writeClass: writeOrder[newest - 1]!,
-      })
-    }
-    return lost
   }
 
   /** The engine cannot continue: wakes all threads that wait, so that their calls fail at once. */

@@ -6,7 +6,8 @@ import { assertTimeout } from '../core/client/call-options.js'
 import type { Context, PartitionView } from '../core/context.js'
 import { drop } from '../core/partitions/drop.js'
 import { setBlocks, shrink } from '../core/partitions/shrink.js'
-import { type Config, framesMaxOf, parseAdded, show } from '../shared/config.js'
+import { type Config, shareOf, parseAdded } from '../shared/config.js'
+import { show } from '../shared/values.js'
 import { CacheError } from '../shared/errors.js'
 import type { DropOptions, PartitionOptions } from '../shared/options.js'
 import { openRecord, stateIn, storeBlocks } from '../shared/partition-record.js'
@@ -63,7 +64,7 @@ export class Partitions {
     const partition = parseAdded(name, options, { groups, frameSize, isAligned })
     return this.#inTurn(async () => {
       const index = this.#freeNumber(name)
-      const { geometry } = this.#context.arena
+      const { frames } = this.#context.arena
       const files = await openFiles([partition], this.#claims, this.files)
       const [file] = files as [PartitionFile]
       try {
@@ -72,7 +73,7 @@ export class Partitions {
         openRecord(
           this.#context.arena,
           index,
-          { ...partition, fd: file.fd, offset: file.offset, framesMax: framesMaxOf(partition, geometry) },
+          { ...partition, fd: file.fd, offset: file.offset, share: shareOf(partition, frames) },
           file.blocks,
         )
         file.keep()

@@ -30,8 +30,7 @@ const engine = await loadEngine((workerData as { dist: string }).dist)
 function runFlusher({ Flusher }: Engine, setup: Setup): void {
   const context = contextIn(engine, setup, FLUSH_SLOT, FLUSH_SLOT + 1)
   const log = new CrashLog(setup.log, FLUSH_SLOT)
-  const { flushDelayMs } = setup.scenario
-  const flusher = new Flusher(context, { flushDelayMs }, (event) => {
+  const flusher = new Flusher(context, (event) => {
     if (event.kind === 'died') return
     const { kind, partition, writeClass, errno } = event
     log.append(kind === 'fenced' ? KIND.FENCED : KIND.RESTORED, {

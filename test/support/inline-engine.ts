@@ -59,7 +59,6 @@ export class InlineEngine {
   readonly #partitions: readonly (readonly [string, InlinePartition])[]
   readonly #writeOrder: readonly string[]
   readonly #policy: 'lru2' | '2q'
-  readonly #readAheadBytes: number
   #isStepping = false
 
   constructor({ blocks, partitions, ...rest }: InlineOptions) {
@@ -81,7 +80,6 @@ export class InlineEngine {
     })
     this.#writeOrder = config.writeOrder
     this.#policy = config.policy
-    this.#readAheadBytes = config.readAheadBytes
     const extents = this.#partitions.map(([, { device, blockSize }]) => ({
       blocks: device.sizeBytes / blockSize,
     }))
@@ -91,7 +89,7 @@ export class InlineEngine {
     setSleeper(this.arena.buffer, (words, at, value) => {
       this.#moveOthers(words, at, value)
     })
-    this.flusher = new Flusher(this.#contextIn(FLUSH_SLOT), config, (event) => {
+    this.flusher = new Flusher(this.#contextIn(FLUSH_SLOT), (event) => {
       if (event.kind !== 'died') this.events.push(event)
     })
     this.writers = extents.map(
@@ -165,7 +163,6 @@ export class InlineEngine {
       policy: this.#policy,
       deviceOf: ({ index }) => this.#partitions[index]![1].device,
       mayBlock: true,
-      readAheadBytes: this.#readAheadBytes,
     })
   }
 

@@ -2,7 +2,8 @@
 
 import { suite, test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { geometryOf, parseOptions, parseSize, show } from '#dist/shared/config.js'
+import { geometryOf, parseOptions } from '#dist/shared/config.js'
+import { parseSize, show } from '#dist/shared/values.js'
 import { CacheError, type CacheErrorCode } from '#dist/shared/errors.js'
 import { options } from '../support/small-context.js'
 
@@ -48,6 +49,7 @@ test('defaults', () => {
   const config = parseOptions({ memory: '1MiB', partitions: { a: { path: 'f', blockSize: 512 } } })
   assert.equal(config, {
     memoryBytes: 2 ** 20,
+    memoryMaxBytes: 2 ** 20,
     frameSize: 512,
     maxPartitions: 64,
     partitions: [
@@ -60,19 +62,22 @@ test('defaults', () => {
         readOnly: false,
         direct: false,
         group: 0,
+        share: undefined,
       },
     ],
     groups: [''],
     writeOrder: ['data', 'directory', 'trailer'],
     policy: '2q',
     threads: 64,
-    flushDelayMs: 5000,
-    dirtyLimit: 2 / 3,
-    dirtyBackground: 1 / 3,
     writeBytes: 2 ** 20,
-    writeBytesPerSecond: undefined,
     traceEntries: 0,
-    readAheadBytes: 2 ** 20,
+    settings: {
+      dirtyLimit: 2 / 3,
+      dirtyBackground: 1 / 3,
+      flushDelayMs: 5000,
+      writeBytesPerSecond: Infinity,
+      readAheadBytes: 2 ** 20,
+    },
   })
 })
 
@@ -110,10 +115,15 @@ test('every option that is given is kept', () => {
     readOnly: true,
     direct: false,
     group: 0,
+    share: undefined,
   })
   assert.is(config.policy, '2q')
-  assert.equal([config.threads, config.flushDelayMs, config.dirtyLimit, config.traceEntries], [3, 0, 1, 8])
-  assert.equal([config.dirtyBackground, config.writeBytes, config.writeBytesPerSecond], [0.1, 65536, 1e7])
+  const { settings } = config
+  assert.equal(
+    [config.threads, settings.flushDelayMs, settings.dirtyLimit, config.traceEntries],
+    [3, 0, 1, 8],
+  )
+  assert.equal([settings.dirtyBackground, config.writeBytes, settings.writeBytesPerSecond], [0.1, 65536, 1e7])
   writeOrder.push('z')
   assert.equal(config.writeOrder, ['x', 'y'], 'a copy')
 })
@@ -153,7 +163,11 @@ test('dirtyLimit', () => {
 })
 
 test('dirtyBackground, writeBytes and writeBytesPerSecond have defaults and bounds', () => {
-  assert.is(parseOptions({ ...options(), dirtyLimit: 0.5 }).dirtyBackground, 0.25, 'half of the limit')
+  assert.is(
+    parseOptions({ ...options(), dirtyLimit: 0.5 }).settings.dirtyBackground,
+    0.25,
+    'half of the limit',
+  )
   for (const dirtyBackground of [0, -0.1, 1.1, NaN, '0.5', null])
     refuses(parse({ dirtyBackground }), BAD, 'dirtyBackground', show(dirtyBackground))
   for (const writeBytes of [0, 511, '17MiB', -1, NaN, 'much'])
@@ -170,8 +184,8 @@ test('traceEntries', () => {
 test('readAheadBytes', () => {
   for (const readAheadBytes of [-1, 0.5, NaN, Infinity, 'much', null, {}])
     refuses(parse({ readAheadBytes }), BAD, 'readAheadBytes', show(readAheadBytes))
-  assert.is(parse({ readAheadBytes: 0 })().readAheadBytes, 0)
-  assert.is(parse({ readAheadBytes: '64KiB' })().readAheadBytes, 65536)
+  assert.is(parse({ readAheadBytes: 0 })().settings.readAheadBytes, 0)
+  assert.is(parse({ readAheadBytes: '64KiB' })().settings.readAheadBytes, 65536)
 })
 
 test('writeOrder', () => {

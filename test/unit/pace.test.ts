@@ -66,7 +66,7 @@ function paced({ dirty, asked = false, budget = Infinity, isDue = false, taken =
   context.words[at + Group.dirty] = dirty ?? 0
   context.words[at + Group.spareCount]! -= taken
   if (asked) context.words[at + Group.want] = 1
-  const pace = new Pace(context, 0, new Budget(budget), isDue)
+  const pace = new Pace(context, 0, new Budget(() => budget), isDue)
   /** How many blocks a lane gets whose last part took 100 ms and ended this long ago. */
   return (agoMs: number) => pace.blocksNow(1000, 512, performance.now() - agoMs, 100)
 } // prettier-ignore
@@ -92,7 +92,7 @@ test('a limit of bytes applies to background writing and to nothing else', () =>
   assert.is(background(0), 50)
   assert.is(background(0), 0, '50 blocks at a thousand a second: no others for 50 ms')
   assert.is(paced({ dirty: 200, budget: 1, asked: true })(0), 1000)
-  const budget = new Budget(1000)
+  const budget = new Budget(() => 1000)
   assert.is(budget.waitMs(5), 0)
   budget.spend(500, 5)
   assert.is(budget.waitMs(5), 500)

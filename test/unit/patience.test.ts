@@ -88,17 +88,17 @@ writer('throws any other error, and its job can be done again', () => {
   engine.client.kick()
   engine.stepFlusher()
   // At every point of the job.
-  const slots = Object.getPrototypeOf(engine.context.slot) as {
+  const views = Object.getPrototypeOf(engine.context.partitions.at(0)) as {
     count: (counter: number, by?: number) => void
   }
-  const { count } = slots
-  slots.count = () => {
+  const { count } = views
+  views.count = () => {
     throw new TypeError('a fault of the engine')
   }
   try {
     assert.throws(() => engine.stepWriter(0), /a fault of the engine/)
   } finally {
-    slots.count = count
+    views.count = count
   }
   assert.is(words[jobAt], JobState.ASKED)
   engine.settle()

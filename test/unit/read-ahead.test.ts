@@ -14,7 +14,7 @@ function fresh(blocks = 10_000, window = 64) {
   const asked: [number, number][] = []
   const ahead = new ReadAhead(
     () => blocks,
-    window,
+    () => window,
     (block, count) => asked.push([block, count]),
   )
   /** Misses blocks in sequence, except those that were read together with an earlier one; returns the next block. */

@@ -6,7 +6,7 @@ import { store } from '#atomics'
 import { keyLowOf, keyHighOf } from '../../shared/key.js'
 import type { Mutex } from '../../shared/mutex.js'
 import type { FrameIndex } from '../../shared/indices.js'
-import { Deadline, runSync } from '../../shared/wait.js'
+import { Deadline } from '../../shared/wait.js'
 import {
   blockOf,
   type Context,
@@ -23,10 +23,9 @@ import { isClean } from './victims.js'
 import { dropSaved, unlinkDirty } from '../changes/images.js'
 import { imageToWrite } from '../changes/to-write.js'
 import { catchUp, unlockRound } from '../changes/rounds.js'
-import { waitForMutex } from '../wait/wait-graph.js'
+import { lockSoon } from '../wait/lock-soon.js'
 import { DirtyLink, Frame, Group, State } from '../../shared/words.js'
 
-const SOON_MS = 20
 /** All frames together: a thread that holds a mutex may be descheduled, or running its code for the first time. */
 const EVICT_MS = 1000
 
@@ -35,15 +34,14 @@ export function evictClean(context: Context): number {
   const deadline = new Deadline(EVICT_MS)
   const lock = (mutex: Mutex) => lockSoon(context, mutex, deadline)
   let count = 0
-  for (let frame = 0; frame < context.arena.geometry.blocks; frame++)
-    if (freeFrame(context, frame, lock)) count++
+  for (let frame = 0; frame < context.arena.frames; frame++) if (freeFrame(context, frame, lock)) count++
   context.freed.signal()
   return count
 }
 
 /** Drops a range of blocks. Any thread. @takes policy mutex, round mutex */
 export function forget(context: Context, partition: PartitionView, block: number, count: number): void {
-  const { blocks } = context.arena.geometry
+  const blocks = context.arena.frames
   const end = block + count
   const forgetIn = (frame: FrameIndex) => {
     forgetFrame(context, partition, frame, block, end, () => {
@@ -104,24 +102,6 @@ function forgetFrame(
   } finally {
     leave(context, frame)
   }
-}
-
-/**
- * A thread that may block waits for the mutex. Another thread tries for longer than a critical section lasts, until the
- * deadline; the mutex is held for that long only if its holder was descheduled.
- */
-function lockSoon(context: Context, mutex: Mutex, deadline = new Deadline(SOON_MS)): boolean {
-  if (context.mayBlock) {
-    try {
-      runSync(waitForMutex(context, mutex, new Deadline()), true)
-      return true
-    } catch {
-      return false // waited too long: the block is left as it is
-    }
-  }
-  do if (mutex.tryLock(context.slot.index)) return true
-  while (deadline.leftMs() > 0)
-  return false
 }
 
 /**

@@ -85,7 +85,7 @@ export function* takeFrame(context: Context, request: Request): Slow<FrameIndex>
 }
 
 function noFrame({ arena }: Context, { name, framesMax }: PartitionView): string {
-  const { blocks } = arena.geometry
+  const blocks = arena.frames
   return framesMax < blocks
     ? `no frame became free: all ${framesMax} that '${name}' may have are held or dirty; release guards, or give it a larger share`
     : `no frame became free: all ${blocks} are held or dirty; release guards`

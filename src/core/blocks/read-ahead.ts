@@ -35,7 +35,7 @@ export class ReadAhead {
   /** When this block is used, the next window is requested; -1 none. */
   marker = -1
   readonly #blocksNow: () => number
-  readonly #windowMax: number
+  readonly #windowMax: () => number
   readonly #ask: (block: number, count: number) => void
   /** Blocks of the last window; 0 if there is none. */
   #window = 0
@@ -50,8 +50,8 @@ export class ReadAhead {
   #row = 0
   #needed = NEEDED_MIN
 
-  /** `blocksNow` returns the size of the partition. `windowMax` 0 turns read-ahead off. `ask` requests blocks from the reader. */
-  constructor(blocksNow: () => number, windowMax: number, ask: (block: number, count: number) => void) {
+  /** `blocksNow` returns the size of the partition. `windowMax` returns the largest window; 0 is no read-ahead. `ask` requests blocks from the reader. */
+  constructor(blocksNow: () => number, windowMax: () => number, ask: (block: number, count: number) => void) {
     this.#blocksNow = blocksNow
     this.#windowMax = windowMax
     this.#ask = ask
@@ -62,7 +62,8 @@ export class ReadAhead {
    * concurrently. Returns how many blocks from `block` on the thread should read together; `count` if this is not a sequence.
    */
   missed(block: number, count = 1): number {
-    if (this.#windowMax === 0) return count
+    const windowMax = this.#windowMax()
+    if (windowMax === 0) return count
     const isNext = block === this.#next
     this.#next = block + count
     if (this.#window > 0) {
@@ -78,7 +79,7 @@ export class ReadAhead {
     this.#row = 0
     this.#bad = 0
     this.#late = 0
-    this.#window = Math.min(this.#windowMax, Math.max(WINDOW_MIN, 2 * count))
+    this.#window = Math.min(windowMax, Math.max(WINDOW_MIN, 2 * count))
     const together = Math.max(count, Math.min(this.#window, this.#blocksNow() - block))
     this.#next = this.#start = this.#end = block + together
     this.#goOn()
@@ -102,7 +103,7 @@ export class ReadAhead {
 
   /** A sequence in which the reader was no help, but one call for several blocks is. */
   #alone(block: number, count: number): number {
-    const together = Math.max(count, Math.min(TOGETHER_MAX, this.#windowMax, this.#blocksNow() - block))
+    const together = Math.max(count, Math.min(TOGETHER_MAX, this.#windowMax(), this.#blocksNow() - block))
     this.#next = block + together
     return together
   }
@@ -122,7 +123,7 @@ export class ReadAhead {
       this.#needed = Math.min(2 * this.#needed, NEEDED_MAX)
       return
     }
-    this.#window = Math.min(2 * this.#window, this.#windowMax)
+    this.#window = Math.min(2 * this.#window, this.#windowMax())
     this.#goOn()
   }
 

@@ -133,7 +133,7 @@ export function readmitStray(context: Context): boolean {
   context.policyMutex.assertHeld(context.slot.index)
   const { words, arena, policy } = context
   let found = false
-  for (let frame = 0; frame < arena.geometry.blocks; frame++) {
+  for (let frame = 0; frame < arena.frames; frame++) {
     const at = arena.frameAt(frame)
     if (words[at + Frame.keyHigh] === 0 || !isClean(context, at) || policy.has(frame)) continue
     policy.readmit(frame)

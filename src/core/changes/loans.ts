@@ -12,6 +12,7 @@
  *   LENT, its spare free --takeBack, under the policy mutex and the round mutex--> FREE
  */
 import { store } from '#atomics'
+import type { Arena } from '../../shared/arena.js'
 import type { FrameIndex, SpareIndex } from '../../shared/indices.js'
 import { assertLatched, type Context, enter } from '../context.js'
 import { ringBell } from '../wait/bell.js'
@@ -23,8 +24,15 @@ export const loanOf = ({ words, arena }: Context, frame: FrameIndex): SpareIndex
   Math.max(-1, DirtyLink.LENT - words[arena.frameAt(frame) + Frame.dirtyNext]!)
 
 /** Whether the group can borrow one more frame. A guess without the round mutex. */
-export const mayBorrow = ({ words, arena }: Context, group: number): boolean =>
-  words[arena.groupAt(group) + Group.loanHead] !== 0
+export function mayBorrow({ words, arena }: Context, group: number): boolean {
+  const at = arena.groupAt(group)
+  // There are loans for the largest pool.
+  return words[at + Group.loanHead] !== 0 && words[at + Group.lent]! < loansAt(arena)
+}
+
+/** How many frames a group may borrow of the frames in use. */
+const loansAt = ({ geometry, frames }: Arena): number =>
+  Math.ceil((geometry.loans / geometry.groups) * (frames / geometry.blocks))
 
 /** The loans of a group. */
 export function loansOf({ arena }: Context, group: number): SpareIndex[] {
@@ -49,7 +57,7 @@ export function lend(context: Context, group: number, frame: FrameIndex): boolea
   const { words, arena } = context
   const groupAt = arena.groupAt(group)
   const loan = words[groupAt + Group.loanHead]! - 1
-  if (loan < 0) return false
+  if (loan < 0 || !mayBorrow(context, group)) return false
   const at = arena.spareAt(loan)
   words[groupAt + Group.loanHead] = words[at + Spare.next]!
   words[groupAt + Group.lent]!++

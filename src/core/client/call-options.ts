@@ -1,7 +1,7 @@
 /**
  * Options of a single call: deadline, signal, and the declared range of a change. Validated before the call takes anything.
  */
-import { show } from '../../shared/config.js'
+import { show } from '../../shared/values.js'
 import { CacheError } from '../../shared/errors.js'
 import type { AcquireOptions, WaitOptions } from '../../shared/options.js'
 import { Deadline } from '../../shared/wait.js'

@@ -1,7 +1,7 @@
 /**
  * A thread's client: the public calls that concern the whole cache.
  */
-import { show } from '../../shared/config.js'
+import { show } from '../../shared/values.js'
 import { CacheError } from '../../shared/errors.js'
 import type { CacheClient } from '../../shared/interface.js'
 import type { FlushScope } from '../../shared/options.js'

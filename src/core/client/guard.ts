@@ -4,7 +4,7 @@
  * would cost a field.
  */
 import { CacheError } from '../../shared/errors.js'
-import { show } from '../../shared/config.js'
+import { show } from '../../shared/values.js'
 import type { BlockGuard, Mode } from '../../shared/interface.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { TRACE } from '../../shared/trace.js'

@@ -2,7 +2,7 @@
  * A partition as one thread sees it: the public calls on blocks and byte ranges. Each call tries the hit path first. If that
  * does not succeed, it runs the slow path, which blocks or awaits.
  */
-import { show } from '../../shared/config.js'
+import { show } from '../../shared/values.js'
 import { CacheError } from '../../shared/errors.js'
 import type { BlockGuard, Mode } from '../../shared/interface.js'
 import type { AcquireOptions, WaitOptions } from '../../shared/options.js'
@@ -64,7 +64,7 @@ export class PartitionClient implements GuardOwner {
     this.#keyHigh = keyHighOf(view.index, 0)
     this.#ahead = new ReadAhead(
       () => view.blocks,
-      windowMax(view.framesMax, context.readAheadBytes, view.blockSize),
+      () => windowMax(view.framesMax, context.readAheadBytes, view.blockSize),
       (block, count) => {
         giveHint(context, view, block, count)
       },

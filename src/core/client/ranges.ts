@@ -3,7 +3,7 @@
  */
 import { types } from 'node:util'
 import { CacheError } from '../../shared/errors.js'
-import { show } from '../../shared/config.js'
+import { show } from '../../shared/values.js'
 import type { Span } from '../blocks/copy.js'
 import type { PartitionView } from '../context.js'
 

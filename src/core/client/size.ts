@@ -2,7 +2,7 @@
  * The public calls that change the size of a partition. The owner carries them out; here the call is checked, and counted as one
  * that the thread has under way.
  */
-import { show } from '../../shared/config.js'
+import { show } from '../../shared/values.js'
 import { CacheError } from '../../shared/errors.js'
 import type { WaitOptions } from '../../shared/options.js'
 import { DEFAULT_TIMEOUT_MS } from '../../shared/wait.js'

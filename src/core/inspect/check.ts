@@ -43,7 +43,7 @@ export function check(context: Context): string[] {
   const broken: string[] = []
   const free = checkFreeListAndPolicy(context, broken)
   checkChains(context, broken)
-  for (let frame = 0; frame < context.arena.geometry.blocks; frame++) {
+  for (let frame = 0; frame < context.arena.frames; frame++) {
     checkLatch(context, frame, broken)
     checkMarks(context, frame, broken)
     if (looksMisplaced(context, frame, free)) checkPlace(context, frame, broken)
@@ -81,7 +81,7 @@ function withMutex(context: Context, mutex: Mutex, broken: string[], section: ()
 /** Returns which frames were on the free list; those that are not by now are rechecked. */
 function checkFreeListAndPolicy(context: Context, broken: string[]): Uint8Array {
   const { words, arena } = context
-  const free = new Uint8Array(arena.geometry.blocks)
+  const free = new Uint8Array(arena.frames)
   withMutex(context, context.policyMutex, broken, () => {
     let length = 0
     for (
@@ -92,7 +92,7 @@ function checkFreeListAndPolicy(context: Context, broken: string[]): Uint8Array 
       if (words[arena.frameAt(link - 1) + Frame.keyHigh] !== 0)
         broken.push(`F1 frame ${link - 1}: free, but has a key`)
       free[link - 1] = 1
-      if (++length > arena.geometry.blocks) {
+      if (++length > arena.frames) {
         broken.push('F1 the free list is a cycle')
         return
       }
@@ -106,7 +106,8 @@ function checkFreeListAndPolicy(context: Context, broken: string[]): Uint8Array 
 
 function checkChains(context: Context, broken: string[]): void {
   const { words, arena } = context
-  const { buckets, stripes, blocks } = arena.geometry
+  const { buckets, stripes } = arena.geometry
+  const blocks = arena.frames
   for (let stripe = 0; stripe < stripes; stripe++) {
     withMutex(context, context.stripes[stripe]!, broken, () => {
       for (let bucket = stripe; bucket < buckets; bucket += stripes) {
@@ -150,7 +151,7 @@ function checkPlace(context: Context, frame: FrameIndex, broken: string[]): void
     if (words[at + Frame.keyHigh] === 0) {
       withMutex(context, policyMutex, broken, () => {
         let link = words[Header.freeHead]!
-        for (let left = arena.geometry.blocks; link !== 0 && link !== frame + 1 && left > 0; left--) {
+        for (let left = arena.frames; link !== 0 && link !== frame + 1 && left > 0; left--) {
           link = words[arena.frameAt(link - 1) + Frame.policySlot]!
         }
         if (link !== frame + 1 && !context.policy.has(frame) && loanOf(context, frame) < 0)
@@ -254,7 +255,7 @@ function checkGroup(context: Context, group: number, broken: string[]): void {
       owners.set(link - 1, owner)
     }
     for (let link = words[at + Group.spareHead]!; link !== 0 && !owners.has(link - 1); link = words[arena.spareAt(link - 1) + Spare.next]!) own(link, 'the free list')
-    for (let frame = 0; frame < arena.geometry.blocks; frame++) {
+    for (let frame = 0; frame < arena.frames; frame++) {
       const frameAt = arena.frameAt(frame)
       if (words[frameAt + Frame.keyHigh] === 0 || context.partitions.at(partitionOf(words, frameAt)).group !== group) continue
       const stamps = imageStamps(context, frame)
@@ -289,7 +290,7 @@ function checkLoans(context: Context, group: number, broken: string[]): number {
       broken.push(`W6 ${context.describe(frame)}: lent, but has a key`)
   }
   let frames = 0
-  for (let frame = 0; frame < arena.geometry.blocks; frame++) {
+  for (let frame = 0; frame < arena.frames; frame++) {
     const place = loanOf(context, frame) - (loans[0] ?? 0)
     if (loanOf(context, frame) >= 0 && place >= 0 && place < loans.length) frames++
   }
@@ -314,7 +315,7 @@ function checkLoans(context: Context, group: number, broken: string[]): number {
 /** For tests: also checks that no frame is held. */
 export function checkQuiet(context: Context): string[] {
   const broken = check(context)
-  for (let frame = 0; frame < context.arena.geometry.blocks; frame++) {
+  for (let frame = 0; frame < context.arena.frames; frame++) {
     const at = context.arena.frameAt(frame)
     const word = load(context.words, at + Frame.latch)
     if (pinsOf(word) !== 0 || writerOf(word) >= 0 || (word & (Latch.FROZEN | Latch.HANDED)) !== 0)

@@ -51,7 +51,7 @@ export function holders(context: Context): Holder[] {
       })
     }
   }
-  for (let frame = 0; frame < arena.geometry.blocks; frame++) {
+  for (let frame = 0; frame < arena.frames; frame++) {
     const at = arena.frameAt(frame)
     const word = load(words, at + Frame.latch)
     if (!isLatched(word)) continue

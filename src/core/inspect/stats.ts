@@ -12,7 +12,6 @@ import type { Context, PartitionView } from '../context.js'
 import { freeSpares } from '../changes/spares.js'
 import {
   Counter,
-  type CounterName,
   Fence,
   Frame,
   Group,
@@ -20,7 +19,6 @@ import {
   Latency,
   Partition,
   PartitionCounter,
-  type PartitionCounterName,
   Slot,
   SlotState,
   State,
@@ -30,14 +28,14 @@ import {
 export function stats(context: Context): CacheStats {
   const { arena, words } = context
   const { geometry } = arena
-  const sum = (name: CounterName): number => {
+  const sum = (name: Exclude<keyof typeof Counter, 'COUNT'>): number => {
     let total = 0
     for (let slot = 0; slot < geometry.slots; slot++)
       total += arena.counters[arena.countersAt(slot) + Counter[name]]!
     return total
   }
   const ends = load(words, Header.partitionsEnd)
-  const sumAll = (name: PartitionCounterName): number => {
+  const sumAll = (name: Exclude<keyof typeof PartitionCounter, 'COUNT'>): number => {
     let total = 0
     for (let partition = 0; partition < ends; partition++)
       total += countOf(arena, partition, PartitionCounter[name])
@@ -57,7 +55,7 @@ export function stats(context: Context): CacheStats {
     misses,
     reads: hits + misses - sumAll('overwrites'),
     writes: sumAll('writes'),
-    size: geometry.blocks,
+    size: arena.frames,
     dirty: groups(Group.dirty),
     flushes: sum('flushes'),
     stalls: sum('frameStalls'),
@@ -149,7 +147,7 @@ function countFrames(context: Context): {
   const { words, arena } = context
   const cached = new Map<number, number>()
   const blocks = { free: words[Header.freeCount]!, clean: 0, dirty: 0, absent: 0, held: 0 }
-  for (let frame = 0; frame < arena.geometry.blocks; frame++) {
+  for (let frame = 0; frame < arena.frames; frame++) {
     const at = arena.frameAt(frame)
     const latch = words[at + Frame.latch]!
     if (pinsOf(latch) > 0 || writerOf(latch) >= 0) blocks.held++

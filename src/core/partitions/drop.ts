@@ -63,7 +63,7 @@ function allOf(context: Context, { index, group }: PartitionView): FlushTarget {
 /** The frames that have a block of the partition from `first` on. */
 function framesOf({ words, arena }: Context, { index }: PartitionView, first: number): FrameIndex[] {
   const frames: FrameIndex[] = []
-  for (let frame = 0; frame < arena.geometry.blocks; frame++) {
+  for (let frame = 0; frame < arena.frames; frame++) {
     const at = arena.frameAt(frame)
     if (partitionOf(words, at) === index && blockOf(words, at) >= first) frames.push(frame)
   }

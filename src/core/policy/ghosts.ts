@@ -42,7 +42,8 @@ export function ghostsOf(arena: Arena): Ghosts {
   function add(keyHigh: number, keyLow: number): void {
     take(keyHigh, keyLow)
     let ghost = words[Header.ghostsUsed]!
-    if (ghost < capacity) {
+    // As many as frames in use.
+    if (ghost < words[Header.frames]!) {
       words[Header.ghostsUsed] = ghost + 1
       order.addNewest(ghost)
     } else {

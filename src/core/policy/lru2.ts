@@ -26,7 +26,7 @@ export class Lru2 implements Policy {
   readonly #framesAt: number
   readonly #heapAt: number
   readonly #noteAt: number
-  readonly #blocks: number
+  readonly #arena: Arena
   #notes = 0
 
   constructor(arena: Arena, slot: ThreadSlot) {
@@ -34,7 +34,7 @@ export class Lru2 implements Policy {
     this.#framesAt = arena.framesAt
     this.#heapAt = arena.policyAt
     this.#noteAt = arena.noteAt(slot.index)
-    this.#blocks = arena.geometry.blocks
+    this.#arena = arena
   }
 
   note(frame: FrameIndex): void {
@@ -112,7 +112,8 @@ export class Lru2 implements Policy {
   }
 
   reset(): void {
-    for (let frame = 0; frame < this.#blocks; frame++) this.#words[this.#at(frame) + Frame.policySlot] = 0
+    for (let frame = 0; frame < this.#arena.frames; frame++)
+      this.#words[this.#at(frame) + Frame.policySlot] = 0
     this.#words[Header.policySize] = 0
   }
 
@@ -151,7 +152,7 @@ export class Lru2 implements Policy {
    */
   #rebase(): void {
     const now = this.#words[Header.policyClock]!
-    for (let frame = 0; frame < this.#blocks; frame++)
+    for (let frame = 0; frame < this.#arena.frames; frame++)
       for (const at of [this.#at(frame) + Frame.used, this.#at(frame) + Frame.used2])
         if ((now - this.#words[at]!) >>> 0 > AGE_MAX) this.#words[at] = now - AGE_MAX
   }

@@ -12,6 +12,7 @@
 import type { Words } from '#atomics'
 import type { Arena } from '../../shared/arena.js'
 import type { FrameIndex } from '../../shared/indices.js'
+import { framesIn } from '../../shared/partition-record.js'
 import { Partition } from '../../shared/words.js'
 
 /** How many frames are compared for one victim. */
@@ -31,8 +32,8 @@ export class Shares {
   /** Whether a partition has all the frames that it may have. @requires policy mutex */
   isFull(partition: number): boolean {
     const at = this.#arena.partitionAt(partition)
-    const most = this.#words[at + Partition.framesMax]!
-    return most > 0 && this.#words[at + Partition.frames]! >= most
+    const share = this.#words[at + Partition.share]!
+    return share > 0 && this.#words[at + Partition.frames]! >= framesIn(share, this.#arena.frames)
   }
 
   /** Counts a frame for a partition. @requires policy mutex */
@@ -59,7 +60,7 @@ export class Shares {
     isVictim: (frame: FrameIndex) => boolean,
     rankOf: (frame: FrameIndex) => number,
   ): FrameIndex {
-    const { blocks } = this.#arena.geometry
+    const blocks = this.#arena.frames
     const handAt = this.#arena.partitionAt(partition) + Partition.hand
     let hand = this.#words[handAt]!
     let [worst, worstRank] = [-1, -1]
@@ -91,9 +92,9 @@ export class Shares {
 
   /** How many frames belong to each partition. */
   #count(): number[] {
-    const { blocks, partitions } = this.#arena.geometry
-    const counts = new Array<number>(partitions).fill(0)
-    for (let frame = 0; frame < blocks; frame++) {
+    const { frames, geometry } = this.#arena
+    const counts = new Array<number>(geometry.partitions).fill(0)
+    for (let frame = 0; frame < frames; frame++) {
       const owner = this.#words[this.#ownersAt + frame]! - 1
       if (owner >= 0) counts[owner]!++
     }

@@ -47,10 +47,11 @@ export function twoQueues(arena: Arena): Policy {
   const { words, framesAt } = arena
   const usesAt = framesAt + Frame.used2
   const partsAt = arena.policyAt
-  const { blocks } = arena.geometry
-  const fifoMax = Math.floor(blocks / 10)
+  /** Of the frames in use, which may become more. */
+  let frames = 0
+  let fifoMax = 0
   /** Shift from a number of insertions to a period. */
-  const shift = Math.max(0, Math.floor(Math.log2(blocks)) - PERIODS)
+  let shift = 0
   const loop = (headAt: number) =>
     new Loop(words, {
       headAt,
@@ -62,6 +63,7 @@ export function twoQueues(arena: Arena): Policy {
   const fifo = loop(Header.fifoOldest)
   const main = loop(Header.mainOldest)
   const ghosts = ghostsOf(arena)
+  measure()
 
   function note(frame: FrameIndex): void {
     const at = usesAt + frame * Frame.WORDS
@@ -72,11 +74,20 @@ export function twoQueues(arena: Arena): Policy {
     words[at] = period | ((word & Uses.UNASKED) !== 0 ? 0 : uses === Uses.MAX ? uses : uses + 1)
   }
 
+  /** Called under the policy mutex, before a victim is chosen or a block inserted. */
+  function measure(): void {
+    if (words[Header.frames] === frames) return
+    frames = words[Header.frames]!
+    fifoMax = Math.floor(frames / 10)
+    shift = Math.max(0, Math.floor(Math.log2(frames)) - PERIODS)
+  }
+
   function drain(): void {
     // Uses are recorded in the frame itself.
   }
 
   function insert(frame: FrameIndex, keyHigh: number, keyLow: number, isAhead = false): void {
+    measure()
     const isBack = ghosts.take(keyHigh, keyLow)
     words[partsAt + frame] = isBack ? Part.MAIN : Part.FIFO
     words[Header.policyClock]! += 1
@@ -86,6 +97,7 @@ export function twoQueues(arena: Arena): Policy {
   }
 
   function victim(): FrameIndex {
+    measure()
     if (size() === 0) return -1
     const isFifo = words[Header.fifoSize]! > fifoMax || main.oldest() < 0
     const frame = isFifo ? fifo.oldest() : unused()
@@ -139,7 +151,7 @@ export function twoQueues(arena: Arena): Policy {
     for (const head of [Header.fifoOldest, Header.mainOldest, Header.fifoSize, Header.policySize]) {
       words[head] = 0
     }
-    for (let frame = 0; frame < blocks; frame++) {
+    for (let frame = 0; frame < arena.frames; frame++) {
       words[framesAt + frame * Frame.WORDS + Frame.policySlot] = 0
     }
     ghosts.reset()
@@ -149,7 +161,7 @@ export function twoQueues(arena: Arena): Policy {
   function check(): string[] {
     const broken: string[] = []
     const sizes = [fifo, main].map((loop, part) => {
-      const frames = new Set(loop.items(blocks))
+      const frames = new Set(loop.items(arena.frames))
       for (const frame of frames) {
         const says = words[partsAt + frame]!
         if (says !== part) broken.push(`P1 frame ${frame}: says part ${says}, is in part ${part}`)

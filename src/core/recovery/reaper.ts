@@ -62,7 +62,7 @@ export function reapDead(
   const dead = deadSlots(context)
   if (dead.length === 0) return true
   freeMutexes(context)
-  for (let frame = 0; frame < context.arena.geometry.blocks; frame++) {
+  for (let frame = 0; frame < context.arena.frames; frame++) {
     const writer = writerOf(load(context.words, context.arena.frameAt(frame) + Frame.latch))
     if (writer >= 0 && dead.includes(writer)) undoFrame(context, frame)
   }
@@ -108,7 +108,7 @@ export function freeOwnMutexes(context: Context): void {
     stripe.unlock()
   })
   // Releases that it had settled but not unlatched yet, and a frame whose waiters it was serving.
-  for (let frame = 0; frame < context.arena.geometry.blocks; frame++) {
+  for (let frame = 0; frame < context.arena.frames; frame++) {
     if (writerOf(load(context.words, context.arena.frameAt(frame) + Frame.latch)) === index)
       leave(context, frame)
   }
@@ -224,7 +224,7 @@ function reapWaits(context: Context, slot: SlotIndex): void {
   const { words, arena } = context
   for (const recordAt of recordsOf(arena, slot)) {
     const frame = frameIn(words, recordAt)
-    if (frame >= 0 && frame < arena.geometry.blocks) wakeAndHeal(context, frame)
+    if (frame >= 0 && frame < arena.frames) wakeAndHeal(context, frame)
   }
   healServed(context, slot)
   clearWaits(arena, slot)

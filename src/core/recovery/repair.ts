@@ -41,7 +41,7 @@ export function repairPolicy(context: Context): void {
   policy.reset()
   words[Header.freeHead] = 0
   words[Header.freeCount] = 0
-  for (let frame = arena.geometry.blocks - 1; frame >= 0; frame--) {
+  for (let frame = arena.frames - 1; frame >= 0; frame--) {
     const at = arena.frameAt(frame)
     const writer = writerOf(load(words, at + Frame.latch))
     const isMoving = writer >= 0 && !isDead(context, writer)
@@ -60,10 +60,10 @@ export function repairPolicy(context: Context): void {
 export function repairStripe(context: Context, stripe: number): void {
   context.stripes[stripe]!.assertHeld(context.slot.index)
   const { arena } = context
-  const { buckets, stripes, blocks } = arena.geometry
+  const { buckets, stripes } = arena.geometry
   for (let bucket = stripe; bucket < buckets; bucket += stripes)
     store(context.words, arena.bucketsAt + bucket, 0)
-  for (let frame = 0; frame < blocks; frame++) {
+  for (let frame = 0; frame < arena.frames; frame++) {
     const name = keyOf(context, frame)
     if (name.keyHigh === 0) continue
     const bucket = hashOf(buckets, name.keyHigh, name.keyLow)
@@ -120,7 +120,7 @@ export function repairRound(context: Context, group: number): void {
 
 /** The frames that hold a block of the group. */
 function framesOf(context: Context, group: number): FrameIndex[] {
-  return Array.from({ length: context.arena.geometry.blocks }, (_, frame) => frame).filter((frame) =>
+  return Array.from({ length: context.arena.frames }, (_, frame) => frame).filter((frame) =>
     isOfGroup(context, group, frame),
   )
 }
@@ -182,7 +182,7 @@ function repairLoans(context: Context, group: number, used: ReadonlySet<number>)
   const { words, arena } = context
   const at = arena.groupAt(group)
   const lent = new Map<number, FrameIndex>()
-  for (let frame = 0; frame < arena.geometry.blocks; frame++) lent.set(loanOf(context, frame), frame)
+  for (let frame = 0; frame < arena.frames; frame++) lent.set(loanOf(context, frame), frame)
   words[at + Group.loanHead] = 0
   words[at + Group.lent] = 0
   for (const loan of loansOf(context, group)) {

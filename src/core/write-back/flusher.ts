@@ -5,6 +5,7 @@
  */
 import { performance } from 'node:perf_hooks'
 import { load } from '#atomics'
+import { writeRate } from '../../shared/settings.js'
 import { SLICE_MS } from '../../shared/wait.js'
 import type { Context } from '../context.js'
 import { Budget, LOOK_MS, Pace, startsAtMark } from './pace.js'
@@ -16,16 +17,10 @@ import { endFailedLead, type EngineEvent } from './fence.js'
 import { runRound } from './writeback.js'
 import { WriterPool } from './writer-pool.js'
 import { returnAsked, returnSurplus } from './return-loans.js'
-import { DelayedKick, Group, Led } from '../../shared/words.js'
+import { DelayedKick, Group, Header, Led } from '../../shared/words.js'
 
 /** How long a round that is called for waits before it is checked again whether a thread still leads one of the group. */
 const LED_MS = 10
-
-export interface FlusherOptions {
-  readonly flushDelayMs: number
-  /** Limit for background writes, in bytes per second; undefined: no limit. */
-  readonly writeBytesPerSecond?: number | undefined
-}
 
 interface RunningRound {
   readonly steps: Generator<void, void, void>
@@ -34,13 +29,13 @@ interface RunningRound {
 
 export class Flusher {
   readonly #context: Context
-  readonly #flushDelayMs: number
   readonly #budget: Budget
   readonly #report: (event: EngineEvent) => void
   readonly #plans: PlanSpace
   readonly #writers: WriterPool
   readonly #rounds: (RunningRound | undefined)[] = []
-  readonly #kickAtMs: number[]
+  /** When the clock of each group started; Infinity if it does not run. */
+  readonly #clocks: number[]
   /** How many blocks of each group's last round were dirty again at its end. */
   readonly #hot: number[] = []
   /** Groups in which the former flush worker's cut has been dropped. */
@@ -50,13 +45,12 @@ export class Flusher {
   /** When the pace of a round must be checked again. */
   #lookAtMs = Infinity
 
-  constructor(context: Context, options: FlusherOptions, report: (event: EngineEvent) => void) {
+  constructor(context: Context, report: (event: EngineEvent) => void) {
     this.#context = context
-    this.#flushDelayMs = options.flushDelayMs
-    this.#budget = new Budget(options.writeBytesPerSecond ?? Infinity)
+    this.#budget = new Budget(() => writeRate(context.words))
     this.#report = report
     this.#plans = new PlanSpace(context.arena.geometry.blocks)
-    this.#kickAtMs = context.roundMutexes.map(() => Infinity)
+    this.#clocks = context.roundMutexes.map(() => Infinity)
     this.#isReady = context.roundMutexes.map(() => false)
     freeOwnMutexes(context)
     this.#writers = new WriterPool(context)
@@ -93,9 +87,9 @@ export class Flusher {
 
   /** Milliseconds until the next call of `step` is due without a ring of the bell; Infinity if none is. */
   idleMs(): number {
-    const kicksAtMs = this.#kickAtMs.filter(
-      (_, group) => this.#rounds[group] === undefined && this.#leader(group) === Led.NONE,
-    )
+    const kicksAtMs = this.#clocks
+      .filter((_, group) => this.#rounds[group] === undefined && this.#leader(group) === Led.NONE)
+      .map((startMs) => startMs + this.#delayMs)
     const wakeAtMs = Math.min(...kicksAtMs, this.#lookAtMs)
     const sliceMs = this.isBusy || !this.#isReaped ? SLICE_MS : Infinity
     return Math.min(sliceMs, Math.max(0, wakeAtMs - performance.now()))
@@ -110,7 +104,7 @@ export class Flusher {
   #begin(group: number): RunningRound | undefined {
     if (!this.#isCalledFor(group)) return undefined
     const pace = new Pace(this.#context, group, this.#budget, this.#isDue(group))
-    this.#kickAtMs[group] = Infinity
+    this.#clocks[group] = Infinity
     const means = { plans: this.#plans, writers: this.#writers }
     return { steps: runRound(this.#context, group, means, pace, this.#report), pace }
   }
@@ -144,16 +138,21 @@ export class Flusher {
     seizeRound(this.#context, group)
     if (words[at + Group.dirty] === 0) words[at + Group.delayed] = DelayedKick.NONE
     unlockRound(this.#context, group)
-    this.#kickAtMs[group] = Infinity
+    this.#clocks[group] = Infinity
   }
 
   #isClean(group: number): boolean {
     return load(this.#context.words, this.#context.arena.groupAt(group) + Group.dirty) === 0
   }
 
+  /** How long a change stays unwritten if no call asks for a round. */
+  get #delayMs(): number {
+    return this.#context.words[Header.flushDelayMs]!
+  }
+
   /** Whether the delayed kick of a group is due. */
   #isDue(group: number): boolean {
-    return this.#kickAtMs[group]! <= performance.now()
+    return this.#clocks[group]! + this.#delayMs <= performance.now()
   }
 
   /**
@@ -187,14 +186,14 @@ export class Flusher {
     const at = arena.groupAt(group)
     const delayed = load(words, at + Group.delayed)
     if (delayed === DelayedKick.NONE) {
-      this.#kickAtMs[group] = Infinity
+      this.#clocks[group] = Infinity
       return
     }
-    if (delayed === DelayedKick.RUNNING && this.#kickAtMs[group] !== Infinity) return
+    if (delayed === DelayedKick.RUNNING && this.#clocks[group] !== Infinity) return
     seizeRound(this.#context, group)
     if (words[at + Group.delayed] !== DelayedKick.NONE) {
       words[at + Group.delayed] = DelayedKick.RUNNING
-      this.#kickAtMs[group] = performance.now() + this.#flushDelayMs
+      this.#clocks[group] = performance.now()
     }
     unlockRound(this.#context, group)
   }

@@ -34,14 +34,16 @@ const TIGHT = 3 / 4
 /** The pressure is checked this often, because it changes without a ring of the bell. */
 export const LOOK_MS = 10
 
-/** The limit for background writes, for all groups together. */
+/** The limit for background writes, for all groups together. It may change at any time, also for what was written before. */
 export class Budget {
-  readonly #bytesPerMs: number
-  #freeAtMs = -Infinity
+  readonly #rate: () => number
+  /** Bytes that were written before the limit allowed them, at the last look. */
+  #owed = 0
+  #lookedAtMs = 0
 
-  /** Infinity means no limit. */
-  constructor(bytesPerSecond: number) {
-    this.#bytesPerMs = bytesPerSecond / 1000
+  /** `rate` returns the limit at this moment, in bytes per second; Infinity means none. */
+  constructor(rate: () => number) {
+    this.#rate = rate
   }
 
   /** The largest part, in blocks of this size. */
@@ -51,11 +53,23 @@ export class Budget {
 
   /** Milliseconds until more may be written. */
   waitMs(nowMs: number): number {
-    return Math.max(0, this.#freeAtMs - nowMs)
+    this.#look(nowMs)
+    return this.#owed / this.#bytesPerMs
   }
 
   spend(bytes: number, nowMs: number): void {
-    this.#freeAtMs = Math.max(this.#freeAtMs, nowMs) + bytes / this.#bytesPerMs
+    this.#look(nowMs)
+    this.#owed += bytes
+  }
+
+  #look(nowMs: number): void {
+    const isUnlimited = this.#rate() === Infinity
+    this.#owed = isUnlimited ? 0 : Math.max(0, this.#owed - (nowMs - this.#lookedAtMs) * this.#bytesPerMs)
+    this.#lookedAtMs = nowMs
+  }
+
+  get #bytesPerMs(): number {
+    return this.#rate() / 1000
   }
 }
 

@@ -91,7 +91,7 @@ const drop =
     engine.wait.runSync(engine.drop.drop(context, view, flushes, new engine.wait.Deadline(1e9)), true)
     notes[Note.closed] = 1 // its descriptor
     const { name, group, blockSize, readOnly, blocks } = view
-    const record = { name, group, blockSize, readOnly, fd: NEXT_FD, offset: 0, direct: false, framesMax: 0 }
+    const record = { name, group, blockSize, readOnly, fd: NEXT_FD, offset: 0, direct: false, share: 0 }
     engine.partitionRecord.openRecord(arena, 0, record, blocks)
     const guard = client.partition('data').acquireSync(0, 'read')
     if (tiny.words(guard)[0] !== NEXT) throw new Error(`the next partition has ${tiny.words(guard)[0]!}`)

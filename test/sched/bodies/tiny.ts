@@ -85,6 +85,7 @@ export class Tiny {
       threads: clients,
       policy,
       dirtyLimit,
+      flushDelayMs: 2 ** 31 - 1,
       // Rounds begin only when a body requests one.
       dirtyBackground: 1,
     })
@@ -105,7 +106,9 @@ export class Tiny {
     if (memory !== undefined) return
     for (let at = 0; at < this.written.length; at += BLOCK / 4) this.written[at + NUMBER] = (at * 4) / BLOCK
     this.durable.set(this.written)
-    this.arena.words[this.arena.partitionAt(0) + PartitionWords.framesMax] = options.framesMax ?? 0
+    this.arena.words[this.arena.partitionAt(0) + PartitionWords.share] = Math.ceil(
+      ((options.framesMax ?? 0) / frames) * 2 ** 30,
+    )
     const { slots } = this.arena.geometry
     for (let slot = 0; slot < slots; slot++) engine.slot.attachSlot(this.arena, slot, slot + 1, slot + 1)
     const { data } = this.client(OWNER_SLOT)

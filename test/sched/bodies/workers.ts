@@ -109,7 +109,7 @@ function takeOver(tiny: Tiny): Context {
 
 function runFlusher({ engine }: Tiny, scene: Scene, context: Context): void {
   // A delayed kick is never due: bodies request their flushes.
-  const flusher = new engine.flusher.Flusher(context, { flushDelayMs: 2 ** 31 - 1 }, () => undefined)
+  const flusher = new engine.flusher.Flusher(context, () => undefined)
   for (;;) {
     const bell = load(context.words, Header.bell)
     flusher.step()
