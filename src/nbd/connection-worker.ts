@@ -8,7 +8,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'
 import { attachCache } from '../index.js'
 import { Connections } from './connections.js'
-import { exportOf } from './export.js'
+import { Exports } from './export.js'
 import { Flushes } from './flushes.js'
 import { BLOCKS_AT_ONCE, Gate } from './gate.js'
 import type { FromWorker, LogEntry, ToWorker, WorkerStart } from './messages.js'
@@ -26,7 +26,7 @@ const say = (message: FromWorker) => port.postMessage(message)
 const client = attachCache(start.handle)
 const connections: Connections = new Connections(
   {
-    exports: start.exports.map((name) => exportOf(client.partition(name))),
+    exports: new Exports(client, start.exports),
     flushes: new Flushes(client, () => connections.open),
     gate: new Gate(BLOCKS_AT_ONCE),
     turns: new Turns(),

@@ -3,7 +3,7 @@
  * A protocol violation ends the session. Other sessions are not affected.
  */
 import { ByteQueue } from './byte-queue.js'
-import type { Export } from './export.js'
+import type { Exports } from './export.js'
 import { type Agreement, Handshake, type TlsState } from './handshake.js'
 import { greeting } from './option-replies.js'
 import { Outbox, type Send } from './outbox.js'
@@ -43,13 +43,7 @@ export class Session {
   /** Received bytes wait for room, or for the next turn of the event loop. */
   #isHeld = false
 
-  constructor(
-    exports: readonly Export[],
-    services: Services,
-    tls: TlsState,
-    send: Send,
-    events: SessionEvents,
-  ) {
+  constructor(exports: Exports, services: Services, tls: TlsState, send: Send, events: SessionEvents) {
     this.#services = services
     this.#events = events
     this.#outbox = new Outbox(send, () => {

@@ -332,7 +332,7 @@ export class Transmission {
 
   #fail(request: Request, error: unknown): void {
     this.traffic.errors++
-    const number = errorNumber(error)
+    const number = errorNumber(error, request.type)
     if (this.#agreement.isStructured) {
       this.#outbox.append(replies.errorChunk(request, number, (error as Error).message))
     } else {
