@@ -86,8 +86,13 @@ export class Connection {
   }
 
   /** Finishes the requests that are being served, then closes. */
-  stop(): void {
-    this.#session.stop()
+  stop(reason: string): void {
+    this.#session.stop(reason)
+  }
+
+  /** Undefined until the client has chosen one. */
+  get exportName(): string | undefined {
+    return this.#exportName
   }
 
   /** Whether a request is being served, possibly for a peer that is gone. */

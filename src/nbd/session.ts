@@ -36,7 +36,8 @@ export class Session {
   #handshake: Handshake | undefined
   #transmission: Transmission | undefined
   #isOver = false
-  #isStopping = false
+  /** Why the session refuses further requests. */
+  #stopReason: string | undefined
   /** The peer will send nothing more. */
   #hasEnded = false
   #isScheduled = false
@@ -80,7 +81,7 @@ export class Session {
    * replies.
    */
   get isLeaving(): boolean {
-    return this.#hasEnded || this.#isStopping || this.#transmission?.isOver === true
+    return this.#hasEnded || this.#stopReason !== undefined || this.#transmission?.isOver === true
   }
 
   /** The peer has sent DISC or closed its side. */
@@ -126,9 +127,9 @@ export class Session {
   }
 
   /** Finishes the requests in progress, refuses further ones, and ends. */
-  stop(): void {
-    this.#isStopping = true
-    if (this.#transmission !== undefined) this.#transmission.isStopping = true
+  stop(reason: string): void {
+    this.#stopReason ??= reason
+    if (this.#transmission !== undefined) this.#transmission.refusal = this.#stopReason
     this.#proceed()
   }
 
@@ -154,12 +155,12 @@ export class Session {
   #leave(): void {
     const transmission = this.#transmission
     if (transmission === undefined) {
-      this.#end(this.#hasEnded ? 'the peer left during the handshake' : 'the server is stopping')
+      this.#end(this.#hasEnded ? 'the peer left during the handshake' : this.#stopReason)
       return
     }
     if (!transmission.isIdle || this.#outbox.unsent > 0) return
     if (transmission.isOver) this.#end(undefined)
-    else if (this.#isStopping) this.#end('the server is stopping')
+    else if (this.#stopReason !== undefined) this.#end(this.#stopReason)
     else if (!this.#isHeld)
       this.#end(transmission.isWaiting ? 'the peer left in the middle of a message' : undefined)
   }
@@ -192,7 +193,7 @@ export class Session {
         this.#events.failed(error)
       },
     })
-    this.#transmission.isStopping = this.#isStopping
+    this.#transmission.refusal = this.#stopReason
   }
 
   /** Proceeds once, at the end of this turn of the event loop. */
