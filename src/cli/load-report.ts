@@ -4,6 +4,7 @@
 import type { RecordableHistogram } from 'node:perf_hooks'
 import type { CacheStats } from '../index.js'
 import type { LoadCounts } from '../workload/board.js'
+import type { Growth } from '../workload/grower.js'
 import type { LoadFile, Mismatch } from '../workload/truth.js'
 import type { LoadOutcome } from '../workload/workload.js'
 import { MISMATCHES_MAX, type Verification } from '../workload/verify.js'
@@ -30,13 +31,18 @@ export interface LoadReport {
     readonly threads: number
     readonly reads: number
     readonly classChanges: number
+    readonly grow: number | null
     readonly pattern: string
     readonly trace: string | null
     readonly memory: string
     readonly policy: string
     readonly seed: number
   }
+  /** With the blocks that they have at the end. */
   readonly partitions: readonly LoadFile[]
+  /** Calls of `extend`, and the blocks that they added. */
+  readonly extends: number
+  readonly addedBlocks: number
   /** How long the threads ran. */
   readonly seconds: number
   /** Reads and writes. */
@@ -74,7 +80,9 @@ export interface LoadReport {
 export interface Findings {
   readonly settings: LoadSettings
   readonly isInterrupted: boolean
+  /** With the blocks that they have at the end. */
   readonly files: readonly LoadFile[]
+  readonly growth: Growth
   readonly outcome: LoadOutcome
   readonly counts: LoadCounts
   readonly stats: CacheStats
@@ -94,6 +102,7 @@ export function reportOf(findings: Findings): LoadReport {
       threads: settings.threads,
       reads: settings.reads,
       classChanges: settings.classChanges,
+      grow: settings.grow ?? null,
       pattern: settings.trace === undefined ? patternText(settings.pattern) : 'trace',
       trace: settings.trace ?? null,
       memory: settings.memory,
@@ -101,6 +110,8 @@ export function reportOf(findings: Findings): LoadReport {
       seed: settings.seed,
     },
     partitions: findings.files,
+    extends: findings.growth.extends,
+    addedBlocks: findings.growth.blocks,
     seconds: outcome.seconds,
     accesses,
     accessesPerSecond: accesses / Math.max(outcome.seconds, 1e-9),
@@ -146,6 +157,7 @@ export function figuresOf(report: LoadReport, width: number, emphasize: (text: s
       ['accesses', `${countText(report.accesses)}  (${scaledText(report.accessesPerSecond)}/s)`],
       ['reads', countText(report.reads)],
       ['writes', `${countText(report.writes)}  (${countText(report.discards)} discarded)`],
+      ...extendsText(report),
       ['hit ratio', percentText(report.hitRatio)],
       ['read by clients', bytesText(report.bytesRead)],
       ['written by clients', bytesText(report.bytesWritten)],
@@ -206,6 +218,10 @@ function mismatchText({ foundBy, partition, block, expected, found }: Mismatch):
     `found ${is}, ${checksum(found.crc)}; by ${foundBy}`
   )
 }
+
+/** Only of a load that grows. */
+const extendsText = ({ extends: count, addedBlocks }: LoadReport): [string, string][] =>
+  count > 0 ? [['extends', `${countText(count)}  (${countText(addedBlocks)} blocks)`]] : []
 
 function stallsText({ count, p50Ms, p99Ms, maxMs }: CacheStats['writerStalls']): string {
   if (count === 0) return 'none'

@@ -20,6 +20,8 @@ export interface LoadSettings {
   readonly ops?: number
   readonly reads: number
   readonly classChanges: number
+  /** How many times as large the partitions become. */
+  readonly grow?: number
   readonly pattern: Pattern
   readonly trace?: string
   readonly memory: string

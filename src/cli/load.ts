@@ -7,6 +7,7 @@ import { createHistogram } from 'node:perf_hooks'
 import type { WriteStream } from 'node:tty'
 import { type BlockCache, CacheError, openCache } from '../index.js'
 import { Board } from '../workload/board.js'
+import { Grower } from '../workload/grower.js'
 import { HOT_BLOCKS, HOT_SHARE } from '../workload/pattern.js'
 import type { LoadFile, Truth } from '../workload/truth.js'
 import { holdersText } from '../core/inspect/holders-text.js'
@@ -56,6 +57,15 @@ export function loadCommand(): Command {
         "the block's earlier change is on the disk",
       settings.number(0, 1),
       0,
+    )
+    .addOption(
+      new Option(
+        '--grow <factor>',
+        'the partitions grow while the load runs, to this many times their size; a quarter of the accesses goes to the blocks that ' +
+          'were added',
+      )
+        .argParser(settings.number(1, 100, false))
+        .conflicts('trace'),
     )
     .addOption(
       new Option(
@@ -115,7 +125,7 @@ async function load(options: LoadSettings): Promise<number> {
       cache = await openCache({ memory, policy, threads, partitions: files.partitions })
       say(options, introduction(options, files, cache))
       status.show('Reading the files')
-      truth = await learn(loadFiles(files, cache), signal)
+      truth = await learn(loadFiles(files, cache, options.grow), signal)
       signal.throwIfAborted()
     } catch (error) {
       status.erase()
@@ -141,7 +151,6 @@ async function drive(
   trace: Uint32Array<SharedArrayBuffer> | undefined,
   board: Board,
 ): Promise<Omit<Findings, 'isInterrupted'>> {
-  const { files } = truth.memory
   const { pattern, reads, classChanges, seed } = options
   const isEndless = options.seconds === undefined && options.ops === undefined
   const plan = {
@@ -154,7 +163,10 @@ async function drive(
   }
   const seconds = options.seconds ?? (plan.ops === undefined ? settings.SECONDS : undefined)
   let progress: Disposable | undefined
+  const { files } = truth.memory
+  const grower = new Grower(cache, files, board, seed, seconds)
   const onStart = () => {
+    grower.start()
     progress = showProgress({
       stream: outputOf(options),
       look: () => ({
@@ -178,15 +190,19 @@ async function drive(
   )
   const errors = [...outcome.errors]
   let broken: string[] = []
+  let growth = { extends: 0, blocks: 0 }
+  let grown = files
   let verification: Verification | undefined
   const status = new StatusLine(outputOf(options))
   try {
+    growth = await grower.stop()
+    grown = files.map((file) => ({ ...file, blocks: cache.partition(file.name).blocks }))
     status.show('Writing the last changes')
     await cache.flush()
     broken = cache.check()
     await cache.close()
     status.show('Comparing every block of the files')
-    verification = await verify(files, truth)
+    verification = await verify(grown, truth)
   } catch (error) {
     errors.push(error as Error)
     await cache.abandon()
@@ -194,7 +210,7 @@ async function drive(
     status.erase()
   }
   const [counts, stats] = [board.sums(), cache.stats()]
-  return { settings: options, files, outcome, counts, stats, broken, verification, errors }
+  return { settings: options, files: grown, growth, outcome, counts, stats, broken, verification, errors }
 }
 
 function conclude(findings: Findings): number {
@@ -229,13 +245,17 @@ function introduction(options: LoadSettings, { partitions, areNamed }: LoadFiles
   )
 }
 
-function loadFiles({ partitions }: LoadFiles, cache: BlockCache): LoadFile[] {
-  return Object.entries(partitions).map(([name, { path, blockSize }]) => ({
-    name,
-    path,
-    blockSize,
-    blocks: cache.partition(name).blocks,
-  }))
+function loadFiles({ partitions }: LoadFiles, cache: BlockCache, grow: number | undefined): LoadFile[] {
+  return Object.entries(partitions).map(([name, { path, blockSize }]) => {
+    const { blocks } = cache.partition(name)
+    return {
+      name,
+      path,
+      blockSize,
+      blocks,
+      ...(grow === undefined ? {} : { blocksMax: Math.ceil(blocks * grow) }),
+    }
+  })
 }
 
 /** The stream for progress and status: stderr if stdout is for the JSON object. */

@@ -5,18 +5,20 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { resolve } from 'node:path'
 import { launch } from '../nbd/launcher.js'
 import { openLog } from '../nbd/log.js'
-import { assertServableFiles } from '../nbd/export-files.js'
+import { BLOCK_SIZE_DEFAULT, parseExport, readExports, type WrittenExport } from '../nbd/export-list.js'
 import type { ExportSettings, TlsFiles } from '../nbd/messages.js'
 import { printable } from '../nbd/printable.js'
 import { readTls } from '../nbd/tls-files.js'
 import { number, whole } from './load-settings.js'
 
 const EXIT_USAGE = 2
-const BLOCK_SIZE = 4096
-const NAME_BYTES_MAX = 4096
+/** With a file of exports. */
+const EXPORTS_MAX_DEFAULT = 8
 
 interface ServeOptions {
-  readonly export: readonly Omit<ExportSettings, 'readOnly'>[]
+  readonly export: readonly WrittenExport[]
+  readonly exports?: string
+  readonly maxExports?: number
   readonly unix?: string
   readonly port?: number
   readonly host: string
@@ -44,11 +46,20 @@ export function serveCommand(): Command {
     .addOption(
       new Option(
         '--export <name=path[:blocksize]>',
-        `a file or device, and its name for clients; the number after the last colon is the block size in bytes (default ${BLOCK_SIZE}); ` +
+        `a file or device, and its name for clients; the number after the last colon is the block size in bytes (default ${BLOCK_SIZE_DEFAULT}); ` +
           'repeatable',
       )
-        .argParser(parseExport)
-        .makeOptionMandatory(),
+        .argParser(addExport)
+        .default([], 'none'),
+    )
+    .option(
+      '--exports <file>',
+      'a file with further exports, one a line, as in --export; lines that begin with # are comments; SIGHUP reads it again',
+    )
+    .option(
+      '--max-exports <count>',
+      `with --exports, limit of exports at a time; they divide the memory for changes that are not written yet evenly (default: ${EXPORTS_MAX_DEFAULT})`,
+      whole(1, 256),
     )
     .option('--unix <socket>', 'listen on a Unix socket')
     .option('--port <number>', 'listen on a TCP port; 0: any free port', whole(0, 65_535))
@@ -89,6 +100,7 @@ export function serveCommand(): Command {
       'after',
       '\nSockets of systemd (LISTEN_FDS) replace --unix and --port.\n' +
         'SIGTERM or Ctrl-C stops the server, which finishes requests and flushes all changes. A second one exits at once.\n' +
+        'SIGHUP reads the file of --exports again: exports are added and removed, and get the sizes of their files.\n' +
         'SIGUSR2 logs which blocks and locks each thread holds or waits for.\n' +
         'Exit codes: 0 all changes are on the disks, 1 a change could not be written, 2 the server could not start.',
     )
@@ -101,11 +113,10 @@ async function serve(options: ServeOptions): Promise<number> {
   const { log, sink } = openLog(options.json)
   try {
     const files = tlsFilesOf(options)
-    const exports = options.export.map((exported) => ({ ...exported, readOnly: options.readOnly }))
-    assertServableFiles(exports)
     return await launch(
       {
-        exports,
+        ...exportsOf(options),
+        readOnly: options.readOnly,
         memory: options.memory,
         policy: options.policy,
         threads: options.threads,
@@ -137,13 +148,30 @@ function tlsFilesOf({ tlsCertificate, tlsKey, tlsClientAuthority }: ServeOptions
   return { certificate: tlsCertificate, key: tlsKey, clientAuthority: tlsClientAuthority }
 }
 
-function parseExport(text: string, before: ServeOptions['export'] = []): ServeOptions['export'] {
-  const match = /^([^=]+)=(.+?)(?::(\d+))?$/s.exec(text)
-  if (!match) throw new InvalidArgumentError('It must be NAME=PATH or NAME=PATH:BLOCKSIZE.')
-  const name = match[1]!
-  if (Buffer.byteLength(name) > NAME_BYTES_MAX)
-    throw new InvalidArgumentError(`A name has up to ${NAME_BYTES_MAX} bytes.`)
-  if (before.some((other) => other.name === name))
-    throw new InvalidArgumentError(`The name '${name}' was given twice.`)
-  return [...before, { name, path: resolve(match[2]!), blockSize: Number(match[3] ?? BLOCK_SIZE) }]
+/** @throws with a message for the user */
+function exportsOf(options: ServeOptions) {
+  const { exports: exportsFile, readOnly } = options
+  const withAccess = (each: WrittenExport): ExportSettings => ({ ...each, readOnly })
+  const fixed = options.export.map(withAccess)
+  if (exportsFile === undefined) {
+    if (fixed.length === 0) throw new Error('no export: give --export NAME=PATH or --exports FILE')
+    if (options.maxExports !== undefined) throw new Error('--max-exports needs --exports')
+    return { fixed, exports: fixed, exportsFile, exportsMax: fixed.length }
+  }
+  const path = resolve(exportsFile)
+  const names = fixed.map(({ name }) => name)
+  const exports = [...fixed, ...readExports(path, names).map(withAccess)]
+  const { maxExports: exportsMax = EXPORTS_MAX_DEFAULT } = options
+  if (exports.length > exportsMax)
+    throw new Error(`there are ${exports.length} exports, and --max-exports is ${exportsMax}`)
+  return { fixed, exports, exportsFile: path, exportsMax }
+}
+
+function addExport(text: string, before: readonly WrittenExport[]): readonly WrittenExport[] {
+  const names = before.map(({ name }) => name)
+  try {
+    return [...before, parseExport(text, names)]
+  } catch (error) {
+    throw new InvalidArgumentError(`It ${(error as Error).message}.`)
+  }
 }

@@ -8,10 +8,10 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'
 import { attachCache } from '../index.js'
 import { Connections } from './connections.js'
-import { exportOf } from './export.js'
+import { Exports } from './export.js'
 import { Flushes } from './flushes.js'
 import { BLOCKS_AT_ONCE, Gate } from './gate.js'
-import type { FromWorker, LogEntry, ToWorker, WorkerStart } from './messages.js'
+import type { FromWorker, LogEntry, Order, ToWorker, WorkerStart } from './messages.js'
 import { Places } from './places.js'
 import { Turns } from './turns.js'
 
@@ -24,9 +24,10 @@ const port = parentPort!
 const say = (message: FromWorker) => port.postMessage(message)
 
 const client = attachCache(start.handle)
+const exports = new Exports(client, start.exports)
 const connections: Connections = new Connections(
   {
-    exports: start.exports.map((name) => exportOf(client.partition(name))),
+    exports,
     flushes: new Flushes(client, () => connections.open),
     gate: new Gate(BLOCKS_AT_ONCE),
     turns: new Turns(),
@@ -59,6 +60,11 @@ function giveWay(): void {
     wait(counts, least, others[least]!, Math.min(surplus * COURTESY_MS, COURTESY_MS_MAX))
 }
 
+async function obey(order: Order): Promise<void> {
+  if (order.kind === 'exports') exports.names = order.names
+  else await connections.end(order.name, order.deadlineMs)
+}
+
 let isStopping = false
 
 async function stop(): Promise<void> {
@@ -76,7 +82,8 @@ const servers: Server[] = start.descriptors.map((fd) =>
   createServer({ noDelay: true, keepAlive: true, allowHalfOpen: true }, accept).listen({ fd }),
 )
 await Promise.all(servers.map((server) => new Promise<void>((resolve) => server.once('listening', resolve))))
-port.on('message', (_: ToWorker) => {
-  void stop()
+port.on('message', (message: ToWorker) => {
+  if (message === 'stop') void stop()
+  else void obey(message).then(() => say({ kind: 'done', id: message.id }))
 })
 say({ kind: 'ready' })

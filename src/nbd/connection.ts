@@ -5,7 +5,7 @@
 import { performance } from 'node:perf_hooks'
 import type { Socket } from 'node:net'
 import { createServer as createTlsServer, type PeerCertificate, type TLSSocket } from 'node:tls'
-import type { Export } from './export.js'
+import type { Exports } from './export.js'
 import type { TlsState } from './handshake.js'
 import type { LogEntry, TlsContents } from './messages.js'
 import type { Places } from './places.js'
@@ -14,7 +14,7 @@ import { TLS_MIN_VERSION } from './tls-files.js'
 import type { Services, Traffic } from './transmission.js'
 
 export interface ConnectionContext extends Services {
-  readonly exports: readonly Export[]
+  readonly exports: Exports
   readonly places: Places
   readonly tls: TlsContents | undefined
   readonly handshakeMs: number
@@ -86,8 +86,13 @@ export class Connection {
   }
 
   /** Finishes the requests that are being served, then closes. */
-  stop(): void {
-    this.#session.stop()
+  stop(reason: string): void {
+    this.#session.stop(reason)
+  }
+
+  /** Undefined until the client has chosen one. */
+  get exportName(): string | undefined {
+    return this.#exportName
   }
 
   /** Whether a request is being served, possibly for a peer that is gone. */

@@ -18,6 +18,8 @@ import { entry } from './log.js'
  */
 const LOBBY_MIN = 64
 const INSPECT_MS = 250
+const STOPS = 'the server is stopping'
+const REMOVED = 'the export was removed'
 
 export class Connections {
   readonly #context: ConnectionContext
@@ -26,6 +28,8 @@ export class Connections {
   readonly #lobby: Lobby
   readonly #open = new Set<Connection>()
   readonly #unfinished = new Set<Connection>()
+  /** Called with each connection that is closed. */
+  readonly #watchers = new Set<(closed: Connection) => void>()
   readonly #timer: NodeJS.Timeout
   #accepted = 0
   #whenGone: (() => void) | undefined
@@ -61,9 +65,32 @@ export class Connections {
         clearInterval(this.#timer)
         resolve()
       }
-      for (const connection of this.#open) connection.stop()
+      for (const connection of this.#open) connection.stop(STOPS)
       this.#leaveIfDone()
     })
+  }
+
+  /**
+   * Lets the connections with an export finish the requests that are being served, and drops those that are not done at the
+   * deadline. Resolves when none is left. @requires that no client can open the export
+   */
+  async end(exportName: string, deadlineMs: number): Promise<void> {
+    const left = new Set([...this.#open].filter((connection) => connection.exportName === exportName))
+    if (left.size === 0) return
+    const timer = setTimeout(() => {
+      for (const connection of left) connection.drop(`${REMOVED}, and the peer did not leave in time`)
+    }, deadlineMs)
+    await new Promise<void>((resolve) => {
+      const watch = (closed: Connection) => {
+        left.delete(closed)
+        if (left.size > 0) return
+        this.#watchers.delete(watch)
+        resolve()
+      }
+      this.#watchers.add(watch)
+      for (const connection of left) connection.stop(REMOVED)
+    })
+    clearTimeout(timer)
   }
 
   #refuse(socket: Socket, name: string): void {
@@ -95,6 +122,7 @@ export class Connections {
         if (connection.isServing) this.#unfinished.add(connection)
         this.#counted(this.open)
         this.#lobby.left(connection)
+        for (const watch of this.#watchers) watch(connection)
         this.#leaveIfDone()
       },
     )

@@ -1,14 +1,17 @@
 /**
- * The engine process of a server. It owns the cache, starts the connection workers, retries failed exports, and shuts
- * down in order when the launcher asks for it or is gone. The launcher's first message contains the settings.
+ * The engine process of a server. It owns the cache, starts the connection workers, changes the exports, retries failed
+ * ones, and shuts down in order when the launcher asks for it or is gone. The launcher's first message contains the settings.
  */
-import { type BlockCache, openCache } from '../index.js'
+import type { BlockCache } from '../index.js'
 import { holdersText } from '../core/inspect/holders-text.js'
+import { LiveExports } from './live-exports.js'
 import { LogLimit } from './log-limit.js'
-import { entry, type Log, openLog } from './log.js'
+import { entry, type Log, messageOf, openLog } from './log.js'
 import type { EngineSettings, FromEngine, ToEngine } from './messages.js'
+import { openExports } from './open-exports.js'
 import { placeWords } from './places.js'
 import { Recovery } from './recovery.js'
+import { Reload } from './reload.js'
 import type { Sink } from './sink.js'
 import { ConnectionWorkers } from './workers.js'
 
@@ -23,6 +26,11 @@ let asked: string | undefined
 let stop = (why: string): void => {
   asked ??= why
 }
+/** A reload was requested before the server was ready. */
+let isReloadDue = false
+let reload = (): void => {
+  isReloadDue = true
+}
 let tellHolders = (): void => undefined
 let endsAtHangup = false
 
@@ -35,6 +43,7 @@ process.on('disconnect', () => stop('the launcher is gone'))
 process.on('message', (message: ToEngine) => {
   if (message === 'stop') stop('asked to')
   else if (message === 'holders') tellHolders()
+  else if (message === 'reload') reload()
   else void run(message)
 })
 
@@ -54,18 +63,8 @@ async function run(settings: EngineSettings): Promise<void> {
 /** Resolves to the exit code when the server has stopped. @throws if it could not start */
 async function serve(settings: EngineSettings, log: Log): Promise<number> {
   const { threads } = settings
-  const cache = await openCache({
-    memory: settings.memory,
-    policy: settings.policy,
-    threads,
-    flushDelayMs: settings.flushDelayMs,
-    partitions: Object.fromEntries(
-      settings.exports.map(({ name, path, blockSize, readOnly }) => [
-        name,
-        { path, blockSize, readOnly, group: name },
-      ]),
-    ),
-  })
+  const open = await openExports(settings)
+  const { cache } = open
   const recovery = new Recovery(cache, log)
   const limit = new LogLimit(log)
   let ask!: (why: string) => void
@@ -94,11 +93,19 @@ async function serve(settings: EngineSettings, log: Log): Promise<number> {
     for (const line of holdersText(cache.holders())) log(entry('info', 'holders', line))
   }
   stop = ask
+  const reloads = new Reload(settings, new LiveExports(open, workers, recovery, log), log)
+  reload = () => {
+    reloads.request()
+  }
   if (asked === undefined) tell({ kind: 'ready' })
   else ask(asked)
+  if (isReloadDue && asked === undefined) reload()
   const why = await isAsked
   log(entry('info', 'stopping', `stopping (${why}): finishing requests, then flushing`))
+  reload = () => undefined
+  const reloaded = reloads.stop()
   await workers.stop(FINISH_MS)
+  await reloaded
   limit.report()
   await recovery.stop()
   return (await isFlushed(cache, log)) && !workers.areGone ? 0 : 1
@@ -125,9 +132,4 @@ async function end(sink: Sink): Promise<void> {
   await sink.end()
   if (process.connected) process.disconnect()
   setTimeout(() => process.exit(), LINGER_MS).unref()
-}
-
-function messageOf(error: unknown): string {
-  const { message, code } = error as NodeJS.ErrnoException
-  return code === undefined ? message : `${message} (${code})`
 }

@@ -1,26 +1,36 @@
 /**
- * Checks the files of the exports before the cache is opened. The cache's own messages speak of the arguments of
- * `openCache`; these tell the user of the command line what to do.
+ * Looks at the file of an export before the cache opens it, and later for another size. The cache's own messages speak of the
+ * arguments of its calls; these tell the user of the command line what to do.
  */
-import { statSync } from 'node:fs'
+import { type BigIntStats, statSync } from 'node:fs'
 import type { ExportSettings } from './messages.js'
 
+export interface FileFacts {
+  /** Differs if another file has taken the path. */
+  readonly identity: string
+  /** Undefined for a device, which does not tell. */
+  readonly sizeBytes: number | undefined
+}
+
 /** @throws with a message for the user */
-export function assertServableFiles(exports: readonly ExportSettings[]): void {
-  for (const { name, path, blockSize } of exports) {
-    const found = statSync(path, { throwIfNoEntry: false })
-    const refuse = (what: string) => {
-      throw new Error(`--export ${name}=${path}: ${what} (ERR_DCACHE_BAD_FILE)`)
-    }
-    if (found === undefined)
-      refuse('there is no such file; create it first, with its size: truncate -s SIZE PATH')
-    else if (!found.isFile()) continue
-    else if (found.size === 0) refuse('the file is empty; give it its size first: truncate -s SIZE PATH')
-    else if (found.size % blockSize !== 0 && blockSize % 512 === 0) {
-      refuse(
-        `its size of ${found.size} bytes is no multiple of the block size of ${blockSize} bytes; extend ` +
-          'the file with truncate, or choose a block size that divides it: NAME=PATH:BLOCKSIZE',
-      )
-    }
+export function factsOf({ path, blockSize }: ExportSettings): FileFacts {
+  const refusal = (what: string) => new Error(`${path}: ${what} (ERR_DCACHE_BAD_FILE)`)
+  let found: BigIntStats | undefined
+  try {
+    found = statSync(path, { throwIfNoEntry: false, bigint: true })
+  } catch (cause) {
+    throw refusal((cause as Error).message)
   }
+  if (found === undefined)
+    throw refusal('there is no such file; create it first, with its size: truncate -s SIZE PATH')
+  const identity = `${found.dev}-${found.ino}`
+  if (!found.isFile()) return { identity, sizeBytes: undefined }
+  const sizeBytes = Number(found.size)
+  if (sizeBytes === 0) throw refusal('the file is empty; give it its size first: truncate -s SIZE PATH')
+  if (sizeBytes % blockSize !== 0 && blockSize % 512 === 0)
+    throw refusal(
+      `its size of ${sizeBytes} bytes is no multiple of the block size of ${blockSize} bytes; change it ` +
+        'with truncate, or choose a block size that divides it: NAME=PATH:BLOCKSIZE',
+    )
+  return { identity, sizeBytes }
 }

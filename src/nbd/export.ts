@@ -1,7 +1,8 @@
 /**
- * An export: a partition of the cache under the name by which clients open it, with its size.
+ * Exports: partitions of the cache under the names by which clients open them. They are looked up when a client asks, so that
+ * it sees the partition and the size of that moment.
  */
-import type { Partition } from '../index.js'
+import { CacheError, type CacheClient, type Partition } from '../index.js'
 import {
   NBD_FLAG_CAN_MULTI_CONN,
   NBD_FLAG_HAS_FLAGS,
@@ -18,14 +19,42 @@ import {
 export interface Export {
   readonly name: string
   readonly partition: Partition
+  /** What the client was told. The partition may have another size by now. */
   readonly sizeBytes: number
 }
 
-export const exportOf = (partition: Partition): Export => ({
-  name: partition.name,
-  partition,
-  sizeBytes: partition.blocks * partition.blockSize,
-})
+export const sizeOf = ({ blocks, blockSize }: Partition): number => blocks * blockSize
+
+/** The exports of a thread. */
+export class Exports {
+  /** In the order of LIST. The first is the default export. */
+  names: readonly string[]
+  readonly #client: CacheClient
+
+  constructor(client: CacheClient, names: readonly string[]) {
+    this.#client = client
+    this.names = names
+  }
+
+  /** For LIST. */
+  get found(): string[] {
+    return this.names.filter((name) => this.find(name) !== undefined)
+  }
+
+  /** The export with this name as it is now. The empty name selects the first. */
+  find(name: string): Export | undefined {
+    const chosen = name === '' ? this.names[0] : name
+    if (chosen === undefined || !this.names.includes(chosen)) return undefined
+    try {
+      const partition = this.#client.partition(chosen)
+      return { name: chosen, partition, sizeBytes: sizeOf(partition) }
+    } catch (error) {
+      // It was dropped.
+      if (error instanceof CacheError && error.code === 'ERR_DCACHE_UNKNOWN_PARTITION') return undefined
+      throw error
+    }
+  }
+}
 
 /**
  * The transmission flags. CAN_MULTI_CONN holds because all connections share one cache. FAST_ZERO requests are

@@ -8,7 +8,8 @@
  */
 import type { ByteQueue } from './byte-queue.js'
 import * as nbd from './constants.js'
-import type { Export } from './export.js'
+import type { Partition } from '../index.js'
+import type { Export, Exports } from './export.js'
 import { parseContexts, parseInfo } from './option-data.js'
 import { contextReply, exportNameReply, infoReplies, optionReply, serverReply } from './option-replies.js'
 import { ProtocolError } from './protocol-error.js'
@@ -39,18 +40,18 @@ const going = (reply: Buffer): Step => ({ reply, then: 'options' })
 
 export class Handshake {
   readonly #queue: ByteQueue
-  readonly #exports: readonly Export[]
+  readonly #exports: Exports
   readonly #tls: TlsState
   #hasZeroes = true
   #isInOptions: boolean
   #header: { option: number; length: number } | undefined
   #toSkip = 0
   #isStructured = false
-  /** The export that SET_META_CONTEXT chose base:allocation for. */
-  #allocationOf: Export | undefined
+  /** The partition of the export that SET_META_CONTEXT chose base:allocation for. */
+  #allocationOf: Partition | undefined
 
   /** Expects the client's flags first, or its options if TLS has just been established on the stream. */
-  constructor(queue: ByteQueue, exports: readonly Export[], tls: TlsState) {
+  constructor(queue: ByteQueue, exports: Exports, tls: TlsState) {
     this.#queue = queue
     this.#exports = exports
     this.#tls = tls
@@ -139,7 +140,7 @@ export class Handshake {
   }
 
   #exportName(data: Buffer): Step {
-    const exported = this.#find(data.toString('utf8'))
+    const exported = this.#exports.find(data.toString('utf8'))
     if (exported === undefined) throw new ProtocolError(`no export '${data.toString('utf8', 0, 100)}'`)
     return {
       reply: exportNameReply(exported, this.#isStructured, this.#hasZeroes),
@@ -149,14 +150,14 @@ export class Handshake {
 
   #list(option: number, data: Buffer): Step {
     if (data.length > 0) return this.#invalid(option)
-    const names = this.#exports.map(({ name }) => serverReply(option, name))
+    const names = this.#exports.found.map((name) => serverReply(option, name))
     return going(Buffer.concat([...names, optionReply(option, nbd.NBD_REP_ACK)]))
   }
 
   #info(option: number, data: Buffer): Step {
     const name = parseInfo(data)
     if (name === undefined) return this.#invalid(option)
-    const exported = this.#find(name)
+    const exported = this.#exports.find(name)
     if (exported === undefined) return this.#unknown(option)
     const reply = Buffer.concat([
       infoReplies(option, exported, this.#isStructured),
@@ -172,25 +173,18 @@ export class Handshake {
     if (isSet) this.#allocationOf = undefined
     const asked = this.#isStructured ? parseContexts(data) : undefined
     if (asked === undefined) return this.#invalid(option)
-    const exported = this.#find(asked.exportName)
+    const exported = this.#exports.find(asked.exportName)
     if (exported === undefined) return this.#unknown(option)
     const isWanted = isSet
       ? asked.queries.includes(ALLOCATION)
       : asked.queries.length === 0 || asked.queries.some((query) => [ALLOCATION, 'base:'].includes(query))
-    if (isSet && isWanted) this.#allocationOf = exported
+    if (isSet && isWanted) this.#allocationOf = exported.partition
     const contexts = isWanted ? [contextReply(option, isSet ? ALLOCATION_ID : 0, ALLOCATION)] : []
     return going(Buffer.concat([...contexts, optionReply(option, nbd.NBD_REP_ACK)]))
   }
 
-  /** The empty name selects the first export. */
-  #find(name: string): Export | undefined {
-    return (
-      this.#exports.find((exported) => exported.name === name) ?? (name === '' ? this.#exports[0] : undefined)
-    )
-  }
-
   #agreement(exported: Export): Agreement {
-    const hasAllocation = this.#allocationOf === exported
+    const hasAllocation = this.#allocationOf === exported.partition
     return { exported, isStructured: this.#isStructured, hasAllocation }
   }
 

@@ -8,7 +8,7 @@ import { show } from '../shared/values.js'
 import { CacheError } from '../shared/errors.js'
 import type { CacheClient } from '../shared/interface.js'
 import { Connections } from './connections.js'
-import { exportOf } from './export.js'
+import { Exports } from './export.js'
 import { Flushes } from './flushes.js'
 import { BLOCKS_AT_ONCE, Gate } from './gate.js'
 import { LogLimit } from './log-limit.js'
@@ -85,10 +85,11 @@ export function createBlockServer(client: CacheClient, options: BlockServerOptio
   assertTimeout('handshakeTimeoutMs', handshakeTimeoutMs)
   assertTimeout('stallTimeoutMs', stallTimeoutMs)
   if (typeof log !== 'function') refuse(`log is ${show(log)}; it must be a function`)
+  for (const name of options.exports) client.partition(name)
   const limit = new LogLimit(log)
   const connections = new Connections(
     {
-      exports: options.exports.map((name) => exportOf(client.partition(name))),
+      exports: new Exports(client, [...options.exports]),
       // The thread is the program's, so no flush blocks it.
       flushes: new Flushes(client),
       gate: new Gate(BLOCKS_AT_ONCE),

@@ -11,7 +11,7 @@ import type { Listener } from './listening.js'
 import { entry, type Log } from './log.js'
 import type { EngineSettings, FromEngine, ToEngine } from './messages.js'
 import { printable } from './printable.js'
-import { endsAtHangup, Signals } from './signals.js'
+import { isOnTerminal, Signals } from './signals.js'
 import type { Sink } from './sink.js'
 
 /** Copies of each socket for the replacements of dead workers. */
@@ -31,7 +31,7 @@ export async function launch(
   log: Log,
   sink: Sink,
 ): Promise<number> {
-  using signals = new Signals(endsAtHangup())
+  using signals = new Signals(settings.exportsFile !== undefined)
   const listeners = await openListeners(where)
   try {
     return signals.count > 0 ? 0 : await run(settings, listeners, signals, log, sink)
@@ -71,7 +71,8 @@ function run(
     if (engine.connected) engine.send(message, () => undefined)
   }
   // Not on the command line, where an argument is limited to 128 KiB.
-  tell({ ...settings, descriptors, endsAtHangup: endsAtHangup() })
+  const endsAtHangup = isOnTerminal() && settings.exportsFile === undefined
+  tell({ ...settings, descriptors, endsAtHangup })
   signals.on(
     (signal) => {
       if (signals.count === 1) {
@@ -82,6 +83,7 @@ function run(
       engine.kill('SIGKILL')
     },
     () => tell('holders'),
+    () => tell('reload'),
   )
   return new Promise((resolve, reject) => {
     let refusal: Error | undefined
@@ -97,7 +99,7 @@ function run(
         tell('stop')
         return
       }
-      const names = settings.exports.map(({ name }) => `'${name}'`).join(', ')
+      const names = settings.exports.map(({ name }) => `'${name}'`).join(', ') || 'no export yet'
       const places = listeners.map(({ name }) => name).join(' and ')
       log(entry('info', 'ready', `serving ${names} on ${places}`, { pid: engine.pid ?? 0 }))
     })

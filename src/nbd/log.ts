@@ -21,6 +21,12 @@ export function openLog(isJson: boolean): { readonly log: Log; readonly sink: Si
   return { log: (what) => sink.line(lineOf(what)), sink }
 }
 
+/** The message of an error with its code. */
+export function messageOf(error: unknown): string {
+  const { message, code } = error as NodeJS.ErrnoException
+  return code === undefined ? message : `${message} (${code})`
+}
+
 export const entry = (
   level: LogEntry['level'],
   event: string,

@@ -15,7 +15,7 @@ export interface TlsFiles {
 /** The workerData of a connection worker. */
 export interface WorkerStart {
   readonly handle: CacheHandle
-  /** Names of the exports in the order of the command line; the first is the default. */
+  /** Names of the exports when the worker starts; the first is the default. */
   readonly exports: readonly string[]
   /** The worker's own copies of the listening sockets. */
   readonly descriptors: readonly number[]
@@ -47,16 +47,32 @@ export interface LogEntry {
   readonly fields: Readonly<Record<string, string | number | boolean | null>>
 }
 
-export type ToWorker = 'stop'
+/** An order to a worker, which answers `done` with its number. */
+export type Order =
+  /** These are the exports from now on. */
+  | { readonly kind: 'exports'; readonly names: readonly string[] }
+  /** End the connections with this export, and answer when none is left. */
+  | { readonly kind: 'end'; readonly name: string; readonly deadlineMs: number }
+
+export type ToWorker = 'stop' | (Order & { readonly id: number })
 export type FromWorker =
   | { readonly kind: 'ready' }
+  | { readonly kind: 'done'; readonly id: number }
   | { readonly kind: 'log'; readonly entry: LogEntry }
   /** The last message of a worker that ends in order. */
   | { readonly kind: 'stopped' }
 
 /** The first message to the engine process. */
 export interface EngineSettings {
+  /** All that there are at the start. */
   readonly exports: readonly ExportSettings[]
+  /** Of these, the ones that stay until the end. */
+  readonly fixed: readonly ExportSettings[]
+  /** The file with the others, read again on request. */
+  readonly exportsFile: string | undefined
+  /** The most exports at a time. */
+  readonly exportsMax: number
+  readonly readOnly: boolean
   readonly memory: string
   readonly policy: 'lru2' | '2q'
   readonly threads: number
@@ -79,5 +95,5 @@ export interface ExportSettings {
   readonly readOnly: boolean
 }
 
-export type ToEngine = EngineSettings | 'stop' | 'holders'
+export type ToEngine = EngineSettings | 'stop' | 'holders' | 'reload'
 export type FromEngine = { readonly kind: 'ready' } | { readonly kind: 'refused'; readonly message: string }

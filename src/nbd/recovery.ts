@@ -43,6 +43,12 @@ export class Recovery {
     })
   }
 
+  /** The export is removed, with all its changes on the disk. */
+  forget(partition: string): void {
+    clearTimeout(this.#tries.get(partition)?.timer)
+    this.#tries.delete(partition)
+  }
+
   /** Stops retrying, and waits for retries in progress. */
   async stop(): Promise<void> {
     this.#isStopping = true

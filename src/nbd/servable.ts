@@ -2,7 +2,8 @@
  * Validates requests: the flags of each command, and ranges within the export.
  */
 import * as nbd from './constants.js'
-import { Refusal } from './failures.js'
+import { sizeOf } from './export.js'
+import { beyondEnd, Refusal } from './failures.js'
 import type { Agreement } from './handshake.js'
 import type { Request } from './request-reader.js'
 
@@ -18,8 +19,6 @@ const FLAGS: Readonly<Record<number, number>> = {
 }
 
 const WRITING: readonly number[] = [nbd.NBD_CMD_WRITE, nbd.NBD_CMD_TRIM, nbd.NBD_CMD_WRITE_ZEROES]
-/** Beyond the end of the export, the specification requires ENOSPC for these and EINVAL for the others. */
-const FILLING: readonly number[] = [nbd.NBD_CMD_WRITE, nbd.NBD_CMD_WRITE_ZEROES]
 
 /** @throws Refusal */
 export function assertServable(request: Request, agreement: Agreement): void {
@@ -36,10 +35,12 @@ export function assertServable(request: Request, agreement: Agreement): void {
   }
   if (exported.partition.readOnly && WRITING.includes(type))
     throw new Refusal(nbd.NBD_EPERM, `export '${exported.name}' is read-only`)
-  if (offset + length > exported.sizeBytes) {
+  // A client that connected before the export grew keeps to the size that it was told.
+  const sizeBytes = Math.min(exported.sizeBytes, sizeOf(exported.partition))
+  if (offset + length > sizeBytes) {
     throw new Refusal(
-      FILLING.includes(type) ? nbd.NBD_ENOSPC : nbd.NBD_EINVAL,
-      `${length} bytes at ${offset} are not in export '${exported.name}', which has ${exported.sizeBytes} bytes`,
+      beyondEnd(type),
+      `${length} bytes at ${offset} are not in export '${exported.name}', which has ${sizeBytes} bytes`,
     )
   }
   if (type === nbd.NBD_CMD_READ && length > nbd.MAX_PAYLOAD) {

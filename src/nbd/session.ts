@@ -3,7 +3,7 @@
  * A protocol violation ends the session. Other sessions are not affected.
  */
 import { ByteQueue } from './byte-queue.js'
-import type { Export } from './export.js'
+import type { Exports } from './export.js'
 import { type Agreement, Handshake, type TlsState } from './handshake.js'
 import { greeting } from './option-replies.js'
 import { Outbox, type Send } from './outbox.js'
@@ -36,20 +36,15 @@ export class Session {
   #handshake: Handshake | undefined
   #transmission: Transmission | undefined
   #isOver = false
-  #isStopping = false
+  /** Why the session refuses further requests. */
+  #stopReason: string | undefined
   /** The peer will send nothing more. */
   #hasEnded = false
   #isScheduled = false
   /** Received bytes wait for room, or for the next turn of the event loop. */
   #isHeld = false
 
-  constructor(
-    exports: readonly Export[],
-    services: Services,
-    tls: TlsState,
-    send: Send,
-    events: SessionEvents,
-  ) {
+  constructor(exports: Exports, services: Services, tls: TlsState, send: Send, events: SessionEvents) {
     this.#services = services
     this.#events = events
     this.#outbox = new Outbox(send, () => {
@@ -86,7 +81,7 @@ export class Session {
    * replies.
    */
   get isLeaving(): boolean {
-    return this.#hasEnded || this.#isStopping || this.#transmission?.isOver === true
+    return this.#hasEnded || this.#stopReason !== undefined || this.#transmission?.isOver === true
   }
 
   /** The peer has sent DISC or closed its side. */
@@ -132,9 +127,9 @@ export class Session {
   }
 
   /** Finishes the requests in progress, refuses further ones, and ends. */
-  stop(): void {
-    this.#isStopping = true
-    if (this.#transmission !== undefined) this.#transmission.isStopping = true
+  stop(reason: string): void {
+    this.#stopReason ??= reason
+    if (this.#transmission !== undefined) this.#transmission.refusal = this.#stopReason
     this.#proceed()
   }
 
@@ -160,12 +155,12 @@ export class Session {
   #leave(): void {
     const transmission = this.#transmission
     if (transmission === undefined) {
-      this.#end(this.#hasEnded ? 'the peer left during the handshake' : 'the server is stopping')
+      this.#end(this.#hasEnded ? 'the peer left during the handshake' : this.#stopReason)
       return
     }
     if (!transmission.isIdle || this.#outbox.unsent > 0) return
     if (transmission.isOver) this.#end(undefined)
-    else if (this.#isStopping) this.#end('the server is stopping')
+    else if (this.#stopReason !== undefined) this.#end(this.#stopReason)
     else if (!this.#isHeld)
       this.#end(transmission.isWaiting ? 'the peer left in the middle of a message' : undefined)
   }
@@ -198,7 +193,7 @@ export class Session {
         this.#events.failed(error)
       },
     })
-    this.#transmission.isStopping = this.#isStopping
+    this.#transmission.refusal = this.#stopReason
   }
 
   /** Proceeds once, at the end of this turn of the event loop. */

@@ -59,8 +59,8 @@ export class Transmission {
     others: 0,
     errors: 0,
   }
-  /** Refuses all further requests with ESHUTDOWN. */
-  isStopping = false
+  /** Why all further requests get ESHUTDOWN. */
+  refusal: string | undefined
   readonly #lane: Lane
   readonly #agreement: Agreement
   readonly #reader: RequestReader
@@ -142,7 +142,7 @@ export class Transmission {
   #serve(request: Request): void {
     this.#services.flushes.noteRequest()
     try {
-      if (this.isStopping) throw new Refusal(nbd.NBD_ESHUTDOWN, 'the server is stopping')
+      if (this.refusal !== undefined) throw new Refusal(nbd.NBD_ESHUTDOWN, this.refusal)
       assertServable(request, this.#agreement)
       this.#start(request)
     } catch (error) {
@@ -332,7 +332,7 @@ export class Transmission {
 
   #fail(request: Request, error: unknown): void {
     this.traffic.errors++
-    const number = errorNumber(error)
+    const number = errorNumber(error, request.type)
     if (this.#agreement.isStructured) {
       this.#outbox.append(replies.errorChunk(request, number, (error as Error).message))
     } else {

@@ -7,7 +7,7 @@ import { Worker } from 'node:worker_threads'
 import type { LogLimit } from './log-limit.js'
 import { entry, type Log } from './log.js'
 import { Places } from './places.js'
-import type { FromWorker, ToWorker, WorkerStart } from './messages.js'
+import type { FromWorker, Order, ToWorker, WorkerStart } from './messages.js'
 
 /** Delay before a replacement: a worker that dies again and again must not use up all spare descriptors at once. */
 const REPLACE_MS = 100
@@ -15,12 +15,15 @@ const REPLACE_MS = 100
 type Common = Omit<WorkerStart, 'descriptors' | 'thread'>
 
 export class ConnectionWorkers {
-  readonly #common: Common
+  #common: Common
   readonly #log: Log
   readonly #limit: LogLimit
   readonly #descriptors: (readonly number[])[]
   readonly #deserted: () => void
   readonly #workers = new Map<number, Worker>()
+  /** Orders that a worker has not carried out yet. */
+  readonly #orders = new Map<Worker, Map<number, () => void>>()
+  #ordered = 0
   #isStopping = false
   #areGone = false
 
@@ -46,6 +49,28 @@ export class ConnectionWorkers {
 
   async start(count: number): Promise<void> {
     await Promise.all(Array.from({ length: count }, (_, thread) => this.#start(thread)))
+  }
+
+  /** Tells the workers, and those that will replace them, which exports there are. Resolves when all know. */
+  setExports(names: readonly string[]): Promise<void> {
+    this.#common = { ...this.#common, exports: names }
+    return this.#order({ kind: 'exports', names })
+  }
+
+  /** Ends the connections with an export, those that are not done by then at the deadline. Resolves when none is left. */
+  endExport(name: string, deadlineMs: number): Promise<void> {
+    return this.#order({ kind: 'end', name, deadlineMs })
+  }
+
+  /** Resolves when all workers have carried it out or are dead. */
+  async #order(order: Order): Promise<void> {
+    const id = ++this.#ordered
+    const message: ToWorker = { ...order, id }
+    const answers = Array.from(this.#orders, ([worker, orders]) => {
+      worker.postMessage(message)
+      return new Promise<void>((resolve) => orders.set(id, resolve))
+    })
+    await Promise.all(answers)
   }
 
   /** Lets the workers finish their requests, and terminates those that are not done after `deadlineMs`. */
@@ -79,16 +104,24 @@ export class ConnectionWorkers {
     }
     const workerData: WorkerStart = { ...this.#common, descriptors, thread }
     const worker = new Worker(new URL('./connection-worker.js', import.meta.url), { workerData })
+    const orders = new Map<number, () => void>()
     this.#workers.set(thread, worker)
+    this.#orders.set(worker, orders)
     let cause = 'it ended'
     worker.on('error', (error) => (cause = error instanceof Error ? error.message : String(error)))
     return new Promise((resolve, reject) => {
       worker.on('message', (message: FromWorker) => {
         if (message.kind === 'log') this.#limit.pass(message.entry)
         else if (message.kind === 'ready') resolve()
+        else if (message.kind === 'done') {
+          orders.get(message.id)?.()
+          orders.delete(message.id)
+        }
       })
       worker.once('exit', () => {
         this.#workers.delete(thread)
+        this.#orders.delete(worker)
+        for (const obeyed of orders.values()) obeyed()
         store(this.#common.connections, thread, 0)
         const { places, connectionsMax } = this.#common
         new Places(places, thread, connectionsMax).releaseAll()

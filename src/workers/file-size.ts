@@ -12,21 +12,22 @@ const truncate = promisify(ftruncate)
 const sync = promisify(fsync)
 
 /**
- * Checks that the partition is what its file ends with, so that the file can end elsewhere.
+ * Checks that the partition is what its file ends with, so that the file can end at byte `newEnd`. If it does already, because
+ * another program has changed its size, any partition at the end of a file may follow.
  * @throws ERR_DCACHE_READ_ONLY, ERR_DCACHE_UNSUPPORTED
  */
-export function assertResizable(file: PartitionFile, others: readonly PartitionFile[]): void {
+export function assertResizable(file: PartitionFile, others: readonly PartitionFile[], newEnd: number): void {
   const { partition, fd, end, identity } = file
   const { name, path, readOnly } = partition
-  if (readOnly)
+  const stats = fstatSync(fd)
+  if (readOnly && stats.size !== newEnd)
     throw new CacheError('ERR_DCACHE_READ_ONLY', `partition '${name}' is read-only, and keeps its size`)
   const fixed = (why: string) =>
     new CacheError('ERR_DCACHE_UNSUPPORTED', `partition '${name}': ${path}: ${why}, so its size is fixed`)
-  const stats = fstatSync(fd)
   if (!stats.isFile()) throw fixed('it is a block device')
   const behind = others.find((other) => other.identity === identity && other.offset >= end)
   if (behind !== undefined) throw fixed(`partition '${behind.partition.name}' lies behind it in the file`)
-  if (stats.size > end)
+  if (stats.size > end && stats.size !== newEnd)
     throw fixed(`the file has ${stats.size} bytes, of which the partition has those up to ${end}`)
 }
 
@@ -34,7 +35,7 @@ export function assertResizable(file: PartitionFile, others: readonly PartitionF
 export async function setFileSize({ partition, fd }: PartitionFile, end: number): Promise<void> {
   const { size } = fstatSync(fd)
   try {
-    await truncate(fd, end)
+    if (size !== end) await truncate(fd, end)
     await sync(fd)
   } catch (error) {
     await truncate(fd, size).catch(() => undefined)

@@ -29,6 +29,9 @@ export interface LoadPlan {
 
 /** On average, a flush follows every 8192nd write. */
 const WRITES_A_FLUSH = 8192
+/** If partitions grow: how many accesses, on average, follow a look at their sizes, and the share that goes to what was added. */
+const ACCESSES_A_LOOK = 64
+const ADDED_SHARE = 1 / 4
 
 export class LoadThread implements LoadContext {
   readonly thread: number
@@ -43,8 +46,11 @@ export class LoadThread implements LoadContext {
   readonly #board: Board
   readonly #plan: LoadPlan
   readonly #partitions: readonly Partition[]
-  readonly #blocks: number
-  readonly #draw: () => number
+  readonly #mayGrow: boolean
+  /** Blocks of each partition, and of all, when this thread last looked. */
+  #sizes: readonly number[] = []
+  #blocks = 0
+  #draw: () => number = () => 0
 
   constructor(client: CacheClient, board: Board, truth: Truth, plan: LoadPlan, thread: number) {
     this.thread = thread
@@ -55,8 +61,8 @@ export class LoadThread implements LoadContext {
     this.mayCross = plan.trace === undefined
     this.random = new Random(plan.seed, thread)
     this.#partitions = truth.memory.files.map(({ name }) => client.partition(name))
-    this.#blocks = this.#partitions.reduce((sum, { blocks }) => sum + blocks, 0)
-    this.#draw = blockSource(plan.pattern, this.#blocks, this.random, thread, board.threads)
+    this.#mayGrow = truth.memory.files.some(({ blocks, blocksMax = blocks }) => blocksMax > blocks)
+    this.#look()
   }
 
   /** Makes accesses until the stop, or until all threads together have made `ops` accesses. */
@@ -92,14 +98,38 @@ export class LoadThread implements LoadContext {
       this.mismatches.push(this.truth.mismatch(index, block, bytes, `${how} of thread ${this.thread}`))
   }
 
+  /** Looks at the sizes. If they have changed, the pattern begins anew. */
+  #look(): void {
+    const sizes = this.#partitions.map(({ blocks }) => blocks)
+    const blocks = sizes.reduce((sum, size) => sum + size, 0)
+    if (blocks === this.#blocks) return
+    this.#sizes = sizes
+    this.#blocks = blocks
+    this.#draw = blockSource(this.#plan.pattern, blocks, this.random, this.thread, this.#board.threads)
+  }
+
+  /** A block that was added, if there are any in a partition that is chosen by lot. */
+  #addedBlock(): Target | undefined {
+    const index = this.random.below(this.#partitions.length)
+    const { blocks } = this.truth.memory.files[index]!
+    const added = this.#sizes[index]! - blocks
+    if (added === 0) return undefined
+    return { partition: this.#partitions[index]!, index, block: blocks + this.random.below(added) }
+  }
+
   #next(): Target | undefined {
     const { ops, trace } = this.#plan
     // The threads share the accesses of a trace: each free thread takes the next one.
     const turn = ops === undefined && trace === undefined ? 0 : this.#board.take()
     if (ops !== undefined && turn >= ops) return undefined
+    if (this.#mayGrow) {
+      if (this.random.below(ACCESSES_A_LOOK) === 0) this.#look()
+      const added = this.random.unit() < ADDED_SHARE ? this.#addedBlock() : undefined
+      if (added !== undefined) return added
+    }
     let block = trace === undefined ? this.#draw() : trace[turn % trace.length]! % this.#blocks
     let index = 0
-    while (block >= this.#partitions[index]!.blocks) block -= this.#partitions[index++]!.blocks
+    while (block >= this.#sizes[index]!) block -= this.#sizes[index++]!
     return { partition: this.#partitions[index]!, index, block }
   }
 }

@@ -17,7 +17,12 @@ export interface LoadFile {
   readonly path: string
   readonly blockSize: number
   readonly blocks: number
+  /** As many as the load may make it grow to. Default: it does not grow. */
+  readonly blocksMax?: number
 }
+
+/** The rows that a file has in the table. */
+const rowsOf = ({ blocks, blocksMax = blocks }: LoadFile): number => blocksMax
 
 /** The words of a block's entry. */
 const CRC = 0
@@ -57,14 +62,19 @@ export class Truth {
     this.memory = memory
     this.#words = new Int32Array(memory.buffer)
     let row = 0
-    this.#firsts = memory.files.map(({ blocks }) => (row += blocks) - blocks)
+    this.#firsts = memory.files.map((file) => (row += rowsOf(file)) - rowsOf(file))
   }
 
-  /** Creates an empty table. 24 bytes a block. */
+  /** Creates a table in which only the blocks that files may grow by are described: they are zeros. 24 bytes a block. */
   static create(files: readonly LoadFile[]): Truth {
-    const rows = files.reduce((sum, { blocks }) => sum + blocks, 0)
+    const rows = files.reduce((sum, file) => sum + rowsOf(file), 0)
     const buffer = new SharedArrayBuffer(rows * ENTRY_WORDS * 4)
-    return new Truth({ buffer, startMs: Date.now(), files })
+    const truth = new Truth({ buffer, startMs: Date.now(), files })
+    for (const [partition, file] of files.entries()) {
+      const zeros = new Uint8Array(file.blockSize)
+      for (let block = file.blocks; block < rowsOf(file); block++) truth.setOriginal(partition, block, zeros)
+    }
+    return truth
   }
 
   /** Records the contents of a block before the load. */

@@ -2,7 +2,7 @@
  * Reads every block of the files without the cache: before a load to record the contents, and after it to compare them
  * with the truth.
  */
-import { open } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
 import { type LoadFile, type Mismatch, Truth } from './truth.js'
 
 /** Up to this many mismatches are described; further ones are only counted. */
@@ -24,12 +24,16 @@ export async function learn(files: readonly LoadFile[], signal?: AbortSignal): P
   return truth
 }
 
-/** Compares every block of the files with the truth. No thread may write the files in the meantime. */
+/**
+ * Compares every block of the files with the truth. No thread may write the files in the meantime.
+ * @throws the file system's error, or an error that says which file has another size than its blocks
+ */
 export async function verify(files: readonly LoadFile[], truth: Truth): Promise<Verification> {
   let blocks = 0
   let mismatched = 0
   const mismatches: Mismatch[] = []
   for (const [partition, file] of files.entries()) {
+    await assertSize(file)
     for await (const { block, bytes } of blocksOf(file)) {
       blocks++
       if (truth.holds(partition, block, bytes)) continue
@@ -39,6 +43,12 @@ export async function verify(files: readonly LoadFile[], truth: Truth): Promise<
     }
   }
   return { blocks, mismatched, mismatches }
+}
+
+async function assertSize({ path, blockSize, blocks }: LoadFile): Promise<void> {
+  const found = await stat(path)
+  if (!found.isFile() || found.size === blocks * blockSize) return
+  throw new Error(`${path} has ${found.size} bytes, and its ${blocks} blocks have ${blocks * blockSize}`)
 }
 
 const CHUNK_BYTES = 1 << 20

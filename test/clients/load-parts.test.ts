@@ -1,12 +1,13 @@
 // The parts of the load generator: random numbers, patterns, stamps, and the verification of the files, which must find
 // every kind of error in them.
 
-import { closeSync, ftruncateSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs' // prettier-ignore
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, truncateSync, writeFileSync, writeSync } from 'node:fs' // prettier-ignore
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
-import { openCache } from 'dcache'
+import { type CacheClient, openCache } from 'dcache'
 import { Board } from '#dist/workload/board.js'
+import { Grower } from '#dist/workload/grower.js'
 import { blockSource, scattered, zipf } from '#dist/workload/pattern.js'
 import { Random } from '#dist/workload/random.js'
 import { newestStamp, STAMP_BYTES, writeStamp } from '#dist/workload/stamp.js'
@@ -154,14 +155,58 @@ test('many wrong blocks are counted, and some are named', async () => {
   assert.is(mismatches.length, MISMATCHES_MAX)
 })
 
-test('a file that has become shorter is an error', async () => {
+test('a file that has become shorter or longer is an error', async () => {
   using some = someFile()
   const truth = await learn([some.file])
-  const fd = openSync(some.file.path, 'r+')
-  ftruncateSync(fd, BLOCK * 10)
-  closeSync(fd)
-  const error = await verify([some.file], truth).then(() => undefined, (cause: unknown) => cause as Error) // prettier-ignore
-  assert.match(error?.message ?? '', /ends before its block/)
+  for (const blocks of [10, BLOCKS + 1]) {
+    truncateSync(some.file.path, BLOCK * blocks)
+    const error = await verify([some.file], truth).then(() => undefined, (cause: unknown) => cause as Error) // prettier-ignore
+    assert.match(
+      error?.message ?? '',
+      `has ${BLOCK * blocks} bytes, and its ${BLOCKS} blocks have ${BLOCK * BLOCKS}`,
+    )
+  }
+})
+
+test('a block by which a file has grown must hold zeros until it is changed', async () => {
+  using some = someFile()
+  const truth = await learn([{ ...some.file, blocksMax: BLOCKS + 10 }])
+  const grown = { ...some.file, blocks: BLOCKS + 5 }
+  truncateSync(some.file.path, BLOCK * grown.blocks)
+  assert.is((await verify([grown], truth)).mismatched, 0)
+  some.spoil(BLOCKS + 3)
+  const { mismatches } = await verify([grown], truth)
+  assert.equal(
+    mismatches.map(({ block }) => block),
+    [BLOCKS + 3],
+  )
+})
+
+test('extends that get the same block, or leave some out, are an error', async () => {
+  const file = { name: 'p', path: '', blockSize: BLOCK, blocks: 8, blocksMax: 12 }
+  for (const [skipped, says] of [
+    [0, undefined],
+    [-1, /blocks were added up to 9, and the next ones from 8 on/],
+    [1, /blocks were added up to 8, and the next ones from 9 on/],
+  ] as const) {
+    const partition = {
+      blocks: 8,
+      extend(count: number) {
+        this.blocks += count + skipped
+        return Promise.resolve(this.blocks - count - Math.min(0, skipped))
+      },
+    }
+    const client = { partition: () => partition } as unknown as CacheClient
+    const grower = new Grower(client, [file], Board.create(1), 1, 0.001)
+    grower.start()
+    while (partition.blocks < 12 + 4 * skipped) await new Promise((resolve) => setTimeout(resolve, 1))
+    const found = await grower.stop().then(
+      (growth) => growth,
+      (cause: unknown) => cause as Error,
+    )
+    if (says === undefined) assert.equal(found, { extends: 4, blocks: 4 })
+    else assert.match((found as Error).message, says)
+  }
 })
 
 test('after a load the files are right, and an older version of one block is found', async () => {

@@ -114,6 +114,7 @@ test('without partitions it works in a temporary folder, verifies it, and remove
     threads: 4,
     reads: 0.8,
     classChanges: 0,
+    grow: null,
     pattern: 'zipf:0.99',
     trace: null,
     memory: '64MiB',
@@ -184,6 +185,51 @@ onlyNormal(test, 'writes that change the class of their block are verified too',
   assert.ok(report.stats.rounds > 10, `${report.stats.rounds} rounds`)
 })
 
+test('partitions that grow under the load have their sizes at the end, and what was added is verified', async () => {
+  using place = workplace()
+  const small = place.file('small', 1 << 17)
+  const large = place.file('large', 1 << 20)
+  const partitions = ['--partition', `${small}:512`, '--partition', `${large}:8192`]
+  const run = await place.run(['load', ...partitions, '--grow', '3', '--seconds', '3', '--reads', '0.5', '--memory', '1MiB', '--json']) // prettier-ignore
+  const report = assertRight(run)
+  assert.is(report.settings.grow, 3)
+  let added = 0
+  for (const { path, blocks, blocksMax, blockSize } of report.partitions) {
+    const before = blocksMax! / 3
+    added += blocks - before
+    assert.ok(blocks > before && blocks <= blocksMax!, `${blocks} blocks of up to ${blocksMax!}`)
+    const contents = readFileSync(path)
+    assert.is(contents.length, blocks * blockSize)
+    assert.ok(contents.subarray(before * blockSize).some(Boolean), 'added blocks were changed')
+  }
+  assert.is(report.addedBlocks, added)
+  assert.ok(report.extends > 0)
+})
+
+onlyNormal(test, 'a load that ends before its partitions have grown to the end is verified', async () => {
+  using place = workplace()
+  const path = place.file('file', 1 << 20)
+  const run = await place.run([
+    'load',
+    '--partition',
+    path,
+    '--grow',
+    '50',
+    '--ops',
+    '3000',
+    '--memory',
+    '512KiB',
+  ])
+  assert.is(run.code, 0, run.stderr)
+  const [, added] = /extends +[\d,]+ {2}\(([\d,]+) blocks\)/.exec(run.stdout)!
+  const blocks = 128 + Number(added!.replaceAll(',', ''))
+  assert.match(
+    run.stdout,
+    `\n${blocks.toLocaleString('en')} blocks of 1 file verified after close: all are correct.\n`,
+  )
+  assert.is(readFileSync(path).length, blocks * 8192)
+})
+
 onlyNormal(test, 'a load of many threads on one block is verified', async () => {
   using place = workplace()
   const path = place.file('file', 512)
@@ -244,6 +290,8 @@ test('bad input causes a clear message and exit code 2, and leaves nothing', asy
     [['--ops', '-1'], /ops/],
     [['--reads', '1.5'], /number from 0 to 1/],
     [['--class-changes', '2'], /number from 0 to 1/],
+    [['--grow', '1'], /number above 1/],
+    [['--grow', '2', '--trace', 'x'], /--grow <factor>' cannot be used with option '--trace <file>'/],
     [['--seed', '1.5'], /whole number from 0/],
     [['--policy', 'random'], /lru2, 2q/],
     [['--what'], /unknown option/],

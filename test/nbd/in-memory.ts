@@ -1,7 +1,7 @@
 // A session on a real cache without a socket: bytes are fed in, and the bytes that it sends are collected.
 
 import type { BlockCache } from 'dcache'
-import { exportOf } from '#dist/nbd/export.js'
+import { Exports } from '#dist/nbd/export.js'
 import { Flushes } from '#dist/nbd/flushes.js'
 import { Gate } from '#dist/nbd/gate.js'
 import type { TlsState } from '#dist/nbd/handshake.js'
@@ -26,7 +26,7 @@ export function talk(
   const chunks: Buffer[] = []
   const events: string[] = []
   const services = { flushes: new Flushes(cache), gate: new Gate(100), turns }
-  const exports = names.map((name) => exportOf(cache.partition(name)))
+  const exports = new Exports(cache, names)
   const send = (bytes: Buffer, done: () => void) => {
     chunks.push(Buffer.from(bytes))
     done()

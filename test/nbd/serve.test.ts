@@ -153,7 +153,8 @@ test('a server that cannot start prints the reason and exits with code 2', async
   const { folder, disk, path } = place()
   using _ = folder
   for (const [args, says] of [
-    [['--unix', path], /required option/],
+    [['--unix', path], /no export: give --export/],
+    [['--export', `a=${disk}`, '--max-exports', '2', '--unix', path], /needs --exports/],
     [['--export', 'nothing'], /NAME=PATH/],
     [['--export', `a=${disk}`], /--unix SOCKET or --port/],
     [['--export', `a=${disk}`, '--export', `a=${disk}`], /given twice/],

@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { projectRoot } from '../support/project.js'
 
-const COMMAND = join(projectRoot, 'dist/cli/main.js')
+export const COMMAND = join(projectRoot, 'dist/cli/main.js')
 const READY_MS = 60_000
 
 export interface LogLine {

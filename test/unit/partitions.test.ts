@@ -2,7 +2,7 @@
 // Partitions that come, grow and go: every thread sees them by name at once, none reads through an old number or an old descriptor,
 // and nothing is left of one that could not be opened, or that was dropped.
 
-import { existsSync, fstatSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, fstatSync, readFileSync, statSync, truncateSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -390,6 +390,33 @@ sizes('not if that is impossible, and nothing is changed', () =>
     await refusal('ERR_DCACHE_UNKNOWN_PARTITION', () => first.extend(1))
     assert.is(data.blocks, 64)
     assert.is(sizeOf(paths['data']!), 64 * 512)
+  }),
+)
+
+sizes('to that of its file, if another program has changed that', () =>
+  withCache({ partitions: { data: {}, only: { readOnly: true } } }, async ({ cache, data, paths }) => {
+    const only = cache.partition('only')
+    for (const [partition, name, code] of [
+      [data, 'data', 'ERR_DCACHE_UNSUPPORTED'],
+      [only, 'only', 'ERR_DCACHE_READ_ONLY'],
+    ] as const) {
+      truncateSync(paths[name]!, 80 * 512)
+      await refusal(code, () => partition.extend(1))
+      await partition.resize(80)
+      const target = bytes(1)
+      await partition.read(target, 79 * 512)
+      assert.equal(target, bytes(0))
+      truncateSync(paths[name]!, 50 * 512)
+      await partition.resize(50)
+      assert.is(partition.blocks, 50)
+      await refusal('ERR_DCACHE_OUT_OF_RANGE', () => partition.read(target, 50 * 512))
+    }
+    // A write that comes after the program has cut the file makes it longer again.
+    await data.write(bytes(9), 49 * 512)
+    truncateSync(paths['data']!, 40 * 512)
+    await cache.flush()
+    await data.resize(40)
+    assert.is(sizeOf(paths['data']!), 40 * 512)
   }),
 )
 
