@@ -114,7 +114,7 @@ export class Partitions {
       before = view.look()
       const blocks = what === 'extend' ? before + count : count
       assertSize(file, blocks)
-      assertResizable(file, this.files)
+      assertResizable(file, this.files, endOf(file, blocks))
       if (blocks > before) await this.#grow(view, file, blocks)
       else if (blocks < before) await this.#shrink(view, file, blocks, timeoutMs)
     })
