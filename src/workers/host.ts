@@ -72,7 +72,7 @@ export async function openCache(options: CacheOptions): Promise<BlockCache> {
   let host: Host | undefined
   try {
     host = new Host(config, geometry, files, claims)
-    extendFiles(files)
+    await extendFiles(files)
     await host.start()
     for (const file of files) file.keep()
     warnOfMemory(host.handle.buffer.byteLength)

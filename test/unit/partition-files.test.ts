@@ -34,16 +34,10 @@ fs.ftruncate = (fd, size, done) => {
   if (!isDue('ftruncate')) return real.ftruncate(fd, size, done)
   real.ftruncate(fd, half(fd, size), () => done(failure('ftruncate')))
 }
-fs.ftruncateSync = (fd, size) => {
-  if (!isDue('ftruncateSync')) return real.ftruncateSync(fd, size)
-  real.ftruncateSync(fd, half(fd, size))
-  throw failure('ftruncate')
+fs.fsyncSync = () => {
+  throw new Error('the owner must not block its event loop')
 }
 fs.fsync = (fd, done) => (isDue('fsync') ? setImmediate(done, failure('fsync')) : real.fsync(fd, done))
-fs.fsyncSync = (fd) => {
-  if (isDue('fsyncSync')) throw failure('fsync')
-  real.fsyncSync(fd)
-}
 syncBuiltinESMExports()
 `
 
@@ -107,7 +101,7 @@ full('when a partition is added: nothing is left of it, and later the call succe
   const faults = pathToFileURL(folder.write('faults.mjs', FAULTS)).href
   const program = `${PROGRAM}
 const add = () => cache.addPartition('more', { path: 'more', blockSize: 512, size: 4096 })
-for (const call of ['ftruncateSync', 'fsyncSync']) {
+for (const call of ['ftruncate', 'fsync']) {
   fault(call)
   say(await errorOf(add))
   say(existsSync('more'), await errorOf(async () => cache.partition('more')), await whole(4))
