@@ -12,7 +12,7 @@ import { numberOf } from './segment.mjs'
 import { openStore } from './store.mjs'
 import { openWriter } from './writer.mjs'
 
-const KEPT = 4
+const KEPT = 2
 const say = (line) => writeSync(1, `${line}\n`)
 
 /** `newest`, which the threads share, is a number near that of the newest record. */

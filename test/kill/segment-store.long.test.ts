@@ -1,4 +1,4 @@
-// @deadline 1800
+// @deadline 3000
 // The segment store of the examples survives 200 times of SIGKILL, also while segments are added and deleted.
 
 import { test } from 'uvu'
