@@ -294,7 +294,7 @@ runs('a block that another caller holds ends a run and is waited for', () =>
     const guard = await data.acquire(4, 'modify')
     const target = new Uint8Array(10 * 512)
     const reading = data.read(target, 0)
-    await until('the wait', () => cache.holders().some(({ what }) => what === 'waits'))
+    await until('the wait', () => cache.holders().some(({ what, block }) => what === 'waits' && block === 4))
     assert.is(cache.stats().diskReads, 5)
     guard.data.fill(77)
     guard.markDirty()
