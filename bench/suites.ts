@@ -7,7 +7,8 @@ import type { Suite } from './harness/suite.js'
 import { hit } from './hit/suite.js'
 import { modify } from './modify/suite.js'
 import { nbd } from './nbd/suite.js'
+import { partitions } from './partitions/suite.js'
 import { recovery } from './recovery/suite.js'
 import { replay } from './replay/suite.js'
 
-export const SUITES: readonly Suite[] = [hit, contention, modify, recovery, replay, disk, nbd]
+export const SUITES: readonly Suite[] = [hit, contention, modify, recovery, partitions, replay, disk, nbd]

@@ -7,6 +7,7 @@ import { type SuiteReport, valueOf } from '../harness/report.js'
 import { diskCharts } from './disk-charts.js'
 import { modifyCharts } from './modify-charts.js'
 import { nbdCharts } from './nbd-charts.js'
+import { partitionCharts } from './partitions-charts.js'
 import {
   blocksText,
   type Chart,
@@ -228,6 +229,7 @@ const CHARTS: Readonly<Record<string, (Plot: PlotLibrary, suite: SuiteReport) =>
   contention: contentionCharts,
   modify: modifyCharts,
   recovery: recoveryCharts,
+  partitions: partitionCharts,
   replay: replayCharts,
   disk: diskCharts,
   nbd: nbdCharts,

@@ -198,11 +198,13 @@ export interface Partition {
    */
   prefetch(block: number, count: number): void
   /**
-   * Sets the number of blocks, 1 or more. New blocks are zeros, and are visible once the file durably has its new size. Blocks
-   * beyond a smaller size are forgotten, with their changes. Any thread; the owner's event loop does it. If it fails, the size is
-   * as before, but unwritten changes beyond a smaller size may be lost.
+   * Sets the number of blocks, 1 or more. New blocks are zeros, and are visible once the file durably has its new size; they
+   * take no space until they are written. Blocks beyond a smaller size are forgotten, with their changes. Any thread; the owner's
+   * event loop does it. If it fails, the size is as before, but what lies beyond a smaller size may be lost. The size that another
+   * program has given to the file is allowed also for a read-only partition.
    * @throws ERR_DCACHE_OUT_OF_RANGE, _READ_ONLY; ERR_DCACHE_UNSUPPORTED for a device, or if more of the file lies behind the
-   *   partition; ERR_DCACHE_GUARDS_HELD if a block beyond the new size is in use after `timeoutMs`; ERR_DCACHE_BAD_FILE
+   *   partition; ERR_DCACHE_GUARDS_HELD if a block beyond the new size is in use after `timeoutMs`; ERR_DCACHE_BAD_FILE if the
+   *   system refuses the size, as on a full disk, or another program has truncated the file
    */
   resize(blocks: number, wait?: WaitOptions): Promise<void>
   /** Adds `count` blocks, 1 or more; returns the first. Calls of several threads never get the same one. Throws as `resize`. */

@@ -13,6 +13,7 @@
 import { performance } from 'node:perf_hooks'
 import { compareExchange, load, notify, store } from '#atomics'
 import { ringBell } from '../core/wait/bell.js'
+import { buryGone, isClaim } from '../core/wait/deaths.js'
 import type { Context } from '../core/context.js'
 import { ringHintBell } from '../core/prefetch/hints.js'
 import type { Call } from '../core/write-back/needs.js'
@@ -128,11 +129,10 @@ export class Crew {
 
   /** The post of a thread that takes a slot after the reaper has freed it. */
   #post(file: URL, name: string, slot: number, writer?: number, isNeeded?: () => boolean): Post {
-    const { words, arena } = this.#context
     return new Post(name, {
       begin: this.#beginner(file, name, writer),
       ...(isNeeded !== undefined && { isNeeded }),
-      isVacant: () => load(words, arena.slotAt(slot) + Slot.state) === SlotState.FREE,
+      isVacant: () => this.#isVacant(slot),
       turns: this.#turns,
       wasTaken, // by the flush worker, for a job that it does itself (stand-in.ts)
       restMs: backoffMs,
@@ -140,6 +140,17 @@ export class Crew {
         this.#warn(name, cause, failures)
       },
     })
+  }
+
+  /**
+   * Whether a slot is free. A thread that ended while it took the slot has left its claim there, which the reaper does not
+   * see, and for which the census looks only while threads are attached.
+   */
+  #isVacant(slot: number): boolean {
+    const { words, arena } = this.#context
+    const at = arena.slotAt(slot) + Slot.state
+    if (isClaim(load(words, at))) buryGone(arena)
+    return load(words, at) === SlotState.FREE
   }
 
   #beginner(file: URL, name: string, writer?: number): PostOptions['begin'] {

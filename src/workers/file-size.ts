@@ -14,7 +14,7 @@ const sync = promisify(fsync)
 /**
  * Checks that the partition is what its file ends with, so that the file can end at byte `newEnd`. If it does already, because
  * another program has changed its size, any partition at the end of a file may follow.
- * @throws ERR_DCACHE_READ_ONLY, ERR_DCACHE_UNSUPPORTED
+ * @throws ERR_DCACHE_READ_ONLY, ERR_DCACHE_UNSUPPORTED; ERR_DCACHE_BAD_FILE if bytes that would stay are missing already
  */
 export function assertResizable(file: PartitionFile, others: readonly PartitionFile[], newEnd: number): void {
   const { partition, fd, end, identity } = file
@@ -29,6 +29,13 @@ export function assertResizable(file: PartitionFile, others: readonly PartitionF
   if (behind !== undefined) throw fixed(`partition '${behind.partition.name}' lies behind it in the file`)
   if (stats.size > end && stats.size !== newEnd)
     throw fixed(`the file has ${stats.size} bytes, of which the partition has those up to ${end}`)
+  // Growth would replace what is missing with zeros, and the loss would not show any more.
+  if (stats.size < Math.min(end, newEnd))
+    throw new CacheError(
+      'ERR_DCACHE_BAD_FILE',
+      `partition '${name}': ${path}: the file ends at byte ${stats.size}, before the end of the partition at ${end}; ` +
+        'another program has truncated it: restore it, or resize the partition to what is left',
+    )
 }
 
 /** Sets the size of the file to `end` bytes, and makes it durable. @throws ERR_DCACHE_BAD_FILE; the file is as before then */

@@ -14,13 +14,15 @@ import {
   closeSync,
   constants,
   fstatSync,
-  fsyncSync,
+  fsync,
+  ftruncate,
   ftruncateSync,
   openSync,
   readSync,
   rmSync,
   statSync,
 } from 'node:fs'
+import { promisify } from 'node:util'
 import { alignedBytes } from '../shared/buffer.js'
 import type { PartitionConfig } from '../shared/config.js'
 import { CacheError } from '../shared/errors.js'
@@ -37,8 +39,10 @@ import {
   openDirect,
   realFolder,
   sizeOf,
-  withCause,
 } from './open-file.js'
+
+const truncate = promisify(ftruncate)
+const sync = promisify(fsync)
 
 /** How often a path may lead to another file by the time that the file found there is claimed. */
 const ATTEMPTS_MAX = 10
@@ -71,8 +75,8 @@ export async function openFiles(
  * be tested if it has bytes, so that is done last.
  * @throws ERR_DCACHE_BAD_FILE, ERR_DCACHE_UNSUPPORTED
  */
-export function extendFiles(files: readonly PartitionFile[]): void {
-  for (const file of files) file.extend()
+export async function extendFiles(files: readonly PartitionFile[]): Promise<void> {
+  for (const file of files) await file.extend()
   for (const file of files) if (file.partition.direct) probeDirect(file)
 }
 
@@ -181,18 +185,21 @@ export class PartitionFile {
     }
   }
 
-  extend(): void {
+  /** Does not block the event loop: the cache may be in use, and the disk busy. */
+  async extend(): Promise<void> {
     const { partition, path } = this
-    withCause(partition, () => {
+    try {
       const { size } = fstatSync(this.#fd)
       const end = this.#end
       if (end === undefined || size >= end) return
       // The name first: a file that has its size then also has a durable name, even for a process that did not create it.
-      if (size === 0) syncFolder(realFolder(path))
+      if (size === 0) await syncFolder(realFolder(path))
       this.#extended = { from: size, to: end }
-      ftruncateSync(this.#fd, end)
-      fsyncSync(this.#fd)
-    })
+      await truncate(this.#fd, end)
+      await sync(this.#fd)
+    } catch (error) {
+      throw fileError(partition, error)
+    }
   }
 
   /** Opening has succeeded: `close` does not undo what it did to the file. */
@@ -272,10 +279,10 @@ function probeDirect({ partition, fd, offset }: PartitionFile): void {
 }
 
 /** Syncs a directory. A new name is lost in a power failure unless its directory is synced. */
-function syncFolder(path: string): void {
+async function syncFolder(path: string): Promise<void> {
   const fd = openSync(path, constants.O_RDONLY)
   try {
-    fsyncSync(fd)
+    await sync(fd)
   } finally {
     closeSync(fd)
   }

@@ -65,7 +65,7 @@ export async function openCache(options: CacheOptions): Promise<BlockCache> {
   let host: Host | undefined
   try {
     host = new Host(options, config, geometry, files, claims)
-    extendFiles(files)
+    await extendFiles(files)
     await host.start()
     for (const file of files) file.keep()
     warnOfMemory(host.bytesInUse)

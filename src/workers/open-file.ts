@@ -216,6 +216,17 @@ export function fileError({ name, path, readOnly, size }: PartitionConfig, error
         'ERR_DCACHE_BAD_FILE',
         `this process has too many open files (${cause.message}); close some, or raise the limit (ulimit -n)`,
       )
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return failed(
+        'ERR_DCACHE_BAD_FILE',
+        `the disk is full, or a quota is used up (${cause.message}); free space, then try again`,
+      )
+    case 'EFBIG':
+      return failed(
+        'ERR_DCACHE_BAD_FILE',
+        `its file may not be that large (${cause.message}); choose a smaller size, or raise the limit (ulimit -f)`,
+      )
     default:
       return failed('ERR_DCACHE_BAD_FILE', cause.message)
   }

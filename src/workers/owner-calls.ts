@@ -5,7 +5,7 @@
  */
 import { BroadcastChannel, threadId } from 'node:worker_threads'
 import type { Context } from '../core/context.js'
-import { CacheError, type CacheErrorCode } from '../shared/errors.js'
+import { CacheError, type CacheErrorJson } from '../shared/errors.js'
 import { SLICE_MS } from '../shared/wait.js'
 
 /** What a thread asks for: to set the size of a partition, or to add to it. */
@@ -28,7 +28,7 @@ interface Answer {
   readonly to: string
   readonly number: number
   readonly value?: number
-  readonly error?: { readonly code: CacheErrorCode | undefined; readonly message: string }
+  readonly error?: CacheErrorJson | { readonly message: string }
 }
 
 /** A message event: the DOM's types are not there. */
@@ -45,8 +45,8 @@ export function serveCalls(id: string, serve: (call: OwnerCall) => Promise<numbe
     try {
       answer = { to: from, number, value: await serve(call) }
     } catch (error) {
-      const { code, message } = error as CacheError
-      answer = { to: from, number, error: { code, message } }
+      const { message } = error as Error
+      answer = { to: from, number, error: error instanceof CacheError ? error.toJSON() : { message } }
     }
     channel.postMessage(answer)
   }
@@ -75,9 +75,12 @@ export async function askOwner(context: Context, id: string, call: OwnerCall): P
       channel.onmessage = (received: unknown) => {
         const { to, number: of, value, error } = (received as Received).data as Answer
         if (to !== from || of !== number) return
-        if (error === undefined) resolve(value!)
-        else if (error.code === undefined) reject(new Error(error.message))
-        else reject(new CacheError(error.code, error.message))
+        if (error === undefined) {
+          resolve(value!)
+          return
+        }
+        const restored = CacheError.from(error)
+        reject(restored instanceof CacheError ? restored : new Error(error.message))
       }
       timer = setInterval(() => {
         if (!context.isRunning) reject(context.notOpen())

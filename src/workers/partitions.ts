@@ -68,8 +68,8 @@ export class Partitions {
       const files = await openFiles([partition], this.#claims, this.files)
       const [file] = files as [PartitionFile]
       try {
+        await extendFiles(files)
         this.#context.assertOpen() // it may have been closed in the meantime
-        extendFiles(files)
         openRecord(
           this.#context.arena,
           index,

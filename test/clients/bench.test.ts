@@ -110,6 +110,9 @@ onlyNormal(test, 'every suite measures what it says, at a smoke size', () => {
       'modify/flipped',
       'modify/prices',
       'recovery/recovery',
+      'partitions/opening',
+      'partitions/writing',
+      'partitions/changing',
       'replay/ratios',
       'disk/misses',
       'disk/flushes',
@@ -157,6 +160,7 @@ onlyNormal(test, 'every suite measures what it says, at a smoke size', () => {
   )
   assert.is(sections.get('modify/hot-set')!.rows.length, 2)
   assert.is(sections.get('modify/prices')!.rows.length, 3)
+  assert.equal(valuesOf(sections.get('partitions/writing')!, 'partitions'), [1, 12])
   assert.equal(valuesOf(sections.get('disk/flushes')!, 'what').length, 3)
   assert.equal(valuesOf(sections.get('disk/misses')!, 'order'), ['random', 'sequential'])
   assert.equal(valuesOf(sections.get('disk/misses')!, 'threads'), [1, 2])
@@ -228,7 +232,7 @@ test('what is wrong is refused before anything runs', () => {
 test('help', () => {
   const { status, stdout } = run('--help')
   assert.is(status, 0)
-  for (const name of ['hit', 'contention', 'modify', 'recovery', 'replay', 'disk', 'nbd'])
+  for (const name of ['hit', 'contention', 'modify', 'recovery', 'partitions', 'replay', 'disk', 'nbd'])
     assert.match(stdout, new RegExp(`^ +${name} `, 'm'))
 })
 

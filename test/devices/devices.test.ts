@@ -14,17 +14,26 @@ import { tempFolder } from '../support/temp.js'
 
 const body = (name: string) => fileURLToPath(new URL(name, import.meta.url))
 
-test('on a full file system flush rejects with ENOSPC, nothing is lost, and retry makes all durable', () => {
+/** Runs a program that mounts a small tmpfs, in namespaces of its own. */
+function runOnSmallDisk(what: string, program: string): void {
   const isMountable = works('unshare', '-rm', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt')
-  if (!canRun('a full file system', { 'the right to mount a tmpfs': isMountable })) return
+  if (!canRun(what, { 'the right to mount a tmpfs': isMountable })) return
   using folder = tempFolder()
   const { status, stdout, stderr } = spawnSync(
     'unshare',
-    ['-rm', process.execPath, body('./full-disk.js'), folder.path],
+    ['-rm', process.execPath, body(program), folder.path],
     { encoding: 'utf8', timeout: 60_000 },
   )
   assert.is(status, 0, stderr)
   assert.is(stdout, 'ok\n')
+}
+
+test('on a full file system flush rejects with ENOSPC, nothing is lost, and retry makes all durable', () => {
+  runOnSmallDisk('a full file system', './full-disk.js')
+})
+
+test('on a full file system a partition grows, is fenced when its blocks are written, and heals', () => {
+  runOnSmallDisk('growth on a full file system', './full-disk-growth.js')
 })
 
 test('when writes fail flush rejects with EIO, cached blocks stay readable, and retry makes all durable', async () => {

@@ -45,6 +45,11 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
     // Acknowledges records that are in memory alone.
     mistake: ['crash-test.mjs', 'await log.commit()', ''],
   },
+  'segment-store': {
+    args: ['3'],
+    isRandom: true,
+    mistake: ['program.mjs', 'await writer.commit()', ''],
+  },
   'image-server': { mistake: ['image-server.mjs', "(Buffer.from('hello'), 1_000_000)", "(Buffer.from('hello'), 1_000_001)"] }, // prettier-ignore
 }
 

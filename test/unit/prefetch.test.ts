@@ -9,6 +9,7 @@ import * as assert from 'uvu/assert'
 import type { Worker } from 'node:worker_threads'
 import { FileDevice } from '#dist/core/device/file-device.js'
 import { readerSlot } from '#dist/shared/layout.js'
+import { osThreadId } from '#dist/shared/os-thread.js'
 import { withEngine } from '../support/engine.js'
 import { MemoryDevice } from '../support/memory-device.js'
 import {
@@ -23,7 +24,7 @@ import {
   writeBlocks,
 } from '../support/open.js'
 import { tempFolder } from '../support/temp.js'
-import { Slot } from '#dist/shared/words.js'
+import { Slot, SlotState } from '#dist/shared/words.js'
 import { onlyNormal } from '../support/size.js'
 
 const hints = suite('prefetch')
@@ -118,6 +119,18 @@ onlyNormal(hints, 'closing the cache stops the reader, and a closed cache takes 
     )
     refusalNow('ERR_DCACHE_CLOSED', late!)
   }
+})
+
+hints('a reader that died while it attached is replaced', async () => {
+  await withCache({}, async ({ cache, data, arena }) => {
+    if (osThreadId() === 0) return
+    // Linux gives no thread so large an id.
+    const claim = SlotState.ATTACHING | ((2 ** 28) << SlotState.CLAIM_SHIFT)
+    arena.words[arena.slotAt(readerSlot(arena.geometry)) + Slot.state] = claim
+    data.prefetch(3, 1)
+    await until('it reads', () => cache.stats().prefetch.loaded === 1)
+    await untilQuiet(cache)
+  })
 })
 
 hints('a reader that dies is replaced, and what it held is released', async () => {
@@ -281,7 +294,7 @@ runs('a block that another caller holds ends a run and is waited for', () =>
     const guard = await data.acquire(4, 'modify')
     const target = new Uint8Array(10 * 512)
     const reading = data.read(target, 0)
-    await until('the wait', () => cache.holders().some(({ what }) => what === 'waits'))
+    await until('the wait', () => cache.holders().some(({ what, block }) => what === 'waits' && block === 4))
     assert.is(cache.stats().diskReads, 5)
     guard.data.fill(77)
     guard.markDirty()

@@ -59,4 +59,5 @@ function bury(arena: Arena, isDead: (slot: SlotIndex, claim: number) => boolean,
 }
 
 const CLAIM_MASK = (1 << SlotState.CLAIM_SHIFT) - 1
-const isClaim = (state: number): boolean => (state & CLAIM_MASK) === SlotState.ATTACHING
+/** Whether a thread is attaching to the slot: its id is in the state. */
+export const isClaim = (state: number): boolean => (state & CLAIM_MASK) === SlotState.ATTACHING
