@@ -1,7 +1,7 @@
 /**
  * Opens the cache of a server. Each export is a partition and a group of its own, so that a disk that fails stops only its export.
- * A cache has the groups that it was opened with. The groups of exports that may come later are opened with a block of Node's
- * executable each, which is dropped at once. The cost: all groups divide the dirty limit and the spare frames evenly.
+ * A cache has the groups that it was opened with, so those of exports that may come later are named at once. The cost: all groups
+ * divide the dirty limit and the spare frames evenly.
  */
 import { type BlockCache, openCache, type PartitionOptions } from '../index.js'
 import { factsOf } from './export-files.js'
@@ -35,33 +35,18 @@ export async function openExports(settings: EngineSettings): Promise<OpenExports
     identity: identityOf(each),
     group: groups.shift()!,
   }))
-  const blockSizeMax = Math.max(
-    ...served.map(({ blockSize }) => blockSize),
-    served.length === 0 ? BLOCK_SIZE_DEFAULT : 0,
-  )
-  const reserved = groups.map((group, i): [string, PartitionOptions] => [
-    `group=${group}`, // no export has a name with an equals sign
-    {
-      path: process.execPath,
-      readOnly: true,
-      group,
-      blockSize: blockSizeMax,
-      size: blockSizeMax,
-      offset: i * blockSizeMax,
-    },
-  ])
+  const sizes = served.map(({ blockSize }) => blockSize)
+  const blockSizeMax = sizes.length === 0 ? BLOCK_SIZE_DEFAULT : Math.max(...sizes)
   const cache = await openCache({
     memory,
     policy,
     threads,
     flushDelayMs,
     maxPartitions: exportsMax,
-    partitions: Object.fromEntries([
-      ...served.map((each) => [each.name, partitionOf(each)] as const),
-      ...reserved,
-    ]),
+    maxBlockSize: blockSizeMax,
+    groups,
+    partitions: Object.fromEntries(served.map((each) => [each.name, partitionOf(each)])),
   })
-  for (const [name] of reserved) await cache.dropPartition(name, { flush: false })
   return { cache, served, groups, blockSizeMax }
 }
 

@@ -72,13 +72,21 @@ export function parseOptions(options: CacheOptions): Config {
   const { maxPartitions = 64 } = options
   if (!Number.isInteger(maxPartitions) || maxPartitions < 1 || maxPartitions > PARTITIONS_MAX)
     refuse(`maxPartitions is ${show(maxPartitions)}; it must be 1 to ${PARTITIONS_MAX}`)
-  if (entries.length === 0 || entries.length > maxPartitions) {
+  const { maxBlockSize, groups: more = [] } = options
+  if (maxBlockSize !== undefined) assertBlockSize(maxBlockSize, 'maxBlockSize')
+  const least = maxBlockSize === undefined ? 1 : 0
+  if (entries.length < least || entries.length > maxPartitions)
     refuse(
-      `partitions has ${entries.length} entries; it must have 1 to ${maxPartitions}, which is maxPartitions`,
+      `partitions has ${entries.length} entries; it must have ${least} to ${maxPartitions}, which is maxPartitions`,
     )
-  }
-  const groups = [...new Set(entries.map(([, partition]) => groupOf(partition)))]
+  if (!isList(more) || !more.every((name) => typeof name === 'string'))
+    refuse(`groups is ${show(more)}; it must be a list of names`)
+  const used = [...new Set([...entries.map(([, partition]) => groupOf(partition)), ...more])]
+  const groups = used.length === 0 ? [''] : used
   const partitions = entries.map(([name, partition]) => parsePartition(name, partition, groups))
+  const frameSize = Math.max(maxBlockSize ?? 0, ...partitions.map(({ blockSize }) => blockSize))
+  if (maxBlockSize !== undefined && frameSize > maxBlockSize)
+    refuse(`maxBlockSize is ${maxBlockSize}; a partition has blocks of ${frameSize} bytes`)
   const { policy = '2q', threads = 64, traceEntries = 0 } = options
   if (!POLICIES.includes(policy)) refuse(`policy is ${show(policy)}; it must be ${POLICIES.join(' or ')}`)
   if (!Number.isInteger(threads) || threads < 1 || threads > THREADS_MAX) {
@@ -105,7 +113,7 @@ export function parseOptions(options: CacheOptions): Config {
   return {
     memoryBytes,
     memoryMaxBytes,
-    frameSize: Math.max(...partitions.map((partition) => partition.blockSize)),
+    frameSize,
     partitions,
     maxPartitions,
     groups,
@@ -162,17 +170,7 @@ function parsePartition(name: string, options: PartitionOptions, groups: readonl
     refuse(`${what}: group is ${show(options.group)}; it must be a name`)
   if (typeof path !== 'string' || path === '')
     refuse(`${what}: path is ${show(path)}; it must be the name of a file or block device`)
-  if (
-    !Number.isInteger(blockSize) ||
-    blockSize < BLOCK_SIZE_MIN ||
-    blockSize > BLOCK_SIZE_MAX ||
-    (blockSize & (blockSize - 1)) !== 0
-  ) {
-    refuse(
-      `${what}: blockSize is ${show(blockSize)}; it must be a power of two from 512 to 65536 bytes`,
-      'ERR_DCACHE_BAD_BLOCK_SIZE',
-    )
-  }
+  assertBlockSize(blockSize, `${what}: blockSize`)
   if (typeof direct !== 'boolean') refuse(`${what}: direct is ${show(direct)}; it must be true or false`)
   if (share !== undefined && (typeof share !== 'number' || !(share > 0 && share <= 1)))
     refuse(`${what}: share is ${show(share)}; it must be a share of the frames, above 0 and at most 1`)
@@ -200,11 +198,21 @@ function parsePartition(name: string, options: PartitionOptions, groups: readonl
   }
 }
 
+function assertBlockSize(blockSize: number, what: string): void {
+  const isPowerOfTwo = Number.isInteger(blockSize) && (blockSize & (blockSize - 1)) === 0
+  if (!isPowerOfTwo || blockSize < BLOCK_SIZE_MIN || blockSize > BLOCK_SIZE_MAX)
+    refuse(
+      `${what} is ${show(blockSize)}; it must be a power of two from 512 to 65536 bytes`,
+      'ERR_DCACHE_BAD_BLOCK_SIZE',
+    )
+}
+
 /** The group of a partition. A partition that is not an object, which is refused later, gets the default. */
 const groupOf = (options: PartitionOptions | null | undefined): string => options?.group ?? ''
 
+const isList = Array.isArray as (value: unknown) => boolean
+
 function parseWriteOrder(writeOrder: readonly string[]): readonly string[] {
-  const isList = Array.isArray as (value: unknown) => boolean
   const wrong =
     !isList(writeOrder) ||
     writeOrder.length < 1 ||

@@ -63,8 +63,8 @@ export interface BlockCache extends CacheClient, AsyncDisposable {
    */
   retry(partition: string): Promise<void>
   /**
-   * Opens another partition, and returns it; any thread finds it by `partition(name)` from then on. Its `group` must be that of a
-   * partition that the cache was opened with, and `blockSize` at most the largest of theirs. If it fails, nothing is changed.
+   * Opens another partition, and returns it; any thread finds it by `partition(name)` from then on. Its `group` must be one that
+   * the cache was opened with, and `blockSize` at most `maxBlockSize`. If it fails, nothing is changed.
    * @throws as `openCache` for a partition; ERR_DCACHE_BAD_OPTION also if the name is taken, or with `maxPartitions` partitions
    */
   addPartition(name: string, options: PartitionOptions): Promise<Partition>

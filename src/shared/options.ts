@@ -24,6 +24,13 @@ export interface CacheOptions {
   partitions: Record<string, PartitionOptions>
   /** The most partitions at a time, 1 to 4096. Each takes 6 KiB from when it is first used. Default: 64. */
   maxPartitions?: number
+  /** Groups that partitions which are added later may have, in addition to those of `partitions`. Default: []. */
+  groups?: readonly string[]
+  /**
+   * The largest `blockSize` that a partition may have, in bytes: a power of two, 512 to 65536. All frames are as large. Default:
+   * the largest of `partitions`, of which there may be none if this is given.
+   */
+  maxBlockSize?: number
   /** The write classes, 1 to 7 names, in the order in which they are written. Default: ['data', 'directory', 'trailer']. */
   writeOrder?: readonly string[]
   /** Replacement policy, which chooses victims. Default: '2q'. */

@@ -141,6 +141,23 @@ test('the number of partitions is limited', () => {
   assert.is(parse({ partitions: many(64) })().partitions.length, 64)
 })
 
+test('without partitions the block size must be known, and groups may be named for later', () => {
+  const empty = { memory: 2 ** 20, partitions: {} }
+  const { frameSize, groups } = parseOptions({ ...empty, maxBlockSize: 4096, groups: ['x', 'y', 'x'] })
+  assert.equal([frameSize, groups], [4096, ['x', 'y']])
+  assert.equal(parseOptions({ ...empty, maxBlockSize: 512 }).groups, [''])
+  assert.is(parse({ maxBlockSize: 8192 })().frameSize, 8192)
+  assert.equal(parse({ groups: ['x'] })().groups, ['', 'x'])
+  for (const maxBlockSize of [0, 511, 3000, 131072, '4K'])
+    refuses(parse({ maxBlockSize }), 'ERR_DCACHE_BAD_BLOCK_SIZE', 'maxBlockSize', show(maxBlockSize))
+  refuses(
+    parse({ maxBlockSize: 512, partitions: { a: { path: 'f', blockSize: 1024 } } }),
+    BAD,
+    'maxBlockSize',
+  )
+  for (const groups of ['x', [5], {}]) refuses(parse({ groups }), BAD, 'groups', show(groups))
+})
+
 test('policy', () => {
   for (const policy of ['lru', 'LRU2', '', null, 2, {}])
     refuses(parse({ policy }), BAD, 'policy', show(policy))
