@@ -15,6 +15,7 @@ export type {
 export type {
   AcquireOptions,
   CacheOptions,
+  CloseOptions,
   DropOptions,
   FlushScope,
   LiveOptions,

@@ -2,6 +2,7 @@
  * Validates the options of `openCache` and converts them to numbers, before anything is opened. Every message has the bad
  * value.
  */
+import { resolve } from 'node:path'
 import { mayBeAligned } from './buffer.js'
 import type { CacheOptions, PartitionOptions } from './options.js'
 import { parseSettings, type Settings } from './settings.js'
@@ -33,6 +34,9 @@ export interface Config {
   readonly threads: number
   readonly writeBytes: number
   readonly traceEntries: number
+  /** The path of the list of cached blocks. */
+  readonly warm: string | undefined
+  readonly warmBytesPerSecond: number
   /** What can be changed later. */
   readonly settings: Settings
 }
@@ -110,6 +114,8 @@ export function parseOptions(options: CacheOptions): Config {
   ) {
     refuse(`traceEntries is ${show(traceEntries)}; it must be 0 or a power of two up to 1048576`)
   }
+  const warmBytesPerSecond = parseSize(options.warmBytesPerSecond ?? 2 ** 26, 'warmBytesPerSecond')
+  if (warmBytesPerSecond === 0) refuse('warmBytesPerSecond is 0; it must be at least 1 byte per second')
   return {
     memoryBytes,
     memoryMaxBytes,
@@ -123,6 +129,8 @@ export function parseOptions(options: CacheOptions): Config {
     writeBytes,
     traceEntries,
     settings: parseSettings(options),
+    warm: options.warm === undefined ? undefined : parseWarm(options.warm),
+    warmBytesPerSecond,
   }
 }
 
@@ -155,6 +163,12 @@ export function parseAdded(
       'ERR_DCACHE_UNSUPPORTED',
     )
   return partition
+}
+
+/** The path of a list of cached blocks. @throws ERR_DCACHE_BAD_OPTION */
+export function parseWarm(path: unknown): string {
+  if (typeof path !== 'string' || path === '') refuse(`warm is ${show(path)}; it must be the name of a file`)
+  return resolve(path)
 }
 
 function parsePartition(name: string, options: PartitionOptions, groups: readonly string[]): PartitionConfig {

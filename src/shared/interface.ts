@@ -17,6 +17,7 @@
 import type { Worker } from 'node:worker_threads'
 import type {
   AcquireOptions,
+  CloseOptions,
   DropOptions,
   FlushScope,
   LiveOptions,
@@ -87,7 +88,7 @@ export interface BlockCache extends CacheClient, AsyncDisposable {
    * wait up to 15 s for system calls of other threads.
    * @throws ERR_DCACHE_GUARDS_HELD while any thread holds guards, ERR_DCACHE_FENCED
    */
-  close(): Promise<void>
+  close(options?: CloseOptions): Promise<void>
   /**
    * Closes without flushing; allowed also while partitions are fenced. Returns the blocks whose changes may not be on the
    * disk.

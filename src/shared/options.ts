@@ -59,6 +59,13 @@ export interface CacheOptions {
   writeBytesPerSecond?: number | string
   /** Neighbouring blocks are written by one call of up to this many bytes and 256 blocks; 512 to 16 MiB. Default: 1 MiB. */
   writeBytes?: number | string
+  /**
+   * A file for a warm restart. `close` writes the names of the cached blocks into it, and `openCache` reads those blocks back in
+   * the background, as long as frames are free. A list that is missing, old or damaged does no harm. Default: none.
+   */
+  warm?: string
+  /** How fast they are read back, in bytes per second, at least 1. Default: 64 MiB. */
+  warmBytesPerSecond?: number | string
   /** Size of the trace buffer, in records: 0, or a power of two up to 2^20. Default: 0, which turns tracing off. */
   traceEntries?: number
   /**
@@ -105,6 +112,11 @@ export interface PartitionOptions {
    * block of this partition evicts another one of it, and never one of another partition. Default: no limit.
    */
   share?: number
+}
+
+export interface CloseOptions {
+  /** Where the names of the cached blocks are written, for a later cache with this path as its `warm`. Default: its own `warm`. */
+  warm?: string
 }
 
 export interface DropOptions {

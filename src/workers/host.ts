@@ -24,11 +24,17 @@ import { eventsOf, formatArena } from '../core/format.js'
 import { lostBlocks } from '../core/inspect/lost.js'
 import { retry } from '../core/changes/retry.js'
 import { flush } from '../core/changes/rounds.js'
-import { type Config, geometryOf, parseOptions } from '../shared/config.js'
+import { type Config, geometryOf, parseOptions, parseWarm } from '../shared/config.js'
 import { changeState, setState } from '../shared/engine-state.js'
 import { CacheError } from '../shared/errors.js'
 import type { BlockCache, CacheEvents, CacheHandle, Partition } from '../shared/interface.js'
-import type { CacheOptions, DropOptions, LiveOptions, PartitionOptions } from '../shared/options.js'
+import type {
+  CacheOptions,
+  CloseOptions,
+  DropOptions,
+  LiveOptions,
+  PartitionOptions,
+} from '../shared/options.js'
 import type { LostBlock } from '../shared/reports.js'
 import { firstClientSlot, type Geometry, OWNER_SLOT, VERSION } from '../shared/layout.js'
 import { attachSlot, guardsOf } from '../shared/slot.js'
@@ -46,6 +52,7 @@ import { Partitions } from './partitions.js'
 import { LiveSettings } from './live-settings.js'
 import { Listeners } from './listeners.js'
 import { assertRuntime, openError, warnOfMemory } from './surroundings.js'
+import { Warmth } from './warmth.js'
 import { EngineState, Header, Slot, SlotState } from '../shared/words.js'
 
 /** Milliseconds that stopping waits for system calls, and for each kind of engine thread. */
@@ -68,7 +75,6 @@ export async function openCache(options: CacheOptions): Promise<BlockCache> {
     await extendFiles(files)
     await host.start()
     for (const file of files) file.keep()
-    warnOfMemory(host.bytesInUse)
     return host
   } catch (error) {
     if (host) await host.stop()
@@ -84,6 +90,8 @@ class Host extends Client implements BlockCache {
   readonly #stopCalls: () => void
   readonly #crew: Crew
   readonly #settings: LiveSettings
+  readonly #warm: string | undefined
+  readonly #warmth: Warmth
   readonly #reading = new AbortController()
   #stopping: Promise<void> | undefined
   #closing: Promise<void> | undefined
@@ -117,6 +125,8 @@ class Host extends Client implements BlockCache {
       parts.resize(parts.viewOf(partition, generation), what, blocks, timeoutMs),
     )
     this.#settings = new LiveSettings(this.context, config, options)
+    this.#warm = config.warm
+    this.#warmth = new Warmth(this.context, config.warmBytesPerSecond)
     const { writeBytes } = config
     this.#crew = new Crew(this.context, handle, { writeBytes }, () => {
       this.#breakDown()
@@ -126,12 +136,10 @@ class Host extends Client implements BlockCache {
 
   async start(): Promise<void> {
     await this.#crew.start()
+    warnOfMemory(this.context.arena.bytesInUse)
     void this.#readEvents()
+    if (this.#warm !== undefined) void this.#warmth.restore(this.#warm)
     if (this.context.isTraced) this.context.tracer.record(TRACE['proc.start'], 0, 0, 0)
-  }
-
-  get bytesInUse(): number {
-    return this.context.arena.bytesInUse
   }
 
   adopt(worker: Worker): void {
@@ -175,8 +183,8 @@ class Host extends Client implements BlockCache {
     return evictClean(this.context)
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#close().finally(() => {
+  close({ warm }: CloseOptions = {}): Promise<void> {
+    this.#closing ??= this.#close(warm).finally(() => {
       this.#closing = undefined
     })
     return this.#closing
@@ -214,7 +222,8 @@ class Host extends Client implements BlockCache {
     )
   }
 
-  async #close(): Promise<void> {
+  async #close(warm: string | undefined): Promise<void> {
+    const list = warm === undefined ? this.#warm : parseWarm(warm)
     if (this.#stopping !== undefined) return this.#stopping
     const everything = Array.from({ length: this.context.arena.geometry.groups }, (_, group) => ({ group }))
     this.#assertNoGuards()
@@ -232,6 +241,7 @@ class Host extends Client implements BlockCache {
       changeState(words, EngineState.CLOSING, EngineState.OPEN)
       throw error
     }
+    if (list !== undefined) await this.#warmth.save(list)
     await this.stop()
   }
 
@@ -249,6 +259,7 @@ class Host extends Client implements BlockCache {
     if (context.isTraced) context.tracer.record(TRACE['proc.stop'], 0, 0, 0)
     setState(context.words, EngineState.CLOSED)
     this.#parts.end()
+    this.#warmth.end()
     wakeAll(this.context)
     await this.#crew.stop(STOP_PATIENCE_MS)
     const endMs = performance.now() + STOP_PATIENCE_MS

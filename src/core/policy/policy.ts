@@ -34,6 +34,8 @@ export interface Policy {
   readmit(frame: FrameIndex): void
   /** Removes a frame. @requires policy mutex, in the policy */
   remove(frame: FrameIndex): void
+  /** The block was worth keeping before: its next insertion is as if it came back after an eviction. @requires policy mutex */
+  expect(keyHigh: number, keyLow: number): void
   /** How bad a frame in the policy is: of two frames the one with the larger number is evicted first. @requires policy mutex */
   rank(frame: FrameIndex): number
   /** @requires policy mutex */

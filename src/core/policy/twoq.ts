@@ -131,6 +131,10 @@ export function twoQueues(arena: Arena): Policy {
     counted(frame, -1)
   }
 
+  function expect(keyHigh: number, keyLow: number): void {
+    ghosts.add(keyHigh, keyLow)
+  }
+
   /** Blocks of the FIFO first. A use in MAIN makes up for an age: that of a block with two uses counts half. */
   function rank(frame: FrameIndex): number {
     const word = words[usesAt + frame * Frame.WORDS]!
@@ -218,6 +222,7 @@ export function twoQueues(arena: Arena): Policy {
     readmit,
     remove,
     rank,
+    expect,
     has,
     size,
     reset,
