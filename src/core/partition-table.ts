@@ -26,6 +26,9 @@ import {
 import type { Device } from './device/device.js'
 import { FrameViews } from './frame-views.js'
 
+/** Counts are unsigned, and end before they would overflow. */
+const FULL = 2 ** 32 - 2 ** 16
+
 /** Where a partition's bytes are: what a device is made of. */
 export type Place = Pick<PartitionRecord, 'fd' | 'offset' | 'direct'> & { readonly index: number }
 
@@ -44,6 +47,8 @@ export class PartitionView {
   blocks: number
   /** `Header.standing` when this thread last found that the partition stands (standing.ts). */
   standingSeen = -1
+  /** Of this thread: how many fills will not be timed before the next one that is (miss-path.ts). */
+  untimed = 0
   /** The index of this thread's counters of the partition in `arena.partitionCounters`. */
   readonly countersAt: number
   readonly #arena: Arena
@@ -81,9 +86,10 @@ export class PartitionView {
     this.#arena.partitionCounters[this.countersAt + counter]! += by
   }
 
-  /** Adds a time to a histogram; it stands for `weight` of them. An atomic addition. */
+  /** Adds a time to a histogram; it stands for `weight` of them. An atomic addition; a bucket that is full stays so. */
   measured(latency: Latency, ms: number, weight = 1): void {
-    add(this.#arena.words, this.#arena.latencyAt(this.index, latency) + bucketOf(ms), weight)
+    const at = this.#arena.latencyAt(this.index, latency) + bucketOf(ms)
+    if (this.#arena.words[at]! >>> 0 < FULL) add(this.#arena.words, at, weight)
   }
 
   /** The number of blocks at this moment; of a partition that was dropped, the last one known. */

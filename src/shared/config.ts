@@ -4,8 +4,8 @@
  */
 import { resolve } from 'node:path'
 import { mayBeAligned } from './buffer.js'
-import type { CacheOptions, PartitionOptions } from './options.js'
-import { parseSettings, type Settings } from './settings.js'
+import type { CacheOptions, LiveOptions, PartitionOptions } from './options.js'
+import { LIVE, parseSettings, type Settings } from './settings.js'
 import { parseSize, refuse, show } from './values.js'
 import {
   BLOCK_SIZE_MAX,
@@ -37,8 +37,9 @@ export interface Config {
   /** The path of the list of cached blocks. */
   readonly warm: string | undefined
   readonly warmBytesPerSecond: number
-  /** What can be changed later. */
+  /** What can be changed later; and the same as the caller gave it, because some defaults depend on other options. */
   readonly settings: Settings
+  readonly live: LiveOptions
 }
 
 export interface PartitionConfig {
@@ -129,6 +130,7 @@ export function parseOptions(options: CacheOptions): Config {
     writeBytes,
     traceEntries,
     settings: parseSettings(options),
+    live: Object.fromEntries(LIVE.map((name) => [name, options[name]])),
     warm: options.warm === undefined ? undefined : parseWarm(options.warm),
     warmBytesPerSecond,
   }
@@ -238,7 +240,7 @@ function parseWriteOrder(writeOrder: readonly string[]): readonly string[] {
 }
 
 /** In a smaller pool no group borrows frames. */
-const LOANS_FROM = 64
+export const LOANS_FROM = 64
 
 /**
  * Divides the memory: one frame in 64, and at least two per group, is a spare. Together the groups may borrow an eighth of the

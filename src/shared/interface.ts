@@ -78,7 +78,8 @@ export interface BlockCache extends CacheClient, AsyncDisposable {
   /**
    * Changes settings while all threads go on; the others stay as they are. `memory` can only grow, up to `memoryMax`. A
    * `dirtyBackground` that was never set stays half of `dirtyLimit`.
-   * @throws ERR_DCACHE_BAD_OPTION, and changes nothing
+   * @throws ERR_DCACHE_BAD_OPTION; ERR_DCACHE_TIMEOUT if another thread keeps the list of free frames locked for a second. Then
+   *   nothing is changed
    */
   configure(settings: LiveOptions): void
   /** Evicts all clean blocks that are not pinned or latched. Returns how many. */

@@ -120,6 +120,8 @@ export type RegionName =
   | 'partitionNames'
   | 'partitionCounters'
 
+/** Of a frame: the partition that has it in its share, and two links; see shares.ts. */
+export const OWNER_WORDS = 3
 /** The mutex of each stripe has a cache line of its own. */
 export const STRIPE_WORDS = 16
 export const COUNTER_STRIDE = Math.ceil(Counter.COUNT / 8) * 8
@@ -150,7 +152,7 @@ const REGIONS: readonly Region[] = [
   { name: 'spares', align: 64, bytes: (g) => (g.spares + g.loans) * Spare.WORDS * 4 },
   { name: 'buckets', align: 64, bytes: (g) => g.buckets * 4 },
   { name: 'policy', align: 64, bytes: (g) => g.blocks * 4 },
-  { name: 'owners', align: 64, bytes: (g) => g.blocks * 4 },
+  { name: 'owners', align: 64, bytes: (g) => g.blocks * OWNER_WORDS * 4 },
   { name: 'ghosts', align: 64, bytes: (g) => g.ghosts * Ghost.WORDS * 4 },
   { name: 'plan', align: 64, bytes: (g) => g.blocks * 4 },
   { name: 'events', align: 64, bytes: () => (16 + EVENTS_MAX * EVENT_RECORD_WORDS) * 4 },

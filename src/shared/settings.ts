@@ -6,6 +6,11 @@ import type { LiveOptions } from './options.js'
 import { parseSize, refuse, show } from './values.js'
 import { Header } from './words.js'
 
+/** What can be changed while the cache is open. */
+export const LIVE: readonly (keyof LiveOptions)[] = [
+  'memory', 'dirtyLimit', 'dirtyBackground', 'flushDelayMs', 'writeBytesPerSecond', 'readAheadBytes',
+] // prettier-ignore
+
 export interface Settings {
   /** Shares of the blocks. */
   readonly dirtyLimit: number

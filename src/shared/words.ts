@@ -63,7 +63,8 @@ export enum EngineState {
 
 export enum Partition {
   standing, // generation and PartitionState, see partition-record.ts; atomic, written by the owner
-  frames, // frames of blocks of it, see shares.ts; kept when the number gets another partition; policy
+  frames, // frames in its share, see shares.ts; kept when the number gets another partition; policy
+  oldestFrame, // the head of their loop, see shares.ts; the same
   group, // fixed while the partition is open, as are the next eight words
   readOnly,
   blockSize,
@@ -81,7 +82,6 @@ export enum Partition {
   syscall, // 0 pwrite, 1 fsync
   dirty, // blocks of it on the dirty list; round
   changed, // 1 from the first change of a block until it was quiet for some time: it needs a writer; round
-  hand, // where its next victim is looked for; policy
   calls, // odd while a thread that writes its blocks is inside a system call; that thread adds, atomic
   WORDS = 32,
 }

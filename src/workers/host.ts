@@ -71,7 +71,7 @@ export async function openCache(options: CacheOptions): Promise<BlockCache> {
   const files = await openFiles(config.partitions, claims)
   let host: Host | undefined
   try {
-    host = new Host(options, config, geometry, files, claims)
+    host = new Host(config, geometry, files, claims)
     await extendFiles(files)
     await host.start()
     for (const file of files) file.keep()
@@ -96,13 +96,7 @@ class Host extends Client implements BlockCache {
   #stopping: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
-  constructor(
-    options: CacheOptions,
-    config: Config,
-    geometry: Geometry,
-    files: readonly PartitionFile[],
-    claims: Claims,
-  ) {
+  constructor(config: Config, geometry: Geometry, files: readonly PartitionFile[], claims: Claims) {
     const id = randomBytes(8).toString('hex')
     const { low, high } = idWords(id)
     const arena = formatArena(config, geometry, files, low, high)
@@ -124,7 +118,7 @@ class Host extends Client implements BlockCache {
     this.#stopCalls = serveCalls(id, ({ what, partition, generation, blocks, timeoutMs }) =>
       parts.resize(parts.viewOf(partition, generation), what, blocks, timeoutMs),
     )
-    this.#settings = new LiveSettings(this.context, config, options)
+    this.#settings = new LiveSettings(this.context, config)
     this.#warm = config.warm
     this.#warmth = new Warmth(this.context, config.warmBytesPerSecond)
     const { writeBytes } = config

@@ -10,13 +10,9 @@ import { lockSoon } from '../core/wait/lock-soon.js'
 import { blocksIn, type Config } from '../shared/config.js'
 import { CacheError } from '../shared/errors.js'
 import type { LiveOptions } from '../shared/options.js'
-import { parseSettings, storeSettings } from '../shared/settings.js'
+import { LIVE, parseSettings, storeSettings } from '../shared/settings.js'
 import { Deadline } from '../shared/wait.js'
 import { parseSize, refuse, show } from '../shared/values.js'
-
-const LIVE: readonly string[] = [
-  'memory', 'dirtyLimit', 'dirtyBackground', 'flushDelayMs', 'writeBytesPerSecond', 'readAheadBytes',
-] satisfies (keyof LiveOptions)[] // prettier-ignore
 
 /** How long the owner tries for the policy mutex. Its holder may be descheduled, or dead until the flush worker notices. */
 const LOCK_MS = 1000
@@ -27,11 +23,11 @@ export class LiveSettings {
   /** As the caller gave them, so that defaults that depend on another option follow it. */
   #options: LiveOptions
 
-  /** `context`: the owner's. `options`: those that the cache was opened with. */
-  constructor(context: Context, config: Config, options: LiveOptions) {
+  /** `context`: the owner's. */
+  constructor(context: Context, { memoryMaxBytes, live }: Config) {
     this.#context = context
-    this.#memoryMaxBytes = config.memoryMaxBytes
-    this.#options = Object.fromEntries(Object.entries(options).filter(([name]) => LIVE.includes(name)))
+    this.#memoryMaxBytes = memoryMaxBytes
+    this.#options = live
   }
 
   /** @throws ERR_DCACHE_BAD_OPTION; ERR_DCACHE_TIMEOUT if the list of free frames stays locked. Then nothing is changed */
@@ -40,7 +36,7 @@ export class LiveSettings {
       refuse(`the settings are ${show(changes)}; they must be an object`)
     const set = Object.entries(changes).filter(([, value]) => (value as unknown) !== undefined)
     for (const [name] of set)
-      if (!LIVE.includes(name))
+      if (!LIVE.includes(name as keyof LiveOptions))
         refuse(`${name} cannot be changed while the cache is open; what can be is ${LIVE.join(', ')}`)
     const options: LiveOptions = { ...this.#options, ...Object.fromEntries(set) }
     const settings = parseSettings(options)

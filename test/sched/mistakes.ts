@@ -567,8 +567,8 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/blocks/borrow.js',
-        from: 'const frame = chooseFrame(context, keyHigh, keyLow);\n',
-        to: 'const frame = chooseFrame(context, keyHigh, keyLow);\n  if (frame >= 0) context.policy.remove(frame);\n',
+        from: 'const frame = chooseForImages(context, keyHigh, keyLow);\n',
+        to: 'const frame = chooseForImages(context, keyHigh, keyLow);\n  if (frame >= 0) context.policy.remove(frame);\n',
       },
     ],
   },

@@ -31,6 +31,7 @@ export interface InlinePartition {
   readonly blockSize: number
   readonly group?: string
   readonly readOnly?: boolean
+  readonly share?: number
 }
 
 export interface InlineOptions extends Omit<CacheOptions, 'partitions' | 'memory'> {
@@ -72,9 +73,9 @@ export class InlineEngine {
       ...rest,
       memory: memoryFor(blocks, Object.values(partitions)),
       partitions: Object.fromEntries(
-        this.#partitions.map(([name, { blockSize, group, readOnly = false }]) => [
+        this.#partitions.map(([name, { blockSize, group = '', readOnly = false, share }]) => [
           name,
-          { path: name, blockSize, readOnly, ...(group === undefined ? {} : { group }) },
+          { path: name, blockSize, readOnly, group, ...(share === undefined ? {} : { share }) },
         ]),
       ),
     })

@@ -101,6 +101,20 @@ live('a bad value is refused, and nothing is changed', () =>
   }),
 )
 
+live('what it keeps are the options at the time of the call of openCache', async () => {
+  using folder = tempFolder()
+  const path = `${folder.path}/data`
+  writeBlocks(path, 64)
+  const options = { memory: 2 ** 16, memoryMax: 2 ** 20, partitions: { data: { path, blockSize: 512 } } }
+  const opening = openCache(options)
+  options.memory *= 4
+  const cache = await opening
+  const { size } = cache.stats()
+  cache.configure({ readAheadBytes: 0 })
+  assert.is(cache.stats().size, size)
+  await cache.close()
+})
+
 live.run()
 
 const memory = suite('memory')

@@ -36,7 +36,7 @@ function needs(g: Geometry): Record<string, number> {
     spares: words(g.spares, Spare.WORDS),
     buckets: words(g.buckets, 1),
     policy: words(g.blocks, 1),
-    owners: words(g.blocks, 1),
+    owners: words(g.blocks, 3),
     ghosts: words(g.ghosts, Ghost.WORDS),
     plan: words(g.blocks, 1),
     events: words(16 + 64 * 8, 1),
@@ -75,7 +75,7 @@ test('regions are aligned, in order, large enough, and do not overlap', () => {
   }
 })
 
-test('at most 2.3 % of the buffer is not frames, with 8 KiB blocks and 64 threads, from 64 MiB up', () => {
+test('at most 2.4 % of the buffer is not frames, with 8 KiB blocks and 64 threads, from 64 MiB up', () => {
   // The number of buckets is a power of two: their share is largest where the number of blocks has just passed one.
   const sizes = [64, 65, 70, 100, 128, 137, 140, 256, 274, 1024, 1100, 4096, 10_000, 16_384, 65_536]
   for (const policy of ['lru2', '2q'] as const) {
@@ -87,7 +87,7 @@ test('at most 2.3 % of the buffer is not frames, with 8 KiB blocks and 64 thread
       assert.is((g.blocks + g.spares) * g.frameSize, mib * 2 ** 20)
       most = Math.max(most, dataStart / totalBytes)
     }
-    assert.ok(most <= 0.023, `${policy}: ${most}`)
+    assert.ok(most <= 0.024, `${policy}: ${most}`)
     console.log(`\n# ${policy}: at most ${(100 * most).toFixed(2)} % of the buffer is not frames`)
   }
 })

@@ -1,9 +1,11 @@
 // `share` of a partition: it takes no more frames than that, whatever it does, and so leaves the others theirs.
 
+import { InlineEngine } from '../support/inline-engine.js' // first: it must be loaded before the engine
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Partition } from 'dcache'
-import { assertSound, refusal, withCache } from '../support/open.js'
+import { MemoryDevice } from '../support/memory-device.js'
+import { assertSound, refusal, refusalNow, withCache } from '../support/open.js'
 
 const shares = suite('share')
 
@@ -84,6 +86,55 @@ shares('a call that needs one more than its share says so after its deadline', (
     assertSound(cache)
   }),
 )
+
+shares(
+  'a partition whose writes fail can still be read, and changed up to the dirty limit of its share',
+  () => {
+    const [device, other] = [new MemoryDevice(100 * 512), new MemoryDevice(100 * 512)]
+    const engine = new InlineEngine({
+      blocks: 100,
+      dirtyLimit: 0.5,
+      partitions: {
+        a: { device, blockSize: 512, share: 0.2 },
+        b: { device: other, blockSize: 512, group: 'b' },
+      },
+    })
+    const [a, b] = [engine.client.partition('a'), engine.client.partition('b')]
+    device.before = ({ kind }) => {
+      if (kind === 'write') throw Object.assign(new Error('EFBIG'), { errno: -27, syscall: 'pwrite' })
+    }
+    refusalNow('ERR_DCACHE_FENCED', () => {
+      for (let block = 0; block < 100; block++)
+        a.writeSync(new Uint8Array(512).fill(1), block * 512, undefined, { timeoutMs: 5000 })
+    })
+    const { dirty } = engine.client.stats().partitions['a']!
+    assert.is(dirty, 10, 'half of 20 frames')
+    for (let block = 0; block < 100; block++) a.acquireSync(block, 'read', { timeoutMs: 1000 }).release()
+    b.writeSync(new Uint8Array(512).fill(1), 0)
+    engine.client.flushSync({ partition: 'b' })
+  },
+)
+
+shares('a full partition starts no rounds of other groups, and none without dirty blocks', () => {
+  const [device, other] = [new MemoryDevice(100 * 512), new MemoryDevice(100 * 512)]
+  const engine = new InlineEngine({
+    blocks: 100,
+    partitions: {
+      a: { device, blockSize: 512, share: 0.08 },
+      b: { device: other, blockSize: 512, group: 'b' },
+    },
+  })
+  const [a, b] = [engine.client.partition('a'), engine.client.partition('b')]
+  b.writeSync(new Uint8Array(512).fill(1), 0)
+  const guards = Array.from({ length: 8 }, (_, block) => a.acquireSync(block, 'read'))
+  // The flusher has nothing to do for it.
+  assert.throws(() => a.acquireSync(9, 'read'), /no worker makes progress/)
+  engine.settle()
+  for (const guard of guards) guard.release()
+  const { rounds, dirty } = engine.client.stats()
+  assert.equal([rounds, dirty], [0, 1])
+  assert.equal(engine.checkQuiet(), [])
+})
 
 shares('a number that goes to another partition leaves it none of the frames of the former', () =>
   withCache({ cached: 40, maxPartitions: 2 }, async ({ cache, paths }) => {

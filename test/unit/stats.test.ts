@@ -150,4 +150,20 @@ ofPartitions('a partition that gets the number of another begins at 0, and the c
   }),
 )
 
+ofPartitions('reads of partitions that alternate are measured for both', () =>
+  withCache({ cached: 8, partitions: { a: { blocks: 400 }, b: { blocks: 400 } } }, async ({ cache }) => {
+    await inThread(cache.handle, 0, ({ client }) => {
+      for (let block = 0; block < 320; block++)
+        for (const name of ['a', 'b'])
+          client
+            .partition(name)
+            .acquireSync((block * 7) % 400, 'read')
+            .release()
+    })
+    const { a, b } = cache.stats().partitions
+    for (const of of [a!, b!])
+      assert.ok(Math.abs(of.read.count - of.misses) <= 16, `${of.read.count} of ${of.misses}`)
+  }),
+)
+
 ofPartitions.run()

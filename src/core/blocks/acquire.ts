@@ -22,7 +22,8 @@ import { assertStanding } from '../standing.js'
 import { returnEntry, keepEntry, lendEntry, takeEntry } from './entry.js'
 import { find, findSurely, hasKey } from './directory.js'
 import { insertFrame, takeFrame } from './frames.js'
-import { isFull, isStillPinned, pinNamed } from './hit.js'
+import { isFull } from '../limits.js'
+import { isStillPinned, pinNamed } from './hit.js'
 import { beginChange } from '../changes/images.js'
 import { countMisses, keepPin, fill, fillBoth } from './fill.js'
 import type { MissPath } from './miss-path.js'
@@ -144,7 +145,7 @@ function* prepareLatched(context: Context, request: Request, frame: FrameIndex):
     }
     const isClean = (words[at + Frame.state]! & State.CLASS_MASK) === 0
     // Rechecked: other threads may have reached the limit while this one read its block.
-    const isOverLimit = isClean && isFull(context, request.partition.group)
+    const isOverLimit = isClean && isFull(context, request.partition)
     const imageWait = isOverLimit ? 'limit' : isClean ? undefined : yield* takeImage(context, request, frame)
     if (imageWait === undefined) {
       beginChange(context, frame)

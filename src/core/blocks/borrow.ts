@@ -7,7 +7,7 @@ import type { Slow } from '../../shared/wait.js'
 import { type Context, leave } from '../context.js'
 import type { Request } from './request.js'
 import { evict, giveBackNow } from './frames.js'
-import { chooseFrame, pushFree } from './victims.js'
+import { chooseForImages, pushFree } from './victims.js'
 import { lend, mayBorrow, takeBack } from '../changes/loans.js'
 import { lockRound, unlockRound } from '../changes/rounds.js'
 import { waitForMutex } from '../wait/wait-graph.js'
@@ -26,7 +26,7 @@ export function* borrow(context: Context, request: Request): Slow<boolean> {
   if (!mayBorrow(context, group)) return false
   if (!policyMutex.tryLock(slot.index)) yield* waitForMutex(context, policyMutex, deadline)
   // In the policy under the request's key: if this thread dies before it lends the frame, the frame is a victim.
-  const frame = chooseFrame(context, keyHigh, keyLow)
+  const frame = chooseForImages(context, keyHigh, keyLow)
   policyMutex.unlock()
   if (frame < 0) return false
   if (words[arena.frameAt(frame) + Frame.keyHigh] !== 0) yield* evict(context, frame, deadline)

@@ -37,7 +37,7 @@ import { askBack } from '../changes/loans.js'
 import { kick } from '../changes/rounds.js'
 import { waitForMutex } from '../wait/wait-graph.js'
 import { Watch } from '../wait/watch.js'
-import { Counter, Frame, Group, Latch, State } from '../../shared/words.js'
+import { Counter, Frame, Group, Latch, Partition, State } from '../../shared/words.js'
 
 /**
  * Takes a frame for a block: latched by this thread, without key and contents, and in the policy under the block's key. When
@@ -47,7 +47,7 @@ import { Counter, Frame, Group, Latch, State } from '../../shared/words.js'
  */
 export function* takeFrame(context: Context, request: Request): Slow<FrameIndex> {
   const { policyMutex, slot, freed } = context
-  const { keyHigh, keyLow, deadline } = request
+  const { partition, keyHigh, keyLow, deadline } = request
   const failures = context.rounds.map((round) => round.failures)
   const watch = new Watch(context)
   let isWaiting = false
@@ -56,15 +56,20 @@ export function* takeFrame(context: Context, request: Request): Slow<FrameIndex>
       const epoch = isWaiting ? freed.enter() : 0
       if (!policyMutex.tryLock(slot.index)) yield* waitForMutex(context, policyMutex, deadline)
       let frame = chooseFrame(context, keyHigh, keyLow)
-      if (frame < 0 && readmitStray(context)) frame = chooseFrame(context, keyHigh, keyLow)
+      const isShareFull = frame < 0 && context.shares.isFull(partition.index)
+      if (frame < 0 && !isShareFull && readmitStray(context)) frame = chooseFrame(context, keyHigh, keyLow)
       policyMutex.unlock()
       if (frame >= 0) {
         if (context.words[context.arena.frameAt(frame) + Frame.keyHigh] !== 0)
           yield* evict(context, frame, deadline)
         return frame
       }
-      kickDirty(context, failures)
-      askBack(context)
+      if (isShareFull) {
+        if (hasDirty(context, partition)) kickDirty(context, failures, partition.group)
+      } else {
+        kickDirty(context, failures)
+        askBack(context)
+      }
       if (!isWaiting) {
         isWaiting = true
         slot.count(Counter.frameStalls)
@@ -73,7 +78,7 @@ export function* takeFrame(context: Context, request: Request): Slow<FrameIndex>
       }
       lendEntry(context, request)
       yield* sleep(context.words, freed.at, epoch, deadline, () =>
-        timedOut(noFrame(context, request.partition), deadline.timeoutMs, 'ERR_DCACHE_EXHAUSTED'),
+        timedOut(noFrame(context, partition), deadline.timeoutMs, 'ERR_DCACHE_EXHAUSTED'),
       )
       context.assertOpen()
       watch.look()
@@ -218,9 +223,13 @@ function* lockLatched(context: Context, mutex: Mutex, frame: FrameIndex, deadlin
   }
 }
 
-/** Starts a round in each group that has dirty blocks, except where a round has failed since `failures`. */
-function kickDirty(context: Context, failures: readonly number[]): void {
+const hasDirty = ({ words, arena }: Context, { index }: PartitionView): boolean =>
+  load(words, arena.partitionAt(index) + Partition.dirty) > 0
+
+/** Starts a round in each group that has dirty blocks, or in `only` that, except where a round has failed since `failures`. */
+function kickDirty(context: Context, failures: readonly number[], only = -1): void {
   context.rounds.forEach((turn, group) => {
+    if (only >= 0 && group !== only) return
     const isDirty = load(context.words, context.arena.groupAt(group) + Group.dirty) > 0
     if (isDirty && turn.failures === failures[group]) kick(context, group)
   })

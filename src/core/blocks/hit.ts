@@ -3,17 +3,18 @@
  * the frame's own latch word, and a recheck of its key. Every other case is left to the slow path (acquire.ts). The hit path
  * for reads is in hit-path.ts.
  */
-import { load, loadInOrder } from '#atomics'
+import { loadInOrder } from '#atomics'
 import { tryPin, unpin } from '../../shared/latch.js'
 import { clockMs } from '../../shared/clock.js'
 import type { FrameIndex } from '../../shared/indices.js'
-import { type Context, enter, leave, assertLatched } from '../context.js'
+import { type Context, enter, leave, assertLatched, type PartitionView } from '../context.js'
+import { isFull } from '../limits.js'
 import { find, hasKey } from './directory.js'
 import { isAlone, takeOwnUndo } from '../changes/alone.js'
 import { awaitsClassChange, beginChange } from '../changes/images.js'
 import { bindUndo, fillUndo, type Range } from '../changes/undo.js'
 import { tryLockRound, unlockRound } from '../changes/rounds.js'
-import { Frame, Group, Header, Journal, State } from '../../shared/words.js'
+import { Frame, Header, Journal, State } from '../../shared/words.js'
 
 /** Pins a frame that appears to hold the block; false if that needs a wait, or the frame holds something else by now. */
 export function pinNamed(
@@ -65,7 +66,7 @@ export function unpinFrame(context: Context, frame: FrameIndex, entry: number): 
  */
 export function latchHit(
   context: Context,
-  group: number,
+  partition: PartitionView,
   keyHigh: number,
   keyLow: number,
   range: Range,
@@ -75,7 +76,7 @@ export function latchHit(
   if (frame < 0) return -1
   const at = context.framesAt + frame * Frame.WORDS
   const isClean = (words[at + Frame.state]! & State.CLASS_MASK) === 0
-  if (!(isClean ? !isFull(context, group) : tryImage(context, group, frame, range))) {
+  if (!(isClean ? !isFull(context, partition) : tryImage(context, partition.group, frame, range))) {
     leave(context, frame)
     return -1
   }
@@ -109,10 +110,4 @@ function tryImage(context: Context, group: number, frame: FrameIndex, range: Ran
   unlockRound(context, group)
   if (isBound) fillUndo(context, frame)
   return isBound
-}
-
-/** Whether the group has reached its dirty limit. */
-export function isFull(context: Context, group: number): boolean {
-  const at = context.arena.groupAt(group)
-  return load(context.words, at + Group.dirty) >= context.words[at + Group.dirtyMax]!
 }

@@ -55,7 +55,6 @@ export function missPath(context: Context): MissPath {
   const { countersAt } = slot
   const stripeMask = stripes.length - 1
   const latched = asWriter(slot.index)
-  let untimed = 0
   let lastMs = 0
 
   /** Latches the frame that has the block's key, if it has no contents. */
@@ -129,9 +128,9 @@ export function missPath(context: Context): MissPath {
   function fill(partition: PartitionView, block: number, frame: FrameIndex, entry: number): void {
     assertLatched(context, frame)
     const at = framesAt + frame * Frame.WORDS
-    const isTimed = untimed === 0
+    const isTimed = partition.untimed === 0
     const startMs = isTimed ? performance.now() : 0
-    untimed = isTimed ? TIMED_EACH - 1 : untimed - 1
+    partition.untimed = isTimed ? TIMED_EACH - 1 : partition.untimed - 1
     words[at + Frame.since] = isTimed ? clockMs(startMs) : 0
     slot.enterIo()
     try {

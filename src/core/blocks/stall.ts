@@ -18,7 +18,7 @@ import { assertLatched, type Context, entered } from '../context.js'
 import { borrow } from './borrow.js'
 import { lendEntry } from './entry.js'
 import { fencedError } from '../wait/failure.js'
-import { isFull } from './hit.js'
+import { isFull } from '../limits.js'
 import { isAlone, takeOwnUndo } from '../changes/alone.js'
 import { awaitsClassChange } from '../changes/images.js'
 import { mayBorrow } from '../changes/loans.js'
@@ -199,7 +199,7 @@ export function* waitedForLimit(context: Context, request: Request): Slow<boolea
   const { words, arena, slot } = context
   const { group } = request.partition
   const groupAt = arena.groupAt(group)
-  if (!isFull(context, group)) return false
+  if (!isFull(context, request.partition)) return false
   lendEntry(context, request)
   const turn = context.rounds[group]!
   const { failures } = turn
@@ -209,7 +209,7 @@ export function* waitedForLimit(context: Context, request: Request): Slow<boolea
   const startMs = performance.now()
   try {
     return yield* turn.until(
-      () => !isFull(context, group) || undefined,
+      () => !isFull(context, request.partition) || undefined,
       () => {
         if (turn.failures !== failures) throw fencedError(context, group)
         watch.look()

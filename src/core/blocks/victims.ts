@@ -41,6 +41,21 @@ export function chooseFrame(context: Context, keyHigh: number, keyLow: number, i
   return frame
 }
 
+/**
+ * As `chooseFrame`, for images: the frame counts for no partition, because the group uses it for any of its blocks.
+ * @requires policy mutex
+ */
+export function chooseForImages(context: Context, keyHigh: number, keyLow: number): FrameIndex {
+  context.policyMutex.assertHeld(context.slot.index)
+  context.policy.drain()
+  let frame = popFree(context)
+  if (frame < 0) frame = popVictim(context)
+  if (frame < 0) return -1
+  context.policy.insert(frame, keyHigh, keyLow)
+  context.shares.takeBack(frame)
+  return frame
+}
+
 /** Puts a frame on the free list. @requires policy mutex; no key; the frame's latch (except in repair) */
 export function pushFree(context: Context, frame: FrameIndex): void {
   context.policyMutex.assertHeld(context.slot.index)
@@ -89,7 +104,7 @@ function popOwn(context: Context, partition: number): FrameIndex {
   const { policy, shares, words, arena } = context
   const isVictim = (frame: FrameIndex): boolean => {
     const at = arena.frameAt(frame)
-    return words[at + Frame.latch] === 0 && isClean(context, at) && policy.has(frame)
+    return words[at + Frame.latch] === 0 && isClean(context, at)
   }
   const rankOf = (frame: FrameIndex) => policy.rank(frame)
   for (;;) {
@@ -98,7 +113,7 @@ function popOwn(context: Context, partition: number): FrameIndex {
     // Between the look and here another thread may have pinned or changed it: then it is no victim at the next look.
     if (!enter(context, frame)) continue
     if (isClean(context, arena.frameAt(frame))) {
-      policy.remove(frame)
+      if (policy.has(frame)) policy.remove(frame)
       reportEvicted(context, frame)
       return frame
     }

@@ -10,7 +10,8 @@ import { isStanding } from '../standing.js'
 import { intend, isAlone } from '../changes/alone.js'
 import { beginChange } from '../changes/images.js'
 import { releaseChanged, releaseUnchanged } from '../changes/release.js'
-import { isFull, latchNamed } from './hit.js'
+import { isFull } from '../limits.js'
+import { latchNamed } from './hit.js'
 import { Frame, State } from '../../shared/words.js'
 
 /**
@@ -34,7 +35,9 @@ export function writeNow(
   const { group } = partition
   const at = context.framesAt + frame * Frame.WORDS
   const isClean = (words[at + Frame.state]! & State.CLASS_MASK) === 0
-  const isPossible = isClean ? !isFull(context, group) : writeClass === FIRST_CLASS && isAlone(context, frame)
+  const isPossible = isClean
+    ? !isFull(context, partition)
+    : writeClass === FIRST_CLASS && isAlone(context, frame)
   // As `guardOf`: a cache that began to close after the latch was taken must not get another change.
   if (!isPossible || !isStanding(context, partition)) {
     leave(context, frame)

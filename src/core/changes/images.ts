@@ -17,6 +17,7 @@ import {
 import type { FrameIndex } from '../../shared/indices.js'
 import { armDelayedKick, want } from '../wait/bell.js'
 import { type Context, partitionOf, assertLatched } from '../context.js'
+import { dirtyMaxIn } from '../limits.js'
 import { freeSpare } from './spares.js'
 import { imagesOf, isOlder, replaces } from './to-write.js'
 import { completeUndo, undoOf } from './undo.js'
@@ -47,9 +48,22 @@ export function commit(context: Context, group: number, frame: FrameIndex, write
     linkDirty(context, group, frame)
     const dirty = words[groupAt + Group.dirty]!
     if (dirty === words[groupAt + Group.dirtyBackground]) context.bellDue = true
-    if (dirty >= words[groupAt + Group.dirtyMax]!) want(context, group, words[groupAt + Group.epoch]!)
+    if (dirty >= words[groupAt + Group.dirtyMax]! || fillsShare(context, group, frame))
+      want(context, group, words[groupAt + Group.epoch]!)
     else armDelayedKick(context, group)
   }
+}
+
+/**
+ * Whether so much of the frame's partition is dirty that a round must begin: half of what may be in its share, so that the round is
+ * under way when changes have to wait; or all of it. @requires round mutex
+ */
+function fillsShare({ words, arena }: Context, group: number, frame: FrameIndex): boolean {
+  const at = arena.partitionAt(partitionOf(words, arena.frameAt(frame)))
+  const share = words[at + Partition.share]!
+  if (share === 0) return false
+  const [dirty, most] = [words[at + Partition.dirty]!, dirtyMaxIn(arena, share, group)]
+  return dirty >= most || dirty === Math.ceil(most / 2)
 }
 
 /**

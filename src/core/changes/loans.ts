@@ -13,6 +13,7 @@
  */
 import { store } from '#atomics'
 import type { Arena } from '../../shared/arena.js'
+import { LOANS_FROM } from '../../shared/config.js'
 import type { FrameIndex, SpareIndex } from '../../shared/indices.js'
 import { assertLatched, type Context, enter } from '../context.js'
 import { ringBell } from '../wait/bell.js'
@@ -30,9 +31,11 @@ export function mayBorrow({ words, arena }: Context, group: number): boolean {
   return words[at + Group.loanHead] !== 0 && words[at + Group.lent]! < loansAt(arena)
 }
 
-/** How many frames a group may borrow of the frames in use. */
-const loansAt = ({ geometry, frames }: Arena): number =>
-  Math.ceil((geometry.loans / geometry.groups) * (frames / geometry.blocks))
+/** How many frames a group may borrow of the frames in use; none of a pool that is too small for loans. */
+export const loansAt = ({ geometry, frames }: Arena): number =>
+  frames < LOANS_FROM && frames < geometry.blocks
+    ? 0
+    : Math.ceil((geometry.loans / geometry.groups) * (frames / geometry.blocks))
 
 /** The loans of a group. */
 export function loansOf({ arena }: Context, group: number): SpareIndex[] {

@@ -206,7 +206,7 @@ export class PartitionClient implements GuardOwner {
     const range = options !== undefined && mode === 'modify' ? rangeOf(this.blockSize, options) : this.#whole
     if (context.slot.isFull) return undefined
     const entry = context.slot.takeEntry()
-    const frame = latchHit(context, view.group, this.#keyHighOf(block), block | 0, range)
+    const frame = latchHit(context, view, this.#keyHighOf(block), block | 0, range)
     if (frame < 0) {
       context.slot.returnEntry(entry)
       return undefined

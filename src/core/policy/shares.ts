@@ -1,19 +1,27 @@
 /**
- * Shares: how many frames each partition has, and which of them it gives up when it has all that it may. So a scan of one
- * partition evicts its own blocks, and not the working set of another.
+ * Shares: which frames each partition with a share has, and which of them it gives up when it has all that it may. So a scan of
+ * such a partition evicts its own blocks, and not the working set of another.
  *
  * A frame belongs to the partition that got it last, from the moment when it was taken for one of its blocks until it is free or
- * taken for another: also while it is dirty, held, or lent for images. The region `owners` has a word per frame, the partition
- * plus one; `Partition.frames` counts them. Both change under the policy mutex, and the counts can be computed from the region.
+ * taken for another: also while it is dirty or held. The region `owners` has three words per frame: the partition plus one, and the
+ * links of a loop of that partition's frames (loop.ts). `Partition.frames` counts them. All of it changes under the policy mutex,
+ * and can be rebuilt from the first of the three words. Frames of partitions without a share belong to none.
  *
- * The victim of a full partition is the worst of a few that a hand finds, as in a cache with sampled LRU: the hand walks over the
- * words of all frames, so a partition with a hundredth of them costs a hundred steps, in seven cache lines, for each.
+ * The victim of a full partition is the worst of a few that come next in its loop, as in a cache with sampled LRU.
  */
 import type { Words } from '#atomics'
 import type { Arena } from '../../shared/arena.js'
 import type { FrameIndex } from '../../shared/indices.js'
+import { OWNER_WORDS } from '../../shared/layout.js'
 import { framesIn } from '../../shared/partition-record.js'
+import { Loop } from './loop.js'
 import { Partition } from '../../shared/words.js'
+
+/** The words of a frame after the partition. */
+const enum Owner {
+  newer = 1,
+  older = 2,
+}
 
 /** How many frames are compared for one victim. */
 const SAMPLE = 8
@@ -22,6 +30,7 @@ export class Shares {
   readonly #arena: Arena
   readonly #words: Words
   readonly #ownersAt: number
+  readonly #loops: (Loop | undefined)[] = []
 
   constructor(arena: Arena) {
     this.#arena = arena
@@ -36,19 +45,23 @@ export class Shares {
     return share > 0 && this.#words[at + Partition.frames]! >= framesIn(share, this.#arena.frames)
   }
 
-  /** Counts a frame for a partition. @requires policy mutex */
+  /** Gives a frame to a partition; to none if it has no share. @requires policy mutex */
   give(frame: FrameIndex, partition: number): void {
     this.takeBack(frame)
-    this.#words[this.#arena.partitionAt(partition) + Partition.frames]!++
-    this.#words[this.#ownersAt + frame] = partition + 1
+    const at = this.#arena.partitionAt(partition)
+    if (this.#words[at + Partition.share] === 0) return
+    this.#words[at + Partition.frames]!++
+    this.#words[this.#ownerAt(frame)] = partition + 1
+    this.#loop(partition).addNewest(frame)
   }
 
-  /** Counts a frame for no partition. @requires policy mutex */
+  /** Takes a frame from the partition that it belongs to. @requires policy mutex */
   takeBack(frame: FrameIndex): void {
-    const owner = this.#words[this.#ownersAt + frame]! - 1
+    const owner = this.#words[this.#ownerAt(frame)]! - 1
     if (owner < 0) return
+    this.#loop(owner).remove(frame)
+    this.#words[this.#ownerAt(frame)] = 0
     this.#words[this.#arena.partitionAt(owner) + Partition.frames]!--
-    this.#words[this.#ownersAt + frame] = 0
   }
 
   /**
@@ -60,44 +73,72 @@ export class Shares {
     isVictim: (frame: FrameIndex) => boolean,
     rankOf: (frame: FrameIndex) => number,
   ): FrameIndex {
-    const blocks = this.#arena.frames
-    const handAt = this.#arena.partitionAt(partition) + Partition.hand
-    let hand = this.#words[handAt]!
+    const loop = this.#loop(partition)
     let [worst, worstRank] = [-1, -1]
-    for (let steps = blocks, left = SAMPLE; steps > 0 && left > 0; steps--) {
-      hand = hand + 1 < blocks ? hand + 1 : 0
-      if (this.#words[this.#ownersAt + hand] !== partition + 1 || !isVictim(hand)) continue
+    let steps = this.#words[this.#arena.partitionAt(partition) + Partition.frames]!
+    for (let left = SAMPLE; steps > 0 && left > 0; steps--) {
+      const frame = loop.oldest()
+      loop.turn()
+      if (!isVictim(frame)) continue
       left--
-      const rank = rankOf(hand)
-      if (rank > worstRank) [worst, worstRank] = [hand, rank]
+      const rank = rankOf(frame)
+      if (rank > worstRank) [worst, worstRank] = [frame, rank]
     }
-    this.#words[handAt] = hand
     return worst
   }
 
-  /** Counts all frames again, after a thread died in the middle of a change. @requires policy mutex */
+  /** Builds loops and counts again, after a thread died in the middle of a change. @requires policy mutex */
   repair(): void {
-    this.#count().forEach((count, partition) => {
-      this.#words[this.#arena.partitionAt(partition) + Partition.frames] = count
-    })
-  }
-
-  /** P6: the count of each partition is the number of frames that belong to it. @requires policy mutex */
-  check(): string[] {
-    return this.#count().flatMap((count, partition) => {
-      const says = this.#words[this.#arena.partitionAt(partition) + Partition.frames]!
-      return says === count ? [] : [`P6 partition ${partition} has ${count} frames, the count says ${says}`]
-    })
-  }
-
-  /** How many frames belong to each partition. */
-  #count(): number[] {
     const { frames, geometry } = this.#arena
-    const counts = new Array<number>(geometry.partitions).fill(0)
-    for (let frame = 0; frame < frames; frame++) {
-      const owner = this.#words[this.#ownersAt + frame]! - 1
-      if (owner >= 0) counts[owner]!++
+    for (let partition = 0; partition < geometry.partitions; partition++) {
+      const at = this.#arena.partitionAt(partition)
+      this.#words[at + Partition.frames] = 0
+      this.#words[at + Partition.oldestFrame] = 0
     }
-    return counts
+    for (let frame = 0; frame < frames; frame++) {
+      const at = this.#ownerAt(frame)
+      const owner = this.#words[at]! - 1
+      this.#words.fill(0, at + Owner.newer, at + OWNER_WORDS)
+      if (owner < 0) continue
+      this.#words[this.#arena.partitionAt(owner) + Partition.frames]!++
+      this.#loop(owner).addNewest(frame)
+    }
+  }
+
+  /** P6: the loop of each partition has the frames that belong to it, once, and the count is theirs. @requires policy mutex */
+  check(): string[] {
+    const { frames, geometry } = this.#arena
+    const owned = new Array<number>(geometry.partitions).fill(0)
+    for (let frame = 0; frame < frames; frame++) {
+      const owner = this.#words[this.#ownerAt(frame)]! - 1
+      if (owner >= 0) owned[owner]!++
+    }
+    return owned.flatMap((count, partition) => {
+      const says = this.#words[this.#arena.partitionAt(partition) + Partition.frames]!
+      const listed = new Set(this.#loop(partition).items(frames))
+      const isSound =
+        says === count &&
+        listed.size === count &&
+        [...listed].every((frame) => this.#words[this.#ownerAt(frame)] === partition + 1)
+      return isSound
+        ? []
+        : [
+            `P6 partition ${partition} has ${count} frames, the count says ${says}, the loop has ${listed.size}`,
+          ]
+    })
+  }
+
+  #ownerAt(frame: FrameIndex): number {
+    return this.#ownersAt + frame * OWNER_WORDS
+  }
+
+  #loop(partition: number): Loop {
+    return (this.#loops[partition] ??= new Loop(this.#words, {
+      headAt: this.#arena.partitionAt(partition) + Partition.oldestFrame,
+      itemsAt: this.#ownersAt,
+      stride: OWNER_WORDS,
+      newer: Owner.newer,
+      older: Owner.older,
+    }))
   }
 }

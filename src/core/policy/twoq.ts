@@ -68,6 +68,8 @@ export function twoQueues(arena: Arena): Policy {
   function note(frame: FrameIndex): void {
     const at = usesAt + frame * Frame.WORDS
     const word = words[at]!
+    if (((word ^ presentPeriod()) & ~Uses.COUNT) === 0) return
+    measure() // the pool may have grown since this thread's last miss
     const period = presentPeriod()
     if (((word ^ period) & ~Uses.COUNT) === 0) return
     const uses = word & Uses.COUNT

@@ -19,6 +19,7 @@
 import { performance } from 'node:perf_hooks'
 import { load } from '#atomics'
 import type { Context } from '../context.js'
+import { loansAt } from '../changes/loans.js'
 import { Group } from '../../shared/words.js'
 
 /** Parts into which the dirty limit is divided. */
@@ -53,8 +54,8 @@ export class Budget {
 
   /** Milliseconds until more may be written. */
   waitMs(nowMs: number): number {
-    this.#look(nowMs)
-    return this.#owed / this.#bytesPerMs
+    const bytesPerMs = this.#look(nowMs)
+    return this.#owed / bytesPerMs
   }
 
   spend(bytes: number, nowMs: number): void {
@@ -62,10 +63,13 @@ export class Budget {
     this.#owed += bytes
   }
 
-  #look(nowMs: number): void {
-    const isUnlimited = this.#rate() === Infinity
-    this.#owed = isUnlimited ? 0 : Math.max(0, this.#owed - (nowMs - this.#lookedAtMs) * this.#bytesPerMs)
+  /** Subtracts what the limit has allowed in the meantime; returns the limit, in bytes per millisecond. It may change between two looks. */
+  #look(nowMs: number): number {
+    const bytesPerMs = this.#bytesPerMs
+    const isUnlimited = bytesPerMs === Infinity
+    this.#owed = isUnlimited ? 0 : Math.max(0, this.#owed - (nowMs - this.#lookedAtMs) * bytesPerMs)
     this.#lookedAtMs = nowMs
+    return bytesPerMs
   }
 
   get #bytesPerMs(): number {
@@ -149,12 +153,12 @@ export class Pace {
     const { words, arena } = this.#context
     const at = arena.groupAt(this.#group)
     const mark = words[at + Group.dirtyBackground]!
-    const { spares, loans, groups } = arena.geometry
+    const { spares, groups } = arena.geometry
     const room = words[at + Group.dirtyMax]! - mark
     // Without room between the two (a tiny group, or no background mark) the pressure is 1.
     const dirty = room > 0 ? (words[at + Group.dirty]! - mark) / room : 1
     const images = spares / groups + words[at + Group.lent]! - words[at + Group.spareCount]!
-    const taken = images / ((spares + loans) / groups)
+    const taken = images / (spares / groups + loansAt(arena))
     const pressure = Math.min(1, Math.max(dirty, taken, PRESSURE_LEAST))
     return (1 - pressure) / pressure
   }
