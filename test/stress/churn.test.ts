@@ -1,6 +1,6 @@
 // @deadline 300
-// Partitions are added, extended, shrunk and dropped while four threads use whichever exist, and some of these threads die in the
-// middle. Every block that a thread gets is whole and the right one; every file has what was flushed; and nothing is left.
+// Partitions are added, extended, shrunk and dropped, settings change and the pool grows, while four threads use whichever
+// partitions exist, and some of these threads die in the middle. Every block that a thread gets is whole and the right one; every file has what was flushed; and nothing is left.
 
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -15,6 +15,8 @@ import { assertWhole, BLOCK, BLOCKS_MAX, type ChurnStart, NAMES, truthAt } from 
 
 const SECONDS = Number(process.env['DCACHE_CHURN_SECONDS'] ?? sized(5, 30))
 const THREADS = 4
+/** Frames of the pool at the beginning, and at most. */
+const [FRAMES, FRAMES_MAX] = [48, 96]
 /** Milliseconds between two deaths. A thread takes a part of a second to start. */
 const KILL_MS = 1500
 const isLinux = process.platform === 'linux'
@@ -33,7 +35,7 @@ function descriptorsIn(folder: string): number {
 class Churn {
   readonly cache: BlockCache
   readonly folder: string
-  readonly counts = { added: 0, dropped: 0, held: 0, sizes: 0, deaths: 0 }
+  readonly counts = { added: 0, dropped: 0, held: 0, sizes: 0, settings: 0, deaths: 0 }
   readonly errors: string[] = []
   readonly #start: Omit<ChurnStart, 'seed'> = {
     truth: new Int32Array(new SharedArrayBuffer(4 * NAMES.length * BLOCKS_MAX)),
@@ -102,7 +104,8 @@ class Churn {
     const path = join(this.folder, `file ${this.#files++}`)
     this.#start.truth.fill(0, truthAt(name, 0), truthAt(name + 1, 0))
     const blocks = 4 + this.below(20)
-    await this.cache.addPartition(NAMES[name]!, { path, blockSize: BLOCK, size: blocks * BLOCK })
+    const share = this.below(2) === 0 ? { share: 0.2 } : {}
+    await this.cache.addPartition(NAMES[name]!, { path, blockSize: BLOCK, size: blocks * BLOCK, ...share })
     this.#least.set(name, blocks)
     this.#paths.set(NAMES[name]!, path)
     this.counts.added++
@@ -146,6 +149,15 @@ class Churn {
     }
   }
 
+  /** Other settings, and now and then some more frames. */
+  configure(): void {
+    const dirtyLimit = (2 + this.below(8)) / 10
+    const flushDelayMs = this.below(40)
+    const frames = Math.min(FRAMES_MAX, this.cache.stats().size + this.below(3))
+    this.cache.configure({ dirtyLimit, flushDelayMs, memory: memoryFor(FRAMES) + (frames - FRAMES) * BLOCK })
+    this.counts.settings++
+  }
+
   async dropAll(): Promise<void> {
     for (const [name, text] of NAMES.entries()) if (this.#paths.has(text)) await this.drop(name, true)
   }
@@ -156,7 +168,8 @@ test('partitions that come, grow and go under load', async () => {
   const seed = Number(process.env['DCACHE_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
   const base = { path: join(folder.path, 'base'), blockSize: BLOCK, size: 64 * BLOCK }
   const cache = await openCache({
-    memory: memoryFor(48),
+    memory: memoryFor(FRAMES),
+    memoryMax: memoryFor(FRAMES) + (FRAMES_MAX - FRAMES) * BLOCK,
     partitions: { base },
     maxPartitions: NAMES.length + 1,
     flushDelayMs: 20,
@@ -171,6 +184,7 @@ test('partitions that come, grow and go under load', async () => {
     // A machine that is busy with other work needs longer for calls that are worth the name.
     while ((performance.now() < endMs || churn.calls <= 1000) && churn.errors.length === 0) {
       await churn.change()
+      if (churn.below(8) === 0) churn.configure()
       await new Promise((resolve) => setTimeout(resolve, churn.below(10)))
       if (performance.now() < killAtMs) continue
       await churn.kill()

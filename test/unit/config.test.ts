@@ -1,5 +1,6 @@
 // Options: sizes with units, defaults, and errors that name the value that cannot work.
 
+import { resolve } from 'node:path'
 import { suite, test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { geometryOf, parseOptions } from '#dist/shared/config.js'
@@ -78,6 +79,16 @@ test('defaults', () => {
       writeBytesPerSecond: Infinity,
       readAheadBytes: 2 ** 20,
     },
+    live: {
+      memory: '1MiB',
+      dirtyLimit: undefined,
+      dirtyBackground: undefined,
+      flushDelayMs: undefined,
+      writeBytesPerSecond: undefined,
+      readAheadBytes: undefined,
+    },
+    warm: undefined,
+    warmBytesPerSecond: 2 ** 26,
   })
 })
 
@@ -156,6 +167,19 @@ test('without partitions the block size must be known, and groups may be named f
     'maxBlockSize',
   )
   for (const groups of ['x', [5], {}]) refuses(parse({ groups }), BAD, 'groups', show(groups))
+})
+
+test('warm and warmBytesPerSecond', () => {
+  assert.is(parse({ warm: 'list' })().warm, resolve('list'))
+  for (const warm of ['', 5, null, {}]) refuses(parse({ warm }), BAD, 'warm', show(warm))
+  for (const warmBytesPerSecond of [0, -1, 'fast', Infinity])
+    refuses(parse({ warmBytesPerSecond }), BAD, 'warmBytesPerSecond')
+})
+
+test('memoryMax', () => {
+  assert.is(parse({ memory: '1MiB', memoryMax: '2MiB' })().memoryMaxBytes, 2 ** 21)
+  for (const memoryMax of [512, '1KiB', 'much', -1])
+    refuses(parse({ memory: '1MiB', memoryMax }), BAD, 'memoryMax')
 })
 
 test('policy', () => {
