@@ -39,6 +39,7 @@ export function repairPolicy(context: Context): void {
   context.policyMutex.assertHeld(context.slot.index)
   const { words, arena, policy } = context
   policy.reset()
+  context.shares.repair() // first: a frame that becomes free leaves a loop that may be half-linked
   words[Header.freeHead] = 0
   words[Header.freeCount] = 0
   for (let frame = arena.frames - 1; frame >= 0; frame--) {
@@ -49,7 +50,6 @@ export function repairPolicy(context: Context): void {
     if (words[at + Frame.keyHigh] === 0 && !isMoving) pushFree(context, frame)
     else policy.readmit(frame)
   }
-  context.shares.repair()
 }
 
 /**
