@@ -114,6 +114,7 @@ onlyNormal(test, 'every suite measures what it says, at a smoke size', () => {
       'partitions/writing',
       'partitions/changing',
       'replay/ratios',
+      'replay/restarts',
       'disk/misses',
       'disk/flushes',
       'disk/commits',
