@@ -3,6 +3,7 @@
  * exactly once. Some are the ancestor's, some are holes in earlier designs of the protocol. If a text is no longer found,
  * the variant is out of date and must be repaired: it is worth as much as a test.
  */
+import { Job } from '#dist/shared/words.js'
 
 export interface Edit {
   /** The file below dist/. */
@@ -138,7 +139,7 @@ export const VARIANTS: readonly Variant[] = [
       {
         file: 'core/write-back/writeback.js',
         find: 'if (isWell) clean(',
-        replace: 'if (isWell || words[arena.partitionAt(this.partition) + 12 /* syscall */] === 1) clean(',
+        replace: `if (isWell || words[at + ${Job.syscall}] === 1) clean(`,
       },
     ],
   },
