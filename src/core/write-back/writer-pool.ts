@@ -5,6 +5,7 @@
  */
 import { compareExchange, load, notify } from '#atomics'
 import { writerSlot } from '../../shared/layout.js'
+import { ringBell } from '../wait/bell.js'
 import type { Context } from '../context.js'
 import { Job, JobResult, JobState, Slot, SlotState } from '../../shared/words.js'
 
@@ -14,6 +15,8 @@ export class WriterPool {
   readonly #context: Context
   /** Writers whose job, or its result, a lane has not finished with. */
   readonly #taken = new Set<number>()
+  /** Whether a lane found no writer. */
+  #isAwaited = false
 
   /** `context`: the flush worker's. */
   constructor(context: Context) {
@@ -48,6 +51,7 @@ export class WriterPool {
       const rank = (isManned ? 2 : 0) + (words[at + Job.partition] === partition ? 1 : 0)
       if (rank > bestRank) [best, bestRank] = [writer, rank]
     }
+    if (best === NO_WRITER) this.#isAwaited = true
     return best
   }
 
@@ -69,9 +73,15 @@ export class WriterPool {
     return true
   }
 
-  /** Called when the result of a job has been read: the writer may be given another one. */
+  /**
+   * Called when the result of a job has been read: the writer may be given another one. Rings the flush worker if a lane waits,
+   * because that lane may have had its turn in this step already: if a writer that was leaving refused its job.
+   */
   give(writer: number): void {
     this.#taken.delete(writer)
+    if (!this.#isAwaited) return
+    this.#isAwaited = false
+    ringBell(this.#context)
   }
 
   #all(): number[] {
