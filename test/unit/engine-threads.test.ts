@@ -97,7 +97,7 @@ lazy('a writer leaves after a quiet time, and the next change gets another one',
         await until('the writer', () => isLive(bench, writerSlot(0)))
         await until('it has left', () => !isLive(bench, writerSlot(0)))
       }
-      // On a busy machine a writer may begin when the flush worker has done its job already, and leave again.
+      // A change that comes while the former writer is just leaving may call for one more.
       assert.ok(workers.length >= 3, 'the flush worker, and a writer each time')
       assert.is(bench.cache.stats().threads, 2)
     }),
