@@ -4,8 +4,7 @@
  * `policy` the policy mutex, `latch` the frame's latch in exclusive mode, and `own` means that one thread writes the word and
  * others only read it. `WORDS` is the size of a record, rounded up if records must not share a cache line.
  *
- * This file contains only enums, and the build replaces their members by numbers in every file (build.mjs). V8 does not fold
- * imported constants: a hit would spend a fifth of its time looking them up.
+ * Only enums. The build replaces their members by numbers: V8 does not fold imported constants, a fifth of a hit's time.
  */
 export enum Header {
   magic, // these four and the geometry, the first two cache lines, never change after openCache
@@ -287,11 +286,12 @@ export enum Wait {
   WORDS = 4,
 }
 
-/** Blocks that the reader is to fill; written by the slot's thread before `hintsGiven`. */
+/** Blocks to read ahead; written by the slot's thread before `hintsGiven`. */
 export enum Hint {
   keyHigh, // the key of the first block, as in Frame
   keyLow,
   count,
+  purpose, // Purpose of victims.ts
   WORDS = 4,
 }
 

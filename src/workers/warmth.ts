@@ -5,6 +5,7 @@
  */
 import { performance } from 'node:perf_hooks'
 import type { Context, PartitionView } from '../core/context.js'
+import { Purpose } from '../core/blocks/victims.js'
 import { giveHint } from '../core/prefetch/hints.js'
 import { cachedByWorth, expect, freeFrames } from '../core/prefetch/worth.js'
 import { load } from '#atomics'
@@ -67,10 +68,10 @@ export class Warmth {
         const aheadMs = dueMs - performance.now()
         if (aheadMs > LOOK_MS) await pause(aheadMs)
         await this.#untilRoom()
-        // One that is full would evict what is used by now, or what was read back before.
+        // The reader would drop them, since nothing is evicted for them.
         if (this.#isOver || freeFrames(this.#context) < blocks) return
         expect(this.#context, view, block, blocks)
-        giveHint(this.#context, view, block, blocks)
+        giveHint(this.#context, view, block, blocks, Purpose.SPARE)
         dueMs = Math.max(dueMs, performance.now()) + (blocks * view.blockSize * 1000) / this.#bytesPerSecond
       }
     }

@@ -7,7 +7,9 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Worker } from 'node:worker_threads'
+import { Purpose } from '#dist/core/blocks/victims.js'
 import { FileDevice } from '#dist/core/device/file-device.js'
+import { giveHint } from '#dist/core/prefetch/hints.js'
 import { readerSlot } from '#dist/shared/layout.js'
 import { osThreadId } from '#dist/shared/os-thread.js'
 import { withEngine } from '../support/engine.js'
@@ -86,6 +88,21 @@ hints('a hint is dropped without a wait if no frame is available', () =>
     await untilQuiet(cache)
   }),
 )
+
+hints('a hint for spare frames evicts nothing', () => {
+  const { engine } = inline()
+  const data = engine.client.partition('a')
+  const { view } = data
+  data.readSync(new Uint8Array(50 * 512), 0)
+  giveHint(engine.context, view, 60, 10, Purpose.SPARE)
+  giveHint(engine.context, view, 70, 10, Purpose.SPARE)
+  for (let i = 0; i < 100; i++) engine.reader.step()
+  const { prefetch, evictions } = engine.client.stats()
+  assert.equal([prefetch.loaded, prefetch.dropped, evictions], [14, 6, 0])
+  giveHint(engine.context, view, 80, 10)
+  for (let i = 0; i < 100; i++) engine.reader.step()
+  assert.equal([engine.client.stats().prefetch.loaded, engine.client.stats().evictions], [24, 10])
+})
 
 hints('a read that fails is an error only for callers that request the block', () =>
   withCache({ cached: 64 }, async ({ cache, data, paths }) => {

@@ -21,6 +21,7 @@ import { find } from './directory.js'
 import type { ReadAhead } from './read-ahead.js'
 import { readFailed } from './frames.js'
 import type { MissPath } from './miss-path.js'
+import { Purpose } from './victims.js'
 import { Counter, Frame, Journal, Latency, PartitionCounter, State } from '../../shared/words.js'
 
 /** Longest device call. Beyond that it is no faster, and other threads wait longer for its blocks. */
@@ -32,8 +33,8 @@ const AHEAD_BYTES_MAX = 2 ** 18
 const RUN_SHARE = 1 / 4
 
 /** The largest number of blocks of a partition in one run. */
-function runMax({ blockSize, framesMax }: PartitionView, isAhead = false): number {
-  const bytes = isAhead ? AHEAD_BYTES_MAX : RUN_BYTES_MAX
+function runMax({ blockSize, framesMax }: PartitionView, purpose = Purpose.USE): number {
+  const bytes = purpose === Purpose.USE ? RUN_BYTES_MAX : AHEAD_BYTES_MAX
   const most = Math.min(RUN_BLOCKS_MAX, bytes / blockSize, framesMax * RUN_SHARE)
   return Math.max(1, Math.floor(most))
 }
@@ -47,13 +48,13 @@ export function takeRun(
   partition: PartitionView,
   first: number,
   count: number,
-  isAhead = false,
+  purpose = Purpose.USE,
 ): FrameIndex[] {
   const frames: FrameIndex[] = []
-  const end = first + Math.min(count, runMax(partition, isAhead))
+  const end = first + Math.min(count, runMax(partition, purpose))
   const since = clockMs()
   for (let block = first; block < end; block++) {
-    const frame = misses.take(partition, keyHighOf(partition.index, block), keyLowOf(block), isAhead)
+    const frame = misses.take(partition, keyHighOf(partition.index, block), keyLowOf(block), purpose)
     if (frame < 0) break
     context.words[context.arena.frameAt(frame) + Frame.since] = since
     frames.push(frame)
@@ -72,8 +73,9 @@ export function fillAhead(
   partition: PartitionView,
   first: number,
   count: number,
+  purpose: Purpose,
 ): number {
-  const frames = takeRun(context, misses, partition, first, count, true)
+  const frames = takeRun(context, misses, partition, first, count, purpose)
   if (frames.length === 0) return 0
   try {
     fillSync(context, partition, first, frames)
@@ -100,7 +102,7 @@ export function fillBoth(
   behind: number,
 ): boolean {
   assertLatched(context, frame)
-  const more = takeRun(context, misses, partition, block + 1, behind, true)
+  const more = takeRun(context, misses, partition, block + 1, behind, Purpose.AHEAD)
   if (more.length === 0) return false
   try {
     fillSync(context, partition, block, [frame, ...more])
@@ -127,8 +129,8 @@ export function helpReader(
 ): void {
   const frame = find(context, keyHighOf(partition.index, block), keyLowOf(block))
   if (frame < 0 || (context.words[context.arena.frameAt(frame) + Frame.state]! & State.ABSENT) === 0) return
-  const help = ahead.help(block, runMax(partition, true))
-  if (help.count > 0) fillAhead(context, misses, partition, help.block, help.count)
+  const help = ahead.help(block, runMax(partition, Purpose.AHEAD))
+  if (help.count > 0) fillAhead(context, misses, partition, help.block, help.count, Purpose.AHEAD)
 }
 
 /**

@@ -29,18 +29,18 @@ import {
 import { assertStanding, isStanding } from '../standing.js'
 import { hasKey, WALK_MAX } from './directory.js'
 import { giveBackNow, readFailed } from './frames.js'
-import { chooseFrame } from './victims.js'
+import { chooseFrame, type Purpose } from './victims.js'
 
 /** One fill in so many is timed, and its time also counts for those that follow it. */
 const TIMED_EACH = 16
 
 export interface MissPath {
   /**
-   * Latches a frame for an absent block; the frame has no contents yet. `isAhead`: it is filled ahead of its first use. Returns
+   * Latches a frame for an absent block; the frame has no contents yet. Returns
    * -1 if the block has contents, is held, or a lock or a frame is not available at once; or if the partition may not stand.
    * @takes policy mutex, stripes, one after the other
    */
-  readonly take: (partition: PartitionView, keyHigh: number, keyLow: number, isAhead: boolean) => FrameIndex
+  readonly take: (partition: PartitionView, keyHigh: number, keyLow: number, purpose: Purpose) => FrameIndex
   /**
    * Reads a block into a frame from `take`, turns the latch into a pin, journaled in `entry`, and counts a miss.
    * @requires the frame's latch, which is released; a thread that may block
@@ -66,7 +66,7 @@ export function missPath(context: Context): MissPath {
     return -1
   }
 
-  function take(partition: PartitionView, keyHigh: number, keyLow: number, isAhead: boolean): FrameIndex {
+  function take(partition: PartitionView, keyHigh: number, keyLow: number, purpose: Purpose): FrameIndex {
     const bucket = hashOf(buckets, keyHigh, keyLow)
     let link = words[bucketsAt + bucket]!
     for (let steps = WALK_MAX; link !== 0 && steps > 0; steps--) {
@@ -77,7 +77,7 @@ export function missPath(context: Context): MissPath {
     }
     // If the walk missed the block, this evicts another in vain: the search under the stripe finds it.
     if (!policyMutex.tryLock(slot.index)) return -1
-    const frame = chooseFrame(context, keyHigh, keyLow, isAhead)
+    const frame = chooseFrame(context, keyHigh, keyLow, purpose)
     policyMutex.unlock()
     if (frame < 0) return -1
     const at = framesAt + frame * Frame.WORDS

@@ -8,6 +8,16 @@ import { partitionIn } from '../../shared/key.js'
 import { type Context, enter, leave } from '../context.js'
 import { Counter, DirtyLink, Frame, Header, State } from '../../shared/words.js'
 
+/** What a frame is for. */
+export enum Purpose {
+  /** A block that is used now. */
+  USE,
+  /** A block that will be used soon. */
+  AHEAD,
+  /** As AHEAD, but nothing is evicted for it: only a free frame will do. */
+  SPARE,
+}
+
 /** How often to try a free frame on which a thread still has a pin, before a victim is looked for. */
 const SPINS = 100
 
@@ -21,22 +31,23 @@ export function isClean(context: Context, frameAt: number): boolean {
 }
 
 /**
- * Latches a free frame or a victim, and inserts it into the policy; -1 if there is none. A partition that has all the frames that
- * it may have gets one of its own. @requires policy mutex
+ * Latches a free frame or, unless it is for SPARE, a victim, and inserts it into the policy; -1 if there is none. A partition that
+ * has all the frames that it may have gets one of its own. @requires policy mutex
  */
-export function chooseFrame(context: Context, keyHigh: number, keyLow: number, isAhead = false): FrameIndex {
+export function chooseFrame(
+  context: Context,
+  keyHigh: number,
+  keyLow: number,
+  purpose = Purpose.USE,
+): FrameIndex {
   context.policyMutex.assertHeld(context.slot.index)
   context.policy.drain()
   const partition = partitionIn(keyHigh)
-  let frame: FrameIndex
-  if (context.shares.isFull(partition)) {
-    frame = popOwn(context, partition)
-  } else {
-    frame = popFree(context)
-    if (frame < 0) frame = popVictim(context)
-  }
+  const isFull = context.shares.isFull(partition)
+  let frame = isFull ? -1 : popFree(context)
+  if (frame < 0 && purpose !== Purpose.SPARE) frame = isFull ? popOwn(context, partition) : popVictim(context)
   if (frame < 0) return -1
-  context.policy.insert(frame, keyHigh, keyLow, isAhead)
+  context.policy.insert(frame, keyHigh, keyLow, purpose !== Purpose.USE)
   context.shares.give(frame, partition)
   return frame
 }

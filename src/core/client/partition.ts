@@ -33,6 +33,7 @@ import type { Request } from '../blocks/request.js'
 import { assertBlock, assertBlocks, assertBytes } from './ranges.js'
 import { changeSize } from './size.js'
 import { ReadAhead, windowMax } from '../blocks/read-ahead.js'
+import { Purpose } from '../blocks/victims.js'
 import { PartitionCounter } from '../../shared/words.js'
 
 const MODES: readonly string[] = ['read', 'modify', 'overwrite'] satisfies Mode[]
@@ -226,7 +227,12 @@ export class PartitionClient implements GuardOwner {
     if (mode !== 'read' || !context.mayBlock) return undefined
     context.assertOpen()
     const entry = context.slot.takeEntry()
-    const frame = this.#misses.take(this.view, keyHighOf(this.view.index, block), keyLowOf(block), false)
+    const frame = this.#misses.take(
+      this.view,
+      keyHighOf(this.view.index, block),
+      keyLowOf(block),
+      Purpose.USE,
+    )
     if (frame < 0) {
       context.slot.returnEntry(entry)
       helpReader(context, this.#misses, this.view, this.#ahead, block)

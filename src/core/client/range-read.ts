@@ -12,6 +12,7 @@ import { BREATH, type Breath } from './breath.js'
 import { type Context, leave, type PartitionView, assertAllLatched } from '../context.js'
 import type { HitPath } from './guard-owner.js'
 import { countMisses, helpReader, fill, fillSync, takeRun } from '../blocks/fill.js'
+import { Purpose } from '../blocks/victims.js'
 import type { MissPath } from '../blocks/miss-path.js'
 import { type Piece, pieceAt } from './ranges.js'
 import type { ReadAhead } from '../blocks/read-ahead.js'
@@ -138,7 +139,7 @@ export class RangeRead {
     if (frames.length === 0) return frames
     const behind = this.#ahead.missed(block, frames.length) - frames.length
     if (behind > 0 && block + frames.length === end)
-      frames.push(...takeRun(context, this.#misses, this.#partition, end, behind, true))
+      frames.push(...takeRun(context, this.#misses, this.#partition, end, behind, Purpose.AHEAD))
     return frames
   }
 

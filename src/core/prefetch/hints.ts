@@ -12,6 +12,7 @@ import { HINTS_MAX } from '../../shared/layout.js'
 import { keyLowOf, partitionIn, keyHighOf, blockIn } from '../../shared/key.js'
 import type { SlotIndex } from '../../shared/indices.js'
 import { ringBell } from '../wait/bell.js'
+import { Purpose } from '../blocks/victims.js'
 import type { Context, PartitionView } from '../context.js'
 import { Counter, Header, Hint, Slot } from '../../shared/words.js'
 
@@ -20,13 +21,20 @@ export interface Wanted {
   readonly partition: number
   readonly block: number
   readonly count: number
+  readonly purpose: Purpose
 }
 
 /** Largest share of the frames that the partition may have for one hint: more of it would evict its own beginning. */
 const SHARE = 1 / 4
 
 /** Asks the reader for blocks; returns at once. Called by the slot's thread. Takes no lock. */
-export function giveHint(context: Context, partition: PartitionView, block: number, count: number): void {
+export function giveHint(
+  context: Context,
+  partition: PartitionView,
+  block: number,
+  count: number,
+  purpose = Purpose.AHEAD,
+): void {
   const { words, arena, slot } = context
   const given = words[slot.at + Slot.hintsGiven]!
   const isFull = ((given - load(words, slot.at + Slot.hintsTaken)) | 0) === HINTS_MAX
@@ -37,6 +45,7 @@ export function giveHint(context: Context, partition: PartitionView, block: numb
   words[at + Hint.keyHigh] = keyHighOf(partition.index, block)
   words[at + Hint.keyLow] = keyLowOf(block)
   words[at + Hint.count] = taken
+  words[at + Hint.purpose] = purpose
   store(words, slot.at + Slot.hintsGiven, (given + 1) | 0)
   ringHintBell(context)
 }
@@ -60,6 +69,7 @@ export function takeHint({ words, arena }: Context, slot: SlotIndex): Wanted | u
     partition: partitionIn(keyHigh),
     block: blockIn(keyHigh, words[at + Hint.keyLow]!),
     count: words[at + Hint.count]!,
+    purpose: words[at + Hint.purpose]!,
   }
   store(words, slotAt + Slot.hintsTaken, (taken + 1) | 0)
   return wanted

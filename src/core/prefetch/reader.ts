@@ -13,6 +13,7 @@ import { find } from '../blocks/directory.js'
 import { takeHint } from './hints.js'
 import { fillAhead } from '../blocks/fill.js'
 import { type MissPath, missPath } from '../blocks/miss-path.js'
+import type { Purpose } from '../blocks/victims.js'
 import { Counter, EngineState, Frame, Header, State } from '../../shared/words.js'
 
 /** The rest of a hint. */
@@ -20,6 +21,7 @@ interface Job {
   readonly partition: PartitionView
   block: number
   readonly end: number
+  readonly purpose: Purpose
   /** How often nothing was available. */
   tries: number
 }
@@ -59,24 +61,24 @@ export class Reader {
   #next(slot: number): Job | undefined {
     const wanted = takeHint(this.#context, slot)
     if (wanted === undefined) return undefined
-    const { partition, block, count } = wanted
+    const { partition, block, count, purpose } = wanted
     const view = this.#context.partitions.find(partition)
     // The number may belong to another partition by now, or the partition may be smaller.
     if (view === undefined || standingError(this.#context, view, block + count - 1) !== undefined)
       return undefined
-    return { partition: view, block, end: block + count, tries: 0 }
+    return { partition: view, block, end: block + count, purpose, tries: 0 }
   }
 
   /** Fills the next absent blocks of a job. Returns false if that is not possible now. */
   #run(job: Job): boolean {
-    const { partition, end } = job
+    const { partition, end, purpose } = job
     if (!isStanding(this.#context, partition) && standingError(this.#context, partition, end - 1)) {
       job.block = end
       return true
     }
     while (job.block < end && this.#hasContents(this.#frameOf(job))) job.block++
     if (job.block === end) return true
-    const count = fillAhead(this.#context, this.#misses, partition, job.block, end - job.block)
+    const count = fillAhead(this.#context, this.#misses, partition, job.block, end - job.block, purpose)
     job.block += count
     if (count > 0) {
       job.tries = 0
