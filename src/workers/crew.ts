@@ -122,7 +122,8 @@ export class Crew {
     const at = arena.jobAt(writer) + Job.state
     return this.#post(writerFile(), `writer ${writer}`, writerSlot(writer), writer, () => {
       // Its thread may have ended between its last two steps.
-      compareExchange(words, at, JobState.LEAVING, JobState.IDLE)
+      if (compareExchange(words, at, JobState.LEAVING, JobState.IDLE) === JobState.LEAVING)
+        ringBell(this.#context)
       return load(words, at) === JobState.ASKED
     })
   }

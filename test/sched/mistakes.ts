@@ -29,8 +29,8 @@ export interface Mistake {
 const NO_POLICY_LOCK: readonly Edit[] = [
   {
     file: 'core/blocks/miss-path.js',
-    from: 'if (!policyMutex.tryLock(slot.index)) return -1;\n    const frame = chooseFrame(context, keyHigh, keyLow, isAhead);\n    policyMutex.unlock();',
-    to: 'const frame = chooseFrame(context, keyHigh, keyLow, isAhead);',
+    from: 'if (!policyMutex.tryLock(slot.index)) return -1;\n    const frame = chooseFrame(context, keyHigh, keyLow, purpose);\n    policyMutex.unlock();',
+    to: 'const frame = chooseFrame(context, keyHigh, keyLow, purpose);',
   },
 ]
 
@@ -676,8 +676,8 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/blocks/victims.js',
-        from: 'if (context.shares.isFull(partition)) {',
-        to: 'if (false) {',
+        from: 'const isFull = context.shares.isFull(partition);',
+        to: 'const isFull = false;',
       },
     ],
   },

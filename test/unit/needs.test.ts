@@ -4,7 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Call, Needs } from '#dist/core/write-back/needs.js'
 import { freePartition } from '#dist/shared/engine-state.js'
-import { Partition } from '#dist/shared/words.js'
+import { Job, JobState, Partition } from '#dist/shared/words.js'
 import { smallArena, smallContext } from '../support/small-context.js'
 
 function fresh() {
@@ -32,6 +32,18 @@ test('a writer for each partition that begins to be changed, once', () => {
     { calls: 'writer', writer: 1 },
   ])
   assert.ok(needs.idleMs() > 0 && needs.idleMs() <= 10_000)
+})
+
+test('a writer that is just leaving is not called again, and no other in its place', () => {
+  const { context, calls, needs, change } = fresh()
+  const state = context.arena.jobAt(0) + Job.state
+  context.words[state] = JobState.LEAVING
+  change(0)
+  needs.look()
+  assert.equal(calls, [])
+  context.words[state] = JobState.ASKED // the job of that change, once it has left
+  needs.look()
+  assert.equal(calls, [{ calls: 'writer', writer: 0 }])
 })
 
 test('a partition that was dropped needs nothing, and nothing is waited for', () => {

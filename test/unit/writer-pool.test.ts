@@ -3,7 +3,8 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { NO_WRITER, WriterPool } from '#dist/core/write-back/writer-pool.js'
-import { Job, JobState } from '#dist/shared/words.js'
+import { writerSlot } from '#dist/shared/layout.js'
+import { Job, JobState, Slot, SlotState } from '#dist/shared/words.js'
 import { smallArena, smallContext } from '../support/small-context.js'
 
 test('a writer that has answered gets no job before its answer was read', () => {
@@ -19,6 +20,22 @@ test('a writer that has answered gets no job before its answer was read', () => 
   assert.is(pool.choose(0), NO_WRITER)
   pool.give(writer)
   assert.is(pool.choose(0), writer)
+})
+
+test('with a thread the one that had the partition is first; without threads the first of all', () => {
+  const context = smallContext(smallArena({ maxPartitions: 3 }))
+  const { words, arena } = context
+  const pool = new WriterPool(context)
+  words[arena.jobAt(0) + Job.partition] = 2
+  assert.equal([pool.choose(0), pool.choose(2)], [0, 0])
+  for (const [writer, partition] of [
+    [1, 2],
+    [2, 1],
+  ] as const) {
+    words[arena.slotAt(writerSlot(writer)) + Slot.state] = SlotState.LIVE
+    words[arena.jobAt(writer) + Job.partition] = partition
+  }
+  assert.equal([pool.choose(0), pool.choose(1), pool.choose(2)], [1, 2, 1])
 })
 
 test('a writer that leaves gets no job', () => {

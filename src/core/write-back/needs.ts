@@ -93,9 +93,11 @@ export class Needs {
     const unmanned: number[] = []
     for (let writer = 0; writer < arena.geometry.writers; writer++) {
       const isFree = load(words, arena.slotAt(writerSlot(writer)) + Slot.state) === SlotState.FREE
+      const job = load(words, arena.jobAt(writer) + Job.state)
       if (!isFree) this.#called.delete(writer)
-      else if (load(words, arena.jobAt(writer) + Job.state) === JobState.ASKED) this.#callWriter(writer)
-      else if (!this.#called.has(writer)) unmanned.push(writer)
+      else if (job === JobState.ASKED) this.#callWriter(writer)
+      // One that is just leaving gets no job, so another would be called for that.
+      else if (job !== JobState.LEAVING && !this.#called.has(writer)) unmanned.push(writer)
     }
     const missing = Math.min(more, this.#busy.size - (arena.geometry.writers - unmanned.length))
     for (const writer of unmanned.slice(0, Math.max(0, missing))) this.#callWriter(writer)

@@ -1,7 +1,8 @@
 /**
  * The writers, as the flush worker sees them: any idle one can be given any job. So there are as many jobs at a time as
  * partitions that rounds write at the same time, up to the number of writers; other lanes wait for their turn. A writer keeps
- * the partition that it had last: with no more partitions than writers each has its own.
+ * the partition that it had last: with no more partitions than writers each has its own. Of those without a thread the first is
+ * chosen, which is also the one that needs.ts calls first.
  */
 import { compareExchange, load, notify } from '#atomics'
 import { writerSlot } from '../../shared/layout.js'
@@ -39,7 +40,7 @@ export class WriterPool {
     )
   }
 
-  /** The writer for the next job of a partition: one that has a thread, then one that had the partition; NO_WRITER if all are busy. */
+  /** The writer for the next job of a partition: first one that had it and has a thread, then one that has one; or NO_WRITER. */
   choose(partition: number): number {
     const { words, arena } = this.#context
     let [best, bestRank] = [NO_WRITER, -1]
@@ -48,7 +49,7 @@ export class WriterPool {
       const state = load(words, at + Job.state)
       if (this.#taken.has(writer) || (state !== JobState.IDLE && state !== JobState.STOP)) continue
       const isManned = load(words, arena.slotAt(writerSlot(writer)) + Slot.state) === SlotState.LIVE
-      const rank = (isManned ? 2 : 0) + (words[at + Job.partition] === partition ? 1 : 0)
+      const rank = isManned ? (words[at + Job.partition] === partition ? 2 : 1) : 0
       if (rank > bestRank) [best, bestRank] = [writer, rank]
     }
     if (best === NO_WRITER) this.#isAwaited = true
