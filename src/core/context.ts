@@ -34,6 +34,8 @@ export type Resize = (
 
 export interface ContextOptions {
   readonly writeOrder: readonly string[]
+  /** The names of the groups, by number. Default: that of partitions without one. */
+  readonly groups?: readonly string[]
   readonly policy: 'lru2' | '2q'
   /** Makes the device of a partition, for this thread. */
   readonly deviceOf: (place: Place) => Device
@@ -69,6 +71,8 @@ export class Context {
   readonly slot: ThreadSlot
   readonly mayBlock: boolean
   readonly writeOrder: readonly string[]
+  /** The names of the groups, by number. */
+  readonly groups: readonly string[]
   readonly partitions: PartitionTable
   /** Set by the owner's thread once it can do that itself. */
   resize: Resize
@@ -80,6 +84,8 @@ export class Context {
   readonly freed: Condition
   /** The rounds of each group. Their condition is also signalled when the dirty count or a fence changes. */
   readonly rounds: readonly Round[]
+  /** Per group, for each class: how far it and those before it are durable (changes/through.ts). The condition is that of `rounds`. */
+  readonly throughs: readonly (readonly Round[])[]
   /** Per group: signalled when a spare was released, or when waiting for one has become pointless. */
   readonly spareFreed: readonly Condition[]
   /** Per group: the spares that this thread keeps. */
@@ -106,6 +112,7 @@ export class Context {
     this.slot = slot
     this.mayBlock = options.mayBlock
     this.writeOrder = options.writeOrder
+    this.groups = options.groups ?? ['']
     this.partitions = new PartitionTable(arena, slot.index, options.deviceOf)
     this.resize = options.resize ?? noResize
     this.policyMutex = new Mutex(words, Header.policyMutex, RANK.policy, 'policy')
@@ -127,6 +134,19 @@ export class Context {
         failedTo: at + Group.failedTo,
         turn: at + Group.turn,
         turnWaiters: at + Group.turnWaiters,
+      })
+    })
+    this.throughs = Array.from({ length: geometry.groups }, (_, i) => {
+      const at = arena.groupAt(i)
+      return Array.from({ length: geometry.classes }, (_, place) => {
+        return new Round(words, {
+          want: at + Group.throughWant + place,
+          done: at + Group.throughDone + place,
+          failures: at + Group.partialFailures,
+          failedTo: at + Group.partialFailedTo,
+          turn: at + Group.turn,
+          turnWaiters: at + Group.turnWaiters,
+        })
       })
     })
     this.spareFreed = Array.from({ length: geometry.groups }, (_, i) => {

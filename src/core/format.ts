@@ -5,7 +5,7 @@
 import { store } from '#atomics'
 import { Arena } from '../shared/arena.js'
 import { blocksIn, type Config, shareOf } from '../shared/config.js'
-import { EVENT_RECORD_WORDS, EVENTS_MAX, type Geometry } from '../shared/layout.js'
+import { CLASSES_MAX, EVENT_RECORD_WORDS, EVENTS_MAX, type Geometry } from '../shared/layout.js'
 import { storeSettings } from '../shared/settings.js'
 import { storeLimits } from './limits.js'
 import { openRecord } from '../shared/partition-record.js'
@@ -59,7 +59,7 @@ function formatGroups(arena: Arena): void {
   for (let group = 0; group < geometry.groups; group++) {
     const at = arena.groupAt(group)
     words[at + Group.epoch] = 1
-    words[at + Group.dirtyHead] = DirtyLink.END
+    words.fill(DirtyLink.END, at + Group.dirtyHeads, at + Group.dirtyHeads + CLASSES_MAX)
     words[at + Group.spareCount] = sparesOfGroup
     for (let i = 0; i < sparesOfGroup; i++) {
       const spare = group * sparesOfGroup + i

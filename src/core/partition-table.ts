@@ -15,14 +15,8 @@ import {
   readRecord,
   stateIn,
 } from '../shared/partition-record.js'
-import {
-  Header,
-  type Latency,
-  Partition,
-  type PartitionCounter,
-  PartitionState,
-  Slot,
-} from '../shared/words.js'
+import { type Latency, type PartitionCounter } from '../shared/counter-words.js'
+import { Header, Partition, PartitionState, Slot } from '../shared/words.js'
 import type { Device } from './device/device.js'
 import { FrameViews } from './frame-views.js'
 

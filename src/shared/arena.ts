@@ -27,20 +27,8 @@ import {
 } from './layout.js'
 import type { FrameIndex, SlotIndex, SpareIndex } from './indices.js'
 import { type MemoryCopy, memoryCopyOf } from './memory-copy.js'
-import {
-  Frame,
-  Group,
-  Header,
-  Hint,
-  Job,
-  Latency,
-  Partition,
-  PartitionCounter,
-  Slot,
-  Spare,
-  State,
-  Wait,
-} from './words.js'
+import { Latency, PartitionCounter } from './counter-words.js'
+import { Frame, Group, Header, Hint, Job, Partition, Slot, Spare, State, Wait } from './words.js'
 
 const SEGMENT_BYTES = 2 ** 30
 /** From this many bytes on, the copy of `Buffer.fill` is faster than that of `set`, up to three times on shared memory. */

@@ -43,6 +43,8 @@ export interface CacheHandle {
    */
   readonly memory: { readonly buffer: SharedArrayBuffer } | undefined
   readonly writeOrder: readonly string[]
+  /** The names of the groups. */
+  readonly groups: readonly string[]
   readonly policy: 'lru2' | '2q'
 }
 

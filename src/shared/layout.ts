@@ -4,24 +4,11 @@
  */
 import { CacheError } from './errors.js'
 import { BUCKETS } from './histogram.js'
-import {
-  Counter,
-  Frame,
-  Ghost,
-  Group,
-  Header,
-  Hint,
-  Job,
-  Latency,
-  Partition,
-  PartitionCounter,
-  Slot,
-  Spare,
-  Wait,
-} from './words.js'
+import { Counter, Latency, PartitionCounter } from './counter-words.js'
+import { Frame, Ghost, Group, Header, Hint, Job, Partition, Slot, Spare, Wait } from './words.js'
 
 export const MAGIC = 0x64636163
-export const VERSION = 9
+export const VERSION = 10
 
 /** The most pins that a thread may hold at once; the length of its journal. */
 export const GUARDS_MAX = 256

@@ -128,11 +128,20 @@ export interface DropOptions {
 
 /** What to flush. Default: all partitions. The cache writes whole groups, so more than the scope may become durable. */
 export interface FlushScope {
+  /** The partitions of this group. */
+  group?: string
+  /** This partition. */
   partition?: string
   /** First block; requires `partition`. */
   block?: number
   /** Number of blocks. Default: 1 with `block`, else the whole partition. */
   count?: number
+  /**
+   * The last class of `writeOrder` that has to be durable. Changes of later classes are not written, and not waited for, also while
+   * a round writes them. For a log that is the first class; a partition of its own lets it be written while others are. Default:
+   * all classes.
+   */
+  through?: string
 }
 
 export interface WaitOptions {

@@ -9,7 +9,8 @@
 import { load, loadInOrder, store } from '#atomics'
 import type { Arena } from './arena.js'
 import { PARTITION_NAME_BYTES } from './layout.js'
-import { Header, Partition, PartitionCounter, PartitionState } from './words.js'
+import { PartitionCounter } from './counter-words.js'
+import { Header, Partition, PartitionState } from './words.js'
 
 /** What is fixed of a partition while it is open. */
 export interface PartitionRecord {

@@ -82,6 +82,7 @@ export enum Partition {
   dirty, // blocks of it on the dirty list; round
   changed, // 1 from the first change of a block until it was quiet for some time: it needs a writer; round
   calls, // odd while a thread that writes its blocks is inside a system call; that thread adds, atomic
+  inRound, // 1: the round under way still has blocks of it to write; round, cleared by the flush worker without it
   WORDS = 32,
 }
 
@@ -97,9 +98,10 @@ export enum PartitionState {
 /** What the flush worker asks a writer to do. */
 export enum Job {
   state, // JobState; atomic: the flush worker requests, the writer answers and leaves, the owner stops
-  partition, // written before `state` by the flush worker, as are the next two
+  partition, // written before `state` by the flush worker, as are the next three
   start, // first entry in the plan
   count,
+  cut, // the cut of its round
   result, // JobResult; written by the writer before `state`, as are the next two
   errno,
   syscall, // 0 pwrite, 1 fsync
@@ -137,8 +139,7 @@ export enum Group {
   turn, // epoch: `done`, `failures`, a fence or the dirty count changed
   turnWaiters, // 1: a thread may wait for it; atomic
   delayed, // DelayedKick
-  dirty, // frames with an unwritten image: the length of the dirty list
-  dirtyHead, // the dirty list: frame plus one
+  dirty, // frames with an unwritten image: the length of all dirty lists
   dirtyMax, // set by the owner: at this dirty count, changing a clean block waits
   dirtyBackground, // set by the owner: at this dirty count, background writing starts
   spareHead,
@@ -159,10 +160,22 @@ export enum Group {
   loanHead, // list of the loans without a frame: spare plus one
   lent, // number of loans that have one
   askedBack, // 1: a thread finds no frame for a block, and the free loans must return; atomic, any thread sets it
-  WORDS = 48,
+  stage, // the class that the round under way writes, 0 none: the classes before it are durable up to `cut`
+  partial, // the thread that runs a partial round: its slot plus one, or Led; round, read without it
+  partialCut, // the cut that it writes, plus one; 0 none
+  partialThrough, // the last class that it writes
+  partialPartition, // in which it failed; written before `partial` is FAILED
+  partialFailures, // as `failures` and `failedTo`, of partial rounds
+  partialFailedTo,
+  yields, // 1: the flush worker wants to begin a round, and no thread begins a partial one before it
+  flipped, // the epoch of the newest image whose block had an unwritten image of another class
+  throughWant = 42, // for each class, as `want` for it and those before it; 7 words, as are the next two
+  throughDone = 49,
+  dirtyHeads = 56, // the dirty lists, by the class of the newest image: frame plus one
+  WORDS = 64,
 }
 
-/** `Group.leader`, if it is not a slot plus one. */
+/** `Group.leader` and `Group.partial`, if it is not a slot plus one. */
 export enum Led {
   /** No round is under way, or the flush worker runs it. */
   NONE = 0,
@@ -310,41 +323,4 @@ export enum Journal {
   TAKING = 1,
   HELD = 2,
   GIVING = 3,
-}
-
-/** Counters of a slot: doubles, written only by its thread and never reset. A death loses none. */
-export enum Counter {
-  lookupTimeMs,
-  frameStalls,
-  latchStalls,
-  dirtyStalls,
-  spareStalls,
-  mutexStalls,
-  stallTimeMs,
-  flushes,
-  evictions,
-  prefetched,
-  prefetchDropped,
-  prefetchUnused,
-  COUNT,
-}
-
-/** Counters of a slot for one partition: as those above; a cache line. */
-export enum PartitionCounter {
-  hits,
-  misses,
-  overwrites,
-  writes,
-  diskReads,
-  diskReadBytes,
-  diskWrites,
-  diskWriteBytes,
-  COUNT,
-}
-
-/** What a partition has a histogram of. */
-export enum Latency {
-  read,
-  fsync,
-  COUNT,
 }

@@ -112,6 +112,7 @@ export function forgetClient(id: string): void {
 export function contextOf(handle: CacheHandle, arena: Arena, slot: ThreadSlot, mayBlock: boolean): Context {
   const context: Context = new Context(arena, slot, {
     writeOrder: handle.writeOrder,
+    groups: handle.groups,
     policy: handle.policy,
     deviceOf: ({ fd, offset, direct }) => new FileDevice(fd, offset, direct),
     mayBlock,

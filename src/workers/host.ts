@@ -106,6 +106,7 @@ class Host extends Client implements BlockCache {
       buffer: arena.buffer,
       memory: arena.memory,
       writeOrder: config.writeOrder,
+      groups: config.groups,
       policy: config.policy,
     }
     describeHandle(handle)

@@ -51,8 +51,8 @@ class Script {
     this.add(kind, { partition, value: this.add(KIND.SYNC_BEGIN, { partition }) })
   }
 
-  acknowledge(partition = -1): void {
-    this.add(KIND.ACK, { partition, value: this.add(KIND.FLUSH, { partition }) })
+  acknowledge(partition = -1, extra = 0): void {
+    this.add(KIND.ACK, { partition, value: this.add(KIND.FLUSH, { partition, extra }), extra })
   }
 
   judge(): Finding | undefined {
@@ -128,6 +128,19 @@ test('an acknowledged change must be durable, one that only a flush of another d
   assert.is(script.judge(), undefined)
   script.acknowledge(0)
   assert.is(script.judge()?.kind, 'acknowledged')
+})
+
+test('a flush through a class promises the changes of that class and of those before it', () => {
+  for (const [writeClass, isPromised] of [
+    [DATA, true],
+    [DIRECTORY, true],
+    [DIRECTORY + 1, false],
+  ] as const) {
+    const script = new Script()
+    script.change(0, 1, 1, writeClass)
+    script.acknowledge(-1, DIRECTORY)
+    assert.is(script.judge()?.kind, isPromised ? 'acknowledged' : undefined)
+  }
 })
 
 test('a change is no precondition of another that began before its release', () => {

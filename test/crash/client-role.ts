@@ -80,18 +80,20 @@ export class Actor {
     this.errors.push('200 retries did not lift the fences')
   }
 
-  /** Flushes a disk, or all with -1; true if the flush succeeded. */
-  flush(partition: number): boolean {
-    const value = this.#log.append(KIND.FLUSH, { partition })
+  /** Flushes a disk, or all with -1, the classes up to `through`; true if the flush succeeded. */
+  flush(partition: number, through: number = WRITE_ORDER.length): boolean {
+    const value = this.#log.append(KIND.FLUSH, { partition, extra: through })
+    const name = partition < 0 ? undefined : this.#setup.scenario.disks[partition]!.name
+    const classes = { through: WRITE_ORDER[through - 1]! }
     try {
-      this.#client.flushSync(partition < 0 ? {} : { partition: this.#setup.scenario.disks[partition]!.name })
+      this.#client.flushSync(name === undefined ? classes : { partition: name, ...classes })
     } catch (error) {
       if (!isFenced(error)) throw error
       this.#log.append(KIND.REJECTED, { partition, value })
       this.#retry()
       return false
     }
-    this.#log.append(KIND.ACK, { partition, value })
+    this.#log.append(KIND.ACK, { partition, value, extra: through })
     return true
   }
 
@@ -103,7 +105,16 @@ export class Actor {
     else if (dice < 0.9) this.#read()
     else if (dice < 0.93) this.#client.kick()
     else if (dice < 0.95) this.#engine.evictClean(this.#context)
-    else this.flush(this.#random.chance(0.6) ? -1 : this.#random.below(this.#setup.disks.length))
+    else
+      this.flush(
+        this.#random.chance(0.6) ? -1 : this.#random.below(this.#setup.disks.length),
+        this.#through(),
+      )
+  }
+
+  /** The last class of a flush: half of them are of all. */
+  #through(): number {
+    return this.#random.chance(0.5) ? WRITE_ORDER.length : 1 + this.#random.below(WRITE_ORDER.length - 1)
   }
 
   /** Runs a step. After a fence it retries; any other error is a finding. */

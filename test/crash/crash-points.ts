@@ -98,7 +98,7 @@ export class CrashWalk {
         for (const write of this.#pending) if (write.partition === record.partition) write.isUndecided = true
         break
       case KIND.ACK:
-        this.#judge.acknowledge(record.partition, record.value)
+        this.#judge.acknowledge(record.partition, record.value, record.extra || undefined)
         break
       default:
         return undefined

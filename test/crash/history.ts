@@ -111,11 +111,6 @@ export class BlockHistory {
   releasedBefore(seq: number, writeClass: number): number {
     return this.#releases[writeClass - 1]!.before(seq)
   }
-
-  /** The newest version of all classes that was released before `seq`. */
-  newestBefore(seq: number): number {
-    return this.#releases[CLASSES]!.before(seq)
-  }
 }
 
 export class History {

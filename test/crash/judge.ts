@@ -22,32 +22,39 @@ export class Judge {
   readonly #history: History
   readonly #groups: number
   readonly #disks: number
-  /** For each disk, where the newest acknowledged flush began, -1 if none. */
+  /** For each disk and last class, where the newest acknowledged flush began, -1 if none. */
   readonly acknowledged: Float64Array
 
   constructor(history: History) {
     this.#history = history
     this.#groups = Math.max(...history.blocks.map((block) => block.group)) + 1
     this.#disks = Math.max(...history.blocks.map((block) => block.partition)) + 1
-    this.acknowledged = new Float64Array(this.#disks).fill(-1)
+    this.acknowledged = new Float64Array(this.#disks * WRITE_ORDER.length).fill(-1)
   }
 
-  /** Notes that a flush of a disk, or of all with -1, succeeded: all releases before its begin are promised. */
-  acknowledge(partition: number, flushSeq: number): void {
+  /** Notes that a flush of a disk, or of all with -1, succeeded: all releases of the classes up to `through` before its begin are promised. */
+  acknowledge(partition: number, flushSeq: number, through: number = WRITE_ORDER.length): void {
     for (let disk = 0; disk < this.#disks; disk++) {
-      if (partition < 0 || disk === partition) {
-        this.acknowledged[disk] = Math.max(this.acknowledged[disk]!, flushSeq)
+      if (partition >= 0 && disk !== partition) continue
+      for (let last = 1; last <= through; last++) {
+        const at = this.#place(disk, last)
+        this.acknowledged[at] = Math.max(this.acknowledged[at]!, flushSeq)
       }
     }
   }
 
+  #place(disk: number, last: number): number {
+    return disk * WRITE_ORDER.length + last - 1
+  }
+
   breach(image: Image): Breach | undefined {
-    for (const missing of this.#history.blocks) {
-      const promised = this.acknowledged[missing.partition]!
-      const version = promised < 0 ? 0 : missing.newestBefore(promised)
-      if (holds(image, missing, version)) continue
-      return { kind: 'acknowledged', missing, version, present: undefined, presentClass: 0 }
-    }
+    for (const missing of this.#history.blocks)
+      for (let last = 1; last <= WRITE_ORDER.length; last++) {
+        const promised = this.acknowledged[this.#place(missing.partition, last)]!
+        const version = promised < 0 ? 0 : missing.releasedBefore(promised, last + 1)
+        if (holds(image, missing, version)) continue
+        return { kind: 'acknowledged', missing, version, present: undefined, presentClass: 0 }
+      }
     for (let group = 0; group < this.#groups; group++) {
       for (let writeClass = 2; writeClass <= WRITE_ORDER.length; writeClass++) {
         const breach = this.#orderBreach(image, group, writeClass)

@@ -41,7 +41,7 @@ export interface LogRecord {
   readonly block: number
   /** RELEASE, RELEASED: the block's version. ACK, SYNC_OK, SYNC_FAILED: the number of its first record. */
   readonly value: number
-  /** RELEASE: 1 + the index of the class in the write order. Failures: the errno. */
+  /** RELEASE, FLUSH, ACK: 1 + the index of the (last) class in the write order; 0 is all. Failures: the errno. */
   readonly extra: number
   /** RELEASE: the changed sectors, a bit each. */
   readonly mask: number

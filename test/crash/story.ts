@@ -112,7 +112,7 @@ function lineOf(scenario: Scenario, record: LogRecord): string {
   const details = {
     [KIND.RELEASE]: `version ${value} '${WRITE_ORDER[extra - 1] ?? ''}'`,
     [KIND.RELEASED]: `version ${value}`,
-    [KIND.ACK]: `of the flush at ${value}`,
+    [KIND.ACK]: `of the flush at ${value}${extra === 0 ? '' : ` through '${WRITE_ORDER[extra - 1]!}'`}`,
     [KIND.SYNC_OK]: `begun at ${value}`,
     [KIND.SYNC_FAILED]: `begun at ${value}, errno ${extra}`,
     [KIND.WRITE]: `sectors ${sectors.join(' ')}`,

@@ -43,10 +43,10 @@ export const VARIANTS: readonly Variant[] = [
     name: 'no-cut',
     edits: [
       inWriter(
-        'image = imageToWrite(this.#context, frame, cut)',
-        'image = imageToWrite(this.#context, frame, cut + 1e6)',
+        'image = imageToWrite(this.#context, frame, this.#cut)',
+        'image = imageToWrite(this.#context, frame, this.#cut + 1e6)',
       ),
-      inWriter('if (isUnwritten(state, cut)) return', 'if (cut >= 0) return'),
+      inWriter('if (isUnwritten(state, this.#cut)) return', 'if (this.#cut >= 0) return'),
     ],
   },
   {
@@ -63,8 +63,8 @@ export const VARIANTS: readonly Variant[] = [
     name: 'clean-before-fsync',
     edits: [
       inWriter(
-        'add(context.words, this.#groupAt + 27 /* written */, count);',
-        `add(context.words, this.#groupAt + 27 /* written */, count);
+        'add(context.words, this.#groupAt + 26 /* written */, count);',
+        `add(context.words, this.#groupAt + 26 /* written */, count);
     yield* lockRound(context, group, new WhileRunning(context));
     const cut = context.words[this.#groupAt + 2 /* cut */] - 1;
     for (const frame of run.slice(0, count)) {
@@ -76,7 +76,7 @@ export const VARIANTS: readonly Variant[] = [
     unlockRound(context, group);`,
       ),
       importIn('core/write-back/image-writer.js', '{ and }', '#atomics'),
-      importIn('core/write-back/image-writer.js', '{ unlinkDirty }', '../changes/images.js'),
+      importIn('core/write-back/image-writer.js', '{ unlinkDirty }', '../changes/dirty-lists.js'),
     ],
   },
   {
@@ -85,8 +85,8 @@ export const VARIANTS: readonly Variant[] = [
     edits: [
       {
         file: 'core/write-back/writer.js',
-        find: 'words[this.#at + 4 /* result */] = 2 /* FAILED */;',
-        replace: 'words[this.#at + 4 /* result */] = error.syscall === 1 ? 1 /* OK */ : 2 /* FAILED */;',
+        find: 'words[this.#at + 5 /* result */] = 2 /* FAILED */;',
+        replace: 'words[this.#at + 5 /* result */] = error.syscall === 1 ? 1 /* OK */ : 2 /* FAILED */;',
       },
     ],
   },
@@ -148,9 +148,14 @@ export const VARIANTS: readonly Variant[] = [
     edits: [
       {
         file: 'core/write-back/writeback.js',
-        find: 'if (!endStage(context, group, cut, lanes, report)) return;',
-        replace: `const went = endStage(context, group, cut, lanes, report);
-      if (!went) context.words[context.arena.groupAt(group) + 2 /* cut */] = cut.number + 1;`,
+        find: 'if (failed.length > 0) return failed;',
+        replace: 'ignored.push(...failed);',
+      },
+      { file: 'core/write-back/writeback.js', find: '  return [];', replace: '  return ignored;' },
+      {
+        file: 'core/write-back/writeback.js',
+        find: '  const { frames, jobs } = cut;\n  if',
+        replace: '  const { frames, jobs } = cut;\n  const ignored = [];\n  if',
       },
     ],
   },
@@ -158,8 +163,8 @@ export const VARIANTS: readonly Variant[] = [
     name: 'images-saved-only-for-the-active-cut',
     edits: [
       inImages(
-        'isUnwritten(stamp, words[groupAt + 3 /* bound */])',
-        'words[groupAt + 2 /* cut */] !== 0 && isUnwritten(stamp, words[groupAt + 2 /* cut */] - 1)',
+        'isUnwritten(old, words[groupAt + 3 /* bound */])',
+        'words[groupAt + 2 /* cut */] !== 0 && isUnwritten(old, words[groupAt + 2 /* cut */] - 1)',
       ),
     ],
   },
@@ -185,9 +190,9 @@ export const VARIANTS: readonly Variant[] = [
     edits: [
       {
         file: 'core/write-back/fence.js',
-        find: 'words[at + 2 /* cut */] = 0;',
+        find: 'store(words, at + 2 /* cut */, 0);',
         replace:
-          'words[at + 2 /* cut */] = 0;\n  for (const frame of frames) dropSaved(context, group, frame, () => true);',
+          'store(words, at + 2 /* cut */, 0);\n  for (const frame of frames) dropSaved(context, group, frame, () => true);',
       },
       importIn('core/write-back/fence.js', '{ dropSaved }', '../changes/images.js'),
     ],
@@ -209,8 +214,8 @@ export const VARIANTS: readonly Variant[] = [
     name: 'saved-image-freed-when-written',
     edits: [
       inWriter(
-        'add(context.words, this.#groupAt + 27 /* written */, count);',
-        `add(context.words, this.#groupAt + 27 /* written */, count);
+        'add(context.words, this.#groupAt + 26 /* written */, count);',
+        `add(context.words, this.#groupAt + 26 /* written */, count);
     yield* lockRound(context, group, new WhileRunning(context));
     const cut = context.words[this.#groupAt + 2 /* cut */] - 1;
     for (const frame of run.slice(0, count)) dropSaved(context, group, frame, (stamp) => isUnwritten(stamp, cut));
@@ -259,15 +264,15 @@ export const VARIANTS: readonly Variant[] = [
   },
   {
     name: 'image-of-the-declared-range-only',
-    edits: [inImages('if (isKept(stamp)) completeUndo(context, frame, spare);', '')],
+    edits: [inImages('if (isKept) completeUndo(context, frame, spare);', '')],
   },
   {
     name: 'flush-of-an-earlier-epoch',
     edits: [
       {
         file: 'core/changes/rounds.js',
-        find: 'ticket = context.rounds[group].ticket(epoch)',
-        replace: 'ticket = context.rounds[group].ticket(epoch - 1)',
+        find: 'ticket = round.ticket(epoch)',
+        replace: 'ticket = round.ticket(epoch - 1)',
       },
     ],
   },

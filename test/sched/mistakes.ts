@@ -155,7 +155,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/changes/rounds.js',
-        from: 'if (load(context.words, at + 20 /* pending */) === 0 && load(context.words, at + 8 /* kicked */) === 0) return;',
+        from: 'if (load(context.words, at + 19 /* pending */) === 0 && load(context.words, at + 8 /* kicked */) === 0) return;',
         to: 'if (at > 0) return;',
       },
     ],
@@ -239,13 +239,13 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/write-back/flusher.js',
-        from: 'if (isCalled && this.#leader(group) !== 0 /* NONE */) {',
-        to: 'if (isCalled && this.#leader(group) < 0) {',
+        from: 'return this.#leader(group) !== 0 /* NONE */ || this.#partial(group) !== 0 /* NONE */;',
+        to: 'return this.#leader(group) < 0;',
       },
       {
         file: 'core/write-back/cut.js',
-        from: 'if (words[at + 30 /* leader */] !== 0 /* NONE */) {',
-        to: 'if (words[at + 30 /* leader */] < 0) {',
+        from: 'if (words[at + 29 /* leader */] !== 0 /* NONE */ || words[at + 34 /* partial */] !== 0 /* NONE */) {',
+        to: 'if (words[at + 29 /* leader */] < 0) {',
       },
     ],
   },
@@ -257,12 +257,12 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/write-back/leader.js',
-        from: 'if (words[at + 30 /* leader */] !== 0 /* NONE */ || words[at + 2 /* cut */] !== 0) return "ask";',
+        from: 'if (words[at + 2 /* cut */] !== 0 || words[at + 12 /* dirty */] > BLOCKS_MAX) return "ask";',
         to: '',
       },
       {
         file: 'core/write-back/leader.js',
-        from: 'if (context.rounds[group].isWanted || !context.isRunning) return "ask";',
+        from: 'if (context.rounds[group].isWanted) return "ask";',
         to: '',
       },
     ],
@@ -275,7 +275,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/write-back/leader.js',
-        from: 'if (isLeft || context.rounds[group].isWanted) ringBell(context);',
+        from: 'if (isLeft || isAwaited || wantedThrough(context, group) > 0) ringBell(context);',
         to: 'if (isLeft) ringBell(context);',
       },
     ],
@@ -514,7 +514,13 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     preemptions: 0,
     detours: 0,
     deaths: 1,
-    edits: [{ file: 'core/recovery/reaper.js', from: '  readmitStray(context);\n', to: '' }],
+    edits: [
+      {
+        file: 'core/recovery/reaper.js',
+        from: 'leader = 0 /* NONE */) {\n  seizePolicy(context);\n  readmitStray(context);\n',
+        to: 'leader = 0 /* NONE */) {\n  seizePolicy(context);\n',
+      },
+    ],
   },
   'settling-not-anchored': {
     what: 'releases taken off the stack are known only to their settler, which dies',
@@ -523,7 +529,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     detours: 1,
     deaths: 1,
     needsStores: true,
-    edits: [{ file: 'core/changes/pending.js', from: '    words[at + 21 /* settling */] = head;\n', to: '' }],
+    edits: [{ file: 'core/changes/pending.js', from: '    words[at + 20 /* settling */] = head;\n', to: '' }],
   },
   'steal-gives-up': {
     what: 'the mutex of a dead thread is not stolen if a thread marks it as contended at that moment',

@@ -7,7 +7,8 @@ import { GUARDS_MAX } from '#dist/shared/layout.js'
 import { attachSlot, detachSlot, journaledPins, takeOverSlot } from '#dist/shared/slot.js'
 import { smallArena } from '../support/small-context.js'
 import { inThreads } from '../support/threads.js'
-import { Counter, Journal, Slot, SlotState } from '#dist/shared/words.js'
+import { Counter } from '#dist/shared/counter-words.js'
+import { Journal, Slot, SlotState } from '#dist/shared/words.js'
 
 const bodies = import.meta.resolve('./workers/slot.js')
 const isCode = (code: string) => (error: unknown) => error instanceof CacheError && error.code === code

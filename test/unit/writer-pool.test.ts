@@ -13,7 +13,7 @@ test('a writer that has answered gets no job before its answer was read', () => 
   const pool = new WriterPool(context)
   const writer = pool.choose(0)
   assert.is(writer, 0)
-  assert.ok(pool.asks(writer, 0, 0, 1))
+  assert.ok(pool.asks(writer, 0, 0, 1, 1))
   assert.is(pool.choose(0), NO_WRITER)
   words[arena.jobAt(writer) + Job.state] = JobState.IDLE
   assert.ok(pool.isIdle(writer))
@@ -43,7 +43,7 @@ test('a writer that leaves gets no job', () => {
   const pool = new WriterPool(context)
   context.words[context.arena.jobAt(0) + Job.state] = JobState.LEAVING
   assert.is(pool.choose(0), NO_WRITER)
-  assert.not(pool.asks(0, 0, 0, 1))
+  assert.not(pool.asks(0, 0, 0, 1, 1))
 })
 
 test.run()

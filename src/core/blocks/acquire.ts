@@ -29,7 +29,8 @@ import { countMisses, keepPin, fill, fillBoth } from './fill.js'
 import type { MissPath } from './miss-path.js'
 import type { Request } from './request.js'
 import { type ImageWait, takeImage, waitedForLimit, waitForLatch, waitForImage } from './stall.js'
-import { Frame, PartitionCounter, State } from '../../shared/words.js'
+import { PartitionCounter } from '../../shared/counter-words.js'
+import { Frame, State } from '../../shared/words.js'
 
 /**
  * A miss to read that does not wait for other threads, without a generator: fills a frame that `take` returned, and turns the

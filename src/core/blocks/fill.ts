@@ -22,7 +22,8 @@ import type { ReadAhead } from './read-ahead.js'
 import { readFailed } from './frames.js'
 import type { MissPath } from './miss-path.js'
 import { Purpose } from './victims.js'
-import { Counter, Frame, Journal, Latency, PartitionCounter, State } from '../../shared/words.js'
+import { Counter, Latency, PartitionCounter } from '../../shared/counter-words.js'
+import { Frame, Journal, State } from '../../shared/words.js'
 
 /** Longest device call. Beyond that it is no faster, and other threads wait longer for its blocks. */
 const RUN_BYTES_MAX = 2 ** 20

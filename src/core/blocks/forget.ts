@@ -6,6 +6,8 @@ import { store } from '#atomics'
 import { keyLowOf, keyHighOf } from '../../shared/key.js'
 import type { Mutex } from '../../shared/mutex.js'
 import type { FrameIndex } from '../../shared/indices.js'
+import { CLASSES_MAX } from '../../shared/layout.js'
+import { classOf } from '../../shared/stamp.js'
 import { Deadline } from '../../shared/wait.js'
 import {
   blockOf,
@@ -20,7 +22,8 @@ import { assertStanding } from '../standing.js'
 import { find } from './directory.js'
 import { freeFrame } from './frames.js'
 import { isClean } from './victims.js'
-import { dropSaved, unlinkDirty } from '../changes/images.js'
+import { unlinkDirty } from '../changes/dirty-lists.js'
+import { dropSaved } from '../changes/images.js'
 import { imageToWrite } from '../changes/to-write.js'
 import { catchUp, unlockRound } from '../changes/rounds.js'
 import { lockSoon } from '../wait/lock-soon.js'
@@ -113,9 +116,17 @@ function dropContents(context: Context, group: number, frame: FrameIndex): void 
   assertLatched(context, frame)
   const { words, arena } = context
   const at = arena.frameAt(frame)
-  const cut = words[arena.groupAt(group) + Group.cut]! - 1
-  if (cut >= 0 && imageToWrite(context, frame, cut) !== undefined) return
+  const groupAt = arena.groupAt(group)
+  if (isToWrite(context, frame, words[groupAt + Group.cut]!, CLASSES_MAX)) return
+  if (isToWrite(context, frame, words[groupAt + Group.partialCut]!, words[groupAt + Group.partialThrough]!))
+    return
   dropSaved(context, group, frame, () => true)
   store(words, at + Frame.state, State.ABSENT)
   if (words[at + Frame.dirtyNext] !== DirtyLink.NONE) unlinkDirty(context, group, frame)
+}
+
+/** Whether a round with this cut, plus one, writes the block; 0 is no round. @requires round mutex */
+function isToWrite(context: Context, frame: FrameIndex, cut: number, through: number): boolean {
+  const image = cut === 0 ? undefined : imageToWrite(context, frame, cut - 1)
+  return image !== undefined && classOf(image.stamp) <= through
 }

@@ -37,7 +37,8 @@ import { askBack } from '../changes/loans.js'
 import { kick } from '../changes/rounds.js'
 import { waitForMutex } from '../wait/wait-graph.js'
 import { Watch } from '../wait/watch.js'
-import { Counter, Frame, Group, Latch, Partition, State } from '../../shared/words.js'
+import { Counter } from '../../shared/counter-words.js'
+import { Frame, Group, Latch, Partition, State } from '../../shared/words.js'
 
 /**
  * Takes a frame for a block: latched by this thread, without key and contents, and in the policy under the block's key. When

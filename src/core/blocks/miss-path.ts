@@ -16,7 +16,8 @@ import { hashOf } from '../../shared/hash.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { asWriter } from '../../shared/latch.js'
 import { TRACE } from '../../shared/trace.js'
-import { Counter, Frame, Journal, Latch, Latency, PartitionCounter, State } from '../../shared/words.js'
+import { Counter, Latency, PartitionCounter } from '../../shared/counter-words.js'
+import { Frame, Journal, Latch, State } from '../../shared/words.js'
 import {
   assertLatched,
   blockOf,

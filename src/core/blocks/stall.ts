@@ -27,7 +27,8 @@ import { kick, lockRound, tryLockRound, unlockRound } from '../changes/rounds.js
 import { holdsPin, mayPass } from './pass.js'
 import { frameExpired } from '../wait/wait-graph.js'
 import { Watch } from '../wait/watch.js'
-import { Counter, Frame, Group, State } from '../../shared/words.js'
+import { Counter } from '../../shared/counter-words.js'
+import { Frame, Group, State } from '../../shared/words.js'
 
 /** A wait for a spare: the words as read under the mutex under which spares are released. */
 export interface SpareWait {

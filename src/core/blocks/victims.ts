@@ -6,7 +6,8 @@ import { store } from '#atomics'
 import type { FrameIndex } from '../../shared/indices.js'
 import { partitionIn } from '../../shared/key.js'
 import { type Context, enter, leave } from '../context.js'
-import { Counter, DirtyLink, Frame, Header, State } from '../../shared/words.js'
+import { Counter } from '../../shared/counter-words.js'
+import { DirtyLink, Frame, Header, State } from '../../shared/words.js'
 
 /** What a frame is for. */
 export enum Purpose {

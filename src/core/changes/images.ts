@@ -20,6 +20,7 @@ import { type Context, partitionOf, assertLatched } from '../context.js'
 import { dirtyMaxIn } from '../limits.js'
 import { freeSpare } from './spares.js'
 import { imagesOf, isOlder, replaces } from './to-write.js'
+import { linkDirty, relinkDirty } from './dirty-lists.js'
 import { completeUndo, undoOf } from './undo.js'
 import { DirtyLink, Frame, Group, Partition, Spare, State, Undo } from '../../shared/words.js'
 
@@ -41,10 +42,14 @@ export function commit(context: Context, group: number, frame: FrameIndex, write
   const epoch = words[groupAt + Group.epoch]!
   const old = load(words, at + Frame.state)
   const older = isReplaced && (isOlder(old) || epochOf(old) !== epoch) ? State.OLDER : 0
-  stampUndo(context, frame, (stamp) => !isReplaced && isUnwritten(stamp, words[groupAt + Group.bound]!))
+  const isKept = !isReplaced && isUnwritten(old, words[groupAt + Group.bound]!)
+  stampUndo(context, frame, isKept)
+  if (isKept && classOf(old) !== writeClass) words[groupAt + Group.flipped] = epoch
   store(words, at + Frame.state, stampOf(epoch, writeClass) | older)
   disposeUndo(context, group, frame)
-  if (words[at + Frame.dirtyNext] === DirtyLink.NONE) {
+  if (words[at + Frame.dirtyNext] !== DirtyLink.NONE) {
+    if (classOf(old) !== writeClass) relinkDirty(context, group, frame)
+  } else {
     linkDirty(context, group, frame)
     const dirty = words[groupAt + Group.dirty]!
     if (dirty === words[groupAt + Group.dirtyBackground]) context.bellDue = true
@@ -74,7 +79,7 @@ export function uncommit(context: Context, group: number, frame: FrameIndex): vo
   assertLatched(context, frame)
   context.roundMutexes[group]!.assertHeld(context.slot.index)
   // The frame itself is the image again, so the undo image can be freed at once: writers copy undo images under the mutex.
-  stampUndo(context, frame, () => false)
+  stampUndo(context, frame, false)
   and(context.words, context.arena.frameAt(frame) + Frame.state, ~(State.CHANGING | State.TAKEN))
   disposeUndo(context, group, frame)
 }
@@ -143,63 +148,15 @@ export function dropSaved(
 export const imageStamps = (context: Context, frame: FrameIndex): number[] =>
   imagesOf(context, frame).map(({ stamp }) => stamp)
 
-/** Removes a frame whose images are all durable, or dropped, from the dirty list. @requires round mutex */
-export function unlinkDirty(context: Context, group: number, frame: FrameIndex): void {
-  context.roundMutexes[group]!.assertHeld(context.slot.index)
-  const { words, arena } = context
-  const groupAt = arena.groupAt(group)
-  const at = arena.frameAt(frame)
-  const next = words[at + Frame.dirtyNext]!
-  const previous = words[at + Frame.dirtyPrevious]!
-  if (previous === DirtyLink.END) words[groupAt + Group.dirtyHead] = next
-  else words[arena.frameAt(previous - 1) + Frame.dirtyNext] = next
-  if (next !== DirtyLink.END) words[arena.frameAt(next - 1) + Frame.dirtyPrevious] = previous
-  words[at + Frame.dirtyNext] = DirtyLink.NONE
-  words[at + Frame.dirtyPrevious] = DirtyLink.NONE
-  words[groupAt + Group.dirty]!--
-  words[arena.partitionAt(partitionOf(words, at)) + Partition.dirty]!--
-}
-
-/** The frames with unwritten images. @requires round mutex */
-export function dirtyFrames(context: Context, group: number): FrameIndex[] {
-  context.roundMutexes[group]!.assertHeld(context.slot.index)
-  const { words, arena } = context
-  const frames: FrameIndex[] = []
-  for (let link = words[arena.groupAt(group) + Group.dirtyHead]!; link !== DirtyLink.END;) {
-    frames.push(link - 1)
-    link = words[arena.frameAt(link - 1) + Frame.dirtyNext]!
-  }
-  return frames
-}
-
-/** Adds a frame to the dirty list. The first one of a partition calls for a writer (needs.ts). @requires round mutex */
-export function linkDirty(context: Context, group: number, frame: FrameIndex): void {
-  context.roundMutexes[group]!.assertHeld(context.slot.index)
-  const { words, arena } = context
-  const groupAt = arena.groupAt(group)
-  const at = arena.frameAt(frame)
-  const first = words[groupAt + Group.dirtyHead]!
-  words[at + Frame.dirtyNext] = first
-  words[at + Frame.dirtyPrevious] = DirtyLink.END
-  if (first !== DirtyLink.END) words[arena.frameAt(first - 1) + Frame.dirtyPrevious] = frame + 1
-  words[groupAt + Group.dirtyHead] = frame + 1
-  words[groupAt + Group.dirty]!++
-  const partitionAt = arena.partitionAt(partitionOf(words, at))
-  words[partitionAt + Partition.dirty]!++
-  if (words[partitionAt + Partition.changed] !== 0) return
-  words[partitionAt + Partition.changed] = 1
-  context.bellDue = true
-}
-
 /** Gives the undo image the frame's stamp if the image has to be kept, else 0. */
-function stampUndo(context: Context, frame: FrameIndex, isKept: (stamp: number) => boolean): void {
+function stampUndo(context: Context, frame: FrameIndex, isKept: boolean): void {
   const { words, arena } = context
   const at = arena.frameAt(frame)
   const spare = undoOf(context, frame)
   if (spare < 0) return
   const stamp = load(words, at + Frame.state) & ~(State.CHANGING | State.TAKEN)
-  if (isKept(stamp)) completeUndo(context, frame, spare)
-  words[arena.spareAt(spare) + Spare.stamp] = isKept(stamp) ? stamp : 0
+  if (isKept) completeUndo(context, frame, spare)
+  words[arena.spareAt(spare) + Spare.stamp] = isKept ? stamp : 0
 }
 
 /** Makes a stamped undo image the newest saved image, and frees any other. Writers read undo images only under the mutex. */

@@ -5,18 +5,20 @@
 import { load, store } from '#atomics'
 import type { CacheError } from '../../shared/errors.js'
 import { FLUSH_SLOT } from '../../shared/layout.js'
-import type { Ticket } from '../../shared/round.js'
-import { isUnwritten } from '../../shared/stamp.js'
+import type { Round, Ticket } from '../../shared/round.js'
+import { classOf, isUnwritten } from '../../shared/stamp.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { Deadline, DEFAULT_TIMEOUT_MS, type Slow, timedOut } from '../../shared/wait.js'
 import { ringBell, want } from '../wait/bell.js'
 import type { Context } from '../context.js'
 import { fencedError } from '../wait/failure.js'
-import { dirtyFrames, imageStamps } from './images.js'
+import { dirtyFrames, isFlipped } from './dirty-lists.js'
+import { imageStamps } from './images.js'
 import { settle } from './pending.js'
 import { waitForMutex } from '../wait/wait-graph.js'
 import { Watch } from '../wait/watch.js'
-import { Counter, Group, Led, Partition, Slot } from '../../shared/words.js'
+import { Counter } from '../../shared/counter-words.js'
+import { Group, Partition, Slot } from '../../shared/words.js'
 
 /** How long one system call of a writer counts as progress. A disk with a long queue can take minutes for an fsync. */
 const CALL_PATIENCE_MS = 600_000
@@ -80,22 +82,29 @@ export function kick(context: Context, group: number): void {
 }
 
 /**
- * What a thread that flushes does for a round: it runs the round itself, waits for the one that another thread runs, or asks the
- * flush worker.
+ * What a thread that flushes does for a round: it runs the round itself, waits until it may, because another thread runs one, or
+ * asks the flush worker.
  */
 export type Part = 'lead' | 'follow' | 'ask'
 
 /** Small rounds, run by the thread that flushes (write-back/leader.ts). */
 export interface RoundLeader {
-  /** Decides on the part of the calling thread; if it leads, its round has begun, and `run` must follow. @requires round mutex */
-  take(group: number): Part
+  /**
+   * Decides on the part of the calling thread; if it leads, its round has begun, and `run` must follow. With `through` it is a
+   * partial round, up to this class. @requires round mutex
+   */
+  take(group: number, through?: number): Part
+  /** Whether a thread that follows may look again. */
+  mayTake(group: number, through?: number): boolean
   /** Runs the round that `take` began. @takes round mutex, policy mutex */
   run(group: number): Slow<void>
 }
 
-/** What to flush: a group, or some of its blocks. */
+/** What to flush: a group, or some of its blocks, or some of its classes. */
 export interface FlushTarget {
   readonly group: number
+  /** The last class that has to be durable, and does not wait for those after it; undefined for all. */
+  readonly through?: number
   /** Whether a frame's block is in the scope; without it, all blocks of the group are. */
   readonly covers?: (frame: FrameIndex) => boolean
 }
@@ -126,8 +135,8 @@ export function* flush(
   }
   let failure: CacheError | undefined
   for (const { target, ticket } of waits) {
-    const outcome = context.rounds[target.group]!.outcome(ticket)
-    if ((outcome ?? (yield* waitForRound(context, target.group, ticket, timeoutMs))) === 'done') continue
+    const outcome = roundOf(context, target).outcome(ticket)
+    if ((outcome ?? (yield* waitForRound(context, target, ticket, timeoutMs))) === 'done') continue
     const error = fencedError(context, target.group)
     yield* lockRound(context, target.group, new Deadline(timeoutMs))
     // With any stamp: what the ticket stands for may have been changed again since, and is unwritten with that change.
@@ -148,21 +157,22 @@ function* request(
   timeoutMs: number,
   leader: RoundLeader | undefined,
 ): Slow<Ticket | undefined> {
-  const { group } = target
+  const { group, through } = target
+  const round = roundOf(context, target)
   let ticket: Ticket | undefined
   for (;;) {
     yield* lockRound(context, group, new Deadline(timeoutMs))
     if (ticket === undefined) {
       const epoch = context.words[context.arena.groupAt(group) + Group.epoch]!
-      if (isAnyUnwritten(context, target, epoch)) ticket = context.rounds[group]!.ticket(epoch)
+      if (isAnyUnwritten(context, target, epoch)) ticket = round.ticket(epoch)
     }
-    const isOpen = ticket !== undefined && context.rounds[group]!.outcome(ticket) === undefined
-    const part = isOpen && leader !== undefined ? leader.take(group) : 'ask'
-    if (isOpen && part === 'ask') want(context, group, ticket!.number)
+    const isOpen = ticket !== undefined && round.outcome(ticket) === undefined
+    const part = isOpen && leader !== undefined ? leader.take(group, through) : 'ask'
+    if (isOpen && part === 'ask' && round.ask(ticket!.number)) context.bellDue = true
     unlockRound(context, group)
     if (part === 'lead') yield* leader!.run(group)
     if (part !== 'follow') return ticket
-    yield* waitForRound(context, group, ticket!, timeoutMs, true)
+    yield* waitForRound(context, target, ticket!, timeoutMs, leader)
   }
 }
 
@@ -170,15 +180,21 @@ function* request(
 const isAnyDirty = ({ words, arena }: Context, group: number): boolean =>
   load(words, arena.groupAt(group) + Group.dirty) > 0
 
+/** The rounds that make a target durable: those of the whole group, or of its first classes. */
+const roundOf = ({ rounds, throughs }: Context, { group, through }: FlushTarget): Round =>
+  through === undefined ? rounds[group]! : throughs[group]![through - 1]!
+
 /** Whether an image in the scope, stamped up to `epoch`, is not durable yet. @requires round mutex */
-function isAnyUnwritten(context: Context, { group, covers }: FlushTarget, epoch: number): boolean {
+function isAnyUnwritten(context: Context, { group, covers, through }: FlushTarget, epoch: number): boolean {
   context.roundMutexes[group]!.assertHeld(context.slot.index)
   const at = context.arena.groupAt(group)
-  if (covers === undefined && epoch === context.words[at + Group.epoch])
+  if (covers === undefined && through === undefined && epoch === context.words[at + Group.epoch])
     return context.words[at + Group.dirty]! > 0
-  return dirtyFrames(context, group).some(
-    (frame) =>
-      (covers?.(frame) ?? true) && imageStamps(context, frame).some((stamp) => isUnwritten(stamp, epoch)),
+  // A block that changed its class is in the list of its new one.
+  const isInScope = (stamp: number) =>
+    isUnwritten(stamp, epoch) && (through === undefined || classOf(stamp) <= through)
+  return dirtyFrames(context, group, isFlipped(context, group) ? undefined : through).some(
+    (frame) => (covers?.(frame) ?? true) && imageStamps(context, frame).some(isInScope),
   )
 }
 
@@ -188,19 +204,18 @@ function idleText({ words, arena }: Context): string {
   return isThere ? '' : '; the flush worker has ended, and no replacement could be started yet'
 }
 
-/** Waits for the result of a ticket; with `follows` also until no thread leads a round, and then returns 'free'. */
+/** Waits for the result of a ticket; with `leader` also until it may lead a round, and then returns 'free'. */
 function* waitForRound(
   context: Context,
-  group: number,
+  target: FlushTarget,
   ticket: Ticket,
   timeoutMs: number,
-  follows = false,
+  leader?: RoundLeader,
 ): Slow<'done' | 'failed' | 'free'> {
-  const { slot, words } = context
-  const round = context.rounds[group]!
-  const leaderAt = context.arena.groupAt(group) + Group.leader
-  const ready = () =>
-    round.outcome(ticket) ?? (follows && load(words, leaderAt) <= Led.NONE ? 'free' : undefined)
+  const { slot } = context
+  const { group, through } = target
+  const round = roundOf(context, target)
+  const ready = () => round.outcome(ticket) ?? (leader?.mayTake(group, through) === true ? 'free' : undefined)
   const watch = new Watch(context)
   const progress = new Progress(context, group, timeoutMs)
   const look = () => {

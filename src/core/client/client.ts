@@ -21,6 +21,7 @@ import type { HitPath } from './guard-owner.js'
 import { hitPath } from './hit-path.js'
 import { isStanding, standingError } from '../standing.js'
 import { holders } from '../inspect/holders.js'
+import { classNumber } from './guard.js'
 import { PartitionClient } from './partition.js'
 import { assertBlocks } from './ranges.js'
 import { flush, type FlushTarget, kick } from '../changes/rounds.js'
@@ -173,6 +174,8 @@ export class Client implements CacheClient {
   #targetsOf(scope: FlushScope | undefined): FlushTarget[] {
     this.#assertUsable()
     const { arena, words } = this.context
+    const last = scope?.through === undefined ? 0 : classNumber(this.context, scope.through)
+    const through = last === 0 || last === this.context.writeOrder.length ? {} : { through: last }
     if (scope?.partition === undefined) {
       if (scope?.block !== undefined || scope?.count !== undefined) {
         throw new CacheError(
@@ -180,9 +183,16 @@ export class Client implements CacheClient {
           'the flush scope has a block or count, but no partition; name it',
         )
       }
-      return Array.from({ length: arena.geometry.groups }, (_, group) => ({ group }))
+      if (scope?.group !== undefined) return [{ group: this.#groupOf(scope.group), ...through }]
+      return Array.from({ length: arena.geometry.groups }, (_, group) => ({ group, ...through }))
     }
     const { view } = this.partition(scope.partition)
+    if (scope.group !== undefined && this.#groupOf(scope.group) !== view.group) {
+      throw new CacheError(
+        'ERR_DCACHE_BAD_OPTION',
+        `the flush scope has partition ${show(scope.partition)} and group ${show(scope.group)}, of which it is not; leave one of them out`,
+      )
+    }
     const first = scope.block ?? 0
     const count = scope.count ?? (scope.block === undefined ? view.blocks : 1)
     assertBlocks(view, first, count)
@@ -191,7 +201,18 @@ export class Client implements CacheClient {
       const block = blockOf(words, at)
       return partitionOf(words, at) === view.index && block >= first && block < first + count
     }
-    return [{ group: view.group, covers }]
+    return [{ group: view.group, covers, ...through }]
+  }
+
+  /** @throws ERR_DCACHE_BAD_OPTION */
+  #groupOf(name: string): number {
+    const { groups } = this.context
+    const group = groups.indexOf(name)
+    if (group >= 0) return group
+    throw new CacheError(
+      'ERR_DCACHE_BAD_OPTION',
+      `no group ${show(name)}; there are ${groups.map(show).join(', ')}`,
+    )
   }
 
   #assertUsable(): void {

@@ -34,7 +34,7 @@ import { assertBlock, assertBlocks, assertBytes } from './ranges.js'
 import { changeSize } from './size.js'
 import { ReadAhead, windowMax } from '../blocks/read-ahead.js'
 import { Purpose } from '../blocks/victims.js'
-import { PartitionCounter } from '../../shared/words.js'
+import { PartitionCounter } from '../../shared/counter-words.js'
 
 const MODES: readonly string[] = ['read', 'modify', 'overwrite'] satisfies Mode[]
 

@@ -16,7 +16,7 @@ import { Purpose } from '../blocks/victims.js'
 import type { MissPath } from '../blocks/miss-path.js'
 import { type Piece, pieceAt } from './ranges.js'
 import type { ReadAhead } from '../blocks/read-ahead.js'
-import { Counter } from '../../shared/words.js'
+import { Counter } from '../../shared/counter-words.js'
 
 export class RangeRead {
   readonly #context: Context

@@ -20,7 +20,8 @@ import { pinsOf, writerOf } from '../../shared/latch.js'
 import type { Mutex } from '../../shared/mutex.js'
 import { journaledPins } from '../../shared/slot.js'
 import { waitsForFrame } from '../../shared/waits.js'
-import { epochOf, isAfter } from '../../shared/stamp.js'
+import { CLASSES_MAX } from '../../shared/layout.js'
+import { classOf, epochOf, isAfter } from '../../shared/stamp.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { type Context, enter, leave, partitionOf, assertLatched } from '../context.js'
 import { findUnderStripe, bucketOf, stripeOf } from '../blocks/directory.js'
@@ -186,7 +187,9 @@ function isStray(context: Context, frame: FrameIndex): boolean {
   const at = arena.frameAt(frame)
   if (!isClean(context, at) || (load(words, at + Frame.state) & State.ABSENT) !== 0) return false
   const { group } = partitions.at(partitionOf(words, at))
-  return load(words, arena.groupAt(group) + Group.cut) === 0 && !context.policy.has(frame)
+  const groupAt = arena.groupAt(group)
+  const isInRound = load(words, groupAt + Group.cut) !== 0 || load(words, groupAt + Group.partialCut) !== 0
+  return !isInRound && !context.policy.has(frame)
 }
 
 /** Checks repeatedly, because other threads take and release pins. */
@@ -244,10 +247,13 @@ function checkGroup(context: Context, group: number, broken: string[]): void {
     const { words, arena } = context
     const at = arena.groupAt(group)
     const listed = new Set<FrameIndex>()
-    for (let link = words[at + Group.dirtyHead]!; link !== DirtyLink.END && !listed.has(link - 1); ) {
-      listed.add(link - 1)
-      link = words[arena.frameAt(link - 1) + Frame.dirtyNext]!
-    }
+    for (let place = 0; place < CLASSES_MAX; place++)
+      for (let link = words[at + Group.dirtyHeads + place]!; link !== DirtyLink.END && !listed.has(link - 1); ) {
+        listed.add(link - 1)
+        const [newest] = imageStamps(context, link - 1)
+        if (newest !== undefined && classOf(newest) !== place + 1) broken.push(`W1 ${context.describe(link - 1)}: of class ${classOf(newest)}, in the dirty list of class ${place + 1}`)
+        link = words[arena.frameAt(link - 1) + Frame.dirtyNext]!
+      }
     if (listed.size !== words[at + Group.dirty]) broken.push(`W2 group ${group}: ${listed.size} dirty frames, the count says ${words[at + Group.dirty]!}`)
     const owners = new Map<number, string>()
     const own = (link: number, owner: string) => {

@@ -10,19 +10,8 @@ import { partitionIn } from '../../shared/key.js'
 import { countOf } from '../../shared/partition-record.js'
 import type { Context, PartitionView } from '../context.js'
 import { freeSpares } from '../changes/spares.js'
-import {
-  Counter,
-  Fence,
-  Frame,
-  Group,
-  Header,
-  Latency,
-  Partition,
-  PartitionCounter,
-  Slot,
-  SlotState,
-  State,
-} from '../../shared/words.js'
+import { Counter, Latency, PartitionCounter } from '../../shared/counter-words.js'
+import { Fence, Frame, Group, Header, Partition, Slot, SlotState, State } from '../../shared/words.js'
 
 /** Any thread; takes no lock. */
 export function stats(context: Context): CacheStats {

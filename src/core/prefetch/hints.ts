@@ -14,7 +14,8 @@ import type { SlotIndex } from '../../shared/indices.js'
 import { ringBell } from '../wait/bell.js'
 import { Purpose } from '../blocks/victims.js'
 import type { Context, PartitionView } from '../context.js'
-import { Counter, Header, Hint, Slot } from '../../shared/words.js'
+import { Counter } from '../../shared/counter-words.js'
+import { Header, Hint, Slot } from '../../shared/words.js'
 
 /** Blocks that the reader was asked for. */
 export interface Wanted {

@@ -14,7 +14,8 @@ import { takeHint } from './hints.js'
 import { fillAhead } from '../blocks/fill.js'
 import { type MissPath, missPath } from '../blocks/miss-path.js'
 import type { Purpose } from '../blocks/victims.js'
-import { Counter, EngineState, Frame, Header, State } from '../../shared/words.js'
+import { Counter } from '../../shared/counter-words.js'
+import { EngineState, Frame, Header, State } from '../../shared/words.js'
 
 /** The rest of a hint. */
 interface Job {

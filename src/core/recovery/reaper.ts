@@ -7,7 +7,7 @@
  *      passes to the next waiter
  *   3  pins in its journal: the pins of these frames are set to the number in live journals, never subtracted; waiters are woken
  *   4  frames that it waited for, or was serving: their waiters are woken and their marks healed (shared/latch-queue.ts)
- *   5  the round that it led is dropped (write-back/leader.ts)
+ *   5  the round that it led is dropped, full or partial (write-back/leader.ts)
  *   6  the slot becomes free
  *
  * Nothing here waits for another thread without a limit. If a count does not settle, because a thread that is not known to
@@ -233,8 +233,11 @@ function reapWaits(context: Context, slot: SlotIndex): void {
 /** Drops the rounds that a dead slot was leading. */
 function reapLeads(context: Context, slot: SlotIndex): void {
   const { words, arena } = context
-  for (let group = 0; group < arena.geometry.groups; group++)
+  for (let group = 0; group < arena.geometry.groups; group++) {
     if (load(words, arena.groupAt(group) + Group.leader) === slot + 1) forgetCut(context, group, slot + 1)
+    if (load(words, arena.groupAt(group) + Group.partial) === slot + 1)
+      forgetPartial(context, group, slot + 1)
+  }
 }
 
 function healServed(context: Context, slot: SlotIndex): void {
@@ -276,21 +279,43 @@ export function forgetCut(context: Context, group: number, leader: number = Led.
   context.rounds[group]!.signal()
 }
 
+/** Drops a partial round in the same way: that of a dead runner, or of one that gave it up. `runner` is `Group.partial`. */
+export function forgetPartial(context: Context, group: number, runner: number): void {
+  const { words, arena } = context
+  const at = arena.groupAt(group)
+  if (load(words, at + Group.partial) !== runner) return
+  seizePolicy(context)
+  readmitStray(context)
+  context.policyMutex.unlock()
+  seizeRound(context, group)
+  if (words[at + Group.partial] === runner) {
+    endCalls(context, group)
+    store(words, at + Group.partialCut, 0)
+    store(words, at + Group.partial, Led.NONE)
+  }
+  unlockRound(context, group)
+  context.rounds[group]!.signal()
+}
+
 /** @requires round mutex */
 function dropCut(context: Context, group: number): void {
   context.roundMutexes[group]!.assertHeld(context.slot.index)
   const at = context.arena.groupAt(group)
+  for (const { index } of context.partitions.ofGroup(group))
+    context.words[context.arena.partitionAt(index) + Partition.inRound] = 0
   if (context.words[at + Group.leader] !== Led.NONE) endCalls(context, group)
   store(context.words, at + Group.cut, 0)
+  store(context.words, at + Group.stage, 0)
   store(context.words, at + Group.leader, Led.NONE)
   // The dropped round may have been a background round, which nothing else would start again.
   if (context.words[at + Group.dirty]! > 0 && context.words[at + Group.delayed] === DelayedKick.NONE)
     context.words[at + Group.delayed] = DelayedKick.ASKED
 }
 
-/** A leader that died inside a call did not count its end. */
+/** A leader that died inside a call did not count its end. Writers of a full round are at work in other partitions. */
 function endCalls({ words, arena, partitions }: Context, group: number): void {
   for (const { index } of partitions.ofGroup(group)) {
+    if (words[arena.partitionAt(index) + Partition.inRound] !== 0) continue
     const callsAt = arena.partitionAt(index) + Partition.calls
     if ((load(words, callsAt) & 1) !== 0) add(words, callsAt, 1)
   }

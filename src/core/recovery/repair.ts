@@ -10,7 +10,8 @@ import { type Context, partitionOf } from '../context.js'
 import { hashOf } from '../../shared/hash.js'
 import { chain, hasKey } from '../blocks/directory.js'
 import { pushFree } from '../blocks/victims.js'
-import { disposeUndo, linkDirty } from '../changes/images.js'
+import { clearDirty, linkDirty } from '../changes/dirty-lists.js'
+import { disposeUndo } from '../changes/images.js'
 import { loanOf, loansOf, putLoan } from '../changes/loans.js'
 import { freeSpare, isOwned, sparesOf } from '../changes/spares.js'
 import { settleChain } from '../changes/pending.js'
@@ -96,8 +97,7 @@ export function repairRound(context: Context, group: number): void {
   // The dead thread may have ended an epoch and not moved the bound yet.
   const bound = previousEpoch(words[at + Group.epoch]!)
   if (isAfter(bound, words[at + Group.bound]!)) words[at + Group.bound] = bound
-  words[at + Group.dirtyHead] = DirtyLink.END
-  words[at + Group.dirty] = 0
+  clearDirty(context, group)
   const partitions = context.partitions.ofGroup(group)
   for (const { index } of partitions) words[arena.partitionAt(index) + Partition.dirty] = 0
   for (const frame of frames) {

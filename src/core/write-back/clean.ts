@@ -2,11 +2,13 @@
  * What follows when images are durable: frames become clean, return to the policy, and the round is done. The flush worker and a
  * thread that leads a round both call these functions, each under a mutex that it takes in its own way.
  */
-import { compareExchange, load } from '#atomics'
+import { compareExchange, load, store } from '#atomics'
 import { isAfter, isUnwritten } from '../../shared/stamp.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import type { Context } from '../context.js'
-import { dropSaved, unlinkDirty } from '../changes/images.js'
+import { unlinkDirty } from '../changes/dirty-lists.js'
+import { dropSaved } from '../changes/images.js'
+import { finishAll } from '../changes/through.js'
 import type { Cut } from './cut.js'
 import { DelayedKick, Frame, Group, State } from '../../shared/words.js'
 
@@ -70,8 +72,9 @@ export function concludeRound(context: Context, group: number, cut: number): voi
   context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words, arena } = context
   const at = arena.groupAt(group)
-  context.rounds[group]!.finish(cut)
-  words[at + Group.cut] = 0
+  finishAll(context, group, cut)
+  store(words, at + Group.cut, 0)
+  store(words, at + Group.stage, 0)
   words[at + Group.rounds]!++
   if (words[at + Group.dirty]! > 0 && words[at + Group.delayed] === DelayedKick.NONE)
     words[at + Group.delayed] = DelayedKick.ASKED

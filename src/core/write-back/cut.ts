@@ -1,18 +1,28 @@
 /**
  * The cut of a round: the instant whose state the round writes. Made in a short section under the round mutex. For each
- * block, `imageToWrite` decides which image the round writes.
+ * block, `imageToWrite` decides which image the round writes. A partial round (partial.ts) has a cut of its own.
  */
 import { load, store } from '#atomics'
-import { classOf, epochOf, isAfter, isUnwritten, nextEpoch, previousEpoch } from '../../shared/stamp.js'
+import { CLASSES_MAX } from '../../shared/layout.js'
+import {
+  classOf,
+  epochOf,
+  FIRST_CLASS,
+  isAfter,
+  isUnwritten,
+  nextEpoch,
+  previousEpoch,
+} from '../../shared/stamp.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { want } from '../wait/bell.js'
 import type { Context } from '../context.js'
+import { dirtyFrames } from '../changes/dirty-lists.js'
 import { dropSaved, imageStamps } from '../changes/images.js'
 import { imageToWrite, isOlder } from '../changes/to-write.js'
 import { type Job, UnwrittenList } from './order.js'
 import { seizeRound } from '../recovery/seize.js'
 import { unlockRound } from '../changes/rounds.js'
-import { DirtyLink, DelayedKick, Frame, Group, Led } from '../../shared/words.js'
+import { DirtyLink, DelayedKick, Frame, Group, Led, Partition } from '../../shared/words.js'
 
 export interface Cut {
   /** When the round is done, everything stamped up to this epoch is durable. */
@@ -23,50 +33,73 @@ export interface Cut {
   readonly frames: Int32Array
   /** For each class of each partition, which part of `frames` belongs to it. */
   readonly jobs: readonly Job[]
+  /** The last class that a partial round writes; undefined if all are written. */
+  readonly through?: number
 }
 
 /**
- * Lists the group's unwritten images; `layered` are the frames that also have older ones, and are not in the list.
+ * Lists the group's unwritten images of the classes up to `through`; `layered` are the frames that also have older ones, and are
+ * not in the list.
  * @requires round mutex
  */
 export function listUnwritten(
   context: Context,
   group: number,
+  through = CLASSES_MAX,
 ): { unwritten: UnwrittenList; layered: FrameIndex[] } {
   context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words, arena } = context
   const at = arena.groupAt(group)
-  const unwritten = new UnwrittenList(words[at + Group.dirty]!)
+  const isPart = through < CLASSES_MAX
+  const unwritten = new UnwrittenList(
+    isPart ? dirtyFrames(context, group, through).length : words[at + Group.dirty]!,
+  )
   const layered: FrameIndex[] = []
-  // Visit each frame once: the list leads all over the memory. Frames with older images are visited a second time.
-  for (let link = words[at + Group.dirtyHead]!; link !== DirtyLink.END;) {
-    const frameAt = arena.frameAt(link - 1)
-    if (words[frameAt + Frame.saved] === 0)
-      unwritten.add(
-        link - 1,
-        load(words, frameAt + Frame.state),
-        words[frameAt + Frame.keyHigh]!,
-        words[frameAt + Frame.keyLow]!,
-      )
-    else layered.push(link - 1)
-    link = words[frameAt + Frame.dirtyNext]!
-  }
+  // Visit each frame once: the lists lead all over the memory. Frames with older images are visited a second time.
+  for (let place = 0; place < through; place++)
+    for (let link = words[at + Group.dirtyHeads + place]!; link !== DirtyLink.END;) {
+      const frameAt = arena.frameAt(link - 1)
+      if (words[frameAt + Frame.saved] === 0)
+        add(context, unwritten, link - 1, load(words, frameAt + Frame.state))
+      else layered.push(link - 1)
+      link = words[frameAt + Frame.dirtyNext]!
+    }
   return { unwritten, layered }
 }
 
+function add({ words, arena }: Context, list: UnwrittenList, frame: FrameIndex, stamp: number): void {
+  const frameAt = arena.frameAt(frame)
+  list.add(frame, stamp, words[frameAt + Frame.keyHigh]!, words[frameAt + Frame.keyLow]!)
+}
+
+/** Adds the images that a cut has of frames with several. @requires round mutex */
+export function addLayered(
+  context: Context,
+  group: number,
+  cut: number,
+  layered: readonly FrameIndex[],
+  unwritten: UnwrittenList,
+): void {
+  for (const frame of layered) {
+    trimSaved(context, group, frame, cut)
+    const image = imageToWrite(context, frame, cut)
+    if (image !== undefined) add(context, unwritten, frame, image.stamp)
+  }
+}
+
 /** Begins a cut: later releases have a later stamp, and keep the images within the cut. @requires round mutex */
-export function beginCut(context: Context, group: number, cut: number): void {
+export function beginCut(context: Context, group: number, cut: number, cutWord: number = Group.cut): void {
   context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words, arena } = context
   const at = arena.groupAt(group)
   if (cut === words[at + Group.epoch]) store(words, at + Group.epoch, nextEpoch(cut))
   if (isAfter(cut, words[at + Group.bound]!)) words[at + Group.bound] = cut
-  words[at + Group.cut] = cut + 1
+  store(words, at + cutWord, cut + 1)
 }
 
 /**
  * Makes the cut, and lists what it has to write, sorted by class, partition and block; undefined if a thread leads a round of
- * the group. `isDue`: blocks have been dirty for `flushDelayMs`; if the cut must end before a change of class, the rest is
+ * the group, or a partial round is under way. `isDue`: blocks have been dirty for `flushDelayMs`; if the cut must end before a change of class, the rest is
  * requested as another round.
  * @takes round mutex
  */
@@ -74,7 +107,8 @@ export function makeCut(context: Context, group: number, isDue: boolean): Cut | 
   const { words, arena } = context
   const at = arena.groupAt(group)
   seizeRound(context, group)
-  if (words[at + Group.leader] !== Led.NONE) {
+  store(words, at + Group.yields, words[at + Group.partial] === Led.NONE ? 0 : 1)
+  if (words[at + Group.leader] !== Led.NONE || words[at + Group.partial] !== Led.NONE) {
     unlockRound(context, group)
     return undefined
   }
@@ -89,12 +123,11 @@ export function makeCut(context: Context, group: number, isDue: boolean): Cut | 
   if (cut !== epoch) unwritten.keep((stamp) => isOlder(stamp) || isUnwritten(stamp, cut))
   if (cut !== epoch && isDue) want(context, group, epoch)
   words[at + Group.delayed] = DelayedKick.NONE
-  for (const frame of layered) {
-    const frameAt = arena.frameAt(frame)
-    trimSaved(context, group, frame, cut)
-    const image = imageToWrite(context, frame, cut)
-    if (image !== undefined)
-      unwritten.add(frame, image.stamp, words[frameAt + Frame.keyHigh]!, words[frameAt + Frame.keyLow]!)
+  addLayered(context, group, cut, layered, unwritten)
+  store(words, at + Group.stage, FIRST_CLASS)
+  for (const { index } of context.partitions.ofGroup(group)) {
+    const partitionAt = arena.partitionAt(index)
+    words[partitionAt + Partition.inRound] = words[partitionAt + Partition.dirty] === 0 ? 0 : 1
   }
   beginCut(context, group, cut)
   unlockRound(context, group)

@@ -8,8 +8,11 @@ import type { FrameIndex, SlotIndex } from '../../shared/indices.js'
 import { TRACE } from '../../shared/trace.js'
 import type { Context } from '../context.js'
 import { classChanges } from './cut.js'
-import { dirtyFrames, imageStamps } from '../changes/images.js'
+import { dirtyFrames, isFlipped } from '../changes/dirty-lists.js'
+import { imageStamps } from '../changes/images.js'
 import type { DeviceFailure } from './device-failure.js'
+import { failThroughs } from '../changes/through.js'
+import { failPartial } from './partial.js'
 import { seizeRound } from '../recovery/seize.js'
 import { unlockRound } from '../changes/rounds.js'
 import { Fence, Group, Led, Partition } from '../../shared/words.js'
@@ -95,26 +98,37 @@ export function failRound(context: Context, group: number, spokeFor: number): vo
   const { words, arena } = context
   const at = arena.groupAt(group)
   const frames = dirtyFrames(context, group)
-  words[at + Group.cut] = 0
+  store(words, at + Group.cut, 0)
+  store(words, at + Group.stage, 0)
   context.rounds[group]!.fail(spokeFor)
-  words[at + Group.bound] = lastClosed(context, frames, words[at + Group.epoch]!)
+  // No partial round comes before one of these is over.
+  if (isFlipped(context, group)) failThroughs(context, group, spokeFor)
+  const bound = lastClosed(context, frames, words[at + Group.epoch]!)
+  const partial = words[at + Group.partialCut]! - 1
+  words[at + Group.bound] = partial >= 0 && isAfter(partial, bound) ? partial : bound
   words[at + Group.rounds]!++
   if (context.isTraced)
     context.tracer.record(TRACE['work.failed'], group, frames.length, context.rounds[group]!.failures)
 }
 
 /**
- * Ends the round of a leader that met a failure (leader.ts), as a failed round of the flush worker ends. The thread left the
+ * Ends the rounds of leaders that met a failure (leader.ts), as a failed round of the flush worker ends. The threads left the
  * words of the failure.
  * @takes round mutex
  */
-export function endFailedLead(context: Context, group: number, report: (event: RoundEvent) => void): void {
+export function endFailedLeads(context: Context, group: number, report: (event: RoundEvent) => void): void {
   const { words } = context
   const at = context.arena.groupAt(group)
   seizeRound(context, group)
-  fence(context, group, words[at + Group.failedPartition]!, true, report)
-  failRound(context, group, words[at + Group.cut]! - 1)
-  store(words, at + Group.leader, Led.NONE)
+  if (words[at + Group.leader] === Led.FAILED) {
+    fence(context, group, words[at + Group.failedPartition]!, true, report)
+    failRound(context, group, words[at + Group.cut]! - 1)
+    store(words, at + Group.leader, Led.NONE)
+  }
+  if (words[at + Group.partial] === Led.FAILED) {
+    fence(context, group, words[at + Group.partialPartition]!, true, report)
+    failPartial(context, group, words[at + Group.partialCut]! - 1)
+  }
   unlockRound(context, group)
   broadcast(context, group)
 }
@@ -130,16 +144,17 @@ function lastClosed(context: Context, frames: readonly FrameIndex[], epoch: numb
 }
 
 /**
- * Fails the round, without a cut, if a fence is so old that epochs could wrap past its images; returns whether it did.
+ * Fails the round, without a cut, if a fence is so old that epochs could wrap past its images; returns whether it did. `fail` is
+ * failRound or failPartial.
  * @takes round mutex
  */
-export function failsForAge(context: Context, group: number): boolean {
+export function failsForAge(context: Context, group: number, fail: typeof failRound): boolean {
   const at = context.arena.groupAt(group)
   const epoch = context.words[at + Group.epoch]!
   if (context.words[at + Group.fences] === 0) return false
   if (epochDistance(epoch, context.words[at + Group.fencedAt]!) <= EPOCH_FENCED_MAX) return false
   seizeRound(context, group)
-  failRound(context, group, context.words[at + Group.epoch]!)
+  fail(context, group, context.words[at + Group.epoch]!)
   unlockRound(context, group)
   broadcast(context, group)
   return true

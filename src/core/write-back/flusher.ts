@@ -4,17 +4,19 @@
  * starts with its first dirty block, and stops with a round.
  */
 import { performance } from 'node:perf_hooks'
-import { load } from '#atomics'
+import { load, store } from '#atomics'
 import { writeRate } from '../../shared/settings.js'
 import { SLICE_MS } from '../../shared/wait.js'
 import type { Context } from '../context.js'
 import { Budget, LOOK_MS, Pace, startsAtMark } from './pace.js'
 import { PlanSpace } from './plan.js'
-import { forgetCut, freeOwnMutexes, reapDead } from '../recovery/reaper.js'
+import { forgetCut, forgetPartial, freeOwnMutexes, reapDead } from '../recovery/reaper.js'
 import { seizeRound } from '../recovery/seize.js'
 import { unlockRound } from '../changes/rounds.js'
-import { endFailedLead, type EngineEvent } from './fence.js'
-import { runRound } from './writeback.js'
+import { wantedThrough } from '../changes/through.js'
+import { endFailedLeads, type EngineEvent } from './fence.js'
+import { BY_FLUSH_WORKER } from './partial.js'
+import { runPartial, runRound } from './writeback.js'
 import { WriterPool } from './writer-pool.js'
 import { returnAsked, returnSurplus } from './return-loans.js'
 import { DelayedKick, Group, Header, Led } from '../../shared/words.js'
@@ -34,6 +36,8 @@ export class Flusher {
   readonly #plans: PlanSpace
   readonly #writers: WriterPool
   readonly #rounds: (RunningRound | undefined)[] = []
+  /** The partial rounds that this thread runs. */
+  readonly #partials: (Generator<void, boolean, void> | undefined)[] = []
   /** When the clock of each group started; Infinity if it does not run. */
   readonly #clocks: number[]
   /** How many blocks of each group's last round were dirty again at its end. */
@@ -66,9 +70,10 @@ export class Flusher {
     this.#lookAtMs = Infinity
     for (let group = 0; group < this.#context.arena.geometry.groups; group++) {
       if (!this.#becomesReady(group)) continue
-      this.#endLead(group)
+      this.#endLeads(group)
       this.#stopClock(group)
       do {
+        this.#runPartials(group)
         this.#rounds[group] ??= this.#begin(group)
         const round = this.#rounds[group]
         if (this.#isDue(group)) round?.pace.hurry()
@@ -77,6 +82,7 @@ export class Flusher {
           this.#hot[group] = round.pace.hot
           returnSurplus(this.#context, group)
         } else if (round) this.#lookAtMs = Math.min(this.#lookAtMs, round.pace.takeLookAtMs())
+        this.#runPartials(group)
       } while (this.#rounds[group] === undefined && this.#isCalledFor(group))
       returnAsked(this.#context, group)
       // What rounds of leaders freed, or the end of a guard.
@@ -88,7 +94,7 @@ export class Flusher {
   /** Milliseconds until the next call of `step` is due without a ring of the bell; Infinity if none is. */
   idleMs(): number {
     const kicksAtMs = this.#clocks
-      .filter((_, group) => this.#rounds[group] === undefined && this.#leader(group) === Led.NONE)
+      .filter((_, group) => this.#rounds[group] === undefined && !this.#isLed(group))
       .map((startMs) => startMs + this.#delayMs)
     const wakeAtMs = Math.min(...kicksAtMs, this.#lookAtMs)
     const sliceMs = this.isBusy || !this.#isReaped ? SLICE_MS : Infinity
@@ -97,7 +103,28 @@ export class Flusher {
 
   /** Whether a round is under way. */
   get isBusy(): boolean {
-    return this.#rounds.some((round) => round !== undefined) || this.#isReady.includes(false)
+    const runs = [...this.#rounds, ...this.#partials]
+    return runs.some((round) => round !== undefined) || this.#isReady.includes(false)
+  }
+
+  /**
+   * Continues the partial round of a group, and begins those that are asked for. If a full round is called for and none is under
+   * way, it comes first: it makes the same classes durable.
+   */
+  #runPartials(group: number): void {
+    for (;;) {
+      if (this.#partials[group] === undefined) {
+        const through = wantedThrough(this.#context, group)
+        if (through === 0 || (this.#rounds[group] === undefined && this.#isCalledFor(group))) return
+        const means = { plans: this.#plans, writers: this.#writers }
+        this.#partials[group] = runPartial(this.#context, group, through, means, this.#report)
+      }
+      const step = this.#partials[group].next()
+      if (step.done !== true) return
+      this.#partials[group] = undefined
+      // It may not begin yet: a thread runs one, and rings at its end; or a full round is not that far, or has to come first.
+      if (!step.value) return
+    }
   }
 
   /** Begins a round, if there is a reason for one. */
@@ -109,25 +136,44 @@ export class Flusher {
     return { steps: runRound(this.#context, group, means, pace, this.#report), pace }
   }
 
-  /** Whether there is a reason for a round. Not while a thread leads one; then it is checked again soon. */
+  /** Whether a round has to begin now. Not while a thread leads one, or a partial one; then it is checked again soon. */
   #isCalledFor(group: number): boolean {
     const isCalled = this.#context.rounds[group]!.isWanted || this.#isDue(group) || this.#isAtMark(group)
-    if (isCalled && this.#leader(group) !== Led.NONE) {
-      this.#lookAtMs = Math.min(this.#lookAtMs, performance.now() + LED_MS)
-      return false
-    }
-    return isCalled
+    if (!isCalled) this.#storeYields(group, 0)
+    if (!isCalled || !this.#isLed(group)) return isCalled
+    if (this.#partial(group) !== Led.NONE) this.#storeYields(group, 1)
+    this.#lookAtMs = Math.min(this.#lookAtMs, performance.now() + LED_MS)
+    return false
+  }
+
+  /** 1: a full round has to begin, so no thread begins a partial one; `makeCut` ends that. */
+  #storeYields(group: number, yields: number): void {
+    const { words, arena, rounds } = this.#context
+    const yieldsAt = arena.groupAt(group) + Group.yields
+    if (words[yieldsAt] === yields) return
+    store(words, yieldsAt, yields)
+    rounds[group]!.broadcast()
+  }
+
+  /** Whether a thread leads a round, or a partial one is under way. */
+  #isLed(group: number): boolean {
+    return this.#leader(group) !== Led.NONE || this.#partial(group) !== Led.NONE
   }
 
   #leader(group: number): number {
     return load(this.#context.words, this.#context.arena.groupAt(group) + Group.leader)
   }
 
-  /** Ends a round that its leader left to this thread. */
-  #endLead(group: number): void {
-    const leader = this.#leader(group)
-    if (leader === Led.FAILED) endFailedLead(this.#context, group, this.#report)
-    else if (leader === Led.GAVE_UP) forgetCut(this.#context, group, leader)
+  #partial(group: number): number {
+    return load(this.#context.words, this.#context.arena.groupAt(group) + Group.partial)
+  }
+
+  /** Ends the rounds that their leaders left to this thread. */
+  #endLeads(group: number): void {
+    const [leader, partial] = [this.#leader(group), this.#partial(group)]
+    if (leader === Led.FAILED || partial === Led.FAILED) endFailedLeads(this.#context, group, this.#report)
+    if (leader === Led.GAVE_UP) forgetCut(this.#context, group, leader)
+    if (partial === Led.GAVE_UP) forgetPartial(this.#context, group, partial)
   }
 
   /** Stops the clock of a delayed kick if all blocks are clean, because threads that flushed have written them. */
@@ -177,6 +223,7 @@ export class Flusher {
     if (this.#isReady[group] === true) return true
     if (this.#writers.isBusyFor(group)) return false
     forgetCut(this.#context, group)
+    forgetPartial(this.#context, group, BY_FLUSH_WORKER)
     this.#isReady[group] = true
     return true
   }

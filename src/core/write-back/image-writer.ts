@@ -29,17 +29,8 @@ import { imageToWrite } from '../changes/to-write.js'
 import { lockRound, unlockRound } from '../changes/rounds.js'
 import { DeviceFailure } from './device-failure.js'
 import { WhileRunning } from '../wait/watch.js'
-import {
-  Frame,
-  Group,
-  Journal,
-  Latency,
-  Partition,
-  PartitionCounter,
-  Spare,
-  State,
-  Undo,
-} from '../../shared/words.js'
+import { Latency, PartitionCounter } from '../../shared/counter-words.js'
+import { Frame, Group, Journal, Partition, Spare, State, Undo } from '../../shared/words.js'
 
 /** Returned instead of bytes while a thread is copying the image. */
 const BUSY = new Uint8Array()
@@ -70,6 +61,8 @@ export class ImageWriter {
   readonly #most: number
   /** The frames of the current run. */
   readonly #run: FrameIndex[] = []
+  /** The cut of the round for which it writes. */
+  #cut = 0
 
   /** `device`: if not the partition's. */
   constructor(
@@ -109,8 +102,9 @@ export class ImageWriter {
     this.partition.measured(Latency.fsync, performance.now() - startMs)
   }
 
-  /** Writes the images that the round needs of these frames, in runs of neighbouring blocks. @throws DeviceFailure */
-  *writeAll(frames: Int32Array): Slow<void> {
+  /** Writes the images that a round with this cut needs of these frames, in runs of neighbouring blocks. @throws DeviceFailure */
+  *writeAll(frames: Int32Array, cut: number): Slow<void> {
+    this.#cut = cut
     const context = this.#context
     const { words, arena } = context
     let left = Int32Array.from(frames)
@@ -188,7 +182,7 @@ export class ImageWriter {
   #isHot(frame: FrameIndex): boolean {
     const { words, arena } = this.#context
     const stamp = load(words, arena.frameAt(frame) + Frame.state)
-    return isAfter(epochOf(stamp), words[this.#groupAt + Group.cut]! - 1)
+    return isAfter(epochOf(stamp), this.#cut)
   }
 
   /** A copy of a pinned frame, at a place in the run. Releases the pin. */
@@ -211,14 +205,13 @@ export class ImageWriter {
   #pinned(frame: FrameIndex, block: number, entry: number): Uint8Array | undefined {
     const { words, arena } = this.#context
     const at = arena.frameAt(frame)
-    const cut = words[this.#groupAt + Group.cut]! - 1
     words[entry] = (frame << 2) | Journal.TAKING
     if (!tryPinPastMarks(words, at + Frame.latch)) {
       words[entry] = Journal.FREE
       return undefined
     }
     words[entry] = (frame << 2) | Journal.HELD
-    if (this.#ownsImage(frame, block, cut)) return this.#context.view(this.partition, frame)
+    if (this.#ownsImage(frame, block)) return this.#context.view(this.partition, frame)
     unpinFrame(this.#context, frame, entry)
     return undefined
   }
@@ -230,9 +223,8 @@ export class ImageWriter {
    */
   #image(frame: FrameIndex, block: number, entry: number): Uint8Array | undefined {
     this.#context.roundMutexes[this.partition.group]!.assertHeld(this.#context.slot.index)
-    const cut = this.#context.words[this.#groupAt + Group.cut]! - 1
     if (!this.#isOf(frame, block)) return undefined
-    const image = imageToWrite(this.#context, frame, cut)
+    const image = imageToWrite(this.#context, frame, this.#cut)
     if (image === undefined) return undefined
     if (image.link !== 0) return this.#spareBytes(image.link - 1)
     return this.#takeUndo(frame) ?? this.#pinned(frame, block, entry) ?? BUSY
@@ -260,11 +252,11 @@ export class ImageWriter {
    * forgotten, and the frame used again.
    * @requires a pin of the frame
    */
-  #ownsImage(frame: FrameIndex, block: number, cut: number): boolean {
+  #ownsImage(frame: FrameIndex, block: number): boolean {
     const { words, arena } = this.#context
     const state = load(words, arena.frameAt(frame) + Frame.state)
-    if (isUnwritten(state, cut)) return true
-    return this.#isOf(frame, block) && imageToWrite(this.#context, frame, cut)?.link === 0
+    if (isUnwritten(state, this.#cut)) return true
+    return this.#isOf(frame, block) && imageToWrite(this.#context, frame, this.#cut)?.link === 0
   }
 
   /** Whether the frame has this block of the writer's partition. */

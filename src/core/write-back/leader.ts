@@ -1,7 +1,7 @@
 /**
  * A thread that flushes runs a small round itself: it writes and fsyncs on its own stack, so no other thread has to wake up.
  * It is then the leader of its group. Threads that flush in the meantime wait until it is over, and one of them leads the next
- * round, for all of them.
+ * round, for all of them. A partial round (partial.ts) is led in the same way; its word is `Group.partial`.
  *
  *   Group.leader   NONE --begin, under the round mutex, with the cut--> slot + 1
  *                  slot + 1 --all durable, with the cut--------------> NONE
@@ -27,6 +27,8 @@ import type { Job } from './order.js'
 import { DeviceFailure } from './device-failure.js'
 import { noteFailure } from './fence.js'
 import { ImageWriter, type WriteDevice, type WriteMeans } from './image-writer.js'
+import { beginPartial, concludePartial, isPassed, type PartialCut } from './partial.js'
+import { wantedThrough } from '../changes/through.js'
 import { Group, Led } from '../../shared/words.js'
 
 /** The most blocks of a round that a thread leads. More are worth the hops, and are written by all partitions in parallel. */
@@ -38,7 +40,7 @@ export class Leader implements RoundLeader {
   /** Journal entries, which the slot lends during a round. */
   readonly #entries: number[] = []
   readonly #means: WriteMeans
-  #cut: Cut | undefined
+  #cut: Cut | PartialCut | undefined
   /** What is being written, for the report of a failure. */
   #job: Job | undefined
 
@@ -55,28 +57,50 @@ export class Leader implements RoundLeader {
   /**
    * What the calling thread does for a round of a group. If it leads, the cut is made, and `run` must follow. It does not lead
    * if much is unwritten, or an older image of a block; if the group has a fence; or if the flush worker runs a round or is
-   * asked for one.
+   * asked for one. It leads a partial round while the full one is past its classes.
    * @requires round mutex
    */
-  take(group: number): Part {
+  take(group: number, through?: number): Part {
     const context = this.#context
     context.roundMutexes[group]!.assertHeld(context.slot.index)
-    const { words, arena, slot } = context
+    const { words, arena } = context
     const at = arena.groupAt(group)
-    if (words[at + Group.leader]! > 0) return 'follow'
-    if (words[at + Group.leader] !== Led.NONE || words[at + Group.cut] !== 0) return 'ask'
-    if (words[at + Group.dirty]! > BLOCKS_MAX || words[at + Group.fences] !== 0) return 'ask'
-    if (context.rounds[group]!.isWanted || !context.isRunning) return 'ask'
+    if (words[at + Group.leader]! > 0 || words[at + Group.partial]! > 0) return 'follow'
+    if (words[at + Group.leader] !== Led.NONE || words[at + Group.partial] !== Led.NONE) return 'ask'
+    if (words[at + Group.fences] !== 0 || !context.isRunning) return 'ask'
+    if (through !== undefined) return this.#takePartial(group, through)
+    if (words[at + Group.cut] !== 0 || words[at + Group.dirty]! > BLOCKS_MAX) return 'ask'
+    if (context.rounds[group]!.isWanted) return 'ask'
     const { unwritten, layered } = listUnwritten(context, group)
-    if (layered.length > 0) return 'ask'
-    slot.lendEntries(this.#entries, BLOCKS_MAX)
-    if (this.#entries.length === 0) return 'ask'
+    if (layered.length > 0 || !this.#lendsEntries()) return 'ask'
     const number = words[at + Group.epoch]!
     // The leader first: a cut without one is the flush worker's, and no thread would lead before its next round.
-    store(words, at + Group.leader, slot.index + 1)
+    store(words, at + Group.leader, context.slot.index + 1)
     beginCut(context, group, number)
     this.#cut = { number, spokeFor: number, ...unwritten.sorted() }
     return 'lead'
+  }
+
+  #takePartial(group: number, through: number): Part {
+    const context = this.#context
+    if (!isPassed(context, group, through)) return 'follow'
+    if (!this.#lendsEntries()) return 'ask'
+    this.#cut = beginPartial(context, group, through, context.slot.index + 1, BLOCKS_MAX)
+    if (this.#cut !== undefined) return 'lead'
+    context.slot.takeBackEntries(this.#entries)
+    return 'ask'
+  }
+
+  mayTake(group: number, through?: number): boolean {
+    const { words, arena } = this.#context
+    const at = arena.groupAt(group)
+    if (load(words, at + Group.leader) > Led.NONE || load(words, at + Group.partial) > Led.NONE) return false
+    return through === undefined || isPassed(this.#context, group, through)
+  }
+
+  #lendsEntries(): boolean {
+    this.#context.slot.lendEntries(this.#entries, BLOCKS_MAX)
+    return this.#entries.length > 0
   }
 
   /**
@@ -91,8 +115,12 @@ export class Leader implements RoundLeader {
       if (context.isTraced) context.tracer.record(TRACE['work.cut'], group, cut.frames.length, cut.number)
       for (let first = 0; first < cut.jobs.length;) first = yield* this.#stage(group, cut, first)
       yield* lockRound(context, group, new WhileRunning(context))
-      concludeRound(context, group, cut.number)
-      this.#leave(group, Led.NONE)
+      if ('boundBefore' in cut) {
+        concludePartial(context, group, cut)
+      } else {
+        concludeRound(context, group, cut.number)
+        this.#leave(group, Led.NONE)
+      }
       unlockRound(context, group)
       if (context.isTraced) context.tracer.record(TRACE['work.done'], group, 0, cut.number)
     } catch (error) {
@@ -115,7 +143,7 @@ export class Leader implements RoundLeader {
     let next = first
     for (; jobs[next]?.writeClass === jobs[first]!.writeClass; next++) {
       const job = (this.#job = jobs[next]!)
-      yield* this.#writerOf(job.partition).writeAll(frames.subarray(job.start, job.end))
+      yield* this.#writerOf(job.partition).writeAll(frames.subarray(job.start, job.end), cut.number)
     }
     for (const job of jobs.slice(first, next)) {
       this.#job = job
@@ -143,11 +171,17 @@ export class Leader implements RoundLeader {
     const { words, arena } = this.#context
     const { partition, writeClass } = this.#job!
     noteFailure(this.#context, partition, writeClass, failure)
-    words[arena.groupAt(group) + Group.failedPartition] = partition
+    words[arena.groupAt(group) + (this.#isPartial ? Group.partialPartition : Group.failedPartition)] =
+      partition
+  }
+
+  get #isPartial(): boolean {
+    return this.#cut?.through !== undefined
   }
 
   #leave(group: number, led: Led): void {
-    store(this.#context.words, this.#context.arena.groupAt(group) + Group.leader, led)
+    const { words, arena } = this.#context
+    store(words, arena.groupAt(group) + (this.#isPartial ? Group.partial : Group.leader), led)
   }
 
   /**
@@ -159,8 +193,11 @@ export class Leader implements RoundLeader {
     context.rounds[group]!.signal()
     context.spareFreed[group]!.signal()
     context.freed.signal()
-    const isLeft = load(context.words, context.arena.groupAt(group) + Group.leader) < 0
-    if (isLeft || context.rounds[group]!.isWanted) ringBell(context)
+    const { words, arena } = context
+    const at = arena.groupAt(group)
+    const isLeft = load(words, at + Group.leader) < 0 || load(words, at + Group.partial) < 0
+    const isAwaited = context.rounds[group]!.isWanted || load(words, at + Group.yields) !== 0
+    if (isLeft || isAwaited || wantedThrough(context, group) > 0) ringBell(context)
   }
 }
 

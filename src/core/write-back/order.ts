@@ -63,6 +63,10 @@ export class UnwrittenList {
     this.#count = kept
   }
 
+  get length(): number {
+    return this.#count
+  }
+
   /** The frames in order, and the jobs that they form. */
   sorted(): { frames: Int32Array; jobs: Job[] } {
     const order = this.#order()

@@ -32,7 +32,9 @@ import type { PlanSpace } from './plan.js'
 import { NO_WRITER, type WriterPool } from './writer-pool.js'
 import { seizePolicy, seizeRound } from '../recovery/seize.js'
 import { unlockRound } from '../changes/rounds.js'
-import { Fence, Frame, Group, Job as JobWord, JobResult, Partition, State } from '../../shared/words.js'
+import { beginPartial, BY_FLUSH_WORKER, concludePartial, failPartial } from './partial.js'
+import { finishThrough } from '../changes/through.js'
+import { Fence, Frame, Group, Job as JobWord, JobResult, Led, Partition, State } from '../../shared/words.js'
 
 /** Frames that become clean in one critical section of the round mutex; releases of changes wait for it. */
 const CLEAN_MAX = 1024
@@ -51,13 +53,63 @@ export interface RoundMeans {
 export function* runRound(
   context: Context,
   group: number,
-  { plans, writers }: RoundMeans,
+  means: RoundMeans,
   pace: Pace,
   report: (event: RoundEvent) => void,
 ): Generator<void, void, void> {
-  if (failsForAge(context, group)) return
+  if (failsForAge(context, group, failRound)) return
   const cut = makeCut(context, group, pace.isDue)
   if (cut === undefined) return
+  const failed = yield* runStages(context, group, cut, means, pace)
+  if (failed.length > 0) {
+    endFailed(context, group, cut, failed, report)
+    return
+  }
+  pace.hot = cut.frames.reduce((hot, frame) => (isDirty(context, frame) ? hot + 1 : hot), 0)
+  finishRound(context, group, cut, report)
+}
+
+/**
+ * Runs a partial round (partial.ts), at the device's speed. Returns false if it may not begin yet. Called as `runRound`, which may
+ * be under way.
+ */
+export function* runPartial(
+  context: Context,
+  group: number,
+  through: number,
+  means: RoundMeans,
+  report: (event: RoundEvent) => void,
+): Generator<void, boolean, void> {
+  if (failsForAge(context, group, failPartial)) return true
+  seizeRound(context, group)
+  const isFree = context.words[context.arena.groupAt(group) + Group.partial] === Led.NONE
+  const cut = isFree ? beginPartial(context, group, through, BY_FLUSH_WORKER) : undefined
+  unlockRound(context, group)
+  if (cut === undefined) return false
+  const failed = yield* runStages(context, group, cut, means, AT_ONCE)
+  if (failed.length > 0) {
+    endFailed(context, group, cut, failed, report)
+    return true
+  }
+  seizeRound(context, group)
+  concludePartial(context, group, cut)
+  unlockRound(context, group)
+  if (context.isTraced) context.tracer.record(TRACE['work.done'], group, 0, cut.number)
+  broadcast(context, group)
+  return true
+}
+
+/** The pace of a partial round: all at once. */
+const AT_ONCE: Pick<Pace, 'blocksNow'> = { blocksNow: (left) => left }
+
+/** Writes a cut, class by class. Returns the lanes that failed; the classes after theirs are not written. */
+function* runStages(
+  context: Context,
+  group: number,
+  cut: Cut,
+  { plans, writers }: RoundMeans,
+  pace: Pick<Pace, 'blocksNow'>,
+): Generator<void, Lane[], void> {
   const { frames, jobs } = cut
   if (context.isTraced) context.tracer.record(TRACE['work.cut'], group, frames.length, cut.number)
   for (let first = 0; first < jobs.length;) {
@@ -68,14 +120,29 @@ export function* runRound(
       const blocks = stage.at(-1)!.end - stage[0]!.start
       context.tracer.record(TRACE['work.stage'], group, blocks, stage[0]!.writeClass)
     }
+    if (cut.through === undefined) beginStage(context, group, cut, first)
     const lanes = stage.map((job) => new Lane(context, group, cut, job, plans, writers))
     // Continue all lanes before asking whether all are over.
     while (!lanes.map((lane) => lane.goOn(pace)).every((isOver) => isOver)) yield
-    if (!endStage(context, group, cut, lanes, report)) return
+    const failed = lanes.filter(({ hasFailed }) => hasFailed)
+    if (failed.length > 0) return failed
     first = next
   }
-  pace.hot = frames.reduce((hot, frame) => (isDirty(context, frame) ? hot + 1 : hot), 0)
-  finishRound(context, group, cut, report)
+  return []
+}
+
+/** Begins a stage of a full round: earlier classes are durable, and a partial round may write them. @takes round mutex */
+function beginStage(context: Context, group: number, cut: Cut, first: number): void {
+  const { words, arena } = context
+  const { writeClass } = cut.jobs[first]!
+  const left = new Set(cut.jobs.slice(first).map(({ partition }) => partition))
+  seizeRound(context, group)
+  for (const { index } of context.partitions.ofGroup(group))
+    words[arena.partitionAt(index) + Partition.inRound] = left.has(index) ? 1 : 0
+  finishThrough(context, group, writeClass - 1, cut.number)
+  store(words, arena.groupAt(group) + Group.stage, writeClass)
+  unlockRound(context, group)
+  context.rounds[group]!.broadcast()
 }
 
 const isDirty = ({ words, arena }: Context, frame: FrameIndex): boolean =>
@@ -119,7 +186,7 @@ class Lane {
   }
 
   /** Continues as far as possible without waiting; returns whether the lane is over. */
-  goOn(pace: Pace): boolean {
+  goOn(pace: Pick<Pace, 'blocksNow'>): boolean {
     while (!this.#isOver) {
       if (this.#writer !== NO_WRITER) {
         if (!this.#writers.isIdle(this.#writer) || this.#hasStopped()) return false
@@ -156,7 +223,7 @@ class Lane {
     const plan = this.#plans.take(count)
     if (plan < 0) return false
     words.set(this.#cut.frames.subarray(this.#done, this.#done + count), arena.planAt + plan)
-    if (!this.#writers.asks(writer, this.partition, plan, count)) {
+    if (!this.#writers.asks(writer, this.partition, plan, count, this.#cut.number)) {
       this.#plans.give(plan, count)
       return false // it rings when it has left
     }
@@ -210,22 +277,20 @@ function clean(context: Context, group: number, cut: Cut, from: number, to: numb
   }
 }
 
-/** If lanes have failed, fences their partitions, ends the round and returns false. @takes round mutex */
-function endStage(
+/** Ends a round after a failure: fences the partitions of the lanes that failed. @takes round mutex */
+function endFailed(
   context: Context,
   group: number,
   cut: Cut,
   lanes: readonly Lane[],
   report: (event: RoundEvent) => void,
-): boolean {
-  const failed = lanes.filter(({ hasFailed }) => hasFailed)
-  if (failed.length === 0) return true
+): void {
   seizeRound(context, group)
-  for (const { partition, wasAsked } of failed) fence(context, group, partition, wasAsked, report)
-  failRound(context, group, cut.spokeFor)
+  for (const { partition, wasAsked } of lanes) fence(context, group, partition, wasAsked, report)
+  if (cut.through === undefined) failRound(context, group, cut.spokeFor)
+  else failPartial(context, group, cut.spokeFor)
   unlockRound(context, group)
   broadcast(context, group)
-  return false
 }
 
 /** Ends a round in which everything of the cut became durable. @takes round mutex */

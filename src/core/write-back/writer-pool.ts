@@ -57,15 +57,16 @@ export class WriterPool {
   }
 
   /**
-   * Gives a writer a job: `count` blocks from `plan` on in the plan region. Returns false if it is just leaving. If the engine
-   * stops, it gets none, and the job has no result.
+   * Gives a writer a job: `count` blocks from `plan` on in the plan region, as of a cut. Returns false if it is just leaving. If the
+   * engine stops, it gets none, and the job has no result.
    */
-  asks(writer: number, partition: number, plan: number, count: number): boolean {
+  asks(writer: number, partition: number, plan: number, count: number, cut: number): boolean {
     const { words, arena } = this.#context
     const at = arena.jobAt(writer)
     words[at + Job.partition] = partition
     words[at + Job.start] = plan
     words[at + Job.count] = count
+    words[at + Job.cut] = cut
     words[at + Job.result] = JobResult.NONE
     const was = compareExchange(words, at + Job.state, JobState.IDLE, JobState.ASKED)
     if (was === JobState.IDLE) notify(words, at + Job.state)

@@ -79,7 +79,10 @@ export class Writer {
     const images = new ImageWriter(this.#context, partition, this.#means)
     try {
       const start = arena.planAt + words[this.#at + Job.start]!
-      yield* images.writeAll(words.subarray(start, start + words[this.#at + Job.count]!))
+      yield* images.writeAll(
+        words.subarray(start, start + words[this.#at + Job.count]!),
+        words[this.#at + Job.cut]!,
+      )
       images.sync()
       words[this.#at + Job.result] = JobResult.OK
     } catch (error) {

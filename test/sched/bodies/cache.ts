@@ -37,11 +37,21 @@ const change =
   }
 
 /** Changes the block of the second partition, which has number 4 on the device. */
-const changeMore: Act = (tiny, { client }) => {
-  const guard = client.partition('more').acquireSync(0, 'modify')
-  tiny.bump(tiny.words(guard), 4)
-  guard.markDirty()
-  guard.release()
+const changeMore =
+  (writeClass?: string): Act =>
+  (tiny, { client }) => {
+    const guard = client.partition('more').acquireSync(0, 'modify')
+    tiny.bump(tiny.words(guard), 4)
+    guard.markDirty(writeClass)
+    guard.release()
+  }
+
+/** A flush after the only change of that block. */
+const flushMore: Act = (tiny, { context }) => {
+  const { rounds, wait } = tiny.engine
+  wait.runSync(rounds.flush(context, [{ group: 0 }]), true)
+  if (tiny.durableCount(4) !== 1)
+    throw new Error('the block of the second partition is not durable after the flush')
 }
 
 /** @throws unless the flush fails because the first partition does */
@@ -142,6 +152,21 @@ const lead =
   (block: number): Act =>
   (tiny, { client }, index) => {
     client.flushSync()
+    tiny.assertDurable(block, index)
+  }
+
+/** The first class only, by the flush worker, and by the client. */
+const flushThrough =
+  (block: number): Act =>
+  (tiny, { context }, index) => {
+    const { rounds, wait } = tiny.engine
+    wait.runSync(rounds.flush(context, [{ group: 0, through: 1 }]), true)
+    tiny.assertDurable(block, index)
+  }
+const leadThrough =
+  (block: number): Act =>
+  (tiny, { client }, index) => {
+    client.flushSync({ through: 'data' })
     tiny.assertDurable(block, index)
   }
 
@@ -312,14 +337,14 @@ export const bodies: Readonly<Record<string, MakeBody>> = {
   /** Two partitions share one writer, and one of them fails: a lane reads the result of its job before the writer gets the next. */
   roundShare: body(
     { frames: 2, cached: 1, hasMore: true, fails: true },
-    [all(change(0), changeMore, flushFails)],
+    [all(change(0), changeMore(), flushFails)],
     {
       withEngine: true,
     },
   ),
   roundShareLeave: body(
     { frames: 2, cached: 1, hasMore: true, fails: true },
-    [all(change(0), changeMore, flushFails)],
+    [all(change(0), changeMore(), flushFails)],
     { withEngine: true, writerLeaves: true },
   ),
   /** A dirty victim leaves the policy, and the round readmits it. */
@@ -352,6 +377,43 @@ export const bodies: Readonly<Record<string, MakeBody>> = {
   ledWrite: body({ frames: 2, cached: 1 }, [all(write(0), write(0), lead(0)), lead(0)], { withEngine: true }),
   ledPending: body({ frames: 2, cached: 1 }, [all(change(0), lead(0)), tryChange(0)], { withEngine: true }),
   ledDiscard: body({ frames: 2, cached: 1 }, [all(change(0), lead(0)), discard(0)], { withEngine: true }),
+  /** Partial rounds: alone, with each other, and while a round of all classes is under way, or has to begin. */
+  partial: body({ frames: 2, cached: 1 }, [all(change(0), leadThrough(0))], { withEngine: true }),
+  partialLater: body(
+    { frames: 3, cached: 1, hasMore: true },
+    [all(changeMore('directory'), change(0), leadThrough(0))],
+    {
+      withEngine: true,
+    },
+  ),
+  partialBoth: body(
+    { frames: 2, cached: 1 },
+    [all(change(0), leadThrough(0)), all(change(0), leadThrough(0))],
+    {
+      withEngine: true,
+    },
+  ),
+  partialRound: body({ frames: 2, cached: 1 }, [all(change(0), leadThrough(0)), all(change(0), flush(0))], {
+    withEngine: true,
+  }),
+  partialStage: body(
+    { frames: 3, cached: 1, hasMore: true },
+    [all(change(0), leadThrough(0)), all(changeMore('directory'), flushMore)],
+    { withEngine: true },
+  ),
+  partialAsked: body(
+    { frames: 3, cached: 1, hasMore: true },
+    [all(change(0), flushThrough(0)), all(changeMore('directory'), flushMore)],
+    { withEngine: true },
+  ),
+  partialLed: body({ frames: 2, cached: 1 }, [all(change(0), leadThrough(0)), all(change(0), lead(0))], {
+    withEngine: true,
+  }),
+  partialClasses: body(
+    { frames: 2, cached: 1 },
+    [all(change(0, 'directory'), change(0, 'data'), leadThrough(0))],
+    { withEngine: true },
+  ),
   /** Images in a frame of the pool: it is borrowed while others evict, returns after the round, or when a frame is needed. */
   borrow: body({ frames: 3, cached: 2, borrows: true }, [all(change(0), change(0)), read(2)]),
   borrowRound: body({ frames: 3, cached: 2, borrows: true }, [all(change(0), change(0), flush(0)), read(2)], {
