@@ -92,6 +92,8 @@ function deadSlots(context: Context): SlotIndex[] {
  */
 export function freeOwnMutexes(context: Context): void {
   const { index } = context.slot
+  // First: a thread that releases latches stores into this record of what its predecessor was serving.
+  healServed(context, index)
   const isTaken = (mutex: Mutex) => mutex.holder() === index && mutex.steal(index, index)
   if (isTaken(context.policyMutex)) {
     repairPolicy(context)
@@ -107,12 +109,11 @@ export function freeOwnMutexes(context: Context): void {
     repairStripe(context, i)
     stripe.unlock()
   })
-  // Releases that it had settled but not unlatched yet, and a frame whose waiters it was serving.
+  // Releases that it had settled but not unlatched yet.
   for (let frame = 0; frame < context.arena.frames; frame++) {
     if (writerOf(load(context.words, context.arena.frameAt(frame) + Frame.latch)) === index)
       leave(context, frame)
   }
-  healServed(context, index)
 }
 
 /** Frees the mutexes that dead slots hold. Does not wait for any other mutex. */
