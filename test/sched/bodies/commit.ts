@@ -1,11 +1,12 @@
 // Commits of several blocks. Every commit moves a count of one from one block to another, so the sum of the counts is 0 for each
 // thread that holds all of them, in every cut, and after every death.
 
-import type { MakeBody } from '../body.js'
-import { between, CLIENT_SLOT, Tiny, type TinyOptions } from './tiny.js'
-import { crew, owner, reapers } from './workers.js'
+import { quietLoad, quietStore, wait } from '../atomics.js'
+import type { MakeBody, Role } from '../body.js'
+import { between, CLIENT_SLOT, FLUSH_SLOT, Tiny, type TinyOptions } from './tiny.js'
+import { crew, reapers } from './workers.js'
 import type { BlockGuard } from '#dist/shared/interface.js'
-import { Group, Slot, SlotState } from '#dist/shared/words.js'
+import { Frame, Group, Slot, SlotState } from '#dist/shared/words.js'
 
 type Hand = ReturnType<Tiny['client']>
 type Act = (tiny: Tiny, hand: Hand, index: number) => void
@@ -137,35 +138,62 @@ function notWhole(what: string, counts: readonly number[]): string[] {
   return sum === 0 ? [] : [`${what} has a part of a commit: counts ${counts.join(', ')}`]
 }
 
+/** Puts a commit of blocks 0 and 1 on the stack, as a client that dies before it tries the mutex. */
+function pushAndDie(tiny: Tiny, slot: number, before: () => void = () => undefined): void {
+  const { arena, engine } = tiny
+  const { context, data } = tiny.client(slot)
+  const guards = [0, 1].map((block) => data.acquireSync(block, 'modify'))
+  before()
+  moveBetween(tiny, [0, 1], guards, FIRST)
+  const changes = guards.map(({ block }) => ({ frame: frameOf(tiny, block), released: 1 }))
+  engine.pending.pushAll(context, 0, changes)
+  quietStore(arena.words, arena.slotAt(slot) + Slot.state, SlotState.DEAD)
+}
+
+function frameOf({ arena }: Tiny, block: number): number {
+  for (let frame = 0; ; frame++) {
+    const at = arena.frameAt(frame)
+    if (arena.words[at + Frame.keyHigh] !== 0 && arena.words[at + Frame.keyLow] === block) return frame
+  }
+}
+
 /**
- * A body with a client that is dead from the beginning: it died after it had put its commit of blocks 0 and 1 on the stack. The
- * reaper begins at once. Client 0 waits for block 0.
+ * A body with a client that is dead from the beginning, with its commit on the stack. Next to the reaper another client settles
+ * that, acquires the blocks, and does the same: it may be found dead while the reaper has the mutex.
  */
-const afterDead =
-  (acts: readonly Act[]): MakeBody =>
-  (engine, memory) => {
-    const tiny = new Tiny(engine, { frames: 2, cached: 2, clients: acts.length + 1 }, memory)
-    const stateAt = tiny.arena.slotAt(CLIENT_SLOT + acts.length) + Slot.state
-    if (memory === undefined) {
+const afterDead: MakeBody = (engine, memory) => {
+  const tiny = new Tiny(engine, { frames: 3, cached: 2, clients: 2 }, memory)
+  const stateAt = (client: number) => tiny.arena.slotAt(CLIENT_SLOT + client) + Slot.state
+  if (memory === undefined) pushAndDie(tiny, CLIENT_SLOT + 1)
+  const reaper: Role = {
+    name: 'reaper',
+    run: () => {
+      const context = tiny.context(FLUSH_SLOT)
+      tiny.engine.reaper.reapDead(context)
+      while (quietLoad(context.words, stateAt(0)) === SlotState.LIVE)
+        wait(context.words, stateAt(0), SlotState.LIVE, 1)
+      tiny.engine.reaper.reapDead(context)
+    },
+  }
+  const dying: Role = {
+    name: 'client 0',
+    run: () => {
       const { words } = tiny.arena
       const mutexAt = tiny.arena.groupAt(0) + Group.mutex
-      words[mutexAt] = CLIENT_SLOT + 1
-      move(0, 1)(tiny, tiny.client(CLIENT_SLOT + acts.length), acts.length)
-      words[mutexAt] = 0
-      words[stateAt] = SlotState.DEAD
-    }
-    const reaping = reapers(tiny).map((role) =>
-      role.name === 'reaper' ? { ...role, startsOnDeath: false } : role,
-    )
-    return tiny.body([...rolesOf(tiny, acts), ...reaping, owner(tiny)], (count, died) => {
-      const moves = 1 + acts.reduce((sum, _, i) => sum + tiny.changesOf(i), 0)
-      return [
-        ...(tiny.arena.words[stateAt] === SlotState.FREE ? [] : ['the slot of the dead is not free']),
-        ...notWhole('the memory', [0, 1].map(count)),
-        ...between('block 1', count(1), moves, moves + died.length),
-      ]
-    })
+      tiny.client(CLIENT_SLOT).client.kick()
+      pushAndDie(tiny, CLIENT_SLOT, () => {
+        wait(words, mutexAt, quietLoad(words, mutexAt), 1)
+      })
+    },
   }
+  return tiny.body([reaper, dying], (count) => [
+    ...[0, 1].flatMap((client) =>
+      tiny.arena.words[stateAt(client)] === SlotState.FREE ? [] : [`the slot of client ${client} is not free`],
+    ),
+    ...notWhole('the memory', [0, 1].map(count)),
+    ...between('block 1', count(1), 2, 2),
+  ])
+}
 
 const SMALL = { frames: 3, cached: 2 }
 /** One frame more: as many blocks as there are frames may not be dirty. */
@@ -202,5 +230,5 @@ export const bodies: Readonly<Record<string, MakeBody>> = {
     isCut: true,
   }),
   /** The reaper next to a client that settles what the dead have left, and to one that dies after its own commit. */
-  reaper: afterDead([move(0, 1), kick]),
+  reaper: afterDead,
 }
