@@ -1,7 +1,10 @@
-// A thread of the storm of commits: it commits and reads sets until it is told to stop, or ends anywhere in the middle.
+// A thread of the storm of commits: it commits and reads sets until it is told to stop, or ends anywhere in the middle. A thread
+// that is told to exit does so at an atomic operation of a commit, or while it changes blocks: from outside such a moment is
+// hardly ever met.
 
 import { workerData } from 'node:worker_threads'
-import { attachCache, type BlockGuard, type CacheHandle } from 'dcache'
+import type { BlockGuard, CacheHandle } from 'dcache'
+import { armExit } from './exit-at-atomics.js' // before dcache, which keeps the functions
 import { Choice, moveAmong, readSet, SETS, someOf } from './commit-sets.js'
 
 export interface CommitLife {
@@ -13,12 +16,16 @@ export interface CommitLife {
 }
 
 const { handle, seed, words, life } = workerData as CommitLife
+const { attachCache } = await import('dcache')
 const client = attachCache(handle)
 const choice = new Choice(seed)
 
-/** Ends the thread now and then, when it was told to. */
+/** Ends the thread now and then, when it was told to: here, or at one of the next atomic operations. */
 function mayEnd(): void {
-  if (Atomics.load(words, 2 + life) !== 0 && choice.below(20) === 0) process.exit(0)
+  if (Atomics.load(words, 2 + life) === 0) return
+  const way = choice.below(20)
+  if (way === 0) process.exit(0)
+  if (way < 5) armExit(choice.below(100))
 }
 
 class Changed extends Error {}
@@ -28,6 +35,7 @@ function commitByHand(): void {
   const places = someOf(choice.below(SETS), choice).sort(([a, i], [b, j]) => a.localeCompare(b) || i - j)
   const guards: BlockGuard[] = places.map(([name, block]) => client.partition(name).acquireSync(block, 'modify'))
   moveAmong(guards, places, choice, mayEnd)
+  mayEnd()
   if (choice.below(8) === 0) for (const guard of guards) guard.discard()
   else client.commit(...guards)
 }
@@ -37,6 +45,7 @@ async function update(isSync: boolean): Promise<void> {
   const fails = choice.below(8) === 0
   const change = (guards: readonly BlockGuard[]) => {
     moveAmong(guards, places, choice, mayEnd)
+    mayEnd()
     if (fails) throw new Changed()
   }
   try {
