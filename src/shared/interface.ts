@@ -115,9 +115,10 @@ export interface CacheClient extends Disposable {
   /** @throws ERR_DCACHE_UNKNOWN_PARTITION */
   partition(name: string): Partition
   /**
-   * Releases several changed blocks at one moment. No thread that holds all of them sees some changed and others not, a flush makes
-   * all or none of the changes durable, and if the thread ends during the call, all of them happen or none. Never waits, on any
-   * thread; a guard alone is released as by `release`.
+   * Releases several changed blocks at one moment. No thread that holds all of them sees some changed and others not, and if the
+   * thread ends during the call, all changes happen or none. A flush that is called afterwards makes all of them durable; until
+   * then a crash may leave some of the blocks on the disk without the others. Never waits, on any thread; one guard alone is
+   * released as by `release`.
    * @param guards of one group, each marked by `markDirty`, with a class of its own
    * @throws ERR_DCACHE_COMMIT, _GUARD_MODE, _GUARD_RELEASED, _BAD_OPTION. Then no guard is released
    */

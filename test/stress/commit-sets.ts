@@ -33,7 +33,8 @@ export class Choice {
 export function countIn(bytes: Uint8Array, [partition, block]: Place): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const [first, last] = [view.getInt32(0), view.getInt32(bytes.length - 4)]
-  if (first !== last) throw new Error(`block ${block} of '${partition}' is half-changed: ${first} and ${last}`)
+  if (first !== last)
+    throw new Error(`block ${block} of '${partition}' is half-changed: ${first} and ${last}`)
   return first
 }
 

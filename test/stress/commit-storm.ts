@@ -23,6 +23,8 @@ export interface CommitStormOptions {
 const THREADS = 4
 /** Half of the blocks of the sets. */
 const CACHED = 40
+/** States of a slot that is not recovered. */
+const IN_USE: readonly number[] = [SlotState.LIVE, SlotState.DEAD]
 /** After this many deaths, a thread of the engine is ended too. */
 const ENGINE_EVERY = 10
 /** After this many deaths, the files are compared. */
@@ -149,9 +151,7 @@ class CommitStorm {
   #isLeft(thread: number): boolean {
     const { words, geometry } = this.#arena
     return Array.from({ length: geometry.slots }, (_, slot) => this.#arena.slotAt(slot)).some(
-      (at) =>
-        words[at + Slot.threadId] === thread &&
-        [SlotState.LIVE, SlotState.DEAD].includes(Atomics.load(words, at + Slot.state)),
+      (at) => words[at + Slot.threadId] === thread && IN_USE.includes(Atomics.load(words, at + Slot.state)),
     )
   }
 

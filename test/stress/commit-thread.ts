@@ -33,7 +33,9 @@ class Changed extends Error {}
 /** Latches the blocks itself, in the order of their keys. */
 function commitByHand(): void {
   const places = someOf(choice.below(SETS), choice).sort(([a, i], [b, j]) => a.localeCompare(b) || i - j)
-  const guards: BlockGuard[] = places.map(([name, block]) => client.partition(name).acquireSync(block, 'modify'))
+  const guards: BlockGuard[] = places.map(([name, block]) =>
+    client.partition(name).acquireSync(block, 'modify'),
+  )
   moveAmong(guards, places, choice, mayEnd)
   mayEnd()
   if (choice.below(8) === 0) for (const guard of guards) guard.discard()

@@ -40,7 +40,10 @@ commits('releases all blocks, changed; each with its class', () =>
     for (const guard of guards) refusalNow('ERR_DCACHE_GUARD_RELEASED', () => guard.release(), guard.block)
     assert.is(cache.stats().blocks.dirty, 3)
     await cache.flush()
-    assert.equal([1, 2, 3].map((block) => onDisk(block)[0]), [77, 77, 77])
+    assert.equal(
+      [1, 2, 3].map((block) => onDisk(block)[0]),
+      [77, 77, 77],
+    )
     assert.is(cache.stats().blocks.dirty, 0)
   }),
 )
@@ -108,7 +111,7 @@ commits('while another thread holds the round mutex leaves all blocks to it', ()
 function refused(
   name: string,
   code: 'ERR_DCACHE_COMMIT' | 'ERR_DCACHE_GUARD_MODE' | 'ERR_DCACHE_GUARD_RELEASED' | 'ERR_DCACHE_BAD_OPTION',
-  third: (bench: Bench, guards: BlockGuard[]) => Promise<unknown> | unknown,
+  third: (bench: Bench, guards: BlockGuard[]) => unknown,
   ...texts: (string | number)[]
 ): void {
   commits(`of ${name} is refused, and releases nothing`, () =>
@@ -126,7 +129,8 @@ function refused(
       assert.is(data.tryAcquire(1, 'read'), undefined)
       for (const guard of guards) guard.discard()
       assert.is(cache.stats().blocks.dirty, 0)
-      if (!guards.includes(more as BlockGuard)) (more as Partial<Disposable> | undefined)?.[Symbol.dispose]?.()
+      if (!guards.includes(more as BlockGuard))
+        (more as Partial<Disposable> | undefined)?.[Symbol.dispose]?.()
     }),
   )
 }
@@ -204,14 +208,23 @@ for (const form of ['update', 'updateSync'] as const) {
     withCache({}, async ({ cache, data }) => {
       await warm(data)
       const before = firstOf(data, 2)
-      const result = await call(cache, [[data, 4], ['data', 2], [data, 9]], (guards) => { // prettier-ignore
-        assert.equal(
+      const result = await call(
+        cache,
+        [
+          [data, 4],
+          ['data', 2],
+          [data, 9],
+        ],
+        (guards) => {
+          // prettier-ignore
+          assert.equal(
           guards.map(({ block }) => block),
           AS_ASKED,
         )
-        change([guards[0]!, guards[2]!], 42)
-        return 'done'
-      })
+          change([guards[0]!, guards[2]!], 42)
+          return 'done'
+        },
+      )
       assert.is(result, 'done')
       assert.equal(firstOf(data, 4, 2, 9), [42, ...before, 42])
       assert.is(cache.stats().blocks.dirty, 2)
@@ -241,11 +254,20 @@ for (const form of ['update', 'updateSync'] as const) {
   updates(`${form} leaves out guards that the function has released or discarded`, () =>
     withCache({}, async ({ cache, data }) => {
       await warm(data)
-      await call(cache, [[data, 1], [data, 2], [data, 3]], (guards) => { // prettier-ignore
-        change(guards, 42)
-        guards[0]!.release()
-        guards[1]!.discard()
-      })
+      await call(
+        cache,
+        [
+          [data, 1],
+          [data, 2],
+          [data, 3],
+        ],
+        (guards) => {
+          // prettier-ignore
+          change(guards, 42)
+          guards[0]!.release()
+          guards[1]!.discard()
+        },
+      )
       await warm(data)
       assert.equal(firstOf(data, 1, 3), [42, 42])
       assert.is.not(firstOf(data, 2)[0], 42)
@@ -340,12 +362,19 @@ updates('updates of opposite orders, of several threads and tasks, never wait in
           pass(0)
           for (let i = 0; i < 200; i++) {
             const [a, b] = [(i * 7 + args) % 6, (i * 7 + args + 1 + (i % 5)) % 6]
-            client.updateSync([[data, a!], [data, b!]], ([from, to]) => { // prettier-ignore
-              from.data[8]! -= 1
-              to.data[8]! += 1
-              from.markDirty()
-              to.markDirty(i % 40 === 0 ? 'directory' : 'data')
-            })
+            client.updateSync(
+              [
+                [data, a],
+                [data, b],
+              ],
+              ([from, to]) => {
+                // prettier-ignore
+                from.data[8]! -= 1
+                to.data[8]! += 1
+                from.markDirty()
+                to.markDirty(i % 40 === 0 ? 'directory' : 'data')
+              },
+            )
           }
         },
         { gates },
@@ -382,12 +411,19 @@ updates('an attached thread has both calls', () =>
   withCache({}, async ({ cache, data }) => {
     const result = await inThread(cache.handle, 0, async ({ client }) => {
       const data = client.partition('data')
-      client.updateSync([[data, 30], ['data', 31]], (guards) => { // prettier-ignore
-        for (const guard of guards) {
+      client.updateSync(
+        [
+          [data, 30],
+          ['data', 31],
+        ],
+        (guards) => {
+          // prettier-ignore
+          for (const guard of guards) {
           guard.data[0] = 1
           guard.markDirty()
         }
-      })
+        },
+      )
       return client.update([[data, 30]], async ([guard]) => Promise.resolve(guard.data[0]!))
     })
     assert.is(result, 1)

@@ -20,7 +20,7 @@ const SECOND: Classes = ['directory', 'directory']
 function moveBetween(tiny: Tiny, blocks: readonly number[], guards: readonly BlockGuard[], classes: Classes) {
   const counts = guards.map((guard, i) => {
     const count = tiny.bump(tiny.words(guard), blocks[i]!, i === 0 ? -1 : 1)
-    guard.markDirty(classes[i]!)
+    guard.markDirty(classes[i])
     return count
   })
   return counts[1]!
@@ -188,7 +188,9 @@ const afterDead: MakeBody = (engine, memory) => {
   }
   return tiny.body([reaper, dying], (count) => [
     ...[0, 1].flatMap((client) =>
-      tiny.arena.words[stateAt(client)] === SlotState.FREE ? [] : [`the slot of client ${client} is not free`],
+      tiny.arena.words[stateAt(client)] === SlotState.FREE
+        ? []
+        : [`the slot of client ${client} is not free`],
     ),
     ...notWhole('the memory', [0, 1].map(count)),
     ...between('block 1', count(1), 2, 2),
