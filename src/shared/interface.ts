@@ -115,21 +115,22 @@ export interface CacheClient extends Disposable {
   /** @throws ERR_DCACHE_UNKNOWN_PARTITION */
   partition(name: string): Partition
   /**
-   * Releases several changed blocks at one moment. No thread that holds all of them sees some changed and others not, and if the
-   * thread ends during the call, all changes happen or none. A flush that is called afterwards makes all of them durable; until
-   * then a crash may leave some of the blocks on the disk without the others. Never waits, on any thread; one guard alone is
-   * released as by `release`.
+   * Releases several changed blocks at one moment. No thread that holds all of them sees some changed and others not, and if
+   * the thread ends during the call, all changes happen or none. A flush that is called afterwards makes all of them durable;
+   * until then a crash may leave some of the blocks on the disk without the others. Never waits, on any thread; one guard alone
+   * is released as by `release`.
    * @param guards of one group, each marked by `markDirty`, with a class of its own
    * @throws ERR_DCACHE_COMMIT, _GUARD_MODE, _GUARD_RELEASED, _BAD_OPTION. Then no guard is released
    */
   commit(...guards: BlockGuard[]): void
   /**
-   * Acquires blocks of one group to modify them, calls `fn` with their guards in the order of `blocks`, and commits those that it
-   * has marked, as `commit` does; the others are released. If `fn` throws or rejects, all are discarded, and its error is passed
-   * on. Two updates never wait for each other in a cycle, because each takes its blocks in one order. `fn` may release or
-   * discard guards itself; they are left out then.
+   * Acquires blocks of one group to modify them, calls `fn` with their guards in the order of `blocks`, and commits those that
+   * it has marked, as `commit` does; the others are released. If `fn` throws or rejects, all are discarded, and its error is
+   * passed on. Two updates never wait for each other in a cycle, because each takes its blocks in one order. `fn` may release
+   * or discard guards itself; they are left out then.
    * @param blocks pairs of a partition, or its name, and a block, each block once
-   * @param options `timeoutMs` is for all blocks together, and does not count the time of `fn`; `signal` ends only the wait for them
+   * @param options `timeoutMs` is for all blocks together, and does not count the time of `fn`; `signal` ends only the wait
+   *   for them
    * @throws what `acquire` throws, then nothing is held; ERR_DCACHE_COMMIT for blocks of several groups, ERR_DCACHE_BAD_OPTION
    */
   update<const B extends readonly BlockName[], T>(

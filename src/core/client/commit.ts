@@ -1,6 +1,6 @@
 /**
- * `commit`: several changed guards of a group, released at one moment. All arguments are checked before anything is released; from
- * then on nothing can fail (changes/release.ts, `releaseTogether`).
+ * `commit`: several changed guards of a group, released at one moment. All arguments are checked before anything is released;
+ * from then on nothing can fail (changes/release.ts, `releaseTogether`).
  */
 import { CacheError } from '../../shared/errors.js'
 import { show } from '../../shared/values.js'
