@@ -6,9 +6,11 @@ export { CacheError, type CacheErrorCode, type CacheErrorJson, CODES } from './s
 export type {
   BlockCache,
   BlockGuard,
+  BlockName,
   CacheClient,
   CacheEvents,
   CacheHandle,
+  GuardsOf,
   Mode,
   Partition,
 } from './shared/interface.js'

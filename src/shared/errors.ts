@@ -28,6 +28,7 @@ export const CODES = {
   ERR_DCACHE_GUARDS_HELD: 'guards are still held; release them first',
   ERR_DCACHE_GUARD_RELEASED: 'the guard has been released already; acquire the block again',
   ERR_DCACHE_GUARD_MODE: 'a read guard cannot change its block; acquire it with `modify` or `overwrite`',
+  ERR_DCACHE_COMMIT: 'these guards cannot be committed together; nothing was released; the message says why',
   ERR_DCACHE_WOULD_BLOCK:
     'the call would have to wait, and this thread may not block; use the asynchronous call',
   ERR_DCACHE_TIMEOUT:

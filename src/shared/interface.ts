@@ -117,6 +117,36 @@ export interface CacheClient extends Disposable {
   /** @throws ERR_DCACHE_UNKNOWN_PARTITION */
   partition(name: string): Partition
   /**
+   * Releases several changed blocks at one moment. No thread that holds all of them sees some changed and others not, and if
+   * the thread ends during the call, all changes happen or none. A flush that is called afterwards makes all of them durable;
+   * until then a crash may leave some of the blocks on the disk without the others. Never waits, on any thread; one guard alone
+   * is released as by `release`.
+   * @param guards of one group, each marked by `markDirty`, with a class of its own
+   * @throws ERR_DCACHE_COMMIT, _GUARD_MODE, _GUARD_RELEASED, _BAD_OPTION. Then no guard is released
+   */
+  commit(...guards: BlockGuard[]): void
+  /**
+   * Acquires blocks of one group to modify them, calls `fn` with their guards in the order of `blocks`, and commits those that
+   * it has marked, as `commit` does; the others are released. If `fn` throws or rejects, all are discarded, and its error is
+   * passed on. Two updates never wait for each other in a cycle, because each takes its blocks in one order. `fn` may release
+   * or discard guards itself; they are left out then.
+   * @param blocks pairs of a partition, or its name, and a block, each block once
+   * @param options `timeoutMs` is for all blocks together, and does not count the time of `fn`; `signal` ends only the wait
+   *   for them
+   * @throws what `acquire` throws, then nothing is held; ERR_DCACHE_COMMIT for blocks of several groups, ERR_DCACHE_BAD_OPTION
+   */
+  update<const B extends readonly BlockName[], T>(
+    blocks: B,
+    fn: (guards: GuardsOf<B>) => T | Promise<T>,
+    options?: WaitOptions,
+  ): Promise<T>
+  /** As `update`. A `fn` that returns a promise is an error, and its changes are discarded. */
+  updateSync<const B extends readonly BlockName[], T>(
+    blocks: B,
+    fn: (guards: GuardsOf<B>) => T,
+    options?: WaitOptions,
+  ): T
+  /**
    * Waits until every change in the scope that was released before the call is durable. The wait has no deadline, but ends
    * when the group has written no block for 30 s.
    * @throws ERR_DCACHE_FENCED, naming partition, class and cause, if a write failed; the changes stay dirty in memory.
@@ -148,6 +178,12 @@ export interface CacheClient extends Disposable {
    */
   detach(): void
 }
+
+/** A block, by its partition, or the name of that, and its number. */
+export type BlockName = readonly [partition: Partition | string, block: number]
+
+/** A guard for each of several blocks. */
+export type GuardsOf<B extends readonly BlockName[]> = { readonly [I in keyof B]: BlockGuard }
 
 /** One partition, as one attached thread sees it. */
 export interface Partition {

@@ -15,6 +15,7 @@ import type * as forgetModule from '#dist/core/blocks/forget.js'
 import type * as formatModule from '#dist/core/format.js'
 import type * as readerModule from '#dist/core/prefetch/reader.js'
 import type * as reaperModule from '#dist/core/recovery/reaper.js'
+import type * as pendingModule from '#dist/core/changes/pending.js'
 import type * as releaseModule from '#dist/core/changes/release.js'
 import type * as roundsModule from '#dist/core/changes/rounds.js'
 import type * as writerModule from '#dist/core/write-back/writer.js'
@@ -53,6 +54,7 @@ export interface Engine {
   readonly flusher: typeof flusherModule
   readonly forget: typeof forgetModule
   readonly format: typeof formatModule
+  readonly pending: typeof pendingModule
   readonly reader: typeof readerModule
   readonly reaper: typeof reaperModule
   readonly release: typeof releaseModule
@@ -78,6 +80,7 @@ export const MODULES = [
     'wait',
   ].map((name) => `shared/${name}`),
   'core/blocks/forget',
+  'core/changes/pending',
   'core/changes/release',
   'core/changes/rounds',
   'core/client/client',

@@ -160,6 +160,94 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
       },
     ],
   },
+  'commit-one-by-one': {
+    what: 'the blocks of a commit are pushed one by one',
+    body: 'commit.one',
+    preemptions: 0,
+    detours: 0,
+    deaths: 1,
+    needsStores: true,
+    edits: [
+      {
+        file: 'core/changes/pending.js',
+        from: '    words[at + 11 /* pendingNext */] = next;\n    next = frame + 1;\n  }\n  pushChain(context, group, next - 1, releases[0].frame);',
+        to: '    pushChain(context, group, frame, frame);\n  }',
+      },
+    ],
+  },
+  'released-is-the-commit': {
+    what: 'the reaper finishes what says what its release does, although it is not on the stack',
+    body: 'commit.one',
+    preemptions: 0,
+    detours: 0,
+    deaths: 1,
+    needsStores: true,
+    edits: [
+      {
+        file: 'core/recovery/reaper.js',
+        from: '  if ((load(words, at + 1 /* state */) & 2 /* CHANGING */) === 0) {',
+        to: '  if (words[at + 10 /* released */] > 0) {\n    commit(context, partition.group, frame, words[at + 10 /* released */]);\n  } else if ((load(words, at + 1 /* state */) & 2 /* CHANGING */) === 0) {',
+      },
+    ],
+  },
+  'reaps-before-settling': {
+    what: 'the reaper undoes what is on the stack, because it does not settle first',
+    body: 'commit.one',
+    preemptions: 0,
+    detours: 0,
+    deaths: 1,
+    edits: [
+      {
+        file: 'core/recovery/reaper.js',
+        from: '  seizeRound(context, partition.group);\n  if (!dead',
+        to: '  seize(context, context.roundMutexes[partition.group], () => repairRound(context, partition.group));\n  if (!dead',
+      },
+    ],
+  },
+  'dead-found-after-settling': {
+    what: 'the reaper undoes the pushed changes of a thread that it finds dead after it has settled',
+    body: 'commit.reaper',
+    preemptions: 2,
+    detours: 0,
+    edits: [
+      {
+        file: 'core/recovery/reaper.js',
+        from: 'if (!dead.includes(writerOf(load(words, at + 0 /* latch */)))) {',
+        to: 'if (!isDead(context, writerOf(load(words, at + 0 /* latch */)))) {',
+      },
+    ],
+  },
+  'stale-released': {
+    what: 'the reaper leaves in the frame what a dead thread had noted of its release',
+    body: 'commit.one',
+    preemptions: 0,
+    detours: 0,
+    deaths: 1,
+    needsStores: true,
+    edits: [
+      {
+        file: 'core/recovery/reaper.js',
+        from: '  store(words, at + 10 /* released */, 0);\n',
+        to: '',
+      },
+    ],
+  },
+  'serving-forgotten': {
+    what: 'a new flush worker releases latches before it heals what its predecessor was serving: a lost wakeup',
+    body: 'commit.two',
+    preemptions: 0,
+    detours: 0,
+    deaths: 2,
+    needsStores: true,
+    edits: [
+      { file: 'core/recovery/reaper.js', from: '  healServed(context, index);\n', to: '' },
+      {
+        file: 'core/recovery/reaper.js',
+        from: '      leave(context, frame);\n  }\n}',
+        to: '      leave(context, frame);\n  }\n  healServed(context, index);\n}',
+      },
+    ],
+  },
   'clean-beyond-cut': {
     what: 'the round makes a frame clean that was changed after its cut',
     body: 'cache.roundFlushes',

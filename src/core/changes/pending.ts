@@ -1,12 +1,19 @@
 /**
  * Pending releases: a thread that may not wait for the round mutex pushes its release on a stack, with the block still
- * latched. The current holder of the mutex, or the next one, finishes it.
+ * latched. The current holder of the mutex, or the next one, finishes it. Releases that must not be separated are pushed as one
+ * chain, also when the mutex is free (decision D72).
  *
- *   pushed      `released` says what to do (this is the commit), and the frame is on the stack `pending`
+ *   linked      `released` says what to do, and the frames of the chain are linked; nothing is committed
+ *   pushed      the chain is on the stack `pending`. The compare-and-swap that put it there is the commit of all of it
  *   settling    the holder of the mutex has taken the stack; `settling` anchors it, so that a death loses no release
  *   settled     the latch has passed to the settler, the release is done, `released` is 0; the settler unlatches
  *
  * After a thread has pushed a release, it must not touch the latch again.
+ *
+ * Why no cut separates a chain. A cut is made under the mutex, and by `seizeRound` or `lockRound`, which settle first; a thread
+ * that steals the mutex finishes what `settling` anchors before that (recovery/repair.ts). So at a cut, either no frame of a
+ * chain has its new stamp, or all have. Their stamps have one epoch: all class changes close it before the first stamp, so it
+ * does not move between two stamps, also if the settler dies between them and another thread gives the rest.
  */
 import { compareExchange, load, store } from '#atomics'
 import { handOver } from '../../shared/latch.js'
@@ -15,17 +22,41 @@ import { type Context, leave, assertLatched } from '../context.js'
 import { closeEpochFor, commit, uncommit } from './images.js'
 import { Frame, Group, Released, State } from '../../shared/words.js'
 
+/** What is left to the holder of the mutex: a class, or Released.UNCHANGED. */
+export interface Release {
+  readonly frame: FrameIndex
+  readonly released: number
+}
+
 /** Leaves a release to the holder of the round mutex. @requires the frame's latch, which the settler releases */
 export function push(context: Context, group: number, frame: FrameIndex, released: number): void {
   assertLatched(context, frame)
+  context.words[context.arena.frameAt(frame) + Frame.released] = released
+  pushChain(context, group, frame, frame)
+}
+
+/** As `push`, for several releases, 1 or more, at one moment. @requires the latches of the frames, which differ */
+export function pushAll(context: Context, group: number, releases: readonly Release[]): void {
   const { words, arena } = context
-  const at = arena.frameAt(frame)
+  let next = 0
+  for (const { frame, released } of releases) {
+    assertLatched(context, frame)
+    const at = arena.frameAt(frame)
+    words[at + Frame.released] = released
+    words[at + Frame.pendingNext] = next
+    next = frame + 1
+  }
+  pushChain(context, group, next - 1, releases[0]!.frame)
+}
+
+/** Puts a chain of linked frames on the stack. */
+function pushChain({ words, arena }: Context, group: number, first: FrameIndex, last: FrameIndex): void {
+  const nextAt = arena.frameAt(last) + Frame.pendingNext
   const pendingAt = arena.groupAt(group) + Group.pending
-  words[at + Frame.released] = released
   for (;;) {
     const head = load(words, pendingAt)
-    words[at + Frame.pendingNext] = head
-    if (compareExchange(words, pendingAt, head, frame + 1) === head) return
+    words[nextAt] = head
+    if (compareExchange(words, pendingAt, head, first + 1) === head) return
   }
 }
 
@@ -67,7 +98,7 @@ export function settleChain(context: Context, group: number): void {
 }
 
 /** Finishes one release, except for the latch. @requires round mutex, the frame's latch */
-export function settleOne(context: Context, group: number, frame: FrameIndex): void {
+function settleOne(context: Context, group: number, frame: FrameIndex): void {
   context.roundMutexes[group]!.assertHeld(context.slot.index)
   assertLatched(context, frame)
   const at = context.arena.frameAt(frame)

@@ -11,7 +11,7 @@ import { TRACE } from '../../shared/trace.js'
 import { blockOf, type Context, leave, partitionOf, assertLatched } from '../context.js'
 import { commitAlone, loseUndo, uncommitAlone } from './alone.js'
 import { closeEpochFor, commit, uncommit } from './images.js'
-import { push } from './pending.js'
+import { push, pushAll, type Release } from './pending.js'
 import { lockRound, tryLockRound, unlockRound } from './rounds.js'
 import { applyUndo } from './undo.js'
 import { Frame, Released, State } from '../../shared/words.js'
@@ -93,9 +93,31 @@ export function discardChange(context: Context, group: number, frame: FrameIndex
   releaseUnchanged(context, group, frame, maySleep)
 }
 
+/**
+ * Commits several changes of a group at one moment, and releases their blocks. The commit is one compare-and-swap, which puts
+ * them on the pending stack, also when the mutex is free; the thread then settles them itself, unless another one has the mutex.
+ * It does not wait for that one, which settles them before it unlocks.
+ * @requires the latches of the frames, which differ; CHANGING; `released` is a class. All are released
+ * @takes the pending stack; then the round mutex, if it is free
+ */
+export function releaseTogether(context: Context, group: number, changes: readonly Release[]): void {
+  for (const { frame, released } of changes) {
+    assertLatched(context, frame)
+    if (context.isTraced) traceBlock(context, TRACE['block.dirty'], frame, released)
+    loseUndo(context, group, frame)
+  }
+  pushAll(context, group, changes)
+  settleOrLeave(context, group)
+}
+
 /** Tries the mutex once more after the push: its holder may have checked the stack for the last time before the push. */
 function leaveToOthers(context: Context, group: number, frame: FrameIndex, released: number): void {
   push(context, group, frame, released)
+  settleOrLeave(context, group)
+}
+
+/** Settles what this thread has pushed, unless another thread holds the mutex. */
+function settleOrLeave(context: Context, group: number): void {
   if (tryLockRound(context, group)) unlockRound(context, group)
 }
 

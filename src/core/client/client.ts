@@ -3,8 +3,8 @@
  */
 import { show } from '../../shared/values.js'
 import { CacheError } from '../../shared/errors.js'
-import type { CacheClient } from '../../shared/interface.js'
-import type { FlushScope } from '../../shared/options.js'
+import type { BlockGuard, BlockName, CacheClient, GuardsOf } from '../../shared/interface.js'
+import type { FlushScope, WaitOptions } from '../../shared/options.js'
 import type { CacheStats, Holder, TraceRecord } from '../../shared/reports.js'
 import { detachSlot } from '../../shared/slot.js'
 import { setSlotName } from '../../shared/slot-name.js'
@@ -12,6 +12,7 @@ import type { FrameIndex } from '../../shared/indices.js'
 import { readTrace, TRACE } from '../../shared/trace.js'
 import { runSync } from '../../shared/wait.js'
 import { runCall } from './call.js'
+import { commit } from './commit.js'
 import { check } from '../inspect/check.js'
 import { blockOf, type Context, partitionOf } from '../context.js'
 import { buryThread } from '../wait/deaths.js'
@@ -27,6 +28,7 @@ import { assertBlocks } from './ranges.js'
 import { flush, type FlushTarget, kick } from '../changes/rounds.js'
 import { Leader } from '../write-back/leader.js'
 import { stats } from '../inspect/stats.js'
+import { type Body, update, updateSync } from './update.js'
 import { markOrphaned } from '../wait/watch.js'
 import { EngineState, Header, Slot } from '../../shared/words.js'
 
@@ -89,6 +91,26 @@ export class Client implements CacheClient {
 
   #names(): string[] {
     return this.context.partitions.all().map(({ name }) => name)
+  }
+
+  commit(...guards: BlockGuard[]): void {
+    commit(this.context, guards)
+  }
+
+  async update<const B extends readonly BlockName[], T>(
+    blocks: B,
+    fn: (guards: GuardsOf<B>) => T | Promise<T>,
+    options?: WaitOptions,
+  ): Promise<T> {
+    return update(this.context, (name) => this.partition(name), blocks, fn as Body<T | Promise<T>>, options)
+  }
+
+  updateSync<const B extends readonly BlockName[], T>(
+    blocks: B,
+    fn: (guards: GuardsOf<B>) => T,
+    options?: WaitOptions,
+  ): T {
+    return updateSync(this.context, (name) => this.partition(name), blocks, fn as Body<T>, options)
   }
 
   async flush(scope?: FlushScope): Promise<void> {

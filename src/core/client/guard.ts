@@ -19,6 +19,19 @@ import { discardChange, releaseChanged, releaseUnchanged } from '../changes/rele
 export const howOf = (mode: Mode): number =>
   mode === 'read' ? How.READ : mode === 'modify' ? How.MODIFY : How.OVERWRITE
 
+/** What a guard holds. */
+export interface Hold {
+  readonly guard: Guard
+  readonly partition: GuardOwner
+  readonly block: number
+  /** -1 if the guard is released. */
+  readonly frame: FrameIndex
+  readonly entry: number
+  /** 1 + the index in writeOrder of the class that it was marked dirty with, 0 if it was not. */
+  readonly writeClass: number
+  readonly isRead: boolean
+}
+
 export class Guard implements BlockGuard {
   readonly partition: GuardOwner
   readonly block: number
@@ -34,6 +47,20 @@ export class Guard implements BlockGuard {
     this.#frame = frame
     this.#entry = entry
     this.#how = how
+  }
+
+  /** For commit.ts: what a guard holds; undefined for anything but a guard of this copy of the package. */
+  static holdOf(guard: unknown): Hold | undefined {
+    if (typeof guard !== 'object' || guard === null || !(#frame in guard)) return undefined
+    const { partition, block } = guard
+    const writeClass = guard.#how >>> How.CLASS_SHIFT
+    const isRead = (guard.#how & How.MODE) === How.READ
+    return { guard, partition, block, frame: guard.#frame, entry: guard.#entry, writeClass, isRead }
+  }
+
+  /** For commit.ts: the guard holds nothing any more. @requires that its frame and entry are released by the caller */
+  static end(guard: Guard): void {
+    guard.#frame = -1
   }
 
   get data(): Uint8Array {
@@ -162,7 +189,7 @@ function assertStands(guard: Guard, context: Context, { view }: GuardOwner): voi
 
 const maySleep = (context: Context, how: number): boolean => (how & How.SYNC) !== 0 && context.mayBlock
 
-function late({ partition, block }: Guard, what: string): CacheError {
+export function late({ partition, block }: Guard, what: string): CacheError {
   return new CacheError(
     'ERR_DCACHE_GUARD_RELEASED',
     `the guard of block ${block} of '${partition.name}' was released before ${what}; acquire the block again`,

@@ -113,7 +113,7 @@ export class PartitionClient implements GuardOwner {
     // If the thread may not block, the call fails at the first absent block; filling runs would evict more than one block for
     // that.
     runSync(
-      range.run(mayBlock, (block) => this.#acquire(block, 'read', undefined, deadline, How.SYNC)),
+      range.run(mayBlock, (block) => this.acquireUntil(block, 'read', undefined, deadline, How.SYNC)),
       mayBlock,
     )
   }
@@ -125,7 +125,7 @@ export class PartitionClient implements GuardOwner {
     const deadline = deadlineOf(wait)
     await runCall(
       this.context,
-      range.run(true, (block) => this.#acquire(block, 'read', undefined, deadline, 0), new Breath()),
+      range.run(true, (block) => this.acquireUntil(block, 'read', undefined, deadline, 0), new Breath()),
       wait?.signal,
     )
   }
@@ -135,7 +135,7 @@ export class PartitionClient implements GuardOwner {
     if (this.#writes.oneNow(source, position, writeClass, wait)) return
     const deadline = deadlineOf(wait)
     this.#writes.allSync(source, position, writeClass, (block, mode, range) =>
-      this.#acquire(block, mode, range, deadline, How.SYNC),
+      this.acquireUntil(block, mode, range, deadline, How.SYNC),
     )
   }
 
@@ -144,7 +144,7 @@ export class PartitionClient implements GuardOwner {
     this.#assertWritable()
     const deadline = deadlineOf(wait)
     const acquire = (block: number, mode: Mode, range: Range | undefined) =>
-      this.#acquire(block, mode, range, deadline, 0)
+      this.acquireUntil(block, mode, range, deadline, 0)
     const writes = this.#writes.all(source, position, writeClass, 0, acquire, new Breath())
     await runCall(this.context, writes, wait?.signal)
   }
@@ -170,6 +170,17 @@ export class PartitionClient implements GuardOwner {
 
   async extend(count: number, wait?: WaitOptions): Promise<number> {
     return changeSize(this.context, this.view, 'extend', count, wait)
+  }
+
+  /** Acquires a block of several: of a range, or of an update (update.ts). Not part of the public interface. */
+  *acquireUntil(
+    block: number,
+    mode: Mode,
+    range: Range | undefined,
+    deadline: Deadline,
+    sync: number,
+  ): Slow<BlockGuard> {
+    return this.#hit(block, mode, range, sync) ?? (yield* this.#slow(block, mode, range, sync, deadline))
   }
 
   toJSON(): object {
@@ -300,17 +311,6 @@ export class PartitionClient implements GuardOwner {
 
   #rangeRead(target: Uint8Array, position: number): RangeRead {
     return new RangeRead(this.context, this.view, this.hits, this.#misses, this.#ahead, target, position)
-  }
-
-  /** Acquires a block, of a range to read or to write. */
-  *#acquire(
-    block: number,
-    mode: Mode,
-    range: Range | undefined,
-    deadline: Deadline,
-    sync: number,
-  ): Slow<BlockGuard> {
-    return this.#hit(block, mode, range, sync) ?? (yield* this.#slow(block, mode, range, sync, deadline))
   }
 
   #assertChange(mode: Mode): void {

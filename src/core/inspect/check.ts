@@ -328,6 +328,8 @@ export function checkQuiet(context: Context): string[] {
       broken.push(`Q1 ${context.describe(frame)}: still held, offered or frozen`)
     if ((context.words[at + Frame.state]! & (State.CHANGING | State.TAKEN)) !== 0)
       broken.push(`Q2 ${context.describe(frame)}: still CHANGING, or its undo image is still taken`)
+    if (context.words[at + Frame.released] !== 0)
+      broken.push(`Q3 ${context.describe(frame)}: still says what its release does`)
   }
   return broken
 }

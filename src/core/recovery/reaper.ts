@@ -4,7 +4,8 @@
  *
  *   1  mutexes of all dead slots: stolen, and what they guard is rebuilt (repair.ts)
  *   2  frames latched by a dead slot, or offered to it: a change under way is undone, a fill under way is dropped; then the latch
- *      passes to the next waiter
+ *      passes to the next waiter. Releases on the pending stack are settled before that: being on the stack is their commit.
+ *      The dead are listed before that: a slot that is found dead afterwards may have pushed in between
  *   3  pins in its journal: the pins of these frames are set to the number in live journals, never subtracted; waiters are woken
  *   4  frames that it waited for, or was serving: their waiters are woken and their marks healed (shared/latch-queue.ts)
  *   5  the round that it led is dropped, full or partial (write-back/leader.ts)
@@ -23,8 +24,7 @@ import type { FrameIndex, SlotIndex } from '../../shared/indices.js'
 import { FIRST_CLASS } from '../../shared/stamp.js'
 import { type Context, leave, partitionOf } from '../context.js'
 import { readmitStray } from '../blocks/victims.js'
-import { closeEpochFor, commit, disposeUndo, uncommit } from '../changes/images.js'
-import { settleOne } from '../changes/pending.js'
+import { commit, disposeUndo, uncommit } from '../changes/images.js'
 import { applyUndo } from '../changes/undo.js'
 import type { Mutex } from '../../shared/mutex.js'
 import { isDead, repairPolicy, repairRound, repairStripe } from './repair.js'
@@ -64,7 +64,7 @@ export function reapDead(
   freeMutexes(context)
   for (let frame = 0; frame < context.arena.frames; frame++) {
     const writer = writerOf(load(context.words, context.arena.frameAt(frame) + Frame.latch))
-    if (writer >= 0 && dead.includes(writer)) undoFrame(context, frame)
+    if (writer >= 0 && dead.includes(writer)) undoFrame(context, frame, dead)
   }
   const patience = { left: UNSETTLED_MAX }
   return dead
@@ -92,6 +92,8 @@ function deadSlots(context: Context): SlotIndex[] {
  */
 export function freeOwnMutexes(context: Context): void {
   const { index } = context.slot
+  // First: a thread that releases latches stores into this record of what its predecessor was serving.
+  healServed(context, index)
   const isTaken = (mutex: Mutex) => mutex.holder() === index && mutex.steal(index, index)
   if (isTaken(context.policyMutex)) {
     repairPolicy(context)
@@ -107,12 +109,11 @@ export function freeOwnMutexes(context: Context): void {
     repairStripe(context, i)
     stripe.unlock()
   })
-  // Releases that it had settled but not unlatched yet, and a frame whose waiters it was serving.
+  // Releases that it had settled but not unlatched yet.
   for (let frame = 0; frame < context.arena.frames; frame++) {
     if (writerOf(load(context.words, context.arena.frameAt(frame) + Frame.latch)) === index)
       leave(context, frame)
   }
-  healServed(context, index)
 }
 
 /** Frees the mutexes that dead slots hold. Does not wait for any other mutex. */
@@ -137,11 +138,13 @@ function freeMutexes(context: Context): void {
 }
 
 /**
- * Recovers a frame that a dead thread had latched. A pending release is finished, and so is a change by one copy without an undo
- * image; any other change that was not released is undone; contents that were being read are dropped.
+ * Recovers a frame that a slot of `dead` has latched. `seizeRound` settles what is on the pending stack first, and these slots
+ * push no more: so what they still have latched was not released. It is undone, except a change by one copy without an undo
+ * image, which is finished; contents that were being read are dropped. `Frame.released` says nothing here: a thread stores it
+ * before it pushes.
  * @takes round mutex
  */
-function undoFrame(context: Context, frame: FrameIndex): void {
+function undoFrame(context: Context, frame: FrameIndex, dead: readonly SlotIndex[]): void {
   const { words, arena, partitions } = context
   const at = arena.frameAt(frame)
   const partition = partitions.find(partitionOf(words, at))
@@ -151,26 +154,23 @@ function undoFrame(context: Context, frame: FrameIndex): void {
     return
   }
   seizeRound(context, partition.group)
-  if (isDead(context, writerOf(load(words, at + Frame.latch)))) {
-    const released = words[at + Frame.released]!
-    if (released !== 0) {
-      if (released > 0) closeEpochFor(context, partition.group, frame, released)
-      settleOne(context, partition.group, frame)
-    } else if ((load(words, at + Frame.state) & State.CHANGING) === 0) {
-      if (words[at + Frame.undo] !== 0) disposeUndo(context, partition.group, frame)
-    } else if (words[at + Frame.undo] === Undo.NONE) {
-      store(words, at + Frame.state, State.ABSENT)
-    } else if (words[at + Frame.undo] === Undo.INTENT) {
-      commit(context, partition.group, frame, FIRST_CLASS)
-    } else {
-      applyUndo(context, frame)
-      uncommit(context, partition.group, frame)
-    }
+  if (!dead.includes(writerOf(load(words, at + Frame.latch)))) {
     unlockRound(context, partition.group)
-    leaveFor(context, frame)
-  } else {
-    unlockRound(context, partition.group)
+    return
   }
+  if ((load(words, at + Frame.state) & State.CHANGING) === 0) {
+    if (words[at + Frame.undo] !== 0) disposeUndo(context, partition.group, frame)
+  } else if (words[at + Frame.undo] === Undo.NONE) {
+    store(words, at + Frame.state, State.ABSENT)
+  } else if (words[at + Frame.undo] === Undo.INTENT) {
+    commit(context, partition.group, frame, FIRST_CLASS)
+  } else {
+    applyUndo(context, frame)
+    uncommit(context, partition.group, frame)
+  }
+  store(words, at + Frame.released, 0)
+  unlockRound(context, partition.group)
+  leaveFor(context, frame)
 }
 
 /** Passes the latch that a dead slot held, or was offered, to the next waiter. */

@@ -65,7 +65,7 @@ function chain(m: Model, actor: number, head: number): Act[] {
 }
 
 /** Finishes one release. A frame that is not CHANGING any more was committed before the death. */
-export function settleOne(
+function settleOne(
   m: Model,
   block: number,
   add: (effect: Effect, block: number, writeClass: number) => void,

@@ -6,7 +6,6 @@
 import {
   applyUndo,
   clearUndo,
-  closeEffects,
   commitEffects,
   type Effect,
   FIRST,
@@ -14,7 +13,6 @@ import {
   stampUndo,
 } from './images.js'
 import type { Model } from './model.js'
-import { settleOne } from './pending.js'
 import { isDead } from './repair.js'
 import { getsMutex, runSection } from './section.js'
 import {
@@ -95,8 +93,8 @@ function succeed(m: Model): void {
 }
 
 /**
- * Repairs a frame that a dead thread had latched exclusively. A release that it had deferred counts; a change that it had
- * not released does not.
+ * Repairs a frame that a dead thread had latched exclusively. A release that it had pushed counts, and is settled first; a change
+ * that it had not released or pushed does not, whatever `released` says.
  */
 function reapFrame(m: Model, block: number): void {
   if (!getsMutex(m, FLUSH_WORKER)) return
@@ -108,14 +106,7 @@ function reapFrame(m: Model, block: number): void {
     runSection(m, FLUSH_WORKER, { what: 'settles before reaping', block, body: [] })
     return
   }
-  if (m.now[at + Block.released] !== 0) {
-    body.push(...closeEffects([block]))
-    settleOne(m, block, (effect, _block, writeClass) =>
-      body.push((model, s) => {
-        effect(model, s, block, writeClass)
-      }),
-    )
-  } else if (m.now[at + Block.changing] === 0) {
+  if (m.now[at + Block.changing] === 0) {
     body.push(push, clear)
   } else if (m.now[at + Block.undo] === 0) {
     if (m.now[at + Block.class] !== 0) m.fail(`UNDO block ${block} is dirty and changing, and has no undo`)
@@ -128,6 +119,7 @@ function reapFrame(m: Model, block: number): void {
   } else {
     body.push(putBack(0), putBack(1), stamp, endChange, push, clear)
   }
+  body.push(forgetReleased)
   runSection(m, FLUSH_WORKER, { what: 'reaps a frame', block, body, after: [unlatch] })
 }
 
@@ -142,6 +134,9 @@ const stamp: Effect = (m, s, block) => {
 const endChange: Effect = (_m, s, block) => {
   s[blockAt(block) + Block.changing] = 0
   s[blockAt(block) + Block.taken] = 0
+}
+const forgetReleased: Effect = (_m, s, block) => {
+  s[blockAt(block) + Block.released] = 0
 }
 const push: Effect = (_m, s, block) => {
   pushStampedUndo(s, block)

@@ -225,8 +225,8 @@ export class Tiny {
   }
 
   /** Changes a block as every body does; returns its new count. */
-  bump(words: Words, block: number): number {
-    const count = this.check(words, block) + 1
+  bump(words: Words, block: number, by = 1): number {
+    const count = this.check(words, block) + by
     put(words, COUNT, count)
     point(this.arena.words, 4)
     put(words, COUNT_AGAIN, count)
