@@ -36,7 +36,7 @@ async function run(...args: string[]): Promise<{ out: string; err: string; code:
   const written = ['', '']
   for (const [i, stream] of [stdout, stderr].entries())
     stream.write = (text: string | Uint8Array) => {
-      written[i] += String(text)
+      written[i]! += String(text)
       return true
     }
   try {
