@@ -19,8 +19,10 @@ import { join } from 'node:path'
 import { suite, test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { FileDevice } from '#dist/core/device/file-device.js'
-import { halfAt } from '#dist/core/journal/file-header.js'
+import { decodeFileHeader, type FileHeader, halfAt } from '#dist/core/journal/file-header.js'
 import { encodeRecord, planRecord, type RecordPartition } from '#dist/core/journal/record.js'
+import { replay, replayOrder } from '#dist/core/journal/recover.js'
+import { scanJournal } from '#dist/core/journal/scan.js'
 import { Claims } from '#dist/workers/claims.js'
 import { closeFiles, extendFiles, openFiles } from '#dist/workers/files.js'
 import {
@@ -33,6 +35,7 @@ import {
 import { parseGroups, sizeJournals } from '#dist/shared/group-options.js'
 import { parseOptions } from '#dist/shared/config.js'
 import { CacheError, type CacheErrorCode } from '#dist/shared/errors.js'
+import { MemoryStorage } from '../support/memory-storage.js'
 import { type TempFolder, tempFolder } from '../support/temp.js'
 
 const BLOCK = 1024
@@ -347,6 +350,85 @@ test('assertRoom refuses a partition whose blocks are too large for the journal'
     /has 65536 bytes; blocks of 4096 bytes need at least \d+/,
   )
   crash()
+})
+
+test('a write or a sync that fails in recovery is named, the journal keeps its record, and another attempt succeeds', async () => {
+  using folder = tempFolder()
+  await crashed(folder)
+  const path = join(folder.path, 'main.journal')
+  const before = readFileSync(path)
+  const file = decodeFileHeader(before) as FileHeader
+  const journal = new MemoryStorage(before)
+  const records = replayOrder('j', await scanJournal(journal, file))
+  const EIO = Object.assign(new Error('EIO: i/o error'), { code: 'EIO', errno: -5 })
+  class Failing extends MemoryStorage {
+    fails = ''
+    override async write(source: Uint8Array, position: number): Promise<void> {
+      if (this.fails === 'write') throw EIO
+      return super.write(source, position)
+    }
+    override async sync(): Promise<void> {
+      if (this.fails === 'sync') throw EIO
+    }
+  }
+  const storages = [new Failing(new Uint8Array(BLOCK * BLOCKS)), new Failing(new Uint8Array(BLOCK * BLOCKS))]
+  const targets = new Map(
+    [A, B].map((partition, i) => [
+      partition.name,
+      {
+        ...partition,
+        isReadOnly: false,
+        isDirect: false,
+        storage: storages[i]!,
+        failed: (error: unknown) => new CacheError('ERR_DCACHE_BAD_FILE', partition.name, { cause: error }),
+      },
+    ]),
+  )
+  for (const fails of ['write', 'sync']) {
+    storages[1]!.fails = fails
+    try {
+      await replay('j', journal, file, records, targets)
+      assert.unreachable()
+    } catch (error) {
+      if (!(error instanceof CacheError)) throw error
+      assert.equal([error.code, error.message, error.cause], ['ERR_DCACHE_BAD_FILE', 'b', EIO])
+    }
+    assert.equal(Buffer.from(journal.bytes), Buffer.from(before))
+  }
+  storages[1]!.fails = ''
+  await replay('j', journal, file, records, targets)
+  assert.equal(storages[1]!.bytes.slice(4 * BLOCK, 5 * BLOCK), image(8))
+})
+
+test('a record that is damaged after it was scanned is not written in place', async () => {
+  using folder = tempFolder()
+  await crashed(folder)
+  const bytes = readFileSync(join(folder.path, 'main.journal'))
+  const file = decodeFileHeader(bytes) as FileHeader
+  const journal = new MemoryStorage(bytes)
+  const records = replayOrder('j', await scanJournal(journal, file))
+  bytes[4096 + 4096 + 100]! ^= 1
+  const written: number[] = []
+  const storage = {
+    read: async () => {},
+    write: async (_: Uint8Array, position: number) => void written.push(position),
+    sync: async () => {},
+  }
+  const target = {
+    isReadOnly: false,
+    isDirect: false,
+    storage,
+    failed: (error: unknown) => error as CacheError,
+  }
+  const targets = new Map([A, B].map((partition) => [partition.name, { ...partition, ...target }]))
+  try {
+    await replay('j', journal, file, records, targets)
+    assert.unreachable()
+  } catch (error) {
+    assert.is((error as CacheError).code, 'ERR_DCACHE_BAD_JOURNAL')
+    assert.match((error as CacheError).message, 'record 1')
+  }
+  assert.equal(written, [])
 })
 
 const bad = suite('what is refused')

@@ -145,13 +145,18 @@ async function replayOne(
     for (let i = first; i < end; i++)
       if (!isImage(record, i, imageOf(i)))
         throw bad(what, `record ${record.number} was whole, and is not when it is read again`)
+    // A record has a block once, so the order of its writes does not matter.
+    const writes: Promise<void>[] = []
     let to: number
     for (let from = first; from < end; from = to) {
       to = endOfRun(record, from, end)
       const target = places[record.keys.partitions[from]!]!
       const at = target.offset + record.keys.blocks[from]! * target.blockSize
-      await target.storage.write(bytesOf(from, to), at).catch((error: unknown) => throwAs(target, error))
+      writes.push(
+        target.storage.write(bytesOf(from, to), at).catch((error: unknown) => throwAs(target, error)),
+      )
     }
+    await allOf(writes)
   }
 }
 
@@ -162,6 +167,12 @@ async function* readable(what: string, reads: AsyncGenerator<ImagesRead>): Async
   } catch (cause) {
     throw unreadable(what, cause)
   }
+}
+
+/** Waits for all, so that none uses its descriptor any more when one has failed. @throws the first error */
+async function allOf(calls: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(calls)).find(({ status }) => status === 'rejected')
+  if (failed !== undefined) throw (failed as PromiseRejectedResult).reason as Error
 }
 
 /** Behind the last image that one call can write together with image `from`: neighbours in their file and in the record. */
