@@ -13,6 +13,7 @@ import {
   decodeFileHeader,
   type FileHeader,
   fileBytesOf,
+  type HalfIndex,
   JOURNAL_VERSION,
 } from '../core/journal/file-header.js'
 import { createJournal, resizeJournal } from '../core/journal/owner-writes.js'
@@ -129,10 +130,10 @@ export class JournalFile {
     })
   }
 
-  /** Changes the size. The journal has no records. @throws ERR_DCACHE_BAD_FILE */
-  async resize(from: FileHeader, to: FileHeader): Promise<void> {
+  /** Changes the size, and erases the records (`resizeJournal`). @throws ERR_DCACHE_BAD_FILE */
+  async resize(from: FileHeader, to: FileHeader, newest: HalfIndex | undefined): Promise<void> {
     await this.#change(async () => {
-      await resizeJournal(this.storage, from, to)
+      await resizeJournal(this.storage, from, to, newest)
       await truncate(this.#fd, fileBytesOf(to.halfBytes))
     })
   }

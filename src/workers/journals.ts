@@ -146,11 +146,9 @@ export class GroupJournal {
   async #resize(header: FileHeader): Promise<void> {
     const { halfBytes, leastBytes, isGiven } = this.#size
     if (header.halfBytes === halfBytes || (!isGiven && header.halfBytes >= leastBytes)) return
-    const newest = this.#records.at(-1)
-    if (newest !== undefined) await this.#erase(header, newest.half)
-    this.#records = []
     const resized = { id: header.id, halfBytes }
-    await this.file.resize(header, resized)
+    await this.file.resize(header, resized, this.#records.at(-1)?.half)
+    this.#records = []
     this.#header = resized
   }
 
@@ -176,11 +174,7 @@ export class GroupJournal {
    * @throws ERR_DCACHE_BAD_FILE; the records are still replayed then
    */
   async erase(newest: HalfIndex): Promise<void> {
-    await this.#erase(this.header, newest)
-  }
-
-  async #erase(header: FileHeader, newest: HalfIndex): Promise<void> {
-    await eraseRecords(this.file.storage, header, newest).catch((cause: unknown) => {
+    await eraseRecords(this.file.storage, this.header, newest).catch((cause: unknown) => {
       const why = `its records cannot be erased: ${(cause as Error).message}`
       throw new CacheError('ERR_DCACHE_BAD_FILE', `${this.file.what}: ${why}`, { cause })
     })

@@ -15,6 +15,8 @@ import {
 } from '#dist/core/journal/record.js'
 import { type HalfState, imagesOf, scanJournal } from '#dist/core/journal/scan.js'
 import { blocksInHalf, journalSize, tableBytesOf } from '#dist/shared/journal-size.js'
+import { ForgetfulFile, Machine, Stopped } from '../crash/journal-disk.js'
+import { Random } from '../crash/random.js'
 import { MemoryStorage } from '../support/memory-storage.js'
 
 const SECTOR = 512
@@ -264,10 +266,38 @@ test('a new journal is empty, also after it got another size, and what lay in it
     // Where a half will begin lies what looks like a record of it.
     for (const half of [0, 1] as const)
       storage.bytes.set(encoded({ partitions, keys: { partitions: [0], blocks: [1] }, number: 3, seed: 1 }, half), halfAt(to, half)) // prettier-ignore
-    await resizeJournal(storage, file, to)
+    await resizeJournal(storage, file, to, undefined)
     assert.is((decodeFileHeader(storage.bytes.subarray(0, 512)) as FileHeader).halfBytes, halfBytes)
     assert.equal(await scanJournal(storage, to), [{ kind: 'empty' }, { kind: 'empty' }])
   }
+})
+
+test('a resize that is stopped anywhere leaves the newest record, or none', async () => {
+  const partitions = [{ name: 'main', blockSize: 512, blocks: 100, offset: 0, isMarked: true }]
+  const random = new Random(3)
+  const seen = new Set<string>()
+  for (let run = 0; run < 2000; run++) {
+    const bytes = new Uint8Array(fileBytesOf(file.halfBytes) * 2)
+    bytes.set(encodeFileHeader(file))
+    const newest = random.pick([0, 1] as const)
+    for (const half of [0, 1] as const)
+      bytes.set(encoded({ partitions, keys: { partitions: [0], blocks: [1] }, number: half === newest ? 8 : 7, seed: 1 }, half), halfAt(file, half)) // prettier-ignore
+    const machine = new Machine(random)
+    machine.callsLeft = random.below(12)
+    const disk = new ForgetfulFile(machine, bytes)
+    const to = { id, halfBytes: random.pick([file.halfBytes * 2, file.halfBytes / 2]) }
+    await resizeJournal(disk, file, to, newest).catch((error: unknown) => {
+      if (!(error instanceof Stopped)) throw error
+    })
+    const image = disk.afterCrash(random)
+    const header = decodeFileHeader(image) as FileHeader
+    const halves = await scanJournal(new MemoryStorage(image), header)
+    const numbers = halves.flatMap((half) => (half.kind === 'record' ? [half.record.number] : []))
+    const found = `${header.halfBytes === file.halfBytes ? 'old' : 'new'} ${String(numbers.sort())}`
+    assert.ok(['old 7,8', 'old 8', 'old ', 'new '].includes(found), found)
+    seen.add(found)
+  }
+  assert.is(seen.size, 4)
 })
 
 test.run()

@@ -24,7 +24,7 @@ import { encodeRecord, planRecord, type RecordPartition } from '#dist/core/journ
 import { replay, replayOrder } from '#dist/core/journal/recover.js'
 import { scanJournal } from '#dist/core/journal/scan.js'
 import { Claims } from '#dist/workers/claims.js'
-import { closeFiles, extendFiles, openFiles } from '#dist/workers/files.js'
+import { closeFiles, extendFiles, openFiles, type PartitionFile } from '#dist/workers/files.js'
 import {
   assertMarks,
   assertRoom,
@@ -66,6 +66,7 @@ const optionsIn = ({ path }: TempFolder, size?: number): Options => ({
 })
 
 interface Opened {
+  readonly files: readonly PartitionFile[]
   readonly journals: readonly GroupJournal[]
   readonly recovered: readonly JournalRecovery[]
   readonly crash: () => void
@@ -101,7 +102,7 @@ async function open({ partitions, groups }: Options): Promise<Opened> {
       for (const journal of journals) await journal.finish(journal.next.half === 0 ? 1 : 0)
       crash()
     }
-    return { journals, recovered, crash, finish }
+    return { files, journals, recovered, crash, finish }
   } catch (error) {
     for (const journal of journals) await journal.undo()
     closeFiles(files)
@@ -286,6 +287,13 @@ test('partitions in one file share its mark, which goes with the last of them', 
   again.crash()
   rmSync(join(folder.path, 'main.journal'))
   await refusedUnchanged(folder, options, "partition 'a'", 'which is not opened with it')
+  rmSync(`${path}.dcache-journal`)
+  const { files, journals: anew, crash: end } = await open(options)
+  await anew[0]!.unmark(files[0]!)
+  assert.ok(existsSync(`${path}.dcache-journal`))
+  await anew[0]!.unmark(files[1]!)
+  assert.not(existsSync(`${path}.dcache-journal`))
+  end()
 })
 
 test('a group without partitions, or with read-only ones alone, may have a journal', async () => {
@@ -466,6 +474,12 @@ bad('a marked file in another group', async () => {
   const options = await crashed(folder)
   options.partitions['b']!.group = 'other'
   await refusedUnchanged(folder, options, "partition 'b'", "group 'main'")
+  // Also if no record has a block of it.
+  using empty = tempFolder()
+  const others = optionsIn(empty)
+  ;(await open(others)).crash()
+  others.partitions['b']!.group = 'other'
+  await refusedUnchanged(empty, others, "partition 'b'", "group 'main'")
 })
 
 bad('a file whose mark is missing: it is another one, or an older copy', async () => {

@@ -38,10 +38,18 @@ async function eraseHalf(storage: Storage, file: FileHeader, half: HalfIndex): P
 }
 
 /**
- * Gives a journal without records another size. Nothing that lies where a half begins now may look like a record, so that is
- * erased first; then the header changes, in one sector. The caller truncates a file that has become shorter.
+ * Gives a journal another size. Its records are erased first, so their blocks must be durable in place. Nothing that lies where
+ * a half begins now may look like a record, so that is erased next; then the header changes, in one sector. The caller
+ * truncates a file that has become shorter.
+ * @param newest the half of the newest durable record; undefined if there is none
  */
-export async function resizeJournal(storage: Storage, from: FileHeader, to: FileHeader): Promise<void> {
+export async function resizeJournal(
+  storage: Storage,
+  from: FileHeader,
+  to: FileHeader,
+  newest: HalfIndex | undefined,
+): Promise<void> {
+  if (newest !== undefined) await eraseRecords(storage, from, newest)
   const [end, newEnd] = [fileBytesOf(from.halfBytes), fileBytesOf(to.halfBytes)]
   if (newEnd > end) await writeZeros(storage, end, newEnd)
   for (const half of [0, 1] as const) await storage.write(new Uint8Array(JOURNAL_PAGE), halfAt(to, half))
