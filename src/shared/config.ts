@@ -4,6 +4,7 @@
  */
 import { resolve } from 'node:path'
 import { mayBeAligned } from './buffer.js'
+import { parseGroups } from './group-options.js'
 import type { CacheOptions, LiveOptions, PartitionOptions } from './options.js'
 import { LIVE, parseSettings, type Settings } from './settings.js'
 import { parseSize, refuse, show } from './values.js'
@@ -77,15 +78,15 @@ export function parseOptions(options: CacheOptions): Config {
   const { maxPartitions = 64 } = options
   if (!Number.isInteger(maxPartitions) || maxPartitions < 1 || maxPartitions > PARTITIONS_MAX)
     refuse(`maxPartitions is ${show(maxPartitions)}; it must be 1 to ${PARTITIONS_MAX}`)
-  const { maxBlockSize, groups: more = [] } = options
+  const { maxBlockSize } = options
+  const { names: more, journals } = parseGroups(options.groups)
+  for (const group of journals.keys()) refuse(`group '${group}': journal is not an option of this version`)
   if (maxBlockSize !== undefined) assertBlockSize(maxBlockSize, 'maxBlockSize')
   const least = maxBlockSize === undefined ? 1 : 0
   if (entries.length < least || entries.length > maxPartitions)
     refuse(
       `partitions has ${entries.length} entries; it must have ${least} to ${maxPartitions}, which is maxPartitions`,
     )
-  if (!isList(more) || !more.every((name) => typeof name === 'string'))
-    refuse(`groups is ${show(more)}; it must be a list of names`)
   const used = [...new Set([...entries.map(([, partition]) => groupOf(partition)), ...more])]
   const groups = used.length === 0 ? [''] : used
   const partitions = entries.map(([name, partition]) => parsePartition(name, partition, groups))

@@ -279,7 +279,7 @@ function probeDirect({ partition, fd, offset }: PartitionFile): void {
 }
 
 /** Syncs a directory. A new name is lost in a power failure unless its directory is synced. */
-async function syncFolder(path: string): Promise<void> {
+export async function syncFolder(path: string): Promise<void> {
   const fd = openSync(path, constants.O_RDONLY)
   try {
     await sync(fd)

@@ -81,7 +81,7 @@ export function findFile(partition: PartitionConfig, path: string): Found | unde
  * The path at which open(2) with O_CREAT would create a file: behind symbolic links whose target does not exist yet, in its
  * real directory. With O_EXCL, which shows whether this call created the file, open(2) follows no link.
  */
-function placeToCreate(path: string): string {
+export function placeToCreate(path: string): string {
   let at = path
   for (let links = 0; links < LINKS_MAX; links++) {
     const folder = realpathSync.native(dirname(at))
@@ -174,7 +174,8 @@ function deviceSize(fd: number): number {
   return readable
 }
 
-const isCode = (error: unknown, code: string): boolean => (error as NodeJS.ErrnoException).code === code
+export const isCode = (error: unknown, code: string): boolean =>
+  (error as NodeJS.ErrnoException).code === code
 
 /** Makes calls on a partition's file. A system error becomes the cause of an error that names the partition. */
 export function withCause<T>(partition: PartitionConfig, calls: () => T): T {

@@ -24,6 +24,7 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
 export const rooms: Readonly<Record<string, readonly string[]>> = {
   device: [],
   policy: [],
+  journal: [],
   core: ['device', 'policy'],
   wait: ['core'],
   changes: ['core', 'wait'],

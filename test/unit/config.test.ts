@@ -166,7 +166,9 @@ test('without partitions the block size must be known, and groups may be named f
     BAD,
     'maxBlockSize',
   )
-  for (const groups of ['x', [5], {}]) refuses(parse({ groups }), BAD, 'groups', show(groups))
+  assert.equal(parse({ groups: { x: {}, y: {} } })().groups, ['', 'x', 'y'])
+  for (const groups of ['x', [5], null]) refuses(parse({ groups }), BAD, 'groups', show(groups))
+  refuses(parse({ groups: { x: { journal: { path: 'j' } } } }), BAD, "group 'x'", 'journal')
 })
 
 test('warm and warmBytesPerSecond', () => {

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { JOURNAL_VARIANTS } from '../crash/journal-variants.js'
 import { VARIANTS } from '../crash/variants.js'
 import { MISTAKES } from '../sched/mistakes.js'
 
@@ -37,7 +38,7 @@ for (const [name, { edits }] of Object.entries(MISTAKES))
     assert.equal(misfits(edits.map(({ file, from, to }) => ({ file, text: from, by: to }))), [])
   })
 
-for (const { name, edits } of VARIANTS)
+for (const { name, edits } of [...VARIANTS, ...JOURNAL_VARIANTS])
   test(`crash variant ${name}`, () => {
     assert.equal(misfits(edits.map(({ file, find, replace }) => ({ file, text: find, by: replace }))), [])
   })

@@ -94,7 +94,7 @@ function tell(scenario: Scenario, mistake: Mistake | 'none', way: readonly numbe
 }
 
 /** A queue of states. */
-class Queue {
+export class Queue {
   readonly #size: number
   readonly #chunks: State[] = []
   #first = 0
@@ -123,7 +123,7 @@ class Queue {
 }
 
 /** The predecessor of each state, and the number of the step that reached it first. */
-class Ways {
+export class Ways {
   #from = new Int32Array(1 << 16)
   #step = new Uint8Array(1 << 16)
   count = 0
@@ -152,7 +152,7 @@ function grown<A extends Int32Array | Uint8Array>(old: A, bigger: A): A {
 }
 
 /** A set of 64-bit hashes, in two halves, with open addressing. */
-class HashSet {
+export class HashSet {
   #low = new Int32Array(1 << 16)
   #high = new Int32Array(1 << 16)
   #count = 0

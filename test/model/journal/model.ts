@@ -1,0 +1,678 @@
+/**
+ * A group with a journal: rounds go to one of two halves of a file, are synced there, then written in place; a crash at every
+ * step; recovery, which may be cut short as well; a life after it; an orderly end, after which another program may change the
+ * files.
+ *
+ * Releases are a list of commits, each of one or more blocks, that happen at any time, one after the other. After recovery the
+ * blocks must be those of a cut, not older than what the last flush answered for. A write is atomic for its block, and for a record:
+ * the record may be torn after a crash as a whole. A failed sync decides nothing.
+ *
+ * `Rules` are mistakes, except `neighboursOnly`, which belongs to the design: recovery refuses two records whose numbers do not
+ * follow each other.
+ */
+import type { State } from '../write-side/state.js'
+
+const CUTS = 7
+/** What a half may hold after a crash: the durable record, and up to two later ones. */
+const RECORDS = 3
+/** Numbers of records that are none: erased but not synced; torn. */
+const ERASED = 254
+const TORN = 255
+
+const enum Phase {
+  LIFE,
+  CRASHED,
+  READ,
+  REPLAY,
+  SYNCED,
+  CLOSING,
+  CLOSED,
+}
+
+/** What the flush worker does next with the record. */
+const enum Round {
+  NONE,
+  COPY,
+  WRITE,
+  SYNC,
+  DONE,
+}
+
+const enum G {
+  phase,
+  round,
+  half,
+  number,
+  acked,
+  cuts,
+  script,
+  copied,
+  at,
+  crashes,
+  journalFails,
+  placeFails,
+  closes,
+  outside,
+  flushDeaths,
+  order,
+  progress,
+  /** Bits of blocks whose image in the buffer is newer than the cut. */
+  early,
+  SIZE,
+}
+
+/** A half: whether its blocks are to be written in place, which have been, the number, then an image for each block. */
+const enum Half {
+  owed,
+  placed,
+  number,
+  SIZE,
+}
+
+export interface Scenario {
+  readonly blocks: number
+  readonly commits: readonly (readonly number[])[]
+  readonly budget: Budget
+}
+
+export interface Budget {
+  readonly crashes?: number
+  readonly journalFails?: number
+  readonly placeFails?: number
+  readonly closes?: number
+  readonly outside?: number
+  readonly flushDeaths?: number
+}
+
+export type Rule =
+  | 'neighboursOnly'
+  | 'halfReusedTooEarly'
+  | 'inPlaceBeforeSync'
+  | 'noSync'
+  | 'noPlaceSync'
+  | 'failedPlaceIgnored'
+  | 'inPlaceOutOfOrder'
+  | 'checksumOfHeaderOnly'
+  | 'failedCountsAsJournaled'
+  | 'retryInTheOtherHalf'
+  | 'failureUsesTheNumber'
+  | 'replayNewestOnly'
+  | 'replayInHalfOrder'
+  | 'numbersRestart'
+  | 'beginsWithHalfZero'
+  | 'recoveryWithoutSync'
+  | 'cleanOnceJournaled'
+  | 'erasesTogether'
+  | 'erasesNewestFirst'
+  | 'newestImages'
+  | 'earlyStamps'
+
+export type Rules = Readonly<Partial<Record<Rule, true>>>
+
+export class JournalModel {
+  readonly #scenario: Scenario
+  readonly #rules: Rules
+  readonly #reached: (actor: string, what: string) => void
+  readonly now: State
+  readonly next: State
+  problem: string | undefined
+  readonly #blocks: number
+  /** Where the parts of a state begin. */
+  readonly #memory = G.SIZE
+  readonly #journaled: number
+  readonly #disk: number
+  readonly #halves: number
+  readonly #cuts: number
+  readonly #earlyImages: number
+
+  constructor(scenario: Scenario, rules: Rules, reached: (actor: string, what: string) => void) {
+    this.#scenario = scenario
+    this.#rules = rules
+    this.#reached = reached
+    const { blocks, budget } = scenario
+    this.#blocks = blocks
+    this.#journaled = this.#memory + blocks
+    this.#disk = this.#journaled + blocks
+    this.#halves = this.#disk + 3 * blocks
+    this.#cuts = this.#halves + 2 * this.#halfSize
+    this.#earlyImages = this.#cuts + CUTS * blocks
+    const size = Math.ceil((this.#earlyImages + blocks) / 4) * 4
+    this.now = new Uint8Array(size)
+    this.next = new Uint8Array(size)
+    const s = this.now
+    s[G.crashes] = budget.crashes ?? 1
+    s[G.journalFails] = budget.journalFails ?? 0
+    s[G.placeFails] = budget.placeFails ?? 0
+    s[G.closes] = budget.closes ?? 0
+    s[G.outside] = budget.outside ?? 0
+    s[G.flushDeaths] = budget.flushDeaths ?? 0
+    s[G.cuts] = 1
+    for (let block = 0; block < blocks; block++) s[this.#d(block)] = 1
+  }
+
+  steps(): void {
+    switch (this.now[G.phase]) {
+      case Phase.LIFE:
+        this.#client()
+        this.#flushWorker()
+        this.#writers()
+        this.#evictions()
+        this.#close()
+        {
+          this.#crash('stops')
+          return
+        }
+      case Phase.CRASHED: {
+        this.#decide()
+        return
+      }
+      case Phase.READ: {
+        this.#plan()
+        return
+      }
+      case Phase.REPLAY:
+        this.#replay()
+        {
+          this.#crash('stops in recovery')
+          return
+        }
+      case Phase.SYNCED:
+        this.#judge()
+        {
+          this.#crash('stops after recovery')
+          return
+        }
+      case Phase.CLOSING:
+        this.#erase()
+        {
+          this.#crash('stops while the cache closes')
+          return
+        }
+      case Phase.CLOSED:
+        this.#anotherProgram()
+        {
+          this.#crash('is started again')
+          return
+        }
+    }
+  }
+
+  get #recordSize(): number {
+    return 1 + this.#blocks
+  }
+  get #halfSize(): number {
+    return Half.SIZE + this.#blocks + RECORDS * this.#recordSize
+  }
+  /** Of a block in place: the versions that the disk may have, as bits; the one that is read; whether it is to be synced. */
+  #d(block: number): number {
+    return this.#disk + block * 3
+  }
+  #h(half: number): number {
+    return this.#halves + half * this.#halfSize
+  }
+  #image(half: number, block: number): number {
+    return this.#h(half) + Half.SIZE + block
+  }
+  /** The `r`-th record that the disk may have in a half: number, then versions. The first is the durable one. */
+  #r(half: number, r: number): number {
+    return this.#h(half) + Half.SIZE + this.#blocks + r * this.#recordSize
+  }
+  #cut(number: number, block: number): number {
+    return this.#cuts + number * this.#blocks + block
+  }
+
+  #begin(): State {
+    this.next.set(this.now)
+    return this.next
+  }
+  #end(actor: string, what: string): void {
+    this.#reached(actor, what)
+  }
+  #fail(problem: string): void {
+    this.problem ??= problem
+  }
+
+  #write(s: State, block: number, version: number): void {
+    s[this.#d(block)]! |= 1 << version
+    s[this.#d(block) + 1] = version
+    s[this.#d(block) + 2] = 1
+  }
+  #syncPlaces(s: State): void {
+    for (let block = 0; block < this.#blocks; block++) {
+      const at = this.#d(block)
+      if (s[at + 2] !== 0) s[at] = 1 << s[at + 1]!
+      s[at + 2] = 0
+    }
+  }
+
+  #client(): void {
+    const n = this.now
+    const commit = this.#scenario.commits[n[G.script]!]
+    if (commit === undefined || n[this.#memory + commit[0]!]! >= 6) return
+    let s = this.#begin()
+    s[G.script]!++
+    for (const block of commit) s[this.#memory + block]!++
+    this.#end('client', `commits blocks ${commit.join()}`)
+    // A release without the mutex, whose block was latched, and its epoch loaded, before the cut.
+    const [block] = commit
+    if (this.#rules.earlyStamps !== true || commit.length > 1 || n[G.round] !== Round.COPY) return
+    if (n[G.copied]! > block!) return
+    s = this.#begin()
+    s[G.script]!++
+    s[this.#memory + block!]!++
+    s[G.early]! |= 1 << block!
+    s[this.#earlyImages + block!] = s[this.#memory + block!]!
+    this.#end('client', `releases block ${block} with the stamp of the cut`)
+  }
+
+  #isDirty(block: number): boolean {
+    return this.now[this.#memory + block] !== this.now[this.#journaled + block]
+  }
+
+  #flushWorker(): void {
+    const n = this.now
+    const half = n[G.half]!
+    const at = this.#h(half)
+    switch (n[G.round]) {
+      case Round.NONE: {
+        const isDirty = Array.from({ length: this.#blocks }, (_, block) => this.#isDirty(block)).includes(
+          true,
+        )
+        const isFree = n[at + Half.owed] === 0 || this.#rules.halfReusedTooEarly === true
+        if (!isDirty || !isFree || n[G.cuts]! >= CUTS) return
+        const s = this.#begin()
+        const cut = s[G.cuts]!++
+        s[G.number]!++
+        s.fill(0, at, this.#r(half, 0))
+        s[at + Half.number] = s[G.number]!
+        for (let block = 0; block < this.#blocks; block++) s[this.#cut(cut, block)] = s[this.#memory + block]!
+        s[G.copied] = 0
+        s[G.round] = Round.COPY
+        this.#end('flush worker', `cuts, record ${s[G.number]} for half ${half}`)
+        return
+      }
+      case Round.COPY: {
+        this.#copy(half)
+        return
+      }
+      case Round.WRITE:
+        for (const fails of [false, true]) {
+          if (fails && n[G.journalFails] === 0) continue
+          const s = this.#begin()
+          this.#putRecord(s, half)
+          s[G.round] = Round.SYNC
+          if (fails) this.#failed(s)
+          else if (this.#rules.inPlaceBeforeSync === true) s[at + Half.owed] = 1
+          this.#end('flush worker', fails ? 'fails to write all of the record' : 'writes the record')
+        }
+        {
+          this.#dies()
+          return
+        }
+      case Round.SYNC:
+        for (const fails of [false, true]) {
+          if (fails && n[G.journalFails] === 0) continue
+          const s = this.#begin()
+          s[G.round] = Round.DONE
+          if (fails) this.#failed(s)
+          else if (this.#rules.noSync !== true) this.#syncHalf(s, half)
+          this.#end('flush worker', fails ? 'fails to sync the journal' : 'syncs the journal')
+        }
+        {
+          this.#dies()
+          return
+        }
+      case Round.DONE: {
+        const s = this.#begin()
+        this.#journal(s, half)
+        s[G.acked] = s[G.cuts]! - 1
+        s[at + Half.owed] = 1
+        s[G.half]! ^= 1
+        s[G.round] = Round.NONE
+        this.#end(
+          'flush worker',
+          `notes that half ${half} is owed in place; flushes of cut ${s[G.acked]} return`,
+        )
+        this.#dies()
+        return
+      }
+    }
+  }
+
+  /** One image after the other into the buffer; a saved image keeps that of the cut. */
+  #copy(half: number): void {
+    const s = this.#begin()
+    const block = s[G.copied]!
+    const isEarly = ((s[G.early]! >> block) & 1) === 1
+    const ofCut = s[isEarly ? this.#earlyImages + block : this.#cut(s[G.cuts]! - 1, block)]!
+    const version = this.#rules.newestImages === true ? s[this.#memory + block]! : ofCut
+    s[this.#earlyImages + block] = 0
+    s[this.#image(half, block)] = version === s[this.#journaled + block] ? 0 : version
+    s[G.copied]!++
+    if (s[G.copied] === this.#blocks) {
+      s[G.copied] = s[G.early] = 0
+      s[G.round] = Round.WRITE
+    }
+    this.#end('flush worker', `copies version ${version} of block ${block} to the buffer`)
+  }
+
+  #journal(s: State, half: number): void {
+    for (let block = 0; block < this.#blocks; block++) {
+      const version = s[this.#image(half, block)]!
+      if (version !== 0) s[this.#journaled + block] = version
+    }
+  }
+
+  #failed(s: State): void {
+    const half = s[G.half]!
+    s[G.journalFails]!--
+    s[G.round] = Round.NONE
+    s[this.#h(half) + Half.owed] = 0
+    if (this.#rules.failureUsesTheNumber !== true) s[G.number]!--
+    if (this.#rules.failedCountsAsJournaled === true) this.#journal(s, half)
+    if (this.#rules.retryInTheOtherHalf === true) s[G.half]! ^= 1
+  }
+
+  #dies(): void {
+    if (this.now[G.flushDeaths] === 0) return
+    const s = this.#begin()
+    s[G.flushDeaths]!--
+    s[G.round] = Round.NONE
+    s[G.copied] = s[G.early] = 0
+    s[this.#h(s[G.half]!) + Half.owed] = 0
+    if (this.#rules.failureUsesTheNumber !== true) s[G.number]!--
+    this.#end('flush worker', 'dies; its successor forgets the cut')
+  }
+
+  /** In place: the older record first. */
+  #writers(): void {
+    const n = this.now
+    for (const half of [0, 1]) {
+      const at = this.#h(half)
+      const other = this.#h(1 - half)
+      if (n[at + Half.owed] === 0) continue
+      const isOlderOwed = n[other + Half.owed] === 1 && n[other + Half.number]! < n[at + Half.number]!
+      if (isOlderOwed && this.#rules.inPlaceOutOfOrder !== true) continue
+      let isDone = true
+      for (let block = 0; block < this.#blocks; block++) {
+        const version = n[this.#image(half, block)]!
+        if (version === 0 || ((n[at + Half.placed]! >> block) & 1) === 1) continue
+        isDone = false
+        const s = this.#begin()
+        this.#write(s, block, version)
+        s[at + Half.placed]! |= 1 << block
+        this.#end(
+          'writer',
+          `writes version ${version} of block ${block} of record ${s[at + Half.number]} in place`,
+        )
+      }
+      const isEarly = n[G.round] === Round.SYNC && half === n[G.half] // by mistake before the sync
+      if (isDone && !isEarly) this.#syncInPlace(half)
+    }
+  }
+
+  #syncInPlace(half: number): void {
+    const at = this.#h(half)
+    let s = this.#begin()
+    if (this.#rules.noPlaceSync !== true) this.#syncPlaces(s)
+    s[at + Half.owed] = 0
+    this.#end('writer', `syncs the partitions, half ${half} is free`)
+    if (this.now[G.placeFails] === 0) return
+    s = this.#begin()
+    s[G.placeFails]!--
+    for (let block = 0; block < this.#blocks; block++) s[this.#d(block) + 2] = 0
+    s[at + Half.placed] = 0
+    if (this.#rules.failedPlaceIgnored === true) s[at + Half.owed] = 0
+    this.#end('writer', 'fails to sync the partitions')
+  }
+
+  /** A clean block may be evicted and read again: it is clean only after its write in place. */
+  #evictions(): void {
+    const n = this.now
+    if (n[G.round] !== Round.NONE) return
+    for (let block = 0; block < this.#blocks; block++) {
+      const isOwed = [0, 1].some((half) => {
+        const at = this.#h(half)
+        const isPlaced = ((n[at + Half.placed]! >> block) & 1) === 1
+        return n[at + Half.owed] === 1 && n[this.#image(half, block)] !== 0 && !isPlaced
+      })
+      if (this.#isDirty(block) || (isOwed && this.#rules.cleanOnceJournaled !== true)) continue
+      const [read, memory] = [n[this.#d(block) + 1], n[this.#memory + block]]
+      if (read === memory) continue
+      this.#begin()
+      this.#fail(`block ${block} is evicted as clean and read again: version ${read} instead of ${memory}`)
+      this.#end('client', `evicts block ${block} and reads it`)
+    }
+  }
+
+  /** A record is written to a half: after a crash the half may hold what it held, the record, or something torn. */
+  #putRecord(s: State, half: number): void {
+    let r = 1
+    while (r < RECORDS - 1 && s[this.#r(half, r)] !== 0) r++
+    s[this.#r(half, r)] = s[this.#h(half) + Half.number]!
+    for (let block = 0; block < this.#blocks; block++)
+      s[this.#r(half, r) + 1 + block] = s[this.#image(half, block)]!
+  }
+
+  #forgetUndecided(s: State, half: number): void {
+    s.fill(0, this.#r(half, 1), this.#r(half, RECORDS))
+  }
+
+  #syncHalf(s: State, half: number): void {
+    for (let r = 1; r < RECORDS; r++)
+      if (s[this.#r(half, r)] !== 0) s.copyWithin(this.#r(half, 0), this.#r(half, r), this.#r(half, r + 1))
+    this.#forgetUndecided(s, half)
+  }
+
+  #crash(what: string): void {
+    if (this.now[G.crashes] === 0) return
+    const s = this.#begin()
+    s[G.crashes]!--
+    s[G.phase] = Phase.CRASHED
+    s[G.at] = s[G.round] = s[G.copied] = s[G.early] = s[G.half] = s[G.order] = s[G.progress] = 0
+    for (const half of [0, 1]) s.fill(0, this.#h(half), this.#r(half, 0))
+    s.fill(0, this.#memory, this.#disk)
+    this.#end('machine', what)
+  }
+
+  /** What is on the disk after the crash: a step for each half and each block. */
+  #decide(): void {
+    const at = this.now[G.at]!
+    if (at < 2) {
+      this.#decideHalf(at)
+      return
+    }
+    const block = at - 2
+    if (block === this.#blocks) {
+      const s = this.#begin()
+      s[G.phase] = Phase.READ
+      s[G.at] = 0
+      this.#end('owner', 'opens the cache')
+      return
+    }
+    for (let version = 0; version < 8; version++) {
+      if (((this.now[this.#d(block)]! >> version) & 1) === 0) continue
+      const s = this.#begin()
+      s[this.#d(block)] = 1 << version
+      s[this.#d(block) + 1] = version
+      s[this.#d(block) + 2] = 0
+      s[G.at]!++
+      this.#end('disk', `holds version ${version} of block ${block}`)
+    }
+  }
+
+  #decideHalf(half: number): void {
+    const n = this.now
+    for (let r = 0; r < RECORDS; r++) {
+      if (r > 0 && n[this.#r(half, r)] === 0) continue
+      const s = this.#begin()
+      s.copyWithin(this.#r(half, 0), this.#r(half, r), this.#r(half, r + 1))
+      if (s[this.#r(half, 0)] === ERASED) s.fill(0, this.#r(half, 0), this.#r(half, 1))
+      this.#forgetUndecided(s, half)
+      s[G.at]!++
+      this.#end('disk', `holds record ${s[this.#r(half, 0)]} in half ${half}`)
+    }
+    const later = n[this.#r(half, 1)]!
+    if (later === 0) return
+    const s = this.#begin()
+    s[this.#r(half, 0)] = TORN
+    this.#forgetUndecided(s, half)
+    s[G.at]!++
+    this.#end('disk', `holds something torn in half ${half}`)
+    if (this.#rules.checksumOfHeaderOnly !== true || later === ERASED) return
+    const mixed = this.#begin()
+    mixed[this.#r(half, 0)] = later
+    for (let block = 1; block <= this.#blocks; block++)
+      if (mixed[this.#r(half, 1) + block] === 0) mixed[this.#r(half, 0) + block] = 0
+    this.#forgetUndecided(mixed, half)
+    mixed[G.at]!++
+    this.#end('disk', `holds the header of record ${later} and an older body in half ${half}`)
+  }
+
+  #numberIn(half: number): number {
+    const number = this.now[this.#r(half, 0)]!
+    return number === TORN ? 0 : number
+  }
+  get #newest(): number {
+    return this.#numberIn(1) > this.#numberIn(0) ? 1 : 0
+  }
+
+  /** The halves whose records are replayed, in this order. */
+  #plan(): void {
+    const newest = this.#newest
+    const isOlder = this.#numberIn(1 - newest) !== 0 && this.#rules.replayNewestOnly !== true
+    const inOrder = isOlder ? [1 - newest, newest] : [newest]
+    const halves = this.#numberIn(newest) === 0 ? [] : inOrder
+    if (this.#rules.replayInHalfOrder === true) halves.sort()
+    const s = this.#begin()
+    const apart = this.#numberIn(newest) - this.#numberIn(1 - newest)
+    if (isOlder && apart !== 1 && this.#rules.neighboursOnly === true)
+      this.#fail(`recovery refuses records ${apart} apart`)
+    // The list as a number: its halves + 1, in base 4.
+    s[G.order] = halves.reduce((sum, half, i) => sum + ((half + 1) << (2 * i)), 0)
+    s[G.phase] = Phase.REPLAY
+    s[G.progress] = 0
+    this.#end(
+      'owner',
+      `replays ${halves.map((half) => `record ${this.#numberIn(half)}`).join(', ') || 'nothing'}`,
+    )
+  }
+
+  #replay(): void {
+    const n = this.now
+    const halves = [n[G.order]! & 3, n[G.order]! >> 2].filter((half) => half > 0).map((half) => half - 1)
+    for (let at = n[G.progress]!; at < halves.length * this.#blocks; at++) {
+      const half = halves[Math.floor(at / this.#blocks)]!
+      const block = at % this.#blocks
+      const version = n[this.#r(half, 0) + 1 + block]!
+      if (version === 0) continue
+      const s = this.#begin()
+      this.#write(s, block, version)
+      s[G.progress] = at + 1
+      this.#end(
+        'owner',
+        `writes version ${version} of block ${block} of record ${this.#numberIn(half)} in place`,
+      )
+      return
+    }
+    const s = this.#begin()
+    if (this.#rules.recoveryWithoutSync !== true) this.#syncPlaces(s)
+    s[G.phase] = Phase.SYNCED
+    s[G.progress] = 0
+    this.#end('owner', 'syncs the partitions')
+  }
+
+  /** What is read from now on must be a cut. */
+  #judge(): void {
+    const s = this.#begin()
+    const versions = Array.from({ length: this.#blocks }, (_, block) => s[this.#d(block) + 1]!)
+    let isCut = false
+    for (let cut = s[G.acked]!; cut < s[G.cuts]!; cut++)
+      isCut ||= versions.every((version, block) => version === s[this.#cut(cut, block)])
+    isCut ||= this.#isPrefix(versions)
+    const acked = versions.map((_, block) => s[this.#cut(s[G.acked]!, block)])
+    if (!isCut)
+      this.#fail(
+        `after recovery the blocks are versions ${versions.join()}: no cut since the last acknowledged, ${acked.join()}`,
+      )
+    this.#forgetCuts(s)
+    versions.forEach((version, block) => {
+      s[this.#memory + block] = s[this.#journaled + block] = version
+    })
+    const newest = this.#newest
+    const number = this.#numberIn(newest)
+    s[G.number] = this.#rules.numbersRestart === true ? 0 : number
+    s[G.half] = this.#rules.beginsWithHalfZero === true || number === 0 ? 0 : 1 - newest
+    s[G.at] = s[G.order] = s[G.progress] = 0
+    s[G.phase] = Phase.LIFE
+    this.#end('owner', `continues, next is record ${s[G.number] + 1} in half ${s[G.half]}`)
+  }
+
+  /**
+   * What the write path of other groups would leave is judged more mildly: by the state after any number of commits, in their
+   * order, from the last acknowledged cut on.
+   */
+  #isPrefix(versions: readonly number[]): boolean {
+    if (this.#rules.newestImages !== true && this.#rules.earlyStamps !== true) return false
+    const acked = versions.map((_, block) => this.now[this.#cut(this.now[G.acked]!, block)]!)
+    const after = versions.map(() => 0)
+    for (const commit of [[], ...this.#scenario.commits]) {
+      for (const block of commit) after[block]!++
+      if (after.every((version, block) => version === versions[block] && version >= acked[block]!))
+        return true
+    }
+    return false
+  }
+
+  /** What the disk has is the only cut. */
+  #forgetCuts(s: State): void {
+    s.fill(0, this.#cuts, this.#earlyImages)
+    for (let block = 0; block < this.#blocks; block++) s[this.#cut(0, block)] = s[this.#d(block) + 1]!
+    s[G.cuts] = 1
+    s[G.acked] = 0
+  }
+
+  #close(): void {
+    const n = this.now
+    if (n[G.closes] === 0 || n[G.round] !== Round.NONE) return
+    for (let block = 0; block < this.#blocks; block++) if (this.#isDirty(block)) return
+    if ([0, 1].some((half) => n[this.#h(half) + Half.owed] === 1)) return
+    const s = this.#begin()
+    s[G.closes]!--
+    s[G.phase] = Phase.CLOSING
+    s[G.at] = 0
+    this.#end('owner', 'closes')
+  }
+
+  /** The older half, a sync, the newer, a sync. */
+  #erase(): void {
+    const s = this.#begin()
+    const at = s[G.at]!++
+    if (at === 0) s[G.order] = this.#rules.erasesNewestFirst === true ? this.#newest : 1 - this.#newest
+    const isTogether = this.#rules.erasesTogether === true
+    const half = at < (isTogether ? 1 : 2) ? s[G.order]! : 1 - s[G.order]!
+    if (isTogether ? at < 2 : at % 2 === 0) {
+      this.#forgetUndecided(s, half)
+      s[this.#r(half, 1)] = ERASED
+      this.#end('owner', `erases half ${half}`)
+      return
+    }
+    for (const synced of isTogether ? [0, 1] : [half]) s.fill(0, this.#r(synced, 0), this.#r(synced, RECORDS))
+    if (at === (isTogether ? 2 : 3)) {
+      s[G.phase] = Phase.CLOSED
+      s[G.at] = s[G.order] = 0
+    }
+    this.#end('owner', `syncs the journal`)
+  }
+
+  #anotherProgram(): void {
+    if (this.now[G.outside] === 0) return
+    const s = this.#begin()
+    s[G.outside]!--
+    const version = s[this.#d(0) + 1]! + 1
+    s[this.#d(0)] = 1 << version
+    s[this.#d(0) + 1] = version
+    this.#forgetCuts(s)
+    this.#end('another program', `writes version ${version} of block 0 and syncs`)
+  }
+}
