@@ -355,6 +355,51 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
       },
     ],
   },
+  'partial-not-seen': {
+    what: 'the flush worker begins a round while a thread leads a partial one: both write a block, and the older image may be later',
+    body: 'cache.partialStage',
+    preemptions: 1,
+    detours: 0,
+    edits: [
+      {
+        file: 'core/write-back/flusher.js',
+        from: 'return this.#leader(group) !== 0 /* NONE */ || this.#partial(group) !== 0 /* NONE */;',
+        to: 'return this.#leader(group) !== 0;',
+      },
+      {
+        file: 'core/write-back/cut.js',
+        from: 'if (words[at + 29 /* leader */] !== 0 /* NONE */ || words[at + 34 /* partial */] !== 0 /* NONE */) {',
+        to: 'if (words[at + 29 /* leader */] !== 0) {',
+      },
+    ],
+  },
+  'partial-in-its-own-stage': {
+    what: 'a partial round begins while the round under way writes the same class',
+    body: 'cache.partialRound',
+    preemptions: 1,
+    detours: 0,
+    edits: [
+      {
+        file: 'core/write-back/partial.js',
+        from: 'load(words, at + 33 /* stage */) > through',
+        to: 'through > 0',
+      },
+      { file: 'core/write-back/partial.js', from: 'jobs.some(isInRound)', to: 'false' },
+    ],
+  },
+  'partial-rings-not': {
+    what: 'a thread that led a partial round does not ring the flush worker, which was asked for one in the meantime',
+    body: 'cache.partialLedAsked',
+    preemptions: 1,
+    detours: 0,
+    edits: [
+      {
+        file: 'core/write-back/leader.js',
+        from: 'if (isLeft || isAwaited || wantedThrough(context, group) > 0) ringBell(context);',
+        to: 'if (isLeft || isAwaited) ringBell(context);',
+      },
+    ],
+  },
   'leader-rings-not': {
     what: 'a leader does not ring the flush worker, which could not begin a round in the meantime: a lost wakeup',
     body: 'cache.ledBoth',

@@ -409,6 +409,11 @@ export const bodies: Readonly<Record<string, MakeBody>> = {
   partialLed: body({ frames: 2, cached: 1 }, [all(change(0), leadThrough(0)), all(change(0), lead(0))], {
     withEngine: true,
   }),
+  partialLedAsked: body(
+    { frames: 2, cached: 1 },
+    [all(change(0), leadThrough(0)), all(change(0), flushThrough(0))],
+    { withEngine: true },
+  ),
   partialClasses: body(
     { frames: 2, cached: 1 },
     [all(change(0, 'directory'), change(0, 'data'), leadThrough(0))],
