@@ -1,7 +1,9 @@
 /**
- * Commits: one changed block and a flush, compared with a bare write and fsync, by one thread and several.
+ * Commits: one changed block and a flush, compared with a bare write and fsync, by one thread and several. Of everything; and to a
+ * log, the first class, while many blocks of a later class are dirty.
  */
-import { closeSound, openFull } from '../harness/cache.js'
+import type { BlockCache, CacheOptions } from 'dcache'
+import { closeSound, memoryFor, openFull } from '../harness/cache.js'
 import { Crew, nsOf, throughputOf } from '../harness/crew.js'
 import { copyEngine } from '../harness/engine-copy.js'
 import { filePlaces, IN_MEMORY, makeFolder } from '../harness/folder.js'
@@ -29,6 +31,8 @@ export const COMMITS: readonly Column[] = [
 
 export const PAUSE_MS = 20
 const BLOCKS_OF_LANE = 64
+/** Blocks of a later class that are dirty while a log is written. */
+export const LATER_BLOCKS = 4096
 const THREADS = [1, 2, 4]
 /** A slice without pauses, and the timed part of one with pauses, in slices of the settings. */
 const [SLICES, PAUSED_SLICES] = [4, 0.2]
@@ -42,31 +46,34 @@ interface Case {
   readonly pauseMs: number
   readonly threads: readonly number[]
   readonly isSlow: boolean
+  /** Whether the commits are to a log. */
+  readonly isLog: boolean
 }
 
 /** At once one after the other, and with pauses, by one thread; several threads; and on a slow disk. */
-function casesOf({ threads, smoke }: BenchSettings, leftOut: string[]): Case[] {
+function casesOf({ threads, smoke }: BenchSettings, isLog: boolean, leftOut: string[]): Case[] {
   const places = filePlaces(leftOut)
   const counts = threads ?? (smoke ? [1, 2] : THREADS)
   const cases: Case[] = []
   for (const [files, parent] of places) {
-    cases.push({ files, parent, pauseMs: 0, threads: counts, isSlow: false })
-    if (!smoke || files === 'disk')
-      cases.push({ files, parent, pauseMs: PAUSE_MS, threads: [1], isSlow: false })
+    cases.push({ files, parent, pauseMs: 0, threads: counts, isSlow: false, isLog })
+    if (!isLog && (!smoke || files === 'disk'))
+      cases.push({ files, parent, pauseMs: PAUSE_MS, threads: [1], isSlow: false, isLog })
   }
   const parent = places.get(IN_MEMORY) ?? places.get('disk')!
-  cases.push({ files: SLOW, parent, pauseMs: 0, threads: counts, isSlow: true })
+  cases.push({ files: SLOW, parent, pauseMs: 0, threads: counts, isSlow: true, isLog })
   return cases
 }
 
 export async function measureCommits(
   settings: BenchSettings,
+  isLog: boolean,
   leftOut: string[],
   say: (text: string) => void,
 ): Promise<Row[]> {
   const rows: Row[] = []
-  for (const one of casesOf(settings, leftOut)) {
-    say(`disk: commits, files on ${one.files}, ${one.pauseMs} ms apart`)
+  for (const one of casesOf(settings, isLog, leftOut)) {
+    say(`disk: commits${isLog ? ' to a log' : ''}, files on ${one.files}, ${one.pauseMs} ms apart`)
     rows.push(...(await measure(one, settings)))
   }
   return rows
@@ -75,7 +82,7 @@ export async function measureCommits(
 const moduleOf = (name: string) => new URL(`variants/${name}.js`, import.meta.url).href
 
 async function measure(one: Case, settings: BenchSettings): Promise<Row[]> {
-  const { parent, pauseMs, threads, isSlow } = one
+  const { parent, pauseMs, threads, isSlow, isLog } = one
   const lanes = Math.max(...threads)
   const blocks = lanes * BLOCKS_OF_LANE
   using folder = makeFolder(parent)
@@ -88,7 +95,8 @@ async function measure(one: Case, settings: BenchSettings): Promise<Row[]> {
     return { path, blocksOfLane: BLOCKS_OF_LANE, pauseMs, wanted }
   }) as [CommitWork, CommitWork]
   const { path } = ours
-  const cache = await openFull({ path, blocks, blockSize: BLOCK_SIZE, policy: settings.policy, engine })
+  const more = isLog ? laterClass(folder.path('later'), path, blocks) : {}
+  const cache = await openFull({ path, blocks, blockSize: BLOCK_SIZE, policy: settings.policy, engine, more })
   const partition = cache.partition('main')
   for (let i = 0; i < (settings.smoke ? 1 : FIRST_COMMITS); i++) {
     const guard = await partition.acquire(0, 'modify')
@@ -96,6 +104,7 @@ async function measure(one: Case, settings: BenchSettings): Promise<Row[]> {
     guard.release()
     await cache.flush()
   }
+  if (isLog) await makeDirty(cache)
   const crews: Crew[] = []
   const start = async (name: string, data: unknown, count = lanes) => {
     const crew = await Crew.start({ name, module: moduleOf(name), data, lanes: count })
@@ -103,7 +112,12 @@ async function measure(one: Case, settings: BenchSettings): Promise<Row[]> {
     return crew
   }
   try {
-    const data: CommitData = { work: ours, handle: cache.handle, engine }
+    const data: CommitData = {
+      work: ours,
+      handle: cache.handle,
+      engine,
+      scope: isLog ? { through: 'log' } : {},
+    }
     const commit = await start('commit', data)
     const bareData: BareCommitData = { work: theirs, isSlow }
     const bare = await start('bare-commit', bareData)
@@ -114,6 +128,28 @@ async function measure(one: Case, settings: BenchSettings): Promise<Row[]> {
     await Promise.all(crews.map((crew) => crew.stop()))
     await closeSound(cache)
     for (const { path: file, wanted } of [ours, theirs]) verify({ paths: [file], wanted: [wanted] })
+  }
+}
+
+/** Options of a cache with a log, 'main', and a partition of a later class, which no round writes before the end. */
+function laterClass(later: string, log: string, blocks: number): Partial<CacheOptions> {
+  makeFile(later, LATER_BLOCKS)
+  return {
+    memory: memoryFor(2 * (blocks + LATER_BLOCKS), BLOCK_SIZE),
+    writeOrder: ['log', 'data'],
+    partitions: { main: { path: log, blockSize: BLOCK_SIZE }, later: { path: later, blockSize: BLOCK_SIZE } },
+    flushDelayMs: 2 ** 31 - 1,
+    dirtyBackground: 1,
+  }
+}
+
+async function makeDirty(cache: BlockCache): Promise<void> {
+  const partition = cache.partition('later')
+  for (let block = 0; block < LATER_BLOCKS; block++) {
+    const guard = await partition.acquire(block, 'overwrite')
+    guard.data.fill(1)
+    guard.markDirty('data')
+    guard.release()
   }
 }
 
@@ -153,7 +189,7 @@ async function runCommits(
   return outcome
 }
 
-function rowsOf({ files, pauseMs, threads }: Case, { commit, bare, wakeNs }: Outcome): Row[] {
+function rowsOf({ files, pauseMs, threads, isLog }: Case, { commit, bare, wakeNs }: Outcome): Row[] {
   return threads.map((count) => {
     const [mine, its] = [commit.get(count)!, bare.get(count)!]
     const [us, bareUs] = [mine, its].map((all) => all.map((results) => nsOf(results) / 1000)) as [
@@ -163,7 +199,7 @@ function rowsOf({ files, pauseMs, threads }: Case, { commit, bare, wakeNs }: Out
     const added = us.map((value, round) => value - bareUs[round]!)
     const scaling = scalingOf(commit, count)
     return {
-      parameters: { files, 'ms apart': pauseMs, threads: count },
+      parameters: isLog ? { files, threads: count } : { files, 'ms apart': pauseMs, threads: count },
       figures: {
         commit: spreadOf(us),
         bare: spreadOf(bareUs),

@@ -6,7 +6,7 @@ import { CacheError, openCache } from 'dcache'
 import { type Folder, makeFolder } from '../harness/folder.js'
 import type { Row } from '../harness/report.js'
 import type { Suite } from '../harness/suite.js'
-import { COMMITS, measureCommits } from './commit.js'
+import { COMMITS, LATER_BLOCKS, measureCommits } from './commit.js'
 import { FIO, measureFio } from './fio.js'
 import { FLUSHES, KINDS, measureFlush } from './flush.js'
 import { measureMisses, MISSES } from './miss.js'
@@ -36,7 +36,8 @@ export const disk: Suite = {
       say(`disk: changes without end, ${direct ? 'direct' : 'buffered'}`)
       steady.push(await measureSteady(folder, settings, direct))
     }
-    const commits = await measureCommits(settings, leftOut, say)
+    const commits = await measureCommits(settings, false, leftOut, say)
+    const logs = await measureCommits(settings, true, leftOut, say)
     const fio = measureFio(outer, settings, leftOut)
     return {
       name: 'disk',
@@ -73,6 +74,15 @@ export const disk: Suite = {
             'an fsync takes that many milliseconds more, and a write as long as its bytes at that rate.',
           columns: COMMITS,
           rows: commits,
+        },
+        {
+          name: 'logs',
+          title: 'A commit to a log',
+          about:
+            'As above, with `flush({ through })`: the block is of the first class, and ' +
+            `${LATER_BLOCKS} blocks of another partition and a later class are dirty all the time.`,
+          columns: COMMITS,
+          rows: logs,
         },
         {
           name: 'steady',

@@ -118,6 +118,7 @@ onlyNormal(test, 'every suite measures what it says, at a smoke size', () => {
       'disk/misses',
       'disk/flushes',
       'disk/commits',
+      'disk/logs',
       'disk/steady',
       ...(hasFio ? ['nbd/requests', 'nbd/commits'] : []),
     ],

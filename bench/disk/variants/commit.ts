@@ -1,9 +1,9 @@
 /**
- * A commit: change a byte of one block and flush. Each lane changes its own blocks in turn. The number of the commit in
+ * A commit: change a byte of one block and flush, all or some of the classes. Each lane changes its own blocks in turn. The number of the commit in
  * the block proves at the end that the file has the last one.
  */
 import type * as Dcache from 'dcache'
-import type { CacheHandle } from 'dcache'
+import type { CacheHandle, FlushScope } from 'dcache'
 import type { Prepare } from '../../harness/task.js'
 import { type CommitWork, pauseOf } from './commit-work.js'
 
@@ -12,9 +12,10 @@ export interface CommitData {
   readonly handle: CacheHandle
   /** What to import: 'dcache', or the URL of a changed copy. */
   readonly engine: string
+  readonly scope: FlushScope
 }
 
-export const prepare: Prepare<CommitData> = async ({ work, handle, engine }, { lane }) => {
+export const prepare: Prepare<CommitData> = async ({ work, handle, engine, scope }, { lane }) => {
   const { attachCache } = (await import(engine)) as typeof Dcache
   const client = attachCache(handle)
   const partition = client.partition('main')
@@ -28,7 +29,7 @@ export const prepare: Prepare<CommitData> = async ({ work, handle, engine }, { l
       new DataView(guard.bytes.buffer, guard.bytes.byteOffset + guard.offset, 4).setInt32(0, time, true)
       guard.markDirty()
       guard.release()
-      client.flushSync()
+      client.flushSync(scope)
       work.wanted[block] = time
       return 1
     },
