@@ -104,14 +104,18 @@ const isUnknown = async (place: Place, name: string): Promise<boolean> => {
   }
 }
 
-/** Writes block after block with an export's connection until it ends, and checks each in turn. Returns how many were answered. */
-async function writeOn(client: WireClient, isEnough: () => boolean): Promise<number> {
+/**
+ * Writes block after block with an export's connection until it ends, and checks each in turn. Returns how many were answered.
+ * Clients of one export write different blocks: those of their `place` of `places`, which divides the number of blocks.
+ */
+async function writeOn(client: WireClient, isEnough: () => boolean, place = 0, places = 1): Promise<number> {
   for (let i = 0; ; i++) {
     if (isEnough()) return i
     const bytes = Buffer.alloc(BLOCK, 1 + (i % 250))
-    const { error } = await client.request(nbd.NBD_CMD_WRITE, (i % BLOCKS) * BLOCK, BLOCK, 0, bytes)
+    const position = ((i * places + place) % BLOCKS) * BLOCK
+    const { error } = await client.request(nbd.NBD_CMD_WRITE, position, BLOCK, 0, bytes)
     if (error !== 0) throw new Error(`write: error ${error}`)
-    assert.equal(await client.read((i % BLOCKS) * BLOCK, BLOCK), bytes)
+    assert.equal(await client.read(position, BLOCK), bytes)
   }
 }
 
@@ -282,11 +286,11 @@ onlyNormal(test, 'many signals while clients come and go leave the exports of th
   const { server } = place
   let isDone = false
   /** Opens exports that may be there or not, and uses them while they are. */
-  const visitor = async (names: readonly string[]) => {
+  const visitor = async (names: readonly string[], at: number) => {
     for (let i = 0; !isDone; i++) {
       try {
         using client = await place.open(names[i % names.length]!)
-        await writeOn(client, () => isDone)
+        await writeOn(client, () => isDone, at, 4)
       } catch (error) {
         assert.match((error as Error).message, /replied 0x80000006|has closed the connection|error 108/)
       }
