@@ -45,6 +45,7 @@ const RUNS: readonly Run[] = [
   { body: 'cache.shareEvict', preemptions: 1, detours: 1 },
   { body: 'cache.shareRound', preemptions: 1, detours: 0 },
   { body: 'cache.round', preemptions: 1, detours: 1 },
+  { body: 'cache.roundEmpty', preemptions: 1, detours: 1 },
   { body: 'cache.roundTwo', preemptions: 1, detours: 0 },
   { body: 'cache.roundShare', preemptions: 1, detours: 0 },
   { body: 'cache.roundShareLeave', preemptions: 1, detours: 0 },

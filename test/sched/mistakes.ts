@@ -355,6 +355,25 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
       },
     ],
   },
+  'uncounted-when-evicted': {
+    what: 'a block that becomes clean leaves the dirty list before its partition is looked up, and is evicted in between',
+    body: 'cache.roundEmpty',
+    preemptions: 1,
+    detours: 3,
+    edits: [
+      {
+        file: 'core/changes/dirty-lists.js',
+        from: 'const partitionAt = arena.partitionAt(partitionOf(words, arena.frameAt(frame)));\n  remove(context, group, frame);',
+        // The load is a point, at which another thread may run.
+        to: 'remove(context, group, frame);\n  load(words, arena.groupAt(group));',
+      },
+      {
+        file: 'core/changes/dirty-lists.js',
+        from: 'words[partitionAt + 18 /* dirty */]--;',
+        to: 'words[arena.partitionAt(partitionOf(words, arena.frameAt(frame))) + 18 /* dirty */]--;',
+      },
+    ],
+  },
   'partial-not-seen': {
     what: 'the flush worker begins a round while a thread leads a partial one: both write a block, and the older image may be later',
     body: 'cache.partialStage',

@@ -26,9 +26,11 @@ export function linkDirty(context: Context, group: number, frame: FrameIndex): v
 export function unlinkDirty(context: Context, group: number, frame: FrameIndex): void {
   context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words, arena } = context
+  // Before the frame leaves the list: from then on it may be evicted, and has no key.
+  const partitionAt = arena.partitionAt(partitionOf(words, arena.frameAt(frame)))
   remove(context, group, frame)
   words[arena.groupAt(group) + Group.dirty]!--
-  words[arena.partitionAt(partitionOf(words, arena.frameAt(frame))) + Partition.dirty]!--
+  words[partitionAt + Partition.dirty]!--
 }
 
 /** Moves a frame to the list of its new class. @requires round mutex, the frame is in a list */

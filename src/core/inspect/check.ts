@@ -31,7 +31,18 @@ import { loanOf, loansOf } from '../changes/loans.js'
 import { isOwned, sparesOf } from '../changes/spares.js'
 import { undoOf } from '../changes/undo.js'
 import { tryLockRound, unlockRound } from '../changes/rounds.js'
-import { DirtyLink, Frame, Group, Header, Latch, Slot, SlotState, Spare, State } from '../../shared/words.js'
+import {
+  DirtyLink,
+  Frame,
+  Group,
+  Header,
+  Latch,
+  Partition,
+  Slot,
+  SlotState,
+  Spare,
+  State,
+} from '../../shared/words.js'
 
 /** How long to try for a mutex. Critical sections take microseconds, but their thread may be descheduled. */
 const TRY_MS = 2000
@@ -255,6 +266,10 @@ function checkGroup(context: Context, group: number, broken: string[]): void {
         link = words[arena.frameAt(link - 1) + Frame.dirtyNext]!
       }
     if (listed.size !== words[at + Group.dirty]) broken.push(`W2 group ${group}: ${listed.size} dirty frames, the count says ${words[at + Group.dirty]!}`)
+    for (const { index, name } of context.partitions.ofGroup(group)) {
+      const count = [...listed].filter((frame) => partitionOf(words, arena.frameAt(frame)) === index).length - words[arena.partitionAt(index) + Partition.dirty]!
+      if (count !== 0) broken.push(`W2 partition '${name}': ${count} dirty frames more than the count says`)
+    }
     const owners = new Map<number, string>()
     const own = (link: number, owner: string) => {
       if (owners.has(link - 1)) broken.push(`W3 spare ${link - 1}: in ${owners.get(link - 1)!} and in ${owner}`)

@@ -349,6 +349,10 @@ export const bodies: Readonly<Record<string, MakeBody>> = {
   ),
   /** A dirty victim leaves the policy, and the round readmits it. */
   roundEvict: body({ frames: 2, cached: 2 }, [all(change(0), read(2), flush(0))], { withEngine: true }),
+  /** A block becomes clean while another client evicts what is. */
+  roundEmpty: body({ frames: 2, cached: 2 }, [all(change(0), flush(0)), evictAll], {
+    withEngine: true,
+  }),
   roundTwo: body({ frames: 2, cached: 1 }, [all(change(0), flush(0)), change(0)], { withEngine: true }),
   roundFlushes: body({ frames: 2, cached: 1 }, [all(change(0), flush(0)), all(change(0), flush(0))], {
     withEngine: true,
