@@ -39,12 +39,14 @@ rounds('a delayed kick starts one round, after the delay', () =>
 )
 
 rounds('the delay starts again with the next dirty block', () =>
-  withCache({ flushDelayMs: 30 }, async ({ data, onDisk }) => {
+  withCache({ flushDelayMs: 30 }, async ({ cache, data, onDisk }) => {
     for (let i = 1; i <= 4; i++) {
       await fill(data, 0, i)
       // Not `dirty`: the release may still be left to the flush worker, which is just finishing the round before.
       await until(`round ${i}`, () => onDisk(0)[0] === i)
     }
+    // The writer holds the block until its call has returned.
+    await until('the end of the round', () => cache.stats().dirty === 0)
   }),
 )
 
