@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openCache, type BlockCache, type CacheOptions } from 'dcache'
-import { assertSound, refusal, until, writeBlocks } from '../support/open.js'
+import { assertSound, refusal, until, untilQuiet, writeBlocks } from '../support/open.js'
 import { memoryFor } from '../support/memory-size.js'
 import { tempFolder } from '../support/temp.js'
 
@@ -69,6 +69,7 @@ for (const policy of ['lru2', '2q'] as const)
       await touch(second, 'a', range(0, 300, 3))
       await touch(second, 'b', range(5, 80))
       assert.is(second.stats().misses, 0)
+      await untilQuiet(second)
       assertSound(second)
       await second.close()
     }),
@@ -105,6 +106,7 @@ warm('what the file has by then is read, and what is gone is left out', () =>
       const target = new Uint8Array(512)
       await second.partition('a').read(target, 512)
       assert.is(target[100], 9)
+      await untilQuiet(second)
       assertSound(second)
       await second.close()
     })
@@ -188,6 +190,7 @@ warm('it evicts nothing', () =>
     const second = await open({ warmBytesPerSecond: 100 })
     await touch(second, 'b', range(0, 150))
     await until('the first step', () => second.stats().prefetch.loaded === 50)
+    await untilQuiet(second) // the reader counts blocks before it releases them
     await touch(second, 'b', range(0, 150))
     assert.equal([second.stats().partitions['b']!.misses, second.stats().evictions], [150, 0])
     assertSound(second)
