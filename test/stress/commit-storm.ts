@@ -10,7 +10,8 @@ import { openArena } from '#dist/workers/attach.js'
 import { FLUSH_SLOT, writerSlot } from '#dist/shared/layout.js'
 import { Slot, SlotState } from '#dist/shared/words.js'
 import { type EngineFiles, withEngine } from '../support/engine.js'
-import { PATIENCE_MS, until } from '../support/open.js'
+import { until } from '../support/open.js'
+import { within } from '../support/within.js'
 import { assertWhole, Choice, countIn, PARTITIONS, readSet, setOf, SETS } from './commit-sets.js'
 import type { CommitLife } from './commit-thread.js'
 
@@ -188,20 +189,5 @@ class CommitStorm {
 
   #assertWell(): void {
     if (this.#wrong.length > 0) throw this.#wrong[0]!
-  }
-}
-
-async function within<T>(what: string, result: Promise<T>): Promise<T> {
-  const timer = new AbortController()
-  const late = pause(PATIENCE_MS, undefined, { signal: timer.signal }).then(
-    () => {
-      throw new Error(`waited in vain for ${what}`)
-    },
-    () => new Promise<never>(() => undefined),
-  )
-  try {
-    return await Promise.race([result, late])
-  } finally {
-    timer.abort()
   }
 }

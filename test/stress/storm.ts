@@ -14,6 +14,7 @@ import { openArena } from '#dist/workers/attach.js'
 import { firstClientSlot, FLUSH_SLOT, writerSlot } from '#dist/shared/layout.js'
 import { withEngine } from '../support/engine.js'
 import { PATIENCE_MS, until } from '../support/open.js'
+import { within } from '../support/within.js'
 import { firstContents, Order, PARTITIONS, Truth, verifyFile } from './records.js'
 import type { Life } from './storm-life.js'
 import type { Nest } from './storm-nest.js'
@@ -301,19 +302,3 @@ function nested(life: Life): Worker {
 /** Unlike events.once, this does not end at an 'error'. */
 const exitOf = (worker: Worker): Promise<unknown> =>
   new Promise((resolve) => (worker.threadId === -1 ? resolve(0) : worker.once('exit', resolve)))
-
-/** Waits for a condition; fails when that takes too long. */
-async function within<T>(what: string, result: Promise<T>): Promise<T> {
-  const timer = new AbortController()
-  const late = pause(PATIENCE_MS, undefined, { signal: timer.signal }).then(
-    () => {
-      throw new Error(`waited in vain for ${what}`)
-    },
-    () => new Promise<never>(() => undefined),
-  )
-  try {
-    return await Promise.race([result, late])
-  } finally {
-    timer.abort()
-  }
-}
