@@ -2,7 +2,7 @@
 
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { blockBytes, refusal, refusalNow, withCache } from '../support/open.js'
+import { blockBytes, refusal, refusalNow, settled, withCache } from '../support/open.js'
 
 const full = (byte: number, length = 512) => new Uint8Array(length).fill(byte)
 
@@ -28,6 +28,7 @@ bytes('may start and end anywhere and span blocks, in asynchronous and Sync call
       await data.write(source, position)
       model.set(source, position)
       const target = new Uint8Array(length)
+      await settled(cache)
       data.readSync(target, position)
       assert.equal(target, source)
       source.fill(77)

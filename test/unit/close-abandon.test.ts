@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openCache } from 'dcache'
-import { blockBytes, memoryFor, refusal, until, writeBlocks } from '../support/open.js'
+import { blockBytes, memoryFor, refusal, settled, until, writeBlocks } from '../support/open.js'
 import { tempFolder } from '../support/temp.js'
 import { onlyNormal } from '../support/size.js'
 
@@ -54,6 +54,7 @@ life('abandon writes nothing and lists the blocks whose changes are lost', async
   await data.write(full(5), 512, 'directory')
   await data.write(full(6), 1024, 'data')
   await data.write(full(7), 1536, 'data')
+  await settled(cache)
   data.forget(3, 1)
   assert.equal(cache.check(), [])
   const lost = await cache.abandon()

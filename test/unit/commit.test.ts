@@ -21,12 +21,13 @@ function change(guards: readonly BlockGuard[], value: number, writeClass?: strin
 }
 
 /** The first bytes of blocks. */
-function firstOf(partition: Partition, ...blocks: number[]): number[] {
-  return blocks.map((block) => {
-    using guard = partition.acquireSync(block, 'read')
-    return guard.data[0]!
-  })
-}
+const firstOf = (partition: Partition, ...blocks: number[]): Promise<number[]> =>
+  Promise.all(
+    blocks.map(async (block) => {
+      using guard = await partition.acquire(block, 'read')
+      return guard.data[0]!
+    }),
+  )
 
 const commits = suite('commit')
 
@@ -36,7 +37,7 @@ commits('releases all blocks, changed; each with its class', () =>
     change(guards, 77)
     guards[1]!.markDirty('trailer')
     cache.commit(...guards)
-    assert.equal(firstOf(data, 1, 2, 3), [77, 77, 77])
+    assert.equal(await firstOf(data, 1, 2, 3), [77, 77, 77])
     for (const guard of guards) refusalNow('ERR_DCACHE_GUARD_RELEASED', () => guard.release(), guard.block)
     assert.is(cache.stats().blocks.dirty, 3)
     await cache.flush()
@@ -53,7 +54,7 @@ commits('of one guard is a release', () =>
     const [guard] = await take(data, 3)
     change([guard!], 9)
     cache.commit(guard!)
-    assert.equal(firstOf(data, 3), [9])
+    assert.equal(await firstOf(data, 3), [9])
   }),
 )
 
@@ -86,11 +87,12 @@ commits('of as many blocks as a thread may hold', () =>
     const guards = await take(data, ...Array.from({ length: 256 }, (_, block) => block))
     change(guards, 31)
     cache.commit(...guards)
-    assert.ok(firstOf(data, ...Array.from({ length: 256 }, (_, block) => block)).every((byte) => byte === 31))
+    const all = await firstOf(data, ...Array.from({ length: 256 }, (_, block) => block))
+    assert.ok(all.every((byte) => byte === 31))
   }),
 )
 
-commits('while another thread holds the round mutex leaves all blocks to it', () => {
+commits('while another thread holds the round mutex leaves all blocks to it', async () => {
   const arena = smallArena()
   const words = arena.words
   const mutexAt = arena.groupAt(0) + Group.mutex
@@ -103,7 +105,7 @@ commits('while another thread holds the round mutex leaves all blocks to it', ()
   assert.is(client.partition('a').tryAcquire(1, 'read'), undefined)
   words[mutexAt] = 0
   client.kick() // takes the mutex
-  assert.equal(firstOf(client.partition('a'), 1, 2), [8, 8])
+  assert.equal(await firstOf(client.partition('a'), 1, 2), [8, 8])
   assert.equal(client.check(), [])
 })
 
@@ -207,7 +209,7 @@ for (const form of ['update', 'updateSync'] as const) {
   updates(`${form} passes the guards as asked, commits the marked ones, releases the others`, () =>
     withCache({}, async ({ cache, data }) => {
       await warm(data)
-      const before = firstOf(data, 2)
+      const before = await firstOf(data, 2)
       const result = await call(
         cache,
         [
@@ -226,7 +228,7 @@ for (const form of ['update', 'updateSync'] as const) {
         },
       )
       assert.is(result, 'done')
-      assert.equal(firstOf(data, 4, 2, 9), [42, ...before, 42])
+      assert.equal(await firstOf(data, 4, 2, 9), [42, ...before, 42])
       assert.is(cache.stats().blocks.dirty, 2)
     }),
   )
@@ -234,7 +236,7 @@ for (const form of ['update', 'updateSync'] as const) {
   updates(`${form} discards all if the function fails, and passes the error on`, () =>
     withCache({}, async ({ cache, data }) => {
       await warm(data)
-      const before = firstOf(data, 1, 2)
+      const before = await firstOf(data, 1, 2)
       const error = new Error('no')
       const failing = (guards: readonly BlockGuard[]) => {
         change(guards, 42)
@@ -247,7 +249,7 @@ for (const form of ['update', 'updateSync'] as const) {
         assert.is(caught, error)
       }
       await warm(data)
-      assert.equal(firstOf(data, 1, 2), before)
+      assert.equal(await firstOf(data, 1, 2), before)
     }),
   )
 
@@ -269,8 +271,8 @@ for (const form of ['update', 'updateSync'] as const) {
         },
       )
       await warm(data)
-      assert.equal(firstOf(data, 1, 3), [42, 42])
-      assert.is.not(firstOf(data, 2)[0], 42)
+      assert.equal(await firstOf(data, 1, 3), [42, 42])
+      assert.is.not((await firstOf(data, 2))[0], 42)
     }),
   )
 
@@ -302,7 +304,7 @@ for (const form of ['update', 'updateSync'] as const) {
 updates('updateSync refuses a function that returns a promise, and discards its changes', () =>
   withCache({}, async ({ cache, data }) => {
     await data.read(new Uint8Array(512), 0)
-    const before = firstOf(data, 0)
+    const before = await firstOf(data, 0)
     const late: unknown[] = []
     refusalNow(
       'ERR_DCACHE_BAD_OPTION',
@@ -321,7 +323,7 @@ updates('updateSync refuses a function that returns a promise, and discards its 
     await new Promise(setImmediate)
     assert.is(late.length, 1)
     await data.read(new Uint8Array(512), 0)
-    assert.equal(firstOf(data, 0), before)
+    assert.equal(await firstOf(data, 0), before)
   }),
 )
 
@@ -428,7 +430,7 @@ updates('an attached thread has both calls', () =>
     })
     assert.is(result, 1)
     await data.read(new Uint8Array(1024), 30 * 512)
-    assert.equal(firstOf(data, 30, 31), [1, 1])
+    assert.equal(await firstOf(data, 30, 31), [1, 1])
   }),
 )
 

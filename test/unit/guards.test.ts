@@ -3,7 +3,7 @@
 
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { assertSound, blockBytes, copyOf, until, withCache } from '../support/open.js'
+import { assertSound, blockBytes, copyOf, until, settled, withCache } from '../support/open.js'
 
 const ZEROS = new Uint8Array(512)
 const full = (byte: number) => new Uint8Array(512).fill(byte)
@@ -177,7 +177,7 @@ ranges('the image saved for a round when the class changes is whole', () =>
     guard.data.fill(9, 8, 16)
     guard.markDirty('a')
     guard.release()
-    // The round may have ended by now. A freed spare keeps its bytes.
+    await settled(cache)
     const images = Array.from({ length: geometry.spares }, (_, spare) =>
       copyOf(arena.view(geometry.blocks + spare, 512)),
     )
@@ -231,6 +231,7 @@ forgetting('drops dirty and clean blocks and leaves held ones', () =>
     await data.write(full(5), 0)
     await data.write(full(6), 512)
     await data.write(full(7), 1024)
+    await settled(cache)
     const held = await data.acquire(1, 'read')
     data.forget(0, 2)
     await until('the release to be processed', () => cache.stats().dirty === 2)

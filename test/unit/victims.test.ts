@@ -4,7 +4,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { accessPattern, AncestorLru2 } from '../support/ancestor-lru2.js'
-import { withCache } from '../support/open.js'
+import { settled, withCache } from '../support/open.js'
 import { sample } from '../support/size.js'
 
 const frames = suite('the frame of a miss: the free list first, then the best victim')
@@ -33,6 +33,7 @@ frames('freed frames are used before any block is evicted', () =>
 frames('the victim is the oldest block that is clean and not pinned', () =>
   withCache({ policy: 'lru2', cached: 4, dirtyLimit: 1, flushDelayMs: 1e9 }, async ({ cache, data }) => {
     await data.write(new Uint8Array(512).fill(3), 0)
+    await settled(cache)
     const held = await data.acquire(1, 'read')
     for (const block of [2, 3, 3, 3, 3]) (await data.acquire(block, 'read')).release()
     // 0 and 1 are the oldest; 2 is the oldest that may be evicted.
