@@ -26,8 +26,13 @@ const SPINS = 200
 
 /** DCACHE_DEBUG=1 turns on run-time assertions of the locking contracts: lock order, and which locks are held. */
 export const DEBUG = process.env['DCACHE_DEBUG'] === '1'
-/** The mutexes that this thread took. One whose word names another slot was stolen, or belongs to another run. */
+/** The mutexes that this thread took. One whose word names another slot was stolen. */
 let held: { readonly mutex: Mutex; readonly slot: SlotIndex }[] = []
+
+/** For tests in which a thread dies and begins again: it holds nothing. */
+export function forgetHeld(): void {
+  held = []
+}
 
 export class Mutex {
   readonly words: Words

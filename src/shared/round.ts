@@ -16,7 +16,7 @@
  * A waiter keeps the number that it requested and the count of failures at that time, both read under the lock that guards
  * the words. Numbers wrap; see stamp.ts.
  */
-import { load, type Words } from '#atomics'
+import { load, store, type Words } from '#atomics'
 import { Condition } from './condition.js'
 import type { CacheError } from './errors.js'
 import { isAfter } from './stamp.js'
@@ -72,7 +72,8 @@ export class Round extends Condition {
    * words
    */
   finish(number: number): void {
-    this.words[this.#at.done] = number
+    // Waiters read it without the lock. If this thread dies next, its successor broadcasts; they must not read an older number then.
+    store(this.words, this.#at.done, number)
     // Rounds that were not requested: `want` must not fall so far behind that numbers wrap.
     if (!isAfter(this.words[this.#at.want]!, number)) this.words[this.#at.want] = number
   }
@@ -83,7 +84,7 @@ export class Round extends Condition {
   fail(number: number): void {
     this.words[this.#at.failedTo] = number
     if (!isAfter(this.words[this.#at.want]!, number)) this.words[this.#at.want] = this.words[this.#at.done]!
-    this.words[this.#at.failures]!++
+    store(this.words, this.#at.failures, this.words[this.#at.failures]! + 1)
   }
 
   /** The result of a ticket; undefined while it is open. */

@@ -112,5 +112,7 @@ export async function loadBody(
   }
   const make = bodies[key]
   if (make === undefined) throw new Error(`no body ${name}; there are ${Object.keys(bodies).join(', ')}`)
-  return make((await import(engine)) as Engine, memory)
+  return make(await loadEngine(engine), memory)
 }
+
+export const loadEngine = async (engine: string): Promise<Engine> => (await import(engine)) as Engine

@@ -5,7 +5,7 @@ import { performance } from 'node:perf_hooks'
 import { parentPort } from 'node:worker_threads'
 import { drive, type Driver } from './atomics.js'
 import { type Body, Scene, type Role } from './body.js'
-import { loadBody } from './engine.js'
+import { loadBody, loadEngine } from './engine.js'
 import { At, Outcome, State } from './control.js'
 import { Turns } from './turns.js'
 import { WeakMemory } from './weak.js'
@@ -39,6 +39,7 @@ parentPort!.on('message', (data: ThreadData) => void play(data))
 
 async function play({ body: name, engine, control, memory, me, table }: ThreadData): Promise<void> {
   const body = await loadBody(name, engine, memory)
+  const { mutex } = await loadEngine(engine)
   const { roles } = body
   const turns = new Turns(new Int32Array(control), me, roles.length)
   const weak = table && new WeakMemory(turns, table, memory[0]!)
@@ -49,6 +50,8 @@ async function play({ body: name, engine, control, memory, me, table }: ThreadDa
     turns.awaitTurn()
     if (turns.control[At.isOver] !== 0) break
     turns.begin()
+    // What a thread that died had held in the schedule before is no more.
+    mutex.forgetHeld()
     runOnce(part, driver)
   }
   endWeakness?.()
