@@ -1,8 +1,8 @@
 /**
  * node dist/bench/quote.js bench/results/bench.json
  *
- * Makes the table of docs/benchmarks.md from a stored run. A test compares the page, and the figures that README
- * quotes, with the table.
+ * Makes a table of docs/benchmarks.md from a stored run of some suites. A test compares the page, and the figures that README
+ * quotes, with the tables.
  */
 import { readFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
@@ -31,6 +31,19 @@ const two = (what: string, variant: string, pattern: string, key: string): Quote
   from: 'hit/cost',
   where: { blocks: 16_384, pattern, threads: 2, variant },
   keys: [key],
+})
+
+const suiteOf = (from: string): string => from.slice(0, from.indexOf('/'))
+
+const partitioned = (section: string, partitions: number, keys: readonly string[]): Quote => ({
+  what: {
+    opening: `opening ${partitions.toLocaleString('en-US')} partition(s): time, threads, memory of the process`,
+    writing: `writers, when ten of ${partitions.toLocaleString('en-US')} are written`,
+    changing: `with ${partitions.toLocaleString('en-US')} partitions: adding another, dropping it`,
+  }[section]!,
+  from: `partitions/${section}`,
+  where: { partitions },
+  keys,
 })
 
 const served = (connections: number, operation: string): Quote => ({
@@ -125,15 +138,22 @@ const QUOTES: readonly Quote[] = [
     })),
   ),
   ...[1, 4].flatMap((count) => [served(count, 'random reads'), served(count, 'random writes')]),
+  ...[1, 100, 1000].map((partitions) =>
+    partitioned('opening', partitions, ['open', 'toOne', 'threads', 'rssToOne']),
+  ),
+  partitioned('writing', 1000, ['writers']),
+  partitioned('changing', 1000, ['add', 'ratio', 'drop']),
 ]
 
-/** The table as lines of Markdown. @throws if the run lacks a row */
+/** The suites that are quoted. */
+export const QUOTED_SUITES = [...new Set(QUOTES.map(({ from }) => suiteOf(from)))]
+
+/** The table of the run's suites as lines of Markdown. @throws if one of them lacks a row */
 export function quoteLines(report: BenchReport): string[] {
-  const rows = QUOTES.map(({ what, from, where, keys }) => {
-    const [suiteName, sectionName] = from.split('/')
-    const section = report.suites
-      .find(({ name }) => name === suiteName)
-      ?.sections.find(({ name }) => name === sectionName)
+  const rows = QUOTES.flatMap(({ what, from, where, keys }) => {
+    const suite = report.suites.find(({ name }) => name === suiteOf(from))
+    if (suite === undefined) return []
+    const section = suite.sections.find(({ name }) => from === `${suite.name}/${name}`)
     const found = section?.rows.find(({ parameters }) =>
       Object.entries(where).every(([name, value]) => parameters[name] === value),
     )
@@ -142,9 +162,13 @@ export function quoteLines(report: BenchReport): string[] {
     const figures = keys.map((key) => {
       const { title, unit } = section.columns.find((column) => column.key === key)!
       const text = figureText(found.figures[key], unit)
-      return unit === 'x' ? `${text} ${title}` : unit === '/s' ? `${text}/s` : `${text} ${unit}`
+      return unit === 'x' || unit === 'count'
+        ? `${text} ${title}`
+        : unit === '/s'
+          ? `${text}/s`
+          : `${text} ${unit}`
     })
-    return `| ${what} | ${figures.join('; ')} |`
+    return [`| ${what} | ${figures.join('; ')} |`]
   })
   return [...setupLines(report.setup), '', '| | median (p10 - p90) |', '|---|---|', ...rows]
 }

@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { BenchReport } from '#dist/bench/harness/report.js'
-import { quoteLines } from '#dist/bench/quote.js'
+import { QUOTED_SUITES, quoteLines } from '#dist/bench/quote.js'
 import { THREADS_MAX } from '#dist/shared/config.js'
 import * as layout from '#dist/shared/layout.js'
 import { CODES } from 'dcache'
@@ -206,12 +206,16 @@ test('docs/testing.md says of every folder of tests what it shows', () => {
 })
 
 test('the figures are those of the run that is checked in', () => {
-  const report = JSON.parse(textOf('bench/results/bench.json')) as BenchReport
-  const lines = quoteLines(report)
-  assert.ok(
-    textOf('docs/benchmarks.md').includes(lines.join('\n')),
-    'node dist/bench/quote.js bench/results/bench.json',
-  )
+  const reports = ['bench', 'partitions'].map((name) => {
+    const path = `bench/results/${name}.json`
+    const report = JSON.parse(textOf(path)) as BenchReport
+    const lines = quoteLines(report)
+    assert.ok(textOf('docs/benchmarks.md').includes(lines.join('\n')), `node dist/bench/quote.js ${path}`)
+    return { report, lines }
+  })
+  const measured = reports.flatMap(({ report }) => report.suites.map(({ name }) => name))
+  for (const name of QUOTED_SUITES) assert.is(measured.filter((other) => other === name).length, 1, name)
+  const { lines } = reports[0]!
   const setup = lines.slice(0, lines.indexOf(''))
   assert.ok(readme.includes(`${setup.join('\n')}\n\n| | median (p10 - p90) |`), 'README: the machine')
   const quotes = tableAfter(readme, 'Speed').map((cells) => `| ${cells.join(' | ')} |`)
