@@ -7,7 +7,7 @@ import { Command } from 'commander'
 import { closeSync, constants, fstatSync, openSync } from 'node:fs'
 import { idText } from '../core/journal/file-header.js'
 import { replayOrder } from '../core/journal/recover.js'
-import { type HalfState, scanJournal } from '../core/journal/scan.js'
+import { type HalfState, scanJournal, type TornRecord } from '../core/journal/scan.js'
 import { FileStorage } from '../core/journal/storage.js'
 import { printable, printableJson, printableLines } from '../nbd/printable.js'
 import { readHeader } from '../workers/journal-file.js'
@@ -36,9 +36,9 @@ export interface PartitionInRecord {
   readonly blocks: number
 }
 
-export interface HalfReport {
+export interface RecordReport {
   readonly half: number
-  readonly state: 'empty' | 'whole' | 'torn'
+  readonly state: 'whole' | 'torn'
   /** Why it is torn. */
   readonly why: string | null
   /** The number of the record, if its header is whole; so with the next ones. */
@@ -55,7 +55,8 @@ export interface JournalReport {
   readonly id: string
   readonly bytes: number
   readonly halfBytes: number
-  readonly halves: readonly HalfReport[]
+  /** As they follow each other in half 0, then in half 1. */
+  readonly records: readonly RecordReport[]
   /** The numbers of the records that the next opening writes in place again, in this order. */
   readonly replay: readonly number[]
   /** Why the journal would be refused. */
@@ -74,7 +75,7 @@ export function journalCommand(): Command {
     .option('--json', 'print one JSON object', false)
     .addHelpText(
       'after',
-      '\nExit codes: 0 each half is empty or whole, 1 a half is torn or the records do not follow each other, 2 the file is not ' +
+      '\nExit codes: 0 all records are whole, 1 one is torn or the halves do not follow each other, 2 the file is not ' +
         'a journal, or cannot be read.',
     )
     .action(async (path: string, options: JournalOptions) => {
@@ -94,7 +95,7 @@ async function showJournal(path: string, options: JournalOptions): Promise<numbe
   }
   const text = options.json ? printableJson(JSON.stringify(report)) : textOf(report)
   process.stdout.write(`${text}\n`)
-  const isWhole = report.problem === null && report.halves.every(({ state }) => state !== 'torn')
+  const isWhole = report.problem === null && report.records.every(({ state }) => state === 'whole')
   return isWhole ? 0 : EXIT_DAMAGED
 }
 
@@ -115,7 +116,7 @@ export async function readJournal(path: string, withBlocks: boolean): Promise<Jo
       id: idText(header.id),
       bytes: stats.size,
       halfBytes: header.halfBytes,
-      halves: halves.map((state, half) => reportOf(state, half, withBlocks)),
+      records: halves.flatMap((state, half) => reportsOf(state, half, withBlocks)),
       replay,
       problem,
     }
@@ -132,18 +133,22 @@ function planOf(path: string, halves: readonly HalfState[]): Pick<JournalReport,
   }
 }
 
-function reportOf(state: HalfState, half: number, withBlocks: boolean): HalfReport {
-  const record = state.kind === 'empty' ? undefined : state.record
-  const why = state.kind === 'torn' ? state.why : null
-  const kind = state.kind === 'record' ? 'whole' : state.kind
-  if (record === undefined) return { half, state: kind, why, number: null, bytes: null, partitions: [] }
+const reportsOf = ({ records, torn }: HalfState, half: number, withBlocks: boolean): RecordReport[] => [
+  ...records.map((record) => reportOf(half, { record }, withBlocks)),
+  ...(torn === undefined ? [] : [reportOf(half, torn, withBlocks)]),
+]
+
+function reportOf(half: number, found: Partial<TornRecord>, withBlocks: boolean): RecordReport {
+  const { record, why = null } = found
+  const state = why === null ? 'whole' : 'torn'
+  if (record === undefined) return { half, state, why, number: null, bytes: null, partitions: [] }
   const { partitions, keys } = record
-  const damaged = new Set(state.kind === 'torn' ? state.damaged : [])
+  const damaged = new Set(found.damaged)
   const counts = partitions.map(() => 0)
   for (let i = 0; i < keys.blocks.length; i++) counts[keys.partitions[i]!]!++
   return {
     half,
-    state: kind,
+    state,
     why,
     number: record.number,
     bytes: record.plan.bytes,
@@ -168,16 +173,16 @@ function reportOf(state: HalfState, half: number, withBlocks: boolean): HalfRepo
 function textOf(report: JournalReport): string {
   const { stdout } = process
   const width = columnsOf(stdout)
-  const { path, id, halfBytes, halves, replay, problem } = report
+  const { path, id, halfBytes, records, replay, problem } = report
   const facts: [string, string][] = [
     ['journal', printable(path)],
     ['id', id],
     ['size', `two halves of ${bytesText(halfBytes)}`],
   ]
-  const rows = halves.flatMap(rowsOf)
+  const rows = records.flatMap(rowsOf)
   const head = ['half', 'state', 'record', 'partition', 'blocks', 'block size', 'of blocks', 'at byte']
   const emphasize = (text: string) => paint(stdout, 'bold', text)
-  const torn = halves.flatMap(({ half, why }) => (why === null ? [] : [`half ${half}: ${why}`]))
+  const torn = records.flatMap(({ half, why }) => (why === null ? [] : [`half ${half}: ${why}`]))
   const next =
     problem ??
     (replay.length === 0
@@ -186,15 +191,15 @@ function textOf(report: JournalReport): string {
   return [
     listText(facts, width),
     '',
-    tableText({ head, rows, names: 4, width, emphasize }),
+    ...(rows.length === 0 ? ['no records'] : [tableText({ head, rows, names: 4, width, emphasize })]),
     '',
-    ...halves.flatMap(blockLines),
+    ...records.flatMap(blockLines),
     ...torn.map((line) => paint(stdout, 'yellow', line)),
     paint(stdout, problem === null ? 'green' : 'red', printable(next)),
   ].join('\n')
 }
 
-function rowsOf({ half, state, number, partitions }: HalfReport): string[][] {
+function rowsOf({ half, state, number, partitions }: RecordReport): string[][] {
   const names = [String(half), state, number === null ? '' : String(number)]
   if (partitions.length === 0) return [[...names, '', '', '', '', '']]
   return partitions.map(({ name, blocks, blockSize, length, offset }) => [
@@ -208,7 +213,7 @@ function rowsOf({ half, state, number, partitions }: HalfReport): string[][] {
 }
 
 /** One line for each block, not a table: there may be very many. */
-const blockLines = ({ half, blocks = [] }: HalfReport): string[] =>
+const blockLines = ({ half, blocks = [] }: RecordReport): string[] =>
   blocks.map(
     ({ partition, block, whole }) =>
       `half ${half}  ${printable(partition)}  block ${block}${whole ? '' : '  damaged'}`,

@@ -3,7 +3,7 @@
  * format (core/journal).
  *
  *   0          header, one page
- *   4096       half 0: header of a record (whole pages), then its images
+ *   4096       half 0: records, each in whole pages: its header, then its images
  *   4096 + h   half 1
  */
 import { CacheError } from './errors.js'
@@ -11,7 +11,7 @@ import { CacheError } from './errors.js'
 /** Records begin, and their images begin, at multiples of this, so that one write has whole pages. */
 export const JOURNAL_PAGE = 4096
 /** Bytes of a record's header that every record has. */
-export const RECORD_FIXED_BYTES = 64
+export const RECORD_FIXED_BYTES = 72
 /** Bytes of a record's header for each block: its key and the checksum of its image. */
 export const RECORD_KEY_BYTES = 12
 /** Bytes of a record's header for each partition, in addition to its name. */

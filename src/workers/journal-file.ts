@@ -16,8 +16,9 @@ import {
   type HalfIndex,
   JOURNAL_VERSION,
 } from '../core/journal/file-header.js'
-import { createJournal, resizeJournal } from '../core/journal/owner-writes.js'
+import { createJournal, eraseTorn, resizeJournal } from '../core/journal/owner-writes.js'
 import { bad, unreadable } from '../core/journal/recover.js'
+import type { HalfState } from '../core/journal/scan.js'
 import { FileStorage } from '../core/journal/storage.js'
 import { CacheError } from '../shared/errors.js'
 import type { Claims } from './claims.js'
@@ -136,6 +137,11 @@ export class JournalFile {
       await resizeJournal(this.storage, from, to, newest)
       await truncate(this.#fd, fileBytesOf(to.halfBytes))
     })
+  }
+
+  /** Erases what is torn (`eraseTorn`). @throws ERR_DCACHE_BAD_FILE */
+  async eraseTorn(header: FileHeader, halves: readonly HalfState[]): Promise<void> {
+    await this.#change(() => eraseTorn(this.storage, header, halves))
   }
 
   async #change(calls: () => Promise<void>): Promise<void> {

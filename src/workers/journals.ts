@@ -12,12 +12,11 @@ import { randomBytes } from 'node:crypto'
 import { fstatSync } from 'node:fs'
 import { type FileHeader, type HalfIndex, ID_BYTES, idText } from '../core/journal/file-header.js'
 import { eraseRecords } from '../core/journal/owner-writes.js'
-import type { RecordHeader } from '../core/journal/record.js'
+import type { RecordHeader, RecordPlace } from '../core/journal/record.js'
 import {
   assertBelongs,
   bad,
   placeAfter,
-  type RecordPlace,
   type RecoveryTarget,
   replay,
   type ReplayedRecord,
@@ -41,7 +40,7 @@ export interface JournalRecovery {
   readonly group: string
   readonly path: string
   readonly replayed: readonly ReplayedRecord[]
-  /** Why a half was ignored, for each that held something torn. */
+  /** What was ignored because it is torn, for each half that has something torn, and why. */
   readonly torn: readonly string[]
 }
 
@@ -135,10 +134,11 @@ export class GroupJournal {
       this.#header = header
     } else {
       replayed = await replay(what, storage, this.#header, this.#records, this.#targets())
+      await this.file.eraseTorn(this.#header, this.#halves)
       await this.#resize(this.#header)
     }
     for (const file of this.#files) await this.mark(file)
-    const torn = this.#halves.flatMap((half, i) => (half.kind === 'torn' ? [`half ${i}: ${half.why}`] : []))
+    const torn = this.#halves.flatMap((half, i) => (half.torn ? [`half ${i}: ${half.torn.why}`] : []))
     return { group: this.name, path, replayed, torn }
   }
 
@@ -168,7 +168,7 @@ export class GroupJournal {
   }
 
   /**
-   * Erases both records. All their blocks are durable in place, and no record is being written. Before a partition of the group goes
+   * Erases all records. All their blocks are durable in place, and no record is being written. Before a partition of the group goes
    * or shrinks, else a record that names its blocks would be refused after a crash.
    * @param newest the half of the newest durable record
    * @throws ERR_DCACHE_BAD_FILE; the records are still replayed then

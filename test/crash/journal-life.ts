@@ -27,6 +27,7 @@ export type Mistake =
   | 'in-place-before-the-sync'
   | 'half-reused-too-early'
   | 'retry-in-the-other-half'
+  | 'retry-behind-the-failed-one'
   | 'half-free-before-the-partitions-are-synced'
   | 'failed-sync-of-the-partitions-ignored'
   | 'newer-record-in-place-first'
@@ -36,24 +37,23 @@ export type Mistake =
 const LONG = 'b'.repeat(400)
 
 const PARTITIONS = [
-  { name: LONG, blockSize: 1024, blocks: 2, offset: 1024, isMarked: true },
+  { name: LONG, blockSize: 1024, blocks: 6, offset: 1024, isMarked: true },
   { name: 'a', blockSize: 512, blocks: 4, offset: 0, isMarked: true },
 ] as const
 const KEYS = PARTITIONS.flatMap(({ blocks }, partition) =>
   Array.from({ length: blocks }, (_, block) => ({ partition, block })),
 )
-const HALF_BYTES = 8192
+/** Two records of three pages, or three of two, or something in between that leaves a rest. */
+const HALF_BYTES = 6 * 4096
 const FILE = { id: Uint8Array.from({ length: 16 }, (_, i) => i ^ 0x5a), halfBytes: HALF_BYTES }
 
 /** A version of each block, in the order of `KEYS`. */
 type Cut = readonly number[]
 
-/** A record whose blocks are not durable in place yet. */
+/** Of a half: the number of its last record, and the journaled versions of keys that are not durable in place yet. */
 interface Owed {
-  readonly number: number
-  readonly versions: ReadonlyMap<number, number>
-  readonly placed: Set<number>
-  readonly isDurable: boolean
+  number: number
+  readonly versions: Map<number, number>
 }
 
 /** What the disks may hold: the cuts of this life, and the number of the last acknowledged one. */
@@ -121,7 +121,9 @@ class Life {
   readonly #memory: number[]
   readonly #journaled: number[]
   readonly #owed: [Owed | undefined, Owed | undefined] = [undefined, undefined]
-  #next: { number: number; half: 0 | 1 }
+  #next: Record.RecordPlace
+  /** The half of the newest durable record. */
+  #newest: 0 | 1
   #isWriting = false
   records = 0
 
@@ -130,7 +132,7 @@ class Life {
     mistake: Mistake | undefined,
     disks: Disks,
     start: Cut,
-    next: { number: number; half: 0 | 1 },
+    next: Record.RecordPlace,
   ) {
     this.#f = f
     this.#mistake = mistake
@@ -139,7 +141,8 @@ class Life {
     this.history = { cuts: [start], acked: 0 }
     this.#memory = [...start]
     this.#journaled = [...start]
-    this.#next = { ...next }
+    this.#next = next
+    this.#newest = next.half === 0 ? 1 : 0
   }
 
   get isClean(): boolean {
@@ -179,7 +182,7 @@ class Life {
   }
 
   async close(): Promise<void> {
-    await this.#f.owner.eraseRecords(this.#disks.journal, FILE, this.#next.half === 0 ? 1 : 0)
+    await this.#f.owner.eraseRecords(this.#disks.journal, FILE, this.#newest)
   }
 
   #commit(): void {
@@ -188,31 +191,34 @@ class Life {
   }
 
   async *#round(): AsyncGenerator<undefined> {
-    const { number, half } = this.#next
     const keys = KEYS.flatMap((_, key) => (this.#memory[key] === this.#journaled[key] ? [] : [key]))
-    if (keys.length === 0 || (this.#owed[half] !== undefined && this.#mistake !== 'half-reused-too-early'))
-      return
+    if (keys.length === 0) return
     const cut = [...this.#memory]
+    const versions = new Map(keys.map((key) => [key, cut[key]!]))
+    const { place, record } = this.#encode(versions)
+    const isBegun = place.half !== this.#next.half
+    if (isBegun && this.#owed[place.half] !== undefined && this.#mistake !== 'half-reused-too-early') return
     const cutNumber = this.history.cuts.push(cut) - 1
     this.#isWriting = true
-    const versions = new Map(keys.map((key) => [key, cut[key]!]))
-    const owed = { number, versions, placed: new Set<number>(), isDurable: false }
-    const record = this.#encode({ id: FILE.id, number, half }, versions)
-    const at = this.#f.header.halfAt(FILE, half)
+    this.#next = place
     try {
       yield
-      await this.#disks.journal.write(record, at)
+      await this.#disks.journal.write(record, this.#f.header.halfAt(FILE, place.half) + place.at)
       this.records++
-      if (this.#mistake === 'in-place-before-the-sync') this.#owed[half] = owed
+      if (this.#mistake === 'in-place-before-the-sync') this.#owe(place, versions)
       yield
       if (this.#mistake !== 'no-sync-of-the-journal') await this.#disks.journal.sync()
-      this.#owed[half] = { ...owed, isDurable: true }
+      this.#owe(place, versions)
       for (const key of keys) this.#journaled[key] = cut[key]!
       this.history.acked = cutNumber
-      this.#next = { number: number + 1, half: half === 0 ? 1 : 0 }
+      this.#newest = place.half
+      this.#next = this.#f.recover.placeBehind(place, record.length)
     } catch (error) {
       if (error instanceof Stopped) throw error
-      if (this.#mistake === 'retry-in-the-other-half') this.#next = { number, half: half === 0 ? 1 : 0 }
+      if (this.#mistake === 'retry-in-the-other-half')
+        this.#next = this.#f.recover.placeFor({ ...place, at: HALF_BYTES }, 1, FILE)
+      if (this.#mistake === 'retry-behind-the-failed-one')
+        this.#next = { ...this.#f.recover.placeBehind(place, record.length), number: place.number }
       if (this.#mistake === 'failed-record-counts-as-journaled')
         for (const key of keys) this.#journaled[key] = cut[key]!
     } finally {
@@ -220,7 +226,15 @@ class Life {
     }
   }
 
-  #encode(identity: { id: Uint8Array; number: number; half: 0 | 1 }, versions: ReadonlyMap<number, number>) {
+  #owe({ half, at, number }: Record.RecordPlace, versions: ReadonlyMap<number, number>): void {
+    if (at === 0) this.#owed[half] = undefined
+    const owed = (this.#owed[half] ??= { number, versions: new Map() })
+    owed.number = number
+    for (const [key, version] of versions) owed.versions.set(key, version)
+  }
+
+  /** A record, and where it goes. */
+  #encode(versions: ReadonlyMap<number, number>) {
     const { planRecord, encodeRecord } = this.#f.record
     const list = [...versions.keys()]
     const keys = {
@@ -228,14 +242,15 @@ class Life {
       blocks: list.map((key) => KEYS[key]!.block),
     }
     const plan = planRecord(PARTITIONS, keys)
+    const place = this.#f.recover.placeFor(this.#next, plan.bytes, FILE)
     // One write of whole sectors; what is behind the images is of an earlier record.
     const record = new Uint8Array(Math.ceil(plan.bytes / SECTOR) * SECTOR)
     list.forEach((key, i) => record.set(blockOf(key, versions.get(key)!), plan.positions[i]))
-    encodeRecord(record.subarray(0, plan.bytes), identity, PARTITIONS, keys, plan)
-    return record
+    encodeRecord(record.subarray(0, plan.bytes), { id: FILE.id, ...place }, PARTITIONS, keys, plan)
+    return { place, record }
   }
 
-  /** Writes the older record that is owed in place, and syncs. */
+  /** Writes what the older half owes in place, unless the newer half has a newer version, and syncs. */
   async *#place(): AsyncGenerator<undefined> {
     const halves = ([0, 1] as const)
       .filter((half) => this.#owed[half] !== undefined)
@@ -243,9 +258,12 @@ class Life {
     const half = this.#mistake === 'newer-record-in-place-first' ? halves.at(-1) : halves[0]
     if (half === undefined) return
     const owed = this.#owed[half]!
+    const placed = new Map(owed.versions)
     try {
-      for (const [key, version] of owed.versions) {
+      for (const [key, version] of placed) {
         yield
+        const newer = this.#owed[half === 0 ? 1 : 0]
+        if (newer !== undefined && newer.number > owed.number && newer.versions.has(key)) continue
         await this.#disks.parts[KEYS[key]!.partition]!.write(blockOf(key, version), placeOf(key))
       }
       yield
@@ -255,7 +273,8 @@ class Life {
       if (error instanceof Stopped) throw error
       if (this.#mistake !== 'failed-sync-of-the-partitions-ignored') return // all of it again
     }
-    if (this.#owed[half]?.number === owed.number) this.#owed[half] = undefined
+    for (const [key, version] of placed) if (owed.versions.get(key) === version) owed.versions.delete(key)
+    if (owed.versions.size === 0 && this.#owed[half] === owed) this.#owed[half] = undefined
   }
 }
 
@@ -295,9 +314,12 @@ export async function runJournal(
         const order = f.recover.replayOrder('the journal', halves)
         f.recover.assertBelongs('the journal', order, targetsOf(disks))
         await f.recover.replay('the journal', disks.journal, FILE, order, targetsOf(disks))
+        await f.owner.eraseTorn(disks.journal, FILE, halves)
         disks.machine.callsLeft = Infinity
         told = halves
-          .map((half) => (half.kind === 'record' ? String(half.record.number) : half.kind))
+          .map(({ records, torn }) =>
+            [...records.map(({ number }) => number), ...(torn ? ['torn'] : [])].join(' '),
+          )
           .join(', ')
         return { disks, next: f.recover.placeAfter(order) }
       } catch (error) {
@@ -333,7 +355,7 @@ export async function runJournal(
     let disks = new Disks(random, [new Uint8Array(f.header.fileBytesOf(HALF_BYTES)), ...partBytes])
     await f.owner.createJournal(disks.journal, FILE)
     let start: Cut = KEYS.map(() => 0)
-    let next: { number: number; half: 0 | 1 } = { number: 1, half: 0 }
+    let next: Record.RecordPlace = { number: 1, half: 0, at: 0, turn: 1 }
     for (let lives = 2 + random.below(4); lives > 0; lives--) {
       disks.machine.faults = random.pick([0, 0, 0.05, 0.2])
       const life = new Life(f, mistake, disks, start, next)

@@ -28,8 +28,20 @@ export const JOURNAL_VARIANTS: readonly Variant[] = [
     ],
   },
   {
-    name: 'journal-newest-record-only',
-    edits: [inRecover('return records;', 'return records.slice(-1);')],
+    name: 'journal-newer-half-only',
+    edits: [inRecover('first > last + 1 ? newer : [...older, ...newer]', 'newer')],
+  },
+  {
+    name: 'journal-last-record-of-a-half-only',
+    edits: [inRecover('[...older, ...newer];', '[older.at(-1), newer.at(-1)];')],
+  },
+  {
+    name: 'journal-part-of-a-half-is-replayed',
+    edits: [inRecover('first > last + 1 ? newer : [...older, ...newer]', '[...older, ...newer]')],
+  },
+  {
+    name: 'journal-record-of-an-earlier-turn-follows',
+    edits: [{ file: 'core/journal/scan.js', find: 'record.turn === last.turn && ', replace: '' }],
   },
   {
     name: 'journal-newer-record-first',
@@ -42,11 +54,11 @@ export const JOURNAL_VARIANTS: readonly Variant[] = [
   },
   {
     name: 'journal-begins-with-half-0-after-recovery',
-    edits: [inRecover('half: otherHalf(newest.half)', 'half: 0')],
+    edits: [inRecover('otherHalf(newest.half))', '0)')],
   },
   {
     name: 'journal-numbers-restart-after-recovery',
-    edits: [inRecover('number: newest.number + 1', 'number: 1')],
+    edits: [inRecover('beginning(newest.number + 1, ', 'beginning(1, ')],
   },
   {
     name: 'journal-recovery-without-sync',

@@ -46,6 +46,7 @@ const ORDERS: Readonly<Record<Mistake, true>> = {
   'in-place-before-the-sync': true,
   'half-reused-too-early': true,
   'retry-in-the-other-half': true,
+  'retry-behind-the-failed-one': true,
   'half-free-before-the-partitions-are-synced': true,
   'failed-sync-of-the-partitions-ignored': true,
   'newer-record-in-place-first': true,

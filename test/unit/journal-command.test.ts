@@ -16,15 +16,15 @@ const PARTITIONS = [
 ]
 
 /** A journal with these records. */
-function journal(records: readonly { number: number; half: 0 | 1 }[]): Uint8Array {
+function journal(records: readonly { number: number; half: 0 | 1; at?: number }[]): Uint8Array {
   const bytes = new Uint8Array(fileBytesOf(FILE.halfBytes))
   bytes.set(encodeFileHeader(FILE))
-  for (const { number, half } of records) {
+  for (const { number, half, at = 0 } of records) {
     const keys = { partitions: [0, 0, 1], blocks: [5, 1999, 9] }
     const plan = planRecord(PARTITIONS, keys)
     const record = new Uint8Array(plan.bytes).fill(number, plan.headerBytes)
-    encodeRecord(record, { id: FILE.id, number, half }, PARTITIONS, keys, plan)
-    bytes.set(record, halfAt(FILE, half))
+    encodeRecord(record, { id: FILE.id, number, half, at, turn: half }, PARTITIONS, keys, plan)
+    bytes.set(record, halfAt(FILE, half) + at)
   }
   return bytes
 }
@@ -52,30 +52,32 @@ async function run(...args: string[]): Promise<{ out: string; err: string; code:
 test('tells which records are replayed, in which order, and of what they are', async () => {
   using folder = tempFolder()
   const path = join(folder.path, 'j')
-  const bytes = journal([{ number: 8, half: 0 }, { number: 7, half: 1 }]) // prettier-ignore
+  const bytes = journal([{ number: 8, half: 0 }, { number: 9, half: 0, at: 8192 }, { number: 7, half: 1 }]) // prettier-ignore
   writeFileSync(path, bytes)
   const text = await run(path)
   assert.is(text.code, 0)
   assert.match(text.out, /half +state +record +partition +blocks/)
   assert.match(text.out, /^0 +whole +8 +main +2 +1024 +2,000 +4,096$/m)
+  assert.match(text.out, /^0 +whole +9 +main +2 +1024 +2,000 +4,096$/m)
   assert.match(text.out, /^1 +whole +7 +ho\\nle +1 +512 +10 +0$/m)
-  assert.match(text.out, 'the next opening replays record 7, then record 8')
+  assert.match(text.out, 'the next opening replays record 7, then record 8, then record 9')
   assert.not.match(text.out, 'block 1999')
   assert.match((await run(path, '--blocks')).out, /^half 1 {2}main {2}block 1999$/m)
   const json = await run(path, '--json', '--blocks')
   assert.is(json.code, 0)
   const report = JSON.parse(json.out) as JournalReport
-  const { halves, ...rest } = report
+  const { records, ...rest } = report
   assert.equal(rest, {
     path,
     id: '000102030405060708090a0b0c0d0e0f',
     bytes: bytes.length,
     halfBytes: FILE.halfBytes,
-    replay: [7, 8],
+    replay: [7, 8, 9],
     problem: null,
   })
-  assert.equal(halves[0]!.partitions[1], { name: 'ho\nle', blockSize: 512, length: 10, offset: 0, marked: false, blocks: 1 }) // prettier-ignore
-  assert.equal(halves[0]!.blocks![1], { partition: 'main', block: 1999, whole: true })
+  assert.equal(records.map(({ half, number }) => [half, number]), [[0, 8], [0, 9], [1, 7]]) // prettier-ignore
+  assert.equal(records[0]!.partitions[1], { name: 'ho\nle', blockSize: 512, length: 10, offset: 0, marked: false, blocks: 1 }) // prettier-ignore
+  assert.equal(records[0]!.blocks![1], { partition: 'main', block: 1999, whole: true })
   assert.equal(Buffer.from(readFileSync(path)), Buffer.from(bytes))
 })
 
@@ -85,6 +87,7 @@ test('tells an empty journal, a torn record and the block that is damaged', asyn
   writeFileSync(path, journal([]))
   const empty = await run(path)
   assert.is(empty.code, 0)
+  assert.match(empty.out, 'no records')
   assert.match(empty.out, 'replays nothing')
   const bytes = journal([{ number: 3, half: 0 }])
   bytes[halfAt(FILE, 0) + 4096 + 1024]! ^= 4
@@ -98,7 +101,7 @@ test('tells an empty journal, a torn record and the block that is damaged', asyn
   writeFileSync(path, bytes)
   const header = await run(path, '--json')
   assert.is(header.code, 1)
-  assert.equal((JSON.parse(header.out) as JournalReport).halves[0], {
+  assert.equal((JSON.parse(header.out) as JournalReport).records[0], {
     half: 0,
     state: 'torn',
     why: 'the checksum of its header is wrong',
@@ -108,13 +111,13 @@ test('tells an empty journal, a torn record and the block that is damaged', asyn
   })
 })
 
-test('records that do not follow each other are refused', async () => {
+test('records whose numbers overlap are refused', async () => {
   using folder = tempFolder()
   const path = join(folder.path, 'j')
-  writeFileSync(path, journal([{ number: 3, half: 0 }, { number: 6, half: 1 }])) // prettier-ignore
+  writeFileSync(path, journal([{ number: 3, half: 0 }, { number: 3, half: 1 }])) // prettier-ignore
   const { out, code } = await run(path)
   assert.is(code, 1)
-  assert.match(out, 'numbers 3 and 6')
+  assert.match(out, 'the records 3 to 3')
 })
 
 test('what is no journal is exit code 2', async () => {

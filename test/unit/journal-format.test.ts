@@ -62,14 +62,16 @@ const fill = (bytes: Uint8Array, seed: number): void => {
   for (let i = 0; i < bytes.length; i++) bytes[i] = Math.imul(seed + (i >> 6), 0x9e3779b1) >>> 24
 }
 
-function encoded({ partitions, keys, number, seed }: Content, half: 0 | 1 = 0): Uint8Array {
+const TURN = 2 ** 47 + 5
+
+function encoded({ partitions, keys, number, seed }: Content, half: 0 | 1 = 0, turn = TURN): Uint8Array {
   const plan = planRecord(partitions, keys)
   // The flush worker's buffer is shared, and has what an earlier record left.
   const record = new Uint8Array(new SharedArrayBuffer(plan.bytes)).fill(0xa5)
   plan.positions.forEach((at, i) => {
     fill(record.subarray(at, at + partitions[keys.partitions[i]!]!.blockSize), seed + i)
   })
-  encodeRecord(record, { id, number, half }, partitions, keys, plan)
+  encodeRecord(record, { id, number, half, turn, at: 0 }, partitions, keys, plan)
   return record
 }
 
@@ -79,6 +81,10 @@ async function scanned(record: Uint8Array, half: 0 | 1 = 0): Promise<HalfState> 
   bytes.set(record, halfAt(file, half))
   return (await scanJournal(new MemoryStorage(bytes), file))[half]
 }
+
+/** What it says of the one record at the beginning. */
+const kindOf = ({ records, torn }: HalfState): 'empty' | 'record' | 'torn' =>
+  records.length > 0 ? 'record' : torn ? 'torn' : 'empty'
 
 const plain = (record: RecordHeader) => ({
   partitions: record.partitions,
@@ -92,16 +98,16 @@ test('a record is read as it was written, with its images', () =>
       const { partitions, keys, number } = content
       const record = encoded(content, half)
       const state = await scanned(record, half)
-      assert.is(state.kind, 'record')
-      if (state.kind !== 'record') return
-      assert.equal(plain(state.record), { partitions, keys, number })
-      assert.is(state.record.half, half)
+      assert.is(state.records.length, 1)
+      const [found] = state.records
+      assert.equal(plain(found!), { partitions, keys, number })
+      assert.equal([found!.half, found!.at, found!.turn], [half, 0, TURN])
       const bytes = new Uint8Array(fileBytesOf(file.halfBytes))
       bytes.set(record, halfAt(file, half))
       let count = 0
-      for await (const { first, end, imageOf } of imagesOf(new MemoryStorage(bytes), file, state.record))
+      for await (const { first, end, imageOf } of imagesOf(new MemoryStorage(bytes), file, found!))
         for (let i = first; i < end; i++, count++) {
-          const at = state.record.plan.positions[i]!
+          const at = found!.plan.positions[i]!
           const image = imageOf(i)
           assert.equal(Buffer.from(image), Buffer.from(record.slice(at, at + image.length)))
           assert.is(at % Math.min(4096, image.length), 0)
@@ -127,7 +133,7 @@ test('no record with a flipped bit is whole', () =>
       const at = place % record.length
       fc.pre(isCovered(at, content))
       record[at]! ^= 1 << bit
-      assert.is((await scanned(record)).kind, 'torn')
+      assert.is(kindOf(await scanned(record)), 'torn')
     }),
     { numRuns: 1000 },
   ))
@@ -157,7 +163,7 @@ test('a mixture of the sectors of two records is neither, unless it is one of th
           if (isYoung) isYoung = !differs(young, after)
         }
         const state = await scanned(mixed)
-        assert.is(state.kind, isOld || isYoung ? 'record' : 'torn')
+        assert.is(kindOf(state), isOld || isYoung ? 'record' : 'torn')
       },
     ),
     { numRuns: 1500 },
@@ -170,9 +176,9 @@ test('a record that was cut off anywhere is not whole', async () => {
   for (let at = 0; at < record.length; at += SECTOR) {
     const state = await scanned(record.subarray(0, at))
     // Its last sectors may be zeros themselves, but those of an image are not.
-    assert.is(state.kind, at === 0 ? 'empty' : 'torn', `${at} bytes`)
+    assert.is(kindOf(state), at === 0 ? 'empty' : 'torn', `${at} bytes`)
   }
-  assert.is((await scanned(record)).kind, 'record')
+  assert.is(kindOf(await scanned(record)), 'record')
 })
 
 test('a record of another journal, of the other half, or behind its place is not taken', async () => {
@@ -182,7 +188,7 @@ test('a record of another journal, of the other half, or behind its place is not
   bytes.set(record, halfAt(file, 1))
   const why = async (header: FileHeader, half: 0 | 1) => {
     const state = (await scanJournal(new MemoryStorage(bytes), header))[half]
-    return state.kind === 'torn' ? state.why : state.kind
+    return state.torn?.why ?? kindOf(state)
   }
   assert.match(await why(file, 1), 'other half')
   bytes.copyWithin(halfAt(file, 0), halfAt(file, 1))
@@ -196,10 +202,37 @@ test('an image that is damaged is named', async () => {
   const record = encoded(content)
   record[planRecord(partitions, content.keys).positions[1]! + 9]! ^= 1
   const state = await scanned(record)
-  assert.is(state.kind, 'torn')
-  if (state.kind !== 'torn') return
-  assert.equal(state.damaged, [1])
-  assert.equal(plain(state.record!).keys.blocks, [1, 2, 4])
+  assert.is(kindOf(state), 'torn')
+  assert.equal(state.torn!.damaged, [1])
+  assert.equal(plain(state.torn!.record!).keys.blocks, [1, 2, 4])
+})
+
+test('records follow each other by place, number and turn; behind them is nothing, or what is torn', async () => {
+  const partitions = [{ name: 'main', blockSize: 512, blocks: 100, offset: 0, isMarked: true }]
+  const record = (number: number, turn = TURN) =>
+    encoded({ partitions, keys: { partitions: [0], blocks: [number] }, number, seed: number }, 0, turn)
+  const found = async (...records: [at: number, record: Uint8Array][]) => {
+    const bytes = new Uint8Array(fileBytesOf(file.halfBytes))
+    for (const [at, record] of records) bytes.set(record, halfAt(file, 0) + at)
+    const [{ records: whole, torn }] = await scanJournal(new MemoryStorage(bytes), file)
+    return { at: whole.map(({ number, at }) => [number, at]), torn: torn?.why }
+  }
+  const torn = record(7)
+  torn[4096 + 3]! ^= 1
+  const headless = record(7)
+  headless[100]! ^= 1
+  const [first, next] = [0, 8192]
+  assert.equal(await found([first, record(6)], [next, record(7)]), { at: [[6, 0], [7, next]], torn: undefined }) // prettier-ignore
+  const alone = { at: [[6, 0]], torn: undefined }
+  for (const other of [record(5), record(8), record(7, TURN + 1), new Uint8Array(512).fill(9)])
+    assert.equal(await found([first, record(6)], [next, other]), alone)
+  // A gap of a page ends them.
+  assert.equal(await found([first, record(6)], [next + 4096, record(7)]), alone)
+  assert.equal(await found([first, record(6)], [next, torn]), { ...alone, torn: 'the checksums of 1 of its 1 blocks are wrong' }) // prettier-ignore
+  assert.equal(await found([first, record(6)], [next, headless]), { ...alone, torn: 'the checksum of its header is wrong' }) // prettier-ignore
+  // To the last page of the half.
+  const full = Array.from({ length: file.halfBytes / 8192 }, (_, i): [number, Uint8Array] => [i * 8192, record(i + 1)]) // prettier-ignore
+  assert.is((await found(...full)).at.length, 8)
 })
 
 test('the header of a file is read as it was written, and a flipped bit is found', () => {
@@ -260,7 +293,7 @@ test('a new journal is empty, also after it got another size, and what lay in it
   const partitions = [{ name: 'main', blockSize: 512, blocks: 100, offset: 0, isMarked: true }]
   const storage = new MemoryStorage(new Uint8Array(fileBytesOf(file.halfBytes) * 3).fill(7))
   await createJournal(storage, file)
-  assert.equal(await scanJournal(storage, file), [{ kind: 'empty' }, { kind: 'empty' }])
+  assert.equal(await scanJournal(storage, file), [{ records: [] }, { records: [] }])
   for (const halfBytes of [file.halfBytes * 2, file.halfBytes / 2]) {
     const to = { id, halfBytes }
     // Where a half will begin lies what looks like a record of it.
@@ -268,7 +301,7 @@ test('a new journal is empty, also after it got another size, and what lay in it
       storage.bytes.set(encoded({ partitions, keys: { partitions: [0], blocks: [1] }, number: 3, seed: 1 }, half), halfAt(to, half)) // prettier-ignore
     await resizeJournal(storage, file, to, undefined)
     assert.is((decodeFileHeader(storage.bytes.subarray(0, 512)) as FileHeader).halfBytes, halfBytes)
-    assert.equal(await scanJournal(storage, to), [{ kind: 'empty' }, { kind: 'empty' }])
+    assert.equal(await scanJournal(storage, to), [{ records: [] }, { records: [] }])
   }
 })
 
@@ -292,7 +325,7 @@ test('a resize that is stopped anywhere leaves the newest record, or none', asyn
     const image = disk.afterCrash(random)
     const header = decodeFileHeader(image) as FileHeader
     const halves = await scanJournal(new MemoryStorage(image), header)
-    const numbers = halves.flatMap((half) => (half.kind === 'record' ? [half.record.number] : []))
+    const numbers = halves.flatMap(({ records }) => records.map(({ number }) => number))
     const found = `${header.halfBytes === file.halfBytes ? 'old' : 'new'} ${String(numbers.sort())}`
     assert.ok(['old 7,8', 'old 8', 'old ', 'new '].includes(found), found)
     seen.add(found)

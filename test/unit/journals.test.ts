@@ -20,8 +20,13 @@ import { suite, test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { FileDevice } from '#dist/core/device/file-device.js'
 import { decodeFileHeader, type FileHeader, halfAt } from '#dist/core/journal/file-header.js'
-import { encodeRecord, planRecord, type RecordPartition } from '#dist/core/journal/record.js'
-import { replay, replayOrder } from '#dist/core/journal/recover.js'
+import {
+  encodeRecord,
+  planRecord,
+  type RecordPartition,
+  type RecordPlace,
+} from '#dist/core/journal/record.js'
+import { placeBehind, placeFor, replay, replayOrder } from '#dist/core/journal/recover.js'
 import { scanJournal } from '#dist/core/journal/scan.js'
 import { Claims } from '#dist/workers/claims.js'
 import { closeFiles, extendFiles, openFiles, type PartitionFile } from '#dist/workers/files.js'
@@ -118,7 +123,7 @@ const B: RecordPartition = { ...A, name: 'b' }
 function writeRecord(
   journal: GroupJournal,
   images: readonly (readonly [partition: 0 | 1, block: number, fill: number])[],
-  { number, half } = journal.next,
+  place: Partial<RecordPlace> = {},
   partitions: readonly RecordPartition[] = [A, B],
 ): void {
   const keys = {
@@ -128,9 +133,10 @@ function writeRecord(
   const plan = planRecord(partitions, keys)
   const record = new Uint8Array(new SharedArrayBuffer(plan.bytes))
   images.forEach(([, , fill], i) => record.set(image(fill), plan.positions[i]))
-  encodeRecord(record, { id: journal.header.id, number, half }, partitions, keys, plan)
+  const identity = { id: journal.header.id, ...journal.next, ...place }
+  encodeRecord(record, identity, partitions, keys, plan)
   const device = new FileDevice(journal.file.fd, 0)
-  device.writeSync([record], halfAt(journal.header, half))
+  device.writeSync([record], halfAt(journal.header, identity.half) + identity.at)
   device.syncSync()
 }
 
@@ -173,12 +179,18 @@ async function crashed(folder: TempFolder, options = optionsIn(folder)): Promise
   return options
 }
 
+/** Where the next record goes, without the turn, which is random. */
+function next(journal: GroupJournal): Omit<RecordPlace, 'turn'> {
+  const { number, half, at } = journal.next
+  return { number, half, at }
+}
+
 test('a new journal is empty, has the size that was asked for, and its partitions are marked', async () => {
   using folder = tempFolder()
   const { journals, recovered, crash, finish } = await open(optionsIn(folder, 2 ** 17))
   const path = join(folder.path, 'main.journal')
   assert.equal(recovered, [{ group: 'main', path, replayed: [], torn: [] }])
-  assert.equal(journals[0]!.next, { number: 1, half: 0 })
+  assert.equal(next(journals[0]!), { number: 1, half: 0, at: 0 })
   assert.is(statSync(path).size, 4096 + 2 ** 17)
   assert.equal(readdirSync(folder.path).sort(), ['a.img', 'a.img.dcache-journal', 'b.img', 'b.img.dcache-journal', 'main.journal']) // prettier-ignore
   assert.match(readFileSync(join(folder.path, 'a.img.dcache-journal'), 'utf8'), journals[0]!.id!)
@@ -193,7 +205,7 @@ test('what a record has is in place after the next opening; the one after that h
   for (let i = 0; i < 2; i++) {
     const { journals, recovered, crash } = await open(options)
     assert.equal(recovered[0]!.replayed, [{ number: 1, partitions: { a: 1, b: 1 } }])
-    assert.equal(journals[0]!.next, { number: 2, half: 1 })
+    assert.equal(next(journals[0]!), { number: 2, half: 1, at: 0 })
     assert.is(fillOf(options.partitions['a']!.path, 3), 7)
     assert.is(fillOf(options.partitions['a']!.path, 4), 0)
     assert.is(fillOf(options.partitions['b']!.path, 4), 8)
@@ -208,19 +220,79 @@ test('what a record has is in place after the next opening; the one after that h
   crash()
 })
 
-test('two records are replayed in the order of their numbers, and the next goes over the older', async () => {
+test('records are replayed in the order of their numbers, and the next goes over the older half', async () => {
   using folder = tempFolder()
   const options = optionsIn(folder)
-  const first = await open(options)
-  writeRecord(first.journals[0]!, [[0, 1, 1], [0, 2, 1]], { number: 1, half: 0 }) // prettier-ignore
-  writeRecord(first.journals[0]!, [[0, 2, 2], [0, 3, 2]], { number: 2, half: 1 }) // prettier-ignore
-  writeRecord(first.journals[0]!, [[0, 3, 3]], { number: 3, half: 0 })
-  first.crash()
-  const { journals, recovered, crash } = await open(options)
-  assert.equal(recovered[0]!.replayed.map(({ number }) => number), [2, 3]) // prettier-ignore
-  assert.equal([1, 2, 3].map((block) => fillOf(options.partitions['a']!.path, block)), [0, 2, 3]) // prettier-ignore
-  assert.equal(journals[0]!.next, { number: 4, half: 1 })
+  const { journals: [first], crash } = await open(options) // prettier-ignore
+  const second = 2 * 4096
+  writeRecord(first!, [[0, 1, 1], [0, 2, 1]], { number: 1, half: 1, turn: 5 }) // prettier-ignore
+  writeRecord(first!, [[0, 2, 2]], { number: 2, half: 1, at: second, turn: 5 })
+  writeRecord(first!, [[0, 2, 3], [0, 3, 3]], { number: 3, half: 0, turn: 6 }) // prettier-ignore
+  writeRecord(first!, [[0, 3, 4]], { number: 4, half: 0, at: second, turn: 6 })
   crash()
+  const again = await open(options)
+  assert.equal(again.recovered[0]!.replayed.map(({ number }) => number), [1, 2, 3, 4]) // prettier-ignore
+  assert.equal([1, 2, 3].map((block) => fillOf(options.partitions['a']!.path, block)), [1, 3, 4]) // prettier-ignore
+  assert.equal(next(again.journals[0]!), { number: 5, half: 1, at: 0 })
+  again.crash()
+})
+
+test('behind a record of this turn, those of an earlier one do not count, whatever their number', async () => {
+  using folder = tempFolder()
+  const options = optionsIn(folder)
+  const { journals: [first], finish } = await open(options) // prettier-ignore
+  writeRecord(first!, [[0, 1, 1]], { number: 1, turn: 5 })
+  writeRecord(first!, [[0, 2, 1]], { number: 2, at: 2 * 4096, turn: 5 })
+  await finish()
+  // Numbers begin with 1 again after an orderly end.
+  const second = await open(options)
+  assert.equal(next(second.journals[0]!), { number: 1, half: 0, at: 0 })
+  writeRecord(second.journals[0]!, [[0, 1, 2]])
+  second.crash()
+  const { recovered, crash } = await open(options)
+  assert.equal(recovered[0]!.replayed.map(({ number }) => number), [1]) // prettier-ignore
+  assert.equal([1, 2].map((block) => fillOf(options.partitions['a']!.path, block)), [2, 0]) // prettier-ignore
+  crash()
+})
+
+test('a record that failed, has become longer and went to the other half is replayed in both forms', async () => {
+  using folder = tempFolder()
+  const options = optionsIn(folder)
+  const { journals: [first], crash } = await open(options) // prettier-ignore
+  writeRecord(first!, [[0, 1, 1]], { number: 1, half: 0, turn: 5 })
+  writeRecord(first!, [[0, 2, 1]], { number: 2, half: 0, at: 2 * 4096, turn: 5 })
+  writeRecord(first!, [[0, 2, 2], [0, 3, 2]], { number: 2, half: 1, turn: 6 }) // prettier-ignore
+  crash()
+  const again = await open(options)
+  assert.equal(again.recovered[0]!.replayed.map(({ number }) => number), [1, 2, 2]) // prettier-ignore
+  assert.equal([1, 2, 3].map((block) => fillOf(options.partitions['a']!.path, block)), [1, 2, 2]) // prettier-ignore
+  assert.equal(next(again.journals[0]!), { number: 3, half: 0, at: 0 })
+  again.crash()
+})
+
+test('a half that was being begun again has a part of its records left, all of which are in place', async () => {
+  using folder = tempFolder()
+  const options = optionsIn(folder)
+  const { journals: [first], crash } = await open(options) // prettier-ignore
+  writeRecord(first!, [[0, 1, 1]], { number: 1, half: 0, turn: 5 })
+  writeRecord(first!, [[0, 2, 3]], { number: 3, half: 1, turn: 6 })
+  crash()
+  const again = await open(options)
+  assert.equal(again.recovered[0]!.replayed.map(({ number }) => number), [3]) // prettier-ignore
+  assert.equal([1, 2].map((block) => fillOf(options.partitions['a']!.path, block)), [0, 3]) // prettier-ignore
+  assert.equal(next(again.journals[0]!), { number: 4, half: 0, at: 0 })
+  again.crash()
+})
+
+test('places: behind the last record if there is room, else at the beginning of the other half', () => {
+  const file = { id: new Uint8Array(16), halfBytes: 5 * 4096 }
+  const first = { number: 7, half: 1, at: 0, turn: 3 } as const
+  const behind = placeBehind(first, 4097)
+  assert.equal(behind, { number: 8, half: 1, at: 8192, turn: 3 })
+  assert.equal(placeFor(behind, 3 * 4096, file), behind)
+  const { turn, ...other } = placeFor(behind, 3 * 4096 + 1, file)
+  assert.equal(other, { number: 8, half: 0, at: 0 })
+  assert.is.not(turn, 3)
 })
 
 test('a torn record is ignored, and told', async () => {
@@ -233,9 +305,39 @@ test('a torn record is ignored, and told', async () => {
   const { journals, recovered, crash } = await open(options)
   assert.equal(recovered[0]!.replayed, [])
   assert.equal(recovered[0]!.torn, ['half 0: the checksums of 1 of its 2 blocks are wrong'])
-  assert.equal(journals[0]!.next, { number: 1, half: 0 })
+  assert.equal(next(journals[0]!), { number: 1, half: 0, at: 0 })
   assert.is(fillOf(options.partitions['a']!.path, 3), 0)
   crash()
+})
+
+test('what is torn does not become whole after recovery, although the next record may write the same sectors there', async () => {
+  using folder = tempFolder()
+  const options = optionsIn(folder)
+  const { journals: [first], crash } = await open(options) // prettier-ignore
+  writeRecord(first!, [[0, 1, 1]], { number: 1, half: 1, turn: 5 })
+  writeRecord(first!, [[0, 2, 1]], { number: 2, half: 1, at: 2 * 4096, turn: 5 })
+  writeRecord(first!, [[0, 3, 1]], { number: 3, half: 0, turn: 6 })
+  crash()
+  const path = join(folder.path, 'main.journal')
+  const bytes = readFileSync(path)
+  const file = decodeFileHeader(bytes) as FileHeader
+  // The last sector that is needed of records 2 and 3.
+  const places = [halfAt(file, 1) + 3 * 4096, halfAt(file, 0) + 4096]
+  const sectors = places.map((at) => Uint8Array.from(bytes.subarray(at, at + 512)))
+  for (const at of places) bytes.fill(0, at, at + 512)
+  writeFileSync(path, bytes)
+  const second = await open(options)
+  assert.equal(second.recovered[0]!.replayed.map(({ number }) => number), [1]) // prettier-ignore
+  assert.is(second.recovered[0]!.torn.length, 2)
+  second.crash()
+  const after = readFileSync(path)
+  places.forEach((at, i) => {
+    after.set(sectors[i]!, at)
+  })
+  writeFileSync(path, after)
+  const third = await open(options)
+  assert.equal(third.recovered[0]!.replayed.map(({ number }) => number), [1]) // prettier-ignore
+  third.crash()
 })
 
 test('an existing journal keeps its size unless another one is given, and gets that after recovery', async () => {
@@ -249,7 +351,7 @@ test('an existing journal keeps its size unless another one is given, and gets t
     assert.is(statSync(path).size, 4096 + size)
     assert.is(recovered[0]!.replayed.length, 1)
     assert.is(journals[0]!.header.halfBytes, size / 2)
-    assert.equal(journals[0]!.next, { number: 1, half: 0 })
+    assert.equal(next(journals[0]!), { number: 1, half: 0, at: 0 })
     writeRecord(journals[0]!, [[0, 9, size / 2 ** 14]]) // prettier-ignore
     crash()
     const again = await open(optionsIn(folder, size))
@@ -529,14 +631,15 @@ for (const [name, [change, ...texts]] of Object.entries(changes))
     await refusedUnchanged(folder, options, 'main.journal: record 1', ...texts)
   })
 
-bad('records that do not follow each other', async () => {
+bad('records whose numbers overlap', async () => {
   using folder = tempFolder()
   const options = optionsIn(folder)
   const { journals, crash } = await open(options)
-  writeRecord(journals[0]!, [[0, 1, 1]], { number: 4, half: 0 })
-  writeRecord(journals[0]!, [[0, 1, 2]], { number: 7, half: 1 })
+  writeRecord(journals[0]!, [[0, 1, 1]], { number: 4, half: 0, turn: 5 })
+  writeRecord(journals[0]!, [[0, 2, 1]], { number: 5, half: 0, at: 2 * 4096, turn: 5 })
+  writeRecord(journals[0]!, [[0, 1, 2]], { number: 4, half: 1, turn: 6 })
   crash()
-  await refusedUnchanged(folder, options, 'numbers 4 and 7')
+  await refusedUnchanged(folder, options, 'one half has the records 4 to 5, the other one those from 4 on')
 })
 
 bad('a file that is no journal, and it is not overwritten', async () => {

@@ -1,10 +1,11 @@
 /**
- * What the owner writes to a journal file: its header, zeros where a journal grows, and zeros over records that are not needed any
- * more. Records themselves are written by the flush worker.
+ * What the owner writes to a journal file: its header, zeros where a journal grows, and zeros over records that are torn or not
+ * needed any more. Records themselves are written by the flush worker.
  */
 import { JOURNAL_PAGE } from '../../shared/journal-size.js'
 import { encodeFileHeader, type FileHeader, fileBytesOf, halfAt, type HalfIndex } from './file-header.js'
 import { otherHalf } from './recover.js'
+import type { HalfState } from './scan.js'
 import type { Storage } from './storage.js'
 
 const CHUNK_BYTES = 2 ** 20
@@ -22,14 +23,31 @@ export async function createJournal(storage: Storage, file: FileHeader): Promise
 }
 
 /**
- * Erases both records, so that the next start replays nothing. All their blocks must be durable in place. The newest is erased
- * last: without it the older one would be replayed over newer blocks. Costs two syncs. If it fails or is cut short, recovery
+ * Erases all records, so that the next start replays nothing. All their blocks must be durable in place. A half without its first
+ * record has none: what lies behind it follows nothing, also not the records of a later turn. The half of the newest is erased
+ * last: without it the older ones would be replayed over newer blocks. Costs two syncs. If it fails or is cut short, recovery
  * replays what is left, which changes nothing.
  * @param newest the half of the newest durable record
  */
 export async function eraseRecords(storage: Storage, file: FileHeader, newest: HalfIndex): Promise<void> {
   await eraseHalf(storage, file, otherHalf(newest))
   await eraseHalf(storage, file, newest)
+}
+
+/**
+ * Erases what is torn. To be called in recovery, before the next record is written: that one may go to the same place, have some of
+ * the same sectors, and be torn in its turn, and what was torn before would be whole then. Costs a sync if anything is torn.
+ */
+export async function eraseTorn(
+  storage: Storage,
+  file: FileHeader,
+  halves: readonly HalfState[],
+): Promise<void> {
+  const places = halves.flatMap(({ torn }, half) =>
+    torn === undefined ? [] : [halfAt(file, half as HalfIndex) + torn.at],
+  )
+  for (const at of places) await storage.write(new Uint8Array(JOURNAL_PAGE), at)
+  if (places.length > 0) await storage.sync()
 }
 
 async function eraseHalf(storage: Storage, file: FileHeader, half: HalfIndex): Promise<void> {

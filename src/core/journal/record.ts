@@ -1,13 +1,15 @@
 /**
- * A record of a journal: the images of one cut, with what is needed to write them in place again. It fills one half from its
- * beginning, so that it is one sequential write:
+ * A record of a journal: the images of one cut, with what is needed to write them in place again. Records follow each other in a
+ * half, each from the beginning of a page on, so that a cut is one sequential write:
  *
  *   byte  0   magic, 8 bytes          byte 40   partitions in the table
  *         8   id of the journal            44   blocks
  *        24   number, 64 bits              48   bytes of the record, 64 bits
  *        32   half                         56   checksum of the header, this word taken as 0
- *        36   pages of the header          64   table, then keys, then zeros up to the end of the page
+ *        36   pages of the header          64   turn, 64 bits
+ *                                          72   table, then keys, then zeros up to the end of the page
  *
+ *   turn      drawn at random each time that a half is begun: what the half had before does not follow its records
  *   table     for each partition: bytes of the name, block size, flags (1: marked), 0, blocks (64 bits),
  *             offset in its file (64 bits), the name, zeros up to a multiple of 8
  *   keys      for each block: number (48 bits), partition in the table (16 bits), checksum of its image
@@ -40,13 +42,22 @@ const PARTITIONS_AT = 40
 const BLOCKS_AT = 44
 const BYTES_AT = 48
 const CHECKSUM_AT = 56
+const TURN_AT = 64
 const MARKED = 1
 
-export interface RecordIdentity {
-  readonly id: Uint8Array
+/** Where a record goes, or is. */
+export interface RecordPlace {
   /** 1, 2, ...: the next number is used up by a record that has become durable. */
   readonly number: number
   readonly half: HalfIndex
+  /** Bytes from the beginning of the half: whole pages. */
+  readonly at: number
+  /** Less than 2^48. */
+  readonly turn: number
+}
+
+export interface RecordIdentity extends RecordPlace {
+  readonly id: Uint8Array
 }
 
 /** A partition of which a record has blocks, as it was when the record was made. */
@@ -110,7 +121,7 @@ export function planRecord(partitions: readonly RecordPartition[], keys: RecordK
  */
 export function encodeRecord(
   record: Uint8Array,
-  { id, number, half }: RecordIdentity,
+  { id, number, half, turn }: RecordIdentity,
   partitions: readonly RecordPartition[],
   keys: RecordKeys,
   plan: RecordPlan,
@@ -120,6 +131,7 @@ export function encodeRecord(
   header.set(MAGIC)
   header.set(id, ID_AT)
   setNumber(view, NUMBER_AT, number)
+  setNumber(view, TURN_AT, turn)
   view.setUint32(HALF_AT, half, true)
   view.setUint32(PAGES_AT, plan.headerBytes / JOURNAL_PAGE, true)
   view.setUint32(PARTITIONS_AT, partitions.length, true)
@@ -152,11 +164,14 @@ function encodePartition(header: Uint8Array, view: DataView, at: number, partiti
   return at + RECORD_PARTITION_BYTES + paddedNameBytes(nameBytes.length)
 }
 
-/** How many bytes the header has whose first page this is; a sentence if it is no record of this journal, half and size. */
+/**
+ * How many bytes the header has whose first page this is; a sentence if it is no record of this journal and half.
+ * @param roomBytes from the beginning of the page to the end of the half
+ */
 export function headerBytesIn(
   page: Uint8Array,
-  { id, half }: Omit<RecordIdentity, 'number'>,
-  halfBytes: number,
+  { id, half }: Pick<RecordIdentity, 'id' | 'half'>,
+  roomBytes: number,
 ): number | string {
   if (!MAGIC.equals(page.subarray(0, MAGIC.length))) return 'it does not begin as a record does'
   if (!Buffer.from(id).equals(page.subarray(ID_AT, ID_AT + ID_BYTES)))
@@ -164,11 +179,11 @@ export function headerBytesIn(
   const view = viewOf(page)
   if (view.getUint32(HALF_AT, true) !== half) return 'it is a record of the other half'
   const bytes = view.getUint32(PAGES_AT, true) * JOURNAL_PAGE
-  return bytes >= JOURNAL_PAGE && bytes <= halfBytes ? bytes : 'its header has a wrong length'
+  return bytes >= JOURNAL_PAGE && bytes <= roomBytes ? bytes : 'its header has a wrong length'
 }
 
-/** Reads the header of a record. Returns undefined if it is damaged. */
-export function decodeRecord(header: Uint8Array, halfBytes: number): RecordHeader | undefined {
+/** Reads the header of a record that is at byte `at` of its half. Returns undefined if it is damaged. */
+export function decodeRecord(header: Uint8Array, at: number, roomBytes: number): RecordHeader | undefined {
   const view = viewOf(header)
   const copy = Uint8Array.from(header)
   viewOf(copy).setUint32(CHECKSUM_AT, 0, true)
@@ -180,19 +195,21 @@ export function decodeRecord(header: Uint8Array, halfBytes: number): RecordHeade
   if (end + count * RECORD_KEY_BYTES > header.length) return undefined
   const keys = { partitions: new Uint16Array(count), blocks: new Float64Array(count) }
   const checksums = new Uint32Array(count)
-  for (let i = 0, at = end; i < count; i++, at += RECORD_KEY_BYTES) {
-    keys.blocks[i] = view.getUint32(at, true) + view.getUint16(at + 4, true) * 2 ** 32
-    keys.partitions[i] = view.getUint16(at + 6, true)
-    checksums[i] = view.getUint32(at + 8, true)
+  for (let i = 0, key = end; i < count; i++, key += RECORD_KEY_BYTES) {
+    keys.blocks[i] = view.getUint32(key, true) + view.getUint16(key + 4, true) * 2 ** 32
+    keys.partitions[i] = view.getUint16(key + 6, true)
+    checksums[i] = view.getUint32(key + 8, true)
     if (keys.partitions[i]! >= partitions.length) return undefined
   }
   const plan = planRecord(partitions, keys)
-  if (plan.headerBytes !== header.length || plan.bytes !== numberAt(view, BYTES_AT) || plan.bytes > halfBytes)
+  if (plan.headerBytes !== header.length || plan.bytes !== numberAt(view, BYTES_AT) || plan.bytes > roomBytes)
     return undefined
   return {
     id: header.slice(ID_AT, ID_AT + ID_BYTES),
     number: numberAt(view, NUMBER_AT),
     half: view.getUint32(HALF_AT, true) as HalfIndex,
+    at,
+    turn: numberAt(view, TURN_AT),
     partitions,
     keys,
     checksums,

@@ -1,17 +1,21 @@
 /**
- * Recovery: the whole records are written in place again, the older one first, and the partitions are synced, before anything is
- * read of them. Nothing is erased: the next record goes to the other half, and until it is durable the newest record stays. So
- * recovery may end at any point, and can be done again.
+ * Recovery: the whole records are written in place again, in the order of their numbers, and the partitions are synced, before
+ * anything is read of them. No whole record is erased: the next record goes to the other half, and until that is full the newest
+ * record stays. So recovery may end at any point, and can be done again.
  *
- * There may be two records: the later half may be durable while the blocks of the earlier are still on their way in place. If
- * those were durable already, writing them again changes nothing that the later record does not restore.
+ * Both halves may have records: the later half is in use while the blocks of the earlier are still on their way in place. If
+ * those were durable already, writing them again changes nothing that the later records do not restore.
  */
+import { randomInt } from 'node:crypto'
 import { CacheError } from '../../shared/errors.js'
 import { alignedBytes } from '../../shared/buffer.js'
+import { toPages } from '../../shared/journal-size.js'
 import type { FileHeader, HalfIndex } from './file-header.js'
-import { isImage, type RecordHeader, type RecordPartition } from './record.js'
+import { isImage, type RecordHeader, type RecordPartition, type RecordPlace } from './record.js'
 import { type HalfState, type ImagesRead, imagesOf, memoryFor } from './scan.js'
 import type { Storage } from './storage.js'
+
+const TURNS = 2 ** 48 - 1
 
 /** A partition of the group, as it is opened now. */
 export interface RecoveryTarget extends RecordPartition {
@@ -31,40 +35,59 @@ export interface ReplayedRecord {
   readonly partitions: Readonly<Record<string, number>>
 }
 
-/** Where the next record goes. */
-export interface RecordPlace {
-  readonly number: number
-  readonly half: HalfIndex
-}
-
 /**
- * The whole records, the older first.
+ * The records to replay, the older first. If the newer half begins two numbers or more behind the last record of the older one, the
+ * older half was being begun again when the machine stopped, and has only a part of its records left. All of it is in place,
+ * and writing a part would bring old images back: it is left out.
  * @param what the journal in messages
- * @throws ERR_DCACHE_BAD_JOURNAL if their numbers do not follow each other: one that was durable is missing
+ * @throws ERR_DCACHE_BAD_JOURNAL if the numbers of the halves overlap, which no order of writes leaves
  */
 export function replayOrder(what: string, halves: readonly HalfState[]): readonly RecordHeader[] {
-  const records = halves
-    .flatMap((half) => (half.kind === 'record' ? [half.record] : []))
-    .sort((a, b) => a.number - b.number)
-  const [older, newer] = records
-  if (older !== undefined && newer !== undefined && newer.number !== older.number + 1)
+  const [older, newer] = halves
+    .map(({ records }) => records)
+    .filter((records) => records.length > 0)
+    .sort(([a], [b]) => a!.number - b!.number)
+  if (older === undefined || newer === undefined) return older ?? []
+  const [last, first] = [older.at(-1)!.number, newer[0]!.number]
+  // The same number: a record that had failed was tried again, had become longer, and did not fit any more.
+  if (first < last || first === older[0]!.number)
     throw bad(
       what,
-      `its records have the numbers ${older.number} and ${newer.number}; one that was durable is missing, so the disk has lost a write`,
+      `one half has the records ${older[0]!.number} to ${last}, the other one those from ${first} on; they are of different journals, or the disk has lost a write`,
     )
-  return records
+  return first > last + 1 ? newer : [...older, ...newer]
 }
 
 /**
- * Where the next record goes: to the half that does not have the newest record, since that is the only one that may be needed
- * after the next crash. Numbers continue.
+ * Where the next record goes after recovery: to the half that does not have the newest record, since that half is the only one
+ * that may be needed after the next crash. Numbers continue.
  */
 export function placeAfter(records: readonly RecordPlace[]): RecordPlace {
   const newest = records.at(-1)
-  return newest === undefined
-    ? { number: 1, half: 0 }
-    : { number: newest.number + 1, half: otherHalf(newest.half) }
+  return newest === undefined ? beginning(1, 0) : beginning(newest.number + 1, otherHalf(newest.half))
 }
+
+/**
+ * Where a record of so many bytes goes: to its place, or if it does not fit there, to the beginning of the other half. Of that
+ * half nothing may be owed in place any more. Any record fits into a whole half.
+ */
+export const placeFor = (place: RecordPlace, bytes: number, { halfBytes }: FileHeader): RecordPlace =>
+  place.at + bytes <= halfBytes ? place : beginning(place.number, otherHalf(place.half))
+
+/** Where the next record goes when the one at `place` has become durable. After a failure the next one goes to the same place. */
+export const placeBehind = ({ number, half, at, turn }: RecordPlace, bytes: number): RecordPlace => ({
+  number: number + 1,
+  half,
+  at: at + toPages(bytes),
+  turn,
+})
+
+const beginning = (number: number, half: HalfIndex): RecordPlace => ({
+  number,
+  half,
+  at: 0,
+  turn: randomInt(TURNS),
+})
 
 export const otherHalf = (half: HalfIndex): HalfIndex => (half === 0 ? 1 : 0)
 

@@ -1,19 +1,23 @@
 /**
- * A group with a journal: rounds go to one of two halves of a file, are synced there, then written in place; a crash at every
- * step; recovery, which may be cut short as well; a life after it; an orderly end, after which another program may change the
- * files.
+ * A group with a journal: rounds append records to one of two halves of a file and are synced there; when the half is full, the
+ * other one is next. Halves are written in place, the older first, and are free then. A crash at every step; recovery, which may
+ * be cut short as well; a life after it; an orderly end, after which another program may change the files.
+ *
+ * The records of a half follow each other: their numbers are neighbours, and they have the turn of the first, which is new each
+ * time that the half is begun. What an earlier turn has left behind the last record does not count.
  *
  * Releases are a list of commits, each of one or more blocks, that happen at any time, one after the other. After recovery the
  * blocks must be those of a cut, not older than what the last flush answered for. A write is atomic for its block, and for a record:
  * the record may be torn after a crash as a whole. A failed sync decides nothing.
  *
- * `Rules` are mistakes, except `neighboursOnly`, which belongs to the design: recovery refuses two records whose numbers do not
- * follow each other.
+ * `Rules` are mistakes, except `neighboursOnly`, which belongs to the design: recovery refuses halves whose numbers overlap.
  */
 import type { State } from '../write-side/state.js'
 
 const CUTS = 7
-/** What a half may hold after a crash: the durable record, and up to two later ones. */
+/** How many records a half has room for. */
+const SLOTS = 2
+/** What a slot may hold after a crash: the durable record, and up to two later ones. */
 const RECORDS = 3
 /** Numbers of records that are none: erased but not synced; torn. */
 const ERASED = 254
@@ -42,6 +46,10 @@ const enum G {
   phase,
   round,
   half,
+  slot,
+  /** The turn of the half in use, and the last turn of all. */
+  turn,
+  turns,
   number,
   acked,
   cuts,
@@ -58,14 +66,25 @@ const enum G {
   progress,
   /** Bits of blocks whose image in the buffer is newer than the cut. */
   early,
+  misfits,
   SIZE,
 }
 
-/** A half: whether its blocks are to be written in place, which have been, the number, then an image for each block. */
+/**
+ * A half: whether its blocks are to be written in place, which have been, the number of its last record, then the newest
+ * journaled image of each block. Its slots follow, and in each what the disk may have.
+ */
 const enum Half {
   owed,
   placed,
   number,
+  SIZE,
+}
+
+/** A record on the disk: its number and turn, then an image for each block. */
+const enum Rec {
+  number,
+  turn,
   SIZE,
 }
 
@@ -82,6 +101,8 @@ export interface Budget {
   readonly closes?: number
   readonly outside?: number
   readonly flushDeaths?: number
+  /** How often a record does not fit into the rest of a half although a slot is free: records have different sizes. */
+  readonly misfits?: number
 }
 
 export type Rule =
@@ -97,6 +118,11 @@ export type Rule =
   | 'retryInTheOtherHalf'
   | 'failureUsesTheNumber'
   | 'replayNewestOnly'
+  | 'replayLastOnly'
+  | 'staleFollows'
+  | 'failedSkipsASlot'
+  | 'keepsPlacedBlocks'
+  | 'replaysAPart'
   | 'replayInHalfOrder'
   | 'numbersRestart'
   | 'beginsWithHalfZero'
@@ -124,6 +150,8 @@ export class JournalModel {
   readonly #halves: number
   readonly #cuts: number
   readonly #earlyImages: number
+  /** The images of the record that is being made. */
+  readonly #buffer: number
 
   constructor(scenario: Scenario, rules: Rules, reached: (actor: string, what: string) => void) {
     this.#scenario = scenario
@@ -136,7 +164,8 @@ export class JournalModel {
     this.#halves = this.#disk + 3 * blocks
     this.#cuts = this.#halves + 2 * this.#halfSize
     this.#earlyImages = this.#cuts + CUTS * blocks
-    const size = Math.ceil((this.#earlyImages + blocks) / 4) * 4
+    this.#buffer = this.#earlyImages + blocks
+    const size = Math.ceil((this.#buffer + blocks) / 4) * 4
     this.now = new Uint8Array(size)
     this.next = new Uint8Array(size)
     const s = this.now
@@ -146,6 +175,8 @@ export class JournalModel {
     s[G.closes] = budget.closes ?? 0
     s[G.outside] = budget.outside ?? 0
     s[G.flushDeaths] = budget.flushDeaths ?? 0
+    s[G.misfits] = budget.misfits ?? 0
+    s[G.turn] = s[G.turns] = 1
     s[G.cuts] = 1
     for (let block = 0; block < blocks; block++) s[this.#d(block)] = 1
   }
@@ -198,10 +229,10 @@ export class JournalModel {
   }
 
   get #recordSize(): number {
-    return 1 + this.#blocks
+    return Rec.SIZE + this.#blocks
   }
   get #halfSize(): number {
-    return Half.SIZE + this.#blocks + RECORDS * this.#recordSize
+    return Half.SIZE + this.#blocks + SLOTS * RECORDS * this.#recordSize
   }
   /** Of a block in place: the versions that the disk may have, as bits; the one that is read; whether it is to be synced. */
   #d(block: number): number {
@@ -213,9 +244,9 @@ export class JournalModel {
   #image(half: number, block: number): number {
     return this.#h(half) + Half.SIZE + block
   }
-  /** The `r`-th record that the disk may have in a half: number, then versions. The first is the durable one. */
-  #r(half: number, r: number): number {
-    return this.#h(half) + Half.SIZE + this.#blocks + r * this.#recordSize
+  /** The `r`-th record that the disk may have in a slot of a half. The first is the durable one. */
+  #r(half: number, slot: number, r: number): number {
+    return this.#h(half) + Half.SIZE + this.#blocks + (slot * RECORDS + r) * this.#recordSize
   }
   #cut(number: number, block: number): number {
     return this.#cuts + number * this.#blocks + block
@@ -272,27 +303,18 @@ export class JournalModel {
   #flushWorker(): void {
     const n = this.now
     const half = n[G.half]!
-    const at = this.#h(half)
     switch (n[G.round]) {
       case Round.NONE: {
         const isDirty = Array.from({ length: this.#blocks }, (_, block) => this.#isDirty(block)).includes(
           true,
         )
-        const isFree = n[at + Half.owed] === 0 || this.#rules.halfReusedTooEarly === true
-        if (!isDirty || !isFree || n[G.cuts]! >= CUTS) return
-        const s = this.#begin()
-        const cut = s[G.cuts]!++
-        s[G.number]!++
-        s.fill(0, at, this.#r(half, 0))
-        s[at + Half.number] = s[G.number]!
-        for (let block = 0; block < this.#blocks; block++) s[this.#cut(cut, block)] = s[this.#memory + block]!
-        s[G.copied] = 0
-        s[G.round] = Round.COPY
-        this.#end('flush worker', `cuts, record ${s[G.number]} for half ${half}`)
+        if (!isDirty || n[G.cuts]! >= CUTS) return
+        if (n[G.slot]! < SLOTS) this.#makeCut()
+        if (n[G.slot] === SLOTS || (n[G.slot]! > 0 && n[G.misfits]! > 0)) this.#turnOver()
         return
       }
       case Round.COPY: {
-        this.#copy(half)
+        this.#copy()
         return
       }
       case Round.WRITE:
@@ -300,9 +322,10 @@ export class JournalModel {
           if (fails && n[G.journalFails] === 0) continue
           const s = this.#begin()
           this.#putRecord(s, half)
+          if (n[G.slot] === 0) this.#tearNext(s, half)
           s[G.round] = Round.SYNC
           if (fails) this.#failed(s)
-          else if (this.#rules.inPlaceBeforeSync === true) s[at + Half.owed] = 1
+          else if (this.#rules.inPlaceBeforeSync === true) this.#owe(s, half)
           this.#end('flush worker', fails ? 'fails to write all of the record' : 'writes the record')
         }
         {
@@ -315,7 +338,7 @@ export class JournalModel {
           const s = this.#begin()
           s[G.round] = Round.DONE
           if (fails) this.#failed(s)
-          else if (this.#rules.noSync !== true) this.#syncHalf(s, half)
+          else if (this.#rules.noSync !== true) this.#syncSlot(s, half, n[G.slot]!)
           this.#end('flush worker', fails ? 'fails to sync the journal' : 'syncs the journal')
         }
         {
@@ -324,10 +347,10 @@ export class JournalModel {
         }
       case Round.DONE: {
         const s = this.#begin()
-        this.#journal(s, half)
+        this.#journal(s)
+        this.#owe(s, half)
         s[G.acked] = s[G.cuts]! - 1
-        s[at + Half.owed] = 1
-        s[G.half]! ^= 1
+        s[G.slot]!++
         s[G.round] = Round.NONE
         this.#end(
           'flush worker',
@@ -339,15 +362,40 @@ export class JournalModel {
     }
   }
 
+  #makeCut(): void {
+    const s = this.#begin()
+    const cut = s[G.cuts]!++
+    s[G.number]!++
+    for (let block = 0; block < this.#blocks; block++) s[this.#cut(cut, block)] = s[this.#memory + block]!
+    s[G.copied] = 0
+    s[G.round] = Round.COPY
+    this.#end('flush worker', `cuts, record ${s[G.number]} for slot ${s[G.slot]} of half ${s[G.half]}`)
+  }
+
+  /** Begins the other half, if all that it holds is durable in place. */
+  #turnOver(): void {
+    const n = this.now
+    const other = 1 - n[G.half]!
+    const at = this.#h(other)
+    if (n[at + Half.owed] === 1 && this.#rules.halfReusedTooEarly !== true) return
+    const s = this.#begin()
+    if (n[G.slot]! < SLOTS) s[G.misfits]!--
+    s.fill(0, at, this.#r(other, 0, 0))
+    s[G.half] = other
+    s[G.slot] = 0
+    s[G.turn] = ++s[G.turns]!
+    this.#end('flush worker', `begins half ${other}`)
+  }
+
   /** One image after the other into the buffer; a saved image keeps that of the cut. */
-  #copy(half: number): void {
+  #copy(): void {
     const s = this.#begin()
     const block = s[G.copied]!
     const isEarly = ((s[G.early]! >> block) & 1) === 1
     const ofCut = s[isEarly ? this.#earlyImages + block : this.#cut(s[G.cuts]! - 1, block)]!
     const version = this.#rules.newestImages === true ? s[this.#memory + block]! : ofCut
     s[this.#earlyImages + block] = 0
-    s[this.#image(half, block)] = version === s[this.#journaled + block] ? 0 : version
+    s[this.#buffer + block] = version === s[this.#journaled + block] ? 0 : version
     s[G.copied]!++
     if (s[G.copied] === this.#blocks) {
       s[G.copied] = s[G.early] = 0
@@ -356,21 +404,37 @@ export class JournalModel {
     this.#end('flush worker', `copies version ${version} of block ${block} to the buffer`)
   }
 
-  #journal(s: State, half: number): void {
+  #journal(s: State): void {
     for (let block = 0; block < this.#blocks; block++) {
-      const version = s[this.#image(half, block)]!
+      const version = s[this.#buffer + block]!
       if (version !== 0) s[this.#journaled + block] = version
     }
   }
 
+  /** What the record has is to be written in place, instead of what earlier records of the half had of these blocks. */
+  #owe(s: State, half: number): void {
+    const at = this.#h(half)
+    s[at + Half.owed] = 1
+    s[at + Half.number] = s[G.number]!
+    for (let block = 0; block < this.#blocks; block++) {
+      const version = s[this.#buffer + block]!
+      if (version === 0) continue
+      s[this.#image(half, block)] = version
+      if (this.#rules.keepsPlacedBlocks !== true) s[at + Half.placed]! &= ~(1 << block)
+    }
+  }
+
   #failed(s: State): void {
-    const half = s[G.half]!
     s[G.journalFails]!--
     s[G.round] = Round.NONE
-    s[this.#h(half) + Half.owed] = 0
     if (this.#rules.failureUsesTheNumber !== true) s[G.number]!--
-    if (this.#rules.failedCountsAsJournaled === true) this.#journal(s, half)
-    if (this.#rules.retryInTheOtherHalf === true) s[G.half]! ^= 1
+    if (this.#rules.failedCountsAsJournaled === true) this.#journal(s)
+    if (this.#rules.failedSkipsASlot === true) s[G.slot]!++
+    if (this.#rules.retryInTheOtherHalf === true) {
+      s[G.half]! ^= 1
+      s[G.slot] = 0
+      s[G.turn] = ++s[G.turns]!
+    }
   }
 
   #dies(): void {
@@ -379,12 +443,11 @@ export class JournalModel {
     s[G.flushDeaths]!--
     s[G.round] = Round.NONE
     s[G.copied] = s[G.early] = 0
-    s[this.#h(s[G.half]!) + Half.owed] = 0
     if (this.#rules.failureUsesTheNumber !== true) s[G.number]!--
     this.#end('flush worker', 'dies; its successor forgets the cut')
   }
 
-  /** In place: the older record first. */
+  /** In place: the older half first, and of it only the blocks of which the newer one has nothing. */
   #writers(): void {
     const n = this.now
     for (const half of [0, 1]) {
@@ -397,16 +460,17 @@ export class JournalModel {
       for (let block = 0; block < this.#blocks; block++) {
         const version = n[this.#image(half, block)]!
         if (version === 0 || ((n[at + Half.placed]! >> block) & 1) === 1) continue
+        const isReplaced =
+          n[other + Half.number]! > n[at + Half.number]! && n[this.#image(1 - half, block)] !== 0
+        if (isReplaced && n[other + Half.owed] === 1) continue
         isDone = false
         const s = this.#begin()
         this.#write(s, block, version)
         s[at + Half.placed]! |= 1 << block
-        this.#end(
-          'writer',
-          `writes version ${version} of block ${block} of record ${s[at + Half.number]} in place`,
-        )
+        this.#end('writer', `writes version ${version} of block ${block} of half ${half} in place`)
       }
-      const isEarly = n[G.round] === Round.SYNC && half === n[G.half] // by mistake before the sync
+      const isEarly =
+        n[G.round] === Round.SYNC && half === n[G.half] && this.#rules.inPlaceBeforeSync === true
       if (isDone && !isEarly) this.#syncInPlace(half)
     }
   }
@@ -445,23 +509,33 @@ export class JournalModel {
     }
   }
 
-  /** A record is written to a half: after a crash the half may hold what it held, the record, or something torn. */
+  /** A record is written to a slot: after a crash the slot may hold what it held, the record, or something torn. */
   #putRecord(s: State, half: number): void {
+    const slot = s[G.slot]!
     let r = 1
-    while (r < RECORDS - 1 && s[this.#r(half, r)] !== 0) r++
-    s[this.#r(half, r)] = s[this.#h(half) + Half.number]!
-    for (let block = 0; block < this.#blocks; block++)
-      s[this.#r(half, r) + 1 + block] = s[this.#image(half, block)]!
+    while (r < RECORDS - 1 && s[this.#r(half, slot, r)] !== 0) r++
+    const at = this.#r(half, slot, r)
+    s[at + Rec.number] = s[G.number]!
+    s[at + Rec.turn] = s[G.turn]!
+    for (let block = 0; block < this.#blocks; block++) s[at + Rec.SIZE + block] = s[this.#buffer + block]!
   }
 
-  #forgetUndecided(s: State, half: number): void {
-    s.fill(0, this.#r(half, 1), this.#r(half, RECORDS))
+  /** The first record of a half may also cover what an earlier turn has in the next slot. */
+  #tearNext(s: State, half: number): void {
+    let r = 1
+    while (r < RECORDS - 1 && s[this.#r(half, 1, r)] !== 0) r++
+    s[this.#r(half, 1, r)] = TORN
   }
 
-  #syncHalf(s: State, half: number): void {
+  #forgetUndecided(s: State, half: number, slot: number): void {
+    s.fill(0, this.#r(half, slot, 1), this.#r(half, slot, RECORDS))
+  }
+
+  #syncSlot(s: State, half: number, slot: number): void {
     for (let r = 1; r < RECORDS; r++)
-      if (s[this.#r(half, r)] !== 0) s.copyWithin(this.#r(half, 0), this.#r(half, r), this.#r(half, r + 1))
-    this.#forgetUndecided(s, half)
+      if (s[this.#r(half, slot, r)] !== 0)
+        s.copyWithin(this.#r(half, slot, 0), this.#r(half, slot, r), this.#r(half, slot, r + 1))
+    this.#forgetUndecided(s, half, slot)
   }
 
   #crash(what: string): void {
@@ -469,20 +543,21 @@ export class JournalModel {
     const s = this.#begin()
     s[G.crashes]!--
     s[G.phase] = Phase.CRASHED
-    s[G.at] = s[G.round] = s[G.copied] = s[G.early] = s[G.half] = s[G.order] = s[G.progress] = 0
-    for (const half of [0, 1]) s.fill(0, this.#h(half), this.#r(half, 0))
+    s[G.at] = s[G.round] = s[G.copied] = s[G.early] = s[G.half] = s[G.slot] = s[G.order] = s[G.progress] = 0
+    for (const half of [0, 1]) s.fill(0, this.#h(half), this.#r(half, 0, 0))
     s.fill(0, this.#memory, this.#disk)
+    s.fill(0, this.#earlyImages)
     this.#end('machine', what)
   }
 
-  /** What is on the disk after the crash: a step for each half and each block. */
+  /** What is on the disk after the crash: a step for each slot and each block. */
   #decide(): void {
     const at = this.now[G.at]!
-    if (at < 2) {
-      this.#decideHalf(at)
+    if (at < 2 * SLOTS) {
+      this.#decideSlot(Math.floor(at / SLOTS), at % SLOTS)
       return
     }
-    const block = at - 2
+    const block = at - 2 * SLOTS
     if (block === this.#blocks) {
       const s = this.#begin()
       s[G.phase] = Phase.READ
@@ -501,77 +576,108 @@ export class JournalModel {
     }
   }
 
-  #decideHalf(half: number): void {
+  #decideSlot(half: number, slot: number): void {
     const n = this.now
+    const at = this.#r(half, slot, 0)
     for (let r = 0; r < RECORDS; r++) {
-      if (r > 0 && n[this.#r(half, r)] === 0) continue
+      if (r > 0 && n[this.#r(half, slot, r)] === 0) continue
       const s = this.#begin()
-      s.copyWithin(this.#r(half, 0), this.#r(half, r), this.#r(half, r + 1))
-      if (s[this.#r(half, 0)] === ERASED) s.fill(0, this.#r(half, 0), this.#r(half, 1))
-      this.#forgetUndecided(s, half)
+      s.copyWithin(at, this.#r(half, slot, r), this.#r(half, slot, r + 1))
+      if (s[at] === ERASED) s.fill(0, at, this.#r(half, slot, 1))
+      this.#forgetUndecided(s, half, slot)
       s[G.at]!++
-      this.#end('disk', `holds record ${s[this.#r(half, 0)]} in half ${half}`)
+      this.#end('disk', `holds record ${s[at]} in slot ${slot} of half ${half}`)
     }
-    const later = n[this.#r(half, 1)]!
+    const later = n[this.#r(half, slot, 1)]!
     if (later === 0) return
     const s = this.#begin()
-    s[this.#r(half, 0)] = TORN
-    this.#forgetUndecided(s, half)
+    s[at] = TORN
+    this.#forgetUndecided(s, half, slot)
     s[G.at]!++
-    this.#end('disk', `holds something torn in half ${half}`)
+    this.#end('disk', `holds something torn in slot ${slot} of half ${half}`)
     if (this.#rules.checksumOfHeaderOnly !== true || later === ERASED) return
     const mixed = this.#begin()
-    mixed[this.#r(half, 0)] = later
-    for (let block = 1; block <= this.#blocks; block++)
-      if (mixed[this.#r(half, 1) + block] === 0) mixed[this.#r(half, 0) + block] = 0
-    this.#forgetUndecided(mixed, half)
+    mixed.copyWithin(at, this.#r(half, slot, 1), this.#r(half, slot, 1) + Rec.SIZE)
+    for (let block = 0; block < this.#blocks; block++)
+      if (mixed[this.#r(half, slot, 1) + Rec.SIZE + block] === 0) mixed[at + Rec.SIZE + block] = 0
+    this.#forgetUndecided(mixed, half, slot)
     mixed[G.at]!++
-    this.#end('disk', `holds the header of record ${later} and an older body in half ${half}`)
+    this.#end('disk', `holds the header of record ${later} and an older body in slot ${slot} of half ${half}`)
   }
 
-  #numberIn(half: number): number {
-    const number = this.now[this.#r(half, 0)]!
+  /** How many records a half has, one after the other from its beginning. */
+  #countIn(half: number): number {
+    const n = this.now
+    const [first, turn] = [this.#numberAt(half, 0), n[this.#r(half, 0, 0) + Rec.turn]]
+    if (first === 0) return 0
+    let count = 1
+    while (
+      count < SLOTS &&
+      this.#numberAt(half, count) === first + count &&
+      (n[this.#r(half, count, 0) + Rec.turn] === turn || this.#rules.staleFollows === true)
+    )
+      count++
+    return count
+  }
+  /** The number of a whole record; 0 if there is none. */
+  #numberAt(half: number, slot: number): number {
+    const number = this.now[this.#r(half, slot, 0)]!
     return number === TORN ? 0 : number
   }
+  /** The number of the last record of a half; 0 if it has none. */
+  #lastIn(half: number): number {
+    const count = this.#countIn(half)
+    return count === 0 ? 0 : this.#numberAt(half, count - 1)
+  }
+  /** The half that was begun later. */
   get #newest(): number {
-    return this.#numberIn(1) > this.#numberIn(0) ? 1 : 0
+    return this.#numberAt(1, 0) > this.#numberAt(0, 0) ? 1 : 0
   }
 
   /** The halves whose records are replayed, in this order. */
   #plan(): void {
     const newest = this.#newest
-    const isOlder = this.#numberIn(1 - newest) !== 0 && this.#rules.replayNewestOnly !== true
+    // 0: a record that failed was tried again in the other half, since it had become longer. 2 and more: the older half was being
+    // begun again, so all of it is in place.
+    const apart = this.#numberAt(newest, 0) - this.#lastIn(1 - newest)
+    const isPart = apart > 1 && this.#rules.replaysAPart !== true
+    const isOlder = this.#countIn(1 - newest) !== 0 && !isPart && this.#rules.replayNewestOnly !== true
     const inOrder = isOlder ? [1 - newest, newest] : [newest]
-    const halves = this.#numberIn(newest) === 0 ? [] : inOrder
+    const halves = this.#countIn(newest) === 0 ? [] : inOrder
     if (this.#rules.replayInHalfOrder === true) halves.sort()
     const s = this.#begin()
-    const apart = this.#numberIn(newest) - this.#numberIn(1 - newest)
-    if (isOlder && apart !== 1 && this.#rules.neighboursOnly === true)
-      this.#fail(`recovery refuses records ${apart} apart`)
+    const isSame = this.#numberAt(newest, 0) === this.#numberAt(1 - newest, 0)
+    if (isOlder && (apart < 0 || isSame) && this.#rules.neighboursOnly === true)
+      this.#fail('recovery refuses numbers that overlap')
     // The list as a number: its halves + 1, in base 4.
     s[G.order] = halves.reduce((sum, half, i) => sum + ((half + 1) << (2 * i)), 0)
     s[G.phase] = Phase.REPLAY
     s[G.progress] = 0
     this.#end(
       'owner',
-      `replays ${halves.map((half) => `record ${this.#numberIn(half)}`).join(', ') || 'nothing'}`,
+      `replays ${halves.map((half) => `half ${half} up to ${this.#lastIn(half)}`).join(', ') || 'nothing'}`,
     )
   }
 
   #replay(): void {
     const n = this.now
     const halves = [n[G.order]! & 3, n[G.order]! >> 2].filter((half) => half > 0).map((half) => half - 1)
-    for (let at = n[G.progress]!; at < halves.length * this.#blocks; at++) {
-      const half = halves[Math.floor(at / this.#blocks)]!
+    const records = halves.flatMap((half) =>
+      Array.from({ length: this.#countIn(half) }, (_, slot) => ({ half, slot })).slice(
+        this.#rules.replayLastOnly === true ? -1 : 0,
+      ),
+    )
+    for (let at = n[G.progress]!; at < records.length * this.#blocks; at++) {
+      const { half, slot } = records[Math.floor(at / this.#blocks)]!
       const block = at % this.#blocks
-      const version = n[this.#r(half, 0) + 1 + block]!
+      const version = n[this.#r(half, slot, 0) + Rec.SIZE + block]!
       if (version === 0) continue
       const s = this.#begin()
       this.#write(s, block, version)
       s[G.progress] = at + 1
       this.#end(
         'owner',
-        `writes version ${version} of block ${block} of record ${this.#numberIn(half)} in place`,
+        `writes version ${version} of block ${block} of record ${this.#numberAt(half, slot)} in place`,
       )
       return
     }
@@ -600,9 +706,11 @@ export class JournalModel {
       s[this.#memory + block] = s[this.#journaled + block] = version
     })
     const newest = this.#newest
-    const number = this.#numberIn(newest)
+    const number = this.#lastIn(newest)
     s[G.number] = this.#rules.numbersRestart === true ? 0 : number
     s[G.half] = this.#rules.beginsWithHalfZero === true || number === 0 ? 0 : 1 - newest
+    s[G.slot] = 0
+    s[G.turn] = ++s[G.turns]!
     s[G.at] = s[G.order] = s[G.progress] = 0
     s[G.phase] = Phase.LIFE
     this.#end('owner', `continues, next is record ${s[G.number] + 1} in half ${s[G.half]}`)
@@ -652,12 +760,13 @@ export class JournalModel {
     const isTogether = this.#rules.erasesTogether === true
     const half = at < (isTogether ? 1 : 2) ? s[G.order]! : 1 - s[G.order]!
     if (isTogether ? at < 2 : at % 2 === 0) {
-      this.#forgetUndecided(s, half)
-      s[this.#r(half, 1)] = ERASED
-      this.#end('owner', `erases half ${half}`)
+      this.#forgetUndecided(s, half, 0)
+      s[this.#r(half, 0, 1)] = ERASED
+      this.#end('owner', `erases the first record of half ${half}`)
       return
     }
-    for (const synced of isTogether ? [0, 1] : [half]) s.fill(0, this.#r(synced, 0), this.#r(synced, RECORDS))
+    for (const synced of isTogether ? [0, 1] : [half])
+      s.fill(0, this.#r(synced, 0, 0), this.#r(synced, 0, RECORDS))
     if (at === (isTogether ? 2 : 3)) {
       s[G.phase] = Phase.CLOSED
       s[G.at] = s[G.order] = 0
