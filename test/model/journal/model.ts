@@ -1,7 +1,9 @@
 /**
  * A group with a journal: rounds append records to one of two halves of a file and are synced there; when the half is full, the
- * other one is next. Halves are written in place, the older first, and are free then. A crash at every step; recovery, which may
- * be cut short as well; a life after it; an orderly end, after which another program may change the files.
+ * other one is next. A half is free when each of its blocks is durable in place, or has a record in the other half. Blocks are
+ * written in place from memory: a change of a block that the older half owes keeps the image, one of the half in use need not,
+ * because the block's next record goes there or to the half after it. A crash at every step; recovery, which may be cut short as
+ * well; a life after it; an orderly end, after which another program may change the files.
  *
  * The records of a half follow each other: their numbers are neighbours, and they have the turn of the first, which is new each
  * time that the half is begun. What an earlier turn has left behind the last record does not count.
@@ -71,13 +73,11 @@ const enum G {
 }
 
 /**
- * A half: whether its blocks are to be written in place, which have been, the number of its last record, then the newest
- * journaled image of each block. Its slots follow, and in each what the disk may have.
+ * A half: which blocks have been written in place and not synced, then the journaled version of each block that it owes. A block is
+ * owed by the half that has its newest record. Its slots follow, and in each what the disk may have.
  */
 const enum Half {
-  owed,
   placed,
-  number,
   SIZE,
 }
 
@@ -112,7 +112,9 @@ export type Rule =
   | 'noSync'
   | 'noPlaceSync'
   | 'failedPlaceIgnored'
-  | 'inPlaceOutOfOrder'
+  | 'placesChanged'
+  | 'keepsNoImages'
+  | 'forgetsChanged'
   | 'checksumOfHeaderOnly'
   | 'failedCountsAsJournaled'
   | 'retryInTheOtherHalf'
@@ -377,7 +379,13 @@ export class JournalModel {
     const n = this.now
     const other = 1 - n[G.half]!
     const at = this.#h(other)
-    if (n[at + Half.owed] === 1 && this.#rules.halfReusedTooEarly !== true) return
+    if (this.#isOwed(other) && this.#rules.halfReusedTooEarly !== true) {
+      if (this.#canPlace()) return
+      this.#begin()
+      this.#fail('no half has room for the next record, and nothing can be written in place')
+      this.#end('flush worker', 'waits for ever')
+      return
+    }
     const s = this.#begin()
     if (n[G.slot]! < SLOTS) s[G.misfits]!--
     s.fill(0, at, this.#r(other, 0, 0))
@@ -411,17 +419,28 @@ export class JournalModel {
     }
   }
 
-  /** What the record has is to be written in place, instead of what earlier records of the half had of these blocks. */
+  /** What the record has is to be written in place, and no more what earlier records had of these blocks. */
   #owe(s: State, half: number): void {
-    const at = this.#h(half)
-    s[at + Half.owed] = 1
-    s[at + Half.number] = s[G.number]!
     for (let block = 0; block < this.#blocks; block++) {
       const version = s[this.#buffer + block]!
       if (version === 0) continue
-      s[this.#image(half, block)] = version
-      if (this.#rules.keepsPlacedBlocks !== true) s[at + Half.placed]! &= ~(1 << block)
+      for (const each of [0, 1]) {
+        s[this.#image(each, block)] = each === half ? version : 0
+        if (each !== half || this.#rules.keepsPlacedBlocks !== true)
+          s[this.#h(each) + Half.placed]! &= ~(1 << block)
+      }
     }
+  }
+
+  /** Whether a block of the half is not durable in place. */
+  #isOwed(half: number): boolean {
+    const n = this.now
+    for (let block = 0; block < this.#blocks; block++) {
+      const version = n[this.#image(half, block)]!
+      if (version === 0) continue
+      if (this.#rules.forgetsChanged !== true || version === n[this.#memory + block]) return true
+    }
+    return false
   }
 
   #failed(s: State): void {
@@ -447,46 +466,72 @@ export class JournalModel {
     this.#end('flush worker', 'dies; its successor forgets the cut')
   }
 
-  /** In place: the older half first, and of it only the blocks of which the newer one has nothing. */
-  #writers(): void {
+  /**
+   * Whether a block that a half owes can be written in place: it is as it was journaled, or its image is kept. That is so for a
+   * block that the older half owes when the half in use has a record: if it had been changed before that one's cut, it would
+   * be in it.
+   */
+  #isAtHand(half: number, block: number): boolean {
     const n = this.now
-    for (const half of [0, 1]) {
-      const at = this.#h(half)
-      const other = this.#h(1 - half)
-      if (n[at + Half.owed] === 0) continue
-      const isOlderOwed = n[other + Half.owed] === 1 && n[other + Half.number]! < n[at + Half.number]!
-      if (isOlderOwed && this.#rules.inPlaceOutOfOrder !== true) continue
-      let isDone = true
-      for (let block = 0; block < this.#blocks; block++) {
-        const version = n[this.#image(half, block)]!
-        if (version === 0 || ((n[at + Half.placed]! >> block) & 1) === 1) continue
-        const isReplaced =
-          n[other + Half.number]! > n[at + Half.number]! && n[this.#image(1 - half, block)] !== 0
-        if (isReplaced && n[other + Half.owed] === 1) continue
-        isDone = false
-        const s = this.#begin()
-        this.#write(s, block, version)
-        s[at + Half.placed]! |= 1 << block
-        this.#end('writer', `writes version ${version} of block ${block} of half ${half} in place`)
-      }
-      const isEarly =
-        n[G.round] === Round.SYNC && half === n[G.half] && this.#rules.inPlaceBeforeSync === true
-      if (isDone && !isEarly) this.#syncInPlace(half)
-    }
+    const isKept = half !== n[G.half] && n[G.slot]! > 0 && this.#rules.keepsNoImages !== true
+    return isKept || n[this.#image(half, block)] === n[this.#memory + block]
   }
 
-  #syncInPlace(half: number): void {
-    const at = this.#h(half)
+  /** Whether a write in place or the sync after it would free something. */
+  #canPlace(): boolean {
+    for (const half of [0, 1])
+      for (let block = 0; block < this.#blocks; block++) {
+        if (this.now[this.#image(half, block)] === 0) continue
+        const isPlaced = ((this.now[this.#h(half) + Half.placed]! >> block) & 1) === 1
+        if (isPlaced || this.#isAtHand(half, block)) return true
+      }
+    return false
+  }
+
+  /** In place: blocks that are as they were journaled, or whose image is kept. Another one waits for its next record. */
+  #writers(): void {
+    const n = this.now
+    let isAnyPlaced = false
+    for (const half of [0, 1]) {
+      const at = this.#h(half)
+      for (let block = 0; block < this.#blocks; block++) {
+        const version = n[this.#image(half, block)]!
+        if (version === 0) continue
+        if (((n[at + Half.placed]! >> block) & 1) === 1) {
+          isAnyPlaced = true
+          continue
+        }
+        if (!this.#isAtHand(half, block) && this.#rules.placesChanged !== true) continue
+        const written = this.#rules.placesChanged === true ? n[this.#memory + block]! : version
+        const s = this.#begin()
+        this.#write(s, block, written)
+        s[at + Half.placed]! |= 1 << block
+        this.#end('writer', `writes version ${written} of block ${block} of half ${half} in place`)
+      }
+    }
+    // By mistake before the sync of the journal: then only that decides.
+    const isEarly = n[G.round] === Round.SYNC && this.#rules.inPlaceBeforeSync === true
+    if (isAnyPlaced && !isEarly) this.#syncInPlace()
+  }
+
+  #syncInPlace(): void {
+    const forget = (s: State) => {
+      for (const half of [0, 1]) {
+        for (let block = 0; block < this.#blocks; block++)
+          if (((s[this.#h(half) + Half.placed]! >> block) & 1) === 1) s[this.#image(half, block)] = 0
+        s[this.#h(half) + Half.placed] = 0
+      }
+    }
     let s = this.#begin()
     if (this.#rules.noPlaceSync !== true) this.#syncPlaces(s)
-    s[at + Half.owed] = 0
-    this.#end('writer', `syncs the partitions, half ${half} is free`)
+    forget(s)
+    this.#end('writer', 'syncs the partitions')
     if (this.now[G.placeFails] === 0) return
     s = this.#begin()
     s[G.placeFails]!--
     for (let block = 0; block < this.#blocks; block++) s[this.#d(block) + 2] = 0
-    s[at + Half.placed] = 0
-    if (this.#rules.failedPlaceIgnored === true) s[at + Half.owed] = 0
+    if (this.#rules.failedPlaceIgnored === true) forget(s)
+    for (const half of [0, 1]) s[this.#h(half) + Half.placed] = 0
     this.#end('writer', 'fails to sync the partitions')
   }
 
@@ -496,9 +541,8 @@ export class JournalModel {
     if (n[G.round] !== Round.NONE) return
     for (let block = 0; block < this.#blocks; block++) {
       const isOwed = [0, 1].some((half) => {
-        const at = this.#h(half)
-        const isPlaced = ((n[at + Half.placed]! >> block) & 1) === 1
-        return n[at + Half.owed] === 1 && n[this.#image(half, block)] !== 0 && !isPlaced
+        const isPlaced = ((n[this.#h(half) + Half.placed]! >> block) & 1) === 1
+        return n[this.#image(half, block)] !== 0 && !isPlaced
       })
       if (this.#isDirty(block) || (isOwed && this.#rules.cleanOnceJournaled !== true)) continue
       const [read, memory] = [n[this.#d(block) + 1], n[this.#memory + block]]
@@ -744,7 +788,7 @@ export class JournalModel {
     const n = this.now
     if (n[G.closes] === 0 || n[G.round] !== Round.NONE) return
     for (let block = 0; block < this.#blocks; block++) if (this.#isDirty(block)) return
-    if ([0, 1].some((half) => n[this.#h(half) + Half.owed] === 1)) return
+    if ([0, 1].some((half) => this.#isOwed(half))) return
     const s = this.#begin()
     s[G.closes]!--
     s[G.phase] = Phase.CLOSING
