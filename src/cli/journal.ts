@@ -75,7 +75,7 @@ export function journalCommand(): Command {
     .option('--json', 'print one JSON object', false)
     .addHelpText(
       'after',
-      '\nExit codes: 0 all records are whole, 1 one is torn or the halves do not follow each other, 2 the file is not ' +
+      '\nExit codes: 0 all records are whole, 1 one is torn or the numbers of the halves overlap, 2 the file is not ' +
         'a journal, or cannot be read.',
     )
     .action(async (path: string, options: JournalOptions) => {

@@ -72,7 +72,8 @@ export class Round extends Condition {
    * words
    */
   finish(number: number): void {
-    // Waiters read it without the lock. If this thread dies next, its successor broadcasts; they must not read an older number then.
+    // Waiters read it without the lock. If this thread dies next, its successor looks for sleeping waiters once: one that goes to
+    // sleep after that must not read an older number.
     store(this.words, this.#at.done, number)
     // Rounds that were not requested: `want` must not fall so far behind that numbers wrap.
     if (!isAfter(this.words[this.#at.want]!, number)) this.words[this.#at.want] = number

@@ -3,7 +3,7 @@
  * worker, through the descriptors.
  *
  *   openJournals: open, claim, check against files, marks and records ---- nothing of a file has changed yet
- *   recover: write the records in place again, create or resize, mark ---- before anything is read
+ *   recover: write the records in place again, erase what is torn, create or resize, mark ---- before anything is read
  *   keep --> rounds --> finish: erase the records, remove the marks --> close
  *
  * Without `finish`, as after a crash, the records and the marks stay, and the next opening replays them.

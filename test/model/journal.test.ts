@@ -2,7 +2,8 @@
 // Exploration of the rules of a journal: every order of steps of small groups, with crashes, failures, deaths of the flush
 // worker, recoveries that are stopped and orderly ends. Each mistake that the rules might have had is seeded and must show.
 //
-// Not modelled: what tears a record, and what may make it whole later (test/crash/journal.test.ts has sectors), how a commit is released, several groups.
+// Not modelled: what tears a record, and what may make it whole later (test/crash/journal.test.ts has sectors); how a commit is
+// released; several groups.
 
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'

@@ -19,4 +19,17 @@ for (const [file, bodies] of names())
     for (const body of sample(bodies, 2)) await mustHold({ body, ...run })
   })
 
+// What a thread that dies has stored must reach those that wait for it. Complete without the small size's limit.
+weak('a round whose flush worker dies holds', () =>
+  mustHold({
+    body: 'cache.borrowClasses',
+    weak: ['js'],
+    stales: 1,
+    preemptions: 0,
+    deaths: 1,
+    detours: 0,
+    slices: 9,
+  }),
+)
+
 weak.run()

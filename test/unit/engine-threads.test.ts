@@ -13,7 +13,7 @@ import type * as dcache from 'dcache'
 import { type CacheClient, openCache } from 'dcache'
 import { Job, JobState, Slot, SlotState } from '#dist/shared/words.js'
 import { readerSlot, writerSlot } from '#dist/shared/layout.js'
-import { type Bench, Gates, startThread, until, withCache, writeBlocks } from '../support/open.js'
+import { type Bench, Gates, settled, startThread, until, withCache, writeBlocks } from '../support/open.js'
 import { onlyNormal, sample } from '../support/size.js'
 import { tempFolder } from '../support/temp.js'
 
@@ -112,7 +112,7 @@ lazy('the reader starts with the first hint', () =>
     assert.not(isLive(bench, readerSlot({ writers: 1 })))
     bench.data.prefetch(3, 4)
     await until('it is loaded', () => bench.cache.stats().prefetch.loaded === 4)
-    await until('nothing is held', () => bench.cache.stats().blocks.held === 0)
+    await settled(bench.cache)
   }),
 )
 
