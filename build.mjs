@@ -1,7 +1,7 @@
 // Builds the package: src/ to dist/ (code, and the public declarations in one file for each entry), bench/ to dist/bench, and test/ to build/.
 // esbuild transpiles file by file, so the trees stay the same and the entry file of a worker thread
 // is a file of its own; tsc checks the types of src/ and writes its declarations to build/types. Of src/ the files are "bundled", each
-// with nothing but the enums of shared/words.ts, shared/counter-words.ts and core/client/how.ts: for esbuild that is where numbers take the place of their names.
+// with nothing but the enums of shared/words.ts, shared/round-words.ts, shared/counter-words.ts and core/client/how.ts: for esbuild that is where numbers take the place of their names.
 
 import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, readdirSync, rmSync } from 'node:fs'
@@ -20,7 +20,7 @@ const onlyWords = {
   setup(esbuild) {
     esbuild.onResolve({ filter: /./ }, ({ kind, path, resolveDir }) => {
       if (kind === 'entry-point') return undefined
-      return /\/(words|counter-words|how)\.js$/.test(path)
+      return /\/(words|round-words|counter-words|how)\.js$/.test(path)
         ? { path: resolve(resolveDir, path.replace(/js$/, 'ts')) }
         : { path, external: true }
     })

@@ -11,6 +11,7 @@ export type {
   CacheEvents,
   CacheHandle,
   GuardsOf,
+  JournalHandle,
   Mode,
   Partition,
 } from './shared/interface.js'
@@ -20,6 +21,8 @@ export type {
   CloseOptions,
   DropOptions,
   FlushScope,
+  GroupOptions,
+  JournalOptions,
   LiveOptions,
   PartitionOptions,
   WaitOptions,
@@ -27,10 +30,12 @@ export type {
 export type {
   CacheStats,
   Holder,
+  JournalRecovery,
   LatencyStats,
   LostBlock,
   PartitionStats,
+  ReplayedRecord,
   TraceRecord,
 } from './shared/reports.js'
 export { attachCache, type AttachOptions } from './workers/attach.js'
-export { openCache } from './workers/host.js'
+export { openCache } from './workers/open-cache.js'

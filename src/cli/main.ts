@@ -7,6 +7,7 @@ import { Command, CommanderError } from 'commander'
 import { readFileSync, writeSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { printableLines } from '../nbd/printable.js'
+import { journalCommand } from './journal.js'
 import { loadCommand } from './load.js'
 import { serveCommand } from './serve.js'
 
@@ -36,7 +37,7 @@ const program = new Command('dcache')
     if (error.code !== 'commander.executeSubCommandAsync') throw error
     process.exitCode = error.exitCode // the exit code of `bench`
   })
-for (const command of [loadCommand(), serveCommand()])
+for (const command of [loadCommand(), serveCommand(), journalCommand()])
   program.addCommand(command.copyInheritedSettings(program))
 // A separate program, so that the modules loaded here do not influence the measurement.
 program.command('bench', 'Measure what atomics, hits and changes cost on this machine.', {

@@ -10,12 +10,14 @@ import { blockIn, partitionIn } from '../shared/key.js'
 import { DEBUG, Mutex, RANK } from '../shared/mutex.js'
 import { Round } from '../shared/round.js'
 import type { ThreadSlot } from '../shared/slot.js'
+import { PLACE_CLASS } from '../shared/stamp.js'
 import { isLatched, tryLatch, writerOf } from '../shared/latch.js'
 import { LatchQueue } from '../shared/latch-queue.js'
 import type { FrameIndex, SpareIndex } from '../shared/indices.js'
 import { Tracer } from '../shared/trace.js'
 import { wakeAllWaits } from '../shared/waits.js'
 import type { Device } from './device/device.js'
+import type { FileHeader } from './journal/file-header.js'
 import { PartitionTable, type PartitionView, type Place } from './partition-table.js'
 import { policyOf } from './policy/policies.js'
 import type { Policy } from './policy/policy.js'
@@ -41,8 +43,16 @@ export interface ContextOptions {
   readonly deviceOf: (place: Place) => Device
   /** Whether this thread may sleep on a word and make synchronous system calls. */
   readonly mayBlock: boolean
+  /** The journals of groups that have one, by the number of the group. */
+  readonly journals?: readonly (JournalView | undefined)[]
   /** Has the owner set the size of a partition, or add to it; see `Partition.resize`. */
   readonly resize?: Resize
+}
+
+/** The journal of a group, as a thread that writes records sees it. */
+export interface JournalView extends FileHeader {
+  readonly path: string
+  readonly device: Pick<Device, 'writeSync' | 'syncSync'>
 }
 
 /** How often calls of this thread have passed the writer that is waiting for a frame. */
@@ -76,6 +86,8 @@ export class Context {
   readonly partitions: PartitionTable
   /** Set by the owner's thread once it can do that itself. */
   resize: Resize
+  /** By group; undefined for groups without one. */
+  readonly journals: readonly (JournalView | undefined)[]
   readonly policyMutex: Mutex
   readonly stripes: readonly Mutex[]
   /** One per group. */
@@ -115,6 +127,7 @@ export class Context {
     this.groups = options.groups ?? ['']
     this.partitions = new PartitionTable(arena, slot.index, options.deviceOf)
     this.resize = options.resize ?? noResize
+    this.journals = options.journals ?? []
     this.policyMutex = new Mutex(words, Header.policyMutex, RANK.policy, 'policy')
     this.stripes = Array.from(
       { length: geometry.stripes },
@@ -189,6 +202,12 @@ export class Context {
 
   notOpen(): CacheError {
     return notOpenError(this.words)
+  }
+
+  /** For messages and reports: a class of `writeOrder`; with a journal, what was to be done with the block. */
+  className(group: number, writeClass: number): string {
+    if (this.words[this.arena.groupAt(group) + Group.recordMax] === 0) return this.writeOrder[writeClass - 1]!
+    return writeClass === PLACE_CLASS ? 'place' : 'journal'
   }
 
   /** For messages: `block 12 of 'data'`, the block that a frame holds. */

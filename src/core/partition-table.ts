@@ -34,6 +34,10 @@ export class PartitionView {
   readonly group: number
   readonly blockSize: number
   readonly readOnly: boolean
+  /** Where it begins in its file, in bytes. */
+  readonly offset: number
+  /** Whether its file has a mark of a journal. */
+  readonly isMarked: boolean
   readonly device: Device
   /** Views of the frames, with the length of this partition's blocks; all partitions with that block size share them. */
   readonly views: FrameViews
@@ -52,7 +56,7 @@ export class PartitionView {
     slot: SlotIndex,
     index: number,
     generation: number,
-    { name, group, blockSize, readOnly }: PartitionRecord,
+    { name, group, blockSize, readOnly, offset, marked }: PartitionRecord,
     device: Device,
     views: FrameViews,
   ) {
@@ -63,6 +67,8 @@ export class PartitionView {
     this.group = group
     this.blockSize = blockSize
     this.readOnly = readOnly
+    this.offset = offset
+    this.isMarked = marked === true
     this.device = device
     this.views = views
     this.blocks = blocksIn(arena, index)

@@ -4,7 +4,7 @@
  */
 import { resolve } from 'node:path'
 import { mayBeAligned } from './buffer.js'
-import { parseGroups } from './group-options.js'
+import { type GroupsConfig, parseGroups } from './group-options.js'
 import type { CacheOptions, LiveOptions, PartitionOptions } from './options.js'
 import { LIVE, parseSettings, type Settings } from './settings.js'
 import { parseSize, refuse, show } from './values.js'
@@ -30,6 +30,8 @@ export interface Config {
   /** The most partitions at a time. */
   readonly maxPartitions: number
   readonly groups: readonly string[]
+  /** The journals, by the name of the group. */
+  readonly journals: GroupsConfig['journals']
   readonly writeOrder: readonly string[]
   readonly policy: 'lru2' | '2q'
   readonly threads: number
@@ -80,7 +82,6 @@ export function parseOptions(options: CacheOptions): Config {
     refuse(`maxPartitions is ${show(maxPartitions)}; it must be 1 to ${PARTITIONS_MAX}`)
   const { maxBlockSize } = options
   const { names: more, journals } = parseGroups(options.groups)
-  for (const group of journals.keys()) refuse(`group '${group}': journal is not an option of this version`)
   if (maxBlockSize !== undefined) assertBlockSize(maxBlockSize, 'maxBlockSize')
   const least = maxBlockSize === undefined ? 1 : 0
   if (entries.length < least || entries.length > maxPartitions)
@@ -125,6 +126,7 @@ export function parseOptions(options: CacheOptions): Config {
     partitions,
     maxPartitions,
     groups,
+    journals,
     writeOrder: parseWriteOrder(options.writeOrder ?? ['data', 'directory', 'trailer']),
     policy,
     threads,
@@ -266,7 +268,9 @@ export function geometryOf(config: Config): Geometry {
       `memoryMax is ${config.memoryMaxBytes} bytes, or ${blocks} blocks; the limit is 2^29 blocks; use less memory or larger blocks`,
       'ERR_DCACHE_MEMORY',
     )
-  const writers = Math.min(config.maxPartitions, WRITERS_MAX, SLOTS_MAX - 3 - config.threads)
+  // One more for each journal, so that a record does not wait behind writes in place.
+  const jobs = config.maxPartitions + config.journals.size
+  const writers = Math.min(jobs, WRITERS_MAX, SLOTS_MAX - 3 - config.threads)
   const buckets = 2 ** Math.ceil(Math.log2(blocks))
   const geometry = {
     blocks,

@@ -15,7 +15,7 @@ export const CODES = {
     '`memory` is too small for the frames that are needed, or more than the system can allocate',
   ERR_DCACHE_BAD_FILE: 'the file of a partition is missing, empty, or not a multiple of the block size',
   ERR_DCACHE_BAD_JOURNAL:
-    'a journal is damaged or missing, or belongs to other partitions; nothing was written; the message says what to do',
+    'a journal is damaged or missing, belongs to other partitions, or cannot be marked; the message says what to do',
   ERR_DCACHE_IN_USE: 'the same bytes of a file are already open for writing, in this process or another',
   ERR_DCACHE_UNSUPPORTED: 'this file, system or runtime does not support the option; the message says why',
   ERR_DCACHE_READ_ONLY: 'the partition is read-only; open it without `readOnly` to change it',

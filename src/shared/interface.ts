@@ -24,7 +24,7 @@ import type {
   PartitionOptions,
   WaitOptions,
 } from './options.js'
-import type { CacheStats, Holder, LostBlock, TraceRecord } from './reports.js'
+import type { CacheStats, Holder, JournalRecovery, LostBlock, TraceRecord } from './reports.js'
 
 /** How a block is acquired: shared, exclusive, or exclusive without reading it from the disk first. */
 export type Mode = 'read' | 'modify' | 'overwrite'
@@ -38,20 +38,38 @@ export interface CacheHandle {
   readonly id: string
   readonly buffer: SharedArrayBuffer
   /**
-   * The WebAssembly.Memory that the buffer is of; undefined if the buffer is a plain one, because the whole cache takes more than
-   * 4 GiB or the system allowed no other.
+   * The WebAssembly.Memory that the buffer is of; undefined if the buffer is a plain one, because the whole cache takes more
+   * than 4 GiB or the system allowed no other.
    */
   readonly memory: { readonly buffer: SharedArrayBuffer } | undefined
   readonly writeOrder: readonly string[]
   /** The names of the groups. */
   readonly groups: readonly string[]
   readonly policy: 'lru2' | '2q'
+  /** Those of groups that have one. */
+  readonly journals: readonly JournalHandle[]
+}
+
+/** The journal of a group, for threads that write records. */
+export interface JournalHandle {
+  readonly group: number
+  readonly path: string
+  /** The owner's file descriptor. */
+  readonly fd: number
+  /** In hexadecimal digits. */
+  readonly id: string
+  readonly halfBytes: number
 }
 
 /** The cache as its owner sees it: the thread that called `openCache`. Only that thread may use this object. */
 export interface BlockCache extends CacheClient, AsyncDisposable {
   /** Pass this to other threads; they call `attachCache(handle)`. */
   readonly handle: CacheHandle
+  /**
+   * What `openCache` found in the journals of its groups after a crash: one for each journal that had records or something
+   * torn; [] after an orderly end. The event `recovered` tells the same.
+   */
+  readonly recovered: readonly JournalRecovery[]
   /**
    * Recovers the slot of this worker when it ends. Needed only for workers that this thread created before it imported
    * dcache; workers created later are adopted automatically.
@@ -66,15 +84,20 @@ export interface BlockCache extends CacheClient, AsyncDisposable {
    */
   retry(partition: string): Promise<void>
   /**
-   * Opens another partition, and returns it; any thread finds it by `partition(name)` from then on. Its `group` must be one that
-   * the cache was opened with, and `blockSize` at most `maxBlockSize`. If it fails, nothing is changed.
-   * @throws as `openCache` for a partition; ERR_DCACHE_BAD_OPTION also if the name is taken, or with `maxPartitions` partitions
+   * Opens another partition, and returns it; any thread finds it by `partition(name)` from then on. Its `group` must be one
+   * that the cache was opened with, and `blockSize` at most `maxBlockSize`. If it fails, nothing is changed.
+   * @throws as `openCache` for a partition; ERR_DCACHE_BAD_OPTION also if the name is taken, with `maxPartitions` partitions,
+   *   or if its blocks are too large for the group's journal; ERR_DCACHE_BAD_JOURNAL if its file belongs to another journal, or
+   *   cannot be marked
    */
   addPartition(name: string, options: PartitionOptions): Promise<Partition>
   /**
-   * Closes a partition: waits for guards and reads of its blocks, flushes it, and closes its file. From the beginning on, calls of
-   * other threads fail with ERR_DCACHE_UNKNOWN_PARTITION. If it fails, the partition is as before.
-   * @throws ERR_DCACHE_GUARDS_HELD if a block is in use after `timeoutMs`, naming the holders; _FENCED; _UNKNOWN_PARTITION
+   * Closes a partition: waits for guards and reads of its blocks, flushes it, and closes its file. From the beginning on, calls
+   * of other threads fail with ERR_DCACHE_UNKNOWN_PARTITION. If it fails, the partition is as before. In a group with a journal
+   * it also waits until all that was changed in the group is durable in place, and erases the journal's records.
+   * @throws ERR_DCACHE_GUARDS_HELD if a block is in use after `timeoutMs`, naming the holders; _FENCED; _UNKNOWN_PARTITION;
+   *   with a journal also _TIMEOUT, _BAD_FILE if the records cannot be erased, and _BAD_JOURNAL if the mark cannot be removed:
+   *   then the partition is gone, and the mark stays
    */
   dropPartition(name: string, options?: DropOptions): Promise<void>
   /**
@@ -88,13 +111,15 @@ export interface BlockCache extends CacheClient, AsyncDisposable {
   evictClean(): number
   /**
    * Flushes, stops the engine's threads and closes the files. If it rejects, the cache stays open. After the flush it may
-   * wait up to 15 s for system calls of other threads.
-   * @throws ERR_DCACHE_GUARDS_HELD while any thread holds guards, ERR_DCACHE_FENCED
+   * wait up to 15 s for system calls of other threads. With a journal it waits until all is durable in place, and erases the
+   * records. If that last step fails, it rejects with ERR_DCACHE_BAD_FILE or _BAD_JOURNAL, but the cache is closed: nothing is
+   * lost, and the next opening replays them.
+   * @throws ERR_DCACHE_GUARDS_HELD while any thread holds guards, ERR_DCACHE_FENCED; as the text says
    */
   close(options?: CloseOptions): Promise<void>
   /**
    * Closes without flushing; allowed also while partitions are fenced. Returns the blocks whose changes may not be on the
-   * disk.
+   * disk. A journal keeps its records, as after a crash.
    */
   abandon(): Promise<LostBlock[]>
 }
@@ -105,6 +130,8 @@ export interface CacheEvents {
   fenced: { partition: string; writeClass: string; error: Error }
   /** After `fenced`: the changes of the partition are durable again. */
   restored: { partition: string }
+  /** `openCache` wrote in place what a journal held, or found a torn record. Told once, soon after `openCache` has resolved. */
+  recovered: JournalRecovery
   /** An attached thread ended without detaching. Its slot is recovered. */
   workerDied: { threadId: number; slot: number }
 }
@@ -119,8 +146,8 @@ export interface CacheClient extends Disposable {
   /**
    * Releases several changed blocks at one moment. No thread that holds all of them sees some changed and others not, and if
    * the thread ends during the call, all changes happen or none. A flush that is called afterwards makes all of them durable;
-   * until then a crash may leave some of the blocks on the disk without the others. Never waits, on any thread; one guard alone
-   * is released as by `release`.
+   * until then a crash may leave some of the blocks on the disk without the others, unless the group has a journal. Never
+   * waits, on any thread; one guard alone is released as by `release`.
    * @param guards of one group, each marked by `markDirty`, with a class of its own
    * @throws ERR_DCACHE_COMMIT, _GUARD_MODE, _GUARD_RELEASED, _BAD_OPTION. Then no guard is released
    */
@@ -239,12 +266,13 @@ export interface Partition {
   prefetch(block: number, count: number): void
   /**
    * Sets the number of blocks, 1 or more. New blocks are zeros, and are visible once the file durably has its new size; they
-   * take no space until they are written. Blocks beyond a smaller size are forgotten, with their changes. Any thread; the owner's
-   * event loop does it. If it fails, the size is as before, but what lies beyond a smaller size may be lost. The size that another
-   * program has given to the file is allowed also for a read-only partition.
+   * take no space until they are written. Blocks beyond a smaller size are forgotten, with their changes. Any thread; the
+   * owner's event loop does it. If it fails, the size is as before, but what lies beyond a smaller size may be lost. The size
+   * that another program has given to the file is allowed also for a read-only partition.
    * @throws ERR_DCACHE_OUT_OF_RANGE, _READ_ONLY; ERR_DCACHE_UNSUPPORTED for a device, or if more of the file lies behind the
    *   partition; ERR_DCACHE_GUARDS_HELD if a block beyond the new size is in use after `timeoutMs`; ERR_DCACHE_BAD_FILE if the
-   *   system refuses the size, as on a full disk, or another program has truncated the file
+   *   system refuses the size, as on a full disk, or another program has truncated the file. A smaller size in a group with a
+   *   journal erases its records, as a drop does: ERR_DCACHE_FENCED, ERR_DCACHE_TIMEOUT
    */
   resize(blocks: number, wait?: WaitOptions): Promise<void>
   /** Adds `count` blocks, 1 or more; returns the first. Calls of several threads never get the same one. Throws as `resize`. */

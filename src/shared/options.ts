@@ -24,8 +24,11 @@ export interface CacheOptions {
   partitions: Record<string, PartitionOptions>
   /** The most partitions at a time, 1 to 4096. Each takes 6 KiB from when it is first used. Default: 64. */
   maxPartitions?: number
-  /** Groups that partitions which are added later may have, in addition to those of `partitions`. Default: []. */
-  groups?: readonly string[]
+  /**
+   * Settings of groups by name; or only names, of groups that partitions which are added later may have, in addition to those
+   * of `partitions`. Default: [].
+   */
+  groups?: readonly string[] | Readonly<Record<string, GroupOptions>>
   /**
    * The largest `blockSize` that a partition may have, in bytes: a power of two, 512 to 65536. All frames are as large. Default:
    * the largest of `partitions`, of which there may be none if this is given.
@@ -82,6 +85,25 @@ export type LiveOptions = Partial<
     'memory' | 'dirtyLimit' | 'dirtyBackground' | 'flushDelayMs' | 'writeBytesPerSecond' | 'readAheadBytes'
   >
 >
+
+export interface GroupOptions {
+  /**
+   * A file that takes each cut of the group before its blocks are written in place: after a crash the partitions hold exactly
+   * one cut, not older than the last flush that resolved. Default: none.
+   */
+  journal?: JournalOptions
+}
+
+export interface JournalOptions {
+  /** A regular file, created if it is missing. A relative path is resolved when `openCache` is called. */
+  path: string
+  /**
+   * Bytes of its two halves together, a multiple of 8192; each must hold 8 blocks of the largest size of the group. A cut, and
+   * what may be dirty and in no record yet, is at most one half. Default: what the file has; for a new one 64 MiB, or less if
+   * the whole cache fits into a half of less.
+   */
+  size?: number | string
+}
 
 export interface PartitionOptions {
   /** A file or a block device. A relative path is resolved when `openCache` is called. */

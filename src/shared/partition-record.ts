@@ -24,6 +24,8 @@ export interface PartitionRecord {
   readonly offset: number
   /** Whether the descriptor was opened with O_DIRECT, which requires aligned memory. */
   readonly direct: boolean
+  /** Whether its file has a mark, which tells that it belongs to a journal. */
+  readonly marked?: boolean
   /** The share of all frames that it may have at most; 0: no limit. */
   readonly share: number
 }
@@ -55,6 +57,7 @@ export function openRecord(arena: Arena, partition: number, record: PartitionRec
   words[at + Partition.offsetLow] = record.offset | 0
   words[at + Partition.offsetHigh] = Math.floor(record.offset / 2 ** 32)
   words[at + Partition.direct] = record.direct ? 1 : 0
+  words[at + Partition.marked] = record.marked === true ? 1 : 0
   words[at + Partition.share] = Math.ceil(record.share * SHARE_ONE)
   clearStatistics(arena, partition)
   storeBlocks(arena, partition, blocks)
@@ -91,6 +94,7 @@ export function readRecord(arena: Arena, partition: number): PartitionRecord {
     fd: words[at + Partition.fd]!,
     offset: (words[at + Partition.offsetLow]! >>> 0) + words[at + Partition.offsetHigh]! * 2 ** 32,
     direct: words[at + Partition.direct] === 1,
+    marked: words[at + Partition.marked] === 1,
     share: words[at + Partition.share]! / SHARE_ONE,
   }
 }

@@ -1,6 +1,6 @@
 /**
- * What a program can observe of a running cache: statistics, holders and waits, trace records, blocks lost at the end. Part
- * of the public interface (interface.ts). Types only.
+ * What a program can observe of a running cache: statistics, holders and waits, trace records, blocks lost at the end, what
+ * opening found in journals. Part of the public interface (interface.ts). Types only.
  */
 
 /** A pin, a latch or a wait of one thread. */
@@ -16,8 +16,8 @@ export interface Holder {
   readonly partition: string | undefined
   readonly block: number | undefined
   /**
-   * Milliseconds since it began. Undefined for a read guard, and for most blocks that are being read from the disk: the hit path
-   * and most misses do not read the clock.
+   * Milliseconds since it began. Undefined for a read guard, and for most blocks that are being read from the disk: the hit
+   * path and most misses do not read the clock.
    */
   readonly sinceMs: number | undefined
   /** Of a wait: the slots that hold the block or lock waited for; [] for other waits. */
@@ -34,6 +34,25 @@ export interface LostBlock {
   readonly partition: string
   readonly block: number
   readonly writeClass: string
+}
+
+/** What `openCache` found in the journal of a group that had records, or something torn. */
+export interface JournalRecovery {
+  readonly group: string
+  readonly path: string
+  /** The records that were written in place again, in this order. */
+  readonly replayed: readonly ReplayedRecord[]
+  /**
+   * What was ignored, for each half that has something torn, and why: a record that was not acknowledged before the crash, or
+   * one that was damaged since.
+   */
+  readonly torn: readonly string[]
+}
+
+export interface ReplayedRecord {
+  readonly number: number
+  /** How many blocks of each partition, by name. */
+  readonly partitions: Readonly<Record<string, number>>
 }
 
 export interface TraceRecord {

@@ -88,6 +88,14 @@ export class Round extends Condition {
     store(this.words, this.#at.failures, this.words[this.#at.failures]! + 1)
   }
 
+  /**
+   * Counts a failure that is none of a round, for those that wait for something else than a number. The caller broadcasts.
+   * @requires the lock of the words
+   */
+  countFailure(): void {
+    store(this.words, this.#at.failures, this.words[this.#at.failures]! + 1)
+  }
+
   /** The result of a ticket; undefined while it is open. */
   outcome({ number, failures }: Ticket): 'done' | 'failed' | undefined {
     if (!isAfter(number, load(this.words, this.#at.done))) return 'done'

@@ -17,6 +17,13 @@ import { State } from './words.js'
 /** The class that is written first; see core/changes/to-write.ts. */
 export const FIRST_CLASS = 1
 
+/**
+ * The classes of a group with a journal, instead of those of `writeOrder` (core/changes/recorded.ts): what no durable record has, and
+ * what is in the journal and not yet in place. Neither is the first, so what holds for the first class only does not hold there.
+ */
+export const RECORD_CLASS = 2
+export const PLACE_CLASS = 3
+
 export const EPOCH_MASK = 0x1ffffff
 export const EPOCH_FENCED_MAX = 2 ** 23
 

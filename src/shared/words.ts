@@ -6,6 +6,19 @@
  *
  * Only enums. The build replaces their members by numbers: V8 does not fold imported constants, a fifth of a hit's time.
  */
+export {
+  Job,
+  Syscall,
+  Fence,
+  JobState,
+  JobResult,
+  Group,
+  Record,
+  Records,
+  Led,
+  DelayedKick,
+} from './round-words.js'
+
 export enum Header {
   magic, // these four and the geometry, the first two cache lines, never change after openCache
   version,
@@ -78,11 +91,12 @@ export enum Partition {
   fenced, // round: Fence
   failedClass, // of its last failure, as are the next two; the flush worker, or a thread that leads a round
   errno,
-  syscall, // 0 pwrite, 1 fsync
+  syscall, // a Syscall
   dirty, // blocks of it on the dirty list; round
   changed, // 1 from the first change of a block until it was quiet for some time: it needs a writer; round
   calls, // odd while a thread that writes its blocks is inside a system call; that thread adds, atomic
   inRound, // 1: the round under way still has blocks of it to write; round, cleared by the flush worker without it
+  marked, // 1: its file has a mark, which tells that it belongs to a journal; fixed while the partition is open
   WORDS = 32,
 }
 
@@ -93,102 +107,6 @@ export enum PartitionState {
   LEAVING = 2,
   MASK = 3,
   BITS = 2,
-}
-
-/** What the flush worker asks a writer to do. */
-export enum Job {
-  state, // JobState; atomic: the flush worker requests, the writer answers and leaves, the owner stops
-  partition, // written before `state` by the flush worker, as are the next three
-  start, // first entry in the plan
-  count,
-  cut, // the cut of its round
-  result, // JobResult; written by the writer before `state`, as are the next two
-  errno,
-  syscall, // 0 pwrite, 1 fsync
-  WORDS = 16,
-}
-
-export enum Fence {
-  OPEN = 0,
-  FENCED = 1,
-  RETRYING = 2,
-}
-export enum JobState {
-  IDLE = 0,
-  ASKED = 1,
-  STOP = 2,
-  /** The writer had nothing to do for some time, and is about to return its slot. */
-  LEAVING = 3,
-}
-export enum JobResult {
-  NONE = 0,
-  OK = 1,
-  FAILED = 2,
-}
-
-export enum Group {
-  mutex, // the round mutex; guards all words below unless stated otherwise
-  epoch, // 25 bits, see stamp.ts; atomic, stored under the mutex
-  cut, // the cut that is being written, plus one; 0 none
-  bound, // images with a stamp up to this epoch are kept until they are durable
-  want, // rounds are requested until `done` reaches this
-  done, // everything stamped up to this epoch is durable
-  failures, // number of failed rounds
-  failedTo, // the last of them covered everything stamped up to this epoch
-  kicked, // a kick waits for this mutex; atomic, any thread sets it
-  turn, // epoch: `done`, `failures`, a fence or the dirty count changed
-  turnWaiters, // 1: a thread may wait for it; atomic
-  delayed, // DelayedKick
-  dirty, // frames with an unwritten image: the length of all dirty lists
-  dirtyMax, // set by the owner: at this dirty count, changing a clean block waits
-  dirtyBackground, // set by the owner: at this dirty count, background writing starts
-  spareHead,
-  spareCount,
-  spareFreed, // epoch: a spare was released, or a round ended
-  spareWaiters, // 1: a thread may wait for one; atomic
-  pending, // stack of frames whose release waits for this mutex (RELEASED); atomic, any thread pushes
-  settling, // the part of it that the holder of the mutex is finishing: a frame plus one
-  rounds,
-  failedPartition, // of the last failure, as are the next three
-  failedClass,
-  failedErrno,
-  failedSyscall,
-  written, // blocks written so far, the progress that flush checks; atomic
-  fencedAt, // the epoch at which the oldest fence was raised
-  fences, // number of partitions fenced or retrying
-  leader, // the thread that runs the round under way: its slot plus one, or Led; round, read without it
-  loanHead, // list of the loans without a frame: spare plus one
-  lent, // number of loans that have one
-  askedBack, // 1: a thread finds no frame for a block, and the free loans must return; atomic, any thread sets it
-  stage, // the class that the round under way writes, 0 none: the classes before it are durable up to `cut`
-  partial, // the thread that runs a partial round: its slot plus one, or Led; round, read without it
-  partialCut, // the cut that it writes, plus one; 0 none
-  partialThrough, // the last class that it writes
-  partialPartition, // in which it failed; written before `partial` is FAILED
-  partialFailures, // as `failures` and `failedTo`, of partial rounds
-  partialFailedTo,
-  yields, // 1: the flush worker wants to begin a round, and no thread begins a partial one before it
-  flipped, // the epoch of the newest image whose block had an unwritten image of another class
-  throughWant = 42, // for each class, as `want` for it and those before it; 7 words, as are the next two
-  throughDone = 49,
-  dirtyHeads = 56, // the dirty lists, by the class of the newest image: frame plus one
-  WORDS = 64,
-}
-
-/** `Group.leader` and `Group.partial`, if it is not a slot plus one. */
-export enum Led {
-  /** No round is under way, or the flush worker runs it. */
-  NONE = 0,
-  /** The thread met a failure of a device, and left the end of its round to the flush worker. */
-  FAILED = -1,
-  /** The thread gave its round up: the flush worker drops the cut. */
-  GAVE_UP = -2,
-}
-
-export enum DelayedKick {
-  NONE = 0,
-  ASKED = 1,
-  RUNNING = 2,
 }
 
 export enum Frame {
@@ -223,6 +141,8 @@ export enum DirtyLink {
 /** What a release that waits for the round mutex does (`Frame.released`): this, or a class. */
 export enum Released {
   UNCHANGED = -1,
+  /** Added to a class: the next frame on the stack was pushed together with this one. */
+  MORE = 8,
 }
 
 /** The latch word of a frame: see latch.ts. */

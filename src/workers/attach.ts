@@ -7,7 +7,7 @@ import { types } from 'node:util'
 import { threadId } from 'node:worker_threads'
 import { ringBell } from '../core/wait/bell.js'
 import { Client } from '../core/client/client.js'
-import { Context, notOpenError } from '../core/context.js'
+import { Context, type JournalView, notOpenError } from '../core/context.js'
 import { FileDevice } from '../core/device/file-device.js'
 import { Arena } from '../shared/arena.js'
 import { show } from '../shared/values.js'
@@ -115,11 +115,19 @@ export function contextOf(handle: CacheHandle, arena: Arena, slot: ThreadSlot, m
     groups: handle.groups,
     policy: handle.policy,
     deviceOf: ({ fd, offset, direct }) => new FileDevice(fd, offset, direct),
+    journals: journalsOf(handle),
     mayBlock,
     resize: ({ index, generation }, what, blocks, timeoutMs) =>
       askOwner(context, handle.id, { what, partition: index, generation, blocks, timeoutMs }),
   })
   return context
+}
+
+function journalsOf({ journals }: CacheHandle): JournalView[] {
+  const views: JournalView[] = []
+  for (const { group, path, fd, id, halfBytes } of journals)
+    views[group] = { path, id: Buffer.from(id, 'hex'), halfBytes, device: new FileDevice(fd, 0) }
+  return views
 }
 
 /** Checks a handle and opens its buffer. @throws ERR_DCACHE_BAD_HANDLE, ERR_DCACHE_VERSION */

@@ -3,7 +3,7 @@
  * Only the flush worker writes records.
  */
 import type { Context } from '../core/context.js'
-import { systemError } from '../core/wait/failure.js'
+import { syscallName, systemError } from '../core/wait/failure.js'
 import type { EngineEvent } from '../core/write-back/fence.js'
 import type { CacheEvents } from '../shared/interface.js'
 import type { Ring } from '../shared/ring.js'
@@ -52,8 +52,10 @@ function recordOf(event: EngineEvent): number[] {
 export function eventOf(context: Context, record: readonly number[]): CacheEvent {
   const [kind, index, second, errno, syscall] = record
   if (KINDS[kind!] === 'died') return { name: 'workerDied', info: { slot: index!, threadId: second! } }
-  const partition = context.partitions.find(index!)?.name ?? '' // dropped since
+  const view = context.partitions.find(index!)
+  const partition = view?.name ?? '' // dropped since
   if (KINDS[kind!] === 'restored') return { name: 'restored', info: { partition } }
-  const error = systemError(errno!, syscall === 1 ? 'fsync' : 'write')
-  return { name: 'fenced', info: { partition, writeClass: context.writeOrder[second! - 1]!, error } }
+  const error = systemError(errno!, syscallName(syscall!))
+  const writeClass = view === undefined ? '' : context.className(view.group, second!)
+  return { name: 'fenced', info: { partition, writeClass, error } }
 }

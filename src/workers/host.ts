@@ -1,8 +1,10 @@
 /**
- * The host: opens the engine on the calling thread, which becomes its owner, and stops everything again.
+ * The host: runs the engine on the owner's thread, over files and memory that open-cache.ts has opened, and stops everything
+ * again.
  *
- *   open files -> format memory -> start flush worker -> OPEN
- *   OPEN --close: no guards, flush--> CLOSING --still no guards, flush--> CLOSED -> engine threads stopped -> files closed
+ *   start flush worker -> OPEN
+ *   OPEN --close: no guards, flush--> CLOSING --still no guards, flush, journals in place--> CLOSED
+ *        -> engine threads stopped -> journals finished -> files closed
  *   OPEN --abandon--> CLOSED, without a flush
  *   OPEN --flush worker ends repeatedly--> BROKEN: nothing is written any more; abandon lists what is lost
  *
@@ -12,7 +14,6 @@
  */
 import { load } from '#atomics'
 import { performance } from 'node:perf_hooks'
-import { randomBytes } from 'node:crypto'
 import { threadId, type Worker } from 'node:worker_threads'
 import { runCall } from '../core/client/call.js'
 import { Client } from '../core/client/client.js'
@@ -20,73 +21,53 @@ import { wakeAll } from '../core/context.js'
 import { buryGone, hasEnded } from '../core/wait/deaths.js'
 import { describeHandle } from '../core/client/describe.js'
 import { evictClean } from '../core/blocks/forget.js'
-import { eventsOf, formatArena } from '../core/format.js'
+import { eventsOf } from '../core/format.js'
 import { lostBlocks } from '../core/inspect/lost.js'
 import { retry } from '../core/changes/retry.js'
 import { flush } from '../core/changes/rounds.js'
-import { type Config, geometryOf, parseOptions, parseWarm } from '../shared/config.js'
+import { placeAll } from '../core/changes/stop-records.js'
+import type { Arena } from '../shared/arena.js'
+import { type Config, parseWarm } from '../shared/config.js'
 import { changeState, setState } from '../shared/engine-state.js'
 import { CacheError } from '../shared/errors.js'
 import type { BlockCache, CacheEvents, CacheHandle, Partition } from '../shared/interface.js'
-import type {
-  CacheOptions,
-  CloseOptions,
-  DropOptions,
-  LiveOptions,
-  PartitionOptions,
-} from '../shared/options.js'
-import type { LostBlock } from '../shared/reports.js'
-import { firstClientSlot, type Geometry, OWNER_SLOT, VERSION } from '../shared/layout.js'
+import type { CloseOptions, DropOptions, LiveOptions, PartitionOptions } from '../shared/options.js'
+import type { JournalRecovery, LostBlock } from '../shared/reports.js'
+import { firstClientSlot, OWNER_SLOT, VERSION } from '../shared/layout.js'
 import { attachSlot, guardsOf } from '../shared/slot.js'
 import { threadText } from '../shared/slot-name.js'
 import { TRACE } from '../shared/trace.js'
 import { Deadline, runAsync, SLICE_MS } from '../shared/wait.js'
 import { watchWorker } from './adopt.js'
-import { contextOf, forgetClient, idWords, registerClient } from './attach.js'
+import { contextOf, forgetClient, registerClient } from './attach.js'
 import { Crew } from './crew.js'
 import { eventOf } from './events.js'
-import { Claims } from './claims.js'
-import { closeFiles, extendFiles, openFiles, type PartitionFile } from './files.js'
+import type { Claims } from './claims.js'
+import type { PartitionFile } from './files.js'
 import { serveCalls } from './owner-calls.js'
+import type { OwnerJournals } from './owner-journals.js'
 import { Partitions } from './partitions.js'
 import { LiveSettings } from './live-settings.js'
 import { Listeners } from './listeners.js'
-import { assertRuntime, openError, warnOfMemory } from './surroundings.js'
+import { warnOfMemory } from './surroundings.js'
 import { Warmth } from './warmth.js'
 import { EngineState, Header, Slot, SlotState } from '../shared/words.js'
 
 /** Milliseconds that stopping waits for system calls, and for each kind of engine thread. */
 const STOP_PATIENCE_MS = 5000
 
-/**
- * Opens a cache. The calling thread becomes its owner. If it fails, it leaves nothing behind.
- * @throws (as a rejection) ERR_DCACHE_BAD_OPTION, _BAD_BLOCK_SIZE, _MEMORY, _BAD_FILE, _READ_ONLY, _IN_USE, _UNSUPPORTED,
- *   _WORKER_DIED
- */
-export async function openCache(options: CacheOptions): Promise<BlockCache> {
-  const config = parseOptions(options)
-  const geometry = geometryOf(config)
-  assertRuntime(config.partitions.some(({ readOnly }) => !readOnly))
-  const claims = new Claims()
-  const files = await openFiles(config.partitions, claims)
-  let host: Host | undefined
-  try {
-    host = new Host(config, geometry, files, claims)
-    await extendFiles(files)
-    await host.start()
-    for (const file of files) file.keep()
-    return host
-  } catch (error) {
-    if (host) await host.stop()
-    else closeFiles(files)
-    throw openError(error)
-  }
+/** What the owner has opened for the cache. */
+export interface Opened {
+  readonly files: readonly PartitionFile[]
+  readonly claims: Claims
+  readonly journals: OwnerJournals
 }
 
-class Host extends Client implements BlockCache {
+export class Host extends Client implements BlockCache {
   readonly handle: CacheHandle
   readonly #listeners = new Listeners()
   readonly #parts: Partitions
+  readonly #journals: OwnerJournals
   readonly #stopCalls: () => void
   readonly #crew: Crew
   readonly #settings: LiveSettings
@@ -94,12 +75,11 @@ class Host extends Client implements BlockCache {
   readonly #warmth: Warmth
   readonly #reading = new AbortController()
   #stopping: Promise<void> | undefined
+  /** Why the journals could not be finished. */
+  #unfinished: Error | undefined
   #closing: Promise<void> | undefined
 
-  constructor(config: Config, geometry: Geometry, files: readonly PartitionFile[], claims: Claims) {
-    const id = randomBytes(8).toString('hex')
-    const { low, high } = idWords(id)
-    const arena = formatArena(config, geometry, files, low, high)
+  constructor(config: Config, { id, arena }: { id: string; arena: Arena }, opened: Opened) {
     const handle: CacheHandle = {
       dcache: VERSION,
       id,
@@ -108,13 +88,15 @@ class Host extends Client implements BlockCache {
       writeOrder: config.writeOrder,
       groups: config.groups,
       policy: config.policy,
+      journals: opened.journals.handles,
     }
     describeHandle(handle)
     const slot = attachSlot(arena, OWNER_SLOT, OWNER_SLOT + 1, threadId, 'owner')
     arena.words[slot.at + Slot.neverBlocks] = 1
     super(contextOf(handle, arena, slot, false))
     this.handle = handle
-    const parts = (this.#parts = new Partitions(this.context, config, files, claims))
+    const parts = (this.#parts = new Partitions(this.context, config, opened))
+    this.#journals = opened.journals
     this.context.resize = (view, what, blocks, timeoutMs) => parts.resize(view, what, blocks, timeoutMs)
     this.#stopCalls = serveCalls(id, ({ what, partition, generation, blocks, timeoutMs }) =>
       parts.resize(parts.viewOf(partition, generation), what, blocks, timeoutMs),
@@ -129,12 +111,21 @@ class Host extends Client implements BlockCache {
     registerClient(id, this)
   }
 
+  /** @throws ERR_DCACHE_WORKER_DIED; then `stop` must follow */
   async start(): Promise<void> {
     await this.#crew.start()
     warnOfMemory(this.context.arena.bytesInUse)
     void this.#readEvents()
+    // In a later turn, so that a listener that is added right after `await openCache()` hears of it.
+    setImmediate(() => {
+      for (const info of this.recovered) this.#listeners.tell({ name: 'recovered', info })
+    })
     if (this.#warm !== undefined) void this.#warmth.restore(this.#warm)
     if (this.context.isTraced) this.context.tracer.record(TRACE['proc.start'], 0, 0, 0)
+  }
+
+  get recovered(): readonly JournalRecovery[] {
+    return this.#journals.recovered
   }
 
   adopt(worker: Worker): void {
@@ -232,24 +223,27 @@ class Host extends Client implements BlockCache {
       // A guard that was acquired since the first check is seen now; a later acquire sees CLOSING.
       this.#assertNoGuards()
       await runAsync(flush(this.context, everything))
+      for (const { group } of this.handle.journals) await runAsync(placeAll(this.context, group))
     } catch (error) {
       changeState(words, EngineState.CLOSING, EngineState.OPEN)
       throw error
     }
     if (list !== undefined) await this.#warmth.save(list)
-    await this.stop()
+    await this.stop(true)
+    if (this.#unfinished !== undefined) throw this.#unfinished
   }
 
   /**
    * Stops the engine's threads, waits for system calls, and closes the files. Done once; also for an engine that did not
-   * start completely. Resolves after `3 * STOP_PATIENCE_MS` at the latest.
+   * start completely. Resolves after `3 * STOP_PATIENCE_MS` at the latest, and the calls that finish journals.
+   * @param isOrderly whether all is durable in place, so that the journals end empty
    */
-  stop(): Promise<void> {
-    this.#stopping ??= this.#stop()
+  stop(isOrderly = false): Promise<void> {
+    this.#stopping ??= this.#stop(isOrderly)
     return this.#stopping
   }
 
-  async #stop(): Promise<void> {
+  async #stop(isOrderly: boolean): Promise<void> {
     const { context } = this
     if (context.isTraced) context.tracer.record(TRACE['proc.stop'], 0, 0, 0)
     setState(context.words, EngineState.CLOSED)
@@ -263,20 +257,30 @@ class Host extends Client implements BlockCache {
     this.#reading.abort()
     this.#stopCalls()
     forgetClient(this.handle.id)
-    if (this.#usersOfFiles().length === 0) this.#parts.close()
+    if (this.#usersOfFiles().length === 0) await this.#closeFiles(isOrderly)
     else void this.#closeLater()
+  }
+
+  /** The journals first: their marks are made and removed only while the files are claimed. */
+  async #closeFiles(isOrderly: boolean): Promise<void> {
+    if (isOrderly)
+      await this.#journals.finish(this.context).catch((error: unknown) => (this.#unfinished = error as Error))
+    await this.#journals.close()
+    this.#parts.close()
   }
 
   /** Warns which files stay open and why, and closes them when they are no longer used. Does not keep the process alive. */
   async #closeLater(): Promise<void> {
-    const files = this.#parts.files.map(({ fd, partition }) => `${fd} of '${partition.name}'`).join(', ')
+    const { descriptors } = this.#journals
+    const files = this.#parts.files.map(({ fd, partition }) => `${fd} of '${partition.name}'`)
+    const records = descriptors.length > 0 ? '; the journals keep their records for the next opening' : ''
     process.emitWarning(
       `the cache is closed, but these threads are still inside a system call: ${this.#usersOfFiles().join(', ')}; ` +
-        `file descriptors ${files} stay open, and the files claimed, until the call returns`,
+        `file descriptors ${[...files, ...descriptors].join(', ')} stay open, and the files claimed, until the call returns${records}`,
       { type: 'CacheWarning', code: 'DCACHE_FILES_OPEN' },
     )
     while (this.#usersOfFiles().length > 0) await pause(SLICE_MS, true)
-    this.#parts.close()
+    await this.#closeFiles(false)
   }
 
   /** The threads that may still use the files' descriptors. */

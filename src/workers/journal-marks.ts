@@ -95,20 +95,24 @@ export class JournalMarks {
     this.#files.set(identity, { path: mark, isNew, users: 1 })
   }
 
-  /** Removes the mark of a file with the last of its partitions. No record may have blocks of it any more. */
+  /**
+   * Removes the mark of a file with the last of its partitions. No record may have blocks of it any more.
+   * @throws ERR_DCACHE_BAD_JOURNAL; the mark is forgotten also then
+   */
   async remove(identity: string): Promise<void> {
     const known = this.#files.get(identity)
     if (known === undefined || --known.users > 0) return
-    await removeMark(known.path)
     this.#files.delete(identity)
+    await removeMark(known.path)
   }
 
-  /** Removes all marks. The journal has no record any more. */
+  /** Removes all marks. The journal has no record any more. @throws ERR_DCACHE_BAD_JOURNAL for the first that stays */
   async removeAll(): Promise<void> {
-    for (const [identity, { path }] of this.#files) {
-      await removeMark(path)
-      this.#files.delete(identity)
-    }
+    let failed: unknown
+    for (const { path } of this.#files.values())
+      await removeMark(path).catch((error: unknown) => (failed ??= error))
+    this.#files.clear()
+    if (failed !== undefined) throw failed as CacheError
   }
 
   /** Opening has failed: removes the marks that were made for it. No record was written. */
@@ -146,6 +150,11 @@ async function writeMark(mark: string, text: string): Promise<void> {
 
 /** A mark that came back after a power cut would refuse a file that misses nothing, so the folder is synced. */
 async function removeMark(mark: string): Promise<void> {
-  await rmAsync(mark, { force: true })
-  await syncFolder(dirname(mark))
+  try {
+    await rmAsync(mark, { force: true })
+    await syncFolder(dirname(mark))
+  } catch (cause) {
+    const why = `this mark of a journal cannot be removed: ${(cause as Error).message}`
+    throw bad(mark, `${why}; the journal has nothing of the file any more, so remove it`, cause)
+  }
 }

@@ -19,7 +19,6 @@ import {
   placeAfter,
   type RecoveryTarget,
   replay,
-  type ReplayedRecord,
   replayOrder,
   unreadable,
 } from '../core/journal/recover.js'
@@ -28,21 +27,13 @@ import { FileStorage } from '../core/journal/storage.js'
 import { CacheError } from '../shared/errors.js'
 import type { SizedJournal } from '../shared/group-options.js'
 import { type JournalSize, leastHalf, tableBytesOf } from '../shared/journal-size.js'
+import type { JournalRecovery, ReplayedRecord } from '../shared/reports.js'
 import { refuse } from '../shared/values.js'
 import type { Claims } from './claims.js'
 import type { PartitionFile } from './files.js'
 import { JournalFile } from './journal-file.js'
 import { JournalMarks, type Mark, markPath, readMark } from './journal-marks.js'
 import { fileError } from './open-file.js'
-
-/** What opening did with the records of a journal. */
-export interface JournalRecovery {
-  readonly group: string
-  readonly path: string
-  readonly replayed: readonly ReplayedRecord[]
-  /** What was ignored because it is torn, for each half that has something torn, and why. */
-  readonly torn: readonly string[]
-}
 
 /**
  * @param configs the journals (`sizeJournals`)
@@ -162,7 +153,10 @@ export class GroupJournal {
     if (canBeMarked(file)) await this.#marks.put(file)
   }
 
-  /** A partition goes: removes its mark. The records have been erased, or no record has blocks of it. */
+  /**
+   * A partition goes: removes its mark. The records have been erased, or no record has blocks of it.
+   * @throws ERR_DCACHE_BAD_JOURNAL
+   */
   async unmark(file: PartitionFile): Promise<void> {
     if (canBeMarked(file)) await this.#marks?.remove(file.identity)
   }
@@ -180,7 +174,7 @@ export class GroupJournal {
     })
   }
 
-  /** The orderly end: nothing of the files is in the journal any more. Both as with `erase`. */
+  /** The orderly end: nothing of the files is in the journal any more. As `erase`. @throws ERR_DCACHE_BAD_FILE, _BAD_JOURNAL */
   async finish(newest: HalfIndex): Promise<void> {
     await this.erase(newest)
     await this.#marks?.removeAll()
@@ -232,10 +226,15 @@ export function assertRoom(
 }
 
 /** Block devices have no mark; and nothing is written through a partition that is readOnly. */
-const canBeMarked = (file: PartitionFile): boolean => !file.partition.readOnly && fstatSync(file.fd).isFile()
+export const canBeMarked = (file: PartitionFile): boolean =>
+  !file.partition.readOnly && fstatSync(file.fd).isFile()
 
-/** @throws ERR_DCACHE_IN_USE, ERR_DCACHE_BAD_OPTION */
-function assertApart(journals: readonly GroupJournal[], files: readonly PartitionFile[]): void {
+/**
+ * Checks that no journal is another one's file or that of a partition, and that all partitions of a file are in one group if that has
+ * a journal. Also called when a partition is added.
+ * @throws ERR_DCACHE_IN_USE, ERR_DCACHE_BAD_OPTION
+ */
+export function assertApart(journals: readonly GroupJournal[], files: readonly PartitionFile[]): void {
   for (const [i, { file: journal, name, group }] of journals.entries()) {
     const { identity, what } = journal
     const other = journals.slice(0, i).find(({ file }) => file.identity === identity)

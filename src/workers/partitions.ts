@@ -16,6 +16,7 @@ import { Partition, PartitionState } from '../shared/words.js'
 import type { Claims } from './claims.js'
 import { closeFiles, extendFiles, openFiles, type PartitionFile } from './files.js'
 import { assertResizable, setFileSize } from './file-size.js'
+import type { OwnerJournals } from './owner-journals.js'
 import { openError } from './surroundings.js'
 
 /** Behind the last byte that a partition of so many blocks has in its file. */
@@ -35,6 +36,7 @@ export class Partitions {
   readonly #context: Context
   readonly #config: Config
   readonly #claims: Claims
+  readonly #journals: OwnerJournals
   /** By the partition's number. */
   readonly #files = new Map<number, PartitionFile>()
   /** The last change that was asked for; a change begins when the one before has ended. */
@@ -43,10 +45,15 @@ export class Partitions {
   #changes = 0
   #isEnding = false
 
-  constructor(context: Context, config: Config, files: readonly PartitionFile[], claims: Claims) {
+  constructor(
+    context: Context,
+    config: Config,
+    { files, claims, journals }: { files: readonly PartitionFile[]; claims: Claims; journals: OwnerJournals },
+  ) {
     this.#context = context
     this.#config = config
     this.#claims = claims
+    this.#journals = journals
     for (const [index, file] of files.entries()) this.#files.set(index, file)
   }
 
@@ -56,7 +63,8 @@ export class Partitions {
 
   /**
    * Opens a partition, or leaves everything as it was.
-   * @throws what openCache throws for a partition; ERR_DCACHE_BAD_OPTION also for a name that is taken, or if there are too many
+   * @throws what openCache throws for a partition; ERR_DCACHE_BAD_OPTION also for a name that is taken, or if there are too
+   *   many
    */
   add(name: string, options: PartitionOptions): Promise<void> {
     const { groups, frameSize } = this.#config
@@ -64,20 +72,19 @@ export class Partitions {
     const partition = parseAdded(name, options, { groups, frameSize, isAligned })
     return this.#inTurn(async () => {
       const index = this.#freeNumber(name)
-      const { frames } = this.#context.arena
+      this.#journals.assertRoom(partition, this.files)
       const files = await openFiles([partition], this.#claims, this.files)
       const [file] = files as [PartitionFile]
       try {
+        this.#journals.assertMayJoin(file, this.files)
         await extendFiles(files)
-        this.#context.assertOpen() // it may have been closed in the meantime
-        openRecord(
-          this.#context.arena,
-          index,
-          { ...partition, fd: file.fd, offset: file.offset, share: shareOf(partition, frames) },
-          file.blocks,
-        )
-        file.keep()
-        this.#files.set(index, file)
+        await this.#journals.mark(file)
+        try {
+          this.#enter(index, file)
+        } catch (error) {
+          await this.#journals.unmark(file).catch(() => undefined) // the first failure is the one to report
+          throw error
+        }
       } catch (error) {
         closeFiles(files)
         throw openError(error)
@@ -85,7 +92,23 @@ export class Partitions {
     })
   }
 
-  /** Drops a partition and closes its file. Errors as those of `drop` in core. */
+  /** Opens the record of a partition that was added. @throws the error of notOpenError */
+  #enter(index: number, file: PartitionFile): void {
+    const { arena } = this.#context
+    const { partition, fd, offset } = file
+    this.#context.assertOpen() // it may have been closed in the meantime
+    this.#journals.storeLimits(arena, [...this.files, file], this.#config.frameSize)
+    const share = shareOf(partition, arena.frames)
+    const marked = this.#journals.isMarked(file)
+    openRecord(arena, index, { ...partition, fd, offset, share, marked }, file.blocks)
+    file.keep()
+    this.#files.set(index, file)
+  }
+
+  /**
+   * Drops a partition and closes its file. Errors as those of `drop` in core, and of the journal's steps;
+   * ERR_DCACHE_BAD_JOURNAL if only the mark has stayed.
+   */
   async drop(view: PartitionView, options: DropOptions = {}): Promise<void> {
     const { flush = true, timeoutMs = DEFAULT_TIMEOUT_MS } = options
     assertTimeout(timeoutMs)
@@ -93,9 +116,15 @@ export class Partitions {
       throw new CacheError('ERR_DCACHE_BAD_OPTION', `flush is ${show(flush)}; it must be true or false`)
     await this.#inTurn(async () => {
       const file = this.#fileOf(view)
-      await runCall(this.#context, drop(this.#context, view, flush, new Deadline(timeoutMs)))
+      const steps = this.#journals.stepsFor(this.#context, file)
+      await runCall(this.#context, drop(this.#context, view, flush, new Deadline(timeoutMs), steps))
       this.#files.delete(view.index)
-      file.close()
+      this.#journals.storeLimits(this.#context.arena, this.files, this.#config.frameSize)
+      try {
+        await this.#journals.unmark(file)
+      } finally {
+        file.close()
+      }
     })
   }
 
@@ -130,11 +159,17 @@ export class Partitions {
     file.blocks = blocks
   }
 
-  /** The file last: until then a thread may still use the blocks beyond the new end. */
+  /**
+   * The file last: until then a thread may still use the blocks beyond the new end, and recovery may replay records that have
+   * them.
+   */
   async #shrink(view: PartitionView, file: PartitionFile, blocks: number, timeoutMs: number): Promise<void> {
     const before = view.look()
+    const steps = this.#journals.stepsFor(this.#context, file)
+    if (steps !== undefined) await runCall(this.#context, steps.place())
     await runCall(this.#context, shrink(this.#context, view, blocks, new Deadline(timeoutMs)))
     try {
+      if (steps !== undefined) await runCall(this.#context, steps.erase())
       await setFileSize(file, endOf(file, blocks))
       file.blocks = blocks
     } catch (error) {

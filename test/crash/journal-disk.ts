@@ -57,17 +57,29 @@ export class ForgetfulFile implements Storage {
   }
 
   async read(target: Uint8Array, position: number): Promise<void> {
+    this.readNow(target, position)
+  }
+
+  async write(source: Uint8Array, position: number): Promise<void> {
+    this.writeNow(source, position)
+  }
+
+  async sync(): Promise<void> {
+    this.syncNow()
+  }
+
+  readNow(target: Uint8Array, position: number): void {
     this.#machine.call() // a failed read is no crash of its own, and is not what is tested
     target.set(this.contents.subarray(position, position + target.length))
   }
 
-  async write(source: Uint8Array, position: number): Promise<void> {
+  writeNow(source: Uint8Array, position: number): void {
     const fails = this.#machine.call()
     for (let at = 0; at < source.length; at += SECTOR) {
       if (fails && this.#machine.random.chance(0.5)) continue
       this.#writeSector((position + at) / SECTOR, source.slice(at, at + SECTOR))
     }
-    if (fails) throw Object.assign(new Error('EIO, write'), { code: 'EIO' })
+    if (fails) throw Object.assign(new Error('EIO, write'), { code: 'EIO', errno: -5 })
   }
 
   #writeSector(sector: number, bytes: Uint8Array): void {
@@ -79,7 +91,7 @@ export class ForgetfulFile implements Storage {
     this.contents.set(bytes, at)
   }
 
-  async sync(): Promise<void> {
+  syncNow(): void {
     const fails = this.#machine.call()
     if (!fails)
       for (const sector of this.#dirty) {
@@ -88,7 +100,7 @@ export class ForgetfulFile implements Storage {
         this.#durable.set(this.contents.subarray(at, at + SECTOR), at)
       }
     this.#dirty.clear()
-    if (fails) throw Object.assign(new Error('EIO, fsync'), { code: 'EIO' })
+    if (fails) throw Object.assign(new Error('EIO, fsync'), { code: 'EIO', errno: -5 })
   }
 
   /** What may be on the disk if the machine stops now. */

@@ -13,6 +13,7 @@ import type * as Scan from '#dist/core/journal/scan.js'
 import { Random } from './random.js'
 import { fillSector, SECTOR, sectorVersions } from './sectors.js'
 import { ForgetfulFile, Machine, Stopped } from './journal-disk.js'
+import { encodeRecord } from '../support/records.js'
 
 export interface JournalFunctions {
   readonly record: typeof Record
@@ -232,7 +233,7 @@ class Life {
 
   /** A record, and where it goes. */
   #encode(versions: ReadonlyMap<number, number>) {
-    const { planRecord, encodeRecord } = this.#f.record
+    const { planRecord } = this.#f.record
     const list = [...versions.keys()]
     const keys = {
       partitions: list.map((key) => KEYS[key]!.partition),
@@ -243,7 +244,8 @@ class Life {
     // One write of whole sectors; what is behind the images is of an earlier record.
     const record = new Uint8Array(Math.ceil(plan.bytes / SECTOR) * SECTOR)
     list.forEach((key, i) => record.set(blockOf(key, versions.get(key)!), plan.positions[i]))
-    encodeRecord(record.subarray(0, plan.bytes), { id: FILE.id, ...place }, PARTITIONS, keys, plan)
+    const identity = { id: FILE.id, ...place }
+    encodeRecord(record.subarray(0, plan.bytes), identity, PARTITIONS, keys, plan, this.#f.record)
     return { place, record }
   }
 

@@ -12,7 +12,7 @@ export const JOURNAL_VARIANTS: readonly Variant[] = [
     edits: [
       {
         file: 'core/journal/record.js',
-        find: 'crc32(image) === record.checksums[i]',
+        find: 'checksumOf(image) === record.checksums[i]',
         replace: 'image.length > 0 || record.checksums[i] === i',
       },
     ],

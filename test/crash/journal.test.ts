@@ -13,7 +13,7 @@ import { type JournalFunctions, type Mistake, runJournal } from './journal-life.
 import { JOURNAL_VARIANTS } from './journal-variants.js'
 import { makeVariant } from './variant-copy.js'
 
-const IMAGES = sized(20_000, 100_000)
+const IMAGES = sized(10_000, 30_000)
 /** A mistake is found within this many images, from one seed or another. */
 const IMAGES_OF_MISTAKES = 40_000
 

@@ -16,7 +16,11 @@ export function makeVariant(root: string, { name, edits }: Variant): string {
     cpSync(join(root, 'dist', layer), join(dist, layer), { recursive: true })
   writeFileSync(
     join(folder, 'package.json'),
-    JSON.stringify({ private: true, type: 'module', imports: { '#atomics': './dist/shared/atomics.js' } }),
+    JSON.stringify({
+      private: true,
+      type: 'module',
+      imports: { '#atomics': './dist/shared/atomics.js', '#dist/*': './dist/*' },
+    }),
   )
   for (const { file, find, replace } of edits) {
     const path = join(dist, file)

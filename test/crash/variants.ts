@@ -27,6 +27,11 @@ const inWriter = (find: string, replace: string): Edit => ({
   find,
   replace,
 })
+const inSink = (find: string, replace: string): Edit => ({
+  file: 'core/write-back/partition-sink.js',
+  find,
+  replace,
+})
 const inAlone = (find: string, replace: string): Edit => ({ file: 'core/changes/alone.js', find, replace })
 const inUndo = (find: string, replace: string): Edit => ({ file: 'core/changes/undo.js', find, replace })
 const inImages = (find: string, replace: string): Edit => ({ file: 'core/changes/images.js', find, replace })
@@ -94,9 +99,9 @@ export const VARIANTS: readonly Variant[] = [
     // The ancestor forgets a block whose write failed.
     name: 'write-failure-ignored',
     edits: [
-      inWriter(
-        'this.#device.writeSync(sources, first * blockSize);',
-        'try { this.#device.writeSync(sources, first * blockSize); } catch {}',
+      inSink(
+        'this.#device.writeSync(images, first * partition.blockSize);',
+        'try { this.#device.writeSync(images, first * partition.blockSize); } catch {}',
       ),
     ],
   },
@@ -104,16 +109,16 @@ export const VARIANTS: readonly Variant[] = [
     // The ancestor reads the partition of a written frame when the frame may hold another block by then.
     name: 'fsync-of-the-wrong-partition',
     edits: [
-      inWriter(
+      inSink(
         'this.#device.syncSync();',
-        'const all = this.#context.partitions.all(); all[(this.partition.index + 1) % all.length].device.syncSync();',
+        'const all = this.#context.partitions.all(); all[(this.#partition.index + 1) % all.length].device.syncSync();',
       ),
     ],
   },
   {
     name: 'no-fsync-between-classes',
     edits: [
-      inWriter(
+      inSink(
         'this.#device.syncSync();',
         'if (this.#context.words[this.#at + 9 /* jobClass */] === 3) this.#device.syncSync();',
       ),
@@ -163,9 +168,10 @@ export const VARIANTS: readonly Variant[] = [
     name: 'images-saved-only-for-the-active-cut',
     edits: [
       inImages(
-        'isUnwritten(old, words[groupAt + 3 /* bound */])',
+        'isNeeded(context, group, old)',
         'words[groupAt + 2 /* cut */] !== 0 && isUnwritten(old, words[groupAt + 2 /* cut */] - 1)',
       ),
+      importIn('core/changes/images.js', 'isUnwritten', '../../shared/stamp.js'),
     ],
   },
   {

@@ -36,6 +36,10 @@ test('on a full file system a partition grows, is fenced when its blocks are wri
   runOnSmallDisk('growth on a full file system', './full-disk-growth.js')
 })
 
+test('a journal on a full or read-only file system is refused, and a recovery that fails can be repeated', () => {
+  runOnSmallDisk('a journal on a full file system', './journal-disk.js')
+})
+
 test('when writes fail flush rejects with EIO, cached blocks stay readable, and retry makes all durable', async () => {
   const needs = { ...programs('nbdkit', 'nbdfuse'), '/dev/fuse': existsSync('/dev/fuse') }
   if (!canRun('a failing disk', needs)) return

@@ -23,6 +23,9 @@ const RUNS: readonly Run[] = [
   { body: 'commit.led', preemptions: 1, detours: 0 },
   { body: 'commit.twoAgain', preemptions: 1, detours: 0 },
   { body: 'commit.reaper', preemptions: 2, variant: 'stores' },
+  { body: 'commit.journal', preemptions: 1, detours: 0 },
+  { body: 'commit.journalRound', preemptions: 1, detours: 0 },
+  { body: 'commit.journalPlaces', preemptions: 1, detours: 0 },
 ]
 
 const DEATHS: readonly Run[] = [
@@ -37,6 +40,9 @@ const DEATHS: readonly Run[] = [
   { body: 'commit.classes', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
   { body: 'commit.led', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
   { body: 'commit.twoAgain', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
+  { body: 'commit.journal', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
+  { body: 'commit.journalRound', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
+  { body: 'commit.journalPlaces', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
 ]
 
 for (const run of sample(RUNS, 3))

@@ -4,6 +4,8 @@ import { posix } from 'node:path'
 import type { Body, MakeBody } from './body.js'
 import type * as bellModule from '#dist/core/wait/bell.js'
 import type * as checkModule from '#dist/core/inspect/check.js'
+import type * as placeModule from '#dist/core/journal/place.js'
+import type * as journalRecordModule from '#dist/core/journal/record.js'
 import type * as dropModule from '#dist/core/partitions/drop.js'
 import type * as shrinkModule from '#dist/core/partitions/shrink.js'
 import type * as engineStateModule from '#dist/shared/engine-state.js'
@@ -45,6 +47,8 @@ export interface Engine {
   readonly stamp: typeof stampModule
   readonly wait: typeof waitModule
   readonly check: typeof checkModule
+  readonly place: typeof placeModule
+  readonly record: typeof journalRecordModule
   readonly drop: typeof dropModule
   readonly shrink: typeof shrinkModule
   readonly engineState: typeof engineStateModule
@@ -87,6 +91,8 @@ export const MODULES = [
   'core/context',
   'core/format',
   'core/inspect/check',
+  'core/journal/place',
+  'core/journal/record',
   'core/partitions/drop',
   'core/partitions/shrink',
   'core/prefetch/reader',

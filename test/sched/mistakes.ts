@@ -327,7 +327,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/write-back/flusher.js',
-        from: 'return this.#leader(group) !== 0 /* NONE */ || this.#partial(group) !== 0 /* NONE */;',
+        from: 'if (this.#leader(group) !== 0 /* NONE */) return true;',
         to: 'return this.#leader(group) < 0;',
       },
       {
@@ -382,8 +382,8 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/write-back/flusher.js',
-        from: 'return this.#leader(group) !== 0 /* NONE */ || this.#partial(group) !== 0 /* NONE */;',
-        to: 'return this.#leader(group) !== 0;',
+        from: 'return this.#partial(group) !== 0 /* NONE */ && !hasJournal(this.#context, group);',
+        to: 'return false;',
       },
       {
         file: 'core/write-back/cut.js',

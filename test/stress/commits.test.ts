@@ -1,5 +1,6 @@
-// @deadline 300
-// The storm of commits, with 300 deaths, 24 at the small size. DCACHE_STRESS_SEED repeats the choices, not their moments.
+// @deadline 600
+// The storm of commits, with 300 deaths with a journal and 100 without one, 24 each at the small size. DCACHE_STRESS_SEED repeats the
+// choices, not their moments.
 
 import { test } from 'uvu'
 import { sample, sized } from '../support/size.js'
@@ -7,8 +8,15 @@ import { commitStorm } from './commit-storm.js'
 
 const seed = Number(process.env['DCACHE_STRESS_SEED'] ?? Date.now() % 1e9)
 
-for (const policy of sample(['lru2', '2q'] as const, 1))
-  test(`no thread and no file has a part of a commit, whatever ends, under ${policy}`, () =>
-    commitStorm({ deaths: sized(24, 150), policy, seed }))
+const STORMS = [
+  { policy: 'lru2', isJournaled: true, deaths: 150 },
+  { policy: '2q', isJournaled: true, deaths: 150 },
+  { policy: 'lru2', isJournaled: false, deaths: 50 },
+  { policy: '2q', isJournaled: false, deaths: 50 },
+] as const
+
+for (const { policy, isJournaled, deaths } of sample(STORMS, 2))
+  test(`no thread and no file has a part of a commit, whatever ends, under ${policy}${isJournaled ? ', with a journal' : ''}`, () =>
+    commitStorm({ deaths: sized(24, deaths), policy, isJournaled, seed }))
 
 test.run()

@@ -12,10 +12,11 @@ type AnyFunction = (...args: unknown[]) => unknown
 
 function watch(owner: Record<string, unknown>, name: string): void {
   const original = owner[name] as AnyFunction
-  owner[name] = (...args: unknown[]) => {
+  const watched = (...args: unknown[]) => {
     if (isWatching) calls.push(`${name} ${String(new Error('here').stack?.split('\n')[2]?.trim())}`)
     return original(...args)
   }
+  owner[name] = Object.assign(watched, original) // `realpathSync.native`
 }
 
 watch(Atomics as unknown as Record<string, unknown>, 'wait')

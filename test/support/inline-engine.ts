@@ -6,7 +6,13 @@ import { finishLoading, setSleeper } from './inline-sleep.js'
 import { wait } from '#dist/shared/atomics.js'
 import { checkQuiet } from '#dist/core/inspect/check.js'
 import { Client } from '#dist/core/client/client.js'
-import { Context } from '#dist/core/context.js'
+import { Context, type JournalView } from '#dist/core/context.js'
+import type { Device } from '#dist/core/device/device.js'
+import { setPlace } from '#dist/core/journal/place.js'
+import type { RecordPlace } from '#dist/core/journal/record.js'
+import { placeAfter } from '#dist/core/journal/recover.js'
+import { blocksInHalf, tableBytesOf } from '#dist/shared/journal-size.js'
+import { Group } from '#dist/shared/words.js'
 import { Flusher } from '#dist/core/write-back/flusher.js'
 import { Reader } from '#dist/core/prefetch/reader.js'
 import { evictClean } from '#dist/core/blocks/forget.js'
@@ -20,13 +26,12 @@ import type { CacheOptions } from '#dist/shared/options.js'
 import { attachSlot } from '#dist/shared/slot.js'
 import { runSync } from '#dist/shared/wait.js'
 import { FLUSH_SLOT, firstClientSlot, readerSlot, writerSlot } from '#dist/shared/layout.js'
-import type { MemoryDevice } from './memory-device.js'
 import { memoryFor } from './memory-size.js'
 
 finishLoading(wait)
 
 export interface InlinePartition {
-  readonly device: MemoryDevice
+  readonly device: InlineDevice
   /** Bytes. */
   readonly blockSize: number
   readonly group?: string
@@ -38,7 +43,23 @@ export interface InlineOptions extends Omit<CacheOptions, 'partitions' | 'memory
   /** How many blocks the cache holds. */
   readonly blocks: number
   readonly partitions: Readonly<Record<string, InlinePartition>>
+  /** The journals, by the name of the group. Their devices are as large as the halves require. */
+  readonly journals?: Readonly<Record<string, InlineJournal>>
 }
+
+export interface InlineJournal {
+  readonly device: Pick<Device, 'writeSync' | 'syncSync'>
+  readonly halfBytes: number
+  /** Where the first record goes; default: the beginning of a new journal. */
+  readonly place?: RecordPlace
+}
+
+export interface InlineDevice extends Device {
+  readonly sizeBytes: number
+}
+
+/** The id of every journal of an inline engine. */
+export const JOURNAL_ID = new Uint8Array(16).fill(7)
 
 /** A client sleeps, and neither the flusher nor a writer can end its sleep. */
 export class StuckError extends Error {
@@ -59,10 +80,11 @@ export class InlineEngine {
   readonly events: RoundEvent[] = []
   readonly #partitions: readonly (readonly [string, InlinePartition])[]
   readonly #writeOrder: readonly string[]
+  readonly #journals: JournalView[] = []
   readonly #policy: 'lru2' | '2q'
   #isStepping = false
 
-  constructor({ blocks, partitions, ...rest }: InlineOptions) {
+  constructor({ blocks, partitions, journals = {}, ...rest }: InlineOptions) {
     this.#partitions = Object.entries(partitions)
     const config = parseOptions({
       threads: 4,
@@ -85,6 +107,7 @@ export class InlineEngine {
       blocks: device.sizeBytes / blockSize,
     }))
     this.arena = formatArena(config, geometryOf(config), extents, 0, 0)
+    for (const [name, journal] of Object.entries(journals)) this.#addJournal(config, name, journal)
     const { spares, loans, groups } = this.arena.geometry
     this.imagesMax = (spares + loans) / groups
     setSleeper(this.arena.buffer, (words, at, value) => {
@@ -99,6 +122,21 @@ export class InlineEngine {
     this.reader = new Reader(this.#contextIn(readerSlot(this.arena.geometry)))
     this.context = this.#contextIn(firstClientSlot(this.arena.geometry))
     this.client = new Client(this.context)
+  }
+
+  /** As the owner does when it opens a journal that has no records. */
+  #addJournal(
+    { groups, partitions }: ReturnType<typeof parseOptions>,
+    name: string,
+    { device, halfBytes, place = placeAfter([]) }: InlineJournal,
+  ): void {
+    const group = groups.indexOf(name)
+    const own = partitions.filter((partition) => partition.group === group)
+    const blockSize = Math.max(...own.map((partition) => partition.blockSize))
+    const { words } = this.arena
+    words[this.arena.groupAt(group) + Group.recordMax] = blocksInHalf(halfBytes, blockSize, tableBytesOf(own))
+    setPlace(this.arena, group, place)
+    this.#journals[group] = { path: `journal of ${name}`, id: JOURNAL_ID, halfBytes, device }
   }
 
   /** Attaches another client, as another thread would. */
@@ -164,6 +202,7 @@ export class InlineEngine {
       policy: this.#policy,
       deviceOf: ({ index }) => this.#partitions[index]![1].device,
       mayBlock: true,
+      journals: this.#journals,
     })
   }
 

@@ -67,6 +67,7 @@ test('defaults', () => {
       },
     ],
     groups: [''],
+    journals: new Map(),
     writeOrder: ['data', 'directory', 'trailer'],
     policy: '2q',
     threads: 64,
@@ -168,7 +169,10 @@ test('without partitions the block size must be known, and groups may be named f
   )
   assert.equal(parse({ groups: { x: {}, y: {} } })().groups, ['', 'x', 'y'])
   for (const groups of ['x', [5], null]) refuses(parse({ groups }), BAD, 'groups', show(groups))
-  refuses(parse({ groups: { x: { journal: { path: 'j' } } } }), BAD, "group 'x'", 'journal')
+  assert.equal(
+    [...parse({ groups: { x: { journal: { path: '/j' } } } })().journals],
+    [['x', { path: '/j', bytes: undefined }]],
+  )
 })
 
 test('warm and warmBytesPerSecond', () => {
@@ -287,6 +291,14 @@ test('the memory is divided into blocks and spares', () => {
   assert.ok(g.buckets >= g.blocks && g.buckets < 2 * g.blocks)
   for (const power of [g.buckets, g.stripes]) assert.is(power & (power - 1), 0)
   assert.ok(g.stripes <= g.buckets)
+})
+
+test('a journal has a writer more, as far as there are slots', () => {
+  const writers = (more: object) => geometryOf(parse({ memory: '64MiB', ...more })()).writers
+  const groups = { x: { journal: { path: '/x' } }, y: { journal: { path: '/y' } }, z: {} }
+  assert.equal([writers({ maxPartitions: 3 }), writers({ maxPartitions: 3, groups })], [3, 5])
+  assert.is(writers({ maxPartitions: 64, groups }), 16)
+  assert.is(writers({ maxPartitions: 3, threads: 250, groups }), writers({ maxPartitions: 64, threads: 250 }))
 })
 
 test('a value is shown as it would be written, up to a limited length', () => {

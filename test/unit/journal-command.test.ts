@@ -6,7 +6,8 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { journalCommand, type JournalReport } from '#dist/cli/journal.js'
 import { encodeFileHeader, fileBytesOf, halfAt } from '#dist/core/journal/file-header.js'
-import { encodeRecord, planRecord } from '#dist/core/journal/record.js'
+import { planRecord } from '#dist/core/journal/record.js'
+import { encodeRecord } from '../support/records.js'
 import { tempFolder } from '../support/temp.js'
 
 const FILE = { id: Uint8Array.from({ length: 16 }, (_, i) => i), halfBytes: 16384 }

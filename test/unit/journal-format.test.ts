@@ -7,13 +7,13 @@ import { type FileHeader, fileBytesOf, halfAt } from '#dist/core/journal/file-he
 import { decodeFileHeader, encodeFileHeader } from '#dist/core/journal/file-header.js'
 import { createJournal, resizeJournal } from '#dist/core/journal/owner-writes.js'
 import {
-  encodeRecord,
   planRecord,
   type RecordHeader,
   type RecordKeys,
   type RecordPartition,
 } from '#dist/core/journal/record.js'
 import { type HalfState, imagesOf, scanJournal } from '#dist/core/journal/scan.js'
+import { encodeRecord } from '../support/records.js'
 import { blocksInHalf, journalSize, tableBytesOf } from '#dist/shared/journal-size.js'
 import { ForgetfulFile, Machine, Stopped } from '../crash/journal-disk.js'
 import { Random } from '../crash/random.js'

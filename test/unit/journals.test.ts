@@ -20,26 +20,17 @@ import { suite, test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { FileDevice } from '#dist/core/device/file-device.js'
 import { decodeFileHeader, type FileHeader, halfAt } from '#dist/core/journal/file-header.js'
-import {
-  encodeRecord,
-  planRecord,
-  type RecordPartition,
-  type RecordPlace,
-} from '#dist/core/journal/record.js'
+import { planRecord, type RecordPartition, type RecordPlace } from '#dist/core/journal/record.js'
 import { placeBehind, placeFor, replay, replayOrder } from '#dist/core/journal/recover.js'
 import { scanJournal } from '#dist/core/journal/scan.js'
+import { encodeRecord } from '../support/records.js'
 import { Claims } from '#dist/workers/claims.js'
 import { closeFiles, extendFiles, openFiles, type PartitionFile } from '#dist/workers/files.js'
-import {
-  assertMarks,
-  assertRoom,
-  type GroupJournal,
-  type JournalRecovery,
-  openJournals,
-} from '#dist/workers/journals.js'
+import { assertMarks, assertRoom, type GroupJournal, openJournals } from '#dist/workers/journals.js'
 import { parseGroups, sizeJournals } from '#dist/shared/group-options.js'
 import { parseOptions } from '#dist/shared/config.js'
 import { CacheError, type CacheErrorCode } from '#dist/shared/errors.js'
+import type { JournalRecovery } from '#dist/shared/reports.js'
 import { MemoryStorage } from '../support/memory-storage.js'
 import { type TempFolder, tempFolder } from '../support/temp.js'
 

@@ -181,6 +181,7 @@ test('the bytes that docs/tuning.md gives for a block, a spare and a slot are th
 if (existsSync(commandLine)) {
   for (const [command, page, heading] of [
     ['load', 'command-line.md', 'dcache load'],
+    ['journal', 'journal.md', 'dcache journal'],
     ['serve', 'block-device.md', 'Options'],
     ['bench', 'benchmarks.md', 'Options'],
   ] as const) {

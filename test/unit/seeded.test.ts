@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { JOURNAL_VARIANTS } from '../crash/journal-variants.js'
+import { JOURNALED_VARIANTS } from '../crash/journaled-variants.js'
 import { VARIANTS } from '../crash/variants.js'
 import { MISTAKES } from '../sched/mistakes.js'
 
@@ -38,7 +39,7 @@ for (const [name, { edits }] of Object.entries(MISTAKES))
     assert.equal(misfits(edits.map(({ file, from, to }) => ({ file, text: from, by: to }))), [])
   })
 
-for (const { name, edits } of [...VARIANTS, ...JOURNAL_VARIANTS])
+for (const { name, edits } of [...VARIANTS, ...JOURNAL_VARIANTS, ...JOURNALED_VARIANTS])
   test(`crash variant ${name}`, () => {
     assert.equal(misfits(edits.map(({ file, find, replace }) => ({ file, text: find, by: replace }))), [])
   })

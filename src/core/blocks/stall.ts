@@ -12,7 +12,7 @@ import { isAfter } from '../../shared/stamp.js'
 import { BUCKETS, bucketOf } from '../../shared/histogram.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { type Slow, timedOut } from '../../shared/wait.js'
-import { want } from '../wait/bell.js'
+import { wantClean } from '../wait/bell.js'
 import type { Request } from './request.js'
 import { assertLatched, type Context, entered } from '../context.js'
 import { borrow } from './borrow.js'
@@ -94,7 +94,7 @@ function wantSpares(context: Context, group: number): void {
   const { words, arena } = context
   const at = arena.groupAt(group)
   const bound = words[at + Group.bound]!
-  want(context, group, isAfter(bound, words[at + Group.done]!) ? bound : words[at + Group.epoch]!)
+  wantClean(context, group, isAfter(bound, words[at + Group.done]!) ? bound : words[at + Group.epoch]!)
 }
 
 /** Why a latched block cannot be changed yet. 'limit' is waited for at the next attempt. */

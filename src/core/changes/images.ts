@@ -5,19 +5,12 @@
  * change" (decision D2). All of this happens under the group's round mutex unless stated otherwise.
  */
 import { and, load, or, store } from '#atomics'
-import {
-  classOf,
-  epochDistance,
-  epochOf,
-  isAfter,
-  isUnwritten,
-  nextEpoch,
-  stampOf,
-} from '../../shared/stamp.js'
+import { classOf, epochDistance, epochOf, isAfter, nextEpoch, stampOf } from '../../shared/stamp.js'
 import type { FrameIndex } from '../../shared/indices.js'
-import { armDelayedKick, want } from '../wait/bell.js'
+import { armDelayedKick, want, wantClean } from '../wait/bell.js'
 import { type Context, partitionOf, assertLatched } from '../context.js'
 import { dirtyMaxIn } from '../limits.js'
+import { closeFullEpoch, countInEpoch, hasJournal, isNeeded } from './recorded.js'
 import { freeSpare } from './spares.js'
 import { imagesOf, isOlder, replaces } from './to-write.js'
 import { linkDirty, relinkDirty } from './dirty-lists.js'
@@ -42,9 +35,10 @@ export function commit(context: Context, group: number, frame: FrameIndex, write
   const epoch = words[groupAt + Group.epoch]!
   const old = load(words, at + Frame.state)
   const older = isReplaced && (isOlder(old) || epochOf(old) !== epoch) ? State.OLDER : 0
-  const isKept = !isReplaced && isUnwritten(old, words[groupAt + Group.bound]!)
+  const isKept = !isReplaced && isNeeded(context, group, old)
   stampUndo(context, frame, isKept)
-  if (isKept && classOf(old) !== writeClass) words[groupAt + Group.flipped] = epoch
+  if (hasJournal(context, group)) countInEpoch(context, group, old)
+  else if (isKept && classOf(old) !== writeClass) words[groupAt + Group.flipped] = epoch
   store(words, at + Frame.state, stampOf(epoch, writeClass) | older)
   disposeUndo(context, group, frame)
   if (words[at + Frame.dirtyNext] !== DirtyLink.NONE) {
@@ -54,7 +48,7 @@ export function commit(context: Context, group: number, frame: FrameIndex, write
     const dirty = words[groupAt + Group.dirty]!
     if (dirty === words[groupAt + Group.dirtyBackground]) context.bellDue = true
     if (dirty >= words[groupAt + Group.dirtyMax]! || fillsShare(context, group, frame))
-      want(context, group, words[groupAt + Group.epoch]!)
+      wantClean(context, group, words[groupAt + Group.epoch]!)
     else armDelayedKick(context, group)
   }
 }
@@ -85,7 +79,7 @@ export function uncommit(context: Context, group: number, frame: FrameIndex): vo
 }
 
 /**
- * To be called before a block is committed in a class. If the block has an image of another class that no cut covers yet, the
+ * To be called before a block is committed in a class; with a journal, see recorded.ts. If the block has an image of another class that no cut covers yet, the
  * epoch is closed, so that no cut spans the change. The epoch advances first, then the bound. No round is requested, because
  * it would cost all threads that use the group; instead the next change of this block waits for one (`awaitsClassChange`).
  * Only when so many epochs have been closed that a flush would need as many rounds are the rounds requested.
@@ -96,6 +90,10 @@ export function closeEpochFor(context: Context, group: number, frame: FrameIndex
   assertLatched(context, frame)
   const { words, arena } = context
   const groupAt = arena.groupAt(group)
+  if (hasJournal(context, group)) {
+    closeFullEpoch(context, group, 1)
+    return
+  }
   const old = load(words, arena.frameAt(frame) + Frame.state)
   const differs = (old & State.CLASS_MASK) !== 0 && classOf(old) !== writeClass
   if (!differs || !isAfter(epochOf(old), words[groupAt + Group.bound]!)) return
@@ -117,6 +115,7 @@ export function awaitsClassChange(context: Context, group: number, frame: FrameI
   const { words, arena } = context
   const groupAt = arena.groupAt(group)
   if (words[arena.frameAt(frame) + Frame.saved] === 0 || words[groupAt + Group.fences] !== 0) return false
+  if (hasJournal(context, group)) return false
   const [newest, ...older] = imageStamps(context, frame)
   if (newest === undefined || older.every((stamp) => classOf(stamp) === classOf(newest))) return false
   want(context, group, words[groupAt + Group.bound]!)

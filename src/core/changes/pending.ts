@@ -20,6 +20,7 @@ import { handOver } from '../../shared/latch.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { type Context, leave, assertLatched } from '../context.js'
 import { closeEpochFor, commit, uncommit } from './images.js'
+import { closeFullEpoch, hasJournal } from './recorded.js'
 import { Frame, Group, Released, State } from '../../shared/words.js'
 
 /** What is left to the holder of the mutex: a class, or Released.UNCHANGED. */
@@ -42,7 +43,7 @@ export function pushAll(context: Context, group: number, releases: readonly Rele
   for (const { frame, released } of releases) {
     assertLatched(context, frame)
     const at = arena.frameAt(frame)
-    words[at + Frame.released] = released
+    words[at + Frame.released] = next === 0 ? released : released | Released.MORE
     words[at + Frame.pendingNext] = next
     next = frame + 1
   }
@@ -87,22 +88,50 @@ export function settleChain(context: Context, group: number): void {
     frames.push(link - 1)
   }
   for (const frame of frames) handOver(words, arena.frameAt(frame) + Frame.latch, context.slot.index)
-  // Class changes among them close one epoch for all: after the first, the images of the others are within the bound.
-  for (const frame of frames) {
-    const writeClass = words[arena.frameAt(frame) + Frame.released]!
-    if (writeClass > 0) closeEpochFor(context, group, frame, writeClass)
+  if (hasJournal(context, group)) settleByChains(context, group, frames)
+  else {
+    // Class changes among them close one epoch for all: after the first, the images of the others are within the bound.
+    for (const frame of frames) {
+      const writeClass = releasedClass(words[arena.frameAt(frame) + Frame.released]!)
+      if (writeClass > 0) closeEpochFor(context, group, frame, writeClass)
+    }
+    for (const frame of frames) settleOne(context, group, frame)
   }
-  for (const frame of frames) settleOne(context, group, frame)
   words[settlingAt] = 0
   for (const frame of frames) leave(context, frame)
 }
+
+/**
+ * Finishes releases of a group with a journal. There an epoch may end between two chains, because it is full, and never within one. The
+ * oldest come first: a later one may follow from them. Of a chain the frame that was linked first, so that after a death it tells
+ * that the chain was begun, and the epoch stays. @requires round mutex
+ */
+function settleByChains(context: Context, group: number, frames: readonly FrameIndex[]): void {
+  const { words, arena } = context
+  const releasedOf = (frame: FrameIndex) => words[arena.frameAt(frame) + Frame.released]!
+  const isMore = (frame: FrameIndex) => releasedOf(frame) > 0 && (releasedOf(frame) & Released.MORE) !== 0
+  for (let last = frames.length - 1; last >= 0;) {
+    let first = last
+    while (first > 0 && isMore(frames[first - 1]!)) first--
+    const chain = frames.slice(first, last + 1).reverse()
+    const [begun] = chain
+    const isChanging = (load(words, arena.frameAt(begun!) + Frame.state) & State.CHANGING) !== 0
+    if (releasedOf(begun!) > 0 && isChanging) closeFullEpoch(context, group, chain.length)
+    for (const frame of chain) settleOne(context, group, frame)
+    last = first - 1
+  }
+}
+
+/** The class in `Frame.released`, or Released.UNCHANGED. */
+export const releasedClass = (released: number): number =>
+  released < 0 ? released : released & ~Released.MORE
 
 /** Finishes one release, except for the latch. @requires round mutex, the frame's latch */
 function settleOne(context: Context, group: number, frame: FrameIndex): void {
   context.roundMutexes[group]!.assertHeld(context.slot.index)
   assertLatched(context, frame)
   const at = context.arena.frameAt(frame)
-  const released = context.words[at + Frame.released]!
+  const released = releasedClass(context.words[at + Frame.released]!)
   // If it is not CHANGING, a settler died here after the commit, and the repair has restored its images.
   if ((load(context.words, at + Frame.state) & State.CHANGING) !== 0) {
     if (released === Released.UNCHANGED) uncommit(context, group, frame)

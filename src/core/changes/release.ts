@@ -12,6 +12,7 @@ import { blockOf, type Context, leave, partitionOf, assertLatched } from '../con
 import { commitAlone, loseUndo, uncommitAlone } from './alone.js'
 import { closeEpochFor, commit, uncommit } from './images.js'
 import { push, pushAll, type Release } from './pending.js'
+import { classIn } from './recorded.js'
 import { lockRound, tryLockRound, unlockRound } from './rounds.js'
 import { applyUndo } from './undo.js'
 import { Frame, Released, State } from '../../shared/words.js'
@@ -30,17 +31,18 @@ export function releaseChanged(
 ): void {
   assertLatched(context, frame)
   if (context.isTraced) traceBlock(context, TRACE['block.dirty'], frame, writeClass)
-  if (writeClass === FIRST_CLASS && commitAlone(context, group, frame)) {
+  const released = classIn(context, group, writeClass)
+  if (released === FIRST_CLASS && commitAlone(context, group, frame)) {
     leave(context, frame)
     return
   }
   loseUndo(context, group, frame)
   if (!lockForRelease(context, group, maySleep)) {
-    leaveToOthers(context, group, frame, writeClass)
+    leaveToOthers(context, group, frame, released)
     return
   }
-  closeEpochFor(context, group, frame, writeClass)
-  commit(context, group, frame, writeClass)
+  closeEpochFor(context, group, frame, released)
+  commit(context, group, frame, released)
   unlockRound(context, group)
   leave(context, frame)
 }
@@ -106,7 +108,11 @@ export function releaseTogether(context: Context, group: number, changes: readon
     if (context.isTraced) traceBlock(context, TRACE['block.dirty'], frame, released)
     loseUndo(context, group, frame)
   }
-  pushAll(context, group, changes)
+  pushAll(
+    context,
+    group,
+    changes.map(({ frame, released }) => ({ frame, released: classIn(context, group, released) })),
+  )
   settleOrLeave(context, group)
 }
 

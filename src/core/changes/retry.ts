@@ -2,10 +2,13 @@
  * Retry after a failure: opens the fence for one attempt. Everything that is not durable is written again, never only
  * fsynced: the system reports a failed fsync once, and then marks the pages clean.
  */
-import { store } from '#atomics'
-import { Deadline, type Slow } from '../../shared/wait.js'
+import { load, store } from '#atomics'
+import { Deadline, type Slow, timedOut } from '../../shared/wait.js'
 import { want } from '../wait/bell.js'
 import type { Context, PartitionView } from '../context.js'
+import { fencedError } from '../wait/failure.js'
+import { Watch } from '../wait/watch.js'
+import { hasJournal } from './recorded.js'
 import { flush, lockRound, unlockRound } from './rounds.js'
 import { Fence, Group, Partition } from '../../shared/words.js'
 
@@ -18,4 +21,19 @@ export function* retry(context: Context, partition: PartitionView): Slow<void> {
   want(context, partition.group, words[arena.groupAt(partition.group) + Group.epoch]!)
   unlockRound(context, partition.group)
   yield* flush(context, [{ group: partition.group }])
+  if (!hasJournal(context, partition.group)) return
+  // The record was written. Then the blocks are written in place, and only that ends the attempt.
+  const { group } = partition
+  const round = context.rounds[group]!
+  const watch = new Watch(context)
+  const deadline = new Deadline()
+  yield* round.until(
+    () => (load(words, fencedAt) === Fence.RETRYING ? undefined : true),
+    () => {
+      watch.look()
+      return deadline
+    },
+    () => timedOut(`the blocks of '${partition.name}' were not written in place`, deadline.timeoutMs),
+  )
+  if (load(words, fencedAt) === Fence.FENCED) throw fencedError(context, group)
 }

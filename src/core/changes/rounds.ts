@@ -6,15 +6,16 @@ import { load, store } from '#atomics'
 import type { CacheError } from '../../shared/errors.js'
 import { FLUSH_SLOT } from '../../shared/layout.js'
 import type { Round, Ticket } from '../../shared/round.js'
-import { classOf, isUnwritten } from '../../shared/stamp.js'
+import { classOf, isUnwritten, RECORD_CLASS } from '../../shared/stamp.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { Deadline, DEFAULT_TIMEOUT_MS, type Slow, timedOut } from '../../shared/wait.js'
-import { ringBell, want } from '../wait/bell.js'
+import { ringBell, wantClean } from '../wait/bell.js'
 import type { Context } from '../context.js'
 import { fencedError } from '../wait/failure.js'
 import { dirtyFrames, isFlipped } from './dirty-lists.js'
 import { imageStamps } from './images.js'
 import { settle } from './pending.js'
+import { hasInClass, hasJournal } from './recorded.js'
 import { waitForMutex } from '../wait/wait-graph.js'
 import { Watch } from '../wait/watch.js'
 import { Counter } from '../../shared/counter-words.js'
@@ -48,7 +49,7 @@ export function catchUp(context: Context, group: number): void {
   settle(context, group)
   if (words[at + Group.kicked] === 0) return
   store(words, at + Group.kicked, 0)
-  if (words[at + Group.dirty]! > 0) want(context, group, words[at + Group.epoch]!)
+  if (words[at + Group.dirty]! > 0) wantClean(context, group, words[at + Group.epoch]!)
 }
 
 /**
@@ -129,7 +130,8 @@ export function* flush(
   const waits: { target: FlushTarget; ticket: Ticket }[] = []
   // The flush worker runs the rounds of several groups concurrently; a thread could only run one after the other.
   const isOne = targets.filter(({ group }) => isAnyDirty(context, group)).length === 1
-  for (const target of targets) {
+  for (const wanted of targets) {
+    const target = wholeWithJournal(context, wanted)
     const ticket = yield* request(context, target, timeoutMs, isOne ? leader : undefined)
     if (ticket !== undefined) waits.push({ target, ticket })
   }
@@ -176,9 +178,17 @@ function* request(
   }
 }
 
+/** A record has the whole cut, so with a journal nothing less can be flushed. */
+const wholeWithJournal = (context: Context, target: FlushTarget): FlushTarget =>
+  !hasJournal(context, target.group) || target.through === undefined
+    ? target
+    : { group: target.group, ...(target.covers && { covers: target.covers }) }
+
 /** Whether an image of the group is not durable; as of a moment ago, unless the thread has the round mutex. */
-const isAnyDirty = ({ words, arena }: Context, group: number): boolean =>
-  load(words, arena.groupAt(group) + Group.dirty) > 0
+const isAnyDirty = (context: Context, group: number): boolean =>
+  hasJournal(context, group)
+    ? hasInClass(context, group, RECORD_CLASS)
+    : load(context.words, context.arena.groupAt(group) + Group.dirty) > 0
 
 /** The rounds that make a target durable: those of the whole group, or of its first classes. */
 const roundOf = ({ rounds, throughs }: Context, { group, through }: FlushTarget): Round =>
@@ -189,10 +199,13 @@ function isAnyUnwritten(context: Context, { group, covers, through }: FlushTarge
   context.roundMutexes[group]!.assertHeld(context.slot.index)
   const at = context.arena.groupAt(group)
   if (covers === undefined && through === undefined && epoch === context.words[at + Group.epoch])
-    return context.words[at + Group.dirty]! > 0
+    return isAnyDirty(context, group)
+  const isJournaled = hasJournal(context, group)
   // A block that changed its class is in the list of its new one.
   const isInScope = (stamp: number) =>
-    isUnwritten(stamp, epoch) && (through === undefined || classOf(stamp) <= through)
+    isUnwritten(stamp, epoch) &&
+    (through === undefined || classOf(stamp) <= through) &&
+    (!isJournaled || classOf(stamp) === RECORD_CLASS)
   return dirtyFrames(context, group, isFlipped(context, group) ? undefined : through).some(
     (frame) => (covers?.(frame) ?? true) && imageStamps(context, frame).some(isInScope),
   )
@@ -231,7 +244,7 @@ function* waitForRound(
 }
 
 /** The progress of a group's writers, as a waiting flush sees it. */
-class Progress {
+export class Progress {
   readonly #context: Context
   readonly #group: number
   readonly #timeoutMs: number
@@ -251,6 +264,7 @@ class Progress {
     const calls = this.#writers().map((partition) =>
       load(words, arena.partitionAt(partition) + Partition.calls),
     )
+    calls.push(load(words, arena.groupAt(this.#group) + Group.recordCalls))
     const seen = [load(words, arena.groupAt(this.#group) + Group.written), ...calls].join()
     if (seen !== this.#seen) {
       this.#seen = seen
@@ -266,11 +280,13 @@ class Progress {
     const stuck = this.#writers().filter((partition) =>
       isInCall(load(words, arena.partitionAt(partition) + Partition.calls)),
     )
-    const names = stuck.map((partition) => `'${partitions.at(partition).name}'`).join(', ')
+    const names = stuck.map((partition) => `'${partitions.at(partition).name}'`)
+    if (isInCall(load(words, arena.groupAt(this.#group) + Group.recordCalls)))
+      names.push(`the journal ${this.#context.journals[this.#group]?.path}`)
     const what =
-      stuck.length === 0
+      names.length === 0
         ? `no block was written${idleText(this.#context)}`
-        : `one write or fsync of ${names} does not return`
+        : `one write or fsync of ${names.join(', ')} does not return`
     return timedOut(`the flush made no progress: ${what}`, this.#deadline.timeoutMs)
   }
 

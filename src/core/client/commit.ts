@@ -9,6 +9,7 @@ import { releaseTogether } from '../changes/release.js'
 import type { BlockGuard } from '../../shared/interface.js'
 import type { Context } from '../context.js'
 import { Guard, type Hold, late } from './guard.js'
+import { Group } from '../../shared/words.js'
 
 /** See CacheClient.commit. @throws ERR_DCACHE_BAD_OPTION, _COMMIT, _GUARD_MODE, _GUARD_RELEASED */
 export function commit(context: Context, guards: readonly unknown[]): void {
@@ -19,6 +20,7 @@ export function commit(context: Context, guards: readonly unknown[]): void {
     )
   const holds = guards.map((guard, i) => holdOf(context, guard, i))
   assertOfOneGroup(holds)
+  assertFits(context, holds)
   assertDifferent(holds)
   commitHolds(context, holds)
 }
@@ -44,10 +46,9 @@ function commitHolds(context: Context, holds: readonly Hold[]): void {
 /** Commits those of a thread's guards that are marked, at one moment; then releases the others. Leaves out what is released. */
 export function commitMarked(context: Context, guards: readonly BlockGuard[]): void {
   const holds = held(guards)
-  commitHolds(
-    context,
-    holds.filter(({ writeClass }) => writeClass > 0),
-  )
+  const marked = holds.filter(({ writeClass }) => writeClass > 0)
+  if (marked.length > 0) assertFits(context, marked)
+  commitHolds(context, marked)
   for (const { guard, writeClass } of holds) if (writeClass === 0) guard.release()
 }
 
@@ -85,6 +86,17 @@ function assertOfOneGroup(holds: readonly Hold[]): void {
   const other = holds.find(({ partition }) => partition.view.group !== first.partition.view.group)
   if (other !== undefined)
     throw refusal(`${text(first)} and ${text(other)} are in different groups; commit the blocks of one group`)
+}
+
+/** What is committed together is in one record. */
+function assertFits({ words, arena, groups, journals }: Context, holds: readonly Hold[]): void {
+  const { group } = holds[0]!.partition.view
+  const most = words[arena.groupAt(group) + Group.recordMax]!
+  if (most === 0 || holds.length <= most) return
+  throw refusal(
+    `${holds.length} blocks are more than one half of the journal ${journals[group]?.path} of group '${groups[group]}' holds, ` +
+      `which is ${most}; commit fewer, or open the cache with a larger journal.size`,
+  )
 }
 
 function assertDifferent(holds: readonly Hold[]): void {

@@ -38,11 +38,11 @@ export async function update<T>(
   let result
   try {
     result = await fn([...guards])
+    commitMarked(context, guards)
   } catch (error) {
     discardAll(guards)
     throw error
   }
-  commitMarked(context, guards)
   return result
 }
 
@@ -60,11 +60,11 @@ export function updateSync<T>(
   try {
     result = fn([...guards])
     assertNoPromise(result)
+    commitMarked(context, guards)
   } catch (error) {
     discardAll(guards)
     throw error
   }
-  commitMarked(context, guards)
   return result
 }
 

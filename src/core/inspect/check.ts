@@ -4,12 +4,10 @@
  *
  *   F1  a frame without a key is free, lent, or in the policy        F2  the free count is the length of the list
  *   D1  a frame with a key is in the chain of that key, once         D2  the frames of a chain hash to it
- *   P1, P2, P4, P5  the policy's own (lru2.ts, twoq.ts); P6 that of the shares (shares.ts)
- *   P3  a clean frame with a key is in the policy
- *   W1  a frame is in its group's dirty list iff it has an unwritten image
- *   W2  the dirty count is the length of the list
+ *   P1, P2, P4, P5  the policy's own (lru2.ts, twoq.ts); P6 that of the shares; P3  a clean frame with a key is in the policy
+ *   W1  a frame is in its dirty list iff it has unwritten images   W2  the dirty count is the length of the list
  *   W3  a spare has one owner: free list, undo image or saved images W4  the images of a frame are ordered by epoch
- *   W6  a loan has a frame that is lent to it, or is listed as empty
+ *   W6  a loan has a frame that is lent to it, or is listed as empty W7  with a journal: classes, and what a record may have
  *   W5  a stamp is not after the group's epoch                       L1  pins are those in the journals
  *   L2  an exclusive latch is held by a live slot                    L3  a mark or an offer that keeps threads out is backed by
  *       a published wait, unless a slot is serving the frame
@@ -28,6 +26,7 @@ import { findUnderStripe, bucketOf, stripeOf } from '../blocks/directory.js'
 import { isClean } from '../blocks/victims.js'
 import { imageStamps } from '../changes/images.js'
 import { loanOf, loansOf } from '../changes/loans.js'
+import { hasStage } from '../changes/recorded.js'
 import { isOwned, sparesOf } from '../changes/spares.js'
 import { undoOf } from '../changes/undo.js'
 import { tryLockRound, unlockRound } from '../changes/rounds.js'
@@ -284,6 +283,7 @@ function checkGroup(context: Context, group: number, broken: string[]): void {
       if (stamps.length === 0 && words[frameAt + Frame.saved] === 0 && listed.has(frame)) broken.push(`W1 ${context.describe(frame)}: has no unwritten image, but is in the dirty list`)
       stamps.forEach((stamp, i) => {
         if (i > 0 && isAfter(epochOf(stamp), epochOf(stamps[i - 1]!))) broken.push(`W4 ${context.describe(frame)}: an older image has a newer stamp`)
+        if (!hasStage(context, group, stamp)) broken.push(`W7 ${context.describe(frame)}: class ${classOf(stamp)}, epoch ${epochOf(stamp)}`)
         if (isAfter(epochOf(stamp), words[at + Group.epoch]!)) broken.push(`W5 ${context.describe(frame)}: stamped after epoch ${words[at + Group.epoch]!}`)
       })
       // A spare that a thread keeps moves from block to block without the mutex.

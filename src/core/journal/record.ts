@@ -114,19 +114,23 @@ export function planRecord(partitions: readonly RecordPartition[], keys: RecordK
   return { headerBytes, positions, bytes: end }
 }
 
+/** The checksum of an image, about 0.75 ns a byte. */
+export const checksumOf = (image: Uint8Array): number => crc32(image)
+
 /**
- * Writes the header of a record in front of its images, which are in place already. Costs one pass over the images for their
- * checksums, about 0.75 ns a byte.
- * @param record the memory of the whole record, `plan.bytes` long
+ * Writes the header of a record.
+ * @param header its memory, `plan.headerBytes` long
+ * @param checksums of the images
  */
-export function encodeRecord(
-  record: Uint8Array,
+export function encodeHeader(
+  header: Uint8Array,
   { id, number, half, turn }: RecordIdentity,
   partitions: readonly RecordPartition[],
   keys: RecordKeys,
+  checksums: ArrayLike<number>,
   plan: RecordPlan,
 ): void {
-  const header = record.subarray(0, plan.headerBytes).fill(0)
+  header.fill(0)
   const view = viewOf(header)
   header.set(MAGIC)
   header.set(id, ID_AT)
@@ -141,12 +145,10 @@ export function encodeRecord(
   for (const partition of partitions) at = encodePartition(header, view, at, partition)
   for (let i = 0; i < keys.blocks.length; i++) {
     const block = keys.blocks[i]!
-    const index = keys.partitions[i]!
-    const image = plan.positions[i]!
     view.setUint32(at, block % 2 ** 32, true)
     view.setUint16(at + 4, Math.floor(block / 2 ** 32), true)
-    view.setUint16(at + 6, index, true)
-    view.setUint32(at + 8, crc32(record.subarray(image, image + partitions[index]!.blockSize)), true)
+    view.setUint16(at + 6, keys.partitions[i]!, true)
+    view.setUint32(at + 8, checksums[i]!, true)
     at += RECORD_KEY_BYTES
   }
   view.setUint32(CHECKSUM_AT, crc32(header), true)
@@ -242,7 +244,7 @@ function decodeTable(
 
 /** Whether these bytes are the `i`-th image of a record. */
 export const isImage = (record: RecordHeader, i: number, image: Uint8Array): boolean =>
-  crc32(image) === record.checksums[i]!
+  checksumOf(image) === record.checksums[i]!
 
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 

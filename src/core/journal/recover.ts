@@ -10,6 +10,7 @@ import { randomInt } from 'node:crypto'
 import { CacheError } from '../../shared/errors.js'
 import { alignedBytes } from '../../shared/buffer.js'
 import { toPages } from '../../shared/journal-size.js'
+import type { ReplayedRecord } from '../../shared/reports.js'
 import type { FileHeader, HalfIndex } from './file-header.js'
 import { isImage, type RecordHeader, type RecordPartition, type RecordPlace } from './record.js'
 import { type HalfState, type ImagesRead, imagesOf, memoryFor } from './scan.js'
@@ -26,13 +27,6 @@ export interface RecoveryTarget extends RecordPartition {
   readonly storage: Storage
   /** Converts the system's error of a call on its file. */
   readonly failed: (error: unknown) => CacheError
-}
-
-/** What recovery wrote in place, in this order. */
-export interface ReplayedRecord {
-  readonly number: number
-  /** How many blocks of each partition, by name. */
-  readonly partitions: Readonly<Record<string, number>>
 }
 
 /**

@@ -27,6 +27,14 @@ import { Fence, Frame, Group, Partition, PartitionState } from '../../shared/wor
 /** Milliseconds until a frame that is held is looked at again. */
 const HELD_MS = 2
 
+/** What a drop does in a group with a journal, in addition (owner-journals.ts). */
+export interface JournalSteps {
+  /** In place of a flush, after which a block may be durable in the journal only, and its frame could not be cleared. */
+  readonly place: () => Slow<void>
+  /** Erases the journal's records, which may have blocks of the partition, when no frame has one any more. */
+  readonly erase: () => Slow<void>
+}
+
 /**
  * Drops a partition, and frees its number. With `flushes` its changes are made durable before; else they are forgotten. If it
  * fails, the partition is as it was. The caller closes its file.
@@ -38,16 +46,19 @@ export function* drop(
   partition: PartitionView,
   flushes: boolean,
   deadline: Deadline,
+  journal?: JournalSteps,
 ): Slow<void> {
   const { arena } = context
   const { index } = partition
-  if (flushes) yield* flush(context, [allOf(context, partition)])
+  const settle = journal?.place ?? (() => flush(context, [allOf(context, partition)]))
+  if (flushes) yield* settle()
   setPartitionState(arena, index, PartitionState.LEAVING)
   try {
     yield* untilFree(context, partition, 0, deadline)
-    if (flushes) yield* flush(context, [allOf(context, partition)])
+    if (flushes) yield* settle()
     yield* clear(context, partition, 0, deadline)
     yield* unfence(context, partition, deadline)
+    if (journal !== undefined) yield* journal.erase()
   } catch (error) {
     setPartitionState(arena, index, PartitionState.OPEN)
     throw error

@@ -25,6 +25,7 @@ import { FIRST_CLASS } from '../../shared/stamp.js'
 import { type Context, leave, partitionOf } from '../context.js'
 import { readmitStray } from '../blocks/victims.js'
 import { commit, disposeUndo, uncommit } from '../changes/images.js'
+import { hasJournal } from '../changes/recorded.js'
 import { applyUndo } from '../changes/undo.js'
 import type { Mutex } from '../../shared/mutex.js'
 import { isDead, repairPolicy, repairRound, repairStripe } from './repair.js'
@@ -303,7 +304,8 @@ function dropCut(context: Context, group: number): void {
   const at = context.arena.groupAt(group)
   for (const { index } of context.partitions.ofGroup(group))
     context.words[context.arena.partitionAt(index) + Partition.inRound] = 0
-  if (context.words[at + Group.leader] !== Led.NONE) endCalls(context, group)
+  // A leader of a record makes no call of a partition; a writer may be inside one.
+  if (context.words[at + Group.leader] !== Led.NONE && !hasJournal(context, group)) endCalls(context, group)
   store(context.words, at + Group.cut, 0)
   store(context.words, at + Group.stage, 0)
   store(context.words, at + Group.leader, Led.NONE)

@@ -35,6 +35,8 @@ export interface Cut {
   readonly jobs: readonly Job[]
   /** The last class that a partial round writes; undefined if all are written. */
   readonly through?: number
+  /** The round writes a record (record-cut.ts). */
+  readonly isRecord?: boolean
 }
 
 /**
@@ -72,18 +74,23 @@ function add({ words, arena }: Context, list: UnwrittenList, frame: FrameIndex, 
   list.add(frame, stamp, words[frameAt + Frame.keyHigh]!, words[frameAt + Frame.keyLow]!)
 }
 
-/** Adds the images that a cut has of frames with several. @requires round mutex */
+/**
+ * Adds the images that a cut has of frames with several. With `of` only those of this class, and none is freed: the cut may yet be
+ * another one. @requires round mutex
+ */
 export function addLayered(
   context: Context,
   group: number,
   cut: number,
   layered: readonly FrameIndex[],
   unwritten: UnwrittenList,
+  of?: number,
 ): void {
   for (const frame of layered) {
-    trimSaved(context, group, frame, cut)
+    if (of === undefined) trimSaved(context, group, frame, cut)
     const image = imageToWrite(context, frame, cut)
-    if (image !== undefined) add(context, unwritten, frame, image.stamp)
+    if (image !== undefined && (of === undefined || classOf(image.stamp) === of))
+      add(context, unwritten, frame, image.stamp)
   }
 }
 
@@ -92,7 +99,10 @@ export function beginCut(context: Context, group: number, cut: number, cutWord: 
   context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words, arena } = context
   const at = arena.groupAt(group)
-  if (cut === words[at + Group.epoch]) store(words, at + Group.epoch, nextEpoch(cut))
+  if (cut === words[at + Group.epoch]) {
+    store(words, at + Group.epoch, nextEpoch(cut))
+    words[at + Group.inEpoch] = 0
+  }
   if (isAfter(cut, words[at + Group.bound]!)) words[at + Group.bound] = cut
   store(words, at + cutWord, cut + 1)
 }

@@ -13,6 +13,8 @@ import { imageStamps } from '../changes/images.js'
 import type { DeviceFailure } from './device-failure.js'
 import { failThroughs } from '../changes/through.js'
 import { failPartial } from './partial.js'
+import { failRecordRound } from './record-cut.js'
+import { hasJournal } from '../changes/recorded.js'
 import { seizeRound } from '../recovery/seize.js'
 import { unlockRound } from '../changes/rounds.js'
 import { Fence, Group, Led, Partition } from '../../shared/words.js'
@@ -122,7 +124,8 @@ export function endFailedLeads(context: Context, group: number, report: (event: 
   seizeRound(context, group)
   if (words[at + Group.leader] === Led.FAILED) {
     fence(context, group, words[at + Group.failedPartition]!, true, report)
-    failRound(context, group, words[at + Group.cut]! - 1)
+    const fail = hasJournal(context, group) ? failRecordRound : failRound
+    fail(context, group, words[at + Group.cut]! - 1)
     store(words, at + Group.leader, Led.NONE)
   }
   if (words[at + Group.partial] === Led.FAILED) {

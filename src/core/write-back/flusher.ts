@@ -16,16 +16,21 @@ import { unlockRound } from '../changes/rounds.js'
 import { wantedThrough } from '../changes/through.js'
 import { endFailedLeads, type EngineEvent } from './fence.js'
 import { BY_FLUSH_WORKER } from './partial.js'
-import { runPartial, runRound } from './writeback.js'
+import { hasFence } from './record-cut.js'
+import { runPlaces, runRecordRound } from './record-round.js'
+import { type RoundMeans, runPartial, runRound } from './writeback.js'
+import { hasInClass, hasJournal, hasUnrecorded } from '../changes/recorded.js'
+import { PLACE_CLASS } from '../../shared/stamp.js'
 import { WriterPool } from './writer-pool.js'
 import { returnAsked, returnSurplus } from './return-loans.js'
-import { DelayedKick, Group, Header, Led } from '../../shared/words.js'
+import { DelayedKick, Fence, Group, Header, Led } from '../../shared/words.js'
 
 /** How long a round that is called for waits before it is checked again whether a thread still leads one of the group. */
 const LED_MS = 10
 
 interface RunningRound {
-  readonly steps: Generator<void, void, void>
+  /** It returns false if it could not begin. */
+  readonly steps: Generator<void, unknown, void>
   readonly pace: Pace
 }
 
@@ -33,11 +38,13 @@ export class Flusher {
   readonly #context: Context
   readonly #budget: Budget
   readonly #report: (event: EngineEvent) => void
-  readonly #plans: PlanSpace
   readonly #writers: WriterPool
+  readonly #means: RoundMeans
   readonly #rounds: (RunningRound | undefined)[] = []
   /** The partial rounds that this thread runs. */
   readonly #partials: (Generator<void, boolean, void> | undefined)[] = []
+  /** The rounds that write recorded blocks in place, in groups with a journal. */
+  readonly #places: (RunningRound | undefined)[] = []
   /** When the clock of each group started; Infinity if it does not run. */
   readonly #clocks: number[]
   /** How many blocks of each group's last round were dirty again at its end. */
@@ -53,11 +60,11 @@ export class Flusher {
     this.#context = context
     this.#budget = new Budget(() => writeRate(context.words))
     this.#report = report
-    this.#plans = new PlanSpace(context.arena.geometry.blocks)
     this.#clocks = context.roundMutexes.map(() => Infinity)
     this.#isReady = context.roundMutexes.map(() => false)
     freeOwnMutexes(context)
     this.#writers = new WriterPool(context)
+    this.#means = { plans: new PlanSpace(context.arena.geometry.blocks), writers: this.#writers }
   }
 
   /**
@@ -73,17 +80,24 @@ export class Flusher {
       this.#endLeads(group)
       this.#stopClock(group)
       do {
+        this.#runPlaces(group)
         this.#runPartials(group)
         this.#rounds[group] ??= this.#begin(group)
         const round = this.#rounds[group]
         if (this.#isDue(group)) round?.pace.hurry()
-        if (round?.steps.next().done === true) {
+        const step = round?.steps.next()
+        if (round && step?.done === true) {
           this.#rounds[group] = undefined
-          this.#hot[group] = round.pace.hot
+          if (step.value === false) {
+            this.#lookAtMs = Math.min(this.#lookAtMs, performance.now() + LED_MS)
+            break
+          }
+          if (!hasJournal(this.#context, group)) this.#hot[group] = round.pace.hot
           returnSurplus(this.#context, group)
         } else if (round) this.#lookAtMs = Math.min(this.#lookAtMs, round.pace.takeLookAtMs())
         this.#runPartials(group)
       } while (this.#rounds[group] === undefined && this.#isCalledFor(group))
+      this.#runPlaces(group)
       returnAsked(this.#context, group)
       // What rounds of leaders freed, or the end of a guard.
       if (this.#rounds[group] === undefined && this.#isClean(group)) returnSurplus(this.#context, group)
@@ -94,7 +108,7 @@ export class Flusher {
   /** Milliseconds until the next call of `step` is due without a ring of the bell; Infinity if none is. */
   idleMs(): number {
     const kicksAtMs = this.#clocks
-      .filter((_, group) => this.#rounds[group] === undefined && !this.#isLed(group))
+      .filter((_, group) => this.#rounds[group] === undefined && !this.#places[group] && !this.#isLed(group))
       .map((startMs) => startMs + this.#delayMs)
     const wakeAtMs = Math.min(...kicksAtMs, this.#lookAtMs)
     const sliceMs = this.isBusy || !this.#isReaped ? SLICE_MS : Infinity
@@ -103,7 +117,7 @@ export class Flusher {
 
   /** Whether a round is under way. */
   get isBusy(): boolean {
-    const runs = [...this.#rounds, ...this.#partials]
+    const runs = [...this.#rounds, ...this.#partials, ...this.#places]
     return runs.some((round) => round !== undefined) || this.#isReady.includes(false)
   }
 
@@ -116,8 +130,7 @@ export class Flusher {
       if (this.#partials[group] === undefined) {
         const through = wantedThrough(this.#context, group)
         if (through === 0 || (this.#rounds[group] === undefined && this.#isCalledFor(group))) return
-        const means = { plans: this.#plans, writers: this.#writers }
-        this.#partials[group] = runPartial(this.#context, group, through, means, this.#report)
+        this.#partials[group] = runPartial(this.#context, group, through, this.#means, this.#report)
       }
       const step = this.#partials[group].next()
       if (step.done !== true) return
@@ -127,23 +140,79 @@ export class Flusher {
     }
   }
 
+  /**
+   * Continues writing recorded blocks in place, or begins it: when the older half of the journal has to get free, when blocks must become
+   * clean, when a fence was lifted for an attempt, and in the background.
+   */
+  #runPlaces(group: number): void {
+    const context = this.#context
+    if (!hasJournal(context, group)) return
+    const isDue = this.#isDue(group)
+    if (this.#places[group] === undefined) {
+      if (!this.#isToPlace(group)) return
+      const pace = new Pace(context, group, this.#budget, isDue)
+      this.#clocks[group] = Infinity
+      this.#places[group] = { steps: runPlaces(context, group, this.#means, pace, this.#report), pace }
+    }
+    const { steps, pace } = this.#places[group]
+    if (isDue) pace.hurry()
+    if (steps.next().done === true) {
+      this.#places[group] = undefined
+      this.#hot[group] = pace.hot
+      returnSurplus(context, group)
+    }
+    this.#lookAtMs = Math.min(this.#lookAtMs, pace.takeLookAtMs())
+  }
+
+  #isToPlace(group: number): boolean {
+    const context = this.#context
+    const { words, arena } = context
+    const at = arena.groupAt(group)
+    const isOwed = load(words, at + Group.owes) === 1
+    // What has no record yet gets one first, unless that has to wait for this.
+    if (hasFence(context, group, Fence.RETRYING)) return isOwed || !this.#isRecordCalledFor(group)
+    if (load(words, at + Group.fences) > 0) return false
+    if (isOwed) return true
+    if (!hasInClass(context, group, PLACE_CLASS)) return false
+    return load(words, at + Group.places) === 1 || this.#isDue(group) || this.#isAtMark(group)
+  }
+
   /** Begins a round, if there is a reason for one. */
   #begin(group: number): RunningRound | undefined {
     if (!this.#isCalledFor(group)) return undefined
-    const pace = new Pace(this.#context, group, this.#budget, this.#isDue(group))
+    const context = this.#context
+    const pace = new Pace(context, group, this.#budget, this.#isDue(group))
+    if (hasJournal(context, group)) {
+      // A fenced group is not looked at again before the next delay is over.
+      if (load(context.words, context.arena.groupAt(group) + Group.fences) > 0) this.#clocks[group] = Infinity
+      return { steps: runRecordRound(context, group, this.#means, this.#report), pace }
+    }
     this.#clocks[group] = Infinity
-    const means = { plans: this.#plans, writers: this.#writers }
+    const means = this.#means
     return { steps: runRound(this.#context, group, means, pace, this.#report), pace }
   }
 
   /** Whether a round has to begin now. Not while a thread leads one, or a partial one; then it is checked again soon. */
   #isCalledFor(group: number): boolean {
-    const isCalled = this.#context.rounds[group]!.isWanted || this.#isDue(group) || this.#isAtMark(group)
+    const isCalled = hasJournal(this.#context, group)
+      ? this.#isRecordCalledFor(group)
+      : this.#context.rounds[group]!.isWanted || this.#isDue(group) || this.#isAtMark(group)
     if (!isCalled) this.#storeYields(group, 0)
     if (!isCalled || !this.#isLed(group)) return isCalled
-    if (this.#partial(group) !== Led.NONE) this.#storeYields(group, 1)
+    if (this.#partial(group) !== Led.NONE && !hasJournal(this.#context, group)) this.#storeYields(group, 1)
     this.#lookAtMs = Math.min(this.#lookAtMs, performance.now() + LED_MS)
     return false
+  }
+
+  /** Whether a record must be written: one is asked for, or blocks have to get clean, and need one before. */
+  #isRecordCalledFor(group: number): boolean {
+    const context = this.#context
+    if (context.rounds[group]!.isWanted) return true
+    if (this.#places[group] !== undefined || !hasUnrecorded(context, group)) return false
+    const at = context.arena.groupAt(group)
+    const isAsked =
+      load(context.words, at + Group.places) === 1 && load(context.words, at + Group.fences) === 0
+    return isAsked || this.#isDue(group) || this.#isAtMark(group)
   }
 
   /** 1: a full round has to begin, so no thread begins a partial one; `makeCut` ends that. */
@@ -155,9 +224,10 @@ export class Flusher {
     rounds[group]!.broadcast()
   }
 
-  /** Whether a thread leads a round, or a partial one is under way. */
+  /** Whether a thread leads a round, or a partial one is under way. With a journal, the latter writes in place. */
   #isLed(group: number): boolean {
-    return this.#leader(group) !== Led.NONE || this.#partial(group) !== Led.NONE
+    if (this.#leader(group) !== Led.NONE) return true
+    return this.#partial(group) !== Led.NONE && !hasJournal(this.#context, group)
   }
 
   #leader(group: number): number {

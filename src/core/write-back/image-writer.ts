@@ -1,5 +1,5 @@
 /**
- * Writes the blocks of one partition that a round needs: one write per run of neighbouring blocks, then one fsync. Used by
+ * Takes the blocks of one partition that a round needs, in runs of neighbouring blocks, to a sink, which writes them. Used by
  * writers (writer.ts) and by a thread that leads a round (leader.ts). For every block it takes the image that the round needs:
  *
  *   the frame itself, pinned         if it is not latched and its image is the one to write: no mutex is needed. Of a block that was
@@ -12,10 +12,9 @@
  *   latched, but not yet CHANGING    a thread is copying the image at this moment: another block first
  *   CHANGING without an undo image   a thread is copying the new bytes: the same
  *
- * It writes outside of the mutex, and never waits for a client. It makes nothing clean: the flush worker does that after the
- * fsync.
+ * The sink is called outside of the mutex, and nothing here waits for a client. It makes nothing clean: the flush worker does that
+ * after the fsync.
  */
-import { performance } from 'node:perf_hooks'
 import { add, compareExchange, load } from '#atomics'
 import { tryPinPastMarks } from '../../shared/latch.js'
 import { epochOf, isAfter, isUnwritten } from '../../shared/stamp.js'
@@ -27,10 +26,8 @@ import { blockOf, type Context, partitionOf, type PartitionView } from '../conte
 import { spareData } from '../changes/spares.js'
 import { imageToWrite } from '../changes/to-write.js'
 import { lockRound, unlockRound } from '../changes/rounds.js'
-import { DeviceFailure } from './device-failure.js'
 import { WhileRunning } from '../wait/watch.js'
-import { Latency, PartitionCounter } from '../../shared/counter-words.js'
-import { Frame, Group, Journal, Partition, Spare, State, Undo } from '../../shared/words.js'
+import { Frame, Group, Journal, Spare, State, Undo } from '../../shared/words.js'
 
 /** Returned instead of bytes while a thread is copying the image. */
 const BUSY = new Uint8Array()
@@ -38,7 +35,11 @@ const BUSY = new Uint8Array()
 /** Milliseconds until a block is tried again whose latch is held only while an image is copied. */
 const BUSY_MS = 1
 
-export type WriteDevice = Pick<PartitionView['device'], 'writeSync' | 'syncSync'>
+/** Where the images of a partition go: its file (partition-sink.ts), or a record of its group's journal (record-writer.ts). */
+export interface ImageSink {
+  /** Takes images of neighbouring blocks, which are valid during the call. @throws DeviceFailure */
+  put(images: readonly Uint8Array[], first: number): void
+}
 
 /** What is used to write. One object for all partitions that a thread writes, one after the other. */
 export interface WriteMeans {
@@ -53,9 +54,8 @@ export interface WriteMeans {
 export class ImageWriter {
   readonly #context: Context
   readonly partition: PartitionView
-  readonly #at: number
   readonly #groupAt: number
-  readonly #device: WriteDevice
+  readonly #sink: ImageSink
   readonly #means: WriteMeans
   /** The most blocks of a write. */
   readonly #most: number
@@ -64,42 +64,13 @@ export class ImageWriter {
   /** The cut of the round for which it writes. */
   #cut = 0
 
-  /** `device`: if not the partition's. */
-  constructor(
-    context: Context,
-    partition: PartitionView,
-    means: WriteMeans,
-    device: WriteDevice = partition.device,
-  ) {
+  constructor(context: Context, partition: PartitionView, means: WriteMeans, sink: ImageSink) {
     this.#context = context
     this.partition = partition
-    this.#at = context.arena.partitionAt(partition.index)
     this.#groupAt = context.arena.groupAt(partition.group)
-    this.#device = device
+    this.#sink = sink
     this.#means = means
     this.#most = Math.max(1, Math.floor(means.writeBytes / partition.blockSize))
-  }
-
-  /** Makes a call of the device. Threads that wait for a flush see that it is under way. @throws DeviceFailure */
-  #call(syscall: number, call: () => void): void {
-    const { words } = this.#context
-    add(words, this.#at + Partition.calls, 1)
-    try {
-      call()
-    } catch (error) {
-      throw new DeviceFailure(error, syscall)
-    } finally {
-      add(words, this.#at + Partition.calls, 1)
-    }
-  }
-
-  /** Makes durable what was written. @throws DeviceFailure */
-  sync(): void {
-    const startMs = performance.now()
-    this.#call(1, () => {
-      this.#device.syncSync()
-    })
-    this.partition.measured(Latency.fsync, performance.now() - startMs)
   }
 
   /** Writes the images that a round with this cut needs of these frames, in runs of neighbouring blocks. @throws DeviceFailure */
@@ -126,7 +97,7 @@ export class ImageWriter {
    */
   *#writeRun(frames: Int32Array, start: number, busy: FrameIndex[]): Slow<number> {
     const context = this.#context
-    const { group, index, blockSize } = this.partition
+    const { group, index } = this.partition
     const run = this.#run
     // A new list for each run: one that was passed to the system must not be reused.
     const sources: Uint8Array[] = []
@@ -156,9 +127,7 @@ export class ImageWriter {
         else if (bytes !== undefined) sources.push(bytes)
       }
       if (sources.length > 0) {
-        this.#call(0, () => {
-          this.#device.writeSync(sources, first * blockSize)
-        })
+        this.#sink.put(sources, first)
       }
     } finally {
       for (let i = 0; i < sources.length; i++) {
@@ -169,8 +138,6 @@ export class ImageWriter {
     const count = sources.length
     if (context.isTraced)
       for (let i = 0; i < count; i++) context.tracer.record(TRACE['work.write'], index, first + i, run[i]!)
-    this.partition.count(PartitionCounter.diskWrites, count)
-    this.partition.count(PartitionCounter.diskWriteBytes, count * blockSize)
     add(context.words, this.#groupAt + Group.written, count)
     return next
   }

@@ -26,21 +26,34 @@ import { beginCut, type Cut, listUnwritten } from './cut.js'
 import type { Job } from './order.js'
 import { DeviceFailure } from './device-failure.js'
 import { noteFailure } from './fence.js'
-import { ImageWriter, type WriteDevice, type WriteMeans } from './image-writer.js'
+import { ImageWriter, type WriteMeans } from './image-writer.js'
+import { PartitionSink, type WriteDevice } from './partition-sink.js'
+import {
+  beginRecordCut,
+  concludeRecordRound,
+  concludeWriting,
+  markRecorded,
+  type RecordCut,
+} from './record-cut.js'
+import { RecordWriter } from './record-writer.js'
+import { hasJournal } from '../changes/recorded.js'
 import { beginPartial, concludePartial, isPassed, type PartialCut } from './partial.js'
 import { wantedThrough } from '../changes/through.js'
 import { Group, Led } from '../../shared/words.js'
 
 /** The most blocks of a round that a thread leads. More are worth the hops, and are written by all partitions in parallel. */
 const BLOCKS_MAX = 16
+/** The most blocks of a record that a thread writes: one file has them all, so there is nothing to do in parallel. */
+const RECORD_BLOCKS_MAX = 128
 
 export class Leader implements RoundLeader {
   readonly #context: Context
-  readonly #writers: ImageWriter[] = []
+  readonly #writers: { readonly images: ImageWriter; readonly sink: PartitionSink }[] = []
+  readonly #records: RecordWriter
   /** Journal entries, which the slot lends during a round. */
   readonly #entries: number[] = []
   readonly #means: WriteMeans
-  #cut: Cut | PartialCut | undefined
+  #cut: Cut | PartialCut | RecordCut | undefined
   /** What is being written, for the report of a failure. */
   #job: Job | undefined
 
@@ -52,6 +65,7 @@ export class Leader implements RoundLeader {
       entries: this.#entries,
       staging: undefined,
     }
+    this.#records = new RecordWriter(context, this.#means, (device) => counted(context, device))
   }
 
   /**
@@ -65,6 +79,7 @@ export class Leader implements RoundLeader {
     context.roundMutexes[group]!.assertHeld(context.slot.index)
     const { words, arena } = context
     const at = arena.groupAt(group)
+    if (hasJournal(context, group)) return this.#takeRecord(group)
     if (words[at + Group.leader]! > 0 || words[at + Group.partial]! > 0) return 'follow'
     if (words[at + Group.leader] !== Led.NONE || words[at + Group.partial] !== Led.NONE) return 'ask'
     if (words[at + Group.fences] !== 0 || !context.isRunning) return 'ask'
@@ -81,6 +96,21 @@ export class Leader implements RoundLeader {
     return 'lead'
   }
 
+  /** With a journal: a record may be written while blocks of earlier ones are written in place. @requires round mutex */
+  #takeRecord(group: number): Part {
+    const context = this.#context
+    const { words, arena } = context
+    const at = arena.groupAt(group)
+    if (words[at + Group.leader]! > 0) return 'follow'
+    const isFree = words[at + Group.leader] === Led.NONE && words[at + Group.cut] === 0
+    if (!isFree || words[at + Group.fences] !== 0 || !context.isRunning) return 'ask'
+    if (context.rounds[group]!.isWanted || !this.#lendsEntries()) return 'ask'
+    this.#cut = beginRecordCut(context, group, RECORD_BLOCKS_MAX, context.slot.index + 1)
+    if (this.#cut !== undefined) return 'lead'
+    context.slot.takeBackEntries(this.#entries)
+    return 'ask'
+  }
+
   #takePartial(group: number, through: number): Part {
     const context = this.#context
     if (!isPassed(context, group, through)) return 'follow'
@@ -94,7 +124,9 @@ export class Leader implements RoundLeader {
   mayTake(group: number, through?: number): boolean {
     const { words, arena } = this.#context
     const at = arena.groupAt(group)
-    if (load(words, at + Group.leader) > Led.NONE || load(words, at + Group.partial) > Led.NONE) return false
+    if (load(words, at + Group.leader) > Led.NONE) return false
+    if (hasJournal(this.#context, group)) return true
+    if (load(words, at + Group.partial) > Led.NONE) return false
     return through === undefined || isPassed(this.#context, group, through)
   }
 
@@ -113,9 +145,15 @@ export class Leader implements RoundLeader {
     const cut = this.#cut!
     try {
       if (context.isTraced) context.tracer.record(TRACE['work.cut'], group, cut.frames.length, cut.number)
-      for (let first = 0; first < cut.jobs.length;) first = yield* this.#stage(group, cut, first)
+      if ('isLast' in cut) yield* this.#record(group, cut)
+      else for (let first = 0; first < cut.jobs.length;) first = yield* this.#stage(group, cut, first)
       yield* lockRound(context, group, new WhileRunning(context))
-      if ('boundBefore' in cut) {
+      if ('isLast' in cut) {
+        concludeWriting(context, group, cut)
+        markRecorded(context, group, cut.frames, cut.number)
+        concludeRecordRound(context, group, cut)
+        this.#leave(group, Led.NONE)
+      } else if ('boundBefore' in cut) {
         concludePartial(context, group, cut)
       } else {
         concludeRound(context, group, cut.number)
@@ -136,6 +174,11 @@ export class Leader implements RoundLeader {
     }
   }
 
+  *#record(group: number, cut: RecordCut): Slow<void> {
+    this.#job = cut.jobs[0]
+    if (cut.contents) yield* this.#records.write(group, cut.frames, cut.number, cut.contents)
+  }
+
   /** Writes the class of this job, and makes its blocks clean. Returns the first job of the next class. */
   *#stage(group: number, cut: Cut, first: number): Slow<number> {
     const context = this.#context
@@ -143,11 +186,11 @@ export class Leader implements RoundLeader {
     let next = first
     for (; jobs[next]?.writeClass === jobs[first]!.writeClass; next++) {
       const job = (this.#job = jobs[next]!)
-      yield* this.#writerOf(job.partition).writeAll(frames.subarray(job.start, job.end), cut.number)
+      yield* this.#writerOf(job.partition).images.writeAll(frames.subarray(job.start, job.end), cut.number)
     }
     for (const job of jobs.slice(first, next)) {
       this.#job = job
-      this.#writerOf(job.partition).sync()
+      this.#writerOf(job.partition).sink.sync()
     }
     yield* lockRound(context, group, new WhileRunning(context))
     const cleaned = markAllClean(context, group, cut, jobs[first]!.start, jobs[next - 1]!.end)
@@ -159,12 +202,13 @@ export class Leader implements RoundLeader {
     return next
   }
 
-  #writerOf(partition: number): ImageWriter {
+  #writerOf(partition: number): { readonly images: ImageWriter; readonly sink: PartitionSink } {
     const known = this.#writers[partition]
     const view = this.#context.partitions.at(partition)
-    if (known?.partition === view) return known
-    const device = counted(this.#context, view.device)
-    return (this.#writers[partition] = new ImageWriter(this.#context, view, this.#means, device))
+    if (known?.images.partition === view) return known
+    const sink = new PartitionSink(this.#context, view, counted(this.#context, view.device))
+    const images = new ImageWriter(this.#context, view, this.#means, sink)
+    return (this.#writers[partition] = { images, sink })
   }
 
   #noteFailure(group: number, failure: DeviceFailure): void {

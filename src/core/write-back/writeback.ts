@@ -33,11 +33,12 @@ import { NO_WRITER, type WriterPool } from './writer-pool.js'
 import { seizePolicy, seizeRound } from '../recovery/seize.js'
 import { unlockRound } from '../changes/rounds.js'
 import { beginPartial, BY_FLUSH_WORKER, concludePartial, failPartial } from './partial.js'
+import { hasJournal } from '../changes/recorded.js'
 import { finishThrough } from '../changes/through.js'
 import { Fence, Frame, Group, Job as JobWord, JobResult, Led, Partition, State } from '../../shared/words.js'
 
 /** Frames that become clean in one critical section of the round mutex; releases of changes wait for it. */
-const CLEAN_MAX = 1024
+export const CLEAN_MAX = 1024
 
 /** What the rounds of all groups share. */
 export interface RoundMeans {
@@ -103,7 +104,7 @@ export function* runPartial(
 const AT_ONCE: Pick<Pace, 'blocksNow'> = { blocksNow: (left) => left }
 
 /** Writes a cut, class by class. Returns the lanes that failed; the classes after theirs are not written. */
-function* runStages(
+export function* runStages(
   context: Context,
   group: number,
   cut: Cut,
@@ -120,7 +121,7 @@ function* runStages(
       const blocks = stage.at(-1)!.end - stage[0]!.start
       context.tracer.record(TRACE['work.stage'], group, blocks, stage[0]!.writeClass)
     }
-    if (cut.through === undefined) beginStage(context, group, cut, first)
+    if (cut.through === undefined && !hasJournal(context, group)) beginStage(context, group, cut, first)
     const lanes = stage.map((job) => new Lane(context, group, cut, job, plans, writers))
     // Continue all lanes before asking whether all are over.
     while (!lanes.map((lane) => lane.goOn(pace)).every((isOver) => isOver)) yield
@@ -145,7 +146,7 @@ function beginStage(context: Context, group: number, cut: Cut, first: number): v
   context.rounds[group]!.broadcast()
 }
 
-const isDirty = ({ words, arena }: Context, frame: FrameIndex): boolean =>
+export const isDirty = ({ words, arena }: Context, frame: FrameIndex): boolean =>
   (load(words, arena.frameAt(frame) + Frame.state) & State.CLASS_MASK) !== 0
 
 /** One partition's share of a stage. */
@@ -295,18 +296,23 @@ function endFailed(
 
 /** Ends a round in which everything of the cut became durable. @takes round mutex */
 function finishRound(context: Context, group: number, cut: Cut, report: (event: RoundEvent) => void): void {
-  const { words, arena } = context
-  const at = arena.groupAt(group)
   seizeRound(context, group)
   concludeRound(context, group, cut.number)
+  restoreFences(context, group, report)
+  unlockRound(context, group)
+  if (context.isTraced) context.tracer.record(TRACE['work.done'], group, 0, cut.number)
+  broadcast(context, group)
+}
+
+/** Lowers the fences that `retry` lifted for an attempt: it went well. @requires round mutex */
+export function restoreFences(context: Context, group: number, report: (event: RoundEvent) => void): void {
+  context.roundMutexes[group]!.assertHeld(context.slot.index)
+  const { words, arena } = context
   for (const { index: partition } of context.partitions.ofGroup(group)) {
     const fencedAt = arena.partitionAt(partition) + Partition.fenced
     if (words[fencedAt] !== Fence.RETRYING) continue
     store(words, fencedAt, Fence.OPEN)
-    words[at + Group.fences]!--
+    words[arena.groupAt(group) + Group.fences]!--
     report({ kind: 'restored', partition, writeClass: 0, errno: 0, syscall: 0 })
   }
-  unlockRound(context, group)
-  if (context.isTraced) context.tracer.record(TRACE['work.done'], group, 0, cut.number)
-  broadcast(context, group)
 }

@@ -57,16 +57,24 @@ export class WriterPool {
   }
 
   /**
-   * Gives a writer a job: `count` blocks from `plan` on in the plan region, as of a cut. Returns false if it is just leaving. If the
-   * engine stops, it gets none, and the job has no result.
+   * Gives a writer a job: `count` blocks from `plan` on in the plan region, as of a cut. With `isRecord` they are a record of the
+   * partition's group. Returns false if it is just leaving. If the engine stops, it gets none, and the job has no result.
    */
-  asks(writer: number, partition: number, plan: number, count: number, cut: number): boolean {
+  asks(
+    writer: number,
+    partition: number,
+    plan: number,
+    count: number,
+    cut: number,
+    isRecord = false,
+  ): boolean {
     const { words, arena } = this.#context
     const at = arena.jobAt(writer)
     words[at + Job.partition] = partition
     words[at + Job.start] = plan
     words[at + Job.count] = count
     words[at + Job.cut] = cut
+    words[at + Job.record] = isRecord ? 1 : 0
     words[at + Job.result] = JobResult.NONE
     const was = compareExchange(words, at + Job.state, JobState.IDLE, JobState.ASKED)
     if (was === JobState.IDLE) notify(words, at + Job.state)

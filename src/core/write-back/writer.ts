@@ -1,5 +1,6 @@
 /**
- * A writer: does the jobs that the flush worker gives it, one at a time, each for one partition (image-writer.ts).
+ * A writer: does the jobs that the flush worker gives it, one at a time: blocks of one partition to its file (image-writer.ts), or the
+ * record of a group to its journal (record-writer.ts).
  *
  *   Job.state   IDLE --the flush worker, for a lane of a round--> ASKED --the writer--> IDLE, with a result
  *               IDLE --the writer, after a quiet time--> LEAVING --its slot is free--> IDLE
@@ -17,15 +18,18 @@ import { WRITE_BYTES_DEFAULT } from '../../shared/config.js'
 import { BLOCK_SIZE_MIN, GUARDS_MAX } from '../../shared/layout.js'
 import { runSync, type Slow } from '../../shared/wait.js'
 import { ringBell } from '../wait/bell.js'
-import type { Context } from '../context.js'
+import type { Context, PartitionView } from '../context.js'
 import { DeviceFailure } from './device-failure.js'
 import { ImageWriter, type WriteMeans } from './image-writer.js'
+import { PartitionSink } from './partition-sink.js'
+import { RecordWriter } from './record-writer.js'
 import { Job, JobResult, JobState, Partition } from '../../shared/words.js'
 
 export class Writer {
   readonly #context: Context
   readonly #at: number
   readonly #means: WriteMeans
+  readonly #records: RecordWriter
 
   /** `writer`: which one, from 0. `writeBytes`: the longest write, in bytes. Takes journal entries for good. */
   constructor(context: Context, writer: number, writeBytes = WRITE_BYTES_DEFAULT) {
@@ -34,6 +38,7 @@ export class Writer {
     const length = Math.max(1, Math.min(GUARDS_MAX, Math.floor(writeBytes / BLOCK_SIZE_MIN)))
     const entries = Array.from({ length }, () => context.slot.takeEntry())
     this.#means = { writeBytes, entries, staging: undefined }
+    this.#records = new RecordWriter(context, this.#means)
   }
 
   /** Whether the flush worker has a job for this writer. */
@@ -73,17 +78,12 @@ export class Writer {
   *job(): Slow<void> {
     const { words, arena, partitions } = this.#context
     const partition = partitions.at(words[this.#at + Job.partition]!)
-    const callsAt = arena.partitionAt(partition.index) + Partition.calls
-    // A former writer may have ended inside a call; no other thread writes to the partition now.
-    if ((load(words, callsAt) & 1) !== 0) add(words, callsAt, 1)
-    const images = new ImageWriter(this.#context, partition, this.#means)
     try {
       const start = arena.planAt + words[this.#at + Job.start]!
-      yield* images.writeAll(
-        words.subarray(start, start + words[this.#at + Job.count]!),
-        words[this.#at + Job.cut]!,
-      )
-      images.sync()
+      const frames = words.subarray(start, start + words[this.#at + Job.count]!)
+      const cut = words[this.#at + Job.cut]!
+      if (words[this.#at + Job.record] === 1) yield* this.#records.write(partition.group, frames, cut)
+      else yield* this.#inPlace(partition, frames, cut)
       words[this.#at + Job.result] = JobResult.OK
     } catch (error) {
       if (error instanceof DeviceFailure) {
@@ -97,5 +97,16 @@ export class Writer {
     // If the state is STOP by now, it stays.
     compareExchange(words, this.#at + Job.state, JobState.ASKED, JobState.IDLE)
     ringBell(this.#context)
+  }
+
+  /** Writes blocks of a partition to its file, and syncs it. @throws DeviceFailure */
+  *#inPlace(partition: PartitionView, frames: Int32Array, cut: number): Slow<void> {
+    const { words, arena } = this.#context
+    const callsAt = arena.partitionAt(partition.index) + Partition.calls
+    // A former writer may have ended inside a call; no other thread writes to the partition now.
+    if ((load(words, callsAt) & 1) !== 0) add(words, callsAt, 1)
+    const sink = new PartitionSink(this.#context, partition)
+    yield* new ImageWriter(this.#context, partition, this.#means, sink).writeAll(frames, cut)
+    sink.sync()
   }
 }

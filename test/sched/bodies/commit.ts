@@ -231,6 +231,23 @@ export const bodies: Readonly<Record<string, MakeBody>> = {
     withEngine: true,
     isCut: true,
   }),
+  /** With a journal: records of a leader, and of the flush worker next to writes in place. */
+  journal: body({ ...SMALL, isJournaled: true }, [all(move(0, 1), lead(true)), move(0, 1)], {
+    withEngine: true,
+    isCut: true,
+  }),
+  journalRound: body({ ...SMALL, isJournaled: true }, [all(move(0, 1), kick, flush(true)), move(0, 1)], {
+    withEngine: true,
+    isCut: true,
+  }),
+  journalPlaces: body(
+    { ...SMALL, isJournaled: true },
+    [all(move(0, 1), lead(true), kick, move(0, 1), lead(true))],
+    {
+      withEngine: true,
+      isCut: true,
+    },
+  ),
   /** The reaper next to a client that settles what the dead have left, and to one that dies after its own commit. */
   reaper: afterDead,
 }

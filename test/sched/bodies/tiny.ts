@@ -16,6 +16,11 @@ import type { Arena } from '#dist/shared/arena.js'
 import { Frame, Group, Partition as PartitionWords, Slot, SlotState, Wait } from '#dist/shared/words.js'
 
 export const BLOCK = 512
+const PAGE = 4096
+/** One half has room for all records of a body, so no turn is drawn at random. */
+const JOURNAL = { id: new Uint8Array(16).fill(7), halfBytes: 24 * PAGE }
+const JOURNAL_BYTES = PAGE + 2 * JOURNAL.halfBytes
+const RECORD_MAX = 12
 const NUMBER = 0
 const COUNT = 1
 const COUNT_AGAIN = BLOCK / 4 - 1
@@ -47,6 +52,8 @@ export interface TinyOptions extends Pick<CacheOptions, 'policy' | 'dirtyLimit'>
   readonly framesMax?: number
   /** Whether every fsync of the first partition fails. */
   readonly fails?: boolean
+  /** Whether the group has a journal. */
+  readonly isJournaled?: boolean
   /** There are no spares: the one image that there may be at a time is in a frame of the pool. */
   readonly borrows?: boolean
 }
@@ -61,6 +68,8 @@ export class Tiny {
   readonly durable: Int32Array<SharedArrayBuffer>
   /** The counts of the body, see Note. */
   readonly notes: Int32Array<SharedArrayBuffer>
+  /** The contents of the journal. */
+  readonly journal: { readonly written: Uint8Array; readonly durable: Uint8Array }
 
   constructor(engine: Engine, options: TinyOptions, memory?: readonly SharedArrayBuffer[]) {
     const {
@@ -95,7 +104,13 @@ export class Tiny {
       const extents = [{ blocks }, ...(hasMore ? [{ blocks: 1, offset: blocks * BLOCK }] : [])]
       this.arena = engine.format.formatArena(config, geometry, extents, 0, 0)
       const size = (blocks + extents.length - 1) * BLOCK
-      this.memory = [this.arena.buffer, ...[size, size, BLOCK].map((bytes) => new SharedArrayBuffer(bytes))]
+      const journal = options.isJournaled === true ? JOURNAL_BYTES : 0
+      const sizes = [size, size, BLOCK, journal, journal]
+      this.memory = [this.arena.buffer, ...sizes.map((bytes) => new SharedArrayBuffer(bytes))]
+      if (journal > 0) {
+        this.arena.words[this.arena.groupAt(0) + Group.recordMax] = RECORD_MAX
+        engine.place.setPlace(this.arena, 0, { number: 1, half: 0, at: 0, turn: 1 })
+      }
     } else {
       this.arena = engine.arena.Arena.open({ buffer: memory[0]! }, 0, 0)
       this.memory = memory
@@ -103,6 +118,7 @@ export class Tiny {
     this.written = new Int32Array(this.memory[1]!)
     this.durable = new Int32Array(this.memory[2]!)
     this.notes = new Int32Array(this.memory[3]!)
+    this.journal = { written: new Uint8Array(this.memory[4]!), durable: new Uint8Array(this.memory[5]!) }
     if (memory !== undefined) return
     for (let at = 0; at < this.written.length; at += BLOCK / 4) this.written[at + NUMBER] = (at * 4) / BLOCK
     this.durable.set(this.written)
@@ -123,7 +139,51 @@ export class Tiny {
       policy: this.options.policy ?? 'lru2',
       deviceOf: ({ fd, offset }) => (fd === NEXT_FD ? this.#nextDevice() : this.#device(offset)),
       mayBlock: true,
+      ...(this.options.isJournaled === true ? { journals: [this.#journalView()] } : {}),
     })
+  }
+
+  #journalView() {
+    const { arena, journal } = this
+    return {
+      ...JOURNAL,
+      path: 'journal',
+      device: {
+        writeSync: (sources: readonly Uint8Array[], position: number) => {
+          let at = position
+          for (const source of sources) {
+            point(arena.words, 6)
+            journal.written.set(source, at)
+            at += source.length
+          }
+        },
+        syncSync: () => {
+          point(arena.words, 7)
+          journal.durable.set(journal.written)
+        },
+      },
+    }
+  }
+
+  /** A block as recovery would leave it: the newest durable record that has it, or what is in place. */
+  #recovered(block: number): Int32Array {
+    const { headerBytesIn, decodeRecord, isImage } = this.engine.record
+    let found: Int32Array = this.durable.subarray((block * BLOCK) / 4, ((block + 1) * BLOCK) / 4)
+    let number = 1
+    for (let at = 0; ; number++) {
+      const rest = this.journal.durable.slice(PAGE + at, PAGE + JOURNAL.halfBytes)
+      const bytes = headerBytesIn(rest, { id: JOURNAL.id, half: 0 }, rest.length)
+      const record =
+        typeof bytes === 'string' ? undefined : decodeRecord(rest.subarray(0, bytes), at, rest.length)
+      if (record?.number !== number) return found
+      const imageOf = (i: number) =>
+        rest.subarray(record.plan.positions[i], record.plan.positions[i]! + BLOCK)
+      const all = Array.from(record.plan.positions, (_, i) => i)
+      if (!all.every((i) => isImage(record, i, imageOf(i)))) return found
+      const i = all.find((key) => record.keys.blocks[key] === block)
+      if (i !== undefined) found = new Int32Array(imageOf(i).slice().buffer)
+      at += Math.ceil(record.plan.bytes / PAGE) * PAGE
+    }
   }
 
   client(slot: number): { context: Context; client: Client; data: Partition } {
@@ -243,7 +303,9 @@ export class Tiny {
 
   /** The count of a block as a crash would leave it. */
   durableCount(block: number): number {
-    return this.check(this.durable.subarray((block * BLOCK) / 4, ((block + 1) * BLOCK) / 4), block)
+    const isJournaled = this.options.isJournaled === true
+    const place = this.durable.subarray((block * BLOCK) / 4, ((block + 1) * BLOCK) / 4)
+    return this.check(isJournaled ? this.#recovered(block) : place, block)
   }
 
   /** Called after a flush. @throws if the last change of block 0 by this client is not durable */

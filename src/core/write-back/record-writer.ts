@@ -1,0 +1,197 @@
+/**
+ * Writes the record of a cut to the journal of its group, and syncs it (core/journal/record.ts has the format). The images are taken
+ * as for a write in place (image-writer.ts), copied to a window of the record, and written from there:
+ *
+ *   a record that fits into the window     one write of all of it
+ *   a larger one                           a write of each window, in the order of the blocks; then one of the header
+ *
+ * One sync follows. The header has the checksums of all images, so the order of the writes does not matter. Costs one copy and one
+ * checksum of each image. Called by a writer, or by a thread that leads a round; one of them at a time.
+ */
+import { add, load } from '#atomics'
+import { halfAt } from '../journal/file-header.js'
+import { placeUnderWay } from '../journal/place.js'
+import { checksumOf, encodeHeader, type RecordPlace } from '../journal/record.js'
+import { JOURNAL_PAGE, toPages } from '../../shared/journal-size.js'
+import type { Slow } from '../../shared/wait.js'
+import { type Context, type JournalView, partitionOf } from '../context.js'
+import { DeviceFailure } from './device-failure.js'
+import { ImageWriter, type WriteMeans } from './image-writer.js'
+import type { WriteDevice } from './partition-sink.js'
+import { contentsOf, type RecordContents } from './record-cut.js'
+import { Group, Syscall } from '../../shared/words.js'
+
+export class RecordWriter {
+  readonly #context: Context
+  readonly #means: WriteMeans
+  readonly #counted: (device: WriteDevice) => WriteDevice
+  /** The window, allocated when it is first needed. */
+  #memory = Buffer.alloc(0)
+
+  /** `counted` wraps the journal's device, if calls have to be counted. */
+  constructor(context: Context, means: WriteMeans, counted = (device: WriteDevice) => device) {
+    this.#context = context
+    this.#means = means
+    this.#counted = counted
+  }
+
+  /** Writes and syncs the record that is under way in a group. `contents`: if they are known. @throws DeviceFailure */
+  *write(
+    group: number,
+    frames: Int32Array,
+    cut: number,
+    contents = contentsOf(this.#context, frames),
+  ): Slow<void> {
+    const context = this.#context
+    const journal = context.journals[group]!
+    const { headerBytes, bytes } = contents.plan
+    const longest = headerBytes + toPages(Math.max(this.#means.writeBytes, context.arena.geometry.frameSize))
+    const size = Math.min(longest, toPages(bytes)) + JOURNAL_PAGE
+    if (this.#memory.length < size) this.#memory = Buffer.allocUnsafeSlow(size)
+    const record = new OpenRecord(context, group, contents, {
+      place: placeUnderWay(context, group),
+      journal: { ...journal, device: this.#counted(journal.device) },
+      window: this.#memory.subarray(0, size),
+    })
+    const { words, arena } = context
+    for (let start = 0; start < frames.length;) {
+      const partition = partitionOf(words, arena.frameAt(frames[start]!))
+      let end = start + 1
+      while (contents.keys.partitions[end] === contents.keys.partitions[start]) end++
+      record.begin(start, end)
+      const view = context.partitions.at(partition)
+      yield* new ImageWriter(context, view, this.#means, record).writeAll(frames.subarray(start, end), cut)
+      start = end
+    }
+    record.finish()
+  }
+}
+
+/** A record that is being written. */
+class OpenRecord {
+  readonly #context: Context
+  readonly #group: number
+  readonly #contents: RecordContents
+  readonly #journal: JournalView
+  readonly #place: RecordPlace
+  readonly #window: Buffer
+  readonly #checksums: Uint32Array
+  /** Which part of the record the window has. At first it begins with room for the header. */
+  #start = 0
+  #end: number
+  /** The keys of the partition whose images come now. */
+  #first = 0
+  #last = 0
+  /** How many images have come. */
+  #count = 0
+
+  constructor(
+    context: Context,
+    group: number,
+    contents: RecordContents,
+    { place, journal, window }: { place: RecordPlace; journal: JournalView; window: Buffer },
+  ) {
+    this.#context = context
+    this.#group = group
+    this.#contents = contents
+    this.#journal = journal
+    this.#place = place
+    this.#window = window
+    this.#checksums = new Uint32Array(contents.keys.blocks.length)
+    this.#end = contents.plan.headerBytes
+  }
+
+  /** The next images are those of the keys `first` up to `last`, without `last`. */
+  begin(first: number, last: number): void {
+    this.#first = first
+    this.#last = last
+  }
+
+  put(images: readonly Uint8Array[], block: number): void {
+    let i = this.#find(block)
+    for (const image of images) {
+      this.#append(i, image)
+      this.#count++
+      i++
+    }
+  }
+
+  /** Writes what is left, and the header; then syncs. @throws DeviceFailure */
+  finish(): void {
+    // A block of a cut stays in the cache until its round is over (blocks/forget.ts).
+    if (this.#count !== this.#checksums.length) throw new Error('contract: a block of the record is gone')
+    const { partitions, keys, plan } = this.#contents
+    const isWhole = this.#start === 0
+    const header = isWhole ? this.#window.subarray(0, plan.headerBytes) : Buffer.alloc(plan.headerBytes)
+    const identity = { ...this.#place, id: this.#journal.id }
+    encodeHeader(header, identity, partitions, keys, this.#checksums, plan)
+    // The last page is written whole: the system would have to read it for a part.
+    const end = this.#end === plan.bytes ? toPages(plan.bytes) : this.#end
+    this.#window.fill(0, this.#end - this.#start, end - this.#start)
+    this.#flush(0, end)
+    if (!isWhole) this.#write(header, 0)
+    this.#call(Syscall.RECORD_FSYNC, () => {
+      this.#journal.device.syncSync()
+    })
+  }
+
+  /** The key of a block of this partition: they are sorted. */
+  #find(block: number): number {
+    const { blocks } = this.#contents.keys
+    let [low, high] = [this.#first, this.#last - 1]
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (blocks[middle]! < block) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  /**
+   * Copies an image to its place in the window. If the window does not have that place, it is written first, and moved. An image that
+   * was skipped, because a thread is copying it, comes later: its place has zeros until then.
+   */
+  #append(i: number, image: Uint8Array): void {
+    const { positions, headerBytes } = this.#contents.plan
+    const position = positions[i]!
+    const end = position + image.length
+    if (position < this.#start || end - this.#start > this.#window.length) {
+      this.#flush(headerBytes, this.#end)
+      this.#start = this.#end = position
+    }
+    if (position > this.#end) this.#window.fill(0, this.#end - this.#start, position - this.#start)
+    const target = this.#window.subarray(position - this.#start, end - this.#start)
+    target.set(image)
+    this.#checksums[i] = checksumOf(target)
+    this.#end = Math.max(this.#end, end)
+  }
+
+  /** Writes the window, between two places of the record. */
+  #flush(least: number, end: number): void {
+    const from = Math.max(this.#start, least)
+    if (end > from) this.#write(this.#window.subarray(from - this.#start, end - this.#start), from)
+  }
+
+  #write(bytes: Uint8Array, at: number): void {
+    const { half, at: placeAt } = this.#place
+    this.#call(Syscall.RECORD_WRITE, () => {
+      this.#journal.device.writeSync([bytes], halfAt(this.#journal, half) + placeAt + at)
+    })
+  }
+
+  /** @throws DeviceFailure */
+  #call(syscall: Syscall, call: () => void): void {
+    const { words, arena } = this.#context
+    const callsAt = arena.groupAt(this.#group) + Group.recordCalls
+    // A thread that died inside a call did not count its end.
+    if ((load(words, callsAt) & 1) !== 0) add(words, callsAt, 1)
+    add(words, callsAt, 1)
+    try {
+      call()
+    } catch (error) {
+      throw new DeviceFailure(error, syscall)
+    } finally {
+      add(words, callsAt, 1)
+    }
+  }
+}
