@@ -6,7 +6,8 @@ import { resolve } from 'node:path'
 import { launch } from '../nbd/launcher.js'
 import { openLog } from '../nbd/log.js'
 import { BLOCK_SIZE_DEFAULT, parseExport, readExports, type WrittenExport } from '../nbd/export-list.js'
-import type { ExportSettings, TlsFiles } from '../nbd/messages.js'
+import { parseJournal } from '../nbd/journal.js'
+import type { ExportSettings, JournalSetting, TlsFiles } from '../nbd/messages.js'
 import { printable } from '../nbd/printable.js'
 import { readTls } from '../nbd/tls-files.js'
 import { number, whole } from './load-settings.js'
@@ -19,6 +20,7 @@ interface ServeOptions {
   readonly export: readonly WrittenExport[]
   readonly exports?: string
   readonly maxExports?: number
+  readonly journal?: JournalSetting
   readonly unix?: string
   readonly port?: number
   readonly host: string
@@ -60,6 +62,12 @@ export function serveCommand(): Command {
       '--max-exports <count>',
       `with --exports, limit of exports at a time; they divide the memory for changes that are not written yet evenly (default: ${EXPORTS_MAX_DEFAULT})`,
       whole(1, 256),
+    )
+    .option(
+      '--journal <file[:size]>',
+      'all exports share a journal in this file: after a crash each is what it was at one moment, no block is torn, and what was ' +
+        'flushed is there; the size is in bytes or such as 64MiB',
+      journalOf,
     )
     .option('--unix <socket>', 'listen on a Unix socket')
     .option('--port <number>', 'listen on a TCP port; 0: any free port', whole(0, 65_535))
@@ -116,6 +124,7 @@ async function serve(options: ServeOptions): Promise<number> {
     return await launch(
       {
         ...exportsOf(options),
+        journal: options.journal,
         readOnly: options.readOnly,
         memory: options.memory,
         policy: options.policy,
@@ -151,6 +160,8 @@ function tlsFilesOf({ tlsCertificate, tlsKey, tlsClientAuthority }: ServeOptions
 /** @throws with a message for the user */
 function exportsOf(options: ServeOptions) {
   const { exports: exportsFile, readOnly } = options
+  if (readOnly && options.journal !== undefined)
+    throw new Error('--journal is for exports that are written: leave out --read-only, or --journal')
   const withAccess = (each: WrittenExport): ExportSettings => ({ ...each, readOnly })
   const fixed = options.export.map(withAccess)
   if (exportsFile === undefined) {
@@ -165,6 +176,14 @@ function exportsOf(options: ServeOptions) {
   if (exports.length > exportsMax)
     throw new Error(`there are ${exports.length} exports, and --max-exports is ${exportsMax}`)
   return { fixed, exports, exportsFile: path, exportsMax }
+}
+
+function journalOf(text: string): JournalSetting {
+  try {
+    return parseJournal(text)
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message)
+  }
 }
 
 function addExport(text: string, before: readonly WrittenExport[]): readonly WrittenExport[] {

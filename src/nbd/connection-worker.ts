@@ -28,7 +28,7 @@ const exports = new Exports(client, start.exports)
 const connections: Connections = new Connections(
   {
     exports,
-    flushes: new Flushes(client, () => connections.open),
+    flushes: new Flushes(client, () => connections.open, start.isOneGroup),
     gate: new Gate(BLOCKS_AT_ONCE),
     turns: new Turns(),
     places: new Places(start.places, start.thread, start.connectionsMax),

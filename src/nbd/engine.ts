@@ -5,6 +5,7 @@
 import type { BlockCache } from '../index.js'
 import { holdersText } from '../core/inspect/holders-text.js'
 import { LiveExports } from './live-exports.js'
+import { tellRecovered } from './journal.js'
 import { LogLimit } from './log-limit.js'
 import { entry, type Log, messageOf, openLog } from './log.js'
 import type { EngineSettings, FromEngine, ToEngine } from './messages.js'
@@ -65,12 +66,14 @@ async function serve(settings: EngineSettings, log: Log): Promise<number> {
   const { threads } = settings
   const open = await openExports(settings)
   const { cache } = open
+  tellRecovered(cache, log)
   const recovery = new Recovery(cache, log)
   const limit = new LogLimit(log)
   let ask!: (why: string) => void
   const isAsked = new Promise<string>((resolve) => (ask = resolve))
   const common = {
     handle: cache.handle,
+    isOneGroup: settings.journal !== undefined,
     exports: settings.exports.map(({ name }) => name),
     connections: new Int32Array(new SharedArrayBuffer(4 * threads)),
     places: placeWords(threads),
@@ -108,19 +111,26 @@ async function serve(settings: EngineSettings, log: Log): Promise<number> {
   await reloaded
   limit.report()
   await recovery.stop()
-  return (await isFlushed(cache, log)) && !workers.areGone ? 0 : 1
+  return (await isFlushed(cache, settings.journal, log)) && !workers.areGone ? 0 : 1
 }
 
 /** Closes the cache, which flushes. Returns false, and logs the number of lost blocks, if a block can't be written. */
-async function isFlushed(cache: BlockCache, log: Log): Promise<boolean> {
+async function isFlushed(cache: BlockCache, journal: EngineSettings['journal'], log: Log): Promise<boolean> {
   try {
     await cache.close()
     log(entry('info', 'stopped', 'everything is on the disks'))
     return true
   } catch (error) {
     const lost = await cache.abandon()
+    const what =
+      lost.length === 0 ? 'the journal is not empty' : `${lost.length} changed block(s) could not be written`
+    const { path } = journal ?? {}
+    const advice =
+      path === undefined
+        ? ''
+        : `; do not change the files before the next start with --journal ${path}, which writes what was flushed`
     log(
-      entry('error', 'stopped', `${lost.length} changed block(s) could not be written: ${messageOf(error)}`, {
+      entry('error', 'stopped', `${what}: ${messageOf(error)}${advice}`, {
         lost: lost.length,
       }),
     )

@@ -27,8 +27,9 @@ const BLOCKED_MAX = 63
 
 export class Flushes {
   readonly #client: CacheClient
+  readonly #isOneGroup: boolean
   readonly #connections: (() => number) | undefined
-  /** Bytes written since the last flush, by partition. */
+  /** Bytes written since the last flush, by partition; of all under '', if all are in one group. */
   readonly #unflushed = new Map<string, number>()
   #activity = 0
   #running = 0
@@ -37,9 +38,13 @@ export class Flushes {
   #restsUntilMs = -Infinity
   #wasSlow = false
 
-  /** `connections`: how many connections the thread has; undefined if it must not block. */
-  constructor(client: CacheClient, connections?: () => number) {
+  /**
+   * @param connections how many connections the thread has; undefined if it must not block
+   * @param isOneGroup whether all exports are in a group with a journal, so that every flush writes the changes of all
+   */
+  constructor(client: CacheClient, connections?: () => number, isOneGroup = false) {
     this.#client = client
+    this.#isOneGroup = isOneGroup
     this.#connections = connections
   }
 
@@ -61,16 +66,17 @@ export class Flushes {
 
   /** Notes that a connection of the thread has written so many bytes to a partition. */
   noteBytes(partition: string, bytes: number): void {
-    this.#unflushed.set(partition, this.#bytesOf(partition) + bytes)
+    this.#unflushed.set(this.#isOneGroup ? '' : partition, this.#bytesOf(partition) + bytes)
   }
 
   #bytesOf(partition: string): number {
-    return this.#unflushed.get(partition) ?? 0
+    return this.#unflushed.get(this.#isOneGroup ? '' : partition) ?? 0
   }
 
-  /** A flush of some blocks leaves the others unflushed. */
+  /** A flush of some blocks leaves the others unflushed, except in a journal, where a record has all. */
   #noteFlush({ partition, block }: FlushScope & { block?: number }): void {
-    if (block === undefined && partition !== undefined) this.#unflushed.delete(partition)
+    if (this.#isOneGroup) this.#unflushed.clear()
+    else if (block === undefined && partition !== undefined) this.#unflushed.delete(partition)
   }
 
   /**

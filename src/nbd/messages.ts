@@ -15,6 +15,8 @@ export interface TlsFiles {
 /** The workerData of a connection worker. */
 export interface WorkerStart {
   readonly handle: CacheHandle
+  /** All exports are in one group, so a flush writes the changes of all. */
+  readonly isOneGroup: boolean
   /** Names of the exports when the worker starts; the first is the default. */
   readonly exports: readonly string[]
   /** The worker's own copies of the listening sockets. */
@@ -72,6 +74,8 @@ export interface EngineSettings {
   readonly exportsFile: string | undefined
   /** The most exports at a time. */
   readonly exportsMax: number
+  /** All exports are then in its group (journal.ts). */
+  readonly journal: JournalSetting | undefined
   readonly readOnly: boolean
   readonly memory: string
   readonly policy: 'lru2' | '2q'
@@ -93,6 +97,13 @@ export interface ExportSettings {
   readonly path: string
   readonly blockSize: number
   readonly readOnly: boolean
+}
+
+export interface JournalSetting {
+  /** Absolute. */
+  readonly path: string
+  /** Bytes of both halves; undefined: the size that the file has, or the default of `openCache`. */
+  readonly sizeBytes: number | undefined
 }
 
 export type ToEngine = EngineSettings | 'stop' | 'holders' | 'reload'

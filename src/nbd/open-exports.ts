@@ -1,13 +1,14 @@
 /**
  * Opens the cache of a server. Each export is a partition and a group of its own, so that a disk that fails stops only its export.
  * A cache has the groups that it was opened with, so those of exports that may come later are named at once. The cost: all groups
- * divide the dirty limit and the spare frames evenly.
+ * divide the dirty limit and the spare frames evenly. With a journal there is one group instead (journal.ts).
  */
-import { type BlockCache, openCache, type PartitionOptions } from '../index.js'
+import { type BlockCache, CacheError, openCache, type PartitionOptions } from '../index.js'
 import { factsOf } from './export-files.js'
 import { BLOCK_SIZE_DEFAULT } from './export-list.js'
+import { JOURNALED } from './journal.js'
 import { messageOf } from './log.js'
-import type { EngineSettings, ExportSettings } from './messages.js'
+import type { EngineSettings, ExportSettings, JournalSetting } from './messages.js'
 
 /** An export that is served. */
 export interface Served extends ExportSettings {
@@ -19,7 +20,7 @@ export interface Served extends ExportSettings {
 export interface OpenExports {
   readonly cache: BlockCache
   readonly served: readonly Served[]
-  /** The groups that no export has. */
+  /** The groups for exports that come, one for each. */
   readonly groups: readonly string[]
   /** The largest block size that an export can have, in bytes. */
   readonly blockSizeMax: number
@@ -27,8 +28,9 @@ export interface OpenExports {
 
 /** @throws with a message for the user */
 export async function openExports(settings: EngineSettings): Promise<OpenExports> {
-  const { exports, exportsMax, memory, policy, threads, flushDelayMs } = settings
-  const groups = Array.from({ length: exportsMax }, (_, i) => String(i))
+  const { exports, exportsMax, journal, memory, policy, threads, flushDelayMs } = settings
+  const groups = Array.from({ length: exportsMax }, (_, i) => (journal === undefined ? String(i) : JOURNALED))
+  const named = journal === undefined ? [...groups] : { [JOURNALED]: { journal: optionOf(journal) } }
   // Looked at before the cache opens the file: another file that takes the path in between is found by the next look.
   const served = exports.map((each) => ({
     ...each,
@@ -44,8 +46,10 @@ export async function openExports(settings: EngineSettings): Promise<OpenExports
     flushDelayMs,
     maxPartitions: exportsMax,
     maxBlockSize: blockSizeMax,
-    groups,
+    groups: named,
     partitions: Object.fromEntries(served.map((each) => [each.name, partitionOf(each)])),
+  }).catch((error: unknown) => {
+    throw withHint(error, journal)
   })
   return { cache, served, groups, blockSizeMax }
 }
@@ -56,6 +60,16 @@ export const partitionOf = ({ path, blockSize, readOnly, group }: Served): Parti
   readOnly,
   group,
 })
+
+const optionOf = ({ path, sizeBytes }: JournalSetting) =>
+  sizeBytes === undefined ? { path } : { path, size: sizeBytes }
+
+/** What is missing may be the option, which the cache does not know. */
+function withHint(cause: unknown, journal: JournalSetting | undefined): unknown {
+  if (journal !== undefined || !(cause instanceof CacheError) || cause.code !== 'ERR_DCACHE_BAD_JOURNAL')
+    return cause
+  return new CacheError(cause.code, `${cause.message}; the option for it is --journal FILE`, { cause })
+}
 
 function identityOf(each: ExportSettings): string {
   try {

@@ -67,13 +67,14 @@ async function load(client: WireClient, connection: number, ledgers: readonly Le
 const versions = (ledgers: readonly Ledger[]): number =>
   ledgers.flatMap(({ durable }) => [...durable]).reduce((sum, version) => sum + version, 0)
 
-/** Kills and verifies repeatedly, and prints how many promises were compared with the disk. */
-export async function killRounds(rounds: number): Promise<void> {
+/** Kills and verifies repeatedly, and prints how many promises were compared with the disk. With a journal, of this size. */
+export async function killRounds(rounds: number, journal?: string): Promise<void> {
   using folder = tempFolder()
   const disk = join(folder.path, 'disk.img')
   writeFileSync(disk, Buffer.alloc(CONNECTIONS * BLOCKS * BLOCK))
   const path = join(folder.path, 'socket')
   const args = ['--export', `disk=${disk}`, '--unix', path, '--memory', '4MiB', '--flush-delay', '0.2']
+  if (journal !== undefined) args.push('--journal', `${join(folder.path, 'journal')}:${journal}`)
   const ledgers = Array.from({ length: CONNECTIONS }, () => new Ledger())
   let promises = 0
   for (let round = 0; round <= rounds; round++) {
