@@ -90,7 +90,7 @@ export async function program(argv: readonly string[]): Promise<number> {
         '2q',
       ]),
     )
-    .option('--no-peers', 'hit: only dcache and the floor')
+    .option('--no-peers', 'hit, commit: only dcache and the floors')
     .option('--deaths <count>', 'recovery: number of workers that are killed', whole(1, 100_000), 200)
     .option(
       '--trace <files...>',

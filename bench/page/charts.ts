@@ -4,6 +4,7 @@
 import { digitsText, scaledText } from '#dist/cli/units.js'
 import { FLOOR_AGAIN } from '../hit/crews.js'
 import { type SuiteReport, valueOf } from '../harness/report.js'
+import { commitCharts } from './commit-charts.js'
 import { diskCharts } from './disk-charts.js'
 import { modifyCharts } from './modify-charts.js'
 import { nbdCharts } from './nbd-charts.js'
@@ -232,6 +233,7 @@ const CHARTS: Readonly<Record<string, (Plot: PlotLibrary, suite: SuiteReport) =>
   partitions: partitionCharts,
   replay: replayCharts,
   disk: diskCharts,
+  commit: commitCharts,
   nbd: nbdCharts,
 }
 
