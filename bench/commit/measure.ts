@@ -95,6 +95,7 @@ async function measureCommits(settings: MeasureSettings, kind: Kind): Promise<Ro
   using folder = makeFolder()
   const cache = await openJournaled(folder, settings)
   const crews: Crew[] = []
+  let close: (() => Promise<void>) | undefined
   try {
     const lanes = Math.max(...threads)
     const workOf = (name: string): CommitWork => {
@@ -119,6 +120,8 @@ async function measureCommits(settings: MeasureSettings, kind: Kind): Promise<Ro
     for (const peer of kind.peers) {
       const work = workOf(`${peer}.db`)
       if (peer === 'sqlite') await createDatabase(work.path)
+      // Only if it is installed.
+      if (peer === 'level') close = await (await import('./variants/level.js')).holdLevel(work.path)
       await start(peer === 'sqlite' ? SQLITE : peer === 'level' ? 'classic-level' : peer, peer, { work })
     }
     const { rounds, smoke } = settings
@@ -144,6 +147,7 @@ async function measureCommits(settings: MeasureSettings, kind: Kind): Promise<Ro
     )
   } finally {
     await Promise.all(crews.map((crew) => crew.stop()))
+    await close?.()
     await closeSound(cache)
   }
 }

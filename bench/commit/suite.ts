@@ -137,8 +137,12 @@ async function measureApart(
     if (line.startsWith('commit: ')) say(line)
     else complaint += `${line}\n`
   })
-  const code = await new Promise((resolve) => child.once('close', resolve))
+  const end = await new Promise<number | string | null>((resolve) =>
+    child.once('close', (code, signal) => {
+      resolve(signal ?? code)
+    }),
+  )
   process.off('exit', kill)
-  if (code !== 0) throw new Error(complaint)
+  if (end !== 0) throw new Error(`the measuring process ended with ${String(end)}: ${complaint}`)
   return JSON.parse(text) as Measured
 }

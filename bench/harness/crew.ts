@@ -7,9 +7,6 @@ import { type MessagePort, Worker } from 'node:worker_threads'
 import type { Lane } from './lane.js'
 import type { LaneResult, LaneStart, Latency } from './task.js'
 
-/** A lane that does not close within this time is ended nevertheless. */
-const CLOSE_MS = 5000
-
 export interface CrewOptions {
   /** Used in messages and reports. */
   readonly name: string
@@ -97,13 +94,7 @@ export class Crew {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(
-      this.#lanes.map(async ({ worker, remote, died }) => {
-        const late = new Promise((resolve) => setTimeout(resolve, CLOSE_MS).unref())
-        await Promise.race([remote.close(), died, late]).catch(() => undefined)
-        await worker.terminate()
-      }),
-    )
+    await Promise.all(this.#lanes.map(({ worker }) => worker.terminate()))
   }
 }
 

@@ -33,10 +33,6 @@ class Lane {
     this.#task = await prepare(data, info)
   }
 
-  async close(): Promise<void> {
-    await this.#task?.close?.()
-  }
-
   /** Runs for `ms` milliseconds, concurrently with `active - 1` other lanes. @throws if the data read is wrong */
   async run(active: number, ms: number): Promise<LaneResult> {
     const task = this.#task!

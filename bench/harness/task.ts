@@ -17,8 +17,6 @@ export interface Task {
   end?(): void
   /** Called after every batch. Its time does not count. */
   between?(): void
-  /** Called before the thread is ended, if native code must not be interrupted. */
-  close?(): void | Promise<void>
 }
 
 export interface LaneInfo {

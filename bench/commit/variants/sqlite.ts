@@ -9,7 +9,6 @@ import { Commits, type CommitWork } from './commit-work.js'
 interface Sqlite {
   readonly DatabaseSync: new (path: string) => {
     exec(sql: string): void
-    close(): void
     prepare(sql: string): {
       run(...values: (number | Uint8Array)[]): unknown
       get(...values: number[]): { readonly value: Uint8Array } | undefined
@@ -57,9 +56,6 @@ export const prepare: Prepare<{ readonly work: CommitWork }> = async ({ work }, 
     expected: (_, count) => count,
     end() {
       commits.check((block) => get.get(block)?.value)
-    },
-    close() {
-      database.close()
     },
   }
 }
