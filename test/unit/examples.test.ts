@@ -1,4 +1,4 @@
-// @deadline 600
+// @deadline 900
 // The programs in examples/: each runs with the command that its README gives, prints what its README shows, and leaves nothing
 // in the temporary folder. A mistake in a copy of it makes it fail.
 
@@ -49,6 +49,11 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
     args: ['3'],
     isRandom: true,
     mistake: ['program.mjs', 'await writer.commit()', ''],
+  },
+  kv: {
+    args: ['2'],
+    isRandom: true,
+    mistake: ['batches.mjs', '  store.flush()', ''],
   },
   'image-server': { mistake: ['image-server.mjs', "(Buffer.from('hello'), 1_000_000)", "(Buffer.from('hello'), 1_000_001)"] }, // prettier-ignore
 }

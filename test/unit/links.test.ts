@@ -49,8 +49,8 @@ test('the documents are those that a reader looks for', () => {
     assert.ok(documents.includes(name), name)
 })
 
-/** Too large for the package, and of use in a clone only. */
-const isLeftOut = (path: string): boolean => path.startsWith('bench/results/')
+/** Too large for the package, or of use in a clone only. */
+const isLeftOut = (path: string): boolean => /^(bench\/results|examples\/kv)\//.test(path)
 
 test('what README and docs link to is in the package', () => {
   const { stdout } = spawnSync('npm', ['pack', '--json', '--ignore-scripts', '--dry-run'], {
