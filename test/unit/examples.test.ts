@@ -55,6 +55,11 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
     isRandom: true,
     mistake: ['batches.mjs', '  store.flush()', ''],
   },
+  sqlite: {
+    args: ['2'],
+    isRandom: true,
+    mistake: ['database.mjs', 'client.flushSync({ group: GROUP })', ''],
+  },
   'image-server': { mistake: ['image-server.mjs', "(Buffer.from('hello'), 1_000_000)", "(Buffer.from('hello'), 1_000_001)"] }, // prettier-ignore
 }
 
@@ -85,7 +90,8 @@ function copyOf(name: string): TempFolder {
   const folder = tempFolder()
   mkdirSync(join(folder.path, 'node_modules'))
   symlinkSync(projectRoot, join(folder.path, 'node_modules/dcache'))
-  symlinkSync(join(projectRoot, 'node_modules/piscina'), join(folder.path, 'node_modules/piscina'))
+  for (const other of ['piscina', '@sqlite.org'])
+    symlinkSync(join(projectRoot, 'node_modules', other), join(folder.path, 'node_modules', other))
   cpSync(folderOf(name), folder.path, { recursive: true })
   return folder
 }

@@ -50,7 +50,7 @@ test('the documents are those that a reader looks for', () => {
 })
 
 /** Too large for the package, or of use in a clone only. */
-const isLeftOut = (path: string): boolean => /^(bench\/results|examples\/kv)\//.test(path)
+const isLeftOut = (path: string): boolean => /^(bench\/results|examples\/(kv|sqlite))\//.test(path)
 
 test('what README and docs link to is in the package', () => {
   const { stdout } = spawnSync('npm', ['pack', '--json', '--ignore-scripts', '--dry-run'], {
