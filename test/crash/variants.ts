@@ -171,7 +171,7 @@ export const VARIANTS: readonly Variant[] = [
         'isNeeded(context, group, old)',
         'words[groupAt + 2 /* cut */] !== 0 && isUnwritten(old, words[groupAt + 2 /* cut */] - 1)',
       ),
-      importIn('core/changes/images.js', 'isUnwritten', '../../shared/stamp.js'),
+      importIn('core/changes/images.js', '{ isUnwritten }', '../../shared/stamp.js'),
     ],
   },
   {

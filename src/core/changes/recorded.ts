@@ -9,7 +9,9 @@
  *
  *   RECORD, up to the bound    a record that is being written has it
  *   PLACE, up to `owedTo`      the older half of the journal has it, and has to get free
- *   PLACE, later               none: the block's next record goes to the half in use, or to the half after it
+ *   PLACE, later, and an epoch has ended that has no record yet: its record may be the first of the next half, and this change is
+ *                              not in it; so the half that has the image may have to get free before the change has a record
+ *   PLACE, else                none: the block's next record goes to the half in use, or is the first of the half after it
  *
  * A record must fit into one half. So an epoch ends before it has more blocks than that: a cut may end there.
  */
@@ -39,7 +41,8 @@ export const classIn = (context: Memory, group: number, writeClass: number): num
 
 /** Whether a change keeps the image that it replaces, which has this stamp. @requires round mutex */
 export function isNeeded(context: Memory, group: number, stamp: number): boolean {
-  if (classOf(stamp) === PLACE_CLASS && hasJournal(context, group)) return isOwed(context, group, stamp)
+  if (classOf(stamp) === PLACE_CLASS && hasJournal(context, group))
+    return isOwed(context, group, stamp) || hasClosed(context, group)
   return isUnwritten(stamp, context.words[context.arena.groupAt(group) + Group.bound]!)
 }
 
@@ -72,13 +75,15 @@ export function closeFullEpoch(context: Context, group: number, count: number): 
   want(context, group, bound)
 }
 
+/** Whether an epoch has ended whose changes are in no durable record. As of a moment ago, unless the thread has the round mutex. */
+const hasClosed = ({ words, arena }: Memory, group: number): boolean => {
+  const at = arena.groupAt(group)
+  return isAfter(previousEpoch(load(words, at + Group.epoch)), load(words, at + Group.done))
+}
+
 /** Whether changes of a group with a journal are in no durable record. As of a moment ago, unless the thread has the round mutex. */
 export function hasUnrecorded({ words, arena }: Memory, group: number): boolean {
-  const at = arena.groupAt(group)
-  return (
-    words[at + Group.inEpoch]! > 0 ||
-    isAfter(previousEpoch(load(words, at + Group.epoch)), load(words, at + Group.done))
-  )
+  return words[arena.groupAt(group) + Group.inEpoch]! > 0 || hasClosed({ words, arena }, group)
 }
 
 /** Whether an image may have this stamp; without a journal there is no rule. @requires round mutex */

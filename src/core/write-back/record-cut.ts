@@ -200,11 +200,15 @@ export function markRecorded(
   context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words, arena } = context
   const isRecorded = (stamp: number) => classOf(stamp) === RECORD_CLASS && isUnwritten(stamp, cut)
+  // An image that was kept until the block's next record was durable. While blocks are written in place, a writer may be reading it.
+  const isPlacing = words[arena.groupAt(group) + Group.partialCut] !== 0
+  const isSuperseded = (stamp: number) =>
+    !isPlacing && classOf(stamp) === PLACE_CLASS && !isOwed(context, group, stamp)
   for (const frame of frames) {
     const at = arena.frameAt(frame)
     if (words[at + Frame.saved] !== 0) {
       keepOwed(context, group, frame, isRecorded)
-      dropSaved(context, group, frame, isRecorded)
+      dropSaved(context, group, frame, (stamp) => isRecorded(stamp) || isSuperseded(stamp))
     }
     for (;;) {
       const state = load(words, at + Frame.state)
