@@ -129,14 +129,4 @@ export const JOURNALED_VARIANTS: readonly Variant[] = [
       { file: 'core/write-back/partition-sink.js', find: 'this.#device.syncSync();', replace: 'void 0;' },
     ],
   },
-  {
-    name: 'journaled-newest-half-erased-first',
-    edits: [
-      {
-        file: 'core/journal/place.js',
-        find: '=== 0 ? otherHalf(half) : half',
-        replace: '=== 0 ? half : half',
-      },
-    ],
-  },
 ]
