@@ -223,7 +223,9 @@ export class Host extends Client implements BlockCache {
       // A guard that was acquired since the first check is seen now; a later acquire sees CLOSING.
       this.#assertNoGuards()
       await runAsync(flush(this.context, everything))
-      for (const { group } of this.handle.journals) await runAsync(placeAll(this.context, group))
+      // In turn: a partition that goes or shrinks stops records too, and must not find them going on.
+      for (const { group } of this.handle.journals)
+        await this.#parts.inTurn(() => runAsync(placeAll(this.context, group)))
     } catch (error) {
       changeState(words, EngineState.CLOSING, EngineState.OPEN)
       throw error

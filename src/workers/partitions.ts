@@ -70,7 +70,7 @@ export class Partitions {
     const { groups, frameSize } = this.#config
     const isAligned = this.#context.arena.memory !== undefined
     const partition = parseAdded(name, options, { groups, frameSize, isAligned })
-    return this.#inTurn(async () => {
+    return this.inTurn(async () => {
       const index = this.#freeNumber(name)
       this.#journals.assertRoom(partition, this.files)
       const files = await openFiles([partition], this.#claims, this.files)
@@ -114,7 +114,7 @@ export class Partitions {
     assertTimeout(timeoutMs)
     if (typeof flush !== 'boolean')
       throw new CacheError('ERR_DCACHE_BAD_OPTION', `flush is ${show(flush)}; it must be true or false`)
-    await this.#inTurn(async () => {
+    await this.inTurn(async () => {
       const file = this.#fileOf(view)
       const steps = this.#journals.stepsFor(this.#context, file)
       await runCall(this.#context, drop(this.#context, view, flush, new Deadline(timeoutMs), steps))
@@ -139,7 +139,7 @@ export class Partitions {
     timeoutMs: number,
   ): Promise<number> {
     let before = 0
-    await this.#inTurn(async () => {
+    await this.inTurn(async () => {
       this.#context.assertOpen()
       const file = this.#fileOf(view)
       before = view.look()
@@ -208,7 +208,8 @@ export class Partitions {
     this.#files.clear()
   }
 
-  #inTurn(change: () => Promise<void>): Promise<void> {
+  /** Runs a change when those before it have ended. */
+  inTurn(change: () => Promise<void>): Promise<void> {
     this.#changes++
     const own = this.#last
       .then(() => {

@@ -114,14 +114,14 @@ export const JOURNALED_VARIANTS: readonly Variant[] = [
     name: 'journaled-half-free-by-an-older-cut',
     edits: [
       inRound(
-        'cut.isAll && (words[at + 2 /* cut */] === 0 || !isAfter(owedTo, cut.number))',
-        'cut.isAll && !isAfter(cut.number, 2 ** 24)',
+        'words[at + 2 /* cut */] === 0 || !isAfter(owedTo, cut.number);',
+        '!isAfter(cut.number, cut.number);',
       ),
     ],
   },
   {
     name: 'journaled-half-free-with-a-fence',
-    edits: [inRound('cut.isAll && (words', '(words')],
+    edits: [inRound('cut.isAll && isDurable', 'isDurable')],
   },
   {
     name: 'journaled-partitions-not-synced',

@@ -9,7 +9,7 @@ import { newestHalf } from '#dist/core/journal/place.js'
 import { scanJournal } from '#dist/core/journal/scan.js'
 import { resumeRecords, stopRecords } from '#dist/core/changes/stop-records.js'
 import { runSync } from '#dist/shared/wait.js'
-import { Frame, Group, State } from '#dist/shared/words.js'
+import { Frame, Group, Header, State } from '#dist/shared/words.js'
 import { MemoryDevice } from '../support/memory-device.js'
 
 const BLOCK = 512
@@ -230,6 +230,24 @@ places(
     assert.is(onDisk(1), 2)
   },
 )
+
+places('a thread that has begun a half rings when its record is durable', () => {
+  const { engine, write, journal } = bench(8)
+  for (let i = 1; i <= 4; i++) {
+    write(i, i)
+    engine.client.flushSync()
+  }
+  const bell = () => engine.context.words[Header.bell]!
+  let whileWriting = 0
+  journal.before = () => {
+    whileWriting = bell()
+  }
+  write(9, 9)
+  engine.client.flushSync()
+  assert.ok(bell() > whileWriting, 'nothing else would begin to write the older half in place')
+  engine.stepFlusher()
+  assert.ok(engine.stepWriter(0))
+})
 
 places('records wait while both halves are full, and a write in place lets them go on', () => {
   const { engine, write } = bench(4)

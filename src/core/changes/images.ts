@@ -79,7 +79,8 @@ export function uncommit(context: Context, group: number, frame: FrameIndex): vo
 }
 
 /**
- * To be called before a block is committed in a class; with a journal, see recorded.ts. If the block has an image of another class that no cut covers yet, the
+ * To be called before a block is committed in a class. (With a journal it only ends an epoch that is full.) If the block has an
+ * image of another class that no cut covers yet, the
  * epoch is closed, so that no cut spans the change. The epoch advances first, then the bound. No round is requested, because
  * it would cost all threads that use the group; instead the next change of this block waits for one (`awaitsClassChange`).
  * Only when so many epochs have been closed that a flush would need as many rounds are the rounds requested.

@@ -85,6 +85,14 @@ export function concludeRecord({ words, arena }: Memory, group: number): void {
   store(words, newestAt, 1 - words[newestAt]!)
 }
 
+/**
+ * Nothing had to be recorded up to this epoch. So the cut of the newest record never falls so far behind that epochs wrap.
+ * @requires round mutex
+ */
+export function noteCut({ words, arena }: Memory, group: number, cut: number): void {
+  words[recordAt({ words, arena }, group) + Record.cut] = cut
+}
+
 function recordAt(
   { words, arena }: Memory,
   group: number,

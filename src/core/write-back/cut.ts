@@ -35,8 +35,6 @@ export interface Cut {
   readonly jobs: readonly Job[]
   /** The last class that a partial round writes; undefined if all are written. */
   readonly through?: number
-  /** The round writes a record (record-cut.ts). */
-  readonly isRecord?: boolean
 }
 
 /**

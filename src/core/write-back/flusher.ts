@@ -20,7 +20,7 @@ import { hasFence } from './record-cut.js'
 import { runPlaces, runRecordRound } from './record-round.js'
 import { type RoundMeans, runPartial, runRound } from './writeback.js'
 import { hasInClass, hasJournal, hasUnrecorded } from '../changes/recorded.js'
-import { PLACE_CLASS } from '../../shared/stamp.js'
+import { isAfter, PLACE_CLASS } from '../../shared/stamp.js'
 import { WriterPool } from './writer-pool.js'
 import { returnAsked, returnSurplus } from './return-loans.js'
 import { DelayedKick, Fence, Group, Header, Led } from '../../shared/words.js'
@@ -168,7 +168,10 @@ export class Flusher {
     const context = this.#context
     const { words, arena } = context
     const at = arena.groupAt(group)
-    const isOwed = load(words, at + Group.owes) === 1
+    // While a record is written that the half owes, nothing of it can be.
+    const isOver =
+      load(words, at + Group.cut) === 0 || !isAfter(words[at + Group.owedTo]!, words[at + Group.done]!)
+    const isOwed = load(words, at + Group.owes) === 1 && isOver
     // What has no record yet gets one first, unless that has to wait for this.
     if (hasFence(context, group, Fence.RETRYING)) return isOwed || !this.#isRecordCalledFor(group)
     if (load(words, at + Group.fences) > 0) return false

@@ -240,7 +240,11 @@ export class Leader implements RoundLeader {
     const { words, arena } = context
     const at = arena.groupAt(group)
     const isLeft = load(words, at + Group.leader) < 0 || load(words, at + Group.partial) < 0
-    const isAwaited = context.rounds[group]!.isWanted || load(words, at + Group.yields) !== 0
+    const isAwaited =
+      context.rounds[group]!.isWanted ||
+      load(words, at + Group.yields) !== 0 ||
+      // Blocks of the older half of a journal could not all be written in place before this.
+      load(words, at + Group.owes) === 1
     if (isLeft || isAwaited || wantedThrough(context, group) > 0) ringBell(context)
   }
 }

@@ -7,7 +7,7 @@
  */
 import { compareExchange, load, store } from '#atomics'
 import { planRecord, type RecordKeys, type RecordPartition, type RecordPlan } from '../journal/record.js'
-import { beginRecord, concludeRecord, nextPlace, recordedTo, setPlace } from '../journal/place.js'
+import { beginRecord, concludeRecord, nextPlace, noteCut, recordedTo, setPlace } from '../journal/place.js'
 import { placeFor } from '../journal/recover.js'
 import { blocksIn } from '../../shared/partition-record.js'
 import {
@@ -29,7 +29,6 @@ import { addLayered, beginCut, type Cut, listUnwritten } from './cut.js'
 import { Fence, Frame, Group, Partition, Records, Spare, State } from '../../shared/words.js'
 
 export interface RecordCut extends Cut {
-  readonly isRecord: true
   /** Undefined without frames. */
   readonly contents: RecordContents | undefined
   /** No record follows before the owner has erased the journal. */
@@ -78,7 +77,7 @@ export function beginRecordCut(
   // The leader first: a cut without one is the flush worker's.
   if (leader !== undefined) store(words, at + Group.leader, leader)
   beginCut(context, group, number)
-  return { number, spokeFor, ...list, isRecord: true, isLast }
+  return { number, spokeFor, ...list, isLast }
 }
 
 /** Whether more blocks than `most` have to be recorded. @requires round mutex */
@@ -182,9 +181,10 @@ function beginPlace(context: Context, group: number, bytes: number, cut: number)
   return true
 }
 
-/** The record of a cut is durable; its blocks are marked next. @requires round mutex */
+/** The record of a cut is durable, if it needed one; its blocks are marked next. @requires round mutex */
 export function concludeWriting(context: Context, group: number, cut: RecordCut): void {
   if (cut.frames.length > 0) concludeRecord(context, group)
+  else noteCut(context, group, cut.number)
 }
 
 /**
@@ -227,6 +227,8 @@ function finishMarking(context: Context, group: number): void {
   if (!isAfter(recorded, context.words[context.arena.groupAt(group) + Group.done]!)) return
   markRecorded(context, group, dirtyFrames(context, group, RECORD_CLASS), recorded)
   finishAll(context, group, recorded)
+  // The threads that waited for the round that its thread did not end.
+  context.rounds[group]!.broadcast()
 }
 
 /** Of saved images, those that must also be written in place. */

@@ -136,7 +136,8 @@ export function* runPlaces(
   const cut = placeCut(context, group)
   // Of a record that is being written nothing is in this cut.
   const owedTo = words[at + Group.owedTo]!
-  const frees = cut.isAll && (words[at + Group.cut] === 0 || !isAfter(owedTo, cut.number))
+  const isDurable = words[at + Group.cut] === 0 || !isAfter(owedTo, cut.number)
+  const frees = words[at + Group.owes] === 1 && cut.isAll && isDurable
   // Its blocks are not dropped from the cache while a writer may have them (blocks/forget.ts).
   store(words, at + Group.partial, BY_FLUSH_WORKER)
   words[at + Group.partialThrough] = CLASSES_MAX
