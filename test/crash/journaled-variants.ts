@@ -26,7 +26,7 @@ export const JOURNALED_VARIANTS: readonly Variant[] = [
     edits: [
       {
         file: 'core/write-back/record-writer.js',
-        find: 'this.#journal.device.syncSync();',
+        find: 'this.#device.syncSync();',
         replace: 'void 0;',
       },
     ],

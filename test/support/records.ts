@@ -26,5 +26,6 @@ export function encodeRecord(
     const { blockSize } = partitions[keys.partitions[i]!]!
     return functions.checksumOf(record.subarray(position, position + blockSize))
   })
-  functions.encodeHeader(record.subarray(0, plan.headerBytes), identity, partitions, keys, checksums, plan)
+  const contents = { partitions, keys, plan }
+  functions.encodeHeader(record.subarray(0, plan.headerBytes), identity.id, identity, contents, checksums)
 }

@@ -14,7 +14,13 @@ import {
 } from '#dist/core/journal/record.js'
 import { type HalfState, imagesOf, scanJournal } from '#dist/core/journal/scan.js'
 import { encodeRecord } from '../support/records.js'
-import { blocksInHalf, journalSize, tableBytesOf } from '#dist/shared/journal-size.js'
+import {
+  blocksInHalf,
+  journalSize,
+  RECORD_FIXED_BYTES,
+  RECORD_KEY_BYTES,
+  tableBytesOf,
+} from '#dist/shared/journal-size.js'
 import { ForgetfulFile, Machine, Stopped } from '../crash/journal-disk.js'
 import { Random } from '../crash/random.js'
 import { MemoryStorage } from '../support/memory-storage.js'
@@ -121,7 +127,7 @@ test('a record is read as it was written, with its images', () =>
 function isCovered(at: number, { partitions, keys }: Content): boolean {
   const plan = planRecord(partitions, keys)
   return (
-    at < plan.headerBytes ||
+    at < RECORD_FIXED_BYTES + tableBytesOf(partitions) + keys.blocks.length * RECORD_KEY_BYTES ||
     plan.positions.some((from, i) => at >= from && at < from + partitions[keys.partitions[i]!]!.blockSize)
   )
 }

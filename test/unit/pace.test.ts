@@ -30,7 +30,7 @@ test('unwritten blocks are sorted by class, partition and block, past 2^32 block
       partition: [0, 1, 4095][next(3)]!,
       block: next(2) === 0 ? next(100_000) : 2 ** 32 * next(2 ** 16) + next(2 ** 31),
     }))
-    const list = new UnwrittenList(count)
+    const list = new UnwrittenList()
     for (const { frame, writeClass, partition, block } of blocks)
       list.add(frame, stampOf(5, writeClass), keyHighOf(partition, block), keyLowOf(block))
     const { frames, jobs } = list.sorted()
@@ -50,7 +50,7 @@ test('unwritten blocks are sorted by class, partition and block, past 2^32 block
 })
 
 test('images past the cut are removed from the unwritten ones', () => {
-  const list = new UnwrittenList(4)
+  const list = new UnwrittenList()
   for (const [frame, epoch] of [3, 9, 4, 8].entries())
     list.add(frame, stampOf(epoch, 1), keyHighOf(0, frame), frame)
   list.keep((stamp) => stamp < stampOf(8, 0))

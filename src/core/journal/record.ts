@@ -5,7 +5,7 @@
  *   byte  0   magic, 8 bytes          byte 40   partitions in the table
  *         8   id of the journal            44   blocks
  *        24   number, 64 bits              48   bytes of the record, 64 bits
- *        32   half                         56   checksum of the header, this word taken as 0
+ *        32   half                         56   checksum of all up to the end of the keys, this word taken as 0
  *        36   pages of the header          64   turn, 64 bits
  *                                          72   table, then keys, then zeros up to the end of the page
  *
@@ -78,6 +78,13 @@ export interface RecordKeys {
   readonly blocks: ArrayLike<number>
 }
 
+/** What a record has, in the order of its images. */
+export interface RecordContents {
+  readonly partitions: readonly RecordPartition[]
+  readonly keys: RecordKeys
+  readonly plan: RecordPlan
+}
+
 /** Where the parts of a record are, in bytes from its beginning. */
 export interface RecordPlan {
   readonly headerBytes: number
@@ -88,12 +95,9 @@ export interface RecordPlan {
 }
 
 /** What the header of a record says. */
-export interface RecordHeader extends RecordIdentity {
-  readonly partitions: readonly RecordPartition[]
-  readonly keys: RecordKeys
+export interface RecordHeader extends RecordIdentity, RecordContents {
   /** Of each image. */
   readonly checksums: Uint32Array
-  readonly plan: RecordPlan
 }
 
 /**
@@ -120,15 +124,15 @@ export const checksumOf = (image: Uint8Array): number => crc32(image)
 /**
  * Writes the header of a record.
  * @param header its memory, `plan.headerBytes` long
+ * @param id of the journal
  * @param checksums of the images
  */
 export function encodeHeader(
   header: Uint8Array,
-  { id, number, half, turn }: RecordIdentity,
-  partitions: readonly RecordPartition[],
-  keys: RecordKeys,
+  id: Uint8Array,
+  { number, half, turn }: RecordPlace,
+  { partitions, keys, plan }: RecordContents,
   checksums: ArrayLike<number>,
-  plan: RecordPlan,
 ): void {
   header.fill(0)
   const view = viewOf(header)
@@ -151,7 +155,7 @@ export function encodeHeader(
     view.setUint32(at + 8, checksums[i]!, true)
     at += RECORD_KEY_BYTES
   }
-  view.setUint32(CHECKSUM_AT, crc32(header), true)
+  view.setUint32(CHECKSUM_AT, crc32(header.subarray(0, at)), true)
 }
 
 function encodePartition(header: Uint8Array, view: DataView, at: number, partition: RecordPartition): number {
@@ -187,14 +191,15 @@ export function headerBytesIn(
 /** Reads the header of a record that is at byte `at` of its half. Returns undefined if it is damaged. */
 export function decodeRecord(header: Uint8Array, at: number, roomBytes: number): RecordHeader | undefined {
   const view = viewOf(header)
-  const copy = Uint8Array.from(header)
-  viewOf(copy).setUint32(CHECKSUM_AT, 0, true)
-  if (crc32(copy) !== view.getUint32(CHECKSUM_AT, true)) return undefined
   const table = decodeTable(header, view)
   if (table === undefined) return undefined
   const { partitions, end } = table
   const count = view.getUint32(BLOCKS_AT, true)
-  if (end + count * RECORD_KEY_BYTES > header.length) return undefined
+  const keysEnd = end + count * RECORD_KEY_BYTES
+  if (keysEnd > header.length) return undefined
+  const copy = header.slice(0, keysEnd)
+  viewOf(copy).setUint32(CHECKSUM_AT, 0, true)
+  if (crc32(copy) !== view.getUint32(CHECKSUM_AT, true)) return undefined
   const keys = { partitions: new Uint16Array(count), blocks: new Float64Array(count) }
   const checksums = new Uint32Array(count)
   for (let i = 0, key = end; i < count; i++, key += RECORD_KEY_BYTES) {

@@ -16,7 +16,6 @@ import {
 import type { FrameIndex } from '../../shared/indices.js'
 import { want } from '../wait/bell.js'
 import type { Context } from '../context.js'
-import { dirtyFrames } from '../changes/dirty-lists.js'
 import { dropSaved, imageStamps } from '../changes/images.js'
 import { imageToWrite, isOlder } from '../changes/to-write.js'
 import { type Job, UnwrittenList } from './order.js'
@@ -50,10 +49,7 @@ export function listUnwritten(
   context.roundMutexes[group]!.assertHeld(context.slot.index)
   const { words, arena } = context
   const at = arena.groupAt(group)
-  const isPart = through < CLASSES_MAX
-  const unwritten = new UnwrittenList(
-    isPart ? dirtyFrames(context, group, through).length : words[at + Group.dirty]!,
-  )
+  const unwritten = new UnwrittenList()
   const layered: FrameIndex[] = []
   // Visit each frame once: the lists lead all over the memory. Frames with older images are visited a second time.
   for (let place = 0; place < through; place++)

@@ -78,10 +78,10 @@ export class ImageWriter {
     this.#cut = cut
     const context = this.#context
     const { words, arena } = context
-    let left = Int32Array.from(frames)
-    while (left.length > 0) {
+    for (let left = frames; ;) {
       const busy: FrameIndex[] = []
       for (let next = 0; next < left.length;) next = yield* this.#writeRun(left, next, busy)
+      if (busy.length === 0) return
       if (busy.length === left.length) {
         context.assertRunning()
         const latchAt = arena.frameAt(busy[0]!) + Frame.latch

@@ -1,7 +1,7 @@
 /**
  * What a round has to write, sorted by class, partition and block: a radix sort on a key of two words, byte by byte from the
  * lowest. A byte that is equal in all keys costs a count but no pass. (A comparison sort of objects took a third as long as
- * the writes.)
+ * the writes.) A few are inserted in order instead: a small round should not pay for the counts of eight passes.
  *
  *   high   bits 29-31 class   17-28 partition   0-16 upper bits of the block number
  *   low    its lower 32 bits
@@ -24,24 +24,20 @@ export interface Job {
   readonly end: number
 }
 
-export class UnwrittenList {
-  readonly #frames: Int32Array
-  readonly #stamps: Int32Array
-  readonly #high: Uint32Array
-  readonly #low: Uint32Array
-  #count = 0
+/** Up to so many entries, in arrays that the engine of JavaScript keeps in its heap. */
+const FEW = 16
 
-  /** `most`: capacity, in blocks. */
-  constructor(most: number) {
-    this.#frames = new Int32Array(most)
-    this.#stamps = new Int32Array(most)
-    this.#high = new Uint32Array(most)
-    this.#low = new Uint32Array(most)
-  }
+export class UnwrittenList {
+  #frames = new Int32Array(FEW)
+  #stamps = new Int32Array(FEW)
+  #high = new Uint32Array(FEW)
+  #low = new Uint32Array(FEW)
+  #count = 0
 
   /** Adds a frame with an unwritten image, its stamp, and the block's key (key.ts). */
   add(frame: FrameIndex, stamp: number, keyHigh: number, keyLow: number): void {
     const i = this.#count++
+    if (i === this.#frames.length) this.#grow()
     const writeClass = classOf(stamp)
     this.#frames[i] = frame
     this.#stamps[i] = stamp
@@ -57,7 +53,9 @@ export class UnwrittenList {
     let kept = 0
     for (let i = 0; i < this.#count; i++) {
       if (!isKept(this.#stamps[i]!)) continue
-      for (const column of [this.#frames, this.#stamps, this.#high, this.#low]) column[kept] = column[i]!
+      // Most often all are kept.
+      if (kept < i)
+        for (const column of [this.#frames, this.#stamps, this.#high, this.#low]) column[kept] = column[i]!
       kept++
     }
     this.#count = kept
@@ -84,11 +82,42 @@ export class UnwrittenList {
     return { frames, jobs }
   }
 
+  #grow(): void {
+    const most = 2 * this.#count
+    const longer = <T extends Int32Array | Uint32Array>(column: T, empty: T): T => {
+      empty.set(column)
+      return empty
+    }
+    this.#frames = longer(this.#frames, new Int32Array(most))
+    this.#stamps = longer(this.#stamps, new Int32Array(most))
+    this.#high = longer(this.#high, new Uint32Array(most))
+    this.#low = longer(this.#low, new Uint32Array(most))
+  }
+
   /** The indices of the entries, in sorted order. */
   #order(): Uint32Array {
+    return this.#count <= FEW ? this.#inserted() : this.#radixSorted()
+  }
+
+  #inserted(): Uint32Array {
+    const order = new Uint32Array(this.#count)
+    for (let item = 0; item < order.length; item++) {
+      let at = item
+      for (; at > 0 && this.#isBefore(item, order[at - 1]!); at--) order[at] = order[at - 1]!
+      order[at] = item
+    }
+    return order
+  }
+
+  #isBefore(a: number, b: number): boolean {
+    const [high, low] = [this.#high, this.#low]
+    return high[a]! < high[b]! || (high[a] === high[b] && low[a]! < low[b]!)
+  }
+
+  #radixSorted(): Uint32Array {
     const count = this.#count
     const starts = new Uint32Array(257)
-    let order = Uint32Array.from({ length: count }, (_, i) => i)
+    let order = new Uint32Array(count).map((_, i) => i)
     let next = new Uint32Array(count)
     for (const keys of [this.#low, this.#high]) {
       for (let shift = 0; shift < 32; shift += 8) {

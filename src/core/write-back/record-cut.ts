@@ -6,7 +6,7 @@
  * between these steps the next cut finishes them (`finishMarking`).
  */
 import { compareExchange, load, store } from '#atomics'
-import { planRecord, type RecordKeys, type RecordPartition, type RecordPlan } from '../journal/record.js'
+import { planRecord, type RecordContents, type RecordPartition } from '../journal/record.js'
 import { beginRecord, concludeRecord, nextPlace, noteCut, recordedTo, setPlace } from '../journal/place.js'
 import { placeFor } from '../journal/recover.js'
 import { blocksIn } from '../../shared/partition-record.js'
@@ -33,13 +33,6 @@ export interface RecordCut extends Cut {
   readonly contents: RecordContents | undefined
   /** No record follows before the owner has erased the journal. */
   readonly isLast: boolean
-}
-
-/** What a record has, in the order of its frames. */
-export interface RecordContents {
-  readonly partitions: readonly RecordPartition[]
-  readonly keys: RecordKeys
-  readonly plan: RecordPlan
 }
 
 /**
@@ -98,8 +91,8 @@ function listRecord(
   group: number,
   cut: number,
 ): Pick<RecordCut, 'frames' | 'jobs' | 'contents'> {
-  const sorted = largestFirst(context, listSorted(context, group, cut))
-  return { ...sorted, contents: sorted.frames.length === 0 ? undefined : contentsOf(context, sorted.frames) }
+  const { frames, jobs } = largestFirst(context, listSorted(context, group, cut))
+  return { frames, jobs, contents: frames.length === 0 ? undefined : contentsOf(context, frames) }
 }
 
 /** By partition and block. @requires round mutex */
@@ -137,24 +130,23 @@ function oldestEpoch(context: Context, group: number): number {
   return oldest
 }
 
-/** What the record of these frames has. @requires that they keep their blocks */
+/** What the record of these frames has. @requires that they keep their blocks, and that those of a partition are in one piece */
 export function contentsOf(context: Context, frames: Int32Array): RecordContents {
   const { words, arena } = context
-  const places = new Map<number, number>()
   const partitions: RecordPartition[] = []
   const keys = { partitions: new Uint16Array(frames.length), blocks: new Float64Array(frames.length) }
-  frames.forEach((frame, i) => {
-    const at = arena.frameAt(frame)
+  let last = -1
+  for (let i = 0; i < frames.length; i++) {
+    const at = arena.frameAt(frames[i]!)
     const partition = partitionOf(words, at)
-    let place = places.get(partition)
-    if (place === undefined) {
-      places.set(partition, (place = partitions.length))
+    if (partition !== last) {
       const { name, blockSize, offset, isMarked } = context.partitions.at(partition)
       partitions.push({ name, blockSize, blocks: blocksIn(arena, partition), offset, isMarked })
+      last = partition
     }
-    keys.partitions[i] = place
+    keys.partitions[i] = partitions.length - 1
     keys.blocks[i] = blockOf(words, at)
-  })
+  }
   return { partitions, keys, plan: planRecord(partitions, keys) }
 }
 

@@ -11,14 +11,14 @@
 import { add, load } from '#atomics'
 import { halfAt } from '../journal/file-header.js'
 import { placeUnderWay } from '../journal/place.js'
-import { checksumOf, encodeHeader, type RecordPlace } from '../journal/record.js'
+import { checksumOf, encodeHeader, type RecordContents, type RecordPlace } from '../journal/record.js'
 import { JOURNAL_PAGE, toPages } from '../../shared/journal-size.js'
 import type { Slow } from '../../shared/wait.js'
 import { type Context, type JournalView, partitionOf } from '../context.js'
 import { DeviceFailure } from './device-failure.js'
 import { ImageWriter, type WriteMeans } from './image-writer.js'
 import type { WriteDevice } from './partition-sink.js'
-import { contentsOf, type RecordContents } from './record-cut.js'
+import { contentsOf } from './record-cut.js'
 import { Group, Syscall } from '../../shared/words.js'
 
 export class RecordWriter {
@@ -48,11 +48,8 @@ export class RecordWriter {
     const longest = headerBytes + toPages(Math.max(this.#means.writeBytes, context.arena.geometry.frameSize))
     const size = Math.min(longest, toPages(bytes)) + JOURNAL_PAGE
     if (this.#memory.length < size) this.#memory = Buffer.allocUnsafeSlow(size)
-    const record = new OpenRecord(context, group, contents, {
-      place: placeUnderWay(context, group),
-      journal: { ...journal, device: this.#counted(journal.device) },
-      window: this.#memory.subarray(0, size),
-    })
+    const device = this.#counted(journal.device)
+    const record = new OpenRecord(context, group, contents, device, this.#memory.subarray(0, size))
     const { words, arena } = context
     for (let start = 0; start < frames.length;) {
       const partition = partitionOf(words, arena.frameAt(frames[start]!))
@@ -73,6 +70,7 @@ class OpenRecord {
   readonly #group: number
   readonly #contents: RecordContents
   readonly #journal: JournalView
+  readonly #device: WriteDevice
   readonly #place: RecordPlace
   readonly #window: Buffer
   readonly #checksums: Uint32Array
@@ -89,13 +87,15 @@ class OpenRecord {
     context: Context,
     group: number,
     contents: RecordContents,
-    { place, journal, window }: { place: RecordPlace; journal: JournalView; window: Buffer },
+    device: WriteDevice,
+    window: Buffer,
   ) {
     this.#context = context
     this.#group = group
     this.#contents = contents
-    this.#journal = journal
-    this.#place = place
+    this.#journal = context.journals[group]!
+    this.#device = device
+    this.#place = placeUnderWay(context, group)
     this.#window = window
     this.#checksums = new Uint32Array(contents.keys.blocks.length)
     this.#end = contents.plan.headerBytes
@@ -120,18 +120,17 @@ class OpenRecord {
   finish(): void {
     // A block of a cut stays in the cache until its round is over (blocks/forget.ts).
     if (this.#count !== this.#checksums.length) throw new Error('contract: a block of the record is gone')
-    const { partitions, keys, plan } = this.#contents
+    const { plan } = this.#contents
     const isWhole = this.#start === 0
     const header = isWhole ? this.#window.subarray(0, plan.headerBytes) : Buffer.alloc(plan.headerBytes)
-    const identity = { ...this.#place, id: this.#journal.id }
-    encodeHeader(header, identity, partitions, keys, this.#checksums, plan)
+    encodeHeader(header, this.#journal.id, this.#place, this.#contents, this.#checksums)
     // The last page is written whole: the system would have to read it for a part.
     const end = this.#end === plan.bytes ? toPages(plan.bytes) : this.#end
     this.#window.fill(0, this.#end - this.#start, end - this.#start)
     this.#flush(0, end)
     if (!isWhole) this.#write(header, 0)
     this.#call(Syscall.RECORD_FSYNC, () => {
-      this.#journal.device.syncSync()
+      this.#device.syncSync()
     })
   }
 
@@ -175,7 +174,7 @@ class OpenRecord {
   #write(bytes: Uint8Array, at: number): void {
     const { half, at: placeAt } = this.#place
     this.#call(Syscall.RECORD_WRITE, () => {
-      this.#journal.device.writeSync([bytes], halfAt(this.#journal, half) + placeAt + at)
+      this.#device.writeSync([bytes], halfAt(this.#journal, half) + placeAt + at)
     })
   }
 
