@@ -99,6 +99,13 @@ export enum Group {
   stopped, // Records: whether a record may begin
   recordCalls, // odd while the thread that writes a record is inside a system call; that thread adds, atomic
   records = 71, // the newest record, and the one that is being written, see Record; 16 words
+  arrived = 87, // how many flushes have asked for a record, see changes/gather.ts, as the next six
+  atCut, // what that was at the last cut
+  served, // how many of them the last cut has
+  together,
+  missed, // how many waits for others were in vain, in a row
+  unawaited, // so many rounds begin without such a wait
+  recordUs, // how long the last record of a leading thread took, microseconds
   WORDS = 96,
 }
 

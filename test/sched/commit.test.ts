@@ -24,6 +24,7 @@ const RUNS: readonly Run[] = [
   { body: 'commit.twoAgain', preemptions: 1, detours: 0 },
   { body: 'commit.reaper', preemptions: 2, variant: 'stores' },
   { body: 'commit.journal', preemptions: 1, detours: 0 },
+  { body: 'commit.journalGather', preemptions: 1, detours: 0 },
   { body: 'commit.journalRound', preemptions: 1, detours: 0 },
   { body: 'commit.journalPlaces', preemptions: 1, detours: 0 },
 ]
@@ -41,6 +42,7 @@ const DEATHS: readonly Run[] = [
   { body: 'commit.led', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
   { body: 'commit.twoAgain', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
   { body: 'commit.journal', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
+  { body: 'commit.journalGather', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
   { body: 'commit.journalRound', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
   { body: 'commit.journalPlaces', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
 ]

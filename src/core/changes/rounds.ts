@@ -13,6 +13,7 @@ import { ringBell, wantClean } from '../wait/bell.js'
 import type { Context } from '../context.js'
 import { fencedError } from '../wait/failure.js'
 import { dirtyFrames, isFlipped } from './dirty-lists.js'
+import { arrive, awaitOthers } from './gather.js'
 import { imageStamps } from './images.js'
 import { settle } from './pending.js'
 import { hasInClass, hasJournal } from './recorded.js'
@@ -83,18 +84,18 @@ export function kick(context: Context, group: number): void {
 }
 
 /**
- * What a thread that flushes does for a round: it runs the round itself, waits until it may, because another thread runs one, or
- * asks the flush worker.
+ * What a thread that flushes does for a round: it runs the round itself; waits a moment for other threads that will flush, before it
+ * does (gather.ts); waits until it may, because another thread runs one; or asks the flush worker.
  */
-export type Part = 'lead' | 'follow' | 'ask'
+export type Part = 'lead' | 'gather' | 'follow' | 'ask'
 
 /** Small rounds, run by the thread that flushes (write-back/leader.ts). */
 export interface RoundLeader {
   /**
    * Decides on the part of the calling thread; if it leads, its round has begun, and `run` must follow. With `through` it is a
-   * partial round, up to this class. @requires round mutex
+   * partial round, up to this class. `hasGathered`: the thread has waited for others already. @requires round mutex
    */
-  take(group: number, through?: number): Part
+  take(group: number, through: number | undefined, hasGathered: boolean): Part
   /** Whether a thread that follows may look again. */
   mayTake(group: number, through?: number): boolean
   /** Runs the round that `take` began. @takes round mutex, policy mutex */
@@ -162,19 +163,25 @@ function* request(
   const { group, through } = target
   const round = roundOf(context, target)
   let ticket: Ticket | undefined
+  let hasGathered = false
   for (;;) {
     yield* lockRound(context, group, new Deadline(timeoutMs))
     if (ticket === undefined) {
       const epoch = context.words[context.arena.groupAt(group) + Group.epoch]!
       if (isAnyUnwritten(context, target, epoch)) ticket = round.ticket(epoch)
+      if (ticket !== undefined) arrive(context, group)
     }
     const isOpen = ticket !== undefined && round.outcome(ticket) === undefined
-    const part = isOpen && leader !== undefined ? leader.take(group, through) : 'ask'
+    const part = isOpen && leader !== undefined ? leader.take(group, through, hasGathered) : 'ask'
     if (isOpen && part === 'ask' && round.ask(ticket!.number)) context.bellDue = true
     unlockRound(context, group)
     if (part === 'lead') yield* leader!.run(group)
-    if (part !== 'follow') return ticket
-    yield* waitForRound(context, target, ticket!, timeoutMs, leader)
+    if (part === 'lead' || part === 'ask') return ticket
+    if (part === 'follow') yield* waitForRound(context, target, ticket!, timeoutMs, leader)
+    else {
+      yield* awaitOthers(context, group, round, ticket!)
+      hasGathered = true
+    }
   }
 }
 

@@ -13,6 +13,7 @@
  * none while the flush worker runs one, or is asked for one: so a group has one round at a time. A leader takes mutexes as any
  * client does, because only the flush worker may steal one.
  */
+import { performance } from 'node:perf_hooks'
 import { load, store } from '#atomics'
 import type { Slow } from '../../shared/wait.js'
 import { TRACE } from '../../shared/trace.js'
@@ -36,6 +37,7 @@ import {
   type RecordCut,
 } from './record-cut.js'
 import { RecordWriter } from './record-writer.js'
+import { awaitsOthers, noteRecordTime } from '../changes/gather.js'
 import { hasJournal } from '../changes/recorded.js'
 import { beginPartial, concludePartial, isPassed, type PartialCut } from './partial.js'
 import { wantedThrough } from '../changes/through.js'
@@ -56,6 +58,8 @@ export class Leader implements RoundLeader {
   #cut: Cut | PartialCut | RecordCut | undefined
   /** What is being written, for the report of a failure. */
   #job: Job | undefined
+  /** How long writing the record took. */
+  #recordMs = 0
 
   /** `context`: that of a thread that may block. */
   constructor(context: Context) {
@@ -74,12 +78,12 @@ export class Leader implements RoundLeader {
    * asked for one. It leads a partial round while the full one is past its classes.
    * @requires round mutex
    */
-  take(group: number, through?: number): Part {
+  take(group: number, through: number | undefined, hasGathered: boolean): Part {
     const context = this.#context
     context.roundMutexes[group]!.assertHeld(context.slot.index)
     const { words, arena } = context
     const at = arena.groupAt(group)
-    if (hasJournal(context, group)) return this.#takeRecord(group)
+    if (hasJournal(context, group)) return this.#takeRecord(group, hasGathered)
     if (words[at + Group.leader]! > 0 || words[at + Group.partial]! > 0) return 'follow'
     if (words[at + Group.leader] !== Led.NONE || words[at + Group.partial] !== Led.NONE) return 'ask'
     if (words[at + Group.fences] !== 0 || !context.isRunning) return 'ask'
@@ -97,14 +101,16 @@ export class Leader implements RoundLeader {
   }
 
   /** With a journal: a record may be written while blocks of earlier ones are written in place. @requires round mutex */
-  #takeRecord(group: number): Part {
+  #takeRecord(group: number, hasGathered: boolean): Part {
     const context = this.#context
     const { words, arena } = context
     const at = arena.groupAt(group)
     if (words[at + Group.leader]! > 0) return 'follow'
     const isFree = words[at + Group.leader] === Led.NONE && words[at + Group.cut] === 0
-    if (!isFree || words[at + Group.fences] !== 0 || !context.isRunning) return 'ask'
-    if (context.rounds[group]!.isWanted || !this.#lendsEntries()) return 'ask'
+    if (!isFree || words[at + Group.fences] !== 0 || !context.isRunning || context.rounds[group]!.isWanted)
+      return 'ask'
+    if (awaitsOthers(context, group, hasGathered)) return 'gather'
+    if (!this.#lendsEntries()) return 'ask'
     this.#cut = beginRecordCut(context, group, RECORD_BLOCKS_MAX, context.slot.index + 1)
     if (this.#cut !== undefined) return 'lead'
     context.slot.takeBackEntries(this.#entries)
@@ -152,6 +158,7 @@ export class Leader implements RoundLeader {
         concludeWriting(context, group, cut)
         markRecorded(context, group, cut.frames, cut.number)
         concludeRecordRound(context, group, cut)
+        if (cut.contents) noteRecordTime(context, group, this.#recordMs)
         this.#leave(group, Led.NONE)
       } else if ('boundBefore' in cut) {
         concludePartial(context, group, cut)
@@ -176,7 +183,9 @@ export class Leader implements RoundLeader {
 
   *#record(group: number, cut: RecordCut): Slow<void> {
     this.#job = cut.jobs[0]
+    const startMs = performance.now()
     if (cut.contents) yield* this.#records.write(group, cut.frames, cut.number, cut.contents)
+    this.#recordMs = performance.now() - startMs
   }
 
   /** Writes the class of this job, and makes its blocks clean. Returns the first job of the next class. */

@@ -23,6 +23,7 @@ import type { FrameIndex } from '../../shared/indices.js'
 import { blockOf, type Context, partitionOf } from '../context.js'
 import { dirtyFrames, relinkDirty } from '../changes/dirty-lists.js'
 import { dropSaved, imageStamps } from '../changes/images.js'
+import { noteArrivals, noteTogether } from '../changes/gather.js'
 import { isOwed } from '../changes/recorded.js'
 import { finishAll } from '../changes/through.js'
 import { addLayered, beginCut, type Cut, listUnwritten } from './cut.js'
@@ -70,6 +71,7 @@ export function beginRecordCut(
   // The leader first: a cut without one is the flush worker's.
   if (leader !== undefined) store(words, at + Group.leader, leader)
   beginCut(context, group, number)
+  noteArrivals(context, group)
   return { number, spokeFor, ...list, isLast }
 }
 
@@ -248,6 +250,7 @@ export function concludeRecordRound(context: Context, group: number, cut: Record
   finishAll(context, group, cut.number)
   store(words, at + Group.cut, 0)
   words[at + Group.rounds]!++
+  noteTogether(context, group)
   // The owner may have given up in the meantime.
   if (cut.isLast && words[at + Group.stopped] === Records.LAST)
     store(words, at + Group.stopped, Records.STOPPED)

@@ -114,11 +114,12 @@ const body =
   (
     options: Omit<TinyOptions, 'clients'>,
     acts: readonly Act[],
-    { withEngine = false, isCut = false } = {},
+    { withEngine = false, isCut = false, together = 0 } = {},
   ): MakeBody =>
   (engine, memory) => {
     const tiny = new Tiny(engine, { ...options, clients: acts.length }, memory)
     const roles = rolesOf(tiny, acts)
+    if (memory === undefined) quietStore(tiny.arena.words, tiny.arena.groupAt(0) + Group.together, together)
     return tiny.body([...roles, ...(withEngine ? crew(tiny) : reapers(tiny))], (count) => {
       const cached = Array.from({ length: options.cached! }, (_, block) => block)
       const durable = cached.map((block) => tiny.durableCount(block))
@@ -236,6 +237,12 @@ export const bodies: Readonly<Record<string, MakeBody>> = {
     withEngine: true,
     isCut: true,
   }),
+  /** Two threads that expect each other: one leads for both, or one's time is over first. */
+  journalGather: body(
+    { ...SMALL, isJournaled: true },
+    [all(move(0, 1), lead(true)), all(move(0, 1), lead(true))],
+    { withEngine: true, isCut: true, together: 2 },
+  ),
   journalRound: body({ ...SMALL, isJournaled: true }, [all(move(0, 1), kick, flush(true)), move(0, 1)], {
     withEngine: true,
     isCut: true,
