@@ -43,7 +43,8 @@ const FILE_BYTES = 64 * 2 ** 20
 const HEADER_BYTES = 4096
 /** How long a variant runs in a round, in slices of the settings. */
 const SLICES = 4
-const WARM_SLICES = 3
+/** So many commits of a thread until V8 has compiled what a flush runs; without, a long-running program would not be measured. */
+const WARM_COMMITS = 10_000
 
 export interface Measured {
   readonly durable: readonly Row[]
@@ -56,6 +57,8 @@ export interface Measured {
 export interface MeasureSettings extends Pick<BenchSettings, 'smoke' | 'rounds' | 'sliceMs' | 'threads' | 'peers' | 'policy'> {
   readonly isSlow: boolean
 } // prettier-ignore
+
+const warmOf = ({ smoke }: MeasureSettings) => ({ warmSlices: smoke ? 3 : 40, warmBatches: WARM_COMMITS })
 
 const moduleOf = (name: string) => new URL(`variants/${name}.js`, import.meta.url).href
 
@@ -126,7 +129,8 @@ async function measureCommits(settings: MeasureSettings, kind: Kind): Promise<Ro
     }
     const { rounds, smoke } = settings
     const sliceMs = settings.sliceMs * (smoke ? 1 : SLICES)
-    const outcome = await runRounds(crews, { rounds, sliceMs, threads, warmSlices: WARM_SLICES })
+    const warm = warmOf(settings)
+    const outcome = await runRounds(crews, { rounds, sliceMs, threads, ...warm })
     const ratesOf = (crew: Crew, count: number) => outcome.get(crew)!.get(count)!.map(throughputOf)
     const named = (name: string) => crews.find((crew) => crew.name === name)
     const sqlite = named(SQLITE)
@@ -178,8 +182,9 @@ async function measureReads(settings: MeasureSettings): Promise<Row> {
     const writer = await Crew.start({ name: DCACHE, module: moduleOf('dcache'), data: ours, lanes: 1 })
     crews.push(writer)
     const ms = settings.sliceMs * (settings.smoke ? 1 : SLICES)
-    await warmUp(reader, 1, ms, WARM_SLICES)
-    await warmUp(writer, 1, ms, WARM_SLICES)
+    const { warmSlices, warmBatches } = warmOf(settings)
+    await warmUp(reader, 1, ms, warmSlices)
+    await warmUp(writer, 1, ms, warmSlices, warmBatches)
     const [alone, during, commits]: [number[], number[], number[]] = [[], [], []]
     const readAlone = async () => void alone.push(throughputOf(await reader.run(1, ms)))
     for (let round = 0; round < settings.rounds; round++) {

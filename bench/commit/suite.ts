@@ -23,7 +23,7 @@ export const commit: Suite = {
   name: 'commit',
   about:
     'commits in a group with a journal compared with bare appends, lmdb, node:sqlite and classic-level; reads in the meantime',
-  seconds: 400,
+  seconds: 700,
   async run(settings, say) {
     const startMs = performance.now()
     using folder = makeFolder()

@@ -14,6 +14,8 @@ export interface RoundOptions {
   readonly isTimed?: boolean
   /** Limit of warm-up slices; lower than the default if a slice is one long operation. */
   readonly warmSlices?: number
+  /** After so many batches of each lane the warm-up ends. */
+  readonly warmBatches?: number
 }
 
 /** The results of the lanes in each round, by number of threads. */
@@ -21,7 +23,8 @@ export type RoundsByThreads = ReadonlyMap<number, readonly (readonly LaneResult[
 export type Outcome = ReadonlyMap<Crew, RoundsByThreads>
 
 /**
- * The warm-up ends after this many batches, when V8 has compiled the code. A time limit would fail on a loaded machine.
+ * The warm-up ends after this many batches, when V8 has compiled the code; more are needed if a batch is one operation. A time limit
+ * would fail on a loaded machine.
  */
 const WARM_BATCHES = 300
 const WARM_SLICES_MAX = 40
@@ -31,22 +34,23 @@ export async function warmUp(
   active: number,
   sliceMs: number,
   slicesMax = WARM_SLICES_MAX,
+  batches = WARM_BATCHES,
 ): Promise<void> {
   let least = 0
-  for (let slice = 0; slice < slicesMax && (slice < 3 || least < WARM_BATCHES); slice++) {
+  for (let slice = 0; slice < slicesMax && (slice < 3 || least < batches); slice++) {
     const results = await crew.run(active, sliceMs)
-    least += Math.min(...results.map(({ batches }) => batches))
+    least += Math.min(...results.map((result) => result.batches))
   }
 }
 
 export async function runRounds(
   crews: readonly Crew[],
-  { rounds, sliceMs, threads, isTimed = false, warmSlices }: RoundOptions,
+  { rounds, sliceMs, threads, isTimed = false, warmSlices, warmBatches }: RoundOptions,
 ): Promise<Outcome> {
   const outcome = new Map(
     crews.map((crew) => [crew, new Map(threads.map((count): [number, LaneResult[][]] => [count, []]))]),
   )
-  for (const crew of crews) await warmUp(crew, Math.max(...threads), sliceMs, warmSlices)
+  for (const crew of crews) await warmUp(crew, Math.max(...threads), sliceMs, warmSlices, warmBatches)
   for (let round = 0; round < rounds; round++) {
     const order = round % 2 === 0 ? crews : [...crews].reverse()
     for (const count of threads) {
