@@ -29,6 +29,8 @@ export const READS: readonly Column[] = [
   { key: 'during', title: 'reads, while another thread commits', unit: '/s' },
   { key: 'ratio', title: 'to alone', unit: 'x' },
   { key: 'commits', title: 'commits in the meantime', unit: '/s' },
+  { key: 'toAppends', title: 'to reads while another thread appends', unit: 'x' },
+  { key: 'appends', title: 'appends in the meantime', unit: '/s' },
 ]
 
 export const DCACHE = 'dcache'
@@ -167,6 +169,12 @@ function openJournaled(folder: Folder, { policy }: MeasureSettings) {
   return openFull({ path, blocks: BLOCKS, blockSize: BLOCK_SIZE, policy, more })
 }
 
+/** Of the reader, and of the thread next to it, by round. */
+interface Rates {
+  readonly other: number[]
+  readonly read: number[]
+}
+
 async function measureReads(settings: MeasureSettings): Promise<Row> {
   using folder = makeFolder()
   const cache = await openJournaled(folder, settings)
@@ -181,27 +189,42 @@ async function measureReads(settings: MeasureSettings): Promise<Row> {
     const ours: DcacheData = { work, handle }
     const writer = await Crew.start({ name: DCACHE, module: moduleOf('dcache'), data: ours, lanes: 1 })
     crews.push(writer)
+    const appendWork: CommitWork = { ...work, path: folder.path('append') }
+    writeFileSync(appendWork.path, Buffer.alloc(FILE_BYTES), { flush: true })
+    const count = new Int32Array(new SharedArrayBuffer(4))
+    const floor: AppendData = { work: appendWork, headerBytes: 0, fileBytes: FILE_BYTES, count }
+    const appender = await Crew.start({ name: APPEND, module: moduleOf('append'), data: floor, lanes: 1 })
+    crews.push(appender)
     const ms = settings.sliceMs * (settings.smoke ? 1 : SLICES)
     const { warmSlices, warmBatches } = warmOf(settings)
     await warmUp(reader, 1, ms, warmSlices)
-    await warmUp(writer, 1, ms, warmSlices, warmBatches)
-    const [alone, during, commits]: [number[], number[], number[]] = [[], [], []]
-    const readAlone = async () => void alone.push(throughputOf(await reader.run(1, ms)))
+    for (const crew of [writer, appender]) await warmUp(crew, 1, ms, warmSlices, warmBatches)
+    const rates = new Map<Crew, Rates>()
+    for (const crew of [reader, writer, appender]) rates.set(crew, { other: [], read: [] })
     for (let round = 0; round < settings.rounds; round++) {
-      if (round % 2 === 0) await readAlone()
-      // The reader begins and ends within the time of the writer.
-      const [written, read] = await Promise.all([writer.run(1, 1.5 * ms), reader.run(1, ms)])
-      commits.push(throughputOf(written))
-      during.push(throughputOf(read))
-      if (round % 2 === 1) await readAlone()
+      const order = round % 2 === 0 ? [reader, writer, appender] : [appender, writer, reader]
+      for (const crew of order) {
+        const { other, read } = rates.get(crew)!
+        // The reader begins and ends within the time of the other thread.
+        const beside = crew === reader ? undefined : crew.run(1, 1.5 * ms)
+        read.push(throughputOf(await reader.run(1, ms)))
+        if (beside) other.push(throughputOf(await beside))
+      }
     }
+    const [alone, commits, appends] = [reader, writer, appender].map((crew) => rates.get(crew)!) as [
+      Rates,
+      Rates,
+      Rates,
+    ]
     return {
       parameters: { blocks: 1 },
       figures: {
-        alone: spreadOf(alone),
-        during: spreadOf(during),
-        ratio: ratioOf(during, alone),
-        commits: spreadOf(commits),
+        alone: spreadOf(alone.read),
+        during: spreadOf(commits.read),
+        ratio: ratioOf(commits.read, alone.read),
+        commits: spreadOf(commits.other),
+        toAppends: ratioOf(commits.read, appends.read),
+        appends: spreadOf(appends.other),
       },
     }
   } finally {

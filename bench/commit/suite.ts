@@ -84,7 +84,9 @@ function sectionsOf(fast: Measured, slow: Measured | undefined): Section[] {
     {
       name: 'reads',
       title: 'Reads during commits',
-      about: 'One thread reads cached blocks in a random order, alone, and while another one makes durable commits of one block.',
+      about:
+        'One thread reads cached blocks in a random order, alone, while another one makes durable commits of one block, and while it ' +
+        'appends the block to a file instead and syncs it: what the system does for a sync takes time of the processors too.',
       columns: READS,
       rows: reads,
     },

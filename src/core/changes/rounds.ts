@@ -106,9 +106,9 @@ export interface RoundLeader {
 export interface FlushTarget {
   readonly group: number
   /** The last class that has to be durable, and does not wait for those after it; undefined for all. */
-  readonly through?: number
+  readonly through?: number | undefined
   /** Whether a frame's block is in the scope; without it, all blocks of the group are. */
-  readonly covers?: (frame: FrameIndex) => boolean
+  readonly covers?: ((frame: FrameIndex) => boolean) | undefined
 }
 
 /**
@@ -189,7 +189,7 @@ function* request(
 const wholeWithJournal = (context: Context, target: FlushTarget): FlushTarget =>
   !hasJournal(context, target.group) || target.through === undefined
     ? target
-    : { group: target.group, ...(target.covers && { covers: target.covers }) }
+    : { group: target.group, covers: target.covers }
 
 /** Whether an image of the group is not durable; as of a moment ago, unless the thread has the round mutex. */
 const isAnyDirty = (context: Context, group: number): boolean =>

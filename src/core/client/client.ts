@@ -197,7 +197,7 @@ export class Client implements CacheClient {
     this.#assertUsable()
     const { arena, words } = this.context
     const last = scope?.through === undefined ? 0 : classNumber(this.context, scope.through)
-    const through = last === 0 || last === this.context.writeOrder.length ? {} : { through: last }
+    const through = last === 0 || last === this.context.writeOrder.length ? undefined : last
     if (scope?.partition === undefined) {
       if (scope?.block !== undefined || scope?.count !== undefined) {
         throw new CacheError(
@@ -205,8 +205,8 @@ export class Client implements CacheClient {
           'the flush scope has a block or count, but no partition; name it',
         )
       }
-      if (scope?.group !== undefined) return [{ group: this.#groupOf(scope.group), ...through }]
-      return Array.from({ length: arena.geometry.groups }, (_, group) => ({ group, ...through }))
+      if (scope?.group !== undefined) return [{ group: this.#groupOf(scope.group), through }]
+      return this.context.groups.map((_, group) => ({ group, through }))
     }
     const { view } = this.partition(scope.partition)
     if (scope.group !== undefined && this.#groupOf(scope.group) !== view.group) {
@@ -223,7 +223,7 @@ export class Client implements CacheClient {
       const block = blockOf(words, at)
       return partitionOf(words, at) === view.index && block >= first && block < first + count
     }
-    return [{ group: view.group, covers, ...through }]
+    return [{ group: view.group, covers, through }]
   }
 
   /** @throws ERR_DCACHE_BAD_OPTION */

@@ -72,7 +72,8 @@ export function beginRecordCut(
   if (leader !== undefined) store(words, at + Group.leader, leader)
   beginCut(context, group, number)
   noteArrivals(context, group)
-  return { number, spokeFor, ...list, isLast }
+  const { frames, jobs, contents } = list
+  return { number, spokeFor, frames, jobs, contents, isLast }
 }
 
 /** Whether more blocks than `most` have to be recorded. @requires round mutex */
