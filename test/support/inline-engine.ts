@@ -66,6 +66,9 @@ export class StuckError extends Error {
   override readonly name = 'StuckError'
 }
 
+/** A wait of less than so many milliseconds ends without a wakeup too: what it waits for may not come. */
+const SHORT_MS = 6
+
 export class InlineEngine {
   readonly arena: Arena
   /** How many images the one group may have, with what it borrows. */
@@ -110,8 +113,8 @@ export class InlineEngine {
     for (const [name, journal] of Object.entries(journals)) this.#addJournal(config, name, journal)
     const { spares, loans, groups } = this.arena.geometry
     this.imagesMax = (spares + loans) / groups
-    setSleeper(this.arena.buffer, (words, at, value) => {
-      this.#moveOthers(words, at, value)
+    setSleeper(this.arena.buffer, (words, at, value, timeoutMs) => {
+      this.#moveOthers(words, at, value, timeoutMs < SHORT_MS)
     })
     this.flusher = new Flusher(this.#contextIn(FLUSH_SLOT), (event) => {
       if (event.kind !== 'died') this.events.push(event)
@@ -217,8 +220,12 @@ export class InlineEngine {
   }
 
   /** Runs in place of a sleep. @throws StuckError when the sleep would never end */
-  #moveOthers(words: Int32Array<SharedArrayBuffer>, at: number, value: number): void {
+  #moveOthers(words: Int32Array<SharedArrayBuffer>, at: number, value: number, isShort: boolean): void {
     const where = `word ${at} (value ${value}) of the arena`
+    if (isShort) {
+      if (!this.#isStepping) this.step()
+      return
+    }
     if (this.#isStepping) throw new StuckError(`a worker, or a client called by one, would sleep on ${where}`)
     if (!this.step() && words[at] === value)
       throw new StuckError(`a client sleeps on ${where}, and no worker makes progress: ${this.#describe()}`)

@@ -4,8 +4,13 @@
 
 type Wait = (words: Int32Array<SharedArrayBuffer>, at: number, value: number, timeoutMs: number) => string
 
-/** Replaces a sleep on `words[at] === value`; returns when the word may have changed, or throws. */
-export type Sleeper = (words: Int32Array<SharedArrayBuffer>, at: number, value: number) => void
+/** Replaces a sleep on `words[at] === value`; returns when the word may have changed, or when the time may be over, or throws. */
+export type Sleeper = (
+  words: Int32Array<SharedArrayBuffer>,
+  at: number,
+  value: number,
+  timeoutMs: number,
+) => void
 
 const sleepers = new WeakMap<SharedArrayBuffer, Sleeper>()
 const realWait = Atomics.wait as Wait
@@ -15,7 +20,7 @@ export const inlineWait: Wait = (words, at, value, timeoutMs) => {
   const sleeper = sleepers.get(words.buffer)
   if (sleeper === undefined) return realWait(words, at, value, timeoutMs)
   if (Atomics.load(words, at) !== value) return 'not-equal'
-  sleeper(words, at, value)
+  sleeper(words, at, value, timeoutMs)
   return 'ok'
 }
 
