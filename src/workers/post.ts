@@ -79,6 +79,9 @@ export class Post {
   #timer: NodeJS.Timeout | undefined
   #failures = 0
   #isCalled = false
+  #isReady = false
+  /** The thread was called after it had given its place back, and before its end was known. */
+  #isMissed = false
   #isStopped = false
 
   constructor(name: string, options: PostOptions) {
@@ -92,9 +95,12 @@ export class Post {
     await this.#start(true)
   }
 
-  /** Starts a thread in the background; returns at once. Ignored if there is one, or one is being started. */
+  /** Starts a thread in the background; returns at once. Ignored if there is one, or one is being started. If it is leaving, later. */
   call(): void {
-    if (this.#isCalled) return
+    if (this.#isCalled) {
+      if (this.#isReady && this.#options.isVacant()) this.#isMissed = true
+      return
+    }
     this.#isCalled = true
     this.#attempt()
   }
@@ -145,6 +151,7 @@ export class Post {
     worker.on('error', (error) => (cause = error))
     worker.once('exit', (code) => {
       this.#worker = undefined
+      this.#isReady = false
       if (readyAtMs === Infinity) return // its start failed
       if (performance.now() - readyAtMs >= HEALTHY_MS) this.#failures = 0
       if (code === 0 && this.#options.isNeeded !== undefined) {
@@ -155,12 +162,15 @@ export class Post {
     })
     await ready
     readyAtMs = performance.now()
+    this.#isReady = true
     worker.unref()
   }
 
   #hasLeft(isNeeded: () => boolean): void {
     this.#isCalled = false
-    if (isNeeded()) this.call()
+    const isMissed = this.#isMissed
+    this.#isMissed = false
+    if (isNeeded() || isMissed) this.call()
   }
 
   readonly #hasFailed = (cause: unknown): void => {
