@@ -169,19 +169,17 @@ function* request(
     if (ticket === undefined) {
       const epoch = context.words[context.arena.groupAt(group) + Group.epoch]!
       if (isAnyUnwritten(context, target, epoch)) ticket = round.ticket(epoch)
-      if (ticket !== undefined) arrive(context, group)
+      if (ticket !== undefined && hasJournal(context, group)) arrive(context, group)
     }
     const isOpen = ticket !== undefined && round.outcome(ticket) === undefined
-    const part = isOpen && leader !== undefined ? leader.take(group, through, hasGathered) : 'ask'
+    const part: Part = isOpen && leader !== undefined ? leader.take(group, through, hasGathered) : 'ask'
     if (isOpen && part === 'ask' && round.ask(ticket!.number)) context.bellDue = true
     unlockRound(context, group)
     if (part === 'lead') yield* leader!.run(group)
     if (part === 'lead' || part === 'ask') return ticket
-    if (part === 'follow') yield* waitForRound(context, target, ticket!, timeoutMs, leader)
-    else {
-      yield* awaitOthers(context, group, round, ticket!)
-      hasGathered = true
-    }
+    hasGathered = part === 'gather'
+    if (hasGathered) yield* awaitOthers(context, group, round, ticket!)
+    else yield* waitForRound(context, target, ticket!, timeoutMs, leader)
   }
 }
 
