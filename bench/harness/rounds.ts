@@ -14,7 +14,7 @@ export interface RoundOptions {
   readonly isTimed?: boolean
   /** Limit of warm-up slices; lower than the default if a slice is one long operation. */
   readonly warmSlices?: number
-  /** After so many batches of each lane the warm-up ends. */
+  /** With it each number of threads is warmed up, until each lane has run so many batches: they may take other ways than all of them. */
   readonly warmBatches?: number
 }
 
@@ -50,7 +50,9 @@ export async function runRounds(
   const outcome = new Map(
     crews.map((crew) => [crew, new Map(threads.map((count): [number, LaneResult[][]] => [count, []]))]),
   )
-  for (const crew of crews) await warmUp(crew, Math.max(...threads), sliceMs, warmSlices, warmBatches)
+  const warmed = warmBatches === undefined ? [Math.max(...threads)] : threads
+  for (const crew of crews)
+    for (const count of warmed) await warmUp(crew, count, sliceMs, warmSlices, warmBatches)
   for (let round = 0; round < rounds; round++) {
     const order = round % 2 === 0 ? crews : [...crews].reverse()
     for (const count of threads) {
