@@ -84,8 +84,10 @@ export class Round extends Condition {
    */
   fail(number: number): void {
     this.words[this.#at.failedTo] = number
-    if (!isAfter(this.words[this.#at.want]!, number)) this.words[this.#at.want] = this.words[this.#at.done]!
+    // First: if this thread dies next, the waiters know, and a round too many is run. The other way round nothing would be wanted, and
+    // the waiters would not be told.
     store(this.words, this.#at.failures, this.words[this.#at.failures]! + 1)
+    if (!isAfter(this.words[this.#at.want]!, number)) this.words[this.#at.want] = this.words[this.#at.done]!
   }
 
   /**

@@ -31,6 +31,8 @@ const RUNS: readonly Omit<Run, 'slices'>[] = [
   { body: 'cache.roundEvict', preemptions: 0, deaths: 1, detours: 0 },
   { body: 'cache.classes', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
   { body: 'cache.roundFlushes', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
+  { body: 'cache.roundShare', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
+  { body: 'cache.roundShareLeave', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
   { body: 'cache.roundHot', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
   { body: 'cache.roundWrite', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
   { body: 'cache.rewriteCopy', preemptions: 1, deaths: 1, detours: 0, variant: 'stores' },
