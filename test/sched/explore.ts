@@ -70,7 +70,7 @@ export interface Explored {
 }
 
 /** A thread that keeps the turn longer than this is in an endless loop. */
-const STUCK_MS = 60_000
+const STUCK_MS = 300_000
 
 const KINDS = {
   [Outcome.DEADLOCK]: 'deadlock',
