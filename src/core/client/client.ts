@@ -206,7 +206,7 @@ export class Client implements CacheClient {
         )
       }
       if (scope?.group !== undefined) return [{ group: this.#groupOf(scope.group), through }]
-      return this.context.groups.map((_, group) => ({ group, through }))
+      return Array.from({ length: arena.geometry.groups }, (_, group) => ({ group, through }))
     }
     const { view } = this.partition(scope.partition)
     if (scope.group !== undefined && this.#groupOf(scope.group) !== view.group) {
