@@ -23,7 +23,7 @@ import { Writer } from '#dist/core/write-back/writer.js'
 import type { Arena } from '#dist/shared/arena.js'
 import { geometryOf, parseOptions } from '#dist/shared/config.js'
 import type { CacheOptions } from '#dist/shared/options.js'
-import { attachSlot } from '#dist/shared/slot.js'
+import { attachSlot, takeOverSlot, type ThreadSlot } from '#dist/shared/slot.js'
 import { runSync } from '#dist/shared/wait.js'
 import { FLUSH_SLOT, firstClientSlot, readerSlot, writerSlot } from '#dist/shared/layout.js'
 import { memoryFor } from './memory-size.js'
@@ -76,7 +76,7 @@ export class InlineEngine {
   /** The first client. Its Sync calls wait by running the flusher and the writers. */
   readonly client: Client
   readonly context: Context
-  readonly flusher: Flusher
+  flusher: Flusher
   readonly writers: readonly Writer[]
   readonly reader: Reader
   /** The events that the flusher would send to the owner. */
@@ -116,9 +116,7 @@ export class InlineEngine {
     setSleeper(this.arena.buffer, (words, at, value, timeoutMs) => {
       this.#moveOthers(words, at, value, timeoutMs < SHORT_MS)
     })
-    this.flusher = new Flusher(this.#contextIn(FLUSH_SLOT), (event) => {
-      if (event.kind !== 'died') this.events.push(event)
-    })
+    this.flusher = this.#newFlusher(this.#contextIn(FLUSH_SLOT))
     this.writers = extents.map(
       (_, index) => new Writer(this.#contextIn(writerSlot(index)), index, config.writeBytes),
     )
@@ -146,6 +144,17 @@ export class InlineEngine {
   attach(): Client {
     const first = firstClientSlot(this.arena.geometry)
     return new Client(this.#contextIn(first, this.arena.geometry.slots))
+  }
+
+  #newFlusher(context: Context): Flusher {
+    return new Flusher(context, (event) => {
+      if (event.kind !== 'died') this.events.push(event)
+    })
+  }
+
+  /** The flush worker ends between two steps, and its successor takes its slot over. */
+  replaceFlusher(): void {
+    this.flusher = this.#newFlusher(this.#contextOf(takeOverSlot(this.arena, FLUSH_SLOT, FLUSH_SLOT)))
   }
 
   /** Runs the flusher as far as it gets without waiting. */
@@ -200,7 +209,11 @@ export class InlineEngine {
   }
 
   #contextIn(slot: number, end = slot + 1): Context {
-    return new Context(this.arena, attachSlot(this.arena, slot, end, slot), {
+    return this.#contextOf(attachSlot(this.arena, slot, end, slot))
+  }
+
+  #contextOf(slot: ThreadSlot): Context {
+    return new Context(this.arena, slot, {
       writeOrder: this.#writeOrder,
       policy: this.#policy,
       deviceOf: ({ index }) => this.#partitions[index]![1].device,

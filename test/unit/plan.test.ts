@@ -28,6 +28,22 @@ test('an empty piece takes no space, and the whole region can be taken', () => {
   assert.is(space.take(10), 0)
 })
 
+test('what a former flush worker has given to writers stays taken until their jobs are over', () => {
+  const over = new Set<number>()
+  const inherited = [
+    { start: 30, count: 10, isOver: () => over.has(30) },
+    { start: 5, count: 10, isOver: () => over.has(5) },
+  ]
+  const space = new PlanSpace(50, inherited)
+  assert.equal([space.take(5), space.take(15), space.take(10)], [0, 15, 40])
+  assert.is(space.take(1), -1)
+  over.add(5)
+  assert.equal([space.take(4), space.take(6), space.take(1)], [5, 9, -1])
+  over.add(30)
+  over.delete(5) // its writer has another job
+  assert.equal([space.take(10), space.take(1)], [30, -1])
+})
+
 test('random takes and releases agree with a model of the region', () => {
   const command = fc.record({ take: fc.boolean(), number: fc.nat(30) })
   fc.assert(

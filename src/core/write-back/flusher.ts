@@ -64,7 +64,8 @@ export class Flusher {
     this.#isReady = context.roundMutexes.map(() => false)
     freeOwnMutexes(context)
     this.#writers = new WriterPool(context)
-    this.#means = { plans: new PlanSpace(context.arena.geometry.blocks), writers: this.#writers }
+    const plans = new PlanSpace(context.arena.geometry.blocks, this.#writers.inherited())
+    this.#means = { plans, writers: this.#writers }
   }
 
   /**

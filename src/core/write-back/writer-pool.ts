@@ -8,6 +8,7 @@ import { compareExchange, load, notify } from '#atomics'
 import { writerSlot } from '../../shared/layout.js'
 import { ringBell } from '../wait/bell.js'
 import type { Context } from '../context.js'
+import type { Inherited } from './plan.js'
 import { Job, JobResult, JobState, Slot, SlotState } from '../../shared/words.js'
 
 export const NO_WRITER = -1
@@ -38,6 +39,18 @@ export class WriterPool {
       (writer) =>
         !this.isIdle(writer) && partitions.at(words[arena.jobAt(writer) + Job.partition]!).group === group,
     )
+  }
+
+  /** The lists of the jobs that a former flush worker gave, and that are not over. To be called before the first job is given. */
+  inherited(): Inherited[] {
+    const { words, arena } = this.#context
+    return this.#all()
+      .filter((writer) => !this.isIdle(writer))
+      .map((writer) => ({
+        start: words[arena.jobAt(writer) + Job.start]!,
+        count: words[arena.jobAt(writer) + Job.count]!,
+        isOver: () => this.isIdle(writer),
+      }))
   }
 
   /** The writer for the next job of a partition: first one that had it and has a thread, then one that has one; or NO_WRITER. */
