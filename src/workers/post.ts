@@ -146,6 +146,7 @@ export class Post {
     const { worker, ready } = this.#options.begin()
     if (!isAwaited) worker.unref()
     this.#worker = worker
+    this.#isMissed = false
     let readyAtMs = Infinity
     let cause: unknown
     worker.on('error', (error) => (cause = error))
