@@ -53,6 +53,15 @@ const served = (connections: number, operation: string): Quote => ({
   keys: ['perSecond', 'toNbdkit'],
 })
 
+const journaled = (name: 'durable' | 'slowed', threads: number, variant: string, keys: string[]): Quote => ({
+  what:
+    `${variant === 'dcache' ? 'durable commits of one block' : `the same by ${variant}`}, ${threads} thread(s)` +
+    (name === 'slowed' ? ', 2 ms more for each sync' : ''),
+  from: `commit/${name}`,
+  where: { blocks: 1, threads, variant },
+  keys: ['perSecond', ...keys],
+})
+
 const changed = (what: string, variant: string, key: string): Quote => ({
   what,
   from: 'modify/floors',
@@ -143,6 +152,21 @@ const QUOTES: readonly Quote[] = [
   ),
   partitioned('writing', 1000, ['writers']),
   partitioned('changing', 1000, ['add', 'ratio', 'drop']),
+  ...(['durable', 'slowed'] as const).flatMap((disk) =>
+    [1, 4].flatMap((threads) => [
+      journaled(disk, threads, 'dcache', ['toAppend', 'toSqlite']),
+      journaled(disk, threads, 'append', []),
+      journaled(disk, threads, 'node:sqlite, WAL', ['toAppend']),
+      journaled(disk, threads, 'lmdb', ['toAppend']),
+      journaled(disk, threads, 'classic-level', ['toAppend']),
+    ]),
+  ),
+  ...['as it is', '2 ms more for each sync'].map((disk) => ({
+    what: `reads of cached blocks, while another thread makes durable commits, disk ${disk}`,
+    from: 'commit/reads',
+    where: { disk },
+    keys: ['during', 'ratio', 'toAppends'],
+  })),
 ]
 
 /** The suites that are quoted. */
