@@ -28,9 +28,12 @@ export type {
   WaitOptions,
 } from './shared/options.js'
 export type {
+  CacheState,
   CacheStats,
+  GroupStats,
   Holder,
   JournalRecovery,
+  JournalStats,
   LatencyStats,
   LostBlock,
   PartitionStats,

@@ -5,7 +5,19 @@
  */
 import { add, compareExchange, load, store, type Words } from '#atomics'
 import type { Arena } from './arena.js'
-import { type EngineState, Header, Partition, PartitionState } from './words.js'
+import type { CacheState } from './reports.js'
+import { EngineState, Header, Partition, PartitionState } from './words.js'
+
+const NAMES: Readonly<Record<number, CacheState>> = {
+  [EngineState.OPEN]: 'open',
+  [EngineState.CLOSING]: 'closing',
+  [EngineState.CLOSED]: 'closed',
+  [EngineState.BROKEN]: 'broken',
+  [EngineState.ORPHANED]: 'orphaned',
+}
+
+/** The engine's state as users see it; undefined while it is being opened. */
+export const stateName = (words: Words): CacheState | undefined => NAMES[load(words, Header.state)]
 
 /** Tells every call that something has changed. */
 export function announce(words: Words): void {

@@ -66,10 +66,17 @@ export interface TraceRecord {
 }
 
 /**
+ * `broken`: nothing is written any more, because the engine's threads cannot be kept running. `orphaned`: the owner's thread has
+ * ended without closing the cache. A cache that is `closed` or `orphaned` stays so.
+ */
+export type CacheState = 'open' | 'closing' | 'closed' | 'broken' | 'orphaned'
+
+/**
  * Statistics of the cache. Counters are sums over all threads since `openCache` and are never reset; sizes and states are
  * those of the moment, read without locks while other threads run, so they may be inconsistent with each other.
  */
 export interface CacheStats {
+  readonly state: CacheState
   /** Blocks looked up: hits + misses. */
   readonly lookups: number
   readonly hits: number
@@ -80,6 +87,8 @@ export interface CacheStats {
   readonly writes: number
   /** Capacity, in blocks. */
   readonly size: number
+  /** Bytes of shared memory, without the frames that the pool has not grown to. */
+  readonly memoryBytes: number
   /** Blocks that are dirty at this moment. */
   readonly dirty: number
   /** Calls of `flush` and `flushSync`. */
@@ -126,22 +135,42 @@ export interface CacheStats {
   }
   /**
    * Waits of calls that change a block: for its latch (also while a round writes it), for a spare, and for the dirty limit.
-   * Times are exact to a fifth.
    */
-  readonly writerStalls: {
-    readonly count: number
-    readonly p50Ms: number
-    readonly p99Ms: number
-    readonly maxMs: number
-  }
+  readonly writerStalls: LatencyStats
   /** Thread slots in use, those of the engine's own threads included. */
   readonly threads: number
+  /** Each group by its name; that of partitions without one is ''. */
+  readonly groups: Readonly<Record<string, GroupStats>>
   /** Each open partition by its name. */
   readonly partitions: Readonly<Record<string, PartitionStats>>
 }
 
+/** Statistics of a group, since `openCache`; otherwise as those of the cache. */
+export interface GroupStats {
+  /** Blocks of its partitions that are dirty at this moment. */
+  readonly dirty: number
+  /** How many may be: at this number, changing a clean block waits. */
+  readonly dirtyLimit: number
+  /** Rounds of write-back, failed ones included. */
+  readonly rounds: number
+  readonly failedRounds: number
+  readonly spares: { readonly free: number; readonly total: number }
+  /** Undefined for a group without a journal. */
+  readonly journal: JournalStats | undefined
+}
+
+export interface JournalStats {
+  /** The number of the newest record. A cache that is opened again goes on from there. */
+  readonly records: number
+  /** What the records of the half that is being filled take, and how large a half is. */
+  readonly usedBytes: number
+  readonly halfBytes: number
+}
+
 /** Statistics of one partition, since it was opened; otherwise as those of the cache. */
 export interface PartitionStats {
+  /** The name of its group. */
+  readonly group: string
   /** Its size at this moment, in blocks. */
   readonly blocks: number
   /** Bytes. */

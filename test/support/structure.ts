@@ -30,7 +30,7 @@ export const rooms: Readonly<Record<string, readonly string[]>> = {
   changes: ['core', 'wait'],
   blocks: ['core', 'wait', 'changes'],
   prefetch: ['core', 'wait', 'blocks'],
-  inspect: ['core', 'wait', 'changes', 'blocks'],
+  inspect: ['core', 'wait', 'changes', 'blocks', 'journal'],
   recovery: ['core', 'wait', 'changes', 'blocks'],
   'write-back': ['core', 'wait', 'changes', 'blocks', 'recovery', 'journal'],
   partitions: ['core', 'wait', 'changes', 'blocks', 'inspect'],

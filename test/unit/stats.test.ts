@@ -2,8 +2,9 @@
 
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { CacheStats } from 'dcache'
+import type { BlockCache, CacheStats } from 'dcache'
 import { inThread, until, withCache } from '../support/open.js'
+import { tempFolder } from '../support/temp.js'
 
 const counters = suite('counters')
 
@@ -167,3 +168,80 @@ ofPartitions('reads of partitions that alternate are measured for both', () =>
 )
 
 ofPartitions.run()
+
+const ofGroups = suite('counters of groups')
+
+ofGroups('each group has its own, and their sums are those of the cache', () =>
+  withCache(
+    {
+      cached: 16,
+      partitions: { a: { group: 'one' }, b: { group: 'two' } },
+      flushDelayMs: 1e9,
+      dirtyLimit: 0.5,
+    },
+    async ({ cache }) => {
+      for (const block of [0, 1]) await cache.partition('a').write(new Uint8Array(512), 512 * block)
+      await cache.partition('b').write(new Uint8Array(512), 0)
+      await until('the releases', () => cache.stats().dirty === 3)
+      await cache.flush({ group: 'one' })
+      const { groups, partitions, dirty, rounds, failedRounds, spares } = cache.stats()
+      assert.equal(Object.keys(groups), ['one', 'two'])
+      const [one, two] = [groups['one']!, groups['two']!]
+      assert.equal([one.dirty, one.dirtyLimit, one.rounds, one.failedRounds], [0, 4, 1, 0])
+      assert.equal([two.dirty, two.dirtyLimit, two.rounds, two.failedRounds], [1, 4, 0, 0])
+      assert.equal([one.journal, two.journal], [undefined, undefined])
+      assert.equal([dirty, rounds, failedRounds], [1, 1, 0])
+      assert.is(one.spares.free + two.spares.free, spares.free)
+      assert.is(one.spares.total + two.spares.total, spares.total)
+      assert.equal([partitions['a']!.group, partitions['b']!.group], ['one', 'two'])
+    },
+  ),
+)
+
+ofGroups('a journal tells its newest record, and how full its half is', async () => {
+  using folder = tempFolder()
+  const journal = { path: folder.path + '/journal', size: '1MiB' }
+  await withCache({ groups: { '': { journal } }, flushDelayMs: 1e9 }, async ({ cache, data }) => {
+    const before = cache.stats().groups['']!.journal!
+    assert.ok(before.halfBytes > 0 && before.halfBytes <= 2 ** 19, String(before.halfBytes))
+    for (let i = 1; i <= 3; i++) {
+      await data.write(new Uint8Array(512).fill(i), 0)
+      await cache.flush()
+      const after = cache.stats().groups['']!.journal!
+      assert.is(after.records, before.records + i)
+      assert.ok(after.usedBytes >= 512 * i && after.usedBytes <= after.halfBytes, String(after.usedBytes))
+    }
+  })
+})
+
+ofGroups.run()
+
+const ofState = suite('the state')
+
+ofState('is told while the cache is open, and after its end', async () => {
+  let last: BlockCache | undefined
+  await withCache({ memory: '1MiB', memoryMax: '2MiB' }, ({ cache }) => {
+    last = cache
+    const before = cache.stats()
+    assert.is(before.state, 'open')
+    assert.ok(before.memoryBytes > 2 ** 20)
+    cache.configure({ memory: '2MiB' })
+    assert.ok(cache.stats().memoryBytes - before.memoryBytes > 0.9 * 2 ** 20)
+  })
+  assert.is(last!.stats().state, 'closed')
+})
+
+ofState('waits of changes have a histogram', () =>
+  withCache({ cached: 4 }, async ({ cache, data }) => {
+    const holder = await data.acquire(0, 'read')
+    const late = data.acquire(0, 'modify')
+    await until('the wait', () => cache.holders().some(({ what }) => what === 'waits'))
+    holder.release()
+    ;(await late).release()
+    const { count, buckets, maxMs } = cache.stats().writerStalls
+    assert.is(count, 1)
+    assert.equal(buckets, [{ upToMs: maxMs, count: 1 }])
+  }),
+)
+
+ofState.run()

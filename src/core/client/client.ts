@@ -2,6 +2,7 @@
  * A thread's client: the public calls that concern the whole cache.
  */
 import { show } from '../../shared/values.js'
+import { stateName } from '../../shared/engine-state.js'
 import { CacheError } from '../../shared/errors.js'
 import type { BlockGuard, BlockName, CacheClient, GuardsOf } from '../../shared/interface.js'
 import type { FlushScope, WaitOptions } from '../../shared/options.js'
@@ -31,14 +32,6 @@ import { stats } from '../inspect/stats.js'
 import { type Body, update, updateSync } from './update.js'
 import { markOrphaned } from '../wait/watch.js'
 import { EngineState, Header, Slot } from '../../shared/words.js'
-
-const STATES: Readonly<Record<number, string>> = {
-  [EngineState.OPEN]: 'open',
-  [EngineState.CLOSING]: 'closing',
-  [EngineState.CLOSED]: 'closed',
-  [EngineState.BROKEN]: 'broken',
-  [EngineState.ORPHANED]: 'orphaned',
-}
 
 export class Client implements CacheClient {
   protected readonly context: Context
@@ -178,7 +171,7 @@ export class Client implements CacheClient {
   }
 
   #state(): string {
-    return this.#isDetached ? 'detached' : (STATES[this.context.words[Header.state]!] ?? 'opening')
+    return this.#isDetached ? 'detached' : (stateName(this.context.words) ?? 'opening')
   }
 
   /** Called when a worker of this thread has ended. If it was the owner, whose slot is the first, the cache is an orphan. */

@@ -3,13 +3,21 @@
  * true of some moment, but not all of the same one.
  */
 import { load, type Words } from '#atomics'
-import type { CacheStats, LatencyStats, PartitionStats } from '../../shared/reports.js'
+import type {
+  CacheStats,
+  GroupStats,
+  JournalStats,
+  LatencyStats,
+  PartitionStats,
+} from '../../shared/reports.js'
+import { stateName } from '../../shared/engine-state.js'
 import { pinsOf, writerOf } from '../../shared/latch.js'
 import { BUCKETS, summarize, upperMs } from '../../shared/histogram.js'
 import { partitionIn } from '../../shared/key.js'
 import { countOf } from '../../shared/partition-record.js'
 import type { Context, PartitionView } from '../context.js'
 import { freeSpares } from '../changes/spares.js'
+import { nextPlace } from '../journal/place.js'
 import { Counter, Latency, PartitionCounter } from '../../shared/counter-words.js'
 import { Fence, Frame, Group, Header, Partition, Slot, SlotState, State } from '../../shared/words.js'
 
@@ -32,20 +40,19 @@ export function stats(context: Context): CacheStats {
   }
   const [hits, misses] = [sumAll('hits'), sumAll('misses')]
   const frames = countFrames(context)
-  const allGroups = (count: (group: number) => number): number => {
-    let total = 0
-    for (let group = 0; group < geometry.groups; group++) total += count(group)
-    return total
-  }
-  const groups = (field: number): number => allGroups((group) => words[arena.groupAt(group) + field]! >>> 0)
+  const groups = Array.from({ length: geometry.groups }, (_, group) => groupStats(context, group))
+  const sumGroups = (count: (group: GroupStats) => number): number =>
+    groups.reduce((total, group) => total + count(group), 0)
   return {
+    state: stateName(words) ?? 'open',
     lookups: hits + misses,
     hits,
     misses,
     reads: hits + misses - sumAll('overwrites'),
     writes: sumAll('writes'),
     size: arena.frames,
-    dirty: groups(Group.dirty),
+    memoryBytes: arena.bytesInUse,
+    dirty: sumGroups(({ dirty }) => dirty),
     flushes: sum('flushes'),
     stalls: sum('frameStalls'),
     lookupTimeMs: sum('lookupTimeMs'),
@@ -54,8 +61,8 @@ export function stats(context: Context): CacheStats {
     diskReadBytes: sumAll('diskReadBytes'),
     diskWrites: sumAll('diskWrites'),
     diskWriteBytes: sumAll('diskWriteBytes'),
-    rounds: groups(Group.rounds),
-    failedRounds: groups(Group.failures),
+    rounds: sumGroups(({ rounds }) => rounds),
+    failedRounds: sumGroups(({ failedRounds }) => failedRounds),
     evictions: sum('evictions'),
     prefetch: {
       loaded: sum('prefetched'),
@@ -64,8 +71,8 @@ export function stats(context: Context): CacheStats {
     },
     blocks: frames.byState,
     spares: {
-      free: allGroups((group) => freeSpares(context, group)),
-      total: geometry.spares + groups(Group.lent),
+      free: sumGroups(({ spares }) => spares.free),
+      total: sumGroups(({ spares }) => spares.total),
     },
     waits: {
       frame: sum('frameStalls'),
@@ -75,17 +82,42 @@ export function stats(context: Context): CacheStats {
       mutex: sum('mutexStalls'),
       timeMs: sum('stallTimeMs'),
     },
-    writerStalls: summarize(stallBuckets(context)),
+    writerStalls: statsOf(stallBuckets(context)),
     threads: liveSlots(context).length,
+    groups: Object.fromEntries(groups.map((group, i) => [context.groups[i]!, group])),
     partitions: Object.fromEntries(
       context.partitions.all().map((view) => [view.name, partitionStats(context, view, frames.cached)]),
     ),
   }
 }
 
+function groupStats(context: Context, group: number): GroupStats {
+  const { arena, words } = context
+  const at = arena.groupAt(group)
+  const count = (word: number): number => words[at + word]! >>> 0
+  return {
+    dirty: count(Group.dirty),
+    dirtyLimit: count(Group.dirtyMax),
+    rounds: count(Group.rounds),
+    failedRounds: count(Group.failures),
+    spares: {
+      free: freeSpares(context, group),
+      total: arena.geometry.spares / arena.geometry.groups + count(Group.lent),
+    },
+    journal: journalStats(context, group),
+  }
+}
+
+function journalStats(context: Context, group: number): JournalStats | undefined {
+  const journal = context.journals[group]
+  if (journal === undefined) return undefined
+  const { number, at } = nextPlace(context, group)
+  return { records: number - 1, usedBytes: at, halfBytes: journal.halfBytes }
+}
+
 /** `cached`: the blocks of each number that frames hold. */
 function partitionStats(
-  { arena, words }: Context,
+  { arena, words, groups }: Context,
   view: PartitionView,
   cached: ReadonlyMap<number, number>,
 ): PartitionStats {
@@ -96,6 +128,7 @@ function partitionStats(
   const [hits, misses] = [own(PartitionCounter.hits), own(PartitionCounter.misses)]
   const fsync = latencyStats(words, arena.latencyAt(index, Latency.fsync))
   return {
+    group: groups[view.group]!,
     blocks: view.look(),
     blockSize: view.blockSize,
     hits,
@@ -116,7 +149,10 @@ function partitionStats(
 }
 
 function latencyStats(words: Words, at: number): LatencyStats {
-  const counts = Array.from({ length: BUCKETS }, (_, bucket) => words[at + bucket]! >>> 0)
+  return statsOf(Array.from({ length: BUCKETS }, (_, bucket) => words[at + bucket]! >>> 0))
+}
+
+function statsOf(counts: readonly number[]): LatencyStats {
   const buckets = counts.flatMap((count, bucket) => (count > 0 ? [{ upToMs: upperMs(bucket), count }] : []))
   return { ...summarize(counts), buckets }
 }
