@@ -78,3 +78,9 @@ writeDeclarations({
   mainName: '../index.js',
   target: 'dist/nbd/index.d.ts',
 })
+writeDeclarations({
+  entry: 'build/types/metrics/index.d.ts',
+  main,
+  mainName: '../index.js',
+  target: 'dist/metrics/index.d.ts',
+})

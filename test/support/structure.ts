@@ -16,6 +16,7 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
   workers: ['shared', 'core'],
   index: ['shared', 'core', 'workers'],
   nbd: ['shared', 'core', 'workers', 'index'],
+  metrics: ['shared', 'index'],
   workload: ['shared', 'core', 'workers', 'index'],
   cli: ['shared', 'core', 'workers', 'index', 'nbd', 'workload'],
 }

@@ -43,7 +43,7 @@ function packageFolder(name: string, from = import.meta.url): string {
 test('the package holds the built code and no tests', () => {
   const paths = pack('--dry-run').files.map((file) => file.path)
   const allowed =
-    /^(dist\/.+\.js|dist\/(nbd\/)?index\.d\.ts|docs\/[\w-]+\.(md|svg)|src\/.+\.md|examples\/.+\.(md|mjs)|package\.json|LICENSE|[A-Z]+\.md)$/
+    /^(dist\/.+\.js|dist\/((nbd|metrics)\/)?index\.d\.ts|docs\/[\w-]+\.(md|svg)|src\/.+\.md|examples\/.+\.(md|mjs)|package\.json|LICENSE|[A-Z]+\.md)$/
   assert.equal(
     paths.filter((path) => !allowed.test(path) || /(^|[/.])test[/.]/.test(path)),
     [],
@@ -52,6 +52,7 @@ test('the package holds the built code and no tests', () => {
     'dist/index.js',
     'dist/index.d.ts',
     'dist/nbd/index.d.ts',
+    'dist/metrics/index.d.ts',
     'dist/cli/main.js',
     'dist/bench/main.js',
     'README.md',
@@ -76,6 +77,7 @@ test('every file that the manifest names exists', () => {
 const ENTRIES = [
   { module: await import('dcache'), file: 'dist/index.d.ts', imports: ['node:worker_threads'] },
   { module: await import('dcache/nbd'), file: 'dist/nbd/index.d.ts', imports: ['../index.js', 'node:net'] },
+  { module: await import('dcache/metrics'), file: 'dist/metrics/index.d.ts', imports: ['../index.js'] },
 ]
 
 for (const { module, file, imports } of ENTRIES) {
@@ -132,6 +134,7 @@ test('a project without the DOM compiles against the package', () => {
        type IsAny<T> = 0 extends 1 & T ? true : false
        export const checked: [IsAny<typeof openCache>, IsAny<typeof attachCache>] = [false, false]
        ${moduleResolution === 'node' ? '' : "export { createBlockServer } from 'dcache/nbd'"}
+       ${moduleResolution === 'node' ? '' : "export { registerPrometheusMetrics } from 'dcache/metrics'"}
        export type Cache = ReturnType<typeof openCache>
        export type Attached = ReturnType<typeof attachCache>`,
     )
