@@ -37,7 +37,8 @@ function userFolder(): TempFolder {
     symlinkSync(from, join(folder.path, 'node_modules', name))
   }
   install('dcache', projectRoot)
-  for (const name of ['piscina', 'prom-client', '@types/node']) install(name, join(projectRoot, 'node_modules', name))
+  for (const name of ['piscina', 'prom-client', '@types/node'])
+    install(name, join(projectRoot, 'node_modules', name))
   folder.write('package.json', '{ "type": "module" }')
   for (const [name, text] of savedFiles) folder.write(name, text)
   return folder
