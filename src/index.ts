@@ -7,6 +7,7 @@ export type {
   BlockCache,
   BlockGuard,
   BlockName,
+  CacheChannels,
   CacheClient,
   CacheEvents,
   CacheHandle,

@@ -21,6 +21,7 @@ import { FLUSH_SLOT, readerSlot, writerSlot } from '../shared/layout.js'
 import { CacheError } from '../shared/errors.js'
 import type { CacheHandle } from '../shared/interface.js'
 import { type EngineOptions, startWorker } from './control.js'
+import { pause } from './pause.js'
 import { backoffMs, Post, type PostOptions, Turns } from './post.js'
 import { Header, Job, JobState, Slot, SlotState } from '../shared/words.js'
 
@@ -29,6 +30,14 @@ const flushWorkerFile = () => new URL('./flush-worker.js', import.meta.url)
 const writerFile = () => new URL('./writer-worker.js', import.meta.url)
 const readerFile = () => new URL('./reader-worker.js', import.meta.url)
 
+/** What the crew tells its owner. */
+export interface CrewNews {
+  /** A thread has ended, or could not be started, and will be replaced. `failures` is the number in a row. */
+  readonly failed: (thread: string, error: unknown, failures: number) => void
+  /** The flush worker cannot be replaced: nothing is written any more. */
+  readonly gaveUp: (error: unknown) => void
+}
+
 /** Number of failures in a row after which to warn; one or two may be accidents. */
 const WARN_AT = 5
 
@@ -36,23 +45,17 @@ export class Crew {
   readonly #context: Context
   readonly #handle: CacheHandle
   readonly #options: EngineOptions
-  readonly #gaveUp: (cause: unknown) => void
+  readonly #news: CrewNews
   readonly #turns = new Turns()
   readonly #flushWorker: Post
   readonly #writers: readonly Post[]
   readonly #reader: Post
 
-  /** `gaveUp` is called when the flush worker cannot be replaced: nothing is written any more. */
-  constructor(
-    context: Context,
-    handle: CacheHandle,
-    options: EngineOptions,
-    gaveUp: (cause: unknown) => void,
-  ) {
+  constructor(context: Context, handle: CacheHandle, options: EngineOptions, news: CrewNews) {
     this.#context = context
     this.#handle = handle
     this.#options = options
-    this.#gaveUp = gaveUp
+    this.#news = news
     this.#flushWorker = this.#flushPost()
     const { geometry } = context.arena
     this.#writers = Array.from({ length: geometry.writers }, (_, writer) => this.#writerPost(writer))
@@ -105,13 +108,13 @@ export class Crew {
       },
       failed: (cause, failures) => {
         words[arena.slotAt(FLUSH_SLOT) + Slot.threadId] = 0 // until the successor takes over
-        this.#warn('flush worker', cause, failures)
+        this.#failed('flush worker', cause, failures)
       },
       hopeless: (cause) => {
         warn(
           `the flush worker cannot be replaced, and nothing is written any more; abandon() lists what is lost: ${textOf(cause)}`,
         )
-        this.#gaveUp(cause)
+        this.#news.gaveUp(cause)
       },
     })
   }
@@ -138,7 +141,7 @@ export class Crew {
       wasTaken, // by the flush worker, for a job that it does itself (stand-in.ts)
       restMs: backoffMs,
       failed: (cause, failures) => {
-        this.#warn(name, cause, failures)
+        this.#failed(name, cause, failures)
       },
     })
   }
@@ -167,9 +170,10 @@ export class Crew {
   }
 
   /**
-   * Warns that a thread cannot be started or ends repeatedly. It is tried again, and threads that wait for it keep waiting.
+   * Warns if a thread cannot be started or ends repeatedly. It is tried again, and threads that wait for it keep waiting.
    */
-  #warn(name: string, cause: unknown, failures: number): void {
+  #failed(name: string, cause: unknown, failures: number): void {
+    this.#news.failed(name, cause, failures)
     if (failures === WARN_AT)
       warn(`the ${name} failed ${WARN_AT} times in a row; it is started again: ${textOf(cause)}`)
   }
@@ -181,7 +185,7 @@ export class Crew {
     const { words, arena } = this.#context
     const jobAt = arena.jobAt(writer) + Job.state
     const isAtWork = () => load(words, jobAt) === JobState.ASKED && this.#isManned(writer)
-    while (isAtWork() && performance.now() < endMs) await pause()
+    while (isAtWork() && performance.now() < endMs) await pause(1)
     store(words, jobAt, JobState.STOP)
     notify(words, jobAt)
   }
@@ -203,5 +207,3 @@ const wasTaken = (cause: unknown): boolean =>
   (cause.cause as { code?: unknown } | undefined)?.code === 'ERR_DCACHE_THREADS'
 
 const textOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
-
-const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1))

@@ -49,6 +49,7 @@ import type { OwnerJournals } from './owner-journals.js'
 import { Partitions } from './partitions.js'
 import { LiveSettings } from './live-settings.js'
 import { Listeners } from './listeners.js'
+import { pause } from './pause.js'
 import { warnOfMemory } from './surroundings.js'
 import { Warmth } from './warmth.js'
 import { EngineState, Header, Slot, SlotState } from '../shared/words.js'
@@ -65,7 +66,7 @@ export interface Opened {
 
 export class Host extends Client implements BlockCache {
   readonly handle: CacheHandle
-  readonly #listeners = new Listeners()
+  readonly #listeners = new Listeners(this)
   readonly #parts: Partitions
   readonly #journals: OwnerJournals
   readonly #stopCalls: () => void
@@ -104,10 +105,8 @@ export class Host extends Client implements BlockCache {
     this.#settings = new LiveSettings(this.context, config)
     this.#warm = config.warm
     this.#warmth = new Warmth(this.context, config.warmBytesPerSecond)
-    const { writeBytes } = config
-    this.#crew = new Crew(this.context, handle, { writeBytes }, () => {
-      this.#breakDown()
-    })
+    const news = { failed: this.#listeners.failed, gaveUp: (error: unknown) => this.#breakDown(error) }
+    this.#crew = new Crew(this.context, handle, { writeBytes: config.writeBytes }, news)
     registerClient(id, this)
   }
 
@@ -122,6 +121,7 @@ export class Host extends Client implements BlockCache {
     })
     if (this.#warm !== undefined) void this.#warmth.restore(this.#warm)
     if (this.context.isTraced) this.context.tracer.record(TRACE['proc.start'], 0, 0, 0)
+    this.#listeners.opened()
   }
 
   get recovered(): readonly JournalRecovery[] {
@@ -145,6 +145,7 @@ export class Host extends Client implements BlockCache {
   async retry(partition: string): Promise<void> {
     this.context.assertRunning()
     const { view } = this.partition(partition)
+    this.#listeners.retried(partition)
     await runCall(this.context, retry(this.context, view))
   }
 
@@ -261,6 +262,7 @@ export class Host extends Client implements BlockCache {
     forgetClient(this.handle.id)
     if (this.#usersOfFiles().length === 0) await this.#closeFiles(isOrderly)
     else void this.#closeLater()
+    this.#listeners.closed()
   }
 
   /** The journals first: their marks are made and removed only while the files are claimed. */
@@ -317,11 +319,12 @@ export class Host extends Client implements BlockCache {
   }
 
   /** The engine cannot continue: wakes all threads that wait, so that their calls fail at once. */
-  #breakDown(): void {
+  #breakDown(error: unknown): void {
     const { words } = this.context
     if (!changeState(words, EngineState.OPEN, EngineState.BROKEN))
       changeState(words, EngineState.CLOSING, EngineState.BROKEN)
     wakeAll(this.context)
+    this.#listeners.broken(error)
   }
 
   /** Passes the flush worker's messages to listeners, as long as the engine is open. Does not keep the process alive. */
@@ -342,9 +345,3 @@ export class Host extends Client implements BlockCache {
       this.#listeners.tell(eventOf(this.context, record))
   }
 }
-
-const pause = (ms: number, isBackground = false): Promise<void> =>
-  new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms)
-    if (isBackground) timer.unref()
-  })

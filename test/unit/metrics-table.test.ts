@@ -81,4 +81,16 @@ test('nothing of prom-client or OpenTelemetry is imported', () => {
     for (const name of importsOf(text)) assert.ok(name?.startsWith('.'), `${path} imports ${name}`)
 })
 
+test('the page has every channel', () => {
+  const declared = /export interface CacheChannels \{([\s\S]*?)\n\}/.exec(
+    readSources().get('shared/interface.ts')!,
+  )![1]!
+  const names = [...declared.matchAll(/'(dcache:\w+)'/g)].map(([, name]) => name)
+  assert.ok(names.length > 5)
+  assert.equal(
+    tableAfter(page, 'Channels').map(([name]) => name),
+    names.map((name) => `\`${name}\``),
+  )
+})
+
 test.run()

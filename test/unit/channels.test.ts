@@ -1,0 +1,111 @@
+// The channels of node:diagnostics_channel: what is published, when, and about which cache.
+
+import { channel, subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { type BlockCache, type CacheChannels, openCache } from 'dcache'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { refusal, startThread, until, withCache } from '../support/open.js'
+import { tempFolder } from '../support/temp.js'
+
+type Name = keyof CacheChannels
+type Message = CacheChannels[Name] & { partition?: string; threadId?: number }
+
+const NAMES: readonly Name[] = [
+  'dcache:opened',
+  'dcache:closed',
+  'dcache:fenced',
+  'dcache:retry',
+  'dcache:restored',
+  'dcache:recovered',
+  'dcache:workerDied',
+  'dcache:threadFailed',
+  'dcache:broken',
+]
+
+/** Runs with a subscriber to all channels, which notes what comes. */
+async function recorded(body: (told: { name: string; message: Message }[]) => Promise<void>): Promise<void> {
+  const told: { name: string; message: Message }[] = []
+  const note = (message: unknown, name: string | symbol) => {
+    told.push({ name: String(name), message: message as Message })
+  }
+  for (const name of NAMES) subscribe(name, note)
+  try {
+    await body(told)
+  } finally {
+    for (const name of NAMES) unsubscribe(name, note)
+  }
+}
+
+const test = suite('channels')
+
+test('tell of each cache that is opened and closed, and of none that could not be', () =>
+  recorded(async (told) => {
+    using folder = tempFolder()
+    const caches: BlockCache[] = []
+    for (let i = 0; i < 2; i++)
+      await withCache({}, ({ cache }) => {
+        caches.push(cache)
+        assert.is(told.at(-1)!.name, 'dcache:opened')
+      })
+    await refusal('ERR_DCACHE_BAD_FILE', () =>
+      openCache({ memory: '1MiB', partitions: { a: { path: `${folder.path}/missing`, blockSize: 512 } } }),
+    )
+    assert.equal(
+      told.map(({ name }) => name),
+      ['dcache:opened', 'dcache:closed', 'dcache:opened', 'dcache:closed'],
+    )
+    assert.ok(told.every(({ message }, i) => message.cache === caches[Math.floor(i / 2)]))
+  }))
+
+test('tell of the end of an attached thread, before the listeners of the event', () =>
+  recorded((told) =>
+    withCache({}, async ({ cache }) => {
+      let heard = ''
+      cache.on('workerDied', ({ threadId }) => {
+        const { name, message } = told.at(-1)!
+        if (message.threadId === threadId && message.cache === cache) heard = name
+      })
+      startThread(cache.handle, 0, () => process.exit())
+      await until('the event', () => heard !== '')
+      assert.is(heard, 'dcache:workerDied')
+    }),
+  ))
+
+test('tell of a retry, and what became of it, by the name of the partition', () =>
+  recorded((told) =>
+    withCache({}, async ({ cache, data }) => {
+      await data.write(new Uint8Array(512), 0)
+      await cache.retry('data')
+      const { name, message } = told.at(-1)!
+      assert.equal([name, message.partition, message.cache === cache], ['dcache:retry', 'data', true])
+      await refusal('ERR_DCACHE_UNKNOWN_PARTITION', () => cache.retry('other'))
+      assert.is(told.filter(({ name }) => name === 'dcache:retry').length, 1)
+    }),
+  ))
+
+test('tell of what a journal held', async () => {
+  using folder = tempFolder()
+  const options = {
+    memory: '1MiB',
+    partitions: { a: { path: `${folder.path}/a`, blockSize: 512, size: '64KiB' } },
+    groups: { '': { journal: { path: `${folder.path}/journal`, size: '1MiB' } } },
+    flushDelayMs: 1e9,
+  }
+  const first = await openCache(options)
+  await first.partition('a').write(new Uint8Array(512).fill(7), 0)
+  await first.flush()
+  await first.abandon()
+  await recorded(async (told) => {
+    const cache = await openCache(options)
+    await until('the message', () => told.some(({ name }) => name === 'dcache:recovered'))
+    const { message } = told.find(({ name }) => name === 'dcache:recovered')!
+    assert.equal(message, { cache, ...cache.recovered[0]! })
+    await cache.close()
+  })
+})
+
+test('have no subscribers of their own', () => {
+  for (const name of NAMES) assert.is(channel(name).hasSubscribers, false, name)
+})
+
+test.run()
