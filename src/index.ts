@@ -39,6 +39,7 @@ export type {
   LostBlock,
   PartitionStats,
   ReplayedRecord,
+  ThreadInfo,
   TraceRecord,
 } from './shared/reports.js'
 export { attachCache, type AttachOptions } from './workers/attach.js'

@@ -24,7 +24,7 @@ import type {
   PartitionOptions,
   WaitOptions,
 } from './options.js'
-import type { CacheStats, Holder, JournalRecovery, LostBlock, TraceRecord } from './reports.js'
+import type { CacheStats, Holder, JournalRecovery, LostBlock, ThreadInfo, TraceRecord } from './reports.js'
 
 /** How a block is acquired: shared, exclusive, or exclusive without reading it from the disk first. */
 export type Mode = 'read' | 'modify' | 'overwrite'
@@ -216,6 +216,8 @@ export interface CacheClient extends Disposable {
   check(): string[]
   /** Every pin, latch and wait of all threads, with the cycle if threads wait for each other. Does not wait. */
   holders(): Holder[]
+  /** The threads that use the cache, those of the engine included, by slot. Does not wait. */
+  threads(): ThreadInfo[]
   stats(): CacheStats
   /** The newest trace records, oldest first; [] if tracing is off. */
   trace(): TraceRecord[]

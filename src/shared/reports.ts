@@ -3,13 +3,19 @@
  * opening found in journals. Part of the public interface (interface.ts). Types only.
  */
 
-/** A pin, a latch or a wait of one thread. */
-export interface Holder {
+/** A thread that is attached, or one of the engine's own. */
+export interface ThreadInfo {
+  /** Its number, also in trace records. A slot that is free again gets another thread. */
   readonly slot: number
   readonly threadId: number
   /** The name given to `attachCache(handle, { name })`, '' without; threads of the engine have fixed names. */
   readonly name: string
+  /** False once the thread has ended, until what it held is taken back. */
   readonly alive: boolean
+}
+
+/** A pin, a latch or a wait of one thread. */
+export interface Holder extends ThreadInfo {
   readonly what: 'holds' | 'waits'
   /** `read` and `modify` are about a block. The others say what else a thread waits for. */
   readonly mode: 'read' | 'modify' | 'frame' | 'dirty' | 'spare' | 'flush' | 'mutex'
@@ -169,6 +175,8 @@ export interface JournalStats {
 
 /** Statistics of one partition, since it was opened; otherwise as those of the cache. */
 export interface PartitionStats {
+  /** Its number in trace records. */
+  readonly index: number
   /** The name of its group. */
   readonly group: string
   /** Its size at this moment, in blocks. */

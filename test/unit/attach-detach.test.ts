@@ -2,7 +2,7 @@
 
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { attachCache, type CacheEvents } from 'dcache'
+import { attachCache, type CacheEvents, type ThreadInfo } from 'dcache'
 import { Gates, inThread, startThread, until, withCache } from '../support/open.js'
 
 const slots = suite('slots')
@@ -23,6 +23,19 @@ slots('a thread that attaches twice gets the same client', () =>
       return { isSame, isOther, threads }
     })
     assert.equal(found, { isSame: true, isOther: true, threads: 3 })
+  }),
+)
+
+slots('each thread is listed as long as it is attached', () =>
+  withCache({ threads: 2 }, async ({ cache }) => {
+    const names = (threads: readonly ThreadInfo[]) => threads.map(({ name }) => name)
+    const before = names(cache.threads())
+    assert.is(before.length, cache.stats().threads)
+    const seen = await inThread(cache.handle, 0, ({ client }) => client.threads())
+    assert.equal(names(seen).sort(), [...before, ''].sort())
+    assert.ok(seen.every(({ alive }) => alive))
+    assert.is(new Set(seen.map(({ slot }) => slot)).size, seen.length)
+    assert.equal(names(cache.threads()), before)
   }),
 )
 

@@ -6,7 +6,7 @@ import { stateName } from '../../shared/engine-state.js'
 import { CacheError } from '../../shared/errors.js'
 import type { BlockGuard, BlockName, CacheClient, GuardsOf } from '../../shared/interface.js'
 import type { FlushScope, WaitOptions } from '../../shared/options.js'
-import type { CacheStats, Holder, TraceRecord } from '../../shared/reports.js'
+import type { CacheStats, Holder, ThreadInfo, TraceRecord } from '../../shared/reports.js'
 import { detachSlot } from '../../shared/slot.js'
 import { setSlotName } from '../../shared/slot-name.js'
 import type { FrameIndex } from '../../shared/indices.js'
@@ -23,6 +23,7 @@ import type { HitPath } from './guard-owner.js'
 import { hitPath } from './hit-path.js'
 import { isStanding, standingError } from '../standing.js'
 import { holders } from '../inspect/holders.js'
+import { threads } from '../inspect/threads.js'
 import { classNumber } from './guard.js'
 import { PartitionClient } from './partition.js'
 import { assertBlocks } from './ranges.js'
@@ -127,6 +128,10 @@ export class Client implements CacheClient {
   check(): string[] {
     this.#assertUsable()
     return check(this.context)
+  }
+
+  threads(): ThreadInfo[] {
+    return threads(this.context)
   }
 
   holders(): Holder[] {

@@ -7,11 +7,10 @@ import type { Holder } from '../../shared/reports.js'
 import { isLatched, writerOf } from '../../shared/latch.js'
 import { GUARDS_MAX } from '../../shared/layout.js'
 import { clockMs } from '../../shared/clock.js'
-import { slotName } from '../../shared/slot-name.js'
 import { blockOf, type Context, partitionOf } from '../context.js'
-import { liveSlots } from './stats.js'
+import { liveSlots, threadInfo } from './threads.js'
 import { cycleOf, holdersOf, shownWaits } from '../wait/wait-graph.js'
-import { Frame, Journal, Slot, SlotState } from '../../shared/words.js'
+import { Frame, Journal } from '../../shared/words.js'
 
 type What = Pick<Holder, 'what' | 'mode' | 'sinceMs'> & Partial<Pick<Holder, 'heldBy' | 'cycle'>>
 
@@ -20,14 +19,10 @@ export function holders(context: Context): Holder[] {
   const { words, arena } = context
   const found: Holder[] = []
   const add = (slot: number, frame: number, what: What) => {
-    const slotAt = arena.slotAt(slot)
     const frameAt = frame < 0 ? -1 : arena.frameAt(frame)
     const partition = frameAt < 0 ? undefined : context.partitions.find(partitionOf(words, frameAt))
     found.push({
-      slot,
-      threadId: words[slotAt + Slot.threadId]!,
-      name: slotName(arena, slot),
-      alive: words[slotAt + Slot.state] === SlotState.LIVE,
+      ...threadInfo(context, slot),
       heldBy: [],
       cycle: [],
       ...what,

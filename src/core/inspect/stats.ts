@@ -18,8 +18,9 @@ import { countOf } from '../../shared/partition-record.js'
 import type { Context, PartitionView } from '../context.js'
 import { freeSpares } from '../changes/spares.js'
 import { nextPlace } from '../journal/place.js'
+import { liveSlots } from './threads.js'
 import { Counter, Latency, PartitionCounter } from '../../shared/counter-words.js'
-import { Fence, Frame, Group, Header, Partition, Slot, SlotState, State } from '../../shared/words.js'
+import { Fence, Frame, Group, Header, Partition, State } from '../../shared/words.js'
 
 /** Any thread; takes no lock. */
 export function stats(context: Context): CacheStats {
@@ -128,6 +129,7 @@ function partitionStats(
   const [hits, misses] = [own(PartitionCounter.hits), own(PartitionCounter.misses)]
   const fsync = latencyStats(words, arena.latencyAt(index, Latency.fsync))
   return {
+    index,
     group: groups[view.group]!,
     blocks: view.look(),
     blockSize: view.blockSize,
@@ -188,12 +190,4 @@ function countFrames(context: Context): {
     else blocks.clean++
   }
   return { byState: blocks, cached }
-}
-
-/** The slots that are not FREE: in use, or of threads that have ended and are not recovered yet. */
-export function liveSlots(context: Context): number[] {
-  const { words, arena } = context
-  return Array.from({ length: arena.geometry.slots }, (_, slot) => slot).filter(
-    (slot) => load(words, arena.slotAt(slot) + Slot.state) !== SlotState.FREE,
-  )
 }
