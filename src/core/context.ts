@@ -14,9 +14,10 @@ import { PLACE_CLASS } from '../shared/stamp.js'
 import { isLatched, tryLatch, writerOf } from '../shared/latch.js'
 import { LatchQueue } from '../shared/latch-queue.js'
 import type { FrameIndex, SpareIndex } from '../shared/indices.js'
-import { Tracer } from '../shared/trace.js'
+import { Tracer, tracesBlocks } from '../shared/trace.js'
 import { wakeAllWaits } from '../shared/waits.js'
 import type { Device } from './device/device.js'
+import { tracedDevice, tracedJournal } from './device/traced-device.js'
 import type { FileHeader } from './journal/file-header.js'
 import { PartitionTable, type PartitionView, type Place } from './partition-table.js'
 import { policyOf } from './policy/policies.js'
@@ -77,7 +78,9 @@ export class Context {
   readonly framesAt: number
   readonly bucketsAt: number
   readonly buckets: number
+  /** Whether there is a flight recorder; and whether it has the points of single blocks, which are on the hit path. */
   readonly isTraced: boolean
+  readonly tracesBlocks: boolean
   readonly slot: ThreadSlot
   readonly mayBlock: boolean
   readonly writeOrder: readonly string[]
@@ -125,9 +128,23 @@ export class Context {
     this.mayBlock = options.mayBlock
     this.writeOrder = options.writeOrder
     this.groups = options.groups ?? ['']
-    this.partitions = new PartitionTable(arena, slot.index, options.deviceOf)
+    this.tracer = new Tracer(arena, slot.index)
+    this.isTraced = geometry.traceEntries > 0
+    this.tracesBlocks = tracesBlocks(arena)
+    const { tracer } = this
+    const { deviceOf } = options
+    this.partitions = new PartitionTable(
+      arena,
+      slot.index,
+      this.isTraced ? (place) => tracedDevice(deviceOf(place), tracer, place) : deviceOf,
+    )
     this.resize = options.resize ?? noResize
-    this.journals = options.journals ?? []
+    const { journals = [] } = options
+    this.journals = this.isTraced
+      ? journals.map(
+          (journal, group) => journal && { ...journal, device: tracedJournal(journal.device, tracer, group) },
+        )
+      : journals
     this.policyMutex = new Mutex(words, Header.policyMutex, RANK.policy, 'policy')
     this.stripes = Array.from(
       { length: geometry.stripes },
@@ -170,8 +187,6 @@ export class Context {
     this.policy = policyOf(options.policy, arena, slot)
     this.shares = new Shares(arena)
     this.latches = new LatchQueue(arena, slot.index, slot.published)
-    this.tracer = new Tracer(arena, slot.index)
-    this.isTraced = geometry.traceEntries > 0
   }
 
   /** A frame's bytes as a block of this partition. */

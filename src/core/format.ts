@@ -10,6 +10,7 @@ import { storeSettings } from '../shared/settings.js'
 import { storeLimits } from './limits.js'
 import { openRecord } from '../shared/partition-record.js'
 import { Ring } from '../shared/ring.js'
+import { formatTrace } from '../shared/trace.js'
 import { DirtyLink, EngineState, Frame, Group, Header, Job, Spare, State } from '../shared/words.js'
 
 /** Where a partition's blocks are. Without a file, in tests, only their number matters. */
@@ -43,6 +44,7 @@ export function formatArena(
   storeSettings(arena.words, config.settings)
   storeLimits(arena, config.settings)
   eventsOf(arena).init()
+  formatTrace(arena, config.traceBlocks)
   store(arena.words, Header.state, EngineState.OPEN)
   return arena
 }

@@ -24,7 +24,9 @@ import { FrameViews } from './frame-views.js'
 const FULL = 2 ** 32 - 2 ** 16
 
 /** Where a partition's bytes are: what a device is made of. */
-export type Place = Pick<PartitionRecord, 'fd' | 'offset' | 'direct'> & { readonly index: number }
+export type Place = Pick<PartitionRecord, 'fd' | 'offset' | 'direct' | 'blockSize'> & {
+  readonly index: number
+}
 
 /** A partition, and its device, as one thread sees it. */
 export class PartitionView {

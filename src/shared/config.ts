@@ -37,6 +37,7 @@ export interface Config {
   readonly threads: number
   readonly writeBytes: number
   readonly traceEntries: number
+  readonly traceBlocks: boolean
   /** The path of the list of cached blocks. */
   readonly warm: string | undefined
   readonly warmBytesPerSecond: number
@@ -94,7 +95,7 @@ export function parseOptions(options: CacheOptions): Config {
   const frameSize = Math.max(maxBlockSize ?? 0, ...partitions.map(({ blockSize }) => blockSize))
   if (maxBlockSize !== undefined && frameSize > maxBlockSize)
     refuse(`maxBlockSize is ${maxBlockSize}; a partition has blocks of ${frameSize} bytes`)
-  const { policy = '2q', threads = 64, traceEntries = 0 } = options
+  const { policy = '2q', threads = 64, traceEntries = 0, traceBlocks = true } = options
   if (!POLICIES.includes(policy)) refuse(`policy is ${show(policy)}; it must be ${POLICIES.join(' or ')}`)
   if (!Number.isInteger(threads) || threads < 1 || threads > THREADS_MAX) {
     refuse(`threads is ${show(threads)}; it must be 1 to ${THREADS_MAX}`)
@@ -117,6 +118,8 @@ export function parseOptions(options: CacheOptions): Config {
   ) {
     refuse(`traceEntries is ${show(traceEntries)}; it must be 0 or a power of two up to 1048576`)
   }
+  if (typeof traceBlocks !== 'boolean')
+    refuse(`traceBlocks is ${show(traceBlocks)}; it must be true or false`)
   const warmBytesPerSecond = parseSize(options.warmBytesPerSecond ?? 2 ** 26, 'warmBytesPerSecond')
   if (warmBytesPerSecond === 0) refuse('warmBytesPerSecond is 0; it must be at least 1 byte per second')
   return {
@@ -132,6 +135,7 @@ export function parseOptions(options: CacheOptions): Config {
     threads,
     writeBytes,
     traceEntries,
+    traceBlocks,
     settings: parseSettings(options),
     live: Object.fromEntries(LIVE.map((name) => [name, options[name]])),
     warm: options.warm === undefined ? undefined : parseWarm(options.warm),

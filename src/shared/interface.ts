@@ -219,7 +219,7 @@ export interface CacheClient extends Disposable {
   /** The threads that use the cache, those of the engine included, by slot. Does not wait. */
   threads(): ThreadInfo[]
   stats(): CacheStats
-  /** The newest trace records, oldest first; [] if tracing is off. */
+  /** The newest records of the flight recorder, by when they began; [] if it is off. */
   trace(): TraceRecord[]
   /**
    * Releases this thread's slot. A second call does nothing. The owner cannot detach; it calls `close`.

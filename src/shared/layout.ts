@@ -8,7 +8,7 @@ import { Counter, Latency, PartitionCounter } from './counter-words.js'
 import { Frame, Ghost, Group, Header, Hint, Job, Partition, Slot, Spare, Wait } from './words.js'
 
 export const MAGIC = 0x64636163
-export const VERSION = 10
+export const VERSION = 11
 
 /** The most pins that a thread may hold at once; the length of its journal. */
 export const GUARDS_MAX = 256
@@ -39,7 +39,8 @@ export const PARTITION_NAME_BYTES = 4096
 /** The most writers. Each writes one partition at a time; with more of them at once a disk is no faster. */
 export const WRITERS_MAX = 16
 
-export const TRACE_WORDS = 8
+/** A cache line: see trace.ts. */
+export const TRACE_WORDS = 16
 export const EVENTS_MAX = 64
 /** Includes the record's sequence word. */
 export const EVENT_RECORD_WORDS = 8

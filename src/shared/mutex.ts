@@ -63,15 +63,15 @@ export class Mutex {
   }
 
   /**
-   * Takes the mutex; waits until it is free or the deadline has passed.
+   * Takes the mutex; waits until it is free or the deadline has passed. Returns whether it waited.
    * @throws what `expired` returns for the holder's slot; by default ERR_DCACHE_TIMEOUT
    */
   *lock(
     slot: SlotIndex,
     deadline: Deadline,
     expired: (holder: SlotIndex) => CacheError = (holder) => this.#expired(holder, deadline),
-  ): Slow<void> {
-    if (this.tryLock(slot)) return
+  ): Slow<boolean> {
+    if (this.tryLock(slot)) return false
     for (;;) {
       const word = load(this.words, this.at)
       if (word === 0) {
@@ -83,6 +83,7 @@ export class Mutex {
       yield* sleep(this.words, this.at, asleep, deadline, () => expired((word & HOLDER) - 1))
     }
     if (DEBUG) this.#taken(slot)
+    return true
   }
 
   /** @requires this mutex */

@@ -61,14 +61,42 @@ export interface ReplayedRecord {
   readonly partitions: Readonly<Record<string, number>>
 }
 
+/**
+ * What a thread did: an instant, or a span, which is recorded when it ends. What the fields mean depends on the point:
+ *
+ *   point                         span  partition    block              value
+ *   block.acquire, .release *           partition    block              mode; write class, 0 for unchanged
+ *   block.dirty, .evict *               partition    block              write class; frame
+ *   block.load                    yes   partition    the first          how many were read together
+ *   wait.latch                    yes   partition    block              the slot that held it to change it, -1 for readers
+ *   wait.frame, .dirty, .spare    yes   partition    block              0
+ *   wait.flush                    yes   group        0                  the last class waited for, 0 for all
+ *   wait.mutex                    yes   group, or 0  0                  1 latch, 2 stripe, 3 policy, 4 round
+ *   disk.read, .write             yes   partition    the first          bytes
+ *   disk.fsync                    yes   partition    0                  0
+ *   journal.write                 yes   group        how many           bytes; with the fsync
+ *   journal.fsync                 yes   group        0                  0
+ *   work.round                    yes   group        how many           1 full, 2 partial, 3 record, 4 places; negative: failed
+ *   work.stage                    yes   group        how many           write class
+ *   work.write *                        partition    block              frame
+ *   work.cut, .done, .failed            group        how many; 0; dirty number of the cut; the same; failures so far
+ *   proc.*                              0            0                  slot, or 0
+ *
+ * Those with * are left out with `traceBlocks: false`.
+ */
 export interface TraceRecord {
   readonly point: string
   readonly slot: number
   readonly partition: number
   readonly block: number
   readonly value: number
-  /** Milliseconds on a clock that all threads share. Only differences are meaningful. */
+  /**
+   * When it was, or when the span began: milliseconds since 1970, with microseconds, by the system's clock as it was set when
+   * the cache was opened. All threads have the same.
+   */
   readonly atMs: number
+  /** Milliseconds, with microseconds; 0 for an instant. */
+  readonly durationMs: number
 }
 
 /**
@@ -153,6 +181,8 @@ export interface CacheStats {
 
 /** Statistics of a group, since `openCache`; otherwise as those of the cache. */
 export interface GroupStats {
+  /** Its number in trace records. */
+  readonly index: number
   /** Blocks of its partitions that are dirty at this moment. */
   readonly dirty: number
   /** How many may be: at this number, changing a clean block waits. */

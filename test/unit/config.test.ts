@@ -73,6 +73,7 @@ test('defaults', () => {
     threads: 64,
     writeBytes: 2 ** 20,
     traceEntries: 0,
+    traceBlocks: true,
     settings: {
       dirtyLimit: 2 / 3,
       dirtyBackground: 1 / 3,
@@ -111,6 +112,7 @@ test('every option that is given is kept', () => {
     writeBytes: '64KiB',
     writeBytesPerSecond: '10MB',
     traceEntries: 8,
+    traceBlocks: false,
   })
   assert.is(config.frameSize, 65536)
   assert.equal(config.groups, ['g', ''])
@@ -132,8 +134,8 @@ test('every option that is given is kept', () => {
   assert.is(config.policy, '2q')
   const { settings } = config
   assert.equal(
-    [config.threads, settings.flushDelayMs, settings.dirtyLimit, config.traceEntries],
-    [3, 0, 1, 8],
+    [config.threads, settings.flushDelayMs, settings.dirtyLimit, config.traceEntries, config.traceBlocks],
+    [3, 0, 1, 8, false],
   )
   assert.equal([settings.dirtyBackground, config.writeBytes, settings.writeBytesPerSecond], [0.1, 65536, 1e7])
   writeOrder.push('z')
@@ -226,6 +228,12 @@ test('dirtyBackground, writeBytes and writeBytesPerSecond have defaults and boun
 test('traceEntries', () => {
   for (const traceEntries of [-1, 3, 1.5, 2 ** 21, NaN, '8'])
     refuses(parse({ traceEntries }), BAD, 'traceEntries', show(traceEntries))
+})
+
+test('traceBlocks', () => {
+  for (const traceBlocks of [0, 1, 'true', null, {}])
+    refuses(parse({ traceBlocks }), BAD, 'traceBlocks', show(traceBlocks))
+  assert.is(parse({ traceBlocks: false, traceEntries: 8 })().traceBlocks, false)
 })
 
 test('readAheadBytes', () => {

@@ -40,7 +40,7 @@ function needs(g: Geometry): Record<string, number> {
     ghosts: words(g.ghosts, Ghost.WORDS),
     plan: words(g.blocks, 1),
     events: words(16 + 64 * 8, 1),
-    trace: g.traceEntries === 0 ? 0 : words(16 + g.traceEntries * 8, 1),
+    trace: g.traceEntries === 0 ? 0 : words(16 + g.traceEntries * 16, 1),
     data: (g.blocks + g.spares) * g.frameSize,
     partitionNames: g.partitions * 4096,
     partitionCounters: (g.slots + 1) * g.partitions * 8 * 8,

@@ -1,10 +1,10 @@
-// The trace ring: it keeps the newest records in order, returns complete ones only, and is off by default.
+// The flight recorder: its ring keeps the newest records in order, returns complete ones only, and is off by default. What the
+// engine records is in trace-spans.test.ts.
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { clockMs } from '#dist/shared/clock.js'
 import { readTrace, TRACE, TRACE_POINTS, Tracer } from '#dist/shared/trace.js'
-import { inThread, withCache } from '../support/open.js'
+import { inThread, PATIENCE_MS, withCache } from '../support/open.js'
 import { smallArena } from '../support/small-context.js'
 import { inThreads } from '../support/threads.js'
 
@@ -19,13 +19,58 @@ test('a record is read as it was written', () => {
   const arena = smallArena({ traceEntries: 8 })
   const tracer = new Tracer(arena, 3)
   assert.equal(readTrace(arena), [])
-  const before = clockMs()
-  tracer.record(TRACE['block.load'], 1, 2 ** 32 - 1, 42)
-  const [record, ...more] = readTrace(arena)
-  assert.equal(more, [])
-  const { atMs, ...rest } = record!
-  assert.equal(rest, { point: 'block.load', slot: 3, partition: 1, block: 2 ** 32 - 1, value: 42 })
-  assert.ok(((atMs - before) | 0) >= 0)
+  for (const [block, value] of [
+    [0, 0],
+    [2 ** 32 - 1, 42],
+    [2 ** 45 + 5, -1],
+  ] as const) {
+    tracer.record(TRACE['block.dirty'], 1, block, value)
+    const { atMs, ...rest } = readTrace(arena).at(-1)!
+    assert.equal(rest, { point: 'block.dirty', slot: 3, partition: 1, block, value, durationMs: 0 })
+    assert.ok(Math.abs(atMs - Date.now()) < PATIENCE_MS, `${atMs}`)
+  }
+})
+
+test('a span has its beginning and its duration in microseconds, however long it is', () => {
+  const startMs = performance.now()
+  for (const durationMs of [0.003, 12.345, 5_000_000.001]) {
+    const arena = smallArena({ traceEntries: 8 })
+    const tracer = new Tracer(arena, 3)
+    tracer.span(TRACE['disk.fsync'], 0, 0, 0, startMs, startMs)
+    tracer.span(TRACE['disk.fsync'], 0, 0, 0, startMs + 7.25, startMs + 7.25 + durationMs)
+    const [first, second] = readTrace(arena)
+    assert.is(first!.durationMs, 0)
+    assert.ok(Math.abs(second!.durationMs - durationMs) < 0.0011, `${second!.durationMs} for ${durationMs}`)
+    assert.ok(Math.abs(second!.atMs - first!.atMs - 7.25) < 0.0015, `${second!.atMs - first!.atMs}`)
+  }
+})
+
+test('a span within another stays within it', () => {
+  const arena = smallArena({ traceEntries: 2 })
+  const tracer = new Tracer(arena, 0)
+  const startMs = performance.now()
+  for (let i = 0; i < 2000; i++) {
+    const times = Array.from({ length: 4 }, (_, j) => startMs + i * 0.0137 + j * j * 0.00031)
+    tracer.span(TRACE['disk.read'], 0, 1, 0, times[1]!, times[2])
+    tracer.span(TRACE['block.load'], 0, 0, 0, times[0]!, times[3])
+    const [inner, outer] = readTrace(arena).sort((a, b) => b.block - a.block)
+    const us = (ms: number) => Math.round(ms * 1000)
+    assert.ok(us(outer!.atMs) <= us(inner!.atMs))
+    assert.ok(us(outer!.atMs) + us(outer!.durationMs) >= us(inner!.atMs) + us(inner!.durationMs))
+  }
+})
+
+test('spans are in the order of their beginnings, not of their ends', () => {
+  const arena = smallArena({ traceEntries: 8 })
+  const tracer = new Tracer(arena, 0)
+  const startMs = performance.now() - 10
+  tracer.span(TRACE['disk.read'], 0, 2, 0, startMs + 2)
+  tracer.span(TRACE['block.load'], 0, 1, 0, startMs + 1)
+  tracer.record(TRACE['block.acquire'], 0, 3, 0)
+  assert.equal(
+    readTrace(arena).map(({ block }) => block),
+    [1, 2, 3],
+  )
 })
 
 test('the newest records are kept, in order', () => {
@@ -46,7 +91,7 @@ test('a record that is being written is left out', () => {
   const arena = smallArena({ traceEntries: 4 })
   const tracer = new Tracer(arena, 0)
   for (let i = 0; i < 4; i++) tracer.record(0, 0, i, 0)
-  arena.words[arena.traceAt + 16 + 8] = 0
+  arena.words[arena.traceAt + 16 + 16] = 0
   assert.equal(
     readTrace(arena).map(({ block }) => block),
     [0, 2, 3],
@@ -120,7 +165,7 @@ test('when on, it shows what happened to a block', () =>
     for (const block of [6, 7, 8]) (await data.acquire(block, 'read')).release()
     const records = cache.trace()
     const ofBlock = records.filter(
-      ({ block, point }) => block === 5 && /load|acquire|dirty|write|evict/.test(point),
+      ({ block, point }) => block === 5 && /^(block|work)[.](load|acquire|dirty|write|evict)/.test(point),
     )
     assert.equal(
       ofBlock.map(({ point, value }) => (point === 'block.dirty' ? `${point} ${value}` : point)),
@@ -140,6 +185,22 @@ test('release is a trace point', () =>
   withCache({ traceEntries: 64 }, async ({ cache, data }) => {
     for (const mode of ['read', 'modify'] as const) (await data.acquire(5, mode)).release()
     assert.is(cache.trace().filter(({ point }) => point === 'block.release').length, 2)
+  }))
+
+test('all threads have one clock', () =>
+  withCache({ traceEntries: 64 }, async ({ cache, data }) => {
+    ;(await data.acquire(5, 'read')).release()
+    await inThread(cache.handle, 0, ({ client }) => {
+      client.partition('data').acquireSync(6, 'read').release()
+      client.detach()
+    })
+    ;(await data.acquire(7, 'read')).release()
+    const loads = cache.trace().filter(({ point }) => point === 'block.load')
+    assert.equal(
+      loads.map(({ block }) => block),
+      [5, 6, 7],
+    )
+    assert.is(new Set(loads.map(({ slot }) => slot)).size, 2)
   }))
 
 test('a cache’s trace keeps the newest records', () =>

@@ -50,7 +50,7 @@ export function missSync(
   if (together > 1) {
     const startMs = performance.now()
     context.words[context.arena.frameAt(frame) + Frame.since] = clockMs(startMs)
-    if (fillBoth(context, misses, partition, block, frame, together - 1)) {
+    if (fillBoth(context, misses, partition, block, frame, together - 1, startMs)) {
       keepPin(context, frame, entry)
       countMisses(context, partition, 1, startMs)
       return
@@ -113,7 +113,7 @@ function* acquireFrame(context: Context, request: Request): Slow<FrameIndex> {
       }
     }
     words[arena.frameAt(frame) + Frame.since] = clockMs()
-    const imageWait = yield* prepareLatched(context, request, frame)
+    const imageWait = yield* prepareLatched(context, request, frame, missedAtMs)
     if (imageWait !== undefined) {
       lendEntry(context, request)
       yield* waitForImage(context, request, imageWait)
@@ -129,7 +129,12 @@ function* acquireFrame(context: Context, request: Request): Slow<FrameIndex> {
  * releases the frame and returns what to wait for. Also releases the frame before it throws.
  * @requires the frame's latch
  */
-function* prepareLatched(context: Context, request: Request, frame: FrameIndex): Slow<ImageWait | undefined> {
+function* prepareLatched(
+  context: Context,
+  request: Request,
+  frame: FrameIndex,
+  missedAtMs: number,
+): Slow<ImageWait | undefined> {
   assertLatched(context, frame)
   const { words, arena } = context
   const at = arena.frameAt(frame)
@@ -138,7 +143,7 @@ function* prepareLatched(context: Context, request: Request, frame: FrameIndex):
     assertStanding(context, request.partition, request.block)
     if ((words[at + Frame.state]! & State.ABSENT) !== 0) {
       if (request.mode === 'overwrite') zero(context, frame, request.partition.blockSize)
-      else yield* fill(context, request.partition, request.block, [frame])
+      else yield* fill(context, request.partition, request.block, [frame], missedAtMs)
     }
     if (request.mode === 'read') {
       keepPin(context, frame, request.entry)

@@ -13,9 +13,9 @@ import { store } from '#atomics'
 import { keyLowOf, keyHighOf } from '../../shared/key.js'
 import { clockMs } from '../../shared/clock.js'
 import type { FrameIndex } from '../../shared/indices.js'
-import { TRACE } from '../../shared/trace.js'
 import type { Slow } from '../../shared/wait.js'
 import { type Context, leave, type PartitionView, assertAllLatched, assertLatched } from '../context.js'
+import { spanEnd } from '../spans.js'
 import { assertStanding } from '../standing.js'
 import { find } from './directory.js'
 import type { ReadAhead } from './read-ahead.js'
@@ -101,12 +101,13 @@ export function fillBoth(
   block: number,
   frame: FrameIndex,
   behind: number,
+  calledMs: number,
 ): boolean {
   assertLatched(context, frame)
   const more = takeRun(context, misses, partition, block + 1, behind, Purpose.AHEAD)
   if (more.length === 0) return false
   try {
-    fillSync(context, partition, block, [frame, ...more])
+    fillSync(context, partition, block, [frame, ...more], calledMs)
     context.slot.count(Counter.prefetched, more.length)
     return true
   } catch {
@@ -135,7 +136,8 @@ export function helpReader(
 }
 
 /**
- * Reads consecutive blocks into their frames. If it fails, none of them has contents.
+ * Reads consecutive blocks into their frames. If it fails, none of them has contents. `calledMs`: when the call began that needs
+ * them, for the flight recorder; -1 if that is now.
  * @requires the frames' latches; a thread that may block
  * @throws ERR_DCACHE_READ_FAILED, and what `standingError` returns
  */
@@ -144,6 +146,7 @@ export function fillSync(
   partition: PartitionView,
   first: number,
   frames: readonly FrameIndex[],
+  calledMs = -1,
 ): void {
   assertAllLatched(context, frames)
   const startMs = performance.now()
@@ -156,7 +159,7 @@ export function fillSync(
   } finally {
     context.slot.leaveIo()
   }
-  loaded(context, partition, first, frames, startMs)
+  loaded(context, partition, first, frames, startMs, calledMs)
 }
 
 /** As `fillSync`, for slow paths. @requires the frames' latches */
@@ -165,6 +168,7 @@ export function* fill(
   partition: PartitionView,
   first: number,
   frames: readonly FrameIndex[],
+  calledMs = -1,
 ): Slow<void> {
   assertAllLatched(context, frames)
   const startMs = performance.now()
@@ -186,7 +190,7 @@ export function* fill(
   } finally {
     context.slot.leaveIo()
   }
-  loaded(context, partition, first, frames, startMs)
+  loaded(context, partition, first, frames, startMs, calledMs)
 }
 
 /** Turns the latch of a filled block into a pin, journaled in `entry`. @requires the frame's latch, which is released */
@@ -222,15 +226,13 @@ function loaded(
   first: number,
   frames: readonly FrameIndex[],
   startMs: number,
+  calledMs: number,
 ): void {
   const { words, arena } = context
   partition.measured(Latency.read, performance.now() - startMs)
   partition.count(PartitionCounter.diskReads, frames.length)
   partition.count(PartitionCounter.diskReadBytes, frames.length * partition.blockSize)
-  let block = first
-  for (const frame of frames) {
-    if (context.isTraced) context.tracer.record(TRACE['block.load'], partition.index, block, frame)
-    store(words, arena.frameAt(frame) + Frame.state, 0)
-    block++
-  }
+  for (const frame of frames) store(words, arena.frameAt(frame) + Frame.state, 0)
+  // One record for all: a scan would fill the ring.
+  spanEnd(context, 'block.load', calledMs < 0 ? startMs : calledMs, partition.index, first, frames.length)
 }

@@ -27,6 +27,7 @@ import {
   assertLatched,
   type PartitionView,
 } from '../context.js'
+import { spanEnd, spanStart } from '../spans.js'
 import { isStanding } from '../standing.js'
 import { lendEntry, takeEntry } from './entry.js'
 import { hashOf } from '../../shared/hash.js'
@@ -52,6 +53,7 @@ export function* takeFrame(context: Context, request: Request): Slow<FrameIndex>
   const failures = context.rounds.map((round) => round.failures)
   const watch = new Watch(context)
   let isWaiting = false
+  let startMs = 0
   try {
     for (;;) {
       const epoch = isWaiting ? freed.enter() : 0
@@ -73,6 +75,7 @@ export function* takeFrame(context: Context, request: Request): Slow<FrameIndex>
       }
       if (!isWaiting) {
         isWaiting = true
+        startMs = spanStart(context)
         slot.count(Counter.frameStalls)
         slot.waits(watch, 'frame', 0)
         continue // search again, now that signals reach this thread
@@ -87,6 +90,7 @@ export function* takeFrame(context: Context, request: Request): Slow<FrameIndex>
     }
   } finally {
     slot.waitsNoMore(watch)
+    if (isWaiting) spanEnd(context, 'wait.frame', startMs, partition.index, request.block)
   }
 }
 
@@ -198,7 +202,7 @@ function unname(context: Context, frame: FrameIndex, stripe: Mutex): void {
   assertLatched(context, frame)
   const { words, slot } = context
   const at = context.arena.frameAt(frame)
-  if (context.isTraced)
+  if (context.tracesBlocks)
     context.tracer.record(TRACE['block.evict'], partitionOf(words, at), blockOf(words, at), frame)
   // First, so that a frame without a key never appears to have the contents of its next block.
   or(words, at + Frame.state, State.ABSENT)

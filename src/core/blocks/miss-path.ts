@@ -56,7 +56,10 @@ export function missPath(context: Context): MissPath {
   const { countersAt } = slot
   const stripeMask = stripes.length - 1
   const latched = asWriter(slot.index)
+  const { isTraced, tracesBlocks, tracer } = context
   let lastMs = 0
+  /** When `take` was called, if it is traced: the beginning of the fill that follows. */
+  let takenMs = 0
 
   /** Latches the frame that has the block's key, if it has no contents. */
   function takeNamed(frame: FrameIndex, keyHigh: number, keyLow: number): FrameIndex {
@@ -68,6 +71,7 @@ export function missPath(context: Context): MissPath {
   }
 
   function take(partition: PartitionView, keyHigh: number, keyLow: number, purpose: Purpose): FrameIndex {
+    if (isTraced) takenMs = performance.now()
     const bucket = hashOf(buckets, keyHigh, keyLow)
     let link = words[bucketsAt + bucket]!
     for (let steps = WALK_MAX; link !== 0 && steps > 0; steps--) {
@@ -90,8 +94,7 @@ export function missPath(context: Context): MissPath {
         leave(context, frame) // unchanged, so it can be a victim again
         return -1
       }
-      if (context.isTraced)
-        context.tracer.record(TRACE['block.evict'], partitionOf(words, at), blockOf(words, at), frame)
+      if (tracesBlocks) tracer.record(TRACE['block.evict'], partitionOf(words, at), blockOf(words, at), frame)
       words[at + Frame.state]! |= State.ABSENT
       let linkAt = bucketsAt + oldBucket
       while (words[linkAt] !== frame + 1) linkAt = framesAt + (words[linkAt]! - 1) * Frame.WORDS + Frame.next
@@ -144,7 +147,7 @@ export function missPath(context: Context): MissPath {
     } finally {
       slot.leaveIo()
     }
-    if (context.isTraced) context.tracer.record(TRACE['block.load'], partition.index, block, frame)
+    if (isTraced) tracer.span(TRACE['block.load'], partition.index, block, 1, takenMs)
     words[at + Frame.state] = 0
     words[entry] = (frame << 2) | Journal.TAKING
     if (compareExchange(words, at + Frame.latch, latched, 1) !== latched) latches.downgrade(frame)

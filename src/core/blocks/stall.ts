@@ -19,6 +19,7 @@ import { borrow } from './borrow.js'
 import { lendEntry } from './entry.js'
 import { fencedError } from '../wait/failure.js'
 import { isFull } from '../limits.js'
+import { spanEnd } from '../spans.js'
 import { isAlone, takeOwnUndo } from '../changes/alone.js'
 import { awaitsClassChange } from '../changes/images.js'
 import { mayBorrow } from '../changes/loans.js'
@@ -137,6 +138,7 @@ function* waitForClassChange(context: Context, request: Request, ticket: Ticket)
   } finally {
     slot.waitsNoMore(request)
     countStall(context, startMs)
+    spanEnd(context, 'wait.spare', startMs, request.partition.index, request.block)
   }
 }
 
@@ -191,6 +193,7 @@ function* awaitSpare(context: Context, request: Request, { epoch, failures }: Sp
   } finally {
     slot.waitsNoMore(request)
     countStall(context, startMs)
+    spanEnd(context, 'wait.spare', startMs, request.partition.index, request.block)
   }
   if (!hasSpare() && context.rounds[group]!.failures !== failures) throw fencedError(context, group)
 }
@@ -227,6 +230,7 @@ export function* waitedForLimit(context: Context, request: Request): Slow<boolea
   } finally {
     slot.waitsNoMore(request)
     countStall(context, startMs)
+    spanEnd(context, 'wait.dirty', startMs, request.partition.index, request.block)
   }
 }
 
@@ -242,6 +246,7 @@ export function* waitForLatch(context: Context, request: Request, frame: FrameIn
   const kind = mode === 'read' ? 'read' : 'modify'
   const what = `block ${request.block} of '${request.partition.name}'`
   const startMs = performance.now()
+  const heldBy = context.isTraced ? writerOf(load(words, frameAt + Frame.latch)) : -1
   slot.count(Counter.latchStalls)
   try {
     const outcome = yield* latches.wait({
@@ -275,6 +280,7 @@ export function* waitForLatch(context: Context, request: Request, frame: FrameIn
     return outcome
   } finally {
     countStall(context, startMs, mode !== 'read')
+    spanEnd(context, 'wait.latch', startMs, request.partition.index, request.block, heldBy)
   }
 }
 

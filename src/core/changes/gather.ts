@@ -16,6 +16,7 @@ import { load } from '#atomics'
 import type { Round, Ticket } from '../../shared/round.js'
 import type { Slow } from '../../shared/wait.js'
 import type { Context } from '../context.js'
+import { spanEnd, spanStart } from '../spans.js'
 import { Group } from '../../shared/words.js'
 
 /** The longest wait, milliseconds. */
@@ -56,17 +57,15 @@ export function awaitsOthers({ words, arena }: Context, group: number, hasWaited
  * Waits once, at most some milliseconds: until time is over, or until anything happens that other threads of the group wait for.
  * Being woken early costs a round that fewer threads share.
  */
-export function* awaitOthers(
-  { words, arena }: Context,
-  group: number,
-  round: Round,
-  ticket: Ticket,
-): Slow<void> {
+export function* awaitOthers(context: Context, group: number, round: Round, ticket: Ticket): Slow<void> {
+  const { words, arena } = context
   const at = arena.groupAt(group)
   const timeoutMs = Math.min(load(words, at + Group.recordUs) / 2000, LONGEST_MS)
   const value = round.enter()
   if (round.outcome(ticket) !== undefined || load(words, at + Group.leader) > 0) return
+  const startMs = spanStart(context)
   yield { kind: 'wait', words, at: round.at, value, timeoutMs }
+  spanEnd(context, 'wait.flush', startMs, group)
 }
 
 /** A cut has everything that came before it. @requires round mutex */

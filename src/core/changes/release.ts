@@ -30,7 +30,7 @@ export function releaseChanged(
   maySleep: boolean,
 ): void {
   assertLatched(context, frame)
-  if (context.isTraced) traceBlock(context, TRACE['block.dirty'], frame, writeClass)
+  if (context.tracesBlocks) traceBlock(context, TRACE['block.dirty'], frame, writeClass)
   const released = classIn(context, group, writeClass)
   if (released === FIRST_CLASS && commitAlone(context, group, frame)) {
     leave(context, frame)
@@ -105,7 +105,7 @@ export function discardChange(context: Context, group: number, frame: FrameIndex
 export function releaseTogether(context: Context, group: number, changes: readonly Release[]): void {
   for (const { frame, released } of changes) {
     assertLatched(context, frame)
-    if (context.isTraced) traceBlock(context, TRACE['block.dirty'], frame, released)
+    if (context.tracesBlocks) traceBlock(context, TRACE['block.dirty'], frame, released)
     loseUndo(context, group, frame)
   }
   pushAll(

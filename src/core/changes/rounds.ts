@@ -11,6 +11,7 @@ import type { FrameIndex } from '../../shared/indices.js'
 import { Deadline, DEFAULT_TIMEOUT_MS, type Slow, timedOut } from '../../shared/wait.js'
 import { ringBell, wantClean } from '../wait/bell.js'
 import type { Context } from '../context.js'
+import { spanEnd, spanStart } from '../spans.js'
 import { fencedError } from '../wait/failure.js'
 import { dirtyFrames, isFlipped } from './dirty-lists.js'
 import { arrive, awaitOthers } from './gather.js'
@@ -241,10 +242,12 @@ function* waitForRound(
     return progress.deadline()
   }
   slot.waits(watch, 'flush', group)
+  const startMs = spanStart(context)
   try {
     return yield* round.until<'done' | 'failed' | 'free'>(ready, look, () => progress.expired())
   } finally {
     slot.waitsNoMore(watch)
+    spanEnd(context, 'wait.flush', startMs, group, 0, through)
   }
 }
 

@@ -34,7 +34,7 @@ function commitHolds(context: Context, holds: readonly Hold[]): void {
     return
   }
   for (const { guard, partition, block, writeClass } of holds) {
-    if (context.isTraced)
+    if (context.tracesBlocks)
       context.tracer.record(TRACE['block.release'], partition.view.index, block, writeClass)
     Guard.end(guard)
   }

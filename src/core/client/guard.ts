@@ -109,7 +109,7 @@ export class Guard implements BlockGuard {
     const frame = this.#frame
     if (frame < 0) throw late(this, 'it was released')
     this.#frame = -1
-    if ((this.#how & How.MODE) === How.READ && !this.partition.context.isTraced) {
+    if ((this.#how & How.MODE) === How.READ && !this.partition.context.tracesBlocks) {
       this.partition.hits.unpin(frame, this.#entry)
       return
     }
@@ -150,7 +150,7 @@ function releaseSlow(
   how: number,
 ): void {
   const writeClass = how >>> How.CLASS_SHIFT
-  if (context.isTraced) context.tracer.record(TRACE['block.release'], view.index, block, writeClass)
+  if (context.tracesBlocks) context.tracer.record(TRACE['block.release'], view.index, block, writeClass)
   if ((how & How.MODE) === How.READ) {
     hits.unpin(frame, entry)
     return
@@ -174,7 +174,7 @@ export function guardOf(
 ): Guard {
   const guard = new Guard(partition, block, frame, entry, how)
   if (!isStanding(context, partition.view)) assertStands(guard, context, partition)
-  if (context.isTraced)
+  if (context.tracesBlocks)
     context.tracer.record(TRACE['block.acquire'], partition.view.index, block, how & ~How.SYNC)
   return guard
 }

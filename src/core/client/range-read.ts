@@ -66,7 +66,7 @@ export class RangeRead {
         return false
       }
       try {
-        fillSync(this.#context, this.#partition, piece.block, frames)
+        fillSync(this.#context, this.#partition, piece.block, frames, startMs)
         this.#copyRun(frames, startMs)
       } catch (error) {
         // If one of several blocks is bad, the others can still be read: fall back to one at a time.
@@ -105,7 +105,7 @@ export class RangeRead {
         continue
       }
       try {
-        yield* fill(context, this.#partition, block, frames)
+        yield* fill(context, this.#partition, block, frames, startMs)
         this.#copyRun(frames, startMs)
       } catch (error) {
         if (frames.length === 1 || !isReadFailure(error)) throw error

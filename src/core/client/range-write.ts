@@ -91,11 +91,11 @@ export class RangeWrites {
     runSync(this.all(source, position, writeClass, How.SYNC, acquire), this.#context.mayBlock)
   }
 
-  /** Writes into one block without a guard; false if that is not possible now. Traced calls make guards. */
+  /** Writes into one block without a guard; false if that is not possible now. Calls that are traced make guards. */
   #now(source: Uint8Array, block: number, start: number, writeClass: number, sync: number): boolean {
     const context = this.#context
     const { slot } = context
-    if (context.isTraced || slot.isFull) return false
+    if (context.tracesBlocks || slot.isFull) return false
     const { index, blockSize } = this.#view
     const keyHigh = block < 2 ** 32 ? this.#keyHigh : keyHighOf(index, block)
     const maySleep = sync !== 0 && context.mayBlock

@@ -97,6 +97,7 @@ function groupStats(context: Context, group: number): GroupStats {
   const at = arena.groupAt(group)
   const count = (word: number): number => words[at + word]! >>> 0
   return {
+    index: group,
     dirty: count(Group.dirty),
     dirtyLimit: count(Group.dirtyMax),
     rounds: count(Group.rounds),

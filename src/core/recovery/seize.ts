@@ -7,6 +7,7 @@ import type { Mutex } from '../../shared/mutex.js'
 import { SLICE_MS } from '../../shared/wait.js'
 import { catchUp } from '../changes/rounds.js'
 import type { Context } from '../context.js'
+import { mutexWaitEnd, spanStart } from '../spans.js'
 import { buryGone } from '../wait/deaths.js'
 import { isDead, repairPolicy, repairRound } from './repair.js'
 
@@ -20,7 +21,9 @@ const SLICES = 50
  * @throws the error of notOpenError, if the engine does not run
  */
 export function seize(context: Context, mutex: Mutex, repair: () => void): void {
-  for (let slices = 1; !mutex.tryLock(context.slot.index); slices++) {
+  const startMs = spanStart(context)
+  let slices = 1
+  for (; !mutex.tryLock(context.slot.index); slices++) {
     context.assertRunning()
     if (slices % SLICES === 0) buryGone(context.arena)
     const holder = mutex.holder()
@@ -32,6 +35,7 @@ export function seize(context: Context, mutex: Mutex, repair: () => void): void 
     // Short slices, without setting CONTENDED: a death is announced on the bell, not on this word.
     if (word !== 0) wait(context.words, mutex.at, word, SLICE_MS / SLICES)
   }
+  if (slices > 1) mutexWaitEnd(context, startMs, mutex)
 }
 
 /** Takes a round mutex for the flush worker, and finishes what was left to its holder. @takes round mutex */

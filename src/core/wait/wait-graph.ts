@@ -19,6 +19,7 @@ import { type WaitKind, waitsOf } from '../../shared/waits.js'
 import type { FrameIndex, SlotIndex } from '../../shared/indices.js'
 import { type Deadline, type Slow, timedOut } from '../../shared/wait.js'
 import type { Context } from '../context.js'
+import { mutexWaitEnd, spanStart } from '../spans.js'
 import { Frame, Journal, Slot, SlotState } from '../../shared/words.js'
 
 /** A wait of a thread. */
@@ -172,12 +173,15 @@ export function frameExpired(
 export function* waitForMutex(context: Context, mutex: Mutex, deadline: Deadline): Slow<void> {
   const call = {}
   context.slot.waits(call, 'mutex', mutex.at)
+  const startMs = spanStart(context)
+  let hasWaited = true
   try {
-    yield* mutex.lock(context.slot.index, deadline, (holder) =>
+    hasWaited = yield* mutex.lock(context.slot.index, deadline, (holder) =>
       timedOut(`the lock '${mutex.name}' is held by ${holderText(context, holder, '')}`, deadline.timeoutMs),
     )
   } finally {
     context.slot.waitsNoMore(call)
+    if (hasWaited) mutexWaitEnd(context, startMs, mutex)
   }
 }
 

@@ -136,7 +136,7 @@ export class ImageWriter {
       }
     }
     const count = sources.length
-    if (context.isTraced)
+    if (context.tracesBlocks)
       for (let i = 0; i < count; i++) context.tracer.record(TRACE['work.write'], index, first + i, run[i]!)
     add(context.words, this.#groupAt + Group.written, count)
     return next

@@ -16,11 +16,12 @@
 import { performance } from 'node:perf_hooks'
 import { load, store } from '#atomics'
 import type { Slow } from '../../shared/wait.js'
-import { TRACE } from '../../shared/trace.js'
+import { type RoundKind, TRACE } from '../../shared/trace.js'
 import { ringBell } from '../wait/bell.js'
 import { waitForMutex } from '../wait/wait-graph.js'
 import { WhileRunning } from '../wait/watch.js'
 import type { Context } from '../context.js'
+import { roundEnd, spanEnd, spanStart } from '../spans.js'
 import { lockRound, type Part, type RoundLeader, unlockRound } from '../changes/rounds.js'
 import { concludeRound, markAllClean, readmit } from './clean.js'
 import { beginCut, type Cut, listUnwritten } from './cut.js'
@@ -149,6 +150,8 @@ export class Leader implements RoundLeader {
   *run(group: number): Slow<void> {
     const context = this.#context
     const cut = this.#cut!
+    const startMs = spanStart(context)
+    let isDone = false
     try {
       if (context.isTraced) context.tracer.record(TRACE['work.cut'], group, cut.frames.length, cut.number)
       if ('isLast' in cut) yield* this.#record(group, cut)
@@ -167,6 +170,7 @@ export class Leader implements RoundLeader {
         this.#leave(group, Led.NONE)
       }
       unlockRound(context, group)
+      isDone = true
       if (context.isTraced) context.tracer.record(TRACE['work.done'], group, 0, cut.number)
     } catch (error) {
       if (!(error instanceof DeviceFailure) || !context.isRunning) {
@@ -178,6 +182,7 @@ export class Leader implements RoundLeader {
     } finally {
       context.slot.takeBackEntries(this.#entries)
       this.#tell(group)
+      roundEnd(context, startMs, group, cut, kindOf(cut), isDone)
     }
   }
 
@@ -192,6 +197,7 @@ export class Leader implements RoundLeader {
   *#stage(group: number, cut: Cut, first: number): Slow<number> {
     const context = this.#context
     const { frames, jobs } = cut
+    const startMs = spanStart(context)
     let next = first
     for (; jobs[next]?.writeClass === jobs[first]!.writeClass; next++) {
       const job = (this.#job = jobs[next]!)
@@ -208,6 +214,8 @@ export class Leader implements RoundLeader {
     if (!policyMutex.tryLock(slot.index)) yield* waitForMutex(context, policyMutex, new WhileRunning(context))
     readmit(context, cleaned)
     policyMutex.unlock()
+    const { start, writeClass } = jobs[first]!
+    spanEnd(context, 'work.stage', startMs, group, jobs[next - 1]!.end - start, writeClass)
     return next
   }
 
@@ -257,6 +265,9 @@ export class Leader implements RoundLeader {
     if (isLeft || isAwaited || wantedThrough(context, group) > 0) ringBell(context)
   }
 }
+
+const kindOf = (cut: Cut | PartialCut | RecordCut): RoundKind =>
+  'isLast' in cut ? 'record' : 'boundBefore' in cut ? 'partial' : 'full'
 
 /** A device whose calls are counted, so that `close` keeps the file open until they return; none begins after that. */
 function counted(context: Context, device: WriteDevice): WriteDevice {

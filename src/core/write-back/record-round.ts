@@ -12,6 +12,7 @@
  */
 import { store } from '#atomics'
 import type { Context } from '../context.js'
+import { roundEnd, spanStart } from '../spans.js'
 import { seizeRound } from '../recovery/seize.js'
 import { unlockRound } from '../changes/rounds.js'
 import { isAfter } from '../../shared/stamp.js'
@@ -44,6 +45,7 @@ export function* runRecordRound(
   if (failsForAge(context, group, failRecordRound)) return true
   const { words } = context
   const at = context.arena.groupAt(group)
+  const startMs = spanStart(context)
   seizeRound(context, group)
   let cut: RecordCut | undefined
   const hasFailed = hasFence(context, group, Fence.FENCED)
@@ -57,6 +59,7 @@ export function* runRecordRound(
   if (result === JobResult.OK) conclude(context, group, cut)
   else endFailed(context, group, cut, report)
   broadcast(context, group)
+  roundEnd(context, startMs, group, cut, 'record', result === JobResult.OK)
   return true
 }
 
@@ -130,6 +133,7 @@ export function* runPlaces(
 ): Generator<void, void, void> {
   const { words } = context
   const at = context.arena.groupAt(group)
+  const startMs = spanStart(context)
   seizeRound(context, group)
   store(words, at + Group.places, 0)
   words[at + Group.delayed] = DelayedKick.NONE
@@ -160,4 +164,5 @@ export function* runPlaces(
     words[at + Group.delayed] = DelayedKick.ASKED
   unlockRound(context, group)
   broadcast(context, group)
+  roundEnd(context, startMs, group, cut, 'places', failed.length === 0)
 }

@@ -15,6 +15,7 @@ import { checksumOf, encodeHeader, type RecordContents, type RecordPlace } from 
 import { JOURNAL_PAGE, toPages } from '../../shared/journal-size.js'
 import type { Slow } from '../../shared/wait.js'
 import { type Context, type JournalView, partitionOf } from '../context.js'
+import { spanEnd, spanStart } from '../spans.js'
 import { DeviceFailure } from './device-failure.js'
 import { ImageWriter, type WriteMeans } from './image-writer.js'
 import type { WriteDevice } from './partition-sink.js'
@@ -51,16 +52,21 @@ export class RecordWriter {
     const device = this.#counted(journal.device)
     const record = new OpenRecord(context, group, contents, device, this.#memory.subarray(0, size))
     const { words, arena } = context
-    for (let start = 0; start < frames.length;) {
-      const partition = partitionOf(words, arena.frameAt(frames[start]!))
-      let end = start + 1
-      while (contents.keys.partitions[end] === contents.keys.partitions[start]) end++
-      record.begin(start, end)
-      const view = context.partitions.at(partition)
-      yield* new ImageWriter(context, view, this.#means, record).writeAll(frames.subarray(start, end), cut)
-      start = end
+    const startMs = spanStart(context)
+    try {
+      for (let start = 0; start < frames.length;) {
+        const partition = partitionOf(words, arena.frameAt(frames[start]!))
+        let end = start + 1
+        while (contents.keys.partitions[end] === contents.keys.partitions[start]) end++
+        record.begin(start, end)
+        const view = context.partitions.at(partition)
+        yield* new ImageWriter(context, view, this.#means, record).writeAll(frames.subarray(start, end), cut)
+        start = end
+      }
+      record.finish()
+    } finally {
+      spanEnd(context, 'journal.write', startMs, group, frames.length, bytes)
     }
-    record.finish()
   }
 }
 

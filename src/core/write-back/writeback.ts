@@ -23,6 +23,7 @@ import { load, store } from '#atomics'
 import type { FrameIndex } from '../../shared/indices.js'
 import { TRACE } from '../../shared/trace.js'
 import type { Context } from '../context.js'
+import { roundEnd, spanEnd, spanStart } from '../spans.js'
 import { concludeRound, markAllClean, readmit } from './clean.js'
 import { type Cut, makeCut } from './cut.js'
 import { broadcast, failRound, failsForAge, fence, noteFailure, type RoundEvent } from './fence.js'
@@ -59,15 +60,16 @@ export function* runRound(
   report: (event: RoundEvent) => void,
 ): Generator<void, void, void> {
   if (failsForAge(context, group, failRound)) return
+  const startMs = spanStart(context)
   const cut = makeCut(context, group, pace.isDue)
   if (cut === undefined) return
   const failed = yield* runStages(context, group, cut, means, pace)
-  if (failed.length > 0) {
-    endFailed(context, group, cut, failed, report)
-    return
-  }
-  pace.hot = cut.frames.reduce((hot, frame) => (isDirty(context, frame) ? hot + 1 : hot), 0)
-  finishRound(context, group, cut, report)
+  const isDone = failed.length === 0
+  if (isDone) {
+    pace.hot = cut.frames.reduce((hot, frame) => (isDirty(context, frame) ? hot + 1 : hot), 0)
+    finishRound(context, group, cut, report)
+  } else endFailed(context, group, cut, failed, report)
+  roundEnd(context, startMs, group, cut, 'full', isDone)
 }
 
 /**
@@ -82,21 +84,22 @@ export function* runPartial(
   report: (event: RoundEvent) => void,
 ): Generator<void, boolean, void> {
   if (failsForAge(context, group, failPartial)) return true
+  const startMs = spanStart(context)
   seizeRound(context, group)
   const isFree = context.words[context.arena.groupAt(group) + Group.partial] === Led.NONE
   const cut = isFree ? beginPartial(context, group, through, BY_FLUSH_WORKER) : undefined
   unlockRound(context, group)
   if (cut === undefined) return false
   const failed = yield* runStages(context, group, cut, means, AT_ONCE)
-  if (failed.length > 0) {
-    endFailed(context, group, cut, failed, report)
-    return true
-  }
-  seizeRound(context, group)
-  concludePartial(context, group, cut)
-  unlockRound(context, group)
-  if (context.isTraced) context.tracer.record(TRACE['work.done'], group, 0, cut.number)
-  broadcast(context, group)
+  const isDone = failed.length === 0
+  if (isDone) {
+    seizeRound(context, group)
+    concludePartial(context, group, cut)
+    unlockRound(context, group)
+    if (context.isTraced) context.tracer.record(TRACE['work.done'], group, 0, cut.number)
+    broadcast(context, group)
+  } else endFailed(context, group, cut, failed, report)
+  roundEnd(context, startMs, group, cut, 'partial', isDone)
   return true
 }
 
@@ -117,14 +120,13 @@ export function* runStages(
     let next = first
     while (jobs[next]?.writeClass === jobs[first]!.writeClass) next++
     const stage = jobs.slice(first, next)
-    if (context.isTraced) {
-      const blocks = stage.at(-1)!.end - stage[0]!.start
-      context.tracer.record(TRACE['work.stage'], group, blocks, stage[0]!.writeClass)
-    }
+    const startMs = spanStart(context)
     if (cut.through === undefined && !hasJournal(context, group)) beginStage(context, group, cut, first)
     const lanes = stage.map((job) => new Lane(context, group, cut, job, plans, writers))
     // Continue all lanes before asking whether all are over.
     while (!lanes.map((lane) => lane.goOn(pace)).every((isOver) => isOver)) yield
+    const blocks = stage.at(-1)!.end - stage[0]!.start
+    spanEnd(context, 'work.stage', startMs, group, blocks, stage[0]!.writeClass)
     const failed = lanes.filter(({ hasFailed }) => hasFailed)
     if (failed.length > 0) return failed
     first = next
