@@ -3,9 +3,9 @@
  * when its number belongs to another partition by now. A number means the same partition for as long as the thread has a pin
  * or the latch of one of its blocks.
  */
-import { add, fenceLoads, load, type Words } from '#atomics'
+import { fenceLoads, load, type Words } from '#atomics'
 import type { Arena } from '../shared/arena.js'
-import { bucketOf } from '../shared/histogram.js'
+import { addTime } from '../shared/histogram.js'
 import type { SlotIndex } from '../shared/indices.js'
 import {
   blocksIn,
@@ -19,9 +19,6 @@ import { type Latency, type PartitionCounter } from '../shared/counter-words.js'
 import { Header, Partition, PartitionState, Slot } from '../shared/words.js'
 import type { Device } from './device/device.js'
 import { FrameViews } from './frame-views.js'
-
-/** Counts are unsigned, and end before they would overflow. */
-const FULL = 2 ** 32 - 2 ** 16
 
 /** Where a partition's bytes are: what a device is made of. */
 export type Place = Pick<PartitionRecord, 'fd' | 'offset' | 'direct' | 'blockSize'> & {
@@ -90,8 +87,7 @@ export class PartitionView {
 
   /** Adds a time to a histogram; it stands for `weight` of them. An atomic addition; a bucket that is full stays so. */
   measured(latency: Latency, ms: number, weight = 1): void {
-    const at = this.#arena.latencyAt(this.index, latency) + bucketOf(ms)
-    if (this.#arena.words[at]! >>> 0 < FULL) add(this.#arena.words, at, weight)
+    addTime(this.#arena.words, this.#arena.latencyAt(this.index, latency), ms, weight)
   }
 
   /** The number of blocks at this moment; of a partition that was dropped, the last one known. */

@@ -42,7 +42,7 @@ export interface HistogramMetric extends Described {
 export type Metric = ScalarMetric | HistogramMetric
 
 type OfCache = (stats: CacheStats) => number
-type OfGroup = (group: GroupStats) => number | undefined
+type OfGroup<V> = (group: GroupStats) => V | undefined
 type OfPartition<V> = (partition: PartitionStats) => V
 
 const ofCache =
@@ -57,7 +57,7 @@ const by =
 
 /** Groups without a value have no sample. */
 const ofGroup =
-  (value: OfGroup, more: Labels = {}): ScalarMetric['read'] =>
+  <V>(value: OfGroup<V>, more: Labels = {}): ((stats: CacheStats) => Sample<V>[]) =>
   ({ groups }) =>
     Object.entries(groups).flatMap(([group, of]) => {
       const read = value(of)
@@ -108,6 +108,12 @@ export const METRICS: readonly Metric[] = [
   { name: 'evictions', kind: 'counter', unit: '{block}', labels: [],
     help: 'Blocks that were evicted',
     read: ofCache(({ evictions }) => evictions) },
+  { name: 'fences', kind: 'counter', unit: '{fence}', labels: [],
+    help: 'How often a partition was fenced, because a write or an fsync failed',
+    read: ofCache(({ fences }) => fences) },
+  { name: 'deaths', kind: 'counter', unit: '{thread}', labels: [],
+    help: 'Threads that ended without detach, and whose guards and locks were taken back',
+    read: ofCache(({ deaths }) => deaths) },
   { name: 'flushes', kind: 'counter', unit: '{call}', labels: [],
     help: 'Calls of flush and flushSync',
     read: ofCache(({ flushes }) => flushes) },
@@ -157,6 +163,12 @@ export const METRICS: readonly Metric[] = [
   { name: 'journal.records', kind: 'counter', unit: '{record}', labels: GROUP,
     help: 'The number of the newest record in the journal; goes on from there when the cache is opened again',
     read: ofGroup(({ journal }) => journal?.records) },
+  { name: 'journal.io', kind: 'counter', unit: 'By', labels: GROUP,
+    help: 'Bytes of records written to the journal',
+    read: ofGroup(({ journal }) => journal?.writtenBytes) },
+  { name: 'journal.fsync.duration', kind: 'histogram', unit: 's', labels: GROUP,
+    help: 'Syncs of records',
+    read: ofGroup(({ journal }) => journal?.fsync) },
   { name: 'journal.used', kind: 'amount', unit: 'By', labels: GROUP,
     help: 'What the records of the half that is being filled take',
     read: ofGroup(({ journal }) => journal?.usedBytes) },
@@ -173,6 +185,9 @@ export const METRICS: readonly Metric[] = [
   { name: 'changes', kind: 'counter', unit: '{block}', labels: PARTITION,
     help: 'Blocks acquired to be changed',
     read: ofPartition(({ writes }) => writes) },
+  { name: 'overwrites', kind: 'counter', unit: '{block}', labels: PARTITION,
+    help: 'Blocks acquired to be overwritten whole, a part of the changes',
+    read: ofPartition(({ overwrites }) => overwrites) },
   { name: 'partition.blocks', kind: 'amount', unit: '{block}', labels: PARTITION,
     help: 'The size of the partition in blocks',
     read: ofPartition(({ blocks }) => blocks) },

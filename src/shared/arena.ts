@@ -9,6 +9,7 @@ import { CacheError } from './errors.js'
 import { BUCKETS } from './histogram.js'
 import {
   COUNTER_STRIDE,
+  GROUP_COUNTER_STRIDE,
   dataBytes,
   type Geometry,
   GEOMETRY_FIELDS,
@@ -42,6 +43,7 @@ export class Arena {
   readonly layout: Layout
   readonly words: Words
   readonly counters: Float64Array<SharedArrayBuffer>
+  readonly groupCounters: Float64Array<SharedArrayBuffer>
   readonly partitionCounters: Float64Array<SharedArrayBuffer>
   readonly #segments: Uint8Array<SharedArrayBuffer>[] = []
   readonly #buffers: Buffer<SharedArrayBuffer>[] = []
@@ -62,6 +64,7 @@ export class Arena {
   readonly hintsAt: number
   readonly stallsAt: number
   readonly latenciesAt: number
+  readonly recordLatenciesAt: number
   readonly framesAt: number
   readonly sparesAt: number
   readonly bucketsAt: number
@@ -82,6 +85,7 @@ export class Arena {
     this.#views = views
     this.words = views.words(0, layout.dataStart / 4)
     this.counters = views.doubles(layout.counters, geometry.slots * COUNTER_STRIDE)
+    this.groupCounters = views.doubles(layout.groupCounters, geometry.groups * GROUP_COUNTER_STRIDE)
     this.partitionCounters = views.doubles(
       layout.partitionCounters,
       (geometry.slots + 1) * partitionCounters(geometry),
@@ -105,6 +109,7 @@ export class Arena {
     this.hintsAt = layout.hints / 4
     this.stallsAt = layout.stalls / 4
     this.latenciesAt = layout.latencies / 4
+    this.recordLatenciesAt = layout.recordLatencies / 4
     this.framesAt = layout.frames / 4
     this.sparesAt = layout.spares / 4
     this.bucketsAt = layout.buckets / 4
@@ -245,6 +250,14 @@ export class Arena {
   /** The first bucket of a histogram of a partition. */
   latencyAt(partition: number, latency: Latency = Latency.read): number {
     return this.latenciesAt + (partition * Latency.COUNT + latency) * BUCKETS
+  }
+  /** The first bucket of the histogram of the syncs of a group's journal. */
+  recordLatencyAt(group: number): number {
+    return this.recordLatenciesAt + group * BUCKETS
+  }
+  /** The index of a group's first counter in `groupCounters`. */
+  groupCountersAt(group: number): number {
+    return group * GROUP_COUNTER_STRIDE
   }
 
   /** The segment that contains a frame's bytes. Spares follow the blocks: their index is `blocks + spare`. */

@@ -16,6 +16,8 @@ export enum Counter {
   prefetched,
   prefetchDropped,
   prefetchUnused,
+  fences,
+  deaths,
   COUNT,
 }
 
@@ -29,6 +31,12 @@ export enum PartitionCounter {
   diskReadBytes,
   diskWrites,
   diskWriteBytes,
+  COUNT,
+}
+
+/** Counters of a group: doubles, in a cache line. Written by the thread that writes the group's record. */
+export enum GroupCounter {
+  recordBytes,
   COUNT,
 }
 

@@ -2,12 +2,23 @@
  * Histograms of times, as counts in shared words. Four buckets per octave, from one microsecond up, so percentiles are exact to
  * a fifth.
  */
+import { add, type Words } from '#atomics'
+
 export const BUCKETS = 128
 const PER_OCTAVE = 4
 
 /** The bucket of a time of `ms` milliseconds. */
 export function bucketOf(ms: number): number {
   return Math.min(BUCKETS - 1, Math.max(0, Math.ceil(Math.log2(ms * 1000) * PER_OCTAVE)))
+}
+
+/** Counts are unsigned, and end before they would overflow. */
+const FULL = 2 ** 32 - 2 ** 16
+
+/** Adds a time to the histogram at `at`; it stands for `weight` of them. An atomic addition; a bucket that is full stays so. */
+export function addTime(words: Words, at: number, ms: number, weight = 1): void {
+  const bucketAt = at + bucketOf(ms)
+  if (words[bucketAt]! >>> 0 < FULL) add(words, bucketAt, weight)
 }
 
 /** The upper bound of a bucket, in milliseconds. */

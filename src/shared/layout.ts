@@ -4,7 +4,7 @@
  */
 import { CacheError } from './errors.js'
 import { BUCKETS } from './histogram.js'
-import { Counter, Latency, PartitionCounter } from './counter-words.js'
+import { Counter, GroupCounter, Latency, PartitionCounter } from './counter-words.js'
 import { Frame, Ghost, Group, Header, Hint, Job, Partition, Slot, Spare, Wait } from './words.js'
 
 export const MAGIC = 0x64636163
@@ -95,6 +95,8 @@ export type RegionName =
   | 'counters'
   | 'stalls'
   | 'latencies'
+  | 'recordLatencies'
+  | 'groupCounters'
   | 'frames'
   | 'spares'
   | 'buckets'
@@ -113,6 +115,8 @@ export const OWNER_WORDS = 3
 /** The mutex of each stripe has a cache line of its own. */
 export const STRIPE_WORDS = 16
 export const COUNTER_STRIDE = Math.ceil(Counter.COUNT / 8) * 8
+
+export const GROUP_COUNTER_STRIDE = Math.ceil(GroupCounter.COUNT / 8) * 8
 
 /** Doubles in a row of partitions' counters. */
 export const partitionCounters = (g: Pick<Geometry, 'partitions'>): number =>
@@ -136,6 +140,8 @@ const REGIONS: readonly Region[] = [
   { name: 'counters', align: 64, bytes: (g) => g.slots * COUNTER_STRIDE * 8 },
   { name: 'stalls', align: 64, bytes: (g) => g.slots * BUCKETS * 4 },
   { name: 'latencies', align: 64, bytes: (g) => g.partitions * Latency.COUNT * BUCKETS * 4 },
+  { name: 'recordLatencies', align: 64, bytes: (g) => g.groups * BUCKETS * 4 },
+  { name: 'groupCounters', align: 64, bytes: (g) => g.groups * GROUP_COUNTER_STRIDE * 8 },
   { name: 'frames', align: 64, bytes: (g) => g.blocks * Frame.WORDS * 4 },
   { name: 'spares', align: 64, bytes: (g) => (g.spares + g.loans) * Spare.WORDS * 4 },
   { name: 'buckets', align: 64, bytes: (g) => g.buckets * 4 },

@@ -144,6 +144,10 @@ export interface CacheStats {
   readonly rounds: number
   readonly failedRounds: number
   readonly evictions: number
+  /** How often a partition was fenced, because a write or an fsync failed. */
+  readonly fences: number
+  /** Threads that ended without `detach`, and whose guards and locks were taken back. */
+  readonly deaths: number
   /**
    * Of `prefetch` and read-ahead, in blocks: `loaded` were filled ahead of use, `dropped` were requested and not filled,
    * `unused` were evicted before their first use (counted with policy `2q` only).
@@ -198,6 +202,9 @@ export interface GroupStats {
 export interface JournalStats {
   /** The number of the newest record. A cache that is opened again goes on from there. */
   readonly records: number
+  /** Bytes that records have taken on the disk since `openCache`, and how long the syncs of records took. */
+  readonly writtenBytes: number
+  readonly fsync: LatencyStats
   /** What the records of the half that is being filled take, and how large a half is. */
   readonly usedBytes: number
   readonly halfBytes: number
@@ -219,6 +226,8 @@ export interface PartitionStats {
   readonly reads: number
   /** Acquires with `modify` or `overwrite`. */
   readonly writes: number
+  /** Acquires with `overwrite`. */
+  readonly overwrites: number
   /** Its blocks that are cached at this moment, dirty ones included. */
   readonly cached: number
   readonly dirty: number

@@ -304,6 +304,7 @@ failures(
       engine.events.map(({ kind }) => kind),
       ['fenced'],
     )
+    assert.is(engine.client.stats().fences, 1)
     engine.client.kick()
     engine.settle()
     assert.is(data.written[3 * BLOCK], 0)

@@ -210,6 +210,8 @@ ofGroups('a journal tells its newest record, and how full its half is', async ()
       const after = cache.stats().groups['']!.journal!
       assert.is(after.records, before.records + i)
       assert.ok(after.usedBytes >= 512 * i && after.usedBytes <= after.halfBytes, String(after.usedBytes))
+      assert.is(after.writtenBytes - before.writtenBytes, after.usedBytes - before.usedBytes)
+      assert.is(after.fsync.count, i)
     }
   })
 })

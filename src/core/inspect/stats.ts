@@ -19,7 +19,7 @@ import type { Context, PartitionView } from '../context.js'
 import { freeSpares } from '../changes/spares.js'
 import { nextPlace } from '../journal/place.js'
 import { liveSlots } from './threads.js'
-import { Counter, Latency, PartitionCounter } from '../../shared/counter-words.js'
+import { Counter, GroupCounter, Latency, PartitionCounter } from '../../shared/counter-words.js'
 import { Fence, Frame, Group, Header, Partition, State } from '../../shared/words.js'
 
 /** Any thread; takes no lock. */
@@ -65,6 +65,8 @@ export function stats(context: Context): CacheStats {
     rounds: sumGroups(({ rounds }) => rounds),
     failedRounds: sumGroups(({ failedRounds }) => failedRounds),
     evictions: sum('evictions'),
+    fences: sum('fences'),
+    deaths: sum('deaths'),
     prefetch: {
       loaded: sum('prefetched'),
       dropped: sum('prefetchDropped'),
@@ -111,10 +113,17 @@ function groupStats(context: Context, group: number): GroupStats {
 }
 
 function journalStats(context: Context, group: number): JournalStats | undefined {
+  const { arena, words } = context
   const journal = context.journals[group]
   if (journal === undefined) return undefined
   const { number, at } = nextPlace(context, group)
-  return { records: number - 1, usedBytes: at, halfBytes: journal.halfBytes }
+  return {
+    records: number - 1,
+    writtenBytes: arena.groupCounters[arena.groupCountersAt(group) + GroupCounter.recordBytes]!,
+    fsync: latencyStats(words, arena.recordLatencyAt(group)),
+    usedBytes: at,
+    halfBytes: journal.halfBytes,
+  }
 }
 
 /** `cached`: the blocks of each number that frames hold. */
@@ -138,6 +147,7 @@ function partitionStats(
     misses,
     reads: hits + misses - own(PartitionCounter.overwrites),
     writes: own(PartitionCounter.writes),
+    overwrites: own(PartitionCounter.overwrites),
     cached: cached.get(index) ?? 0,
     dirty: words[at + Partition.dirty]!,
     isFenced: words[at + Partition.fenced] !== Fence.OPEN,

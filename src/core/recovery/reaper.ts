@@ -17,6 +17,7 @@
  */
 import { add, load, notify, store, wait } from '#atomics'
 import { freeze, pinsOf, thaw, writerOf } from '../../shared/latch.js'
+import { Counter } from '../../shared/counter-words.js'
 import { GUARDS_MAX } from '../../shared/layout.js'
 import { journaledPins } from '../../shared/slot.js'
 import { clearWaits, frameIn, recordsOf } from '../../shared/waits.js'
@@ -76,6 +77,7 @@ export function reapDead(
       if (!isCounted) return false
       died(slot, context.words[context.arena.slotAt(slot) + Slot.threadId]!)
       freeSlot(context, slot)
+      context.slot.count(Counter.deaths)
       return true
     })
     .every((isFree) => isFree)

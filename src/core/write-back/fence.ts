@@ -5,6 +5,7 @@
 import { store } from '#atomics'
 import { EPOCH_FENCED_MAX, epochDistance, epochOf, isAfter, previousEpoch } from '../../shared/stamp.js'
 import type { FrameIndex, SlotIndex } from '../../shared/indices.js'
+import { Counter } from '../../shared/counter-words.js'
 import { TRACE } from '../../shared/trace.js'
 import type { Context } from '../context.js'
 import { classChanges } from './cut.js'
@@ -81,6 +82,7 @@ export function fence(
     words[groupAt + Group.fences]!++
   }
   store(words, at + Partition.fenced, Fence.FENCED)
+  context.slot.count(Counter.fences)
   report({
     kind: 'fenced',
     partition,

@@ -8,7 +8,10 @@
  * One sync follows. The header has the checksums of all images, so the order of the writes does not matter. Costs one copy and one
  * checksum of each image. Called by a writer, or by a thread that leads a round; one of them at a time.
  */
+import { performance } from 'node:perf_hooks'
 import { add, load } from '#atomics'
+import { GroupCounter } from '../../shared/counter-words.js'
+import { addTime } from '../../shared/histogram.js'
 import { halfAt } from '../journal/file-header.js'
 import { placeUnderWay } from '../journal/place.js'
 import { checksumOf, encodeHeader, type RecordContents, type RecordPlace } from '../journal/record.js'
@@ -135,9 +138,12 @@ class OpenRecord {
     this.#window.fill(0, this.#end - this.#start, end - this.#start)
     this.#flush(0, end)
     if (!isWhole) this.#write(header, 0)
+    const startMs = performance.now()
     this.#call(Syscall.RECORD_FSYNC, () => {
       this.#device.syncSync()
     })
+    const { arena, words } = this.#context
+    addTime(words, arena.recordLatencyAt(this.#group), performance.now() - startMs)
   }
 
   /** The key of a block of this partition: they are sorted. */
@@ -182,6 +188,8 @@ class OpenRecord {
     this.#call(Syscall.RECORD_WRITE, () => {
       this.#device.writeSync([bytes], halfAt(this.#journal, half) + placeAt + at)
     })
+    const { arena } = this.#context
+    arena.groupCounters[arena.groupCountersAt(this.#group) + GroupCounter.recordBytes]! += bytes.length
   }
 
   /** @throws DeviceFailure */
