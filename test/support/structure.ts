@@ -17,6 +17,7 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
   index: ['shared', 'core', 'workers'],
   nbd: ['shared', 'core', 'workers', 'index'],
   metrics: ['shared', 'index'],
+  monitor: ['shared', 'index'],
   workload: ['shared', 'core', 'workers', 'index'],
   cli: ['shared', 'core', 'workers', 'index', 'nbd', 'workload'],
 }
