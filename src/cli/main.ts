@@ -10,6 +10,7 @@ import { printableLines } from '../nbd/printable.js'
 import { journalCommand } from './journal.js'
 import { loadCommand } from './load.js'
 import { serveCommand } from './serve.js'
+import { traceCommand } from './trace.js'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string
@@ -37,7 +38,7 @@ const program = new Command('dcache')
     if (error.code !== 'commander.executeSubCommandAsync') throw error
     process.exitCode = error.exitCode // the exit code of `bench`
   })
-for (const command of [loadCommand(), serveCommand(), journalCommand()])
+for (const command of [loadCommand(), serveCommand(), journalCommand(), traceCommand()])
   program.addCommand(command.copyInheritedSettings(program))
 // A separate program, so that the modules loaded here do not influence the measurement.
 program.command('bench', 'Measure what atomics, hits and changes cost on this machine.', {

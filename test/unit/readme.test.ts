@@ -183,6 +183,7 @@ if (existsSync(commandLine)) {
   for (const [command, page, heading] of [
     ['load', 'command-line.md', 'dcache load'],
     ['journal', 'journal.md', 'dcache journal'],
+    ['trace', 'command-line.md', 'dcache trace'],
     ['serve', 'block-device.md', 'Options'],
     ['bench', 'benchmarks.md', 'Options'],
   ] as const) {
