@@ -10,6 +10,7 @@ import { printableLines } from '../nbd/printable.js'
 import { journalCommand } from './journal.js'
 import { loadCommand } from './load.js'
 import { serveCommand } from './serve.js'
+import { topCommand } from './top.js'
 import { traceCommand } from './trace.js'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -38,7 +39,7 @@ const program = new Command('dcache')
     if (error.code !== 'commander.executeSubCommandAsync') throw error
     process.exitCode = error.exitCode // the exit code of `bench`
   })
-for (const command of [loadCommand(), serveCommand(), journalCommand(), traceCommand()])
+for (const command of [loadCommand(), serveCommand(), journalCommand(), topCommand(), traceCommand()])
   program.addCommand(command.copyInheritedSettings(program))
 // A separate program, so that the modules loaded here do not influence the measurement.
 program.command('bench', 'Measure what atomics, hits and changes cost on this machine.', {

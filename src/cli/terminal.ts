@@ -3,10 +3,11 @@
  * that is updated in place. A pipe or a file gets no colour, no status line and lines of any length.
  */
 import Table from 'cli-table3'
+import stringWidth from 'string-width'
 import type { WriteStream } from 'node:tty'
 import { styleText } from 'node:util'
 
-export type Paint = 'bold' | 'dim' | 'red' | 'green' | 'yellow'
+export type Paint = 'bold' | 'dim' | 'inverse' | 'red' | 'green' | 'yellow'
 
 const ERASE_LINE = '\r\x1b[K'
 /** Assumed for a terminal that does not report its width. */
@@ -21,6 +22,10 @@ export const columnsOf = (stream: WriteStream): number =>
 /** Colours the text if the stream is a terminal with colours and NO_COLOR is not set. */
 export const paint = (stream: WriteStream, style: Paint, text: string): string =>
   stream.isTTY && stream.hasColors() ? styleText(style, text, { validateStream: false }) : text
+
+const ASCII = /^[\x20-\x7e]*$/
+/** Columns that the text takes in a terminal: wide characters take two, and colours none. */
+export const columnsIn = (text: string): number => (ASCII.test(text) ? text.length : stringWidth(text))
 
 /** A line of a terminal that is updated in place. Writes nothing to a pipe or a file. */
 export class StatusLine {
@@ -114,7 +119,9 @@ export function columnsText({
   width,
   emphasize = (text) => text,
 }: TableSettings): string | undefined {
-  const heads = head.map((text, i) => wrap(text, Math.max(HEAD_MIN, ...rows.map((row) => row[i]!.length)), 0))
+  const heads = head.map((text, i) =>
+    wrap(text, Math.max(HEAD_MIN, ...rows.map((row) => columnsIn(row[i]!))), 0),
+  )
   for (const middle of ['  ', ' ']) {
     const table = new Table({
       chars: { ...NO_BORDER, middle },
@@ -123,7 +130,7 @@ export function columnsText({
     })
     table.push(heads, ...rows.map((row) => [...row]))
     const lines = table.toString().split('\n').map((line) => line.trimEnd()) // prettier-ignore
-    if (Math.max(...lines.map(({ length }) => length)) > width) continue
+    if (Math.max(...lines.map(columnsIn)) > width) continue
     const headLines = Math.max(...heads.map((text) => text.split('\n').length))
     return lines.map((line, i) => (i < headLines ? emphasize(line) : line)).join('\n')
   }

@@ -8,7 +8,8 @@ import { dirname, join, resolve } from 'node:path'
 import { printable, printableLines } from '../nbd/printable.js'
 import { catchInterrupts, EXIT_INTERRUPTED } from './interrupt.js'
 import { number } from './load-settings.js'
-import { foreign, getFrom, type MonitorAddress, MonitorError, parseAddress } from './monitor-client.js'
+import { type MonitorAddress, MonitorError, parseAddress } from './monitor-address.js'
+import { foreign, getFrom } from './monitor-get.js'
 import { paint } from './terminal.js'
 import { bytesText, countText } from './units.js'
 
@@ -16,6 +17,10 @@ const EXIT_FAILED = 1
 const FILE_DEFAULT = 'dcache-trace.json'
 const STDOUT = '-'
 const SECONDS_MAX = 1e6
+/** How long the monitor may be silent. It makes a trace of a large recorder in some seconds. */
+const SILENCE_MS = 30_000
+/** Limit of an answer; a string of JavaScript can hardly be longer. */
+const ANSWER_BYTES_MAX = 400 * 2 ** 20
 /** So much is shown of what a server says. */
 const SAID_MAX = 500
 
@@ -94,7 +99,8 @@ async function trace(address: MonitorAddress, { seconds, output, force }: TraceO
 
 /** @throws MonitorError */
 async function fetchTrace(address: MonitorAddress, path: string, signal: AbortSignal): Promise<string> {
-  const { status, type, body } = await getFrom(address, path, signal)
+  const limits = { timeoutMs: SILENCE_MS, isSilence: true, bytesMax: ANSWER_BYTES_MAX }
+  const { status, type, body } = await getFrom(address, path, { signal, ...limits })
   if (status === 200) return body
   const said = body.trim()
   // A monitor says in plain text why it has no trace; other servers send a page.

@@ -182,6 +182,7 @@ test('the bytes that docs/tuning.md gives for a block, a spare and a slot are th
 if (existsSync(commandLine)) {
   for (const [command, page, heading] of [
     ['load', 'command-line.md', 'dcache load'],
+    ['top', 'command-line.md', 'dcache top'],
     ['journal', 'journal.md', 'dcache journal'],
     ['trace', 'command-line.md', 'dcache trace'],
     ['serve', 'block-device.md', 'Options'],

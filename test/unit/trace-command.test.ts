@@ -9,7 +9,8 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { traceCommand } from '#dist/cli/trace.js'
-import { getFrom, parseAddress } from '#dist/cli/monitor-client.js'
+import { parseAddress } from '#dist/cli/monitor-address.js'
+import { getFrom } from '#dist/cli/monitor-get.js'
 import { chromeTrace } from '#dist/monitor/index.js'
 import { PATIENCE_MS, until, withCache } from '../support/open.js'
 import { projectRoot } from '../support/project.js'
@@ -224,8 +225,8 @@ test('nothing that listens, and servers that do not speak HTTP or are silent', a
   for (const target of ['', 'https://x', 'http://', 'ftp://x:1', '127.0.0.1:99999', 'unix:'])
     assert.is((await run(target, ...file)).code, 2, target)
   await using silent = await listening(() => undefined)
-  const { signal } = new AbortController()
-  const late = await getFrom(parseAddress(String(silent.port)), 'trace', signal, 50).catch((error: unknown) => error) // prettier-ignore
+  const limits = { timeoutMs: 50, isSilence: true, bytesMax: 1000 }
+  const late = await getFrom(parseAddress(String(silent.port)), 'trace', limits).catch((error: unknown) => error) // prettier-ignore
   assert.match((late as Error).message, /has not answered for 0.05 s/)
 })
 
