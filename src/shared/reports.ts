@@ -153,7 +153,11 @@ export interface CacheStats {
    * `unused` were evicted before their first use (counted with policy `2q` only).
    */
   readonly prefetch: { readonly loaded: number; readonly dropped: number; readonly unused: number }
-  /** Frames by state. */
+  /**
+   * Frames by state; `held` are also counted by their state. Exact up to 131,072 frames. Above that, `free` and `dirty` are counters,
+   * `held` is the number of pinned blocks and of exclusive guards, and `absent` is an estimate from as many frames; `clean` is the
+   * rest. The error of the estimate is below 1 % of the frames, and mostly below 0.2 %.
+   */
   readonly blocks: {
     readonly free: number
     readonly clean: number
@@ -228,7 +232,10 @@ export interface PartitionStats {
   readonly writes: number
   /** Acquires with `overwrite`. */
   readonly overwrites: number
-  /** Its blocks that are cached at this moment, dirty ones included. */
+  /**
+   * Its blocks that are cached at this moment, dirty ones included. Above 131,072 frames the clean ones are an estimate, as in
+   * `blocks` of the cache; of a partition with few of them it may be 0.
+   */
   readonly cached: number
   readonly dirty: number
   /** Whether a write of it has failed, and it is not written until `retry`. */

@@ -32,9 +32,11 @@ export function setIdle({ words, arena }: Context, spare: SpareIndex): void {
 /** How many spares of a group hold no image. Changes under way may be counted or not. Costs a look at each spare. */
 export function freeSpares(context: Context, group: number): number {
   const { words, arena } = context
-  const isIdle = (spare: SpareIndex) =>
-    isOwned(context, spare) && words[arena.spareAt(spare) + Spare.length] === 0
-  return words[arena.groupAt(group) + Group.spareCount]! + sparesOf(context, group).filter(isIdle).length
+  let free = words[arena.groupAt(group) + Group.spareCount]!
+  const first = group * perGroup(context)
+  for (let spare = first; spare < first + perGroup(context); spare++)
+    if (isOwned(context, spare) && words[arena.spareAt(spare) + Spare.length] === 0) free++
+  return free
 }
 
 /** The spares of a group, without what it borrowed. */

@@ -1,5 +1,5 @@
 /**
- * Statistics: sums over the slots, and a scan of the frames. Plain reads, concurrently with other threads: each number is
+ * Statistics: sums over the slots, and frames by state (frame-counts.ts). Plain reads, concurrently with other threads: each number is
  * true of some moment, but not all of the same one.
  */
 import { load, type Words } from '#atomics'
@@ -11,16 +11,15 @@ import type {
   PartitionStats,
 } from '../../shared/reports.js'
 import { stateName } from '../../shared/engine-state.js'
-import { pinsOf, writerOf } from '../../shared/latch.js'
 import { BUCKETS, summarize, upperMs } from '../../shared/histogram.js'
-import { partitionIn } from '../../shared/key.js'
 import { countOf } from '../../shared/partition-record.js'
 import type { Context, PartitionView } from '../context.js'
 import { freeSpares } from '../changes/spares.js'
 import { nextPlace } from '../journal/place.js'
+import { countFrames } from './frame-counts.js'
 import { liveSlots } from './threads.js'
 import { Counter, GroupCounter, Latency, PartitionCounter } from '../../shared/counter-words.js'
-import { Fence, Frame, Group, Header, Partition, State } from '../../shared/words.js'
+import { Fence, Group, Header, Partition } from '../../shared/words.js'
 
 /** Any thread; takes no lock. */
 export function stats(context: Context): CacheStats {
@@ -126,11 +125,11 @@ function journalStats(context: Context, group: number): JournalStats | undefined
   }
 }
 
-/** `cached`: the blocks of each number that frames hold. */
+/** `cached`: how many blocks of each partition frames hold. */
 function partitionStats(
   { arena, words, groups }: Context,
   view: PartitionView,
-  cached: ReadonlyMap<number, number>,
+  cached: ArrayLike<number>,
 ): PartitionStats {
   const { index } = view
   const at = arena.partitionAt(index)
@@ -148,7 +147,7 @@ function partitionStats(
     reads: hits + misses - own(PartitionCounter.overwrites),
     writes: own(PartitionCounter.writes),
     overwrites: own(PartitionCounter.overwrites),
-    cached: cached.get(index) ?? 0,
+    cached: cached[index]!,
     dirty: words[at + Partition.dirty]!,
     isFenced: words[at + Partition.fenced] !== Fence.OPEN,
     diskReads: own(PartitionCounter.diskReads),
@@ -175,30 +174,4 @@ function stallBuckets({ words, arena }: Context): number[] {
   for (let i = 0; i < arena.geometry.slots * BUCKETS; i++)
     sum[i % BUCKETS]! += words[arena.stallsAt + i]! >>> 0
   return sum
-}
-
-/** Frames by state, and how many blocks of each number of a partition they hold. */
-function countFrames(context: Context): {
-  byState: CacheStats['blocks']
-  cached: ReadonlyMap<number, number>
-} {
-  const { words, arena } = context
-  const cached = new Map<number, number>()
-  const blocks = { free: words[Header.freeCount]!, clean: 0, dirty: 0, absent: 0, held: 0 }
-  for (let frame = 0; frame < arena.frames; frame++) {
-    const at = arena.frameAt(frame)
-    const latch = words[at + Frame.latch]!
-    if (pinsOf(latch) > 0 || writerOf(latch) >= 0) blocks.held++
-    const keyHigh = words[at + Frame.keyHigh]!
-    if (keyHigh === 0) continue
-    const state = words[at + Frame.state]!
-    if ((state & State.ABSENT) === 0) {
-      const partition = partitionIn(keyHigh)
-      cached.set(partition, (cached.get(partition) ?? 0) + 1)
-    }
-    if ((state & State.CLASS_MASK) !== 0) blocks.dirty++
-    else if ((state & State.ABSENT) !== 0) blocks.absent++
-    else blocks.clean++
-  }
-  return { byState: blocks, cached }
 }
