@@ -17,6 +17,7 @@ export type {
   Partition,
 } from './shared/interface.js'
 export type {
+  AbortOptions,
   AcquireOptions,
   CacheOptions,
   CloseOptions,

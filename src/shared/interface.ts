@@ -16,6 +16,7 @@
  */
 import type { Worker } from 'node:worker_threads'
 import type {
+  AbortOptions,
   AcquireOptions,
   CloseOptions,
   DropOptions,
@@ -214,8 +215,12 @@ export interface CacheClient extends Disposable {
    * concurrently with other threads. Takes time linear in the number of blocks, on the calling thread.
    */
   check(): string[]
-  /** Every pin, latch and wait of all threads, with the cycle if threads wait for each other. Does not wait. */
+  /** As `check`, in slices of about 2 ms, between which the event loop runs and no lock is held. What changes then is no violation. */
+  checkInSteps(options?: AbortOptions): Promise<string[]>
+  /** Every pin, latch and wait of all threads, with the cycle if threads wait for each other. Time and thread as for `check`. */
   holders(): Holder[]
+  /** As `holders`, in slices of about 2 ms. What begins or ends between two may be left out. */
+  holdersInSteps(options?: AbortOptions): Promise<Holder[]>
   /** The threads that use the cache, those of the engine included, by slot. Does not wait. */
   threads(): ThreadInfo[]
   stats(): CacheStats

@@ -174,14 +174,17 @@ export interface FlushScope {
   through?: string
 }
 
-export interface WaitOptions {
+export interface AbortOptions {
+  /** Aborts an asynchronous call. Ignored by `Sync` calls. */
+  signal?: AbortSignal
+}
+
+export interface WaitOptions extends AbortOptions {
   /**
    * Milliseconds after which the call stops waiting for other threads, 0 or more. System calls are not interrupted. Default:
    * 30000.
    */
   timeoutMs?: number
-  /** Aborts an asynchronous call. Ignored by `Sync` calls. */
-  signal?: AbortSignal
 }
 
 export interface AcquireOptions extends WaitOptions {

@@ -25,14 +25,22 @@ export function smallArena(more: Partial<CacheOptions> = {}, blocks = 1000): Are
 /** Opens a buffer as another thread does. */
 export const openSmall = (buffer: SharedArrayBuffer): Arena => Arena.open({ buffer }, 1, 2)
 
-/** A thread's context in a slot of its own. Its devices refuse every call. */
-export function smallContext(arena: Arena, policy: 'lru2' | '2q' = 'lru2', mayBlock = true): Context {
+/**
+ * A thread's context in a slot of its own. Its devices refuse every call. `firstSlot`: where to look for one; the first slots of a
+ * cache that runs belong to its engine.
+ */
+export function smallContext(
+  arena: Arena,
+  policy: 'lru2' | '2q' = 'lru2',
+  mayBlock = true,
+  firstSlot = 0,
+): Context {
   const { slots } = arena.geometry
   const refuse = (): never => {
     throw new Error('no device here')
   }
   const device: Device = { readSync: refuse, read: refuse, writeSync: refuse, syncSync: refuse }
-  return new Context(arena, attachSlot(arena, 0, slots, 0), {
+  return new Context(arena, attachSlot(arena, firstSlot, slots, 0), {
     writeOrder: WRITE_ORDER,
     policy,
     deviceOf: () => device,

@@ -46,6 +46,7 @@ async function damaged(name: string, damage: (bench: Bench, frames: number[]) =>
       broken.some((line) => line.startsWith(`${name} `)),
       `${name} is not among: ${broken.join('; ') || 'nothing'}`,
     )
+    assert.equal(await cache.checkInSteps(), broken)
     for (const [at, word] of saved) arena.words[at] = word
     assert.equal(cache.check(), [])
     await cache.flush()

@@ -5,16 +5,18 @@ import { show } from '../../shared/values.js'
 import { stateName } from '../../shared/engine-state.js'
 import { CacheError } from '../../shared/errors.js'
 import type { BlockGuard, BlockName, CacheClient, GuardsOf } from '../../shared/interface.js'
-import type { FlushScope, WaitOptions } from '../../shared/options.js'
+import type { AbortOptions, FlushScope, WaitOptions } from '../../shared/options.js'
 import type { CacheStats, Holder, ThreadInfo, TraceRecord } from '../../shared/reports.js'
 import { detachSlot } from '../../shared/slot.js'
 import { setSlotName } from '../../shared/slot-name.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { readTrace, TRACE } from '../../shared/trace.js'
+import { inSlices, type Steps } from '../../shared/steps.js'
 import { runSync } from '../../shared/wait.js'
 import { runCall } from './call.js'
+import { throwIfAborted } from './call-options.js'
 import { commit } from './commit.js'
-import { check } from '../inspect/check.js'
+import { check, checkInSteps } from '../inspect/check.js'
 import { blockOf, type Context, partitionOf } from '../context.js'
 import { buryThread } from '../wait/deaths.js'
 import { INSPECT, namesText } from './describe.js'
@@ -22,7 +24,7 @@ import { type MissPath, missPath } from '../blocks/miss-path.js'
 import type { HitPath } from './guard-owner.js'
 import { hitPath } from './hit-path.js'
 import { isStanding, standingError } from '../standing.js'
-import { holders } from '../inspect/holders.js'
+import { holders, holdersInSteps } from '../inspect/holders.js'
 import { threads } from '../inspect/threads.js'
 import { classNumber } from './guard.js'
 import { PartitionClient } from './partition.js'
@@ -130,12 +132,23 @@ export class Client implements CacheClient {
     return check(this.context)
   }
 
+  async checkInSteps(options?: AbortOptions): Promise<string[]> {
+    this.#assertUsable()
+    return this.#inSlices(checkInSteps(this.context), options, () => {
+      this.context.assertRunning()
+    })
+  }
+
   threads(): ThreadInfo[] {
     return threads(this.context)
   }
 
   holders(): Holder[] {
     return holders(this.context)
+  }
+
+  async holdersInSteps(options?: AbortOptions): Promise<Holder[]> {
+    return this.#inSlices(holdersInSteps(this.context), options, () => undefined)
   }
 
   stats(): CacheStats {
@@ -233,6 +246,12 @@ export class Client implements CacheClient {
       'ERR_DCACHE_BAD_OPTION',
       `no group ${show(name)}; there are ${groups.map(show).join(', ')}`,
     )
+  }
+
+  /** Runs an inspection in slices. `goOn` throws if the next one must not begin. */
+  async #inSlices<T>(steps: Steps<T>, options: AbortOptions | undefined, goOn: () => void): Promise<T> {
+    throwIfAborted(options)
+    return runCall(this.context, inSlices(steps, goOn), options?.signal)
   }
 
   #assertUsable(): void {

@@ -7,6 +7,7 @@ import type { Holder } from '../../shared/reports.js'
 import { isLatched, writerOf } from '../../shared/latch.js'
 import { GUARDS_MAX } from '../../shared/layout.js'
 import { clockMs } from '../../shared/clock.js'
+import { PIECE, runSteps, type Steps } from '../../shared/steps.js'
 import { blockOf, type Context, partitionOf } from '../context.js'
 import { liveSlots, threadInfo } from './threads.js'
 import { cycleOf, holdersOf, shownWaits } from '../wait/wait-graph.js'
@@ -14,8 +15,11 @@ import { Frame, Journal } from '../../shared/words.js'
 
 type What = Pick<Holder, 'what' | 'mode' | 'sinceMs'> & Partial<Pick<Holder, 'heldBy' | 'cycle'>>
 
-/** Lists all holds and waits. Any thread; takes no lock. Scans all frames and journals. */
-export function holders(context: Context): Holder[] {
+/** Lists all holds and waits. Any thread; takes no lock. Costs a look at all frames, at once. */
+export const holders = (context: Context): Holder[] => runSteps(holdersInSteps(context))
+
+/** The same, in pieces: the pins and waits of a thread, a wait's holders and cycle, or some frames. */
+export function* holdersInSteps(context: Context): Steps<Holder[]> {
   const { words, arena } = context
   const found: Holder[] = []
   const add = (slot: number, frame: number, what: What) => {
@@ -44,9 +48,12 @@ export function holders(context: Context): Holder[] {
         heldBy: holdersOf(context, wait),
         cycle: cycleOf(context, slot, wait)?.map((link) => link.slot) ?? [],
       })
+      yield
     }
+    yield
   }
   for (let frame = 0; frame < arena.frames; frame++) {
+    if (frame % PIECE === PIECE - 1) yield
     const at = arena.frameAt(frame)
     const word = load(words, at + Frame.latch)
     if (!isLatched(word)) continue

@@ -11,6 +11,7 @@
  */
 import type { Arena } from '../../shared/arena.js'
 import { hashOf } from '../../shared/hash.js'
+import { PIECE, type Steps } from '../../shared/steps.js'
 import { Loop } from './loop.js'
 import { Ghost, Header } from '../../shared/words.js'
 
@@ -23,6 +24,8 @@ export interface Ghosts {
   reset(): void
   /** A line for each violated invariant: P4 the order has every record in use, P5 the chains have every key once. */
   check(): string[]
+  /** As that of the policy (policy.ts). @requires policy mutex for each piece */
+  look(): Steps<boolean>
 }
 
 /** A closure, like the hit path (hit-path.ts): V8 compiles it with the addresses as constants. */
@@ -106,6 +109,32 @@ export function ghostsOf(arena: Arena): Ghosts {
     return broken
   }
 
+  function* look(): Steps<boolean> {
+    const seen = new Uint8Array(capacity)
+    const inUse = () => words[Header.ghostsUsed]!
+    if (!(yield* order.look(seen, 1, (ghost) => ghost < inUse(), inUse))) return false
+    for (let record = 0; record < capacity; record++) {
+      if (!isSound(record)) return false
+      if (record % PIECE === PIECE - 1) yield
+    }
+    return true
+  }
+
+  /** Whether the chain of a record's bucket has only keys that belong there, and the record's key is in the chain where it belongs. */
+  function isSound(record: number): boolean {
+    const headAt = recordAt(record) + Ghost.bucket
+    let steps = 0
+    for (let ghost = words[headAt]! - 1; ghost >= 0; ghost = words[recordAt(ghost) + Ghost.next]! - 1) {
+      const isNamed = ghost < words[Header.ghostsUsed]! && words[recordAt(ghost) + Ghost.keyHigh] !== 0
+      if (!isNamed || bucketOf(ghost) !== headAt || ++steps > PIECE) return false
+    }
+    if (words[recordAt(record) + Ghost.keyHigh] === 0) return true
+    let ghost = words[bucketOf(record)]! - 1
+    for (let left = PIECE; left > 0 && ghost >= 0 && ghost !== record; left--)
+      ghost = words[recordAt(ghost) + Ghost.next]! - 1
+    return ghost === record
+  }
+
   function recordAt(ghost: number): number {
     return ghostsAt + ghost * Ghost.WORDS
   }
@@ -133,5 +162,5 @@ export function ghostsOf(arena: Arena): Ghosts {
     words[linkAt] = words[recordAt(ghost) + Ghost.next]!
   }
 
-  return { add, take, reset, check }
+  return { add, take, reset, check, look }
 }

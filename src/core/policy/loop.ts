@@ -8,6 +8,10 @@
  *   older   the opposite direction
  */
 import type { Words } from '#atomics'
+import { PIECE, type Steps } from '../../shared/steps.js'
+
+/** How many of the items that a look saw first it looks at again in the end: those are the next to leave. */
+const AGAIN = 4 * PIECE
 
 export interface LoopPlace {
   /** Address of the head. */
@@ -42,7 +46,7 @@ export class Loop {
 
   /** Whether an item is in this list, or in another list that uses the same two words. */
   isLinked(item: number): boolean {
-    const newer = this.#words[this.#newerAt + item * this.#stride]! - 1
+    const newer = this.#newer(item)
     return newer >= 0 && this.#words[this.#olderAt + newer * this.#stride] === item + 1
   }
 
@@ -88,9 +92,39 @@ export class Loop {
     const first = this.oldest()
     for (let item = first, left = limit; item >= 0 && left > 0; left--) {
       yield item
-      item = this.#words[this.#newerAt + item * this.#stride]! - 1
+      item = this.#newer(item)
       if (item === first) return
     }
+  }
+
+  /**
+   * Walks the list piece by piece, and returns whether it looks sound: whether it is a loop of as many items as `count` says, all of
+   * which `isOwn`. Writes `mark` into `seen` for each. The list may be changed between two pieces: items are added only between
+   * the newest and the oldest, which the walk reaches last, and most that leave are the oldest. After other changes it may look
+   * unsound, but it never looks sound if it is broken, and was before the look began.
+   */
+  *look(
+    seen: Uint8Array | Uint16Array,
+    mark: number,
+    isOwn: (item: number) => boolean,
+    count: () => number,
+  ): Steps<boolean> {
+    const isInside = (item: number) => isOwn(item) && this.isLinked(item)
+    const first: number[] = []
+    let walked = 0
+    for (let item = this.oldest(); item >= 0 && seen[item] !== mark; item = this.#newer(item)) {
+      if (!isInside(item) || walked === seen.length) return false
+      seen[item] = mark
+      if (first.length < AGAIN) first.push(item)
+      if (++walked % PIECE > 0) continue
+      yield
+      if (!isInside(item)) return false
+    }
+    return walked - first.filter((item) => !isInside(item)).length === count()
+  }
+
+  #newer(item: number): number {
+    return this.#words[this.#newerAt + item * this.#stride]! - 1
   }
 
   #link(older: number, newer: number): void {

@@ -13,6 +13,7 @@ import type { Arena } from '../../shared/arena.js'
 import { NOTES_MAX } from '../../shared/layout.js'
 import type { ThreadSlot } from '../../shared/slot.js'
 import type { FrameIndex } from '../../shared/indices.js'
+import { PIECE, type Steps } from '../../shared/steps.js'
 import type { Policy } from './policy.js'
 import { Frame, Header } from '../../shared/words.js'
 
@@ -132,6 +133,18 @@ export class Lru2 implements Policy {
         broken.push(`P2 heap slot ${slot}: older than its parent`)
     }
     return broken
+  }
+
+  /** Each place of the heap is compared with its parent only, so changes between two pieces do no harm. */
+  *look(): Steps<boolean> {
+    for (let slot = 0; slot < this.size(); slot++) {
+      const frame = this.#words[this.#heapAt + slot]!
+      if (this.#words[this.#at(frame) + Frame.policySlot] !== slot + 1) return false
+      const parent = this.#words[this.#heapAt + ((slot - 1) >> 1)]
+      if (slot > 0 && this.#age(frame) > this.#age(parent!)) return false
+      if (slot % PIECE === PIECE - 1) yield
+    }
+    return true
   }
 
   #at(frame: FrameIndex): number {

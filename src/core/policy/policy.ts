@@ -7,6 +7,7 @@
  * readmits them when they are clean. A held frame that the search found stays in the policy, as just used.
  */
 import type { FrameIndex } from '../../shared/indices.js'
+import type { Steps } from '../../shared/steps.js'
 
 export interface Policy {
   /** Records a hit. On the hit path: takes no lock, allocates nothing, and drops what does not fit. Any thread. */
@@ -44,6 +45,11 @@ export interface Policy {
   size(): number
   /** Empties the policy, even if its state is corrupt; the caller then readmits the frames. @requires policy mutex */
   reset(): void
-  /** A line for each violated invariant of the policy. @requires policy mutex */
+  /** A line for each violated invariant of the policy, in one go. @requires policy mutex */
   check(): string[]
+  /**
+   * Looks for violations piece by piece; returns whether it found none. Other threads may use the policy between two pieces, and
+   * then it may find what is none: `check` decides. @requires policy mutex for each piece
+   */
+  look(): Steps<boolean>
 }

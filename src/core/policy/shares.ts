@@ -13,6 +13,7 @@ import type { Words } from '#atomics'
 import type { Arena } from '../../shared/arena.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { OWNER_WORDS } from '../../shared/layout.js'
+import { PIECE, type Steps } from '../../shared/steps.js'
 import { framesIn } from '../../shared/partition-record.js'
 import { Loop } from './loop.js'
 import { Partition } from '../../shared/words.js'
@@ -126,6 +127,26 @@ export class Shares {
             `P6 partition ${partition} has ${count} frames, the count says ${says}, the loop has ${listed.size}`,
           ]
     })
+  }
+
+  /** As `look` of the policy (policy.ts). @requires policy mutex for each piece */
+  *look(): Steps<boolean> {
+    const { geometry } = this.#arena
+    const seen = new Uint16Array(geometry.blocks)
+    const ownerOf = (frame: FrameIndex) => this.#words[this.#ownerAt(frame)]! - 1
+    for (let partition = 0; partition < geometry.partitions; partition++) {
+      const countAt = this.#arena.partitionAt(partition) + Partition.frames
+      const isOwn = (frame: FrameIndex) => ownerOf(frame) === partition
+      const isSound = this.#loop(partition).look(seen, partition + 1, isOwn, () => this.#words[countAt]!)
+      if (!(yield* isSound)) return false
+      if (partition % PIECE === PIECE - 1) yield
+    }
+    for (let frame = 0; frame < this.#arena.frames; frame++) {
+      const owner = ownerOf(frame)
+      if (owner >= 0 && seen[frame] !== owner + 1) return false
+      if (frame % PIECE === PIECE - 1) yield
+    }
+    return true
   }
 
   #ownerAt(frame: FrameIndex): number {

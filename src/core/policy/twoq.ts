@@ -19,6 +19,7 @@
  */
 import type { Arena } from '../../shared/arena.js'
 import type { FrameIndex } from '../../shared/indices.js'
+import type { Steps } from '../../shared/steps.js'
 import { ghostsOf } from './ghosts.js'
 import { Loop } from './loop.js'
 import type { Policy } from './policy.js'
@@ -183,6 +184,15 @@ export function twoQueues(arena: Arena): Policy {
     return [...broken, ...ghosts.check()]
   }
 
+  function* look(): Steps<boolean> {
+    const seen = new Uint8Array(arena.geometry.blocks)
+    const isIn = (part: Part) => (frame: FrameIndex) => words[partsAt + frame] === part
+    const inFifo = () => words[Header.fifoSize]!
+    if (!(yield* fifo.look(seen, 1, isIn(Part.FIFO), inFifo))) return false
+    if (!(yield* main.look(seen, 2, isIn(Part.MAIN), () => size() - inFifo()))) return false
+    return yield* ghosts.look()
+  }
+
   /** The current period, in the position that it has in a word of uses. */
   function presentPeriod(): number {
     return (words[Header.policyClock]! >> shift) << Uses.PERIOD_SHIFT
@@ -229,5 +239,6 @@ export function twoQueues(arena: Arena): Policy {
     size,
     reset,
     check,
+    look,
   }
 }
