@@ -2,8 +2,8 @@
  * Listening sockets. The launcher binds them and passes on their descriptors; it does not serve connections itself.
  */
 import { fstatSync } from 'node:fs'
-import { descriptorOf, type Listener, listening } from './listening.js'
-import { listenUnix } from './unix-listener.js'
+import { descriptorOf, type Listener, listening } from '../net/listening.js'
+import { listenUnix } from '../net/unix-listener.js'
 
 export interface Listening {
   readonly unix: string | undefined

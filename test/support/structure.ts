@@ -15,9 +15,10 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
   core: ['shared'],
   workers: ['shared', 'core'],
   index: ['shared', 'core', 'workers'],
-  nbd: ['shared', 'core', 'workers', 'index'],
+  net: [],
   metrics: ['shared', 'index'],
   monitor: ['shared', 'index'],
+  nbd: ['shared', 'core', 'workers', 'index', 'net'],
   workload: ['shared', 'core', 'workers', 'index'],
   cli: ['shared', 'core', 'workers', 'index', 'nbd', 'workload'],
 }

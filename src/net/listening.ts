@@ -1,5 +1,5 @@
 /**
- * One listening socket of the launcher: its interface, and how it is bound.
+ * One listening socket: its interface, and how one is bound whose descriptor another process gets.
  */
 import { createServer, type ListenOptions, type Server } from 'node:net'
 

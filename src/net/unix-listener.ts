@@ -9,7 +9,7 @@
  * A name is removed only if it still refers to the socket that this process bound (same device and inode).
  */
 import { linkSync, lstatSync, renameSync, rmSync, statSync, unlinkSync } from 'node:fs'
-import { connect } from 'node:net'
+import { connect, type ListenOptions, type Server } from 'node:net'
 import { dirname, join } from 'node:path'
 import { descriptorOf, type Listener, listening } from './listening.js'
 import { lockName } from './name-lock.js'
@@ -26,15 +26,25 @@ interface Identity {
   readonly ino: bigint
 }
 
-/** Binds the socket; `publish` gives it its name. @throws with a message for the user */
-export async function listenUnix(path: string): Promise<Listener> {
-  assertUsable(path)
+/**
+ * Binds the socket; `publish` gives it its name.
+ * @param option what named the path, for messages
+ * @param listen binds and listens with the server that is to have the connections
+ * @throws with a message for the user
+ */
+export async function listenUnix(
+  path: string,
+  option = '--unix',
+  listen: (options: ListenOptions) => Promise<Server> = listening,
+): Promise<Listener> {
+  const what = `${option} ${path}`
+  assertUsable(path, what)
   const lock = await lockName(path, LOCK_MS)
   if (lock === undefined) throw new Error(`another server is starting or stopping at ${path}: try again`)
   try {
     const stale = await staleAt(path)
     const waiting = `${path}.${process.pid}.new`
-    const server = await bindAs(path, waiting)
+    const server = await bindAs(path, waiting, what, listen)
     const own = identityOf(waiting)!
     let current = waiting
     return {
@@ -60,18 +70,18 @@ export async function listenUnix(path: string): Promise<Listener> {
 }
 
 /** @throws with a message for the user */
-function assertUsable(path: string): void {
+function assertUsable(path: string, what: string): void {
   const most = PATH_BYTES_MAX
   const longest = Math.max(Buffer.byteLength(path), Buffer.byteLength(shortName(path)))
   if (longest > most) {
     throw new Error(
-      `--unix ${path}: the path of a Unix socket has at most ${most} bytes here, and this needs ${longest}; ` +
+      `${what}: the path of a Unix socket has at most ${most} bytes here, and this needs ${longest}; ` +
         'choose a shorter one, or one relative to the working directory',
     )
   }
   const folder = dirname(path)
   if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true)
-    throw new Error(`--unix ${path}: ${folder} is no folder`)
+    throw new Error(`${what}: ${folder} is no folder`)
 }
 
 /** The socket of a dead server at the name, which may be replaced. @throws if the name is taken by anything else */
@@ -94,11 +104,16 @@ async function staleAt(path: string): Promise<Identity | undefined> {
 }
 
 /** Binds and renames in one turn of the event loop, because closing a server removes the name that it was bound to. */
-async function bindAs(path: string, name: string) {
+async function bindAs(
+  path: string,
+  name: string,
+  what: string,
+  listen: (options: ListenOptions) => Promise<Server>,
+): Promise<Server> {
   for (let attempt = 1; ; attempt++) {
     const bound = shortName(path)
     try {
-      const server = await listening({ path: bound, exclusive: true })
+      const server = await listen({ path: bound, exclusive: true })
       try {
         renameSync(bound, name)
       } catch (error) {
@@ -109,7 +124,7 @@ async function bindAs(path: string, name: string) {
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException
       if (code !== 'EADDRINUSE' || attempt === TRIES)
-        throw new Error(`--unix ${path}: the socket can't be created: ${message}`, { cause: error })
+        throw new Error(`${what}: the socket can't be created: ${message}`, { cause: error })
     }
   }
 }
