@@ -39,6 +39,8 @@ export type {
   LatencyStats,
   LostBlock,
   PartitionStats,
+  PoolCell,
+  PoolMap,
   ReplayedRecord,
   ThreadInfo,
   TraceRecord,

@@ -25,7 +25,18 @@ import type {
   PartitionOptions,
   WaitOptions,
 } from './options.js'
-import type { CacheStats, Holder, JournalRecovery, LostBlock, ThreadInfo, TraceRecord } from './reports.js'
+import type {
+  CacheEvents,
+  CacheStats,
+  Holder,
+  JournalRecovery,
+  LostBlock,
+  PoolMap,
+  ThreadInfo,
+  TraceRecord,
+} from './reports.js'
+
+export type { CacheEvents } from './reports.js'
 
 /** How a block is acquired: shared, exclusive, or exclusive without reading it from the disk first. */
 export type Mode = 'read' | 'modify' | 'overwrite'
@@ -125,18 +136,6 @@ export interface BlockCache extends CacheClient, AsyncDisposable {
   abandon(): Promise<LostBlock[]>
 }
 
-/** Events on the owner's cache, by name, and what their listeners are passed. */
-export interface CacheEvents {
-  /** A write or fsync failed. The partition is not written until `retry`. */
-  fenced: { partition: string; writeClass: string; error: Error }
-  /** After `fenced`: the changes of the partition are durable again. */
-  restored: { partition: string }
-  /** `openCache` wrote in place what a journal held, or found a torn record. Told once, soon after `openCache` has resolved. */
-  recovered: JournalRecovery
-  /** An attached thread ended without detaching. Its slot is recovered. */
-  workerDied: { threadId: number; slot: number }
-}
-
 /**
  * The channels of node:diagnostics_channel, and the messages that are published there, in the owner's thread. Each message
  * has the cache that it is about.
@@ -224,6 +223,12 @@ export interface CacheClient extends Disposable {
   /** The threads that use the cache, those of the engine included, by slot. Does not wait. */
   threads(): ThreadInfo[]
   stats(): CacheStats
+  /**
+   * What the frames of the pool hold, in order. Does not wait, and looks at no more than 131,072 frames.
+   * @param options `cells`: the number of runs of frames, 16 to 4096; default 1024; a smaller pool has as many as frames
+   * @throws ERR_DCACHE_BAD_OPTION
+   */
+  poolMap(options?: { readonly cells?: number }): PoolMap
   /** The newest records of the flight recorder, by when they began; [] if it is off. */
   trace(): TraceRecord[]
   /**

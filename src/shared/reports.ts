@@ -1,6 +1,6 @@
 /**
- * What a program can observe of a running cache: statistics, holders and waits, trace records, blocks lost at the end, what
- * opening found in journals. Part of the public interface (interface.ts). Types only.
+ * What a program can observe of a running cache: statistics, a map of the pool, holders and waits, trace records, events, blocks
+ * lost at the end, what opening found in journals. Part of the public interface (interface.ts). Types only.
  */
 
 /** A thread that is attached, or one of the engine's own. */
@@ -33,6 +33,18 @@ export interface Holder extends ThreadInfo {
    * waiting asynchronous calls has an entry for each.
    */
   readonly cycle: readonly number[]
+}
+
+/** Events on the owner's cache, by name, and what their listeners are passed. */
+export interface CacheEvents {
+  /** A write or fsync failed. The partition is not written until `retry`. */
+  fenced: { partition: string; writeClass: string; error: Error }
+  /** After `fenced`: the changes of the partition are durable again. */
+  restored: { partition: string }
+  /** `openCache` wrote in place what a journal held, or found a torn record. Told once, soon after `openCache` has resolved. */
+  recovered: JournalRecovery
+  /** An attached thread ended without detaching. Its slot is recovered. */
+  workerDied: { threadId: number; slot: number }
 }
 
 /** A block with changes that may not be durable. */
@@ -185,6 +197,37 @@ export interface CacheStats {
   readonly groups: Readonly<Record<string, GroupStats>>
   /** Each open partition by its name. */
   readonly partitions: Readonly<Record<string, PartitionStats>>
+}
+
+/** The frames of the pool in order, in runs that are equally long to one frame: a picture of the cache at this moment. */
+export interface PoolMap {
+  /** Frames of the pool. */
+  readonly frames: number
+  /** How many of them were looked at: all, or 131,072 at most. */
+  readonly looked: number
+  readonly cells: readonly PoolCell[]
+}
+
+/** A run of frames. The counts are of those looked at, by what they hold; except `held` and `hot` they add up to `looked`. */
+export interface PoolCell {
+  readonly frames: number
+  readonly looked: number
+  readonly free: number
+  readonly clean: number
+  readonly dirty: number
+  /** Their block is being read, or could not be. */
+  readonly absent: number
+  /** They hold images of other blocks from before a change. */
+  readonly lent: number
+  /** Pinned or latched by a thread. */
+  readonly held: number
+  /**
+   * Used again lately. With policy `2q`: the counter of uses is not 0. With `lru2`: the second-to-last use is among the last half
+   * as many uses as there are frames.
+   */
+  readonly hot: number
+  /** The partition that most of the blocks are of, by its number in `stats()` and in trace records; -1 without blocks. */
+  readonly partition: number
 }
 
 /** Statistics of a group, since `openCache`; otherwise as those of the cache. */

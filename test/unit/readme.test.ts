@@ -123,7 +123,7 @@ test('every error code has its heading, in order', () => {
 
 /** The members of a public interface, in order, each once. */
 function membersOf(name: string): string[] {
-  const text = ['interface', 'options'].map((file) => sources.get(`shared/${file}.ts`)!).join('\n')
+  const text = ['interface', 'options', 'reports'].map((file) => sources.get(`shared/${file}.ts`)!).join('\n')
   const body = new RegExp(`^export interface ${name}\\b.*\\{\\n([\\s\\S]*?)^\\}`, 'm').exec(text)![1]!
   return [...new Set([...body.matchAll(/^ {2}(?:readonly )?(\w+)\??[:(<]/gm)].map(([, member]) => member!))]
 }

@@ -6,7 +6,7 @@ import { stateName } from '../../shared/engine-state.js'
 import { CacheError } from '../../shared/errors.js'
 import type { BlockGuard, BlockName, CacheClient, GuardsOf } from '../../shared/interface.js'
 import type { AbortOptions, FlushScope, WaitOptions } from '../../shared/options.js'
-import type { CacheStats, Holder, ThreadInfo, TraceRecord } from '../../shared/reports.js'
+import type { CacheStats, Holder, PoolMap, ThreadInfo, TraceRecord } from '../../shared/reports.js'
 import { detachSlot } from '../../shared/slot.js'
 import { setSlotName } from '../../shared/slot-name.js'
 import type { FrameIndex } from '../../shared/indices.js'
@@ -25,6 +25,7 @@ import type { HitPath } from './guard-owner.js'
 import { hitPath } from './hit-path.js'
 import { isStanding, standingError } from '../standing.js'
 import { holders, holdersInSteps } from '../inspect/holders.js'
+import { poolMap } from '../inspect/pool-map.js'
 import { threads } from '../inspect/threads.js'
 import { classNumber } from './guard.js'
 import { PartitionClient } from './partition.js'
@@ -153,6 +154,10 @@ export class Client implements CacheClient {
 
   stats(): CacheStats {
     return stats(this.context)
+  }
+
+  poolMap(options?: { readonly cells?: number }): PoolMap {
+    return poolMap(this.context, options)
   }
 
   trace(): TraceRecord[] {

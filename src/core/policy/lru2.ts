@@ -107,6 +107,14 @@ export class Lru2 implements Policy {
     return this.#age(frame)
   }
 
+  /**
+   * Its second-to-last use is among the last half as many uses as there are frames. A new block, which is set halfway, gets no
+   * nearer than that while blocks pass through.
+   */
+  isHot(frame: FrameIndex): boolean {
+    return this.#age(frame) < this.#arena.frames / 2
+  }
+
   has(frame: FrameIndex): boolean {
     const slot = this.#words[this.#at(frame) + Frame.policySlot]! - 1
     return slot >= 0 && slot < this.size() && this.#words[this.#heapAt + slot] === frame

@@ -39,6 +39,11 @@ export interface Policy {
   expect(keyHigh: number, keyLow: number): void
   /** How bad a frame in the policy is: of two frames the one with the larger number is evicted first. @requires policy mutex */
   rank(frame: FrameIndex): number
+  /**
+   * Whether the frame's block was used again lately, as far as the policy counts uses. For reports: plain reads without a lock, so
+   * the answer may be stale.
+   */
+  isHot(frame: FrameIndex): boolean
   /** @requires policy mutex */
   has(frame: FrameIndex): boolean
   /** The number of frames in the policy. @requires policy mutex */

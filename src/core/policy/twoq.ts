@@ -145,6 +145,11 @@ export function twoQueues(arena: Arena): Policy {
     return words[partsAt + frame] === Part.FIFO ? FIFO_RANK + age : age / ((word & Uses.COUNT) + 1)
   }
 
+  /** Its counter is not 0: it was used in a later period than it came, and the hand has not taken all of that away. */
+  function isHot(frame: FrameIndex): boolean {
+    return (words[usesAt + frame * Frame.WORDS]! & Uses.COUNT) !== 0
+  }
+
   function has(frame: FrameIndex): boolean {
     return fifo.isLinked(frame)
   }
@@ -235,6 +240,7 @@ export function twoQueues(arena: Arena): Policy {
     remove,
     rank,
     expect,
+    isHot,
     has,
     size,
     reset,
