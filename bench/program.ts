@@ -2,11 +2,14 @@
  * The options of `dcache bench`, and the run of the suites and its output.
  */
 import { readTrace, whole } from '#dist/cli/load-settings.js'
+import { monitorOption, monitorText } from '#dist/cli/monitor-option.js'
 import { columnsOf, paint } from '#dist/cli/terminal.js'
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import type { MonitorOptions } from 'dcache/monitor'
 import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
+import { monitorCaches } from './harness/monitor.js'
 import type { BenchReport, SuiteReport } from './harness/report.js'
 import { loadNow, setupOf } from './harness/setup.js'
 import type { BenchSettings } from './harness/suite.js'
@@ -35,6 +38,7 @@ interface Options {
   readonly deaths: number
   readonly trace: readonly string[]
   readonly sizes?: readonly number[]
+  readonly monitor?: MonitorOptions
   readonly json: boolean
   readonly html?: string
   readonly from?: string
@@ -99,6 +103,7 @@ export async function program(argv: readonly string[]): Promise<number> {
       [],
     )
     .option('--sizes <counts>', 'replay: sizes of the cache in blocks, separated by commas', list(1, 2 ** 24))
+    .addOption(monitorOption())
     .option('--json', 'print one JSON object on stdout, and the progress on stderr', false)
     .option('--html <file>', 'write a self-contained page with plots')
     .option('--from <file>', 'do not measure; show the run that --json printed into this file')
@@ -202,6 +207,12 @@ async function measure(
   const say = (text: string) => {
     process.stderr.write(`${progress.line(text)}\n`)
   }
+  if (options.monitor !== undefined)
+    monitorCaches(
+      options.monitor,
+      (url) => say(monitorText(url)),
+      (why) => say(`without the monitor: ${why}`),
+    )
   const suites: SuiteReport[] = []
   for (const suite of chosen) {
     progress.begin()

@@ -5,6 +5,7 @@ import { InvalidArgumentError } from 'commander'
 import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
+import type { MonitorOptions } from '../monitor/index.js'
 import { type Pattern } from '../workload/pattern.js'
 
 export interface NamedPartition {
@@ -27,6 +28,7 @@ export interface LoadSettings {
   readonly memory: string
   readonly policy: 'lru2' | '2q'
   readonly seed: number
+  readonly monitor?: MonitorOptions
   readonly json: boolean
 }
 

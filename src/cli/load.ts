@@ -11,6 +11,7 @@ import { Grower } from '../workload/grower.js'
 import { HOT_BLOCKS, HOT_SHARE } from '../workload/pattern.js'
 import type { LoadFile, Truth } from '../workload/truth.js'
 import { holdersText } from '../core/inspect/holders-text.js'
+import { monitor } from '../monitor/index.js'
 import { learn, type Verification, verify } from '../workload/verify.js'
 import { runLoad } from '../workload/workload.js'
 import { catchInterrupts, EXIT_INTERRUPTED } from './interrupt.js'
@@ -19,6 +20,7 @@ import { showProgress } from './load-progress.js'
 import { figuresOf, type Findings, reportOf, verdictOf } from './load-report.js'
 import * as settings from './load-settings.js'
 import { type LoadSettings } from './load-settings.js'
+import { monitorOption, monitorText } from './monitor-option.js'
 import { columnsOf, paint, StatusLine, wrap } from './terminal.js'
 import { countText } from './units.js'
 
@@ -87,6 +89,7 @@ export function loadCommand(): Command {
       new Option('--policy <name>', 'how the cache chooses victims').choices(['lru2', '2q']).default('2q'),
     )
     .option('--seed <number>', 'seed of the random numbers', settings.whole(0, 2 ** 32 - 1), 1)
+    .addOption(monitorOption())
     .option('--json', 'print one JSON object on stdout, and the progress on stderr', false)
     .addHelpText(
       'after',
@@ -124,6 +127,8 @@ async function load(options: LoadSettings): Promise<number> {
       const { memory, policy, threads } = options
       cache = await openCache({ memory, policy, threads, partitions: files.partitions })
       say(options, introduction(options, files, cache))
+      if (options.monitor !== undefined)
+        say(options, monitorText((await monitor(cache, { ...options.monitor, name: 'dcache load' })).url))
       status.show('Reading the files')
       truth = await learn(loadFiles(files, cache, options.grow), signal)
       signal.throwIfAborted()

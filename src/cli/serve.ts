@@ -3,6 +3,7 @@
  */
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { resolve } from 'node:path'
+import type { MonitorOptions } from '../monitor/index.js'
 import { launch } from '../nbd/launcher.js'
 import { openLog } from '../nbd/log.js'
 import { BLOCK_SIZE_DEFAULT, parseExport, readExports, type WrittenExport } from '../nbd/export-list.js'
@@ -11,6 +12,7 @@ import type { ExportSettings, JournalSetting, TlsFiles } from '../nbd/messages.j
 import { printable } from '../nbd/printable.js'
 import { readTls } from '../nbd/tls-files.js'
 import { number, whole } from './load-settings.js'
+import { monitorOption } from './monitor-option.js'
 
 const EXIT_USAGE = 2
 /** With a file of exports. */
@@ -32,6 +34,7 @@ interface ServeOptions {
   readonly handshakeTimeout: number
   readonly stallTimeout: number
   readonly flushDelay: number
+  readonly monitor?: MonitorOptions
   readonly tlsCertificate?: string
   readonly tlsKey?: string
   readonly tlsClientAuthority?: string
@@ -103,6 +106,7 @@ export function serveCommand(): Command {
       '--tls-client-authority <file>',
       'clients must present a certificate that this authority signed (PEM)',
     )
+    .addOption(monitorOption())
     .option('--json', 'log one JSON object a line', false)
     .addHelpText(
       'after',
@@ -134,6 +138,7 @@ async function serve(options: ServeOptions): Promise<number> {
         stallMs: options.stallTimeout * 1000,
         flushDelayMs: Math.round(options.flushDelay * 1000),
         json: options.json,
+        monitor: options.monitor,
         tls: files && readTls(files, log),
       },
       { unix: options.unix, port: options.port, host: options.host },

@@ -4,6 +4,7 @@
  */
 import type { BlockCache } from '../index.js'
 import { holdersText } from '../core/inspect/holders-text.js'
+import { monitor, type MonitorOptions } from '../monitor/index.js'
 import { LiveExports } from './live-exports.js'
 import { tellRecovered } from './journal.js'
 import { LogLimit } from './log-limit.js'
@@ -86,6 +87,7 @@ async function serve(settings: EngineSettings, log: Log): Promise<number> {
     ask('no connection worker is left')
   })
   try {
+    if (settings.monitor !== undefined) await showMonitor(cache, settings.monitor, log)
     await workers.start(threads)
   } catch (error) {
     await workers.stop(0)
@@ -112,6 +114,12 @@ async function serve(settings: EngineSettings, log: Log): Promise<number> {
   limit.report()
   await recovery.stop()
   return (await isFlushed(cache, settings.journal, log)) && !workers.areGone ? 0 : 1
+}
+
+/** The monitor ends with the cache. @throws ERR_DCACHE_BAD_OPTION, ERR_DCACHE_LISTEN */
+async function showMonitor(cache: BlockCache, options: MonitorOptions, log: Log): Promise<void> {
+  const { url } = await monitor(cache, { name: 'dcache serve', ...options })
+  log(entry('info', 'monitor', `the monitor is at ${url}`, { url }))
 }
 
 /** Closes the cache, which flushes. Returns false, and logs the number of lost blocks, if a block can't be written. */

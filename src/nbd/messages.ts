@@ -2,6 +2,7 @@
  * The messages between the threads and processes of a server; each direction is a closed union.
  */
 import type { CacheHandle } from '../index.js'
+import type { MonitorOptions } from '../monitor/index.js'
 import type { PlaceWords } from './places.js'
 
 /** Paths of PEM files. */
@@ -85,6 +86,8 @@ export interface EngineSettings {
   readonly stallMs: number
   readonly flushDelayMs: number
   readonly json: boolean
+  /** Where the page that shows the cache is served, if it is. */
+  readonly monitor: MonitorOptions | undefined
   /** SIGHUP stops the server, instead of being ignored. */
   readonly endsAtHangup: boolean
   readonly tls: TlsContents | undefined

@@ -18,6 +18,8 @@ export const CODES = {
     'a journal is damaged or missing, belongs to other partitions, or cannot be marked; the message says what to do',
   ERR_DCACHE_IN_USE: 'the same bytes of a file are already open for writing, in this process or another',
   ERR_DCACHE_UNSUPPORTED: 'this file, system or runtime does not support the option; the message says why',
+  ERR_DCACHE_LISTEN:
+    'the monitor cannot listen on its port or socket; the message says what is in the way and what to do',
   ERR_DCACHE_READ_ONLY: 'the partition is read-only; open it without `readOnly` to change it',
   ERR_DCACHE_UNKNOWN_PARTITION: 'no partition has this name; the message lists those that exist',
   ERR_DCACHE_UNKNOWN_CLASS: 'no write class has this name; the message lists those that exist',

@@ -17,10 +17,10 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
   index: ['shared', 'core', 'workers'],
   net: [],
   metrics: ['shared', 'index'],
-  monitor: ['shared', 'index'],
-  nbd: ['shared', 'core', 'workers', 'index', 'net'],
+  monitor: ['shared', 'index', 'net', 'metrics'],
+  nbd: ['shared', 'core', 'workers', 'index', 'net', 'monitor'],
   workload: ['shared', 'core', 'workers', 'index'],
-  cli: ['shared', 'core', 'workers', 'index', 'nbd', 'workload'],
+  cli: ['shared', 'core', 'workers', 'index', 'nbd', 'monitor', 'workload'],
 }
 
 /** What each room of core may import besides itself. `core` are the files outside the rooms. */
