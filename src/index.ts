@@ -3,11 +3,11 @@
  * documented in shared/interface.ts and shared/reports.ts.
  */
 export { CacheError, type CacheErrorCode, type CacheErrorJson, CODES } from './shared/errors.js'
+export type { CacheChannels } from './shared/channel-messages.js'
 export type {
   BlockCache,
   BlockGuard,
   BlockName,
-  CacheChannels,
   CacheClient,
   CacheEvents,
   CacheHandle,
@@ -43,6 +43,7 @@ export type {
   PoolMap,
   ReplayedRecord,
   ThreadInfo,
+  TraceOptions,
   TraceRecord,
 } from './shared/reports.js'
 export { attachCache, type AttachOptions } from './workers/attach.js'

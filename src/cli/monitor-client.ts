@@ -3,44 +3,9 @@
  * is a `MonitorError` in words for the user.
  */
 import { Agent } from 'node:http'
-import type { CacheStats } from '../shared/reports.js'
+import type { MonitorSample } from '../monitor/protocol.js'
 import { type MonitorAddress, MonitorError } from './monitor-address.js'
 import { foreign, getFrom } from './monitor-get.js'
-
-/** A hold or a wait of a thread, as `/stats` has it. */
-export interface SampleHold {
-  readonly mode: string
-  readonly partition?: string
-  readonly block?: number
-  readonly sinceMs?: number
-}
-
-export interface SampleWait extends SampleHold {
-  readonly heldBy: readonly number[]
-  readonly cycle: readonly number[]
-}
-
-export interface SampleThread {
-  readonly slot: number
-  readonly threadId: number
-  readonly name: string
-  readonly alive: boolean
-  /** The first ones; `holdCount` says how many there are. */
-  readonly holds: readonly SampleHold[]
-  readonly waits: readonly SampleWait[]
-  readonly holdCount: number
-}
-
-/** What `/stats` answers. Counters are totals, so a rate needs two samples. */
-export interface Sample {
-  readonly version: number
-  /** Date.now() of the process, when it was taken. */
-  readonly timeMs: number
-  readonly pid: number
-  readonly name: string
-  readonly stats: CacheStats
-  readonly threads: readonly SampleThread[]
-}
 
 /** The version of samples that this client reads. */
 const VERSION = 1
@@ -58,7 +23,7 @@ export class MonitorClient implements Disposable {
   }
 
   /** The statistics of this moment. Rejects with a MonitorError, or with the reason of the signal. */
-  async read(signal?: AbortSignal): Promise<Sample> {
+  async read(signal?: AbortSignal): Promise<MonitorSample> {
     signal?.throwIfAborted()
     const options = { signal, timeoutMs: ANSWER_MS, bytesMax: ANSWER_BYTES_MAX, agent: this.#agent }
     const { status, body } = await getFrom(this.address, 'stats', options)
@@ -78,7 +43,7 @@ export class MonitorClient implements Disposable {
   }
 
   /** @throws unless it is a sample, as far as its readers depend on it; single numbers may be missing */
-  #checked(value: unknown): Sample {
+  #checked(value: unknown): MonitorSample {
     if (!isObject(value) || typeof value['version'] !== 'number') this.#refuse('its answer has no version')
     const { version, timeMs, stats, threads } = value
     if (version !== VERSION) {
@@ -90,7 +55,7 @@ export class MonitorClient implements Disposable {
     const isWhole =
       typeof timeMs === 'number' && isObject(stats) && isObject(stats['partitions']) && isObject(stats['groups']) // prettier-ignore
     if (!isWhole || !Array.isArray(threads)) this.#refuse('its answer has no statistics')
-    return value as unknown as Sample
+    return value as unknown as MonitorSample
   }
 
   #refuse(why: string): never {

@@ -3,7 +3,11 @@
  * pure function.
  */
 import type { CacheStats, GroupStats, PartitionStats } from '../shared/reports.js'
-import type { Sample, SampleThread, SampleWait } from './monitor-client.js'
+import type {
+  MonitorSample as Sample,
+  MonitorThread as SampleThread,
+  MonitorWait as SampleWait,
+} from '../monitor/protocol.js'
 import { type IntervalLatency, latencyBetween, UNKNOWN_LATENCY } from './top-latency.js'
 import {
   COUNTERS,

@@ -3,7 +3,7 @@
  * describes them. What is not known is null: every rate with one sample only, and the rates of what has begun to count again, such
  * as a program that was started anew.
  */
-import type { SampleHold, SampleWait } from './monitor-client.js'
+import type { MonitorHold as SampleHold, MonitorWait as SampleWait } from '../monitor/protocol.js'
 import type { IntervalLatency } from './top-latency.js'
 
 export type Figure = number | null

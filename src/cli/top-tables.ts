@@ -1,7 +1,7 @@
 /**
  * The tables of `dcache top`: partitions, groups, threads and latencies, each as columns of which a narrow terminal leaves some out.
  */
-import type { SampleHold } from './monitor-client.js'
+import type { MonitorHold as SampleHold } from '../monitor/protocol.js'
 import { printable } from '../nbd/printable.js'
 import type { IntervalLatency } from './top-latency.js'
 import type { Figure, GroupModel, PartitionModel, ThreadModel } from './top-report.js'

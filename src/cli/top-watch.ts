@@ -3,7 +3,8 @@
  * second, and the last model stays. The first sample must succeed.
  */
 import { performance } from 'node:perf_hooks'
-import type { MonitorClient, Sample } from './monitor-client.js'
+import type { MonitorClient } from './monitor-client.js'
+import type { MonitorSample as Sample } from '../monitor/protocol.js'
 import { modelOf } from './top-model.js'
 import type { TopModel } from './top-report.js'
 

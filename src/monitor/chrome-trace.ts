@@ -39,7 +39,7 @@ export interface ChromeTrace {
 
 export type ChromeTraceEvent = MetadataEvent | SpanEvent | InstantEvent | AsyncEvent
 
-interface CommonEvent {
+export interface CommonEvent {
   readonly name: string
   readonly pid: number
   /** The slot of the thread. */
@@ -51,7 +51,7 @@ export interface MetadataEvent extends CommonEvent {
   readonly args: { readonly name: string } | { readonly sort_index: number }
 }
 
-interface TimedEvent extends CommonEvent {
+export interface TimedEvent extends CommonEvent {
   /** The first part of the name: block, wait, disk, journal, work or proc. Of a part of an asynchronous event, that of the whole. */
   readonly cat: string
   /** Microseconds. */

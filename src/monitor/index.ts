@@ -15,9 +15,11 @@ export {
   chromeTrace,
   type ChromeTraceEvent,
   type ChromeTraceOptions,
+  type CommonEvent,
   type InstantEvent,
   type MetadataEvent,
   type SpanEvent,
+  type TimedEvent,
 } from './chrome-trace.js'
 export type { TraceArguments } from './trace-names.js'
 export type { MonitorOptions } from './options.js'

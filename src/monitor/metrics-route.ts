@@ -1,6 +1,6 @@
 /**
- * `/metrics`: the statistics for Prometheus, as OpenMetrics text. prom-client is an optional peer of the package, and is
- * loaded when a scraper asks first.
+ * `/metrics`: the statistics for Prometheus. A scraper that asks for OpenMetrics gets that, others the older text format, as with
+ * Prometheus' own clients. prom-client is an optional peer of the package, and is loaded when a scraper asks first.
  */
 import type * as PromClient from 'prom-client'
 import { registerPrometheusMetrics } from '../metrics/prometheus.js'
@@ -9,11 +9,16 @@ import { CacheError } from '../shared/errors.js'
 import type { CacheClient } from '../shared/interface.js'
 import { type Reply, textReply } from './reply.js'
 
+const OPEN_METRICS = 'application/openmetrics-text'
+
+type Registry = PromClient.Registry<PromClient.RegistryContentType>
+
 export class MetricsRoute {
   readonly #cache: CacheClient
   readonly #load: () => Promise<typeof PromClient>
-  #registry: PromClient.Registry<PromClient.OpenMetricsContentType> | undefined
-  #registration: MetricsRegistration | undefined
+  /** One for each format, made when it is asked for: the format is a property of a registry. */
+  readonly #registries = new Map<boolean, Registry>()
+  readonly #registrations: MetricsRegistration[] = []
   #isEnded = false
 
   /** `load` imports prom-client. */
@@ -22,7 +27,8 @@ export class MetricsRoute {
     this.#load = load
   }
 
-  async reply(): Promise<Reply> {
+  /** `accept`: the header of the request. */
+  async reply(accept = ''): Promise<Reply> {
     let client: typeof PromClient
     try {
       client = await this.#load()
@@ -32,17 +38,28 @@ export class MetricsRoute {
       return textReply(501, `/metrics needs the package prom-client: npm install prom-client\n(${message})`)
     }
     if (this.#isEnded) throw new CacheError('ERR_DCACHE_CLOSED', 'the monitor is closed')
-    if (this.#registry === undefined) {
-      const registry = new client.Registry<PromClient.OpenMetricsContentType>()
-      registry.setContentType(client.Registry.OPENMETRICS_CONTENT_TYPE)
-      this.#registration = registerPrometheusMetrics(this.#cache, registry)
-      this.#registry = registry
+    const registry = this.#registry(client, accept.includes(OPEN_METRICS))
+    return {
+      status: 200,
+      type: registry.contentType,
+      body: await registry.metrics(),
+      headers: { vary: 'accept' },
     }
-    return { status: 200, type: this.#registry.contentType, body: await this.#registry.metrics() }
+  }
+
+  #registry({ Registry }: typeof PromClient, isOpen: boolean): Registry {
+    let registry = this.#registries.get(isOpen)
+    if (registry === undefined) {
+      registry = new Registry()
+      registry.setContentType(isOpen ? Registry.OPENMETRICS_CONTENT_TYPE : Registry.PROMETHEUS_CONTENT_TYPE)
+      this.#registrations.push(registerPrometheusMetrics(this.#cache, registry))
+      this.#registries.set(isOpen, registry)
+    }
+    return registry
   }
 
   end(): void {
     this.#isEnded = true
-    this.#registration?.remove()
+    for (const registration of this.#registrations) registration.remove()
   }
 }

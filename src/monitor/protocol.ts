@@ -14,7 +14,10 @@ export interface MonitorSample {
   readonly stats: CacheStats
   /** Every thread that uses the cache, by slot. */
   readonly threads: readonly MonitorThread[]
-  /** The newest steps of write-back, oldest first; undefined if they are not recorded. */
+  /**
+   * Steps of write-back that ended in the last 2.5 s, by when they began; the longest 400 of them. Two samples have the same
+   * step, if it ended between them. Undefined if the flight recorder is off.
+   */
   readonly spans?: readonly MonitorSpan[]
 }
 
@@ -29,9 +32,9 @@ export interface MonitorThread extends ThreadInfo {
 
 export interface MonitorHold {
   readonly mode: Holder['mode']
-  readonly partition: string | undefined
-  readonly block: number | undefined
-  readonly sinceMs: number | undefined
+  readonly partition?: string | undefined
+  readonly block?: number | undefined
+  readonly sinceMs?: number | undefined
 }
 
 export interface MonitorWait extends MonitorHold {

@@ -1,26 +1,31 @@
 /**
- * One sample of a cache: its statistics, and what each thread holds and waits for. Costs two looks at every frame and one
- * at every thread's journal, without locks, on the calling thread.
+ * One sample of a cache: its statistics, what each thread holds and waits for, and what write-back did. Costs a look at every frame,
+ * in slices of 2 ms, and one at every thread's journal, without locks, on the calling thread.
  */
 import type { CacheClient } from '../shared/interface.js'
 import type { Holder, ThreadInfo } from '../shared/reports.js'
 import type { MonitorSample, MonitorThread } from './protocol.js'
+import { spansOf } from './spans.js'
 
 /** The most holds and waits of a thread that a sample has: a thread may have hundreds. */
 const SHOWN_MAX = 16
 
-export function sampleOf(cache: CacheClient, name: string): MonitorSample {
+export async function sampleOf(cache: CacheClient, name: string): Promise<MonitorSample> {
+  const holders = await cache.holdersInSteps()
+  const stats = cache.stats()
+  const spans = spansOf(cache, stats)
   return {
     version: 1,
     timeMs: Date.now(),
     pid: process.pid,
     name,
-    stats: cache.stats(),
-    threads: threadsOf(cache.threads(), cache.holders()),
+    stats,
+    threads: threadsOf(cache.threads(), holders),
+    ...(spans && { spans }),
   }
 }
 
-/** A thread that attached between the two looks appears in the next sample. */
+/** What a thread holds that attached between the looks appears in the next sample. */
 function threadsOf(threads: readonly ThreadInfo[], holders: readonly Holder[]): MonitorThread[] {
   const bySlot = new Map(threads.map(({ slot }) => [slot, { holds: [] as Holder[], waits: [] as Holder[] }]))
   for (const holder of holders) bySlot.get(holder.slot)?.[holder.what].push(holder)

@@ -15,6 +15,7 @@ import { refusalOf } from './guard.js'
 import { listen, type Place } from './listen.js'
 import { MetricsRoute } from './metrics-route.js'
 import type { Where } from './options.js'
+import type { MonitorSample } from './protocol.js'
 import { jsonReply, protect, type Reply, send, textReply } from './reply.js'
 import { sampleOf } from './sample.js'
 import { stateOf } from './state.js'
@@ -99,7 +100,7 @@ export class MonitorServer {
 
   async #end(): Promise<void> {
     clearInterval(this.#watch)
-    this.#viewers.end()
+    await this.#viewers.end()
     this.#events.end()
     this.#metrics.end()
     const closed = new Promise((resolve) => this.#server.close(resolve))
@@ -119,8 +120,8 @@ export class MonitorServer {
     void this.end()
   }
 
-  #sample() {
-    const sample = sampleOf(this.#cache, this.#name)
+  async #sample(): Promise<MonitorSample> {
+    const sample = await sampleOf(this.#cache, this.#name)
     this.#events.look(sample)
     return sample
   }
@@ -153,11 +154,11 @@ export class MonitorServer {
       case '/':
         return this.#page()
       case '/stats':
-        return jsonReply(this.#sample())
+        return jsonReply(await this.#sample())
       case '/events':
         return this.#stream(request, response)
       case '/metrics':
-        return await this.#metrics.reply()
+        return await this.#metrics.reply(request.headers.accept)
       case '/pool':
         return jsonReply(this.#cache.poolMap(cellsOf(query)))
       case '/trace':

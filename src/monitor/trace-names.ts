@@ -2,7 +2,7 @@
  * What the numbers of trace records stand for: names of threads, partitions, groups and write classes, as they are now. A
  * partition that was dropped, or a thread that has ended, is shown by its number.
  */
-import type { BlockCache, CacheClient, TraceRecord } from '../index.js'
+import type { BlockCache, CacheClient, CacheStats, TraceRecord } from '../index.js'
 import { ROUND_KINDS } from '../shared/trace.js'
 
 /** The arguments of an event, by name. */
@@ -22,8 +22,7 @@ export class Names {
   /** The owner's client knows them. */
   readonly #writeOrder: readonly string[]
 
-  constructor(cache: CacheClient) {
-    const { partitions, groups } = cache.stats()
+  constructor(cache: CacheClient, { partitions, groups }: CacheStats = cache.stats()) {
     this.#threads = new Map(
       cache.threads().map(({ slot, name, threadId }) => [slot, name === '' ? `thread ${threadId}` : name]),
     )

@@ -1,7 +1,19 @@
-/** `/trace?seconds=N`: what the flight recorder has. */
+/**
+ * `/trace?seconds=N`: what the flight recorder has, as `chromeTrace` makes it. Takes some microseconds for each record on the calling
+ * thread, once for each request.
+ */
 import type { CacheClient } from '../shared/interface.js'
-import { type Reply, textReply } from './reply.js'
+import { chromeTrace } from './chrome-trace.js'
+import { jsonReply, type Reply, textReply } from './reply.js'
 
-export function traceReply(_cache: CacheClient, _query: URLSearchParams): Reply {
-  return textReply(404, 'this monitor shows no trace of write-back')
+/** @throws ERR_DCACHE_BAD_OPTION */
+export function traceReply(cache: CacheClient, query: URLSearchParams): Reply {
+  const text = query.get('seconds')
+  const trace = chromeTrace(cache, text === null ? {} : { seconds: Number(text || NaN) })
+  return trace.otherData.records === 0
+    ? textReply(
+        404,
+        'the flight recorder is off: open the cache with the option traceEntries, for example 65536',
+      )
+    : jsonReply(trace)
 }

@@ -13,7 +13,7 @@ import type { NumberedEvent } from './cache-events.js'
 import type { MonitorSample } from './protocol.js'
 
 export interface ViewersOptions {
-  readonly sample: () => MonitorSample
+  readonly sample: () => Promise<MonitorSample>
   readonly eventsAfter: (number: number) => readonly NumberedEvent[]
   readonly viewersMax: number
   readonly intervalMs: number
@@ -43,6 +43,9 @@ export class Viewers {
   #timer: NodeJS.Timeout | undefined
   #last: Buffer | undefined
   #lastAtMs = 0
+  #isLooking = false
+  /** The look that new viewers wait for. */
+  #first: Promise<Buffer> | undefined
 
   constructor(options: ViewersOptions) {
     this.#options = options
@@ -67,8 +70,8 @@ export class Viewers {
       if (this.#viewers.size === 0) this.#rest()
     })
     this.#sendEvents(viewer)
-    response.write(this.#fresh())
-    this.#timer ??= setInterval(this.#tick, this.#options.intervalMs).unref()
+    this.#greet(response).catch(ignore)
+    this.#timer ??= setInterval(() => void this.#tick().catch(ignore), this.#options.intervalMs).unref()
   }
 
   /** An event is there. */
@@ -77,15 +80,15 @@ export class Viewers {
   }
 
   /** Sends the last events and a last sample, and ends all connections. */
-  end(): void {
+  async end(): Promise<void> {
     this.#rest()
     if (this.#viewers.size === 0) return
-    const last = this.#look()
+    const last = await this.#look().catch(ignore)
     for (const viewer of this.#viewers) {
       const { response } = viewer
       if (!isBehind(viewer)) {
         this.#sendEvents(viewer)
-        response.write(last)
+        if (last !== undefined) response.write(last)
       }
       response.end()
     }
@@ -97,9 +100,10 @@ export class Viewers {
     this.#timer = undefined
   }
 
-  readonly #tick = (): void => {
+  readonly #tick = async (): Promise<void> => {
+    if (this.#isLooking) return // a look at a large pool takes longer than the interval
+    const sample = await this.#look()
     const nowMs = Date.now()
-    const sample = this.#look()
     for (const viewer of this.#viewers) {
       if (isBehind(viewer)) {
         viewer.behindSinceMs ??= nowMs
@@ -121,16 +125,24 @@ export class Viewers {
   }
 
   /** A new sample. One buffer for all: a connection that has not taken it yet keeps a reference to it. */
-  #look(): Buffer {
-    this.#last = Buffer.from(`event: sample\ndata: ${JSON.stringify(this.#options.sample())}\n\n`)
-    this.#lastAtMs = Date.now()
-    return this.#last
+  async #look(): Promise<Buffer> {
+    this.#isLooking = true
+    try {
+      const sample = await this.#options.sample()
+      this.#last = Buffer.from(`event: sample\ndata: ${JSON.stringify(sample)}\n\n`)
+      this.#lastAtMs = Date.now()
+      return this.#last
+    } finally {
+      this.#isLooking = false
+    }
   }
 
-  /** The last sample, or a new one. Many viewers that come at once, such as after a restart, cost one look. */
-  #fresh(): Buffer {
+  /** Sends the last sample, or a new one. Many viewers that come at once, such as after a restart, cost one look. */
+  async #greet(response: ServerResponse): Promise<void> {
     const isFresh = Math.abs(Date.now() - this.#lastAtMs) < FRESH_MS
-    return isFresh && this.#last !== undefined ? this.#last : this.#look()
+    const sample = isFresh && this.#last !== undefined ? this.#last : await (this.#first ??= this.#look())
+    this.#first = undefined
+    if (!response.writableEnded) response.write(sample)
   }
 
   /** The last event that a viewer has seen, which its browser tells when it connects again. */
@@ -139,5 +151,8 @@ export class Viewers {
     return epoch === this.#epoch && /^\d{1,15}$/.test(number ?? '') ? Number(number) : 0
   }
 }
+
+/** The cache ended during a look: `end` follows. A program must not fail because it is watched. */
+const ignore = (): undefined => undefined
 
 const isBehind = ({ response }: Viewer): boolean => response.writableLength >= QUEUED_MAX

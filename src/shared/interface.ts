@@ -33,6 +33,7 @@ import type {
   LostBlock,
   PoolMap,
   ThreadInfo,
+  TraceOptions,
   TraceRecord,
 } from './reports.js'
 
@@ -137,27 +138,6 @@ export interface BlockCache extends CacheClient, AsyncDisposable {
 }
 
 /**
- * The channels of node:diagnostics_channel, and the messages that are published there, in the owner's thread. Each message
- * has the cache that it is about.
- */
-export interface CacheChannels {
-  /** Right before `openCache` resolves. */
-  'dcache:opened': { cache: BlockCache }
-  /** After `close` or `abandon` has stopped the engine. */
-  'dcache:closed': { cache: BlockCache }
-  'dcache:fenced': CacheEvents['fenced'] & { cache: BlockCache }
-  /** `retry` was called. What follows is `restored`, or `fenced` again. */
-  'dcache:retry': { cache: BlockCache; partition: string }
-  'dcache:restored': CacheEvents['restored'] & { cache: BlockCache }
-  'dcache:recovered': CacheEvents['recovered'] & { cache: BlockCache }
-  'dcache:workerDied': CacheEvents['workerDied'] & { cache: BlockCache }
-  /** A thread of the engine has ended or could not be started. It is replaced; `failures` is the number in a row. */
-  'dcache:threadFailed': { cache: BlockCache; thread: string; failures: number; error: unknown }
-  /** The flush worker cannot be replaced: nothing is written any more. */
-  'dcache:broken': { cache: BlockCache; error: unknown }
-}
-
-/**
  * The cache as an attached thread, or the owner, sees it. Each thread attaches for itself: a client, its partitions and its
  * guards belong to the thread that attached.
  */
@@ -218,19 +198,19 @@ export interface CacheClient extends Disposable {
   checkInSteps(options?: AbortOptions): Promise<string[]>
   /** Every pin, latch and wait of all threads, with the cycle if threads wait for each other. Time and thread as for `check`. */
   holders(): Holder[]
-  /** As `holders`, in slices of about 2 ms. What begins or ends between two may be left out. */
+  /** As `holders`, in slices of about 2 ms. What begins or ends in between may be missing. */
   holdersInSteps(options?: AbortOptions): Promise<Holder[]>
   /** The threads that use the cache, those of the engine included, by slot. Does not wait. */
   threads(): ThreadInfo[]
   stats(): CacheStats
   /**
-   * What the frames of the pool hold, in order. Does not wait, and looks at no more than 131,072 frames.
-   * @param options `cells`: the number of runs of frames, 16 to 4096; default 1024; a smaller pool has as many as frames
+   * What the frames of the pool hold, in order. Looks at no more than 131,072 frames.
+   * @param options `cells`: the number of runs of frames, 16 to 4096; default 1024
    * @throws ERR_DCACHE_BAD_OPTION
    */
   poolMap(options?: { readonly cells?: number }): PoolMap
   /** The newest records of the flight recorder, by when they began; [] if it is off. */
-  trace(): TraceRecord[]
+  trace(options?: TraceOptions): TraceRecord[]
   /**
    * Releases this thread's slot. A second call does nothing. The owner cannot detach; it calls `close`.
    * @throws ERR_DCACHE_GUARDS_HELD while this thread holds guards or has an asynchronous call under way,

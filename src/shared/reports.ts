@@ -73,6 +73,14 @@ export interface ReplayedRecord {
   readonly partitions: Readonly<Record<string, number>>
 }
 
+/** Which records of the flight recorder to read; all that it has by default. */
+export interface TraceOptions {
+  /** Only those that ended at this time, on the scale of `atMs`, or later. */
+  readonly sinceMs?: number
+  /** Only those of these points. */
+  readonly points?: readonly string[]
+}
+
 /**
  * What a thread did: an instant, or a span, which is recorded when it ends. What the fields mean depends on the point:
  *
@@ -191,6 +199,8 @@ export interface CacheStats {
    * Waits of calls that change a block: for its latch (also while a round writes it), for a spare, and for the dirty limit.
    */
   readonly writerStalls: LatencyStats
+  /** Size of the flight recorder in records; 0 if it is off. */
+  readonly traceEntries: number
   /** Thread slots in use, those of the engine's own threads included. */
   readonly threads: number
   /** Each group by its name; that of partitions without one is ''. */

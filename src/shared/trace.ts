@@ -18,7 +18,7 @@
 import { performance } from 'node:perf_hooks'
 import { add, compareExchange, load, loadInOrder, store, type Words } from '#atomics'
 import type { Arena } from './arena.js'
-import type { TraceRecord } from './reports.js'
+import type { TraceOptions, TraceRecord } from './reports.js'
 import { TRACE_WORDS } from './layout.js'
 import { clockUs } from './clock.js'
 
@@ -159,20 +159,32 @@ export function formatTrace({ words, traceAt, geometry }: Arena, hasBlocks: bool
 export const tracesBlocks = ({ words, traceAt, geometry }: Arena): boolean =>
   geometry.traceEntries > 0 && words[traceAt + HAS_BLOCKS] === 1
 
-/** The newest records by when they began. Takes time linear in the number of entries, and an object for each. */
-export function readTrace(arena: Arena): TraceRecord[] {
+/** After so many records in a row that ended too early, those before them are too early too. A thread may be interrupted between
+ * its look at the clock and its record, so one alone says nothing. */
+const EARLY_MAX = 64
+
+/**
+ * The newest records, by when they began: those that ended at `sinceMs` or later, of the given points. Takes time linear in the number of
+ * records that ended since then, and makes an object for each of these points.
+ */
+export function readTrace(arena: Arena, { sinceMs = -Infinity, points }: TraceOptions = {}): TraceRecord[] {
   const { words, traceAt } = arena
   const { traceEntries } = arena.geometry
   if (traceEntries === 0) return []
   const end = load(words, traceAt)
   const offsetUs = get(words, traceAt + OFFSET)
+  const wanted = TRACE_POINTS.map((point) => points?.includes(point) ?? true)
   const records: TraceRecord[] = []
-  for (let i = 0; i < traceEntries; i++) {
-    const sequence = (end - traceEntries + i) | 0
+  for (let i = 1, early = 0; i <= traceEntries && early < EARLY_MAX; i++) {
+    const sequence = (end - i) | 0
     const at = traceAt + RECORDS + (sequence & (traceEntries - 1)) * TRACE_WORDS
     if (!isWritten(words, at, sequence)) continue
+    const endMs = (get(words, at + BEGAN) + get(words, at + DURATION) + offsetUs) / 1000
+    early = endMs < sinceMs ? early + 1 : 0
+    const point = loadInOrder(words, at + POINT)
+    if (early > 0 || wanted[point] !== true) continue
     const record = {
-      point: TRACE_POINTS[loadInOrder(words, at + POINT)]!,
+      point: TRACE_POINTS[point]!,
       slot: loadInOrder(words, at + SLOT),
       partition: loadInOrder(words, at + PARTITION),
       block: get(words, at + BLOCK),
@@ -182,7 +194,7 @@ export function readTrace(arena: Arena): TraceRecord[] {
     }
     if (isWritten(words, at, sequence)) records.push(record)
   }
-  return records.sort((a, b) => a.atMs - b.atMs)
+  return records.reverse().sort((a, b) => a.atMs - b.atMs)
 }
 
 const isWritten = (words: Words, at: number, sequence: number): boolean =>

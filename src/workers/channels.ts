@@ -3,7 +3,7 @@
  * of it is on the path of a block. Without subscribers a message costs an object and a look at a property.
  */
 import { channel } from 'node:diagnostics_channel'
-import type { CacheChannels } from '../shared/interface.js'
+import type { CacheChannels } from '../shared/channel-messages.js'
 
 const CHANNELS = {
   'dcache:opened': channel('dcache:opened'),

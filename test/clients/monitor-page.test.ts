@@ -250,7 +250,7 @@ page('fits windows from 320 to 1600 pixels', () =>
 page('draws rounds when they are recorded', () =>
   withCache({}, async ({ cache }) => {
     await using shown = await monitor(cache, { port: 0 })
-    const base = sampleOf(cache, 'x')
+    const base = await sampleOf(cache, 'x')
     const common = { slot: 2, group: '', startMs: base.timeMs - 3000, durationMs: 200 }
     const spans: MonitorSpan[] = [
       { ...common, point: 'work.round', durationMs: 900 },

@@ -1,17 +1,13 @@
 // @deadline 300
-// A Prometheus server scrapes a cache under load: it has the values that `stats()` has. The alert rules and the dashboard of
+// A Prometheus server scrapes the monitor of a cache under load: it has the values that `stats()` has. The alert rules and the dashboard of
 // docs/prometheus ask for metrics and labels that exist, and Prometheus understands every query.
 
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { registerPrometheusMetrics, type PrometheusRegistry } from 'dcache/metrics'
+import { monitor } from 'dcache/monitor'
 import { METRICS, prometheusName } from '#dist/metrics/table.js'
-import { Registry } from 'prom-client'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { canRun, programs } from '../support/left-out.js'
@@ -62,10 +58,10 @@ if (canRun('what Prometheus makes of the metrics', programs('prometheus', 'promt
   }
 
   test('promtool passes the rules and their tests', () => {
-    assert.ok(readdirSync(folder).includes('alerts.test.yml'))
+    assert.ok(readdirSync(folder).includes('alerts-tests.yml'))
     for (const args of [
       ['check', 'rules', 'alerts.yml'],
-      ['test', 'rules', 'alerts.test.yml'],
+      ['test', 'rules', 'alerts-tests.yml'],
     ]) {
       const { status, output } = promtool(args)
       assert.is(status, 0, output)
@@ -79,15 +75,14 @@ if (canRun('what Prometheus makes of the metrics', programs('prometheus', 'promt
 
   test('a Prometheus server scrapes a cache under load, and understands every query', () =>
     withCache({ cached: 50 }, async ({ cache, data }) => {
-      const registry: PrometheusRegistry & Registry = new Registry()
-      registerPrometheusMetrics(cache, registry)
-      await using page = await serve(registry)
-      const { status, output } = promtool(['check', 'metrics'], await registry.metrics())
+      await using shown = await monitor(cache, { port: 0 })
+      const text = await (await fetch(`${shown.url}metrics`)).text()
+      const { status, output } = promtool(['check', 'metrics'], text)
       assert.is(status, 0)
       assert.is(output, '')
 
       using home = tempFolder()
-      const prometheus = await startPrometheus(home.path, page.port)
+      const prometheus = await startPrometheus(home.path, Number(new URL(shown.url).port))
       try {
         const ask = async (path: string): Promise<unknown> => {
           const response = await fetch(`http://127.0.0.1:${prometheus.port}/api/v1/${path}`)
@@ -147,25 +142,6 @@ async function untilAsync(what: string, wanted: number, read: () => Promise<numb
   for (let found = await read(); found !== wanted; found = await read()) {
     assert.ok(performance.now() < endMs, `${what} is ${found}, not ${wanted}`)
     await pause(100)
-  }
-}
-
-/** Serves the metrics of a registry on a free port, as a user's program does. */
-async function serve(registry: Registry): Promise<AsyncDisposable & { port: number }> {
-  const server = createServer((_, response) => {
-    void registry.metrics().then((text) => {
-      response.setHeader('Content-Type', registry.contentType)
-      response.end(text)
-    })
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  return {
-    port: (server.address() as AddressInfo).port,
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
-    },
   }
 }
 

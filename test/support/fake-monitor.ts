@@ -1,11 +1,11 @@
-// A monitor of a cache as `dcache top` sees it: an HTTP server that answers `/stats` with what it is given, and a sample of a real
-// cache, or of made-up numbers.
+// A monitor of a cache as `dcache top` sees it: an HTTP server that answers `/stats` with what it is given, and samples
+// of made-up numbers.
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
-import type { CacheClient, CacheStats, GroupStats, Holder, LatencyStats, PartitionStats } from 'dcache'
-import type { Sample, SampleThread } from '#dist/cli/monitor-client.js'
+import type { CacheStats, GroupStats, LatencyStats, PartitionStats } from 'dcache'
+import type { MonitorSample as Sample, MonitorThread as SampleThread } from '#dist/monitor/protocol.js'
 
 export interface FakeMonitor extends AsyncDisposable {
   /** `http://127.0.0.1:PORT`, or the path of the socket. */
@@ -49,32 +49,6 @@ export async function fakeMonitor(
   }
 }
 
-/** What the monitor of this cache says. */
-export function sampleOf(cache: CacheClient, name: string): Sample {
-  const holders = cache.holders()
-  const ofThread = (slot: number, what: Holder['what']) => holders.filter((each) => each.slot === slot && each.what === what) // prettier-ignore
-  const place = ({ mode, partition, block, sinceMs }: Holder) => ({
-    mode,
-    ...(partition !== undefined && { partition }),
-    ...(block !== undefined && { block }),
-    ...(sinceMs !== undefined && { sinceMs }),
-  })
-  const threads = cache.threads().map((thread): SampleThread => {
-    const holds = ofThread(thread.slot, 'holds')
-    return {
-      ...thread,
-      holds: holds.slice(0, 16).map(place),
-      holdCount: holds.length,
-      waits: ofThread(thread.slot, 'waits').map((wait) => ({
-        ...place(wait),
-        heldBy: wait.heldBy,
-        cycle: wait.cycle,
-      })),
-    }
-  })
-  return { version: 1, timeMs: Date.now(), pid: process.pid, name, stats: cache.stats(), threads }
-}
-
 /** Latencies of that many calls of up to each of these times. */
 export function latency(...buckets: readonly (readonly [upToMs: number, count: number])[]): LatencyStats {
   const count = buckets.reduce((sum, [, each]) => sum + each, 0)
@@ -97,7 +71,7 @@ export const group = (more: Partial<GroupStats> = {}): GroupStats => ({
 }) // prettier-ignore
 
 export const thread = (slot: number, more: Partial<SampleThread> = {}): SampleThread => ({
-  slot, threadId: slot, name: `thread ${slot}`, alive: true, holds: [], waits: [], holdCount: 0, ...more,
+  slot, threadId: slot, name: `thread ${slot}`, alive: true, holds: [], waits: [], holdCount: 0, waitCount: 0, ...more,
 }) // prettier-ignore
 
 export interface MadeUp extends Partial<Omit<Sample, 'stats'>> {
@@ -119,7 +93,7 @@ export function madeUp({ stats, ...more }: MadeUp = {}): Sample {
       failedRounds: 0, evictions: 0, fences: 0, deaths: 0, prefetch: { loaded: 0, dropped: 0, unused: 0 },
       blocks: { free: 60, clean: 39, dirty: 1, absent: 0, held: 0 }, spares: { free: 2, total: 2 },
       waits: { frame: 0, latch: 0, dirtyLimit: 0, spare: 0, mutex: 0, timeMs: 0 }, writerStalls: latency(), threads: 3,
-      groups: { '': group() }, partitions: { data: partition() },
+      groups: { '': group() }, partitions: { data: partition() }, traceEntries: 0,
       ...stats,
     },
   } // prettier-ignore

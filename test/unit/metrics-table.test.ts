@@ -83,7 +83,7 @@ test('nothing of prom-client or OpenTelemetry is imported', () => {
 
 test('the page has every channel', () => {
   const declared = /export interface CacheChannels \{([\s\S]*?)\n\}/.exec(
-    readSources().get('shared/interface.ts')!,
+    readSources().get('shared/channel-messages.ts')!,
   )![1]!
   const names = [...declared.matchAll(/'(dcache:\w+)'/g)].map(([, name]) => name)
   assert.ok(names.length > 5)

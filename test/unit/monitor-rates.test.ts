@@ -19,12 +19,12 @@ const latency = (...buckets: [upToMs: number, count: number][]) => ({
 
 rates('are differences for each second', () =>
   withCache({ partitions: { a: {}, b: {} }, flushDelayMs: 1e9 }, async ({ cache, data }) => {
-    const before = sampleOf(cache, 'x')
+    const before = await sampleOf(cache, 'x')
     for (let i = 0; i < 10; i++) (await data.acquire(i % 4, 'read')).release()
     await data.write(new Uint8Array(1024), 0)
     await settled(cache)
     await cache.flush()
-    const after: MonitorSample = { ...sampleOf(cache, 'x'), timeMs: before.timeMs + 2000 }
+    const after: MonitorSample = { ...(await sampleOf(cache, 'x')), timeMs: before.timeMs + 2000 }
     const found = ratesOf(before, after)!
     assert.is(found.seconds, 2)
     assert.equal([found.lookups, found.hitRatio], [6, 8 / 12])
@@ -40,8 +40,8 @@ rates('are differences for each second', () =>
 )
 
 rates('are unknown between two processes, and at the same moment', () =>
-  withCache({}, ({ cache }) => {
-    const sample = sampleOf(cache, 'x')
+  withCache({}, async ({ cache }) => {
+    const sample = await sampleOf(cache, 'x')
     assert.is(ratesOf(sample, sample), undefined)
     const next = { ...sample, timeMs: sample.timeMs + 1000 }
     assert.ok(ratesOf(sample, next))

@@ -13,6 +13,7 @@ import { parseExposition, valueOf } from '../support/exposition.js'
 import { ask, askJson } from '../support/monitor.js'
 import { type Bench, refusal, settled, until, withCache } from '../support/open.js'
 import { tempFolder } from '../support/temp.js'
+import { traceFaults } from '../support/trace-events.js'
 
 /** A monitor of a cache with two partitions, on a port. */
 const withMonitor = (body: (monitor: Monitor, bench: Bench) => Promise<void>): Promise<void> =>
@@ -169,19 +170,54 @@ paths('/pool has as many cells as asked for, and refuses other numbers', () =>
   }),
 )
 
-paths('/metrics is OpenMetrics, also when it is asked again', () =>
+paths('/metrics is text of Prometheus, or OpenMetrics for those that accept it, also when asked again', () =>
   withMonitor(async ({ url }, { cache, data }) => {
     for (let block = 0; block < 3; block++) (await data.acquire(block, 'read')).release()
     for (const misses of [3, 4]) {
-      const { status, headers, body } = await ask(url, '/metrics')
-      assert.is(status, 200)
-      assert.match(headers['content-type']!, 'application/openmetrics-text')
-      const labels = { partition: 'data', group: '' }
-      assert.is(valueOf(parseExposition(body, true), 'dcache_misses_total', labels), misses)
+      for (const [accept, type] of [
+        ['application/openmetrics-text;version=1.0.0,text/plain;q=0.5', 'application/openmetrics-text'],
+        ['*/*', 'text/plain'],
+      ] as const) {
+        const { status, headers, body } = await ask(url, '/metrics', { headers: { accept } })
+        assert.is(status, 200)
+        assert.ok(headers['content-type']!.startsWith(type))
+        const labels = { partition: 'data', group: '' }
+        const page = parseExposition(body, type !== 'text/plain')
+        assert.is(valueOf(page, 'dcache_misses_total', labels), misses)
+      }
       ;(await data.acquire(3, 'read')).release()
     }
     await settled(cache)
   }),
+)
+
+paths('/trace and the spans of a sample are of the flight recorder', () =>
+  withCache(
+    { traceEntries: 1024, traceBlocks: false, writeOrder: ['first', 'second'] },
+    async ({ cache, data }) => {
+      await using shown = await monitor(cache, { port: 0 })
+      await data.write(new Uint8Array(512), 0, 'second')
+      await settled(cache)
+      await cache.flush()
+      const { status, body } = await ask(shown.url, '/trace?seconds=60')
+      assert.is(status, 200)
+      assert.equal(traceFaults(JSON.parse(body)), [])
+      assert.match(body, '"disk.fsync"')
+      for (const seconds of ['0', '-1', 'x', ''])
+        assert.is((await ask(shown.url, `/trace?seconds=${seconds}`)).status, 400, seconds)
+      const { spans, timeMs } = JSON.parse((await ask(shown.url, '/stats')).body) as MonitorSample
+      const of = (point: string) => spans!.filter((span) => span.point === point)
+      for (const point of ['work.round', 'work.stage', 'disk.write', 'disk.fsync'])
+        assert.is(of(point).length, 1, point)
+      assert.equal(
+        [of('work.stage')[0]!.writeClass, of('work.stage')[0]!.blocks, of('disk.write')[0]!.partition],
+        ['second', 1, 'data'],
+      )
+      const [round, sync] = [of('work.round')[0]!, of('disk.fsync')[0]!]
+      assert.ok(round.startMs <= sync.startMs && sync.durationMs <= round.durationMs)
+      assert.ok(Math.abs(timeMs - round.startMs) < 60_000)
+    },
+  ),
 )
 
 paths('/metrics without prom-client says what to install', () =>
@@ -215,7 +251,9 @@ paths('others are not there, and other methods are not allowed', () =>
       assert.is(body, '')
       assert.ok(headers['content-type'])
     }
-    assert.is((await ask(url, '/trace?seconds=1')).status, 404)
+    const off = await ask(url, '/trace?seconds=1')
+    assert.is(off.status, 404)
+    assert.match(off.body, 'traceEntries')
   }),
 )
 

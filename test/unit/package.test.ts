@@ -43,7 +43,7 @@ function packageFolder(name: string, from = import.meta.url): string {
 test('the package holds the built code and no tests', () => {
   const paths = pack('--dry-run').files.map((file) => file.path)
   const allowed =
-    /^(dist\/.+\.js|dist\/((nbd|metrics|monitor)\/)?index\.d\.ts|dist\/monitor\/page\.(html|css)|docs\/[\w-]+\.(md|svg)|src\/.+\.md|examples\/.+\.(md|mjs)|package\.json|LICENSE|[A-Z]+\.md)$/
+    /^(dist\/.+\.js|dist\/((nbd|metrics|monitor)\/)?index\.d\.ts|dist\/monitor\/page\.(html|css)|docs\/[\w-]+\.(md|svg)|docs\/prometheus\/[\w-]+\.(yml|json)|src\/.+\.md|examples\/.+\.(md|mjs)|package\.json|LICENSE|[A-Z]+\.md)$/
   assert.equal(
     paths.filter((path) => !allowed.test(path) || /(^|[/.])test[/.]/.test(path)),
     [],

@@ -3,12 +3,13 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { CacheStats } from 'dcache'
-import type { Sample } from '#dist/cli/monitor-client.js'
+import type { MonitorSample as Sample } from '#dist/monitor/protocol.js'
 import { latencyBetween } from '#dist/cli/top-latency.js'
+import { sampleOf } from '#dist/monitor/sample.js'
 import { modelOf } from '#dist/cli/top-model.js'
 import type { TopModel } from '#dist/cli/top-report.js'
 import { sorted, SORT_KEYS } from '#dist/cli/top-tables.js'
-import { group, latency, madeUp, partition, sampleOf, thread } from '../support/fake-monitor.js'
+import { group, latency, madeUp, partition, thread } from '../support/fake-monitor.js'
 import { withCache } from '../support/open.js'
 
 const BEFORE = madeUp({
@@ -202,14 +203,14 @@ test('partitions are sorted by each key, equal ones by name, unknown ones last',
 
 test('a real cache: its figures are there, and go through JSON unchanged', () =>
   withCache({ partitions: { data: {}, more: {} } }, async ({ cache, data }) => {
-    const first = sampleOf(cache, 'test')
+    const first = await sampleOf(cache, 'test')
     for (let block = 0; block < 32; block++) (await data.acquire(block % 4, 'read')).release()
     const written = await data.acquire(1, 'modify')
     written.markDirty()
     written.release()
     await cache.flush()
     const guard = await data.acquire(3, 'read')
-    const second = { ...sampleOf(cache, 'test'), timeMs: first.timeMs + 1000 }
+    const second = { ...(await sampleOf(cache, 'test')), timeMs: first.timeMs + 1000 }
     guard.release()
     const model = modelOf(JSON.parse(JSON.stringify(second)) as Sample, first)
     assertFinite(model)

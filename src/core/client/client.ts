@@ -6,13 +6,20 @@ import { stateName } from '../../shared/engine-state.js'
 import { CacheError } from '../../shared/errors.js'
 import type { BlockGuard, BlockName, CacheClient, GuardsOf } from '../../shared/interface.js'
 import type { AbortOptions, FlushScope, WaitOptions } from '../../shared/options.js'
-import type { CacheStats, Holder, PoolMap, ThreadInfo, TraceRecord } from '../../shared/reports.js'
+import type {
+  CacheStats,
+  Holder,
+  PoolMap,
+  ThreadInfo,
+  TraceOptions,
+  TraceRecord,
+} from '../../shared/reports.js'
 import { detachSlot } from '../../shared/slot.js'
 import { setSlotName } from '../../shared/slot-name.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { readTrace, TRACE } from '../../shared/trace.js'
-import { inSlices, type Steps } from '../../shared/steps.js'
-import { runSync } from '../../shared/wait.js'
+import { inSlices } from '../../shared/steps.js'
+import { runAsync, runSync } from '../../shared/wait.js'
 import { runCall } from './call.js'
 import { throwIfAborted } from './call-options.js'
 import { commit } from './commit.js'
@@ -135,9 +142,11 @@ export class Client implements CacheClient {
 
   async checkInSteps(options?: AbortOptions): Promise<string[]> {
     this.#assertUsable()
-    return this.#inSlices(checkInSteps(this.context), options, () => {
+    throwIfAborted(options)
+    const steps = inSlices(checkInSteps(this.context), () => {
       this.context.assertRunning()
     })
+    return runCall(this.context, steps, options?.signal)
   }
 
   threads(): ThreadInfo[] {
@@ -149,7 +158,12 @@ export class Client implements CacheClient {
   }
 
   async holdersInSteps(options?: AbortOptions): Promise<Holder[]> {
-    return this.#inSlices(holdersInSteps(this.context), options, () => undefined)
+    throwIfAborted(options)
+    // It needs no slot, so it is no call that keeps the thread from detaching.
+    return runAsync(
+      inSlices(holdersInSteps(this.context), () => undefined),
+      options?.signal,
+    )
   }
 
   stats(): CacheStats {
@@ -160,8 +174,8 @@ export class Client implements CacheClient {
     return poolMap(this.context, options)
   }
 
-  trace(): TraceRecord[] {
-    return readTrace(this.context.arena)
+  trace(options?: TraceOptions): TraceRecord[] {
+    return readTrace(this.context.arena, options)
   }
 
   detach(): void {
@@ -254,11 +268,6 @@ export class Client implements CacheClient {
   }
 
   /** Runs an inspection in slices. `goOn` throws if the next one must not begin. */
-  async #inSlices<T>(steps: Steps<T>, options: AbortOptions | undefined, goOn: () => void): Promise<T> {
-    throwIfAborted(options)
-    return runCall(this.context, inSlices(steps, goOn), options?.signal)
-  }
-
   #assertUsable(): void {
     if (this.#isDetached) throw new CacheError('ERR_DCACHE_CLOSED', 'this thread is detached from the cache')
     this.context.assertRunning()

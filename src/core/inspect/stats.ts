@@ -85,6 +85,7 @@ export function stats(context: Context): CacheStats {
       timeMs: sum('stallTimeMs'),
     },
     writerStalls: statsOf(stallBuckets(context)),
+    traceEntries: geometry.traceEntries,
     threads: liveSlots(context).length,
     groups: Object.fromEntries(groups.map((group, i) => [context.groups[i]!, group])),
     partitions: Object.fromEntries(

@@ -5,9 +5,18 @@ import { slotName } from '../../shared/slot-name.js'
 import type { Context } from '../context.js'
 import { Slot, SlotState } from '../../shared/words.js'
 
-/** The attached threads and those of the engine, by slot. Any thread; takes no lock. */
+/** States in which a slot says which thread has it. */
+const HAVE_THREAD: readonly number[] = [SlotState.LIVE, SlotState.DEAD]
+
+/**
+ * The attached threads and those of the engine, by slot. One that is about to attach, whose name is not there yet, is left out. Any
+ * thread; takes no lock.
+ */
 export function threads(context: Context): ThreadInfo[] {
-  return liveSlots(context).map((slot) => threadInfo(context, slot))
+  const { words, arena } = context
+  return liveSlots(context)
+    .filter((slot) => HAVE_THREAD.includes(load(words, arena.slotAt(slot) + Slot.state)))
+    .map((slot) => threadInfo(context, slot))
 }
 
 export function threadInfo({ arena, words }: Context, slot: number): ThreadInfo {

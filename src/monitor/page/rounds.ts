@@ -10,6 +10,8 @@ const WINDOW_MS = 20_000
 const ROW = 26
 const TOP = 22
 const ROWS_MAX = 24
+/** More would make the drawing slow. */
+const KEPT_MAX = 4000
 const LABEL_MAX = 26
 const COLOURS = ['c1', 'c2', 'c3', 'c4', 'c5', 'c6', 'c7'] as const
 /** What has no write class. */
@@ -27,6 +29,7 @@ interface RoundRow {
 export class Rounds {
   readonly #place = byId('rounds')
   readonly #note = element('p', '', { class: 'note' })
+  #kept = new Map<string, MonitorSpan>()
   readonly #legend = element('ul', '', { class: 'legend' })
   readonly #classes: string[] = []
   #drawing: SVGElement | undefined
@@ -42,7 +45,7 @@ export class Rounds {
       setText(this.#note, OFF)
       return
     }
-    const recent = spans.filter(({ startMs, durationMs }) => startMs + durationMs > timeMs - WINDOW_MS)
+    const recent = this.#keep(spans, timeMs)
     const all = rowsOf(recent)
     const rows = all.slice(0, ROWS_MAX)
     for (const { writeClass } of recent)
@@ -55,6 +58,16 @@ export class Rounds {
     const text = summaryOf(recent)
     drawing.setAttribute('aria-label', text)
     setText(this.#note, text + more)
+  }
+
+  /** Samples overlap, and each has the last moments only. The newest of what is kept, by when they began. */
+  #keep(spans: readonly MonitorSpan[], timeMs: number): MonitorSpan[] {
+    for (const span of spans) this.#kept.set(`${span.slot} ${span.point} ${span.startMs}`, span)
+    const recent = [...this.#kept].filter(
+      ([, { startMs, durationMs }]) => startMs + durationMs > timeMs - WINDOW_MS,
+    )
+    this.#kept = new Map(recent.sort(([, a], [, b]) => a.startMs - b.startMs).slice(-KEPT_MAX))
+    return [...this.#kept.values()]
   }
 
   #addClass(writeClass: string): void {
