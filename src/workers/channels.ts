@@ -5,6 +5,9 @@
 import { channel } from 'node:diagnostics_channel'
 import type { CacheChannels } from '../shared/channel-messages.js'
 
+/** The others are published where they happen (core/told.ts). */
+type OwnerChannel = Exclude<keyof CacheChannels, 'dcache:miss' | 'dcache:stall'>
+
 const CHANNELS = {
   'dcache:opened': channel('dcache:opened'),
   'dcache:closed': channel('dcache:closed'),
@@ -15,10 +18,10 @@ const CHANNELS = {
   'dcache:workerDied': channel('dcache:workerDied'),
   'dcache:threadFailed': channel('dcache:threadFailed'),
   'dcache:broken': channel('dcache:broken'),
-} satisfies Record<keyof CacheChannels, unknown>
+} satisfies Record<OwnerChannel, unknown>
 
 /** Owner's thread. An exception that a subscriber throws is an uncaught exception of the process; the engine goes on. */
-export function publish<N extends keyof CacheChannels>(name: N, message: CacheChannels[N]): void {
+export function publish<N extends OwnerChannel>(name: N, message: CacheChannels[N]): void {
   const of = CHANNELS[name]
   if (of.hasSubscribers) of.publish(message)
 }

@@ -2,12 +2,14 @@
 
 import { channel, subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { type BlockCache, type CacheChannels, openCache } from 'dcache'
+import { setTimeout as pause } from 'node:timers/promises'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { refusal, startThread, until, withCache } from '../support/open.js'
+import { inThread, refusal, startThread, until, withCache } from '../support/open.js'
 import { tempFolder } from '../support/temp.js'
 
-type Name = keyof CacheChannels
+/** Those of the owner's thread. */
+type Name = Exclude<keyof CacheChannels, 'dcache:miss' | 'dcache:stall'>
 type Message = CacheChannels[Name] & { partition?: string; threadId?: number }
 
 const NAMES: readonly Name[] = [
@@ -103,6 +105,63 @@ test('tell of what a journal held', async () => {
     await cache.close()
   })
 })
+
+/** Runs with a subscriber to the channel of this thread. */
+async function told<N extends keyof CacheChannels>(
+  name: N,
+  body: (messages: CacheChannels[N][]) => Promise<void>,
+): Promise<void> {
+  const messages: CacheChannels[N][] = []
+  const note = (message: unknown) => void messages.push(message as CacheChannels[N])
+  subscribe(name, note)
+  try {
+    await body(messages)
+  } finally {
+    unsubscribe(name, note)
+  }
+}
+
+test('tell of each miss of this thread, and of no hit and no other thread', () =>
+  withCache({ cached: 4, threads: 2 }, async ({ cache, data }) => {
+    const read = async (block: number) => (await data.acquire(block, 'read')).release()
+    await read(7)
+    await told('dcache:miss', async (misses) => {
+      for (const block of [1, 1, 2, 7]) await read(block)
+      const ofThread = await inThread(cache.handle, 0, async ({ client }) => {
+        const { subscribe } = await import('node:diagnostics_channel')
+        const blocks: number[] = []
+        subscribe('dcache:miss', (message) => blocks.push((message as { block: number }).block))
+        for (const block of [3, 3, 4]) client.partition('data').acquireSync(block, 'read').release()
+        return blocks
+      })
+      assert.equal(ofThread, [3, 4])
+      assert.equal(
+        misses.map(({ partition, block, blocks }) => ({ partition, block, blocks })),
+        [1, 2].map((block) => ({ partition: 'data', block, blocks: 1 })),
+      )
+      assert.ok(misses.every(({ durationMs }) => durationMs > 0 && durationMs < 60_000))
+    })
+    await read(5)
+  }))
+
+test('tell of a long wait for a block, and of no short one', () =>
+  withCache({}, ({ data }) =>
+    told('dcache:stall', async (stalls) => {
+      for (const pauseMs of [0, 30]) {
+        const guard = await data.acquire(5, 'modify')
+        const waiting = data.acquire(5, 'read')
+        if (pauseMs > 0) await pause(pauseMs)
+        guard.release()
+        ;(await waiting).release()
+      }
+      const long = stalls.filter(({ durationMs }) => durationMs >= 30)
+      assert.equal(
+        long.map(({ cause, partition, block }) => ({ cause, partition, block })),
+        [{ cause: 'latch', partition: 'data', block: 5 }],
+      )
+      assert.ok(stalls.every(({ durationMs }) => durationMs >= 10))
+    }),
+  ))
 
 test('have no subscribers of their own', () => {
   for (const name of NAMES) assert.is(channel(name).hasSubscribers, false, name)

@@ -27,7 +27,9 @@ import {
   partitionOf,
   type PartitionView,
 } from '../context.js'
+import { spanEnd } from '../spans.js'
 import { assertStanding, isStanding } from '../standing.js'
+import { hasMissListeners } from '../told.js'
 import { hasKey, WALK_MAX } from './directory.js'
 import { giveBackNow, readFailed } from './frames.js'
 import { chooseFrame, type Purpose } from './victims.js'
@@ -71,7 +73,7 @@ export function missPath(context: Context): MissPath {
   }
 
   function take(partition: PartitionView, keyHigh: number, keyLow: number, purpose: Purpose): FrameIndex {
-    if (isTraced) takenMs = performance.now()
+    takenMs = isTraced || hasMissListeners() ? performance.now() : 0
     const bucket = hashOf(buckets, keyHigh, keyLow)
     let link = words[bucketsAt + bucket]!
     for (let steps = WALK_MAX; link !== 0 && steps > 0; steps--) {
@@ -147,7 +149,7 @@ export function missPath(context: Context): MissPath {
     } finally {
       slot.leaveIo()
     }
-    if (isTraced) tracer.span(TRACE['block.load'], partition.index, block, 1, takenMs)
+    if (takenMs > 0) spanEnd(context, 'block.load', takenMs, partition.index, block, 1)
     words[at + Frame.state] = 0
     words[entry] = (frame << 2) | Journal.TAKING
     if (compareExchange(words, at + Frame.latch, latched, 1) !== latched) latches.downgrade(frame)
