@@ -21,6 +21,7 @@ import { figuresOf, type Findings, reportOf, verdictOf } from './load-report.js'
 import * as settings from './load-settings.js'
 import { type LoadSettings } from './load-settings.js'
 import { monitorOption, monitorText } from './monitor-option.js'
+import { RECORDER } from '../monitor/recorder.js'
 import { columnsOf, paint, StatusLine, wrap } from './terminal.js'
 import { countText } from './units.js'
 
@@ -125,7 +126,13 @@ async function load(options: LoadSettings): Promise<number> {
       const files = await useFiles(options.partition, options.seed, signal)
       disposeFiles = () => files[Symbol.dispose]()
       const { memory, policy, threads } = options
-      cache = await openCache({ memory, policy, threads, partitions: files.partitions })
+      cache = await openCache({
+        memory,
+        policy,
+        threads,
+        partitions: files.partitions,
+        ...(options.monitor === undefined ? {} : RECORDER),
+      })
       say(options, introduction(options, files, cache))
       if (options.monitor !== undefined)
         say(options, monitorText((await monitor(cache, { ...options.monitor, name: 'dcache load' })).url))

@@ -7,6 +7,7 @@ import { type BlockCache, CacheError, openCache, type PartitionOptions } from '.
 import { factsOf } from './export-files.js'
 import { BLOCK_SIZE_DEFAULT } from './export-list.js'
 import { JOURNALED } from './journal.js'
+import { RECORDER } from '../monitor/recorder.js'
 import { messageOf } from './log.js'
 import type { EngineSettings, ExportSettings, JournalSetting } from './messages.js'
 
@@ -28,7 +29,7 @@ export interface OpenExports {
 
 /** @throws with a message for the user */
 export async function openExports(settings: EngineSettings): Promise<OpenExports> {
-  const { exports, exportsMax, journal, memory, policy, threads, flushDelayMs } = settings
+  const { exports, exportsMax, journal, memory, monitor, policy, threads, flushDelayMs } = settings
   const groups = Array.from({ length: exportsMax }, (_, i) => (journal === undefined ? String(i) : JOURNALED))
   const named = journal === undefined ? [...groups] : { [JOURNALED]: { journal: optionOf(journal) } }
   // Looked at before the cache opens the file: another file that takes the path in between is found by the next look.
@@ -47,6 +48,7 @@ export async function openExports(settings: EngineSettings): Promise<OpenExports
     maxPartitions: exportsMax,
     maxBlockSize: blockSizeMax,
     groups: named,
+    ...(monitor === undefined ? {} : RECORDER),
     partitions: Object.fromEntries(served.map((each) => [each.name, partitionOf(each)])),
   }).catch((error: unknown) => {
     throw withHint(error, journal)

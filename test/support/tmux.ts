@@ -36,6 +36,17 @@ export async function openTmux(columns: number, rows: number, env: NodeJS.Proces
   const environment = { ...process.env, PS1: '$ ', ENV: '', LC_ALL: 'C.UTF-8', ...env }
   await tmux('new-session', '-d', '-x', String(columns), '-y', String(rows), `exec timeout --foreground ${LIFE_SECONDS} sh -i`) // prettier-ignore
   const screen = async () => (await tmux('capture-pane', '-p')).replaceAll(/ +$/gm, '')
+  const until = async (pattern: RegExp): Promise<string> => {
+    const endMs = Date.now() + PATIENCE_MS
+    for (;;) {
+      const text = await screen()
+      if (pattern.test(text)) return text
+      if (Date.now() > endMs) throw new Error(`waited in vain for ${String(pattern)} on the screen\n${text}`)
+      await pause(50)
+    }
+  }
+  // What is typed before the prompt is there would be in front of it, and the output behind it.
+  await until(/^[$#]$/m)
   return {
     folder: folder.path,
     line: async (text) => {
@@ -46,16 +57,7 @@ export async function openTmux(columns: number, rows: number, env: NodeJS.Proces
       for (const key of keys) await tmux('send-keys', key)
     },
     screen,
-    until: async (pattern) => {
-      const endMs = Date.now() + PATIENCE_MS
-      for (;;) {
-        const text = await screen()
-        if (pattern.test(text)) return text
-        if (Date.now() > endMs)
-          throw new Error(`waited in vain for ${String(pattern)} on the screen\n${text}`)
-        await pause(50)
-      }
-    },
+    until,
     resize: async (columns, rows) => {
       await tmux('resize-window', '-x', String(columns), '-y', String(rows))
     },

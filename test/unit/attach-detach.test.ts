@@ -86,7 +86,7 @@ for (const [how, exit] of [
         const info = await died
         assert.is(info.threadId, threadId)
         await until('the slot', () => cache.stats().threads === 2)
-        assert.is(cache.stats().deaths, i + 1)
+        await until('the count', () => cache.stats().deaths === i + 1)
       }
       await inThread(cache.handle, 0, ({ client }) =>
         client.partition('data').acquireSync(2, 'read').release(),

@@ -11,7 +11,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type * as dcache from 'dcache'
 import { type CacheClient, openCache } from 'dcache'
-import { Job, JobState, Slot, SlotState } from '#dist/shared/words.js'
+import { Job, JobState, Partition, Slot, SlotState } from '#dist/shared/words.js'
 import { readerSlot, writerSlot } from '#dist/shared/layout.js'
 import { type Bench, Gates, settled, startThread, until, withCache, writeBlocks } from '../support/open.js'
 import { onlyNormal, sample } from '../support/size.js'
@@ -37,6 +37,10 @@ const isLive = ({ arena }: Bench, slot: number) =>
 const hasLeft = ({ arena }: Bench, writer: number) =>
   Atomics.load(arena.words, arena.slotAt(writerSlot(writer)) + Slot.state) === SlotState.FREE &&
   Atomics.load(arena.words, arena.jobAt(writer) + Job.state) === JobState.IDLE
+const isResting = ({ cache, arena }: Bench, partition: string) => {
+  const { index } = cache.stats().partitions[partition]!
+  return Atomics.load(arena.words, arena.partitionAt(index) + Partition.changed) === 0
+}
 const turns = (count: number) => new Promise((resolve) => setTimeout(resolve, count))
 
 const lazy = suite('the threads of the engine start when they are needed')
@@ -100,6 +104,8 @@ lazy('a writer leaves after a quiet time, and the next change gets another one',
         await bench.cache.flush()
         assert.is(bench.onDisk(1)[0], value)
         await until('it has left', () => hasLeft(bench, 0))
+        // A partition rests after its writer has left; before that, only a round calls for another one.
+        await until('the partition rests', () => isResting(bench, 'data'))
       }
       assert.is(workers.length, 3, 'the flush worker, and a writer each time')
       assert.is(bench.cache.stats().threads, 2)
