@@ -247,6 +247,36 @@ page('fits windows from 320 to 1600 pixels', () =>
   }),
 )
 
+page('shows a scan in the working set, and the rounds of the flight recorder', () =>
+  withCache(
+    {
+      cached: 64,
+      partitions: { data: {}, scanned: { blocks: 500 } },
+      flushDelayMs: 1e9,
+      traceEntries: 1024,
+      traceBlocks: false,
+    },
+    async ({ cache, data }) => {
+      const read = async (name: string, block: number) =>
+        (await cache.partition(name).acquire(block, 'read')).release()
+      for (let i = 0; i < 120; i++) await read('data', i % 40)
+      await using shown = await monitor(cache, { port: 0 })
+      await withPage(shown.url, async ({ page, reads }) => {
+        await reads('#partitions', /data.*?\D40 \(.*scanned.*?\D0 \(/)
+        for (let block = 0; block < 500; block++) await read('scanned', block)
+        const { cached } = cache.stats().partitions['scanned']!
+        assert.ok(cached > 0)
+        await reads('#partitions', new RegExp(`scanned.*?\\D${cached} \\(`))
+        await data.write(new Uint8Array(2048), 0)
+        await settled(cache)
+        await cache.flush()
+        await reads('#rounds', /1 round \(the longest .*, 1 write \(the longest .*, 1 fsync/)
+        assert.is(await page.locator('#rounds svg.rounds rect').count(), 4, 'and a stage')
+      })
+    },
+  ),
+)
+
 page('draws rounds when they are recorded', () =>
   withCache({}, async ({ cache }) => {
     await using shown = await monitor(cache, { port: 0 })
