@@ -60,7 +60,8 @@ export interface MeasureSettings extends Pick<BenchSettings, 'smoke' | 'rounds' 
   readonly isSlow: boolean
 } // prettier-ignore
 
-const warmOf = ({ smoke }: MeasureSettings) => ({ warmSlices: smoke ? 3 : 40, warmBatches: WARM_COMMITS })
+const warmOf = ({ smoke }: MeasureSettings) =>
+  smoke ? { warmSlices: 3, warmBatches: 1 } : { warmSlices: 40, warmBatches: WARM_COMMITS }
 
 const moduleOf = (name: string) => new URL(`variants/${name}.js`, import.meta.url).href
 
