@@ -1,6 +1,6 @@
 /**
  * The terminal while `dcache top` runs: its other screen, without a cursor, and keys one by one. Whatever ends or suspends the
- * process, the terminal is given back as it was:
+ * process, the terminal is restored:
  *
  *   entered -- Ctrl-Z, SIGTSTP --> left, stopped -- SIGCONT --> entered
  *   entered -- dispose, SIGTERM, SIGHUP, SIGQUIT, an error, exit --> left
@@ -23,7 +23,7 @@ const HOME = '\x1b[H'
 const ERASE_TO_END_OF_LINE = '\x1b[K'
 const ERASE_BELOW = '\x1b[J'
 
-/** These end the process as they do without a handler, after the terminal is given back. */
+/** These end the process as they do without a handler, after the terminal is restored. */
 const DEADLY = ['SIGTERM', 'SIGHUP', 'SIGQUIT'] as const
 
 export interface TerminalEvents {

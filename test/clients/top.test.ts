@@ -175,7 +175,7 @@ if (canRun('dcache top in a terminal', programs('tmux'))) {
     ['SIGHUP', 129],
   ] as const)
     // prettier-ignore
-    top(`${signal} ends it, and the terminal is given back`, async () => {
+    top(`${signal} ends it, and the terminal is restored`, async () => {
       await using monitor = await growing()
       await using tmux = await openTmux(80, 24)
       await start(tmux, monitor.address)

@@ -1,5 +1,5 @@
 // The flush worker ends while writers are at work, and its successor begins rounds of other groups: a job's list of blocks stays as it
-// is until the job is over, whoever gave it.
+// is until the job is over, also if a former flush worker gave it.
 
 import { InlineEngine } from '../support/inline-engine.js'
 import { suite } from 'uvu'
