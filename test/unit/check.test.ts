@@ -41,12 +41,12 @@ async function damaged(name: string, damage: (bench: Bench, frames: number[]) =>
       },
     })
     damage({ ...bench, arena: Object.create(arena, { words: { value: words } }) as Arena }, frames)
-    const broken = cache.check()
-    assert.ok(
-      broken.some((line) => line.startsWith(`${name} `)),
-      `${name} is not among: ${broken.join('; ') || 'nothing'}`,
-    )
-    assert.equal(await cache.checkInSteps(), broken)
+    // The two may differ in the rest of a line: the engine goes on in between with what is damaged.
+    for (const broken of [cache.check(), await cache.checkInSteps()])
+      assert.ok(
+        broken.some((line) => line.startsWith(`${name} `)),
+        `${name} is not among: ${broken.join('; ') || 'nothing'}`,
+      )
     for (const [at, word] of saved) arena.words[at] = word
     assert.equal(cache.check(), [])
     await cache.flush()
