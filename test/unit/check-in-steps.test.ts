@@ -205,7 +205,7 @@ for (const [name, options] of OPTIONS)
                 guard.markDirty(classes[below(3)])
                 guard.release()
               }
-            } else if (what < 99) partition.forget(block, 4)
+            } else if (what < 99) partition.forget(block, Math.min(4, args.blocks - block))
             else client.flushSync()
           }
         }),

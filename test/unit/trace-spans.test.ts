@@ -166,7 +166,7 @@ test('a flush of the first classes is a partial round, and the wait says which',
   assert.is(only(client, 'wait.flush').value, 1)
 })
 
-test('a round that fails says so, whoever runs it', () => {
+test('a round that fails says so, in a thread that flushes and in the flush worker', () => {
   for (const blocks of [1, 20])
     for (const kind of ['write', 'sync']) {
       const { client, change, device } = inline()
