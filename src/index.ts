@@ -3,7 +3,7 @@
  * documented in shared/interface.ts and shared/reports.ts.
  */
 export { CacheError, type CacheErrorCode, type CacheErrorJson, CODES } from './shared/errors.js'
-export type { CacheChannels, MissMessage, StallMessage } from './shared/channel-messages.js'
+export type { CacheChannels, MissMessage, RoundMessage, StallMessage } from './shared/channel-messages.js'
 export type {
   BlockCache,
   BlockGuard,

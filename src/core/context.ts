@@ -18,6 +18,7 @@ import { Tracer, tracesBlocks } from '../shared/trace.js'
 import { wakeAllWaits } from '../shared/waits.js'
 import type { Device } from './device/device.js'
 import { tracedDevice, tracedJournal } from './device/traced-device.js'
+import type { RoundNews } from '../shared/channel-messages.js'
 import type { FileHeader } from './journal/file-header.js'
 import { PartitionTable, type PartitionView, type Place } from './partition-table.js'
 import { policyOf } from './policy/policies.js'
@@ -112,6 +113,8 @@ export class Context {
   readonly passes = new Map<FrameIndex, Passes>()
   /** Releases latches for this thread, and waits for them. */
   readonly latches: LatchQueue
+  /** Set in the flush worker: hands a round that is over to the owner's thread. */
+  handRound: ((round: RoundNews) => void) | undefined
   /** Set under a round mutex when the flush worker has work; unlockRound then rings the bell. */
   bellDue = false
   /** Set under a round mutex when a spare was released; unlockRound then signals it. */

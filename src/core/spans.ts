@@ -7,7 +7,7 @@ import { performance } from 'node:perf_hooks'
 import type { Mutex } from '../shared/mutex.js'
 import { ROUND_KINDS, type RoundKind, TRACE, type TracePoint } from '../shared/trace.js'
 import type { Context } from './context.js'
-import { hasListeners, tellMiss, tellStall } from './told.js'
+import { hasListeners, hasRoundListeners, tellMiss, tellRound, tellStall } from './told.js'
 
 /** When a span begins, for `spanEnd`; 0 if it is neither recorded nor told. */
 export const spanStart = ({ isTraced }: Context): number =>
@@ -35,7 +35,11 @@ export function mutexWaitEnd(context: Context, startMs: number, mutex: Mutex): v
   spanEnd(context, 'wait.mutex', startMs, group, 0, mutex.rank)
 }
 
-/** Records a round that is over. */
+/** As `spanStart`, for a round. */
+export const roundStart = (context: Context): number =>
+  context.isTraced || hasRoundListeners(context) ? performance.now() : 0
+
+/** Records and tells a round that is over. */
 export function roundEnd(
   context: Context,
   startMs: number,
@@ -44,6 +48,8 @@ export function roundEnd(
   kind: RoundKind,
   isDone: boolean,
 ): void {
+  if (startMs === 0) return
   const number = ROUND_KINDS.indexOf(kind)
   spanEnd(context, 'work.round', startMs, group, frames.length, isDone ? number : -number)
+  tellRound(context, group, kind, frames.length, startMs, isDone)
 }

@@ -1,15 +1,21 @@
 /**
- * What a thread tells of its own slow calls through channels of node:diagnostics_channel: misses, and long waits. They are published in
- * the thread of the call, when it is over. Without subscribers that is a look at a property for each miss or wait.
+ * What a thread tells of its own slow work through channels of node:diagnostics_channel: misses, long waits and rounds. They are
+ * published in the thread that did it, when it is over. Without subscribers that is a look at a property for each of them.
+ *
+ * Most rounds run in the flush worker, where no program can subscribe. It hands them to the owner's thread, if that has subscribers
+ * (workers/round-news.ts).
  */
+import { load } from '#atomics'
 import { channel } from 'node:diagnostics_channel'
 import { performance } from 'node:perf_hooks'
-import type { MissMessage, StallMessage } from '../shared/channel-messages.js'
+import type { MissMessage, RoundMessage, StallMessage } from '../shared/channel-messages.js'
 import type { TracePoint } from '../shared/trace.js'
 import type { Context } from './context.js'
+import { Header } from '../shared/words.js'
 
 const MISS = channel('dcache:miss')
 const STALL = channel('dcache:stall')
+const ROUND = channel('dcache:round')
 
 /** A wait of less is not told. */
 const STALL_MS = 10
@@ -55,4 +61,27 @@ export function tellStall(
   const name = isOfBlock ? context.partitions.find(partition)?.name : undefined
   const message: StallMessage = { cause, durationMs, ...(name !== undefined && { partition: name, block }) }
   STALL.publish(message)
+}
+
+/** Whether a round that begins now will be told, in this thread or in the owner's. */
+export const hasRoundListeners = ({ words, handRound }: Context): boolean =>
+  ROUND.hasSubscribers || (handRound !== undefined && load(words, Header.roundsTold) === 1)
+
+export function tellRound(
+  context: Context,
+  group: number,
+  kind: RoundMessage['kind'],
+  blocks: number,
+  startMs: number,
+  isDone: boolean,
+): void {
+  if (!hasRoundListeners(context)) return
+  const durationMs = performance.now() - startMs
+  if (context.handRound !== undefined) context.handRound({ group, kind, blocks, durationMs, isDone })
+  else publishRound({ group: context.groups[group]!, kind, blocks, durationMs, isDone, untold: 0 })
+}
+
+/** Publishes a round in this thread. */
+export function publishRound(message: RoundMessage): void {
+  if (ROUND.hasSubscribers) ROUND.publish(message)
 }

@@ -22,9 +22,33 @@ export interface StallMessage {
   readonly block?: number
 }
 
+/** A round that is over. */
+export interface RoundMessage {
+  /** The name of the group; '' for that of partitions without one. */
+  readonly group: string
+  /**
+   * `full` wrote all that was dirty when it began, `partial` the classes that a flush asked for. With a journal, `record` wrote a
+   * record, and `places` the blocks of older records in place.
+   */
+  readonly kind: 'full' | 'partial' | 'record' | 'places'
+  readonly blocks: number
+  readonly durationMs: number
+  /** False: a write or an fsync failed, and what was not written stays dirty. */
+  readonly isDone: boolean
+  /** Rounds before it that were not told, because the owner's thread was too busy to hear of them. */
+  readonly untold: number
+}
+
+/** A round as the flush worker hands it to the owner's thread. */
+export interface RoundNews extends Omit<RoundMessage, 'group' | 'untold'> {
+  /** The number of the group. */
+  readonly group: number
+}
+
 /**
  * The channels of node:diagnostics_channel, and the messages that are published there. Those that have a cache are published in
- * the owner's thread, the others in the thread of the call.
+ * the owner's thread, the others in the thread of the call; of rounds those that the engine's own thread has run are published in the
+ * owner's thread.
  */
 export interface CacheChannels {
   /** Right before `openCache` resolves. */
@@ -41,6 +65,7 @@ export interface CacheChannels {
   'dcache:threadFailed': { cache: BlockCache; thread: string; failures: number; error: unknown }
   'dcache:miss': MissMessage
   'dcache:stall': StallMessage
+  'dcache:round': RoundMessage
   /** The flush worker cannot be replaced: nothing is written any more. */
   'dcache:broken': { cache: BlockCache; error: unknown }
 }

@@ -48,6 +48,7 @@ export enum Header {
   writeRateLow, // bytes per second; 0 no limit
   writeRateHigh,
   readAheadBytes,
+  roundsTold, // 1: the owner's thread has subscribers to rounds (workers/round-news.ts); atomic, written by the owner
   // The fourth: what misses change, and doorbells.
   policyMutex = 48, // guards the free list, and the policy's words and heap
   freeHead, // policy

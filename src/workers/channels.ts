@@ -6,7 +6,7 @@ import { channel } from 'node:diagnostics_channel'
 import type { CacheChannels } from '../shared/channel-messages.js'
 
 /** The others are published where they happen (core/told.ts). */
-type OwnerChannel = Exclude<keyof CacheChannels, 'dcache:miss' | 'dcache:stall'>
+type OwnerChannel = Exclude<keyof CacheChannels, 'dcache:miss' | 'dcache:stall' | 'dcache:round'>
 
 const CHANNELS = {
   'dcache:opened': channel('dcache:opened'),

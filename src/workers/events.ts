@@ -5,11 +5,14 @@
 import type { Context } from '../core/context.js'
 import { syscallName, systemError } from '../core/wait/failure.js'
 import type { EngineEvent } from '../core/write-back/fence.js'
+import type { RoundNews } from '../shared/channel-messages.js'
 import type { CacheEvents } from '../shared/interface.js'
 import type { Ring } from '../shared/ring.js'
 import { SLICE_MS } from '../shared/wait.js'
+import { roundRecord } from './round-news.js'
 
-const KINDS = ['fenced', 'restored', 'died'] as const
+const KINDS = ['fenced', 'restored', 'died', 'round'] as const
+const ROUND = KINDS.indexOf('round')
 
 /** An event, as it is passed to listeners. */
 export type CacheEvent = {
@@ -20,6 +23,8 @@ export type CacheEvent = {
 export class EventSender {
   readonly #ring: Ring
   readonly #kept: number[][] = []
+  /** Rounds that found no room since the last that did. */
+  #untold = 0
 
   constructor(ring: Ring) {
     this.#ring = ring
@@ -29,6 +34,13 @@ export class EventSender {
   send(event: EngineEvent): void {
     this.#kept.push(recordOf(event))
     this.sendKept()
+  }
+
+  /** A round is not kept: the owner's thread may be busy for as long as thousands of them. */
+  sendRound(round: RoundNews): void {
+    const record = [ROUND, ...roundRecord(round, this.#untold)]
+    const isSent = this.#kept.length === 0 && this.#ring.tryPush(...record)
+    this.#untold = isSent ? 0 : this.#untold + 1
   }
 
   sendKept(): void {
@@ -47,6 +59,9 @@ function recordOf(event: EngineEvent): number[] {
     ? [kind, event.slot, event.threadId]
     : [kind, event.partition, event.writeClass, event.errno, event.syscall]
 }
+
+/** Whether a record is a round, for its channel. All others are events. */
+export const isRound = (record: readonly number[]): boolean => record[0] === ROUND
 
 /** Converts a record to an event. */
 export function eventOf(context: Context, record: readonly number[]): CacheEvent {

@@ -21,6 +21,9 @@ serveStart(({ handle, options }, call) => {
   const context = contextOf(handle, arena, takeOverSlot(arena, FLUSH_SLOT, threadId, 'flush worker'), true)
   const firstClient = firstClientSlot(arena.geometry)
   const events = new EventSender(eventsOf(arena))
+  context.handRound = (round) => {
+    events.sendRound(round)
+  }
   const flusher = new Flusher(context, (event) => {
     if (event.kind !== 'died' || event.slot >= firstClient) events.send(event)
   })

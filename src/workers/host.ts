@@ -41,7 +41,6 @@ import { Deadline, runAsync, SLICE_MS } from '../shared/wait.js'
 import { watchWorker } from './adopt.js'
 import { contextOf, forgetClient, registerClient } from './attach.js'
 import { Crew } from './crew.js'
-import { eventOf } from './events.js'
 import type { Claims } from './claims.js'
 import type { PartitionFile } from './files.js'
 import { serveCalls } from './owner-calls.js'
@@ -50,6 +49,7 @@ import { Partitions } from './partitions.js'
 import { LiveSettings } from './live-settings.js'
 import { Listeners } from './listeners.js'
 import { pause } from './pause.js'
+import { watchSubscribers } from './round-news.js'
 import { warnOfMemory } from './surroundings.js'
 import { Warmth } from './warmth.js'
 import { EngineState, Header, Slot, SlotState } from '../shared/words.js'
@@ -115,6 +115,7 @@ export class Host extends Client implements BlockCache {
     await this.#crew.start()
     warnOfMemory(this.context.arena.bytesInUse)
     void this.#readEvents()
+    watchSubscribers(this.context, this.#reading.signal)
     // In a later turn, so that a listener that is added right after `await openCache()` hears of it.
     setImmediate(() => {
       for (const info of this.recovered) this.#listeners.tell({ name: 'recovered', info })
@@ -334,7 +335,7 @@ export class Host extends Client implements BlockCache {
     while (!signal.aborted) {
       const next = runAsync(events.pop(new Deadline(Infinity)), signal, true)
       const record = await next.catch(() => undefined) // undefined: aborted
-      if (record !== undefined) this.#listeners.tell(eventOf(this.context, record))
+      if (record !== undefined) this.#listeners.hear(this.context, record)
     }
     this.#readEventsNow()
   }
@@ -342,6 +343,6 @@ export class Host extends Client implements BlockCache {
   #readEventsNow(): void {
     const events = eventsOf(this.context.arena)
     for (let record = events.tryPop(); record !== undefined; record = events.tryPop())
-      this.#listeners.tell(eventOf(this.context, record))
+      this.#listeners.hear(this.context, record)
   }
 }

@@ -6,7 +6,9 @@
 import { EventEmitter } from 'node:events'
 import type { BlockCache, CacheEvents } from '../shared/interface.js'
 import { publish } from './channels.js'
-import type { CacheEvent } from './events.js'
+import type { Context } from '../core/context.js'
+import { type CacheEvent, eventOf, isRound } from './events.js'
+import { publishRecord } from './round-news.js'
 
 export class Listeners {
   readonly #cache: BlockCache
@@ -42,6 +44,12 @@ export class Listeners {
         })
       }
     }
+  }
+
+  /** Tells what the flush worker has reported. */
+  hear(context: Context, record: readonly number[]): void {
+    if (isRound(record)) publishRecord(context, record)
+    else this.tell(eventOf(context, record))
   }
 
   /** `openCache` is about to resolve. */

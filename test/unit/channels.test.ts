@@ -1,15 +1,19 @@
+// @deadline 120
 // The channels of node:diagnostics_channel: what is published, when, and about which cache.
 
 import { channel, subscribe, unsubscribe } from 'node:diagnostics_channel'
-import { type BlockCache, type CacheChannels, openCache } from 'dcache'
+import { type BlockCache, type CacheChannels, openCache, type RoundMessage } from 'dcache'
+import { eventsOf } from '#dist/core/format.js'
+import { Header } from '#dist/shared/words.js'
 import { setTimeout as pause } from 'node:timers/promises'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { inThread, refusal, startThread, until, withCache } from '../support/open.js'
+import { failWrites } from '../support/failing-file.js'
+import { type Bench, inThread, refusal, startThread, until, withCache } from '../support/open.js'
 import { tempFolder } from '../support/temp.js'
 
 /** Those of the owner's thread. */
-type Name = Exclude<keyof CacheChannels, 'dcache:miss' | 'dcache:stall'>
+type Name = Exclude<keyof CacheChannels, 'dcache:miss' | 'dcache:stall' | 'dcache:round'>
 type Message = CacheChannels[Name] & { partition?: string; threadId?: number }
 
 const NAMES: readonly Name[] = [
@@ -162,6 +166,88 @@ test('tell of a long wait for a block, and of no short one', () =>
       assert.ok(stalls.every(({ durationMs }) => durationMs >= 10))
     }),
   ))
+
+/** Changes a block and flushes, until a subscriber heard of a round: the owner looks for subscribers once in a second. */
+async function flushUntilTold(
+  { cache, data }: Pick<Bench, 'cache' | 'data'>,
+  rounds: readonly RoundMessage[],
+): Promise<void> {
+  for (let value = 1; rounds.length === 0; value = (value + 1) % 256) {
+    await data.write(new Uint8Array(512).fill(value), 512)
+    await cache.flush()
+    await pause(20)
+  }
+}
+
+test('tell of the rounds that the flush worker runs', () =>
+  withCache({}, (bench) =>
+    told('dcache:round', async (rounds) => {
+      const { cache, data } = bench
+      await flushUntilTold(bench, rounds)
+      const before = rounds.length
+      await data.write(new Uint8Array(3 * 512).fill(7), 0)
+      await cache.flush()
+      await until('the round of three blocks', () => rounds.length > before)
+      const { durationMs, ...round } = rounds.at(-1)!
+      assert.equal(round, { group: '', kind: 'full', blocks: 3, isDone: true, untold: 0 })
+      assert.ok(durationMs > 0 && durationMs < 60_000)
+    }),
+  ))
+
+test('tell of a round that failed', () =>
+  withCache({ partitions: { data: {}, other: {} }, flushDelayMs: 1e9 }, (bench) =>
+    told('dcache:round', async (rounds) => {
+      const { cache, arena, paths } = bench
+      await flushUntilTold(bench, rounds)
+      using failing = failWrites(arena, 1, paths['other']!)
+      await cache.partition('other').write(new Uint8Array(512), 0)
+      await refusal('ERR_DCACHE_FENCED', () => cache.flush())
+      await until('the round', () => rounds.some(({ isDone }) => !isDone))
+      failing.repair()
+      await cache.retry('other')
+      await until('the next round', () => rounds.at(-1)!.isDone)
+    }),
+  ))
+
+test('tell of records and of blocks in place, with a journal', async () => {
+  using folder = tempFolder()
+  const cache = await openCache({
+    memory: '1MiB',
+    partitions: { a: { path: `${folder.path}/a`, blockSize: 512, size: '64KiB', group: 'one' } },
+    groups: { one: { journal: { path: `${folder.path}/journal`, size: '1MiB' } } },
+  })
+  await told('dcache:round', async (rounds) => {
+    await flushUntilTold({ cache, data: cache.partition('a') }, rounds)
+    assert.ok(rounds.every(({ group, kind, isDone }) => group === 'one' && kind === 'record' && isDone))
+    await cache.close()
+  })
+})
+
+test('tell a thread of the rounds that its own flushes run', () =>
+  withCache({ threads: 2 }, async ({ cache }) => {
+    const ofThread = await inThread(cache.handle, 0, async ({ client }) => {
+      const { subscribe } = await import('node:diagnostics_channel')
+      const kinds: string[] = []
+      subscribe('dcache:round', (message) => {
+        const { kind, blocks } = message as { kind: string; blocks: number }
+        kinds.push(`${kind} ${blocks}`)
+      })
+      for (const block of [3, 4]) {
+        client.partition('data').writeSync(new Uint8Array(512), block * 512)
+        client.flushSync()
+      }
+      return kinds
+    })
+    assert.equal(ofThread, ['full 1', 'full 1'])
+  }))
+
+test('send no round to the owner without subscribers', () =>
+  withCache({}, async ({ cache, data, arena }) => {
+    await data.write(new Uint8Array(512).fill(1), 0)
+    await cache.flush()
+    assert.is(arena.words[Header.roundsTold], 0)
+    assert.is(eventsOf(arena).tryPop(), undefined)
+  }))
 
 test('have no subscribers of their own', () => {
   for (const name of NAMES) assert.is(channel(name).hasSubscribers, false, name)

@@ -21,7 +21,7 @@ import { ringBell } from '../wait/bell.js'
 import { waitForMutex } from '../wait/wait-graph.js'
 import { WhileRunning } from '../wait/watch.js'
 import type { Context } from '../context.js'
-import { roundEnd, spanEnd, spanStart } from '../spans.js'
+import { roundEnd, roundStart, spanEnd, spanStart } from '../spans.js'
 import { lockRound, type Part, type RoundLeader, unlockRound } from '../changes/rounds.js'
 import { concludeRound, markAllClean, readmit } from './clean.js'
 import { beginCut, type Cut, listUnwritten } from './cut.js'
@@ -150,7 +150,7 @@ export class Leader implements RoundLeader {
   *run(group: number): Slow<void> {
     const context = this.#context
     const cut = this.#cut!
-    const startMs = spanStart(context)
+    const startMs = roundStart(context)
     let isDone = false
     try {
       if (context.isTraced) context.tracer.record(TRACE['work.cut'], group, cut.frames.length, cut.number)

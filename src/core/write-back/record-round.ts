@@ -12,7 +12,7 @@
  */
 import { store } from '#atomics'
 import type { Context } from '../context.js'
-import { roundEnd, spanStart } from '../spans.js'
+import { roundEnd, roundStart } from '../spans.js'
 import { seizeRound } from '../recovery/seize.js'
 import { unlockRound } from '../changes/rounds.js'
 import { isAfter } from '../../shared/stamp.js'
@@ -45,7 +45,7 @@ export function* runRecordRound(
   if (failsForAge(context, group, failRecordRound)) return true
   const { words } = context
   const at = context.arena.groupAt(group)
-  const startMs = spanStart(context)
+  const startMs = roundStart(context)
   seizeRound(context, group)
   let cut: RecordCut | undefined
   const hasFailed = hasFence(context, group, Fence.FENCED)
@@ -133,7 +133,7 @@ export function* runPlaces(
 ): Generator<void, void, void> {
   const { words } = context
   const at = context.arena.groupAt(group)
-  const startMs = spanStart(context)
+  const startMs = roundStart(context)
   seizeRound(context, group)
   store(words, at + Group.places, 0)
   words[at + Group.delayed] = DelayedKick.NONE

@@ -23,7 +23,7 @@ import { load, store } from '#atomics'
 import type { FrameIndex } from '../../shared/indices.js'
 import { TRACE } from '../../shared/trace.js'
 import type { Context } from '../context.js'
-import { roundEnd, spanEnd, spanStart } from '../spans.js'
+import { roundEnd, roundStart, spanEnd, spanStart } from '../spans.js'
 import { concludeRound, markAllClean, readmit } from './clean.js'
 import { type Cut, makeCut } from './cut.js'
 import { broadcast, failRound, failsForAge, fence, noteFailure, type RoundEvent } from './fence.js'
@@ -60,7 +60,7 @@ export function* runRound(
   report: (event: RoundEvent) => void,
 ): Generator<void, void, void> {
   if (failsForAge(context, group, failRound)) return
-  const startMs = spanStart(context)
+  const startMs = roundStart(context)
   const cut = makeCut(context, group, pace.isDue)
   if (cut === undefined) return
   const failed = yield* runStages(context, group, cut, means, pace)
@@ -84,7 +84,7 @@ export function* runPartial(
   report: (event: RoundEvent) => void,
 ): Generator<void, boolean, void> {
   if (failsForAge(context, group, failPartial)) return true
-  const startMs = spanStart(context)
+  const startMs = roundStart(context)
   seizeRound(context, group)
   const isFree = context.words[context.arena.groupAt(group) + Group.partial] === Led.NONE
   const cut = isFree ? beginPartial(context, group, through, BY_FLUSH_WORKER) : undefined
