@@ -1,7 +1,8 @@
 // The test runner: node test/run.mjs [options] [part of a path ...]
 //
 //   --small       the small size of the suites that have two (support/size.ts)
-//   --sized       only files that have two sizes
+//   --middle      a middle size of them: about a quarter of the normal one
+//   --sized       only files that have sizes
 //   --long        run the long suites (*.long.test.js) in place of the normal ones
 //   --dir DIR     where the compiled tests are (build/test)
 //   --source DIR  where their sources are (test), or DIR of --dir when that is given
@@ -49,6 +50,7 @@ function readOptions() {
     allowPositionals: true,
     options: {
       small: { type: 'boolean', default: false },
+      middle: { type: 'boolean', default: false },
       sized: { type: 'boolean', default: false },
       long: { type: 'boolean', default: false },
       dir: { type: 'string' },
@@ -60,7 +62,7 @@ function readOptions() {
   if (!Number.isInteger(jobs) || jobs < 1)
     throw new Error(`--jobs takes a whole number from 1, not ${values.jobs}`)
   return {
-    size: values.small ? 'small' : 'normal',
+    size: values.small ? 'small' : values.middle ? 'middle' : 'normal',
     sized: values.sized,
     long: values.long,
     jobs,

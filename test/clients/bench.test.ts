@@ -11,7 +11,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { canRun, programs, works } from '../support/left-out.js'
 import { projectRoot } from '../support/project.js'
-import { isSmall, onlyNormal, sample } from '../support/size.js'
+import { isMiddle, isSmall, sample } from '../support/size.js'
 import { tempFolder } from '../support/temp.js'
 
 const COMMAND = join(projectRoot, 'dist/cli/main.js')
@@ -69,19 +69,23 @@ const valuesOf = (section: Section, name: string) => [
   ...new Set(section.rows.map(({ parameters }) => parameters[name])),
 ]
 
-if (isSmall)
-  test('two suites measure what they say, at a smoke size', () => {
-    const { status, stdout, stderr } = run('replay', 'recovery', '--smoke', '--json')
+/** Those that take seconds at a smoke size. */
+const QUICK = isSmall ? ['recovery', 'replay'] : ['hit', 'contention', 'recovery', 'partitions', 'replay']
+
+if (isSmall || isMiddle)
+  test('the quick suites measure what they say, at a smoke size', () => {
+    const { status, stdout, stderr } = run(...QUICK, '--smoke', '--json')
     assert.is(status, 0, stderr)
     const { suites } = JSON.parse(stdout) as BenchReport
     assert.equal(
       suites.map(({ name }) => name),
-      ['recovery', 'replay'],
+      QUICK,
     )
     for (const { sections } of suites) sections.forEach(assertComplete)
   })
+else test('every suite measures what it says, at a smoke size', everySuite)
 
-onlyNormal(test, 'every suite measures what it says, at a smoke size', () => {
+function everySuite(): void {
   using folder = tempFolder()
   const hasFio =
     canRun('dcache bench nbd', programs('fio', 'nbdkit', 'qemu-nbd')) || works('fio', '--version')
@@ -197,7 +201,7 @@ onlyNormal(test, 'every suite measures what it says, at a smoke size', () => {
   console.log(
     `# every suite at its smoke size: ${[...sections.values()].flatMap(({ rows }) => rows).length} rows of figures`,
   )
-})
+}
 
 test('a trace is replayed at the sizes that are asked for', () => {
   using folder = tempFolder()

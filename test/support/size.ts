@@ -1,21 +1,30 @@
-// The two sizes of the tests. `npm test` has the small one: of every suite a part that a change of a line may break, within
-// minutes. `npm run test:full` has the normal one, for the files that have a small one; the runner tells by their import of
-// this module. What the small size leaves out is printed, so that nothing is passed over silently.
+// The sizes of the tests. `npm test` has the small one: of every suite a part that a change of a line may break, within minutes.
+// `npm run test:middle`, which CI runs as well, has about a quarter of the normal one, and `npm run test:full` all of it, both for
+// the files that have sizes; the runner tells by their import of this module. What a size leaves out is printed, so that nothing is
+// passed over silently.
 
 import type { Test } from 'uvu'
 
-export const isSmall = process.env['DCACHE_TEST_SIZE'] === 'small'
+const size = process.env['DCACHE_TEST_SIZE']
+export const isSmall = size === 'small'
+export const isMiddle = size === 'middle'
+
+const MIDDLE = 4
 
 /** A number of runs, deaths, seconds, ... */
-export const sized = <T>(small: T, normal: T): T => (isSmall ? small : normal)
+export function sized(small: number, normal: number): number {
+  if (isSmall) return small
+  return isMiddle ? Math.max(small, Math.round(normal / MIDDLE)) : normal
+}
 
 /** Of a list at the small size `count` items, spread evenly from its first to its last. */
 export function sample<T>(list: readonly T[], count: number): readonly T[] {
-  if (!isSmall || list.length <= count) return list
-  console.log(`# small size: ${count} of ${list.length}`)
+  const wanted = isMiddle ? Math.max(count, Math.ceil(list.length / MIDDLE)) : count
+  if ((!isSmall && !isMiddle) || list.length <= wanted) return list
+  console.log(`# ${size!} size: ${wanted} of ${list.length}`)
   return Array.from(
-    { length: count },
-    (_, i) => list[Math.round((i * (list.length - 1)) / Math.max(1, count - 1))]!,
+    { length: wanted },
+    (_, i) => list[Math.round((i * (list.length - 1)) / Math.max(1, wanted - 1))]!,
   )
 }
 

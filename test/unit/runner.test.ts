@@ -147,9 +147,10 @@ const sizesOf = (...options: string[]): string => {
   return spawnSync(process.execPath, [runner, '--dir', folder.path, ...options], { encoding: 'utf8' }).stdout
 }
 
-onlyNormal(test, 'suites have two sizes, and those that have two can be chosen', () => {
+onlyNormal(test, 'suites have sizes, and those that have can be chosen', () => {
   assert.match(sizesOf(), /# normal\n2 passed, 0 failed\n$/)
   assert.match(sizesOf('--small'), /# small\n2 passed, 0 failed\n$/)
+  assert.match(sizesOf('--middle', '--sized'), /# middle\n1 passed, 0 failed\n$/)
   assert.match(sizesOf('--sized'), /# normal\n1 passed, 0 failed\n$/)
 })
 

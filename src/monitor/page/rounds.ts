@@ -140,7 +140,8 @@ function rowsOf(spans: readonly MonitorSpan[]): RoundRow[] {
   for (const span of spans) {
     const { group = '', partition } = span
     const key = `${group}\0${partition ?? ''}`
-    const name = partition === undefined ? `group ${groupText(group)}` : nameText(partition)
+    const own = group === '' ? groupText(group) : `group ${groupText(group)}`
+    const name = partition === undefined ? own : nameText(partition)
     const row = rows.get(key) ?? { label: name.slice(0, LABEL_MAX), spans: [] }
     rows.set(key, row)
     row.spans.push(span)
