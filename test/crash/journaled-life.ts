@@ -99,7 +99,7 @@ function deviceOf(file: ForgetfulFile, sizeBytes: number, called: () => void): I
       called()
       let at = position
       for (const source of sources) {
-        file.writeNow(source.slice(), at)
+        file.writeNow(source, at)
         at += source.length
       }
     },
@@ -180,6 +180,7 @@ class Life {
       blocks: random.pick([12, BLOCKS.length, 40]),
       dirtyLimit: random.pick([0.4, 0.9]),
       dirtyBackground: random.pick([0.2, 0.6, 1]),
+      writeBytes: random.pick([512, 4096, 16384, 65536]),
       partitions: Object.fromEntries(
         PARTITIONS.map(({ name, blockSize, blocks }, i) => [
           name,
@@ -249,7 +250,7 @@ class Life {
     // Where rounds are rare, a record has many blocks, and fills most of a half; all of them do not fit.
     const dice = this.#random.chance(this.#commits) ? 0.6 : this.#random.next()
     if (dice < 0.3) this.#engine.stepFlusher()
-    else if (dice < 0.5) this.#engine.stepWriter(this.#random.below(PARTITIONS.length))
+    else if (dice < 0.5) this.#stepWriter(this.#random.below(PARTITIONS.length))
     else if (dice < 0.75) this.#commit()
     else if (dice < 0.8) this.#hold()
     else if (dice < 0.87) this.#endHeld(this.#random.pick([...this.#held.keys(), -1]))
@@ -258,6 +259,16 @@ class Life {
     else if (dice < 0.965) this.#engine.evictClean()
     else if (dice < 0.97) return this.#empty()
     else this.#read()
+  }
+
+  /** Other threads may have latched blocks for a moment, so that the writer takes their images later. */
+  #stepWriter(partition: number): void {
+    const { arena } = this.#engine
+    const share = this.#random.pick([0, 0, 0.1, 0.5])
+    const frames = Array.from({ length: arena.frames }, (_, frame) => frame).filter(() =>
+      this.#random.chance(share),
+    )
+    this.#engine.stepWriterAmong(partition, frames)
   }
 
   /** Runs a step. After a failure of a disk its fence is retried. */

@@ -124,6 +124,17 @@ export const JOURNALED_VARIANTS: readonly Variant[] = [
     edits: [inRound('cut.isAll && isDurable', 'isDurable')],
   },
   {
+    // Images that come late have others between them, which were written already.
+    name: 'journaled-zeros-between-late-images',
+    edits: [
+      {
+        file: 'core/write-back/record-writer.js',
+        find: 'const skipsWritten = position > this.#end && this.#end < this.#farthest;',
+        replace: 'const skipsWritten = false;',
+      },
+    ],
+  },
+  {
     name: 'journaled-partitions-not-synced',
     edits: [
       { file: 'core/write-back/partition-sink.js', find: 'this.#device.syncSync();', replace: 'void 0;' },

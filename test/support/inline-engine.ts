@@ -6,7 +6,7 @@ import { finishLoading, setSleeper } from './inline-sleep.js'
 import { wait } from '#dist/shared/atomics.js'
 import { checkQuiet } from '#dist/core/inspect/check.js'
 import { Client } from '#dist/core/client/client.js'
-import { Context, type JournalView } from '#dist/core/context.js'
+import { Context, enter, type JournalView, leave } from '#dist/core/context.js'
 import type { Device } from '#dist/core/device/device.js'
 import { setPlace } from '#dist/core/journal/place.js'
 import type { RecordPlace } from '#dist/core/journal/record.js'
@@ -21,6 +21,7 @@ import { retry } from '#dist/core/changes/retry.js'
 import type { RoundEvent } from '#dist/core/write-back/fence.js'
 import { Writer } from '#dist/core/write-back/writer.js'
 import type { Arena } from '#dist/shared/arena.js'
+import type { FrameIndex } from '#dist/shared/indices.js'
 import { geometryOf, parseOptions } from '#dist/shared/config.js'
 import type { CacheOptions } from '#dist/shared/options.js'
 import { attachSlot, takeOverSlot, type ThreadSlot } from '#dist/shared/slot.js'
@@ -86,6 +87,8 @@ export class InlineEngine {
   readonly #journals: JournalView[] = []
   readonly #policy: 'lru2' | '2q'
   #isStepping = false
+  /** A thread that latches frames. */
+  #other: Context | undefined
 
   constructor({ blocks, partitions, journals = {}, ...rest }: InlineOptions) {
     this.#partitions = Object.entries(partitions)
@@ -142,8 +145,12 @@ export class InlineEngine {
 
   /** Attaches another client, as another thread would. */
   attach(): Client {
-    const first = firstClientSlot(this.arena.geometry)
-    return new Client(this.#contextIn(first, this.arena.geometry.slots))
+    return new Client(this.attachContext())
+  }
+
+  /** The context of another thread. */
+  attachContext(): Context {
+    return this.#contextIn(firstClientSlot(this.arena.geometry), this.arena.geometry.slots)
   }
 
   #newFlusher(context: Context): Flusher {
@@ -171,6 +178,20 @@ export class InlineEngine {
     this.#stepping(() => {
       writer.runJob()
     })
+    return true
+  }
+
+  /** As `stepWriter`, while another thread has latched some of these frames. It releases one of them whenever the writer waits. */
+  stepWriterAmong(partition: number, frames: readonly FrameIndex[]): boolean {
+    const writer = this.writers[partition]!
+    if (!writer.isAsked) return false
+    const other = (this.#other ??= this.attachContext())
+    const latched = frames.filter((frame) => enter(other, frame))
+    this.#stepping(() => {
+      const job = writer.job()
+      while (!job.next().done) if (latched.length > 0) leave(other, latched.shift()!)
+    })
+    for (const frame of latched) leave(other, frame)
     return true
   }
 

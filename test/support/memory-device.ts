@@ -66,7 +66,7 @@ export class MemoryDevice implements Device {
   writeSync(sources: readonly Uint8Array[], position: number): void {
     let at = position
     for (const source of sources) {
-      const bytes = source.slice()
+      const bytes = new Uint8Array(source) // slice() of a Buffer would share its memory
       this.before?.({ kind: 'write', position: at, bytes })
       this.#assertInside(at, bytes.length)
       this.written.set(bytes, at)

@@ -86,6 +86,8 @@ class OpenRecord {
   /** Which part of the record the window has. At first it begins with room for the header. */
   #start = 0
   #end: number
+  /** Where the last of the images that have come ends: nothing was written behind it. */
+  #farthest: number
   /** The keys of the partition whose images come now. */
   #first = 0
   #last = 0
@@ -107,7 +109,7 @@ class OpenRecord {
     this.#place = placeUnderWay(context, group)
     this.#window = window
     this.#checksums = new Uint32Array(contents.keys.blocks.length)
-    this.#end = contents.plan.headerBytes
+    this.#end = this.#farthest = contents.plan.headerBytes
   }
 
   /** The next images are those of the keys `first` up to `last`, without `last`. */
@@ -160,13 +162,15 @@ class OpenRecord {
 
   /**
    * Copies an image to its place in the window. If the window does not have that place, it is written first, and moved. An image that
-   * was skipped, because a thread is copying it, comes later: its place has zeros until then.
+   * was skipped, because a thread is copying it, comes later: its place has zeros until then. Between two of those that come later
+   * there may be images that were written already, so the window has no place for both.
    */
   #append(i: number, image: Uint8Array): void {
     const { positions, headerBytes } = this.#contents.plan
     const position = positions[i]!
     const end = position + image.length
-    if (position < this.#start || end - this.#start > this.#window.length) {
+    const skipsWritten = position > this.#end && this.#end < this.#farthest
+    if (position < this.#start || end - this.#start > this.#window.length || skipsWritten) {
       this.#flush(headerBytes, this.#end)
       this.#start = this.#end = position
     }
@@ -175,6 +179,7 @@ class OpenRecord {
     target.set(image)
     this.#checksums[i] = checksumOf(target)
     this.#end = Math.max(this.#end, end)
+    this.#farthest = Math.max(this.#farthest, this.#end)
   }
 
   /** Writes the window, between two places of the record. */
