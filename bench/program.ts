@@ -18,6 +18,8 @@ import { addToHistory, type HistoryLine, readHistory } from './output/history.js
 import { Progress } from './output/progress.js'
 import { reportText } from './output/tables.js'
 import { pageProblem, writePage } from './page/write.js'
+import { parseSizes, type Sizes, sizesProblem } from './replay/sizes.js'
+import { MADE_UP } from './replay/suite.js'
 import { SUITES } from './suites.js'
 
 const EXIT_FAILED = 1
@@ -37,7 +39,7 @@ interface Options {
   readonly peers: boolean
   readonly deaths: number
   readonly trace: readonly string[]
-  readonly sizes?: readonly number[]
+  readonly sizes: Sizes
   readonly monitor?: MonitorOptions
   readonly json: boolean
   readonly html?: string
@@ -102,7 +104,15 @@ export async function program(argv: readonly string[]): Promise<number> {
       (path: string, before: readonly string[]) => [...before, path],
       [],
     )
-    .option('--sizes <counts>', 'replay: sizes of the cache in blocks, separated by commas', list(1, 2 ** 24))
+    .addOption(
+      new Option(
+        '--sizes <counts>',
+        'replay: sizes of the cache in blocks, separated by commas; TRACE=SIZES gives those of one trace, which is called like ' +
+          'its file without .u32.gz, and may be repeated',
+      )
+        .argParser(parseSizes)
+        .default(new Map() as Sizes, 'shares of the distinct blocks'),
+    )
     .addOption(monitorOption())
     .option('--json', 'print one JSON object on stdout, and the progress on stderr', false)
     .option('--html <file>', 'write a self-contained page with plots')
@@ -186,7 +196,13 @@ async function measure(
   isUsual: boolean,
 ): Promise<BenchReport | number> {
   const traces = new Map<string, Uint32Array>()
-  for (const path of options.trace) traces.set(basename(path, '.u32.gz'), await readTrace(path))
+  for (const path of options.trace) {
+    const name = basename(path, '.u32.gz')
+    if (traces.has(name)) throw new Error(`two traces are called ${name}: rename the file ${path}`)
+    traces.set(name, await readTrace(path))
+  }
+  const problem = sizesProblem(options.sizes, traces.size === 0 ? [MADE_UP] : [...traces.keys()])
+  if (problem !== undefined) throw new Error(problem)
   const startedAt = new Date().toISOString()
   const loadBefore = loadNow()
   const settings: BenchSettings = {
@@ -228,7 +244,12 @@ async function measure(
     dcache: version,
     startedAt,
     setup: setupOf(loadBefore),
-    settings: { arguments: argv.slice(2), ...settings, traces: [...traces.keys()] },
+    settings: {
+      arguments: argv.slice(2),
+      ...settings,
+      traces: [...traces.keys()],
+      sizes: [...options.sizes],
+    },
     suites,
   }
   return report

@@ -29,6 +29,8 @@ export interface Section {
   readonly about: string
   readonly columns: readonly Column[]
   readonly rows: readonly Row[]
+  /** What a terminal shows in place of rows that are too many for it. */
+  readonly textRows?: readonly Row[]
 }
 
 export interface SuiteReport {

@@ -2,6 +2,7 @@
  * The interface of a suite of benchmarks to the command line.
  */
 import type { PatternName } from '../hit/workload.js'
+import type { Sizes } from '../replay/sizes.js'
 import type { SuiteReport } from './report.js'
 
 /** The options as commander collects them. A suite ignores those that it does not use. */
@@ -20,7 +21,7 @@ export interface BenchSettings {
   readonly deaths: number
   /** replay: traces by name, and sizes of the cache in blocks. */
   readonly traces: ReadonlyMap<string, Uint32Array>
-  readonly sizes: readonly number[] | undefined
+  readonly sizes: Sizes
 }
 
 export interface Suite {

@@ -44,7 +44,11 @@ function suiteText(suite: SuiteReport, width: number, emphasize: (text: string) 
 }
 
 /** With ranges if they fit, else medians alone, else paragraphs. */
-function sectionText({ columns, rows }: Section, width: number, emphasize: (text: string) => string): string {
+function sectionText(
+  { columns, rows: all, textRows: rows = all }: Section,
+  width: number,
+  emphasize: (text: string) => string,
+): string {
   const names = Object.keys(rows[0]?.parameters ?? {})
   const settings = (text: (figure: Figure | undefined, unit: Unit) => string) => ({
     head: [...names, ...columns.map(({ title, unit }) => scaledHead(title, unit))],

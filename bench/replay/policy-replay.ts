@@ -1,6 +1,6 @@
 /**
- * Replays a trace of block numbers through a victim policy without a cache, as a cache of clean blocks would drive it.
- * The tests of the policies use it too.
+ * Drives a victim policy of the engine without a cache, as a cache of clean blocks would, so that a trace of block numbers can be
+ * replayed through it. The tests of the policies use it too.
  */
 
 import { keyLowOf, keyHighOf } from '#dist/shared/key.js'
@@ -10,6 +10,8 @@ import { Arena } from '#dist/shared/arena.js'
 import { type Geometry } from '#dist/shared/layout.js'
 import { attachSlot } from '#dist/shared/slot.js'
 import { Frame } from '#dist/shared/words.js'
+import { hitsIn, type MakeSimulator } from './simulator.js'
+import { traceOf } from './trace.js'
 
 export type PolicyName = 'lru2' | '2q'
 
@@ -43,37 +45,46 @@ export function nameFrame(arena: Arena, frame: number, partition: number, block:
   arena.words[at + Frame.keyLow] = keyLowOf(block)
 }
 
-/** The number of hits in a cache of this many blocks. @throws if the policy's check reports an error */
-export function hitsOf(trace: Uint32Array, blocks: number, name: PolicyName): number {
-  const arena = policyArena(name, blocks)
-  const policy = policyIn(arena, name)
-  const frames = new Map<number, number>()
-  const held = new Uint32Array(blocks)
-  let free = blocks
-  let hits = 0
-  for (let i = 0; i < trace.length; i++) {
-    const block = trace[i]!
-    const found = frames.get(block)
-    if (found !== undefined) {
-      hits++
-      policy.note(found)
-      if (policy.notesDue) policy.drain()
-      continue
+/** A policy of the engine. It gets the names of the blocks, as in a cache. */
+export const enginePolicy =
+  (name: PolicyName): MakeSimulator =>
+  ({ names }, blocks) => {
+    const arena = policyArena(name, blocks)
+    const policy = policyIn(arena, name)
+    /** The frame of each block, plus 1; 0: it is not cached. */
+    const frames = new Uint32Array(names.length)
+    const held = new Uint32Array(blocks)
+    let free = blocks
+    return {
+      access(id) {
+        const found = frames[id]!
+        if (found > 0) {
+          policy.note(found - 1)
+          if (policy.notesDue) policy.drain()
+          return true
+        }
+        policy.drain()
+        const block = names[id]!
+        let frame = free - 1
+        if (free > 0) free--
+        else {
+          frame = policy.victim()
+          policy.evicted(frame)
+          frames[held[frame]!] = 0
+        }
+        policy.insert(frame, keyHighOf(0, block), keyLowOf(block))
+        nameFrame(arena, frame, 0, block)
+        held[frame] = id
+        frames[id] = frame + 1
+        return false
+      },
+      finish() {
+        const broken = policy.check()
+        if (broken.length > 0) throw new Error(broken.join('\n'))
+      },
     }
-    policy.drain()
-    let frame = free - 1
-    if (free > 0) free--
-    else {
-      frame = policy.victim()
-      policy.evicted(frame)
-      frames.delete(held[frame]!)
-    }
-    policy.insert(frame, keyHighOf(0, block), keyLowOf(block))
-    nameFrame(arena, frame, 0, block)
-    held[frame] = block
-    frames.set(block, frame)
   }
-  const broken = policy.check()
-  if (broken.length > 0) throw new Error(broken.join('\n'))
-  return hits
-}
+
+/** The number of hits in a cache of this many blocks. @throws if the policy's check reports an error */
+export const hitsOf = (trace: Uint32Array, blocks: number, name: PolicyName): number =>
+  hitsIn(enginePolicy(name), traceOf(trace), blocks)

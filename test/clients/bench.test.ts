@@ -6,7 +6,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import type { BenchReport, Figure, Section } from '#dist/bench/harness/report.js'
-import { bestHits, lruHits } from '#dist/bench/replay/references.js'
+import { POLICIES } from '#dist/bench/replay/policies.js'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { canRun, programs, works } from '../support/left-out.js'
@@ -35,7 +35,8 @@ const NULL_SMALL = ['device', 'ratio']
 const MAY_BE_MISSING = ['toSqlite', 'ratio of a criterion']
 const canSlow = process.platform === 'linux' && works('cc', '--version')
 const MAY_BE_ANY = [
-  ...['growth', 'minor', 'other', 'lru', 'lru2', 'twoQueues', 'best'],
+  ...['growth', 'minor', 'other'],
+  ...POLICIES.map(({ key }) => key),
   // In a slice of milliseconds there may be no round, and no wait; and a bare fsync may take longer than a commit.
   ...['stalled', 'spareWaits', 'rounds', 'roundsBefore', 'written', 'toPlain', 'roundTrips'],
 ]
@@ -122,6 +123,8 @@ function everySuite(): void {
       'partitions/writing',
       'partitions/changing',
       'replay/ratios',
+      'replay/means',
+      'replay/time',
       'replay/restarts',
       'disk/misses',
       'disk/flushes',
@@ -219,13 +222,39 @@ test('a trace is replayed at the sizes that are asked for', () => {
   assert.ok(best > 30 && best < 34, `${best} % is what 10 of 30 blocks can do in a loop`)
 })
 
-test('the references count as they are defined', () => {
-  // Belady's own kind of example: by hand, with 3 blocks.
-  const trace = Uint32Array.from([1, 2, 3, 4, 1, 2, 5, 1, 2, 3, 4, 5])
-  assert.is(lruHits(trace, 3), 2)
-  assert.is(bestHits(trace, 3), 5)
-  assert.is(lruHits(trace, 5), 7)
-  assert.is(bestHits(trace, 5), 7)
+test('sizes can be given for each trace; their means, and the hits over time at the middle size', () => {
+  using folder = tempFolder()
+  const path = (name: string) => join(folder.path, `${name}.u32.gz`)
+  const write = (name: string, blocks: Uint32Array) => {
+    writeFileSync(path(name), gzipSync(new Uint8Array(blocks.buffer)))
+  }
+  write(
+    'loop',
+    Uint32Array.from({ length: 1000 }, (_, i) => i % 20),
+  )
+  // The first half is one block, the other half a scan.
+  write(
+    'a=b',
+    Uint32Array.from({ length: 1000 }, (_, i) => Math.max(0, i - 499)),
+  )
+  const args = ['--trace', path('loop'), path('a=b'), '--sizes', 'a=b=1, 2,4', '--sizes', '5,20']
+  const { status, stdout, stderr } = run('replay', '--json', ...args)
+  assert.is(status, 0, stderr)
+  const sections = (JSON.parse(stdout) as BenchReport).suites[0]!.sections
+  const [ratios, means, time] = ['ratios', 'means', 'time'].map((name) => sections.find((section) => section.name === name)!) // prettier-ignore
+  const sizes = ratios!.rows.map(({ parameters: { trace, blocks } }) => [trace, blocks])
+  assert.equal(sizes, [['loop', 5], ['loop', 20], ['a=b', 1], ['a=b', 2], ['a=b', 4]]) // prettier-ignore
+  assert.equal(
+    means!.rows.map(({ parameters }) => parameters),
+    [{ trace: 'loop', sizes: 2 }, { trace: 'a=b', sizes: 3 }, { trace: 'all', sizes: 5 }],
+  ) // prettier-ignore
+  // In the loop LRU hits nothing in 5 blocks, and all except the first round in 20.
+  assert.equal(means!.rows.map(({ figures }) => figures['lru']), [49, 49.9, 49.45]) // prettier-ignore
+  const [loop, scan] = ['loop', 'a=b'].map((name) => time!.rows.filter(({ parameters: { trace } }) => trace === name)) // prettier-ignore
+  assert.equal([loop!.length, scan!.length], [100, 100])
+  assert.equal(new Set(scan!.map(({ parameters }) => parameters['blocks'])), new Set([2]))
+  assert.equal(scan!.map(({ figures }) => figures['best']), [90, ...Array<number>(49).fill(100), ...Array<number>(50).fill(0)]) // prettier-ignore
+  assert.is(time!.textRows!.length, 20)
 })
 
 test('what is wrong is refused before anything runs', () => {
@@ -238,11 +267,16 @@ test('what is wrong is refused before anything runs', () => {
     [['hit', '--policy', 'fifo'], /fifo/],
     [['hit', '--rounds', '1.5'], /whole number/],
     [['replay', '--trace', join(folder.path, 'none.u32.gz')], /none\.u32\.gz/],
+    [['replay', '--sizes', '10', '--sizes', '20'], /already/],
+    [['replay', '--sizes', 'a=10', '--sizes', 'a=20'], /trace a were given already/],
+    [['replay', '--sizes', 'a=0'], /whole number/],
+    [['replay', '--sizes', 'a='], /whole number/],
+    [['replay', '--sizes', 'oltp=10'], /--sizes oltp=… is for no trace of this run, which has made up/],
     [['hit', '--html', folder.path], /can't be written/],
     [['--from', join(folder.path, 'none.json')], /none\.json can't be read/],
     [['--unknown'], /unknown/],
   ]
-  for (const [args, message] of sample(refused, 4)) {
+  for (const [args, message] of sample(refused, 6)) {
     const { status, stdout, stderr } = run(...args)
     assert.is(status, 2, `${args.join(' ')}: ${stderr}`)
     assert.match(stderr, message)

@@ -9,7 +9,9 @@ import * as assert from 'uvu/assert'
 import { projectRoot } from '../support/project.js'
 import { onlyNormal } from '../support/size.js'
 import { hitsOf, type PolicyName } from '#dist/bench/replay/policy-replay.js'
-import { lruHits } from '#dist/bench/replay/references.js'
+import { lru } from '#dist/bench/replay/references/lru.js'
+import { hitsIn } from '#dist/bench/replay/simulator.js'
+import { traceOf } from '#dist/bench/replay/trace.js'
 
 const folder = join(projectRoot, '../shared/traces')
 
@@ -103,8 +105,9 @@ if (existsSync(fileOf('oltp'))) {
         const whole = readTrace(name)
         const trace = whole.subarray(0, 50_000)
         for (const blocks of sizes.slice(0, 3)) worst = Math.max(worst, burstPoints(trace, blocks))
+        const numbered = traceOf(whole)
         sizes.forEach((blocks, i) => {
-          least = Math.min(least, (100 * (twoQueues[i]! - lruHits(whole, blocks))) / whole.length)
+          least = Math.min(least, (100 * (twoQueues[i]! - hitsIn(lru, numbered, blocks))) / whole.length)
         })
       }
       console.log(`\n# recorded traces, 2q: bursts cost ${worst.toFixed(2)} points; ${least.toFixed(1)} points over LRU at least`) // prettier-ignore
