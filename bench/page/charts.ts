@@ -1,7 +1,7 @@
 /**
  * The plots of each suite, made from its rows. A suite without plots has only its tables.
  */
-import { digitsText, scaledText } from '#dist/cli/units.js'
+import { scaledText } from '#dist/cli/units.js'
 import { FLOOR_AGAIN } from '../hit/crews.js'
 import { type SuiteReport, valueOf } from '../harness/report.js'
 import { commitCharts } from './commit-charts.js'
@@ -16,10 +16,8 @@ import {
   DCACHE,
   domainOf,
   groupsOf,
-  INK,
   LEGEND,
   OTHER,
-  PANEL_WIDTH,
   type PlotLibrary,
   type Point,
   pointsOf,
@@ -31,6 +29,7 @@ import {
   timeText,
   valuesOf,
 } from './plots.js'
+import { replayCharts } from './replay-charts.js'
 
 function hitCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
   const cost = sectionOf(suite, 'cost')
@@ -179,48 +178,6 @@ function recoveryCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
           domain,
         }),
       ),
-    },
-  ]
-}
-
-/** From the widest line to the narrowest, so that a line on top of another hides only its middle. */
-const POLICIES: readonly (readonly [key: string, color: string, width: number, dash: string])[] = [
-  ['best', INK, 1.5, '1 4'],
-  ['lru', OTHER, 7, ''],
-  ['lru2', DCACHE, 4, '6 4'],
-  ['twoQueues', DCACHE, 2, ''],
-]
-
-function replayCharts(Plot: PlotLibrary, suite: SuiteReport): Chart[] {
-  const section = sectionOf(suite, 'ratios')
-  if (section === undefined) return []
-  const tick = (blocks: number) => blocks.toLocaleString('en-US')
-  return [
-    {
-      title: 'Hits by the size of the cache',
-      note: 'Percent of the accesses of a recorded trace. The numbers are those of 2q, the default policy.',
-      legend: [[DCACHE, 'dcache: 2q (line) and lru2 (dashes)'], [OTHER, 'plain LRU'], [INK, 'best possible (dots)']], // prettier-ignore
-      panels: valuesOf(section.rows, 'trace').map((trace) => {
-        const rows = section.rows.filter(({ parameters }) => parameters['trace'] === trace)
-        return {
-          label: `trace ${String(trace)}`,
-          options: {
-            width: PANEL_WIDTH,
-            height: 240,
-            marginTop: 16,
-            marginRight: 24,
-            x: { type: 'log', label: 'blocks in the cache', ticks: 3, tickFormat: tick },
-            y: { grid: true, label: '% hits', domain: [0, 100] },
-            marks: [
-              ...POLICIES.map(([key, stroke, strokeWidth, strokeDasharray]) =>
-                Plot.line(pointsOf(rows, key), { x: 'blocks', y: 'value', stroke, strokeWidth, strokeOpacity: key === 'lru' ? 0.45 : 1, ...(strokeDasharray === '' ? {} : { strokeDasharray }) }),
-              ),
-              Plot.dot(pointsOf(rows, 'twoQueues'), { x: 'blocks', y: 'value', r: 3, fill: DCACHE }),
-              Plot.text(pointsOf(rows, 'twoQueues'), { x: 'blocks', y: 'value', text: ({ value }: Point) => digitsText(value!), dy: 13, fill: INK, stroke: 'var(--paper)', strokeWidth: 3 }),
-            ],
-          },
-        } // prettier-ignore
-      }),
     },
   ]
 }

@@ -74,11 +74,14 @@ ${leftOut.map((line) => `<p class="left-out">Left out: ${escape(line)}</p>`).joi
 }
 
 function chartHtml({ title, note, legend, panels }: Chart, draw: Draw): string {
-  const colors = legend.map(([color, meaning]) => `<span><i style="background: ${color}"></i>${escape(meaning)}</span>`) // prettier-ignore
+  const colors = legend.map(([color, meaning, line]) => {
+    const style = line === undefined ? `background: ${color}` : `border-color: ${color}`
+    return `<span><i class="${line ?? 'dot'}" style="${style}"></i>${escape(meaning)}</span>`
+  })
   const drawn = panels.map((panel) => {
     const { label } = panel
     const name = label === '' ? title : `${title}: ${label}`
-    return `<div>${label === '' ? '' : `<h4>${escape(label)}</h4>`}${draw(panel, name)}</div>`
+    return `<div${panel.isWide === true ? ' class="wide"' : ''}>${label === '' ? '' : `<h4>${escape(label)}</h4>`}${draw(panel, name)}</div>`
   })
   return `<figure><figcaption><h3>${escape(title)}</h3>${escape(note)}<div class="legend">${colors.join('')}</div></figcaption>
 <div class="panels">${drawn.join('\n')}</div></figure>`

@@ -13,14 +13,19 @@ export type PlotLibrary = typeof Plots
 export interface Panel {
   /** The part of the chart that the panel shows; empty if the chart has one panel. */
   readonly label: string
+  /** The panel takes the place of two, for plots over time. */
+  readonly isWide?: boolean
   readonly options: PlotOptions
 }
+
+/** How a line is drawn. A wide line is faint and behind the others, which would hide it otherwise. */
+export type LineStyle = 'solid' | 'dashed' | 'dotted' | 'wide'
 
 export interface Chart {
   readonly title: string
   readonly note: string
-  /** Colours and what they mean. */
-  readonly legend: readonly (readonly [color: string, meaning: string])[]
+  /** Colours and what they mean, in a plot of lines with the style of the line. */
+  readonly legend: readonly (readonly [color: string, meaning: string, line?: LineStyle])[]
   readonly panels: readonly Panel[]
 }
 
@@ -34,6 +39,7 @@ export interface Point {
 
 /** In pixels; a panel fits a phone. */
 export const PANEL_WIDTH = 350
+export const WIDE_PANEL_WIDTH = 716
 const ROW_HEIGHT = 22
 /** Margin for values, to the right of the last mark. */
 const TEXT_WIDTH = 58

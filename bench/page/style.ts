@@ -2,9 +2,9 @@
  * The style sheet of the page, for light and dark, wide and narrow screens.
  */
 export const STYLE = `
-:root { color-scheme: light dark; --ink: #212529; --soft: #5c636a; --line: #dee2e6; --paper: #ffffff; --back: #f4f5f6; --dcache: #d9480f; --other: #0b7285; --faint: #adb5bd; }
+:root { color-scheme: light dark; --ink: #212529; --soft: #5c636a; --line: #dee2e6; --paper: #ffffff; --back: #f4f5f6; --dcache: #d9480f; --other: #0b7285; --faint: #adb5bd; --red: #c2255c; --blue: #1971c2; --green: #2f9e44; --purple: #7048e8; }
 @media (prefers-color-scheme: dark) {
-  :root { --ink: #e9ecef; --soft: #a5adb5; --line: #373d43; --paper: #1a1d20; --back: #111315; --dcache: #ff922b; --other: #4dc4d6; --faint: #5c636a; }
+  :root { --ink: #e9ecef; --soft: #a5adb5; --line: #373d43; --paper: #1a1d20; --back: #111315; --dcache: #ff922b; --other: #4dc4d6; --faint: #5c636a; --red: #f783ac; --blue: #74c0fc; --green: #8ce99a; --purple: #b197fc; }
 }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--back); color: var(--ink); font: 15px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; }
@@ -27,10 +27,15 @@ section > p { margin: 0 0 8px; color: var(--soft); }
 .charts > figure { margin: 24px 0; }
 .panels { display: flex; flex-wrap: wrap; gap: 12px 16px; margin-top: 8px; }
 .panels > div { width: 350px; max-width: 100%; }
+.panels > div.wide { width: 716px; }
 figcaption { max-width: 900px; color: var(--soft); font-size: 14px; }
 figcaption h3 { color: var(--ink); }
 .legend span { margin-right: 16px; white-space: nowrap; }
-.legend i { display: inline-block; width: 10px; height: 10px; margin-right: 6px; border-radius: 5px; }
+.legend i { display: inline-block; width: 24px; margin-right: 6px; border-top: 3px solid; vertical-align: middle; }
+.legend i.dot { width: 10px; height: 10px; border: 0; border-radius: 5px; vertical-align: baseline; }
+.legend i.dashed { border-top-style: dashed; }
+.legend i.dotted { border-top-style: dotted; }
+.legend i.wide { border-top-width: 7px; opacity: 0.45; }
 svg { --plot-background: var(--paper) !important; display: block; max-width: 100%; height: auto; font-size: 11px; overflow: visible; }
 details { margin: 12px 0; border-top: 1px solid var(--line); padding-top: 10px; }
 summary { cursor: pointer; font-weight: 600; }

@@ -4,6 +4,7 @@
  */
 import { digitsText, durationText, percentText, scaledText } from '#dist/cli/units.js'
 import { type BenchReport, type Row, valueOf } from '../harness/report.js'
+import { REFERENCES } from '../replay/policies.js'
 
 const SENTENCES_MAX = 5
 
@@ -85,8 +86,19 @@ const server: Sentence = (report) => {
   )
 }
 
+/** The means of a run; of an older one, which has none, how often the default policy is not behind plain LRU. */
 const replay: Sentence = (report) => {
+  const all = rowsOf(report, 'replay', 'means').at(-1)
   const rows = rowsOf(report, 'replay', 'ratios')
+  if (all !== undefined) {
+    const percent = (key: string) => `${digitsText(figure(all, key) ?? 0)} %`
+    const other = [...REFERENCES].sort((a, b) => (figure(all, b.key) ?? 0) - (figure(all, a.key) ?? 0))[0]!
+    const of = rowsOf(report, 'replay', 'means').length === 2 ? 'a trace' : 'the traces'
+    return (
+      `In the mean of the sizes of ${of} the policy 2q hits in ${percent('twoQueues')} of the accesses, plain LRU in ${percent('lru')}, the best ` +
+      `policy of research that was compared, ${other.title}, in ${percent(other.key)}, and the best possible choice in ${percent('best')}.`
+    )
+  }
   const better = rows.filter(({ figures }) => valueOf(figures['twoQueues'])! >= valueOf(figures['lru'])!)
   return rows.length === 0
     ? undefined

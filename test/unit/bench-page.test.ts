@@ -67,7 +67,7 @@ const sectionsOf = (ways: readonly string[]): Section[] => [
   sectionOf('fio', ways.map((io) => ({ parameters: { io }, figures: { perSecond: 1e8 } }))),
 ] // prettier-ignore
 
-function reportOf(sections: readonly Section[]): BenchReport {
+function reportOf(sections: readonly Section[], name = 'disk'): BenchReport {
   return {
     dcache: '0',
     startedAt: new Date(0).toISOString(),
@@ -75,7 +75,7 @@ function reportOf(sections: readonly Section[]): BenchReport {
       cpu: '', cores: 1, memoryBytes: 0, system: '', node: '', v8: '', flags: [], folder: '', loadBefore: 0, loadAfter: 0,
     },
     settings: {},
-    suites: [{ name: 'disk', title: 'The disk', about: '', sections, leftOut: [], seconds: 1 }],
+    suites: [{ name, title: name, about: '', sections, leftOut: [], seconds: 1 }],
   } // prettier-ignore
 }
 
@@ -114,6 +114,54 @@ test('commits have a panel for each file system, compared with the bare calls', 
   const texts = new Set([...plot!.querySelectorAll('text')].map(({ textContent }) => textContent))
   for (const name of ['1 thread', '2 threads', '1 thread, 20 ms apart'])
     for (const side of ['dcache', 'bare']) assert.ok(texts.has(`${name}: ${side}`), `${name}: ${side}`)
+})
+
+/** Sections of `replay`, with a policy that the page does not know, for these traces at three sizes. */
+function replaySections(traces: readonly string[]): Section[] {
+  const columns = ['twoQueues', 'novel', 'lru', 'arc', 'best'].map((key) => ({
+    key,
+    title: `policy ${key}`,
+    unit: '%' as const,
+  }))
+  const figures = { twoQueues: 50, novel: 60, lru: 40, arc: 45, best: 70 }
+  const rowsOf = (parameters: (trace: string) => Row['parameters'][]) =>
+    traces.flatMap((trace) =>
+      parameters(trace).map((values) => ({ parameters: { trace, ...values }, figures })),
+    )
+  const mean = { parameters: { trace: 'all', sizes: 3 * traces.length }, figures }
+  return [
+    { name: 'ratios', rows: rowsOf(() => [100, 200, 400].map((blocks) => ({ blocks }))) },
+    { name: 'means', rows: [...rowsOf(() => [{ sizes: 3 }]), mean] },
+    { name: 'time', rows: rowsOf(() => [50, 100].map((percent) => ({ blocks: 200, 'up to, %': percent }))) },
+  ].map((section) => ({ ...section, title: section.name, about: '', columns })) // prettier-ignore
+}
+
+test('the policies of a replay are drawn by size, in the mean and over time', async () => {
+  const report = reportOf(replaySections(['one', 'two']), 'replay')
+  const plots = plotsOf(parse(await pageOf(report)), 'replay')
+  const shapes = [...plots].map(([title, plot]) => ({
+    title,
+    panels: [...plot.querySelectorAll('svg')].length,
+    wide: [...plot.querySelectorAll('.wide svg')].length,
+    lines: marksOf(plot, 'line', 'path').length,
+    legend: [...plot.querySelectorAll('.legend i')].length,
+  }))
+  assert.equal(shapes, [
+    { title: 'Hits in the mean', panels: 3, wide: 0, lines: 0, legend: 2 },
+    { title: 'Hits by the size of the cache', panels: 2, wide: 0, lines: 10, legend: 5 },
+    // Without plain LRU, which is the line at 0, and the best possible.
+    { title: 'Compared with plain LRU', panels: 2, wide: 0, lines: 6, legend: 4 },
+    { title: 'Hits over time', panels: 2, wide: 2, lines: 10, legend: 5 },
+  ])
+  const strokes = [...plots.get('Hits over time')!.querySelectorAll('g[aria-label="line"]')].map((line) => [line.getAttribute('stroke'), line.getAttribute('stroke-dasharray')]) // prettier-ignore
+  const ours = strokes.filter(([stroke]) => stroke === 'var(--dcache)').slice(0, 2)
+  assert.equal(ours, [['var(--dcache)', null], ['var(--dcache)', '6 4']]) // prettier-ignore
+  assert.is(new Set(strokes.map(String)).size, 5)
+  assert.match(summaryOf(report)[0]!, /2q hits in 50 % .* plain LRU in 40 %, .* ARC, in 45 %, .* in 70 %\.$/)
+
+  // The mean of one trace is not shown twice.
+  const alone = plotsOf(parse(await pageOf(reportOf(replaySections(['one']), 'replay'))), 'replay')
+  assert.is([...alone.get('Hits in the mean')!.querySelectorAll('svg')].length, 1)
 })
 
 test('each mark is at the position of its figure', async () => {
