@@ -194,7 +194,24 @@ export function quoteLines(report: BenchReport): string[] {
     })
     return [`| ${what} | ${figures.join('; ')} |`]
   })
-  return [...setupLines(report.setup), '', '| | median (p10 - p90) |', '|---|---|', ...rows]
+  const spreads = rows.length === 0 ? [] : ['', '| | median (p10 - p90) |', '|---|---|', ...rows]
+  return [...setupLines(report.setup), ...spreads, ...meansLines(report)]
+}
+
+/** The mean hit ratios of a run that has them: a line for each policy, a column for each trace. */
+function meansLines(report: BenchReport): string[] {
+  const { sections = [] } = report.suites.find(({ name }) => name === 'replay') ?? {}
+  const means = sections.find(({ name }) => name === 'means')
+  if (means === undefined) return []
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
+  return [
+    '',
+    line(['% hits', ...means.rows.map(({ parameters }) => String(parameters['trace']))]),
+    `|---|${means.rows.map(() => '---|').join('')}`,
+    ...means.columns.map(({ key, title, unit }) =>
+      line([title, ...means.rows.map(({ figures }) => figureText(figures[key], unit))]),
+    ),
+  ]
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {

@@ -210,7 +210,7 @@ test('docs/testing.md says of every folder of tests what it shows', () => {
 })
 
 test('the figures are those of the run that is checked in', () => {
-  const reports = ['bench', 'partitions', 'commit'].map((name) => {
+  const reports = ['bench', 'partitions', 'commit', 'replay'].map((name) => {
     const path = `bench/results/${name}.json`
     const report = JSON.parse(textOf(path)) as BenchReport
     const lines = quoteLines(report)
