@@ -4,7 +4,7 @@
 // src/shared/atomics.ts.
 
 import { suite } from 'uvu'
-import { sample } from '../support/size.js'
+import { sample, sized } from '../support/size.js'
 import { names } from './bodies/names.js'
 import type { Run } from './explore.js'
 import { mustHold } from './hold.js'
@@ -12,7 +12,13 @@ import { mustHold } from './hold.js'
 const weak = suite('weak memory')
 
 // Complete for three bodies in four; without the limit, and with more of everything: weak.long.test.ts.
-const run: Omit<Run, 'body'> = { weak: ['arm', 'js'], stales: 1, preemptions: 1, detours: 0, max: 500 }
+const run: Omit<Run, 'body'> = {
+  weak: ['arm', 'js'],
+  stales: 1,
+  preemptions: 1,
+  detours: 0,
+  max: sized(60, 500),
+}
 
 for (const [file, bodies] of names())
   weak(`the bodies of ${file} hold`, async () => {
