@@ -35,7 +35,7 @@ interface Options {
   readonly threads?: readonly number[]
   readonly blocks?: readonly number[]
   readonly patterns: readonly PatternName[]
-  readonly policy?: 'lru2' | '2q'
+  readonly policy?: 'lru2' | '2q' | 'adaptive'
   readonly peers: boolean
   readonly deaths: number
   readonly trace: readonly string[]

@@ -12,7 +12,7 @@ const FRAME = 0
 
 /** Creates the memory of a latch for up to `threads` threads. */
 export function latchMemory(threads: number): SharedArrayBuffer {
-  const geometry = { blocks: 8, spares: 1, loans: 0, frameSize: 512, partitions: 1, groups: 1, slots: threads, stripes: 1, buckets: 8, traceEntries: 0, classes: 1, ghosts: 0, writers: 1 } // prettier-ignore
+  const geometry = { blocks: 8, spares: 1, loans: 0, frameSize: 512, partitions: 1, groups: 1, slots: threads, stripes: 1, buckets: 8, traceEntries: 0, classes: 1, ghostWords: 0, writers: 1 } // prettier-ignore
   return Arena.create(geometry, 0, 0).buffer
 }
 

@@ -15,7 +15,7 @@ export interface BenchSettings {
   readonly threads: readonly number[] | undefined
   readonly blocks: readonly number[] | undefined
   readonly patterns: readonly PatternName[]
-  readonly policy: 'lru2' | '2q' | undefined
+  readonly policy: 'lru2' | '2q' | 'adaptive' | undefined
   readonly peers: boolean
   /** recovery: how many workers are killed. */
   readonly deaths: number

@@ -5,15 +5,15 @@
 
 import { keyLowOf, keyHighOf } from '#dist/shared/key.js'
 import { policyOf } from '#dist/core/policy/policies.js'
-import type { Policy } from '#dist/core/policy/policy.js'
+import { type Candidates, Fit, type Policy } from '#dist/core/policy/policy.js'
 import { Arena } from '#dist/shared/arena.js'
-import { type Geometry } from '#dist/shared/layout.js'
+import { type Geometry, ghostWordsOf } from '#dist/shared/layout.js'
 import { attachSlot } from '#dist/shared/slot.js'
-import { Frame } from '#dist/shared/words.js'
+import { Frame, Header } from '#dist/shared/words.js'
 import { hitsIn, type MakeSimulator } from './simulator.js'
 import { traceOf } from './trace.js'
 
-export type PolicyName = 'lru2' | '2q'
+export type PolicyName = 'lru2' | '2q' | 'adaptive'
 
 /** The memory that a policy needs for this many blocks. */
 export function policyArena(policy: PolicyName, blocks: number): Arena {
@@ -29,7 +29,7 @@ export function policyArena(policy: PolicyName, blocks: number): Arena {
     buckets: 1,
     traceEntries: 0,
     classes: 1,
-    ghosts: policy === '2q' ? blocks : 0,
+    ghostWords: ghostWordsOf(policy, blocks),
     writers: 1,
   }
   return Arena.create(geometry, 1, 2)
@@ -37,6 +37,9 @@ export function policyArena(policy: PolicyName, blocks: number): Arena {
 
 export const policyIn = (arena: Arena, policy: PolicyName): Policy =>
   policyOf(policy, arena, attachSlot(arena, 0, 1, 0))
+
+/** All frames are clean, and none is held. */
+export const ALL_CLEAN: Candidates = { look: () => Fit.CLEAN, take: () => Fit.CLEAN }
 
 /** Assigns a block to a frame, as the directory does. */
 export function nameFrame(arena: Arena, frame: number, partition: number, block: number): void {
@@ -66,9 +69,9 @@ export const enginePolicy =
         policy.drain()
         const block = names[id]!
         let frame = free - 1
-        if (free > 0) free--
+        if (free > 0) arena.words[Header.freeCount] = --free
         else {
-          frame = policy.victim()
+          frame = policy.victim(ALL_CLEAN, keyHighOf(0, block), keyLowOf(block))
           policy.evicted(frame)
           frames[held[frame]!] = 0
         }

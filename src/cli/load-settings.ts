@@ -26,7 +26,7 @@ export interface LoadSettings {
   readonly pattern: Pattern
   readonly trace?: string
   readonly memory: string
-  readonly policy: 'lru2' | '2q'
+  readonly policy: 'lru2' | '2q' | 'adaptive'
   readonly seed: number
   readonly monitor?: MonitorOptions
   readonly json: boolean

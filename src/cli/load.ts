@@ -87,7 +87,9 @@ export function loadCommand(): Command {
     ) // prettier-ignore
     .option('--memory <size>', 'memory of the cache, such as 64MiB', '64MiB')
     .addOption(
-      new Option('--policy <name>', 'how the cache chooses victims').choices(['lru2', '2q']).default('2q'),
+      new Option('--policy <name>', 'how the cache chooses victims')
+        .choices(['lru2', '2q', 'adaptive'])
+        .default('2q'),
     )
     .option('--seed <number>', 'seed of the random numbers', settings.whole(0, 2 ** 32 - 1), 1)
     .addOption(monitorOption())

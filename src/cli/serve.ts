@@ -28,7 +28,7 @@ interface ServeOptions {
   readonly host: string
   readonly threads: number
   readonly memory: string
-  readonly policy: 'lru2' | '2q'
+  readonly policy: 'lru2' | '2q' | 'adaptive'
   readonly readOnly: boolean
   readonly connections: number
   readonly handshakeTimeout: number
@@ -78,7 +78,9 @@ export function serveCommand(): Command {
     .option('--threads <count>', 'number of threads that serve connections', whole(1, 64), 2)
     .option('--memory <size>', 'memory of the cache, such as 256MiB', '256MiB')
     .addOption(
-      new Option('--policy <name>', 'how the cache chooses victims').choices(['lru2', '2q']).default('2q'),
+      new Option('--policy <name>', 'how the cache chooses victims')
+        .choices(['lru2', '2q', 'adaptive'])
+        .default('2q'),
     )
     .option('--read-only', 'refuse all writes', false)
     .option('--connections <count>', 'limit of concurrent clients with an export', whole(1, 10_000), 64)

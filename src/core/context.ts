@@ -40,7 +40,7 @@ export interface ContextOptions {
   readonly writeOrder: readonly string[]
   /** The names of the groups, by number. Default: that of partitions without one. */
   readonly groups?: readonly string[]
-  readonly policy: 'lru2' | '2q'
+  readonly policy: 'lru2' | '2q' | 'adaptive'
   /** Makes the device of a partition, for this thread. */
   readonly deviceOf: (place: Place) => Device
   /** Whether this thread may sleep on a word and make synchronous system calls. */

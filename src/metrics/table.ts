@@ -127,7 +127,7 @@ export const METRICS: readonly Metric[] = [
     help: 'Blocks that were hinted at and not read',
     read: ofCache(({ prefetch }) => prefetch.dropped) },
   { name: 'prefetch.unused', kind: 'counter', unit: '{block}', labels: [],
-    help: 'Blocks that were read ahead and evicted before their first use; with policy 2q only',
+    help: 'Blocks that were read ahead and evicted before their first use; not with policy lru2',
     read: ofCache(({ prefetch }) => prefetch.unused) },
   { name: 'waits', kind: 'counter', unit: '{wait}', labels: ['cause'],
     help: 'Waits of calls by what they waited for',

@@ -79,7 +79,7 @@ export interface EngineSettings {
   readonly journal: JournalSetting | undefined
   readonly readOnly: boolean
   readonly memory: string
-  readonly policy: 'lru2' | '2q'
+  readonly policy: 'lru2' | '2q' | 'adaptive'
   readonly threads: number
   readonly connectionsMax: number
   readonly handshakeMs: number

@@ -13,6 +13,7 @@ import {
   BLOCK_SIZE_MIN,
   CLASSES_MAX,
   type Geometry,
+  ghostWordsOf,
   GUARDS_MAX,
   layoutOf,
   PARTITION_NAME_BYTES,
@@ -33,7 +34,7 @@ export interface Config {
   /** The journals, by the name of the group. */
   readonly journals: GroupsConfig['journals']
   readonly writeOrder: readonly string[]
-  readonly policy: 'lru2' | '2q'
+  readonly policy: 'lru2' | '2q' | 'adaptive'
   readonly threads: number
   readonly writeBytes: number
   readonly traceEntries: number
@@ -68,7 +69,7 @@ const WRITE_BYTES_MAX = GUARDS_MAX * BLOCK_SIZE_MAX
 /** Besides the owner, the flush worker, the reader and one writer. */
 export const THREADS_MAX = SLOTS_MAX - 4
 
-const POLICIES: readonly CacheOptions['policy'][] = ['lru2', '2q']
+const POLICIES: readonly CacheOptions['policy'][] = ['lru2', '2q', 'adaptive']
 
 /** Validates all options and fills in defaults. @throws ERR_DCACHE_BAD_OPTION, ERR_DCACHE_BAD_BLOCK_SIZE */
 export function parseOptions(options: CacheOptions): Config {
@@ -289,7 +290,7 @@ export function geometryOf(config: Config): Geometry {
     buckets,
     traceEntries: config.traceEntries,
     classes: config.writeOrder.length,
-    ghosts: config.policy === '2q' ? blocks : 0,
+    ghostWords: ghostWordsOf(config.policy, blocks),
   }
   const direct = partitions.find((partition) => partition.direct)
   if (direct && !mayBeAligned(layoutOf(geometry).totalBytes)) {

@@ -5,7 +5,7 @@
 import { CacheError } from './errors.js'
 import { BUCKETS } from './histogram.js'
 import { Counter, GroupCounter, Latency, PartitionCounter } from './counter-words.js'
-import { Frame, Ghost, Group, Header, Hint, Job, Partition, Slot, Spare, Wait } from './words.js'
+import { AgedGhost, Frame, Ghost, Group, Header, Hint, Job, Partition, Slot, Spare, Wait } from './words.js'
 
 export const MAGIC = 0x64636163
 export const VERSION = 12
@@ -67,12 +67,12 @@ export interface Geometry {
   readonly buckets: number
   readonly traceEntries: number
   readonly classes: number
-  /** Ghosts, the keys that policy `2q` remembers: as many as blocks, or 0 with another policy. */
-  readonly ghosts: number
+  /** Words of what policies `2q` and `adaptive` remember of evicted blocks; 0 with another policy. */
+  readonly ghostWords: number
 }
 
 export const GEOMETRY_FIELDS = [
-  'blocks', 'spares', 'loans', 'frameSize', 'partitions', 'groups', 'slots', 'stripes', 'buckets', 'traceEntries', 'classes', 'ghosts', 'writers',
+  'blocks', 'spares', 'loans', 'frameSize', 'partitions', 'groups', 'slots', 'stripes', 'buckets', 'traceEntries', 'classes', 'ghostWords', 'writers',
 ] as const satisfies readonly (keyof Geometry)[] // prettier-ignore
 
 interface Region {
@@ -112,6 +112,17 @@ export type RegionName =
 
 /** Of a frame: the partition that has it in its share, and two links; see shares.ts. */
 export const OWNER_WORDS = 3
+/** Records in a set of ghosts of policy `adaptive`: a cache line. */
+export const GHOST_SET = 8
+const GHOST_SETS_MIN = 4
+
+/** The ghosts of a policy: as many as blocks with `2q`, two for each block with `adaptive`, none with `lru2`. */
+export function ghostWordsOf(policy: 'lru2' | '2q' | 'adaptive', blocks: number): number {
+  if (policy === 'lru2') return 0
+  if (policy === '2q') return blocks * Ghost.WORDS
+  return Math.max(GHOST_SETS_MIN, Math.ceil((2 * blocks) / GHOST_SET)) * GHOST_SET * AgedGhost.WORDS
+}
+
 /** The mutex of each stripe has a cache line of its own. */
 export const STRIPE_WORDS = 16
 export const COUNTER_STRIDE = Math.ceil(Counter.COUNT / 8) * 8
@@ -147,7 +158,7 @@ const REGIONS: readonly Region[] = [
   { name: 'buckets', align: 64, bytes: (g) => g.buckets * 4 },
   { name: 'policy', align: 64, bytes: (g) => g.blocks * 4 },
   { name: 'owners', align: 64, bytes: (g) => g.blocks * OWNER_WORDS * 4 },
-  { name: 'ghosts', align: 64, bytes: (g) => g.ghosts * Ghost.WORDS * 4 },
+  { name: 'ghosts', align: 64, bytes: (g) => g.ghostWords * 4 },
   { name: 'plan', align: 64, bytes: (g) => g.blocks * 4 },
   { name: 'events', align: 64, bytes: () => (16 + EVENTS_MAX * EVENT_RECORD_WORDS) * 4 },
   {

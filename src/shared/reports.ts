@@ -170,7 +170,7 @@ export interface CacheStats {
   readonly deaths: number
   /**
    * Of `prefetch` and read-ahead, in blocks: `loaded` were filled ahead of use, `dropped` were requested and not filled,
-   * `unused` were evicted before their first use (counted with policy `2q` only).
+   * `unused` were evicted before their first use (not counted with policy `lru2`).
    */
   readonly prefetch: { readonly loaded: number; readonly dropped: number; readonly unused: number }
   /**
@@ -233,7 +233,7 @@ export interface PoolCell {
   readonly held: number
   /**
    * Used again lately. With policy `2q`: the counter of uses is not 0. With `lru2`: the second-to-last use is among the last half
-   * as many uses as there are frames.
+   * as many uses as there are frames. With `adaptive`: used twice or more, the last time within as many insertions as there are frames.
    */
   readonly hot: number
   /** The partition that most of the blocks are of, by its number in `stats()` and in trace records; -1 without blocks. */

@@ -34,7 +34,7 @@ export enum Header {
   buckets,
   traceEntries,
   classes,
-  ghosts,
+  ghostWords,
   loans,
   writers,
   // The third cache line: what hits and copies read. Little of it changes, and none of it in a hit.
@@ -55,7 +55,7 @@ export enum Header {
   freeCount, // policy
   policySize, // policy: frames that are in it
   policyClock, // policy: lru2 counts uses, 2q insertions
-  fifoOldest, // policy 2q, as all that follow: the heads of the loops (loop.ts)
+  fifoOldest, // policy 2q, as the next four: the heads of the loops (loop.ts)
   fifoSize,
   mainOldest,
   ghostOldest,
@@ -63,7 +63,22 @@ export enum Header {
   bell, // epoch, the flush worker's doorbell; any thread adds
   heartbeat, // the last ring that the flush worker answered; own, or the owner's while there is no flush worker
   hintBell, // epoch, the reader's doorbell; any thread adds
-  WORDS = 64,
+  // The fifth: policy adaptive; policy. Hits read the first two, and a miss changes the first every 64th part of the pool.
+  tick = 64, // its clock, 16 bits (uses.ts)
+  halfLife, // of a use, in two ticks
+  tickPart, // insertions since the tick, times 64
+  newOldest, // the head of the loop of NEW (parts.ts)
+  newSize,
+  newTarget, // frames that NEW should have, as are the counts in parts of a frame (new-share.ts)
+  newOut, // evictions from NEW, lately
+  newBack, // and of these the blocks that came back soon
+  mainOut,
+  mainBack,
+  mainSize,
+  mainHand, // the place in MAIN where the next sample begins
+  mainSweep, // and where ages are limited next
+  measured, // the frames in use for which newTarget is
+  WORDS = 80,
 }
 
 export enum EngineState {
@@ -125,7 +140,7 @@ export enum Frame {
   pendingNext, // link of the group's pending stack
   policySlot, // index in the policy's structure plus one; for a free frame, the link of the free list; policy
   used, // policy
-  used2, // policy; 2q: uses, any thread adds
+  used2, // policy; 2q and adaptive: uses, any thread adds
   since, // when the exclusive latch was taken, on clockMs; 0 by a fill or a write that is not timed; latch holder
   WORDS = 16,
 }
@@ -194,6 +209,13 @@ export enum Ghost {
   next, // hash chain
   bucket, // the hash bucket with this record's number
   WORDS = 6,
+}
+
+/** What a block was worth that policy `adaptive` has evicted; policy. */
+export enum AgedGhost {
+  hash, // of its key; 0 none
+  uses, // as Frame.used2, with the tick of the eviction, and 1 if it was in MAIN
+  WORDS,
 }
 
 export enum Slot {

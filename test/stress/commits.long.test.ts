@@ -15,6 +15,7 @@ const program = fileURLToPath(new URL('./commit-storm-process.js', import.meta.u
 for (const { policy, isJournaled } of [
   { policy: 'lru2', isJournaled: true },
   { policy: '2q', isJournaled: true },
+  { policy: 'adaptive', isJournaled: true },
   { policy: 'lru2', isJournaled: false },
 ] as const)
   test(`no thread and no file has a part of a commit, whatever ends, under ${policy}${isJournaled ? ', with a journal' : ''}`, () => {

@@ -31,7 +31,7 @@ export const rooms: Readonly<Record<string, readonly string[]>> = {
   core: ['device', 'policy', 'journal'],
   wait: ['core'],
   changes: ['core', 'wait'],
-  blocks: ['core', 'wait', 'changes'],
+  blocks: ['core', 'policy', 'wait', 'changes'],
   prefetch: ['core', 'wait', 'blocks'],
   inspect: ['core', 'wait', 'changes', 'blocks', 'journal'],
   recovery: ['core', 'wait', 'changes', 'blocks'],

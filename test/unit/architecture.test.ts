@@ -140,8 +140,8 @@ test('the layers and rooms are those that the structure allows', () => {
 
 /** Two engines that differ in every measure. */
 const geometries: readonly layout.Geometry[] = [
-  { blocks: 90, spares: 7, loans: 11, frameSize: 512, partitions: 1, groups: 1, slots: 4, stripes: 8, buckets: 128, traceEntries: 16, classes: 3, ghosts: 90, writers: 1 },
-  { blocks: 5001, spares: 333, loans: 624, frameSize: 65536, partitions: 5, groups: 3, slots: 71, stripes: 64, buckets: 8192, traceEntries: 1024, classes: 7, ghosts: 0, writers: 3 },
+  { blocks: 90, spares: 7, loans: 11, frameSize: 512, partitions: 1, groups: 1, slots: 4, stripes: 8, buckets: 128, traceEntries: 16, classes: 3, ghostWords: 540, writers: 1 },
+  { blocks: 5001, spares: 333, loans: 624, frameSize: 65536, partitions: 5, groups: 3, slots: 71, stripes: 64, buckets: 8192, traceEntries: 1024, classes: 7, ghostWords: 0, writers: 3 },
 ] // prettier-ignore
 
 test('the regions are those of the memory map, with its sizes and alignments', () => {
@@ -162,8 +162,8 @@ test('the regions are those of the memory map, with its sizes and alignments', (
 })
 
 test('the words of every record are described, in one page', () => {
-  const { Header, Partition, Group, Frame, Spare, Ghost, Slot, Wait, Hint } = words
-  const records = { Header, Partition, Group, Frame, Spare, Ghost, Slot, Wait, Hint }
+  const { Header, Partition, Group, Frame, Spare, Ghost, AgedGhost, Slot, Wait, Hint } = words
+  const records = { Header, Partition, Group, Frame, Spare, Ghost, AgedGhost, Slot, Wait, Hint }
   for (const [name, record] of Object.entries(records)) {
     const tables = tablesUnder(`Words of \`${name}\``)
     assert.is(tables.length, 1, name)

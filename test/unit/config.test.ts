@@ -191,6 +191,7 @@ test('memoryMax', () => {
 })
 
 test('policy', () => {
+  for (const policy of ['lru2', '2q', 'adaptive'] as const) assert.is(parse({ policy })().policy, policy)
   for (const policy of ['lru', 'LRU2', '', null, 2, {}])
     refuses(parse({ policy }), BAD, 'policy', show(policy))
 })

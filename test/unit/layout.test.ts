@@ -39,7 +39,7 @@ function needs(g: Geometry): Record<string, number> {
     buckets: words(g.buckets, 1),
     policy: words(g.blocks, 1),
     owners: words(g.blocks, 3),
-    ghosts: words(g.ghosts, Ghost.WORDS),
+    ghosts: words(g.ghostWords, 1),
     plan: words(g.blocks, 1),
     events: words(16 + 64 * 8, 1),
     trace: g.traceEntries === 0 ? 0 : words(16 + g.traceEntries * 16, 1),
@@ -53,6 +53,7 @@ test('regions are aligned, in order, large enough, and do not overlap', () => {
   const cases = [
     {},
     { policy: '2q', threads: 1 },
+    { policy: 'adaptive', memory: '1MiB' },
     { memory: '3MiB', traceEntries: 64, threads: 7, writeOrder: ['only'] },
     {
       memory: '10MiB',
@@ -80,7 +81,7 @@ test('regions are aligned, in order, large enough, and do not overlap', () => {
 test('at most 2.4 % of the buffer is not frames, with 8 KiB blocks and 64 threads, from 64 MiB up', () => {
   // The number of buckets is a power of two: their share is largest where the number of blocks has just passed one.
   const sizes = [64, 65, 70, 100, 128, 137, 140, 256, 274, 1024, 1100, 4096, 10_000, 16_384, 65_536]
-  for (const policy of ['lru2', '2q'] as const) {
+  for (const policy of ['lru2', '2q', 'adaptive'] as const) {
     let most = 0
     for (const mib of sizes) {
       const partitions = { a: { path: 'a', blockSize: 8192 }, b: { path: 'b', blockSize: 512, group: 'b' } }
@@ -95,9 +96,15 @@ test('at most 2.4 % of the buffer is not frames, with 8 KiB blocks and 64 thread
 })
 
 test('ghosts take memory only with the policy that has them', () => {
-  assert.is(geometry({ policy: 'lru2' }).ghosts, 0)
+  assert.is(geometry({ policy: 'lru2' }).ghostWords, 0)
   const g = geometry({ policy: '2q' })
-  assert.is(g.ghosts, g.blocks)
+  assert.is(g.ghostWords, g.blocks * Ghost.WORDS)
+  for (const memory of ['4KiB', '77MiB']) {
+    const { blocks, ghostWords } = geometry({ policy: 'adaptive', memory })
+    // Two for each block, in whole sets of eight, at least four sets.
+    assert.ok(ghostWords >= 4 * blocks && ghostWords <= Math.max(64, 4 * blocks + 16), `${ghostWords}`)
+    assert.is(ghostWords % 16, 0)
+  }
 })
 
 test('more words than one typed array can address are refused', () => {
@@ -107,7 +114,7 @@ test('more words than one typed array can address are refused', () => {
 
 test('a thread that opens the buffer computes the same map', () => {
   const partitions = { a: { path: 'a', blockSize: 512 }, b: { path: 'b', blockSize: 4096, group: 'x' } }
-  for (const policy of ['lru2', '2q'] as const) {
+  for (const policy of ['lru2', '2q', 'adaptive'] as const) {
     const made = smallArena({ memory: '1MiB', partitions, policy, threads: 9, traceEntries: 16 })
     const opened = openSmall(made.buffer)
     assert.equal(opened.geometry, made.geometry)

@@ -4,6 +4,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Lru2 } from '#dist/core/policy/lru2.js'
+import { Fit } from '#dist/core/policy/policy.js'
 import { attachSlot } from '#dist/shared/slot.js'
 import type { Arena } from '#dist/shared/arena.js'
 import { accessPattern } from '../support/ancestor-lru2.js'
@@ -74,7 +75,7 @@ test('the heap is sound and recently used frames stay, through three wraps', () 
     arena.words[Header.policyClock] = (jumps * JUMP - 4) | 0
     for (let frame = FRAMES / 2; frame < FRAMES; frame++) use(frame)
     assert.equal(policy.check(), [], `after ${jumps} jumps`)
-    const victim = policy.victim()
+    const victim = policy.victim({ look: () => Fit.CLEAN, take: () => Fit.CLEAN })
     assert.ok(victim < FRAMES / 2, `victim ${victim} after ${jumps} jumps was used just now`)
     policy.readmit(victim)
     assert.equal(policy.check(), [])

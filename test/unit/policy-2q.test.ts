@@ -4,9 +4,10 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openCache } from 'dcache'
 import { keyLowOf, keyHighOf } from '#dist/shared/key.js'
-import { nameFrame, policyArena, policyIn } from '#dist/bench/replay/policy-replay.js'
+import { ALL_CLEAN, nameFrame, policyArena, policyIn } from '#dist/bench/replay/policy-replay.js'
 import { tempFolder } from '../support/temp.js'
 import { inThreads } from '../support/threads.js'
+import { Fit } from '#dist/core/policy/policy.js'
 import { Frame, Ghost, Header } from '#dist/shared/words.js'
 import { onlyNormal } from '../support/size.js'
 
@@ -16,6 +17,7 @@ const bodies = import.meta.resolve('./workers/policy.js')
 function fresh(blocks = 20) {
   const arena = policyArena('2q', blocks)
   const policy = policyIn(arena, '2q')
+  const victim = (candidates = ALL_CLEAN): number => policy.victim(candidates, 0, 0)
   const frames = new Map<string, number>()
   let free = 0
   /** One access: 'hit', 'new', or 'back' if the block was a ghost. */
@@ -29,7 +31,7 @@ function fresh(blocks = 20) {
     let frame = free
     if (frame < blocks) free++
     else {
-      frame = policy.victim()
+      frame = victim()
       policy.evicted(frame)
       for (const [old, holder] of frames) if (holder === frame) frames.delete(old)
     }
@@ -46,7 +48,7 @@ function fresh(blocks = 20) {
   const fill = (first: number, count: number): void => {
     for (let block = first; block < first + count; block++) use(block)
   }
-  return { arena, policy, frames, use, has, fill, nextPeriod }
+  return { arena, policy, victim, frames, use, has, fill, nextPeriod }
 }
 
 test('new blocks are evicted in their order, however often they were used', () => {
@@ -111,9 +113,9 @@ function withMain() {
 }
 
 /** The next victims of a policy whose FIFO has no more than its share. */
-function victims({ arena, policy }: ReturnType<typeof fresh>, count: number): number[] {
+function victims({ arena, victim }: ReturnType<typeof fresh>, count: number): number[] {
   return Array.from({ length: count }, () => {
-    const frame = policy.victim()
+    const frame = victim()
     return arena.words[arena.frameAt(frame) + Frame.keyLow]!
   })
 }
@@ -134,18 +136,18 @@ test('the hand passes a block once for each use, at most three times', () => {
 })
 
 test('a dirty victim stays out, and is the next victim when it is readmitted', () => {
-  const { policy, arena, nextPeriod } = withMain()
+  const { policy, victim, arena, nextPeriod } = withMain()
   nextPeriod()
-  const first = policy.victim()
+  const first = victim()
   assert.not.ok(policy.has(first))
-  const second = policy.victim()
+  const second = victim()
   policy.note(first)
   assert.is(policy.size(), 18)
   policy.readmit(second)
   policy.readmit(first)
   assert.ok(policy.has(first) && policy.has(second))
   assert.is(arena.words[arena.policyAt + first], 1, 'it is in the part where it was before')
-  assert.is(policy.victim(), second, 'the use that was noted in the meantime counts')
+  assert.is(victim(), second, 'the use that was noted in the meantime counts')
   assert.equal(policy.check(), [])
 })
 
@@ -153,23 +155,28 @@ test('a victim that is held counts as just used', () => {
   for (const cache of [fresh(), withMain()]) {
     cache.fill(1000, 1) // the FIFO has one block only
     cache.fill(2000, 19)
-    const { policy } = cache
+    const { policy, victim } = cache
     const size = policy.size()
-    const held = policy.victim()
-    policy.renew(held)
-    assert.is(policy.size(), size)
-    let steps = 1
-    while (policy.victim() !== held) steps++
+    let held = -1
+    const firstIsHeld = (frame: number) => {
+      if (held < 0) held = frame
+      return frame === held ? Fit.HELD : Fit.CLEAN
+    }
+    assert.is.not(victim({ look: firstIsHeld, take: firstIsHeld }), held)
+    assert.is(policy.size(), size - 1)
+    assert.ok(policy.has(held))
+    let steps = 2
+    while (victim() !== held) steps++
     assert.ok(steps > 10, `it was victim again after ${steps} others`)
     assert.equal(policy.check(), [])
   }
 })
 
 test('all frames can be removed, and then there is no victim', () => {
-  const { policy } = withMain()
-  const out = new Set(Array.from({ length: 20 }, () => policy.victim()))
+  const { policy, victim } = withMain()
+  const out = new Set(Array.from({ length: 20 }, () => victim()))
   assert.is(out.size, 20)
-  assert.equal([policy.victim(), policy.size()], [-1, 0])
+  assert.equal([victim(), policy.size()], [-1, 0])
   assert.equal(policy.check(), [])
   for (const frame of out) policy.readmit(frame)
   assert.is(policy.size(), 20)
@@ -190,7 +197,7 @@ test('uses that other threads note concurrently break nothing', async () => {
   const [broken] = await inThreads<string[]>(bodies, 'noteAndEvict', {
     threads: 3,
     buffer,
-    args: { turns: 300_000 },
+    args: { turns: 300_000, name: '2q' },
   })
   assert.equal(broken, [])
 })

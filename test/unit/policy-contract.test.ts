@@ -1,74 +1,100 @@
-// The promises of both victim policies to the search for frames, for calls in any order.
+// The promises of the victim policies to the search for frames, for calls in any order.
 
 import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { keyHighOf } from '#dist/shared/key.js'
-import { nameFrame, policyArena, policyIn, type PolicyName } from '#dist/bench/replay/policy-replay.js'
+import {
+  ALL_CLEAN,
+  nameFrame,
+  policyArena,
+  policyIn,
+  type PolicyName,
+} from '#dist/bench/replay/policy-replay.js'
+import { Fit } from '#dist/core/policy/policy.js'
+import { runSteps } from '#dist/shared/steps.js'
 import { Frame, Header } from '#dist/shared/words.js'
 
 const BLOCKS = 24
 
-for (const name of ['lru2', '2q'] as const satisfies PolicyName[]) {
+for (const name of ['lru2', '2q', 'adaptive'] as const satisfies PolicyName[]) {
   test(`${name}: after calls in any order it is sound and has the frames that were inserted`, () => {
     const call = fc.tuple(
-      fc.constantFrom('miss', 'miss', 'miss', 'hit', 'hit', 'dirty', 'held', 'clean', 'free', 'drain'),
+      fc.constantFrom('miss', 'miss', 'miss', 'ahead', 'hit', 'hit', 'dirty', 'held', 'clean', 'free', 'expect', 'drain'), // prettier-ignore
       fc.nat(999),
     )
     fc.assert(
       fc.property(fc.array(call, { maxLength: 400 }), (calls) => {
         const arena = policyArena(name, BLOCKS)
         const policy = policyIn(arena, name)
-        // The clock wraps during the test.
+        // The clocks wrap during the test.
         arena.words[Header.policyClock] = -100
+        arena.words[Header.tick] = 65_500
         for (let frame = 0; frame < BLOCKS; frame++) arena.words[arena.frameAt(frame) + Frame.used2] = -100
         const free = Array.from({ length: BLOCKS }, (_, frame) => frame)
         const inside = new Set<number>()
         const dirty = new Set<number>()
-        const takeVictim = (): number => {
-          const frame = policy.victim()
-          assert.is(frame >= 0, inside.size > 0)
+        const held = new Set<number>()
+        /** Dirty frames that a search has met. */
+        const out = new Set<number>()
+        const fit = (frame: number): Fit => {
+          assert.ok(inside.has(frame), 'a frame that is looked at was in the policy')
+          return dirty.has(frame) ? Fit.DIRTY : held.has(frame) ? Fit.HELD : Fit.CLEAN
+        }
+        const takeVictim = (key: number, isAhead: boolean): number => {
+          const isThereOne = [...inside].some((frame) => !dirty.has(frame) && !held.has(frame))
+          const frame = policy.victim({ look: fit, take: fit }, keyHighOf(0, key), key, isAhead)
+          assert.is(frame >= 0, isThereOne)
+          for (const other of inside) {
+            if (other === frame || policy.has(other)) continue
+            assert.ok(dirty.has(other), 'only dirty frames leave')
+            inside.delete(other)
+            out.add(other)
+          }
           if (frame < 0) return -1
+          assert.not.ok(dirty.has(frame) || held.has(frame) || policy.has(frame))
           assert.ok(inside.delete(frame), 'a victim was in the policy')
-          assert.not.ok(policy.has(frame))
           return frame
         }
         const any = (frames: Set<number>, number: number): number | undefined =>
           [...frames][number % frames.size]
         for (const [what, number] of calls) {
           switch (what) {
+            case 'ahead':
             case 'miss': {
+              const isAhead = what === 'ahead'
+              const key = number % 60
               const isNew = free.length > 0
-              const frame = free.pop() ?? takeVictim()
+              const frame = free.pop() ?? takeVictim(key, isAhead)
               if (frame < 0) break
               if (!isNew) policy.evicted(frame)
-              policy.insert(frame, keyHighOf(0, number % 60), number % 60)
-              nameFrame(arena, frame, 0, number % 60)
+              arena.words[Header.freeCount] = free.length
+              policy.insert(frame, keyHighOf(0, key), key, isAhead)
+              nameFrame(arena, frame, 0, key)
               inside.add(frame)
               break
             }
             case 'hit': {
-              const frame = any(new Set([...inside, ...dirty]), number)
+              const frame = any(new Set([...inside, ...out]), number)
               if (frame !== undefined) policy.note(frame)
               if (policy.notesDue) policy.drain()
               break
             }
             case 'dirty': {
-              const frame = takeVictim()
-              if (frame >= 0) dirty.add(frame)
+              const frame = any(inside, number)
+              if (frame !== undefined) dirty.add(frame)
               break
             }
             case 'held': {
-              const frame = takeVictim()
-              if (frame < 0) break
-              policy.renew(frame)
-              inside.add(frame)
+              const frame = any(inside, number)
+              if (frame !== undefined && !held.delete(frame)) held.add(frame)
               break
             }
             case 'clean': {
               const frame = any(dirty, number)
               if (frame === undefined) break
               dirty.delete(frame)
+              if (!out.delete(frame)) break
               policy.readmit(frame)
               inside.add(frame)
               break
@@ -77,18 +103,22 @@ for (const name of ['lru2', '2q'] as const satisfies PolicyName[]) {
               const frame = any(inside, number)
               if (frame === undefined) break
               policy.remove(frame)
-              inside.delete(frame)
+              for (const frames of [inside, dirty, held]) frames.delete(frame)
               free.push(frame)
               break
             }
+            case 'expect':
+              policy.expect(keyHighOf(0, number % 60), number % 60)
+              break
             case 'drain':
               policy.drain()
           }
           assert.is(policy.size(), inside.size)
           for (let frame = 0; frame < BLOCKS; frame++) {
             if (!free.includes(frame)) assert.is(policy.has(frame), inside.has(frame), `frame ${frame}`)
+            assert.ok(policy.rank(frame) >= 0)
           }
-          assert.equal(policy.check(), [])
+          assert.equal([policy.check(), runSteps(policy.look())], [[], true])
         }
       }),
       { numRuns: 200 },
@@ -101,7 +131,7 @@ for (const name of ['lru2', '2q'] as const satisfies PolicyName[]) {
         const arena = policyArena(name, BLOCKS)
         const policy = policyIn(arena, name)
         for (let i = 0; i < 3 * BLOCKS; i++) {
-          const frame = i < BLOCKS ? i : policy.victim()
+          const frame = i < BLOCKS ? i : policy.victim(ALL_CLEAN, keyHighOf(0, 0), (7 * i) % 40)
           if (i >= BLOCKS) policy.evicted(frame)
           policy.insert(frame, keyHighOf(0, 0), (7 * i) % 40)
           nameFrame(arena, frame, 0, (7 * i) % 40)
@@ -118,16 +148,17 @@ for (const name of ['lru2', '2q'] as const satisfies PolicyName[]) {
           Header.mainOldest,
           Header.ghostOldest,
           Header.ghostsUsed,
+          ...Array.from({ length: Header.measured - Header.tick }, (_, i) => Header.tick + i),
         ]
         for (const damage of damages) arena.words[places[damage % places.length]!] = damage % (BLOCKS + 1)
         policy.reset()
-        assert.equal([policy.size(), policy.victim(), policy.check()], [0, -1, []])
+        assert.equal([policy.size(), policy.victim(ALL_CLEAN, 1, 0), policy.check()], [0, -1, []])
         for (let frame = 0; frame < BLOCKS; frame++) {
           assert.not.ok(policy.has(frame))
           policy.readmit(frame)
         }
         assert.equal([policy.size(), policy.check()], [BLOCKS, []])
-        assert.is(new Set(Array.from({ length: BLOCKS }, () => policy.victim())).size, BLOCKS)
+        assert.is(new Set(Array.from({ length: BLOCKS }, () => policy.victim(ALL_CLEAN, 1, 0))).size, BLOCKS)
       }),
     )
   })

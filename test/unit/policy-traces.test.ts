@@ -15,14 +15,14 @@ import { traceOf } from '#dist/bench/replay/trace.js'
 
 const folder = join(projectRoot, '../shared/traces')
 
-/** Cache sizes in blocks, and the hits of `2q` by an independent implementation. */
-const traces: Record<string, { sizes: number[]; twoQueues: number[] }> = {
-  oltp: { sizes: [1000, 2000, 5000, 10000, 20000], twoQueues: [373653, 429501, 511452, 571995, 623507] },
-  p2: { sizes: [600, 1200, 3000, 6000, 12000], twoQueues: [347141, 450403, 667965, 872720, 1068805] },
-  w106: { sizes: [700, 1400, 3500, 7000, 14000], twoQueues: [2024225, 2159488, 2262720, 2311947, 2402400] },
-  sprite: { sizes: [70, 140, 350, 700, 1400], twoQueues: [28071, 49110, 89414, 114457, 122007] },
-  gli: { sizes: [125, 250, 500, 1000], twoQueues: [55, 65, 965, 2105] },
-}
+/** Cache sizes in blocks, and the hits of `2q` and `adaptive` by independent implementations. */
+const traces: Record<string, { sizes: number[]; twoQueues: number[]; adaptive: number[] }> = {
+  oltp: { sizes: [1000, 2000, 5000, 10000, 20000], twoQueues: [373653, 429501, 511452, 571995, 623507], adaptive: [375245, 428549, 509191, 577195, 626971] },
+  p2: { sizes: [600, 1200, 3000, 6000, 12000], twoQueues: [347141, 450403, 667965, 872720, 1068805], adaptive: [365481, 438391, 658792, 879783, 1085622] },
+  w106: { sizes: [700, 1400, 3500, 7000, 14000], twoQueues: [2024225, 2159488, 2262720, 2311947, 2402400], adaptive: [2029450, 2148692, 2257564, 2315388, 2428571] },
+  sprite: { sizes: [70, 140, 350, 700, 1400], twoQueues: [28071, 49110, 89414, 114457, 122007], adaptive: [27185, 49008, 88978, 115445, 122784] },
+  gli: { sizes: [125, 250, 500, 1000], twoQueues: [55, 65, 965, 2105], adaptive: [417, 911, 1827, 2843] },
+} // prettier-ignore
 /** The ancestor's hits with its overflow fixed: [trace, blocks, hits]. */
 const ancestor: [string, number, number][] = [
   ['oltp', 1000, 298_834],
@@ -63,13 +63,15 @@ function synthetic(): Uint32Array {
   })
 }
 
-test('on a synthetic trace both policies have their known hits', () => {
+test('on a synthetic trace the policies have their known hits', () => {
   const trace = synthetic()
   const known: [PolicyName, number, number][] = [
     ['lru2', 100, 12_166],
     ['lru2', 300, 19_311],
     ['2q', 100, 19_141],
     ['2q', 300, 30_327],
+    ['adaptive', 100, 18_792],
+    ['adaptive', 300, 31_090],
   ]
   for (const [policy, blocks, hits] of known) isSame(hitsOf(trace, blocks, policy), hits, trace.length)
 })
@@ -82,18 +84,19 @@ function bursts(trace: Uint32Array): Uint32Array {
 }
 
 /** How many more misses a trace has with bursts, in percent of its accesses without them. */
-function burstPoints(trace: Uint32Array, blocks: number): number {
+function burstPoints(trace: Uint32Array, blocks: number, name: PolicyName): number {
   const many = bursts(trace)
-  const misses = (accesses: Uint32Array) => accesses.length - hitsOf(accesses, blocks, '2q')
+  const misses = (accesses: Uint32Array) => accesses.length - hitsOf(accesses, blocks, name)
   return (100 * (misses(many) - misses(trace))) / trace.length
 }
 
-test('2q: sixteen accesses in a row count as much as one', () => {
-  for (const blocks of [20, 100, 300]) {
-    const points = burstPoints(synthetic(), blocks)
-    assert.ok(Math.abs(points) <= 0.1, `${blocks} blocks: ${points} points`)
-  }
-})
+for (const name of ['2q', 'adaptive'] as const)
+  test(`${name}: sixteen accesses in a row count as much as one`, () => {
+    for (const blocks of [20, 100, 300]) {
+      const points = burstPoints(synthetic(), blocks, name)
+      assert.ok(Math.abs(points) <= 0.1, `${blocks} blocks: ${points} points`)
+    }
+  })
 
 if (existsSync(fileOf('oltp'))) {
   onlyNormal(
@@ -104,7 +107,7 @@ if (existsSync(fileOf('oltp'))) {
       for (const [name, { sizes, twoQueues }] of Object.entries(traces)) {
         const whole = readTrace(name)
         const trace = whole.subarray(0, 50_000)
-        for (const blocks of sizes.slice(0, 3)) worst = Math.max(worst, burstPoints(trace, blocks))
+        for (const blocks of sizes.slice(0, 3)) worst = Math.max(worst, burstPoints(trace, blocks, '2q'))
         const numbered = traceOf(whole)
         sizes.forEach((blocks, i) => {
           least = Math.min(least, (100 * (twoQueues[i]! - hitsIn(lru, numbered, blocks))) / whole.length)
@@ -132,6 +135,31 @@ if (existsSync(fileOf('oltp'))) {
     const mean = ratios.reduce((a, b) => a + b) / ratios.length
     console.log(`\n# recorded traces, 2q: ${mean.toFixed(1)} % hits in the mean`)
     assert.ok(mean >= 52, `${mean} %`)
+  })
+
+  onlyNormal(test, 'adaptive has the hits of its prototype, on average at least 54.5 %', () => {
+    const ratios = Object.entries(traces).map(([name, { sizes, adaptive }]) => {
+      const trace = readTrace(name)
+      const hits = sizes.map((blocks) => hitsOf(trace, blocks, 'adaptive'))
+      assert.equal(hits, adaptive, name)
+      return (100 * hits.reduce((a, b) => a + b)) / hits.length / trace.length
+    })
+    const mean = ratios.reduce((a, b) => a + b) / ratios.length
+    console.log(`\n# recorded traces, adaptive: ${mean.toFixed(1)} % hits in the mean`)
+    assert.ok(mean >= 54.5, `${mean} %`)
+  })
+
+  onlyNormal(test, 'adaptive: no trace has one point fewer hits than with LRU', () => {
+    let least = Infinity
+    for (const [name, { sizes, adaptive }] of Object.entries(traces)) {
+      const trace = readTrace(name)
+      const numbered = traceOf(trace)
+      sizes.forEach((blocks, i) => {
+        least = Math.min(least, (100 * (adaptive[i]! - hitsIn(lru, numbered, blocks))) / trace.length)
+      })
+    }
+    console.log(`\n# recorded traces, adaptive: ${least.toFixed(2)} points over LRU at least`)
+    assert.ok(least >= -1, String(least))
   })
 } else {
   console.log(`# left out: no recorded traces in ../shared/traces`)

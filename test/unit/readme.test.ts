@@ -159,7 +159,7 @@ test('the limits are those of the code', () => {
   begins('guards a thread may hold', layout.GUARDS_MAX)
 })
 
-const geometry: layout.Geometry = { blocks: 5001, spares: 333, loans: 624, frameSize: 65536, partitions: 5, groups: 3, slots: 71, stripes: 64, buckets: 8192, traceEntries: 1024, classes: 7, ghosts: 0, writers: 3 } // prettier-ignore
+const geometry: layout.Geometry = { blocks: 5001, spares: 333, loans: 624, frameSize: 65536, partitions: 5, groups: 3, slots: 71, stripes: 64, buckets: 8192, traceEntries: 1024, classes: 7, ghostWords: 0, writers: 3 } // prettier-ignore
 
 test('the bytes that docs/tuning.md gives for a block, a spare and a slot are those of the memory map', () => {
   const bytesOf = (more: Partial<layout.Geometry>) => {

@@ -1,12 +1,13 @@
 /**
- * Which frame a block gets: one of the free list, else the policy's victim, or the partition's own if it has its share. All under
- * the policy mutex.
+ * Which frame a block gets: one of the free list, else the policy's victim, or the partition's own if it has its share. All
+ * under the policy mutex.
  */
 import { store } from '#atomics'
 import type { FrameIndex } from '../../shared/indices.js'
 import { partitionIn } from '../../shared/key.js'
 import { type Context, enter, leave } from '../context.js'
 import { Counter } from '../../shared/counter-words.js'
+import { type Candidates, Fit } from '../policy/policy.js'
 import { DirtyLink, Frame, Header, State } from '../../shared/words.js'
 
 /** What a frame is for. */
@@ -32,8 +33,8 @@ export function isClean(context: Context, frameAt: number): boolean {
 }
 
 /**
- * Latches a free frame or, unless it is for SPARE, a victim, and inserts it into the policy; -1 if there is none. A partition that
- * has all the frames that it may have gets one of its own. @requires policy mutex
+ * Latches a free frame or, unless it is for SPARE, a victim, and inserts it into the policy; -1 if there is none. A partition
+ * that has all the frames that it may have gets one of its own. @requires policy mutex
  */
 export function chooseFrame(
   context: Context,
@@ -46,9 +47,11 @@ export function chooseFrame(
   const partition = partitionIn(keyHigh)
   const isFull = context.shares.isFull(partition)
   let frame = isFull ? -1 : popFree(context)
-  if (frame < 0 && purpose !== Purpose.SPARE) frame = isFull ? popOwn(context, partition) : popVictim(context)
+  const isAhead = purpose !== Purpose.USE
+  if (frame < 0 && purpose !== Purpose.SPARE)
+    frame = isFull ? popOwn(context, partition) : popVictim(context, keyHigh, keyLow, isAhead)
   if (frame < 0) return -1
-  context.policy.insert(frame, keyHigh, keyLow, purpose !== Purpose.USE)
+  context.policy.insert(frame, keyHigh, keyLow, isAhead)
   context.shares.give(frame, partition)
   return frame
 }
@@ -61,7 +64,7 @@ export function chooseForImages(context: Context, keyHigh: number, keyLow: numbe
   context.policyMutex.assertHeld(context.slot.index)
   context.policy.drain()
   let frame = popFree(context)
-  if (frame < 0) frame = popVictim(context)
+  if (frame < 0) frame = popVictim(context, keyHigh, keyLow, false)
   if (frame < 0) return -1
   context.policy.insert(frame, keyHigh, keyLow)
   context.shares.takeBack(frame)
@@ -95,17 +98,12 @@ function popFree(context: Context): FrameIndex {
 }
 
 /**
- * Latches the policy's victim, which still has its key; -1 if all frames are held or dirty. A dirty one leaves the policy
- * until write-back readmits it; a held one counts as just used. Each costs the search one step. @requires policy mutex
+ * Latches the policy's victim for a block, which still has its key; -1 if all frames are held or dirty. A dirty one that the
+ * search meets leaves the policy until write-back readmits it. @requires policy mutex
  */
-function popVictim(context: Context): FrameIndex {
+function popVictim(context: Context, keyHigh: number, keyLow: number, isAhead: boolean): FrameIndex {
   context.policyMutex.assertHeld(context.slot.index)
-  const { policy } = context
-  // Held victims are renewed after the search; else it would find the same ones again and never the others.
-  const held: FrameIndex[] = []
-  let frame = policy.victim()
-  while (frame >= 0 && !latchVictim(context, frame, held)) frame = policy.victim()
-  for (const other of held) policy.renew(other)
+  const frame = context.policy.victim(new Frames(context), keyHigh, keyLow, isAhead)
   if (frame >= 0) reportEvicted(context, frame)
   return frame
 }
@@ -113,23 +111,18 @@ function popVictim(context: Context): FrameIndex {
 /** As `popVictim`, among the frames of one partition; -1 if all of them are held or dirty. @requires policy mutex */
 function popOwn(context: Context, partition: number): FrameIndex {
   context.policyMutex.assertHeld(context.slot.index)
-  const { policy, shares, words, arena } = context
-  const isVictim = (frame: FrameIndex): boolean => {
-    const at = arena.frameAt(frame)
-    return words[at + Frame.latch] === 0 && isClean(context, at)
-  }
+  const { policy, shares } = context
+  const frames = new Frames(context)
+  const isVictim = (frame: FrameIndex): boolean => frames.look(frame) === Fit.CLEAN
   const rankOf = (frame: FrameIndex) => policy.rank(frame)
   for (;;) {
     const frame = shares.victimOf(partition, isVictim, rankOf)
     if (frame < 0) return -1
     // Between the look and here another thread may have pinned or changed it: then it is no victim at the next look.
-    if (!enter(context, frame)) continue
-    if (isClean(context, arena.frameAt(frame))) {
-      if (policy.has(frame)) policy.remove(frame)
-      reportEvicted(context, frame)
-      return frame
-    }
-    leave(context, frame)
+    if (frames.take(frame) !== Fit.CLEAN) continue
+    if (policy.has(frame)) policy.remove(frame)
+    reportEvicted(context, frame)
+    return frame
   }
 }
 
@@ -139,17 +132,29 @@ function reportEvicted(context: Context, frame: FrameIndex): void {
   if (hasBlock && context.policy.evicted(frame)) context.slot.count(Counter.prefetchUnused)
 }
 
-/** Latches the frame exclusively, if it is clean and not held. Adds a frame that is held to `held`. */
-function latchVictim(context: Context, frame: FrameIndex, held: FrameIndex[]): boolean {
-  const at = context.arena.frameAt(frame)
-  if (!isClean(context, at)) return false
-  if (!enter(context, frame)) {
-    held.push(frame)
-    return false
+/** Frames as a search sees them: one may be the victim if it is clean and no thread holds it. */
+class Frames implements Candidates {
+  readonly #context: Context
+
+  constructor(context: Context) {
+    this.#context = context
   }
-  if (isClean(context, at)) return true
-  leave(context, frame)
-  return false
+
+  look(frame: FrameIndex): Fit {
+    const { words, arena } = this.#context
+    const at = arena.frameAt(frame)
+    if (!isClean(this.#context, at)) return Fit.DIRTY
+    return words[at + Frame.latch] === 0 ? Fit.CLEAN : Fit.HELD
+  }
+
+  take(frame: FrameIndex): Fit {
+    const at = this.#context.arena.frameAt(frame)
+    if (!isClean(this.#context, at)) return Fit.DIRTY
+    if (!enter(this.#context, frame)) return Fit.HELD
+    if (isClean(this.#context, at)) return Fit.CLEAN
+    leave(this.#context, frame)
+    return Fit.DIRTY
+  }
 }
 
 /**

@@ -6,7 +6,7 @@
  *
  *   F1  a frame without a key is free, lent, or in the policy        F2  the free count is the length of the list
  *   D1  a frame with a key is in the chain of that key, once         D2  the frames of a chain hash to it
- *   P1, P2, P4, P5  the policy's own (lru2.ts, twoq.ts); P6 that of the shares; P3  a clean frame with a key is in the policy
+ *   P1, P2, P4, P5, P7  the policy's own; P6 that of the shares; P3  a clean frame with a key is in the policy
  *   W1  a frame is in its dirty list iff it has unwritten images   W2  the dirty count is the length of the list
  *   W3  a spare has one owner: free list, undo image or saved images W4  the images of a frame are ordered by epoch
  *   W6  a loan has a frame that is lent to it, or is listed as empty W7  with a journal: classes, and what a record may have

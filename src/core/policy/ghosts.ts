@@ -31,7 +31,7 @@ export interface Ghosts {
 /** A closure, like the hit path (hit-path.ts): V8 compiles it with the addresses as constants. */
 export function ghostsOf(arena: Arena): Ghosts {
   const { words, ghostsAt } = arena
-  const capacity = arena.geometry.ghosts
+  const capacity = arena.geometry.ghostWords / Ghost.WORDS
   /** Factor from a hash to the index of a bucket. */
   const perHash = capacity / 2 ** 32
   const order = new Loop(words, {

@@ -14,7 +14,8 @@ import { NOTES_MAX } from '../../shared/layout.js'
 import type { ThreadSlot } from '../../shared/slot.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { PIECE, type Steps } from '../../shared/steps.js'
-import type { Policy } from './policy.js'
+import { inOrder } from './in-order.js'
+import type { Candidates, Policy } from './policy.js'
 import { Frame, Header } from '../../shared/words.js'
 
 /** Ages are limited each time this many ticks have passed. That costs a scan of all frames. */
@@ -67,14 +68,26 @@ export class Lru2 implements Policy {
     this.readmit(frame)
   }
 
-  victim(): FrameIndex {
+  victim(candidates: Candidates): FrameIndex {
+    return inOrder(
+      candidates,
+      () => this.#next(),
+      (frame) => {
+        this.#renew(frame)
+      },
+    )
+  }
+
+  /** Removes the frame that should go next. */
+  #next(): FrameIndex {
     if (this.size() === 0) return -1
     const frame = this.#words[this.#heapAt]!
     this.remove(frame)
     return frame
   }
 
-  renew(frame: FrameIndex): void {
+  /** Inserts a frame again, as just used, because it is held. */
+  #renew(frame: FrameIndex): void {
     this.#use(frame)
     this.#words[this.#at(frame) + Frame.used2] = this.#words[this.#at(frame) + Frame.used]!
     this.readmit(frame)

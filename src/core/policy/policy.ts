@@ -4,10 +4,27 @@
  * objects here are one thread's view of it.
  *
  * The policy contains the frames that hold a block, except those that the search for a victim found dirty; write-back
- * readmits them when they are clean. A held frame that the search found stays in the policy, as just used.
+ * readmits them when they are clean. A held frame that the search found stays in the policy.
  */
 import type { FrameIndex } from '../../shared/indices.js'
 import type { Steps } from '../../shared/steps.js'
+
+/** Whether a frame may be the victim. */
+export enum Fit {
+  CLEAN,
+  /** It has unwritten changes: it leaves the policy. */
+  DIRTY,
+  /** A thread uses it: it stays in the policy, but is not the victim now. */
+  HELD,
+}
+
+/** The engine's half of a search for a victim: the policy knows the uses of a frame, but not whether it is free to go. */
+export interface Candidates {
+  /** A look without a lock: the answer may be stale at once. Any thread may change the frame, except for its block. */
+  look(frame: FrameIndex): Fit
+  /** As `look`, but a frame that is CLEAN is then latched by this thread, so that the answer holds. */
+  take(frame: FrameIndex): Fit
+}
 
 export interface Policy {
   /** Records a hit. On the hit path: takes no lock, allocates nothing, and drops what does not fit. Any thread. */
@@ -17,15 +34,16 @@ export interface Policy {
   /** Hands in this thread's recorded hits. @requires policy mutex */
   drain(): void
   /**
-   * Inserts a frame that gets a new block, with the block's key (key.ts). `isAhead`: the block is filled ahead of its first
-   * use.
-   * @requires policy mutex, the frame is not in the policy
+   * Inserts a frame that gets a new block, with the block's key (key.ts): a free one, a victim of this policy, or one of
+   * another choice. `isAhead`: the block is filled ahead of its first use. @requires policy mutex, the frame is not in the
+   * policy
    */
   insert(frame: FrameIndex, keyHigh: number, keyLow: number, isAhead?: boolean): void
-  /** Removes the best victim and returns it; -1 if there is none. @requires policy mutex */
-  victim(): FrameIndex
-  /** Inserts a victim again, as just used, because it is held. @requires policy mutex */
-  renew(frame: FrameIndex): void
+  /**
+   * Takes a victim and removes it from the policy; -1 if all frames are dirty or held. Dirty ones that it met have left the
+   * policy. The key is that of the block which will get the frame: `insert` follows, with the same key. @requires policy mutex
+   */
+  victim(candidates: Candidates, keyHigh: number, keyLow: number, isAhead?: boolean): FrameIndex
   /**
    * Reports that the frame's block is evicted, while the frame still has its key. Returns true if the block was filled ahead
    * and never used, as far as the policy can tell. @requires policy mutex
@@ -40,8 +58,8 @@ export interface Policy {
   /** How bad a frame in the policy is: of two frames the one with the larger number is evicted first. @requires policy mutex */
   rank(frame: FrameIndex): number
   /**
-   * Whether the frame's block was used again lately, as far as the policy counts uses. For reports: plain reads without a lock, so
-   * the answer may be stale.
+   * Whether the frame's block was used again lately, as far as the policy counts uses. For reports: plain reads without a lock,
+   * so the answer may be stale.
    */
   isHot(frame: FrameIndex): boolean
   /** @requires policy mutex */
@@ -53,8 +71,8 @@ export interface Policy {
   /** A line for each violated invariant of the policy, in one go. @requires policy mutex */
   check(): string[]
   /**
-   * Looks for violations piece by piece; returns whether it found none. Other threads may use the policy between two pieces, and
-   * then it may find what is none: `check` decides. @requires policy mutex for each piece
+   * Looks for violations piece by piece; returns whether it found none. Other threads may use the policy between two pieces,
+   * and then it may find what is none: `check` decides. @requires policy mutex for each piece
    */
   look(): Steps<boolean>
 }

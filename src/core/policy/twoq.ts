@@ -22,7 +22,8 @@ import type { FrameIndex } from '../../shared/indices.js'
 import type { Steps } from '../../shared/steps.js'
 import { ghostsOf } from './ghosts.js'
 import { Loop } from './loop.js'
-import type { Policy } from './policy.js'
+import { inOrder } from './in-order.js'
+import type { Candidates, Policy } from './policy.js'
 import { Frame, Header } from '../../shared/words.js'
 
 const enum Part {
@@ -99,8 +100,13 @@ export function twoQueues(arena: Arena): Policy {
     counted(frame, 1)
   }
 
-  function victim(): FrameIndex {
+  function victim(candidates: Candidates): FrameIndex {
     measure()
+    return inOrder(candidates, next, renew)
+  }
+
+  /** Removes the frame that should go next. */
+  function next(): FrameIndex {
     if (size() === 0) return -1
     const isFifo = words[Header.fifoSize]! > fifoMax || main.oldest() < 0
     const frame = isFifo ? fifo.oldest() : unused()
@@ -108,6 +114,7 @@ export function twoQueues(arena: Arena): Policy {
     return frame
   }
 
+  /** Inserts a frame again, as just used, because it is held. */
   function renew(frame: FrameIndex): void {
     note(frame)
     loopOf(frame).addNewest(frame)
@@ -234,7 +241,6 @@ export function twoQueues(arena: Arena): Policy {
     drain,
     insert,
     victim,
-    renew,
     evicted,
     readmit,
     remove,

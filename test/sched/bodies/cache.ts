@@ -291,6 +291,8 @@ export const bodies: Readonly<Record<string, MakeBody>> = {
   evictAll: body({ frames: 2, cached: 2 }, [all(read(0), read(1)), evictAll]),
   evictTwice: body({ frames: 2, cached: 2 }, [read(0), read(2), read(3)]),
   evict2q: body({ frames: 2, cached: 2, policy: '2q' }, [read(0), read(2)]),
+  evictAdaptive: body({ frames: 2, cached: 2, policy: 'adaptive' }, [read(0), read(2)]),
+  evictBackAdaptive: body({ frames: 2, cached: 3, policy: 'adaptive' }, [read(1), read(0)]),
   /** Reads of two blocks concurrently with a request for the first or the second, and with each other. */
   run: body({ frames: 8 }, [copyBoth(0), read(1)], { readsMax: 1 }),
   runs: body({ frames: 8 }, [copyBoth(0), copyBoth(1)], { readsMax: 1 }),
@@ -299,6 +301,7 @@ export const bodies: Readonly<Record<string, MakeBody>> = {
   ahead: body({ frames: 8 }, [ahead(0), read(0)], { readsMax: 1 }),
   aheadChange: body({ frames: 8 }, [ahead(0), change(0)], { readsMax: 1 }),
   ahead2q: body({ frames: 8, blocks: 10, cached: 8, policy: '2q' }, [ahead(8), read(9)]),
+  aheadAdaptive: body({ frames: 8, blocks: 10, cached: 8, policy: 'adaptive' }, [ahead(8), read(9)]),
   /** Hit, hit, change: every mode of the latch. */
   latch: body({ frames: 2, cached: 1 }, [read(0), read(0), change(0)]),
   writers: body({ frames: 2, cached: 1 }, [change(0), change(0)]),
@@ -330,6 +333,7 @@ export const bodies: Readonly<Record<string, MakeBody>> = {
   share: body({ frames: 3, cached: 2, framesMax: 2 }, [read(2), read(3)]),
   shareHit: body({ frames: 3, cached: 2, framesMax: 2 }, [read(2), all(read(0), read(1))]),
   shareChange: body({ frames: 3, cached: 2, framesMax: 2, policy: '2q' }, [read(2), change(0)]),
+  shareAdaptive: body({ frames: 3, cached: 2, framesMax: 2, policy: 'adaptive' }, [read(2), change(0)]),
   shareEvict: body({ frames: 3, cached: 2, framesMax: 2 }, [read(2), evictAll]),
   shareRound: body({ frames: 3, cached: 2, framesMax: 2 }, [all(change(0), change(1), read(2), flush(0))], {
     withEngine: true,

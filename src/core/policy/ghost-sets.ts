@@ -1,0 +1,133 @@
+/**
+ * The ghosts of policy `adaptive`: what blocks were worth when they were evicted, two for each frame. A ghost is honoured for
+ * as long as its block is worth more than another in the cache, so the records need no common order of age; they are in sets of
+ * eight, by a hash of the key, as in the cache of a processor. A new ghost replaces the oldest of its set. That is half of the
+ * memory of records with chains and an order, and a lookup is one cache line.
+ *
+ * A record has two words: the hash, 0 if it is empty, and a word as that of a frame (uses.ts) with the tick of the eviction,
+ * the value, and the part that the block was evicted from. Two keys with one hash of 32 bits share a ghost, which costs a wrong
+ * choice. So does a record that a dead thread left half-written.
+ */
+import type { Arena } from '../../shared/arena.js'
+import { hashOf } from '../../shared/hash.js'
+import { GHOST_SET } from '../../shared/layout.js'
+import { PIECE, type Steps } from '../../shared/steps.js'
+import { AgedGhost, Header } from '../../shared/words.js'
+import { timeAgeOf, valueAgeOf, valueAt, wordOf } from './uses.js'
+
+/** More than any age. */
+const EMPTY = 2 ** 16
+const SET_WORDS = GHOST_SET * AgedGhost.WORDS
+
+/** All @requires policy mutex. A ghost is the address of its record. */
+export interface GhostSets {
+  /** The ghost of a key, -1 if there is none. */
+  find(keyHigh: number, keyLow: number): number
+  /** Its block's value when it was evicted, as an age. */
+  valueAge(ghost: number): number
+  /** Ticks since its eviction. */
+  since(ghost: number): number
+  isFromMain(ghost: number): boolean
+  /** Removes a ghost. */
+  drop(ghost: number): void
+  /** Adds a ghost, or replaces that of the key; `since`: how many ticks ago its block was evicted. */
+  add(keyHigh: number, keyLow: number, valueAge: number, isFromMain: boolean, since?: number): void
+  /** Removes what is not in order, after a thread died. */
+  repair(): void
+  /** P4 each ghost is in the set of its hash; P5 once. */
+  check(): string[]
+  look(): Steps<boolean>
+}
+
+export function ghostSetsOf({ words, ghostsAt, geometry }: Arena): GhostSets {
+  const sets = geometry.ghostWords / SET_WORDS
+  const perHash = sets / 2 ** 32
+  const endAt = ghostsAt + geometry.ghostWords
+
+  const hash = (keyHigh: number, keyLow: number): number => hashOf(2 ** 32, keyHigh, keyLow) || 1
+
+  function setOf(own: number): number {
+    return ghostsAt + Math.floor((own >>> 0) * perHash) * SET_WORDS
+  }
+
+  function find(keyHigh: number, keyLow: number): number {
+    const wanted = hash(keyHigh, keyLow)
+    const at = setOf(wanted)
+    for (let ghost = at; ghost < at + SET_WORDS; ghost += AgedGhost.WORDS)
+      if (words[ghost + AgedGhost.hash] === wanted) return ghost
+    return -1
+  }
+
+  function add(keyHigh: number, keyLow: number, valueAge: number, isFromMain: boolean, since = 0): void {
+    const now = words[Header.tick]!
+    const own = hash(keyHigh, keyLow)
+    const ghost = placeFor(own, now)
+    words[ghost + AgedGhost.hash] = own
+    words[ghost + AgedGhost.uses] = wordOf(now - since, valueAt(now, valueAge), isFromMain ? 1 : 0)
+  }
+
+  /** The record of the set that has the hash, else the first empty one, else the oldest. */
+  function placeFor(own: number, now: number): number {
+    const at = setOf(own)
+    let place = at
+    let placeAge = -1
+    for (let ghost = at; ghost < at + SET_WORDS; ghost += AgedGhost.WORDS) {
+      const other = words[ghost + AgedGhost.hash]!
+      if (other === own) return ghost
+      const age = other === 0 ? EMPTY : timeAgeOf(now, words[ghost + AgedGhost.uses]!)
+      if (age <= placeAge) continue
+      place = ghost
+      placeAge = age
+    }
+    return place
+  }
+
+  function drop(ghost: number): void {
+    words[ghost + AgedGhost.hash] = 0
+  }
+
+  /** What is wrong with a record, undefined if nothing is. */
+  function faultOf(ghost: number): string | undefined {
+    const own = words[ghost + AgedGhost.hash]!
+    if (own === 0) return undefined
+    const at = ghost - ((ghost - ghostsAt) % SET_WORDS)
+    const record = (ghost - ghostsAt) / AgedGhost.WORDS
+    if (setOf(own) !== at) return `P4 ghost ${record}: its hash belongs to another set`
+    for (let other = at; other < ghost; other += AgedGhost.WORDS)
+      if (words[other + AgedGhost.hash] === own) return `P5 ghost ${record}: its set has another of its hash`
+    return undefined
+  }
+
+  function* ghosts(): Generator<number> {
+    for (let ghost = ghostsAt; ghost < endAt; ghost += AgedGhost.WORDS) yield ghost
+  }
+
+  function repair(): void {
+    for (const ghost of ghosts()) if (faultOf(ghost) !== undefined) drop(ghost)
+  }
+
+  function check(): string[] {
+    return [...ghosts()].flatMap((ghost) => faultOf(ghost) ?? [])
+  }
+
+  function* look(): Steps<boolean> {
+    let records = 0
+    for (const ghost of ghosts()) {
+      if (faultOf(ghost) !== undefined) return false
+      if (++records % (PIECE / 4) === 0) yield // a record costs up to nine words
+    }
+    return true
+  }
+
+  return {
+    find,
+    valueAge: (ghost) => valueAgeOf(words[Header.tick]!, words[ghost + AgedGhost.uses]!),
+    since: (ghost) => timeAgeOf(words[Header.tick]!, words[ghost + AgedGhost.uses]!),
+    isFromMain: (ghost) => (words[ghost + AgedGhost.uses]! & 1) !== 0,
+    drop,
+    add,
+    repair,
+    check,
+    look,
+  }
+}

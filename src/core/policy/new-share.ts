@@ -1,0 +1,143 @@
+/**
+ * How many frames policy `adaptive` has for NEW, and how long it remembers: both follow from what comes back.
+ *
+ * A block that comes back soon after it was evicted would have been a hit if its part had had a few frames more. So ghosts
+ * measure what one more frame would bring in each part: the probability that a block which left it returns within NEAR ticks.
+ * The target of NEW moves with the difference of the two. ARC (Megiddo and Modha, FAST 2003) moves it by each return instead,
+ * and for all its ghosts; then a part that evicts more gets more, and returns that no small change would have turned into hits
+ * count as well.
+ *
+ * Both are counts that lose 1/64 in each tick. The probability of MAIN has as many evictions more as PRIOR, with the
+ * probability of NEW, since MAIN evicts few while NEW takes all the misses.
+ *
+ * The half-life of a use (uses.ts) is 4 times as many insertions as MAIN has frames: where recency rules, NEW is large and the
+ * memory short.
+ *
+ * Target and counts are in 1/256 of a frame or a block, in very large pools 1/16, so that they fit into a word.
+ */
+import type { Arena } from '../../shared/arena.js'
+import { Header } from '../../shared/words.js'
+import { TICKS } from './uses.js'
+
+const START = 0.1
+const LEAST = 1 / 64
+const MOST = 7 / 8
+/** 3/32 of a pool of insertions. A longer horizon tells less of what one more frame would bring. */
+const NEAR = 6
+const PRIOR = 16
+const MEMORY = 4
+/** From this many frames on, words count in 1/16. */
+const LARGE = 2 ** 22
+
+/** The counts: evictions from each part, and of these the returns. */
+const COUNTS = [Header.newOut, Header.newBack, Header.mainOut, Header.mainBack] as const
+
+/** All @requires policy mutex */
+export interface NewShare {
+  /** Frames that NEW should have: at least one. */
+  target(): number
+  /** The most ticks between an eviction and a return that count as soon. */
+  near(): number
+  /** Takes notice of the number of frames in use, which may grow; the target keeps its share of them. */
+  measure(): void
+  /** A block was evicted from MAIN or NEW. */
+  left(isFromMain: boolean): void
+  /** A block came back soon after it was evicted. */
+  cameBack(isFromMain: boolean): void
+  /** A block is inserted: time passes. */
+  pass(): void
+  /** Makes the words valid after a thread died. */
+  repair(): void
+  /** P7 target, half-life and counts are in their bounds. */
+  check(): string[]
+}
+
+export function newShareOf({ words, geometry }: Arena): NewShare {
+  const unit = geometry.blocks < LARGE ? 256 : 16
+
+  const frames = (): number => words[Header.frames]!
+  const least = (): number => unit * Math.max(1, LEAST * frames())
+  const clamped = (target: number): number =>
+    Math.floor(Math.max(least(), Math.min(target, unit * MOST * frames())))
+
+  function measure(): void {
+    const before = words[Header.measured]!
+    const now = frames()
+    if (before === now) return
+    const share = before === 0 ? unit * START * now : (words[Header.newTarget]! / before) * now
+    words[Header.newTarget] = Math.max(unit, Math.floor(share))
+    setHalfLife()
+    words[Header.measured] = now
+  }
+
+  function halfLife(): number {
+    const share = words[Header.newTarget]! / unit / frames()
+    return Math.max(1, Math.floor(MEMORY * (TICKS / 2) * (1 - share) + 0.5))
+  }
+
+  function setHalfLife(): void {
+    words[Header.halfLife] = halfLife()
+  }
+
+  function pass(): void {
+    const part = words[Header.tickPart]! + TICKS
+    const ticks = Math.floor(part / frames())
+    words[Header.tickPart] = part - ticks * frames()
+    if (ticks === 0) return
+    words[Header.tick] = (words[Header.tick]! + ticks) & 0xffff
+    adapt(ticks)
+  }
+
+  function adapt(ticks: number): void {
+    const ofNew = words[Header.newBack]! / (words[Header.newOut]! + unit)
+    const ofMain = (words[Header.mainBack]! + unit * PRIOR * ofNew) / (words[Header.mainOut]! + unit * PRIOR)
+    const step = ((unit * frames()) / TICKS) * ticks
+    words[Header.newTarget] = clamped(words[Header.newTarget]! + step * (ofNew - ofMain))
+    const rest = Math.max(0, TICKS - ticks)
+    // Rounded down from the product, so that they reach 0.
+    for (const word of COUNTS) words[word] = Math.floor((words[word]! * rest) / TICKS)
+    setHalfLife()
+  }
+
+  function left(isFromMain: boolean): void {
+    words[isFromMain ? Header.mainOut : Header.newOut]! += unit
+  }
+
+  function cameBack(isFromMain: boolean): void {
+    words[isFromMain ? Header.mainBack : Header.newBack]! += unit
+  }
+
+  function repair(): void {
+    measure()
+    words[Header.tick]! &= 0xffff
+    words[Header.tickPart] = 0
+    if (!isTarget()) words[Header.newTarget] = clamped(unit * START * frames())
+    for (const word of COUNTS) if (words[word]! < 0) words[word] = 0
+    setHalfLife()
+  }
+
+  const isTarget = (): boolean =>
+    words[Header.newTarget]! >= unit && words[Header.newTarget]! <= unit * Math.max(1, MOST * frames())
+
+  function check(): string[] {
+    if (words[Header.measured] !== frames()) return [] // no block was inserted since the pool has grown
+    const broken: string[] = []
+    if (!isTarget()) broken.push(`P7 the target of NEW is ${words[Header.newTarget]!} of ${unit * frames()}`)
+    if (words[Header.halfLife] !== halfLife())
+      broken.push(`P7 the half-life is ${words[Header.halfLife]!}, that of the target is ${halfLife()}`)
+    if (COUNTS.some((word) => words[word]! < 0)) broken.push('P7 a count of evictions or returns is negative')
+    if (words[Header.tick]! >>> 16 !== 0) broken.push(`P7 the tick is ${words[Header.tick]!}`)
+    return broken
+  }
+
+  return {
+    target: () => Math.max(1, Math.floor(words[Header.newTarget]! / unit)),
+    near: () => Math.max(NEAR, Math.ceil(TICKS / frames())),
+    measure,
+    left,
+    cameBack,
+    pass,
+    repair,
+    check,
+  }
+}

@@ -1,0 +1,54 @@
+// Policy `adaptive` with a model of the cache that it serves, for its tests.
+
+import * as assert from 'uvu/assert'
+import { keyLowOf, keyHighOf } from '#dist/shared/key.js'
+import { Frame, Header } from '#dist/shared/words.js'
+import { ALL_CLEAN, nameFrame, policyArena, policyIn } from '#dist/bench/replay/policy-replay.js'
+
+/** A policy, and a model of the cache that it serves. */
+export function cacheWith(blocks = 100, tick = 0) {
+  const arena = policyArena('adaptive', blocks)
+  const { words } = arena
+  words[Header.tick] = tick
+  const policy = policyIn(arena, 'adaptive')
+  const frames = new Map<number, number>()
+  const held: number[] = []
+  let free = blocks
+  /** One access; true if it is a hit. */
+  const use = (block: number, { candidates = ALL_CLEAN, isAhead = false } = {}): boolean => {
+    const found = frames.get(block)
+    if (found !== undefined) {
+      policy.note(found)
+      return true
+    }
+    let frame = free - 1
+    if (free > 0) words[Header.freeCount] = --free
+    else {
+      frame = policy.victim(candidates, keyHighOf(0, block), keyLowOf(block), isAhead)
+      assert.ok(frame >= 0, 'there is a victim')
+      policy.evicted(frame)
+      frames.delete(held[frame]!)
+    }
+    policy.insert(frame, keyHighOf(0, block), keyLowOf(block), isAhead)
+    nameFrame(arena, frame, 0, block)
+    held[frame] = block
+    frames.set(block, frame)
+    return false
+  }
+  /** Accesses to `count` blocks; the share of hits. */
+  const scan = (first: number, count: number): number => {
+    let hits = 0
+    for (let block = first; block < first + count; block++) if (use(block)) hits++
+    return hits / count
+  }
+  const has = (block: number): boolean => frames.has(block)
+  const isInMain = (block: number): boolean => words[arena.frameAt(frames.get(block)!) + Frame.used] === -1
+  const frameOf = (block: number): number => frames.get(block)!
+  const countOf = (word: Header): number => words[word]!
+  return { arena, words, policy, frames, use, scan, has, isInMain, frameOf, countOf }
+}
+
+export type AdaptiveCache = ReturnType<typeof cacheWith>
+
+/** The sizes of NEW and MAIN. */
+export const sizes = ({ countOf }: AdaptiveCache) => [countOf(Header.newSize), countOf(Header.mainSize)]

@@ -1,0 +1,214 @@
+// Policy `adaptive`: the bound of a search, frames that may not go, a death, a pool that grows, uses by several threads, the damage
+// that its check finds, and a cache that has it.
+
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { openCache } from 'dcache'
+import { Fit, type Candidates } from '#dist/core/policy/policy.js'
+import { keyHighOf } from '#dist/shared/key.js'
+import { AgedGhost, Frame, Header } from '#dist/shared/words.js'
+import { nameFrame, policyArena, policyIn } from '#dist/bench/replay/policy-replay.js'
+import { type AdaptiveCache as Cache, cacheWith, sizes } from '../support/adaptive-cache.js'
+import { onlyNormal } from '../support/size.js'
+import { tempFolder } from '../support/temp.js'
+import { inThreads } from '../support/threads.js'
+
+const bodies = import.meta.resolve('./workers/policy.js')
+
+/** Candidates of which each is CLEAN, DIRTY or HELD, and the number of looks. */
+function mixed(fitOf: (frame: number) => Fit) {
+  let looks = 0
+  const candidates: Candidates = {
+    look: (frame) => {
+      looks++
+      return fitOf(frame)
+    },
+    take: fitOf,
+  }
+  return { candidates, looks: () => looks }
+}
+
+test('a search that finds a victim looks at 64 frames at most', () => {
+  for (const blocks of [1, 2, 20, 33, 1000]) {
+    const { use, scan, policy } = cacheWith(blocks)
+    scan(0, blocks)
+    let seed = 3
+    for (let i = 0; i < 3000; i++) {
+      seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0
+      const isHeldPart = i % 3
+      const { candidates, looks } = mixed((frame) =>
+        (Math.imul(frame + i, 0x9e3779b1) >>> 16) % 4 < isHeldPart && blocks > 20 ? Fit.HELD : Fit.CLEAN,
+      )
+      use(((seed >>> 8) % (2 * blocks)) + (i % 5 === 0 ? 10_000 + i : 0), { candidates })
+      assert.ok(looks() <= 64, `${looks()} looks`)
+    }
+    assert.equal(policy.check(), [])
+  }
+})
+
+test('if all frames are held there is no victim, and all stay; dirty ones leave, and return to their part', () => {
+  const cache = cacheWith()
+  const { scan, policy, isInMain } = cache
+  scan(0, 100)
+  const before = sizes(cache)
+  assert.is(policy.victim(mixed(() => Fit.HELD).candidates, keyHighOf(0, 5000), 5000), -1)
+  assert.equal(sizes(cache), before)
+  assert.is(policy.victim(mixed(() => Fit.DIRTY).candidates, keyHighOf(0, 5000), 5000), -1)
+  assert.equal([policy.size(), policy.check()], [0, []])
+  for (let frame = 0; frame < 100; frame++) policy.readmit(frame)
+  assert.equal([sizes(cache), policy.check()], [before, []])
+  assert.ok(isInMain(0) && !isInMain(99))
+})
+
+test('a frame that is pinned between the look and the latch stays, and another one is the victim', () => {
+  const cache = cacheWith()
+  cache.scan(0, 100)
+  cache.scan(1000, 50)
+  for (let i = 0; i < 200; i++) {
+    const refused = new Set<number>()
+    const take = (frame: number): Fit => {
+      if (refused.size >= 2) return refused.has(frame) ? Fit.HELD : Fit.CLEAN
+      refused.add(frame)
+      return Fit.HELD
+    }
+    const look = (frame: number): Fit => (refused.has(frame) ? Fit.HELD : Fit.CLEAN)
+    cache.use((i * 37) % 400, { candidates: { look, take } })
+    for (const frame of refused) assert.ok(cache.policy.has(frame))
+  }
+  assert.equal([cache.policy.size(), cache.policy.check()], [100, []])
+})
+
+test('after a death frames keep their part and their uses, and ghosts stay', () => {
+  const cache = cacheWith()
+  const { scan, policy, words, arena, isInMain, countOf } = cache
+  scan(0, 100)
+  scan(1000, 60)
+  const before = sizes(cache)
+  const ghosts = words.slice(arena.ghostsAt, arena.planAt)
+  const target = countOf(Header.newTarget)
+  for (const word of [Header.newSize, Header.mainSize, Header.newOldest]) words[word] = 77
+  policy.reset()
+  assert.is(policy.size(), 0)
+  for (let frame = 0; frame < 100; frame++) policy.readmit(frame)
+  assert.equal([sizes(cache), policy.check()], [before, []])
+  assert.equal(words.slice(arena.ghostsAt, arena.planAt), ghosts)
+  assert.is(countOf(Header.newTarget), target)
+  assert.ok(isInMain(0))
+})
+
+test('the pool may grow: the share of NEW stays', () => {
+  const arena = policyArena('adaptive', 1000)
+  arena.words[Header.frames] = 100
+  const policy = policyIn(arena, 'adaptive')
+  const fill = (first: number, count: number) => {
+    for (let frame = first; frame < first + count; frame++) {
+      arena.words[Header.freeCount] = arena.frames - frame - 1
+      policy.insert(frame, keyHighOf(0, frame), frame)
+      nameFrame(arena, frame, 0, frame)
+    }
+  }
+  fill(0, 100)
+  assert.equal([arena.words[Header.newTarget], arena.words[Header.newSize]], [10 * 256, 11])
+  arena.words[Header.frames] = 1000
+  assert.equal(policy.check(), [])
+  fill(100, 900)
+  assert.equal([arena.words[Header.newTarget], arena.words[Header.newSize]], [100 * 256, 101])
+  assert.equal(policy.check(), [])
+})
+
+test('a cache of the minimum size works', () => {
+  for (const blocks of [1, 2, 3, 11]) {
+    const { policy, use } = cacheWith(blocks)
+    for (let i = 0; i < 5000; i++) use((Math.imul(i, 0x9e3779b1) >>> 16) % 7)
+    assert.is(policy.size(), Math.min(blocks, 7))
+    assert.equal(policy.check(), [])
+  }
+})
+
+test('uses that other threads note concurrently break nothing', async () => {
+  const { buffer } = policyArena('adaptive', 100)
+  const [broken] = await inThreads<string[]>(bodies, 'noteAndEvict', {
+    threads: 3,
+    buffer,
+    args: { turns: 300_000, name: 'adaptive' },
+  })
+  assert.equal(broken, [])
+})
+
+test('the check names each broken invariant', () => {
+  const set = (word: number, value: number) => ({ words }: Cache) => (words[word] = value) // prettier-ignore
+  const field = (block: number, name: Frame, value: number) => ({ arena, words, frameOf }: Cache) =>
+    (words[arena.frameAt(frameOf(block)) + name] = value) // prettier-ignore
+  const ghost = ({ words, arena }: Cache): number => {
+    let at = arena.ghostsAt
+    while (words[at + AgedGhost.hash] === 0) at += AgedGhost.WORDS
+    return at
+  }
+  const damages: [string, (cache: Cache) => unknown][] = [
+    ['P1', field(0, Frame.used, 5)],
+    ['P1', field(0, Frame.policySlot, 5)],
+    ['P1', field(1059, Frame.used, -1)],
+    ['P1', field(1059, Frame.policySlot, 0)],
+    ['P2', ({ words }) => words[Header.newSize]!++],
+    ['P1', ({ words }) => words[Header.mainSize]!++],
+    ['P4', (cache) => (cache.words[ghost(cache) + AgedGhost.hash]! ^= 1 << 31)],
+    ['P5', (cache) => {
+      const at = ghost(cache)
+      const other = at + (((at - cache.arena.ghostsAt) / AgedGhost.WORDS) % 8 < 7 ? 1 : -1) * AgedGhost.WORDS
+      cache.words[other + AgedGhost.hash] = cache.words[at + AgedGhost.hash]!
+    }],
+    ['P7', set(Header.newTarget, 3)],
+    ['P7', set(Header.halfLife, 3)],
+    ['P7', set(Header.mainBack, -1)],
+    ['P7', set(Header.tick, 65_536)],
+  ] // prettier-ignore
+  for (const [name, damage] of damages) {
+    const cache = cacheWith()
+    cache.scan(0, 100)
+    cache.scan(1000, 60)
+    assert.equal(cache.policy.check(), [])
+    damage(cache)
+    const broken = cache.policy.check()
+    assert.ok(
+      broken.some((text) => text.startsWith(name)),
+      `${name}: ${broken.join('; ')} after ${String(damage)}`,
+    )
+  }
+})
+
+onlyNormal(test, 'a cache with this policy is correct, and keeps its hits during a scan', async () => {
+  using folder = tempFolder()
+  const partitions = { a: { path: folder.write('a', ''), blockSize: 512, size: 512 * 4000 } }
+  const cache = await openCache({ memory: 512 * 128, policy: 'adaptive', partitions, flushDelayMs: 50 })
+  try {
+    const partition = cache.partition('a')
+    const expected = new Map<number, number>()
+    let seed = 5
+    for (let i = 0; i < 20_000; i++) {
+      seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0
+      const block = i % 2 === 0 ? (seed >>> 8) % 60 : 60 + ((i >> 1) % 3900)
+      const isChanged = i % 5 === 0
+      using guard = await partition.acquire(block, isChanged ? 'modify' : 'read')
+      assert.is(guard.data[7], expected.get(block) ?? 0, `block ${block}`)
+      if (isChanged) {
+        expected.set(block, i & 255)
+        guard.data[7] = i & 255
+        guard.markDirty()
+      }
+    }
+    const { hits, misses } = cache.stats()
+    assert.ok(hits / (hits + misses) > 0.45, `${hits} hits, ${misses} misses`)
+    await cache.flush()
+    assert.equal(cache.check(), [])
+    cache.evictClean()
+    for (const [block, value] of expected) {
+      using guard = await partition.acquire(block, 'read')
+      assert.is(guard.data[7], value)
+    }
+    assert.equal(cache.check(), [])
+  } finally {
+    await cache.close()
+  }
+})
+
+test.run()

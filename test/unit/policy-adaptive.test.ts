@@ -1,0 +1,152 @@
+// Policy `adaptive` step by step: what enters MAIN, the share of NEW, forgetting, and the clock. What is asked of its state is in
+// policy-adaptive-state.test.ts, its hits on traces are in policy-traces.test.ts.
+
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { keyLowOf, keyHighOf } from '#dist/shared/key.js'
+import { Header } from '#dist/shared/words.js'
+import { cacheWith, sizes } from '../support/adaptive-cache.js'
+
+test('while there are free frames all blocks are kept, and NEW has a tenth of the frames', () => {
+  const cache = cacheWith()
+  cache.scan(0, 100)
+  assert.equal(sizes(cache), [11, 89])
+  assert.is(cache.scan(0, 100), 1)
+  assert.equal(cache.policy.check(), [])
+})
+
+test('blocks that nothing asks for again pass through NEW', () => {
+  const cache = cacheWith()
+  cache.scan(0, 100)
+  for (let pass = 0; pass < 3; pass++) assert.is(cache.scan(0, 80), 1)
+  cache.scan(1000, 1000)
+  assert.is(cache.scan(0, 80), 1)
+  assert.equal(sizes(cache), [11, 89])
+  assert.equal(cache.policy.check(), [])
+})
+
+test('a block that returns enters MAIN if it was worth more than the worst of it', () => {
+  const cache = cacheWith()
+  cache.scan(0, 100) // 0 to 89 are in MAIN, and were used once
+  for (let i = 0; i < 4; i++) {
+    cache.use(95) // in NEW; used in several ticks
+    cache.scan(1000 + 2 * i, 2)
+  }
+  cache.scan(2000, 40)
+  assert.ok(cache.has(95) && cache.isInMain(95), 'from NEW, with its uses in several ticks')
+  cache.scan(0, 90) // those of MAIN that are left, and one is back
+  assert.is(cache.use(1000), false)
+  assert.not.ok(cache.isInMain(1000), 'it was used once, before all of MAIN were')
+  assert.equal(cache.policy.check(), [])
+})
+
+test('loops larger than the cache have hits, and one that fits has all', () => {
+  for (const [blocks, loop, least] of [
+    [100, 110, 0.7],
+    [100, 150, 0.5],
+    [1000, 1100, 0.75],
+    [1000, 3000, 0.27],
+    [500, 500, 1],
+  ] as const) {
+    // prettier-ignore
+    const { scan, policy } = cacheWith(blocks)
+    for (let pass = 0; pass < 20; pass++) scan(0, loop)
+    const share = scan(0, loop)
+    assert.ok(share >= least, `${blocks} blocks, a loop of ${loop}: ${share}`)
+    assert.equal(policy.check(), [])
+  }
+})
+
+test('a new working set replaces one that was used often, in the third pass', () => {
+  for (const blocks of [35, 200, 1000]) {
+    const { scan } = cacheWith(blocks)
+    const count = Math.floor(0.8 * blocks)
+    for (let pass = 0; pass < 30; pass++) scan(0, count)
+    const passes = Array.from({ length: 4 }, () => scan(5000, count))
+    assert.is(passes[3], 1, `${blocks} blocks: ${passes.join(' ')}`)
+    assert.ok(passes[2]! > 0.99, `${blocks} blocks: ${passes.join(' ')}`)
+  }
+})
+
+test('uses in quick succession count as one', () => {
+  const [once, often] = [cacheWith(), cacheWith()]
+  for (const { scan } of [once, often]) scan(0, 100)
+  for (let i = 0; i < 2000; i++) {
+    const block = (Math.imul(i, 0x9e3779b1) >>> 8) % 300
+    const isHit = once.use(block)
+    assert.is(often.use(block), isHit)
+    for (let again = 0; again < 15; again++) often.use(block)
+  }
+  assert.equal([...often.frames.keys()], [...once.frames.keys()])
+})
+
+test('wherever the clock stands, and when it wraps, the hits are the same', () => {
+  const hitsFrom = (tick: number): string => {
+    const { use } = cacheWith(50, tick)
+    let hits = ''
+    for (let i = 0; i < 20_000; i++) {
+      const block = i % 3 === 0 ? (i / 3) % 70 : (Math.imul(i, 0x9e3779b1) >>> 8) % 200
+      hits += use(block) ? '1' : '0'
+    }
+    return hits
+  }
+  const known = hitsFrom(0)
+  for (const tick of [2, 1000, 32_766, 65_000, 65_534]) assert.is(hitsFrom(tick), known, `from tick ${tick}`)
+})
+
+test('a block that is never used again does not look young when the clock has wrapped', () => {
+  const { scan, policy, frameOf, isInMain } = cacheWith(16)
+  scan(0, 16)
+  scan(0, 10) // MAIN has the first fourteen
+  assert.ok(isInMain(0))
+  const frame = frameOf(0)
+  for (let block = 100; block < 40_000; block += 100) {
+    scan(block, 100) // 400 ticks
+    if (block > 200) assert.not.ok(policy.isHot(frame), `after ${block} blocks`)
+  }
+  assert.ok(isInMain(0))
+  assert.equal(policy.check(), [])
+})
+
+test('a block that was filled ahead and not used leaves no ghost', () => {
+  const { use, scan, policy, frameOf, countOf } = cacheWith()
+  scan(0, 100)
+  use(500, { isAhead: true })
+  const frame = frameOf(500)
+  const before = countOf(Header.newOut)
+  policy.remove(frame)
+  assert.is(policy.evicted(frame), true)
+  assert.is(countOf(Header.newOut), before)
+  policy.readmit(frame)
+  use(500)
+  policy.remove(frame)
+  assert.is(policy.evicted(frame), false)
+  assert.ok(countOf(Header.newOut) > before)
+})
+
+test('a block that is expected enters MAIN, and does not count as one that came back', () => {
+  const { use, scan, policy, isInMain, countOf } = cacheWith()
+  scan(0, 100)
+  scan(1000, 100)
+  policy.expect(keyHighOf(0, 7777), keyLowOf(7777))
+  const before = [countOf(Header.newBack), countOf(Header.mainBack)]
+  use(7777)
+  assert.ok(isInMain(7777))
+  assert.equal([countOf(Header.newBack), countOf(Header.mainBack)], before)
+  assert.equal(policy.check(), [])
+})
+
+test('NEW grows when its blocks come back soon', () => {
+  const { use, scan, countOf } = cacheWith(1000)
+  scan(0, 1000)
+  const target = () => countOf(Header.newTarget) / 256
+  assert.is(target(), 100)
+  // A window that moves: each block is used again after 150 others: NEW has frames for 100.
+  for (let i = 0; i < 20_000; i++) {
+    use(10_000 + i)
+    if (i >= 150) use(10_000 + i - 150)
+  }
+  assert.ok(target() > 140, `${target()} after a window that moves`)
+})
+
+test.run()
