@@ -2,6 +2,7 @@
 
 import * as assert from 'uvu/assert'
 import { keyLowOf, keyHighOf } from '#dist/shared/key.js'
+import type { Candidates, Policy } from '#dist/core/policy/policy.js'
 import { Frame, Header } from '#dist/shared/words.js'
 import { ALL_CLEAN, nameFrame, policyArena, policyIn } from '#dist/bench/replay/policy-replay.js'
 
@@ -24,7 +25,7 @@ export function cacheWith(blocks = 100, tick = 0) {
     let frame = free - 1
     if (free > 0) words[Header.freeCount] = --free
     else {
-      frame = policy.victim(candidates, keyHighOf(0, block), keyLowOf(block), isAhead)
+      frame = findVictim(policy, candidates, keyHighOf(0, block), keyLowOf(block), isAhead)
       assert.ok(frame >= 0, 'there is a victim')
       policy.evicted(frame)
       frames.delete(held[frame]!)
@@ -52,3 +53,19 @@ export type AdaptiveCache = ReturnType<typeof cacheWith>
 
 /** The sizes of NEW and MAIN. */
 export const sizes = ({ countOf }: AdaptiveCache) => [countOf(Header.newSize), countOf(Header.mainSize)]
+
+/** As many searches as the engine makes for one victim; -1 if none found it. */
+export function findVictim(
+  policy: Policy,
+  candidates: Candidates,
+  keyHigh = 1,
+  keyLow = 0,
+  isAhead = false,
+): number {
+  let most = 0
+  for (let searches = 1; ; searches++) {
+    most = Math.max(most, policy.searches())
+    const frame = policy.victim(candidates, keyHigh, keyLow, isAhead)
+    if (frame >= 0 || searches >= most) return frame
+  }
+}

@@ -6,9 +6,10 @@ import * as assert from 'uvu/assert'
 import { openCache } from 'dcache'
 import { Fit, type Candidates } from '#dist/core/policy/policy.js'
 import { keyHighOf } from '#dist/shared/key.js'
+import { runSteps } from '#dist/shared/steps.js'
 import { AgedGhost, Frame, Header } from '#dist/shared/words.js'
 import { nameFrame, policyArena, policyIn } from '#dist/bench/replay/policy-replay.js'
-import { type AdaptiveCache as Cache, cacheWith, sizes } from '../support/adaptive-cache.js'
+import { type AdaptiveCache as Cache, cacheWith, findVictim, sizes } from '../support/adaptive-cache.js'
 import { onlyNormal } from '../support/size.js'
 import { tempFolder } from '../support/temp.js'
 import { inThreads } from '../support/threads.js'
@@ -23,7 +24,10 @@ function mixed(fitOf: (frame: number) => Fit) {
       looks++
       return fitOf(frame)
     },
-    take: fitOf,
+    take: (frame) => {
+      looks++
+      return fitOf(frame)
+    },
   }
   return { candidates, looks: () => looks }
 }
@@ -51,13 +55,31 @@ test('if all frames are held there is no victim, and all stay; dirty ones leave,
   const { scan, policy, isInMain } = cache
   scan(0, 100)
   const before = sizes(cache)
-  assert.is(policy.victim(mixed(() => Fit.HELD).candidates, keyHighOf(0, 5000), 5000), -1)
+  assert.is(findVictim(policy, mixed(() => Fit.HELD).candidates), -1)
   assert.equal(sizes(cache), before)
-  assert.is(policy.victim(mixed(() => Fit.DIRTY).candidates, keyHighOf(0, 5000), 5000), -1)
+  assert.is(findVictim(policy, mixed(() => Fit.DIRTY).candidates), -1)
   assert.equal([policy.size(), policy.check()], [0, []])
   for (let frame = 0; frame < 100; frame++) policy.readmit(frame)
   assert.equal([sizes(cache), policy.check()], [before, []])
   assert.ok(isInMain(0) && !isInMain(99))
+})
+
+test('a lone clean frame of NEW is found although it was used lately, whatever the size of NEW', () => {
+  for (let newSize = 15; newSize <= 70; newSize++) {
+    const cache = cacheWith(100)
+    const { policy, words, frameOf } = cache
+    cache.use(0)
+    words[Header.newTarget] = 256 * newSize
+    cache.scan(1, 99)
+    assert.is(sizes(cache)[0], newSize + 1)
+    for (let block = 99 - newSize; block < 100; block++) {
+      const only = frameOf(block)
+      policy.note(only)
+      const fit = (frame: number): Fit => (frame === only ? Fit.CLEAN : Fit.HELD)
+      assert.is(findVictim(policy, { look: fit, take: fit }), only, `block ${block}, ${newSize} in NEW`)
+      policy.readmit(only)
+    }
+  }
 })
 
 test('a frame that is pinned between the look and the latch stays, and another one is the victim', () => {
@@ -139,6 +161,13 @@ test('the check names each broken invariant', () => {
   const set = (word: number, value: number) => ({ words }: Cache) => (words[word] = value) // prettier-ignore
   const field = (block: number, name: Frame, value: number) => ({ arena, words, frameOf }: Cache) =>
     (words[arena.frameAt(frameOf(block)) + name] = value) // prettier-ignore
+  /** A frame that was removed, and has these links nevertheless. */
+  const lost = (block: number, policySlot: number, used: number) => ({ arena, words, policy, frameOf }: Cache) => {
+    const at = arena.frameAt(frameOf(block))
+    policy.remove(frameOf(block))
+    words[at + Frame.policySlot] = policySlot
+    words[at + Frame.used] = used
+  } // prettier-ignore
   const ghost = ({ words, arena }: Cache): number => {
     let at = arena.ghostsAt
     while (words[at + AgedGhost.hash] === 0) at += AgedGhost.WORDS
@@ -149,8 +178,32 @@ test('the check names each broken invariant', () => {
     ['P1', field(0, Frame.policySlot, 5)],
     ['P1', field(1059, Frame.used, -1)],
     ['P1', field(1059, Frame.policySlot, 0)],
+    ['P1', field(1059, Frame.used, 0)],
+    ['P1', ({ arena, words }) => (words[arena.policyAt + 1] = words[arena.policyAt]!)],
+    ['P1', ({ arena, words }) => (words[arena.policyAt] = 1_000_000)],
+    ['P1', ({ arena, words }) => (words[arena.policyAt] = -1)],
+    ['P1', lost(0, 5, -1)],
+    ['P1', lost(0, 0, 7)],
+    ['P1', (cache) => {
+      const { arena, words, policy, frameOf } = cache
+      const [frame, other] = [frameOf(1058), frameOf(1059)]
+      for (const each of [frame, other]) policy.remove(each)
+      for (const [each, link] of [[frame, other], [other, frame]] as const) {
+        words[arena.frameAt(each) + Frame.policySlot] = link + 1
+        words[arena.frameAt(each) + Frame.used] = link + 1
+      }
+    }],
     ['P2', ({ words }) => words[Header.newSize]!++],
+    ['P2', set(Header.newSize, -1)],
+    ['P2', set(Header.newSize, 101)],
+    ['P2', set(Header.newOldest, 0)],
     ['P1', ({ words }) => words[Header.mainSize]!++],
+    ['P2', set(Header.mainSize, 101)],
+    ['P2', set(Header.mainSize, -1)],
+    ['P2', set(Header.mainHand, -1)],
+    ['P2', set(Header.mainHand, 101)],
+    ['P2', set(Header.mainSweep, -1)],
+    ['P2', set(Header.mainSweep, 101)],
     ['P4', (cache) => (cache.words[ghost(cache) + AgedGhost.hash]! ^= 1 << 31)],
     ['P5', (cache) => {
       const at = ghost(cache)
@@ -158,21 +211,31 @@ test('the check names each broken invariant', () => {
       cache.words[other + AgedGhost.hash] = cache.words[at + AgedGhost.hash]!
     }],
     ['P7', set(Header.newTarget, 3)],
+    ['P7', set(Header.newTarget, 256 * 88)],
+    ['P7', set(Header.halfLife, 0)],
     ['P7', set(Header.halfLife, 3)],
+    ['P7', set(Header.halfLife, 500)],
+    ['P7', set(Header.newOut, -1)],
+    ['P7', set(Header.newBack, -1)],
+    ['P7', set(Header.mainOut, -1)],
     ['P7', set(Header.mainBack, -1)],
     ['P7', set(Header.tick, 65_536)],
+    ['P7', set(Header.tick, -1)],
+    ['P7', set(Header.tickPart, -1)],
+    ['P7', set(Header.tickPart, 100)],
   ] // prettier-ignore
   for (const [name, damage] of damages) {
     const cache = cacheWith()
     cache.scan(0, 100)
     cache.scan(1000, 60)
-    assert.equal(cache.policy.check(), [])
+    assert.equal([cache.policy.check(), runSteps(cache.policy.look())], [[], true])
     damage(cache)
     const broken = cache.policy.check()
     assert.ok(
       broken.some((text) => text.startsWith(name)),
       `${name}: ${broken.join('; ')} after ${String(damage)}`,
     )
+    assert.is(runSteps(cache.policy.look()), false, `a look after ${String(damage)}`)
   }
 })
 

@@ -7,10 +7,10 @@ import type { Slow } from '../../shared/wait.js'
 import { type Context, leave } from '../context.js'
 import type { Request } from './request.js'
 import { evict, giveBackNow } from './frames.js'
-import { chooseForImages, pushFree } from './victims.js'
+import { findForImages } from './find-frame.js'
+import { pushFree } from './victims.js'
 import { lend, mayBorrow, takeBack } from '../changes/loans.js'
 import { lockRound, unlockRound } from '../changes/rounds.js'
-import { waitForMutex } from '../wait/wait-graph.js'
 import { Frame, Group } from '../../shared/words.js'
 
 /**
@@ -20,14 +20,12 @@ import { Frame, Group } from '../../shared/words.js'
  * @throws if the wait for a mutex fails; the frame stays in the pool
  */
 export function* borrow(context: Context, request: Request): Slow<boolean> {
-  const { policyMutex, slot, words, arena } = context
+  const { words, arena } = context
   const { group } = request.partition
-  const { keyHigh, keyLow, deadline } = request
+  const { deadline } = request
   if (!mayBorrow(context, group)) return false
-  if (!policyMutex.tryLock(slot.index)) yield* waitForMutex(context, policyMutex, deadline)
   // In the policy under the request's key: if this thread dies before it lends the frame, the frame is a victim.
-  const frame = chooseForImages(context, keyHigh, keyLow)
-  policyMutex.unlock()
+  const frame = yield* findForImages(context, request)
   if (frame < 0) return false
   if (words[arena.frameAt(frame) + Frame.keyHigh] !== 0) yield* evict(context, frame, deadline)
   try {

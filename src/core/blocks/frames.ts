@@ -33,7 +33,8 @@ import { lendEntry, takeEntry } from './entry.js'
 import { hashOf } from '../../shared/hash.js'
 import { chain, findUnderStripe, bucketOf, stripeOf, unchain } from './directory.js'
 import type { Request } from './request.js'
-import { chooseFrame, isClean, pushFree, readmitStray } from './victims.js'
+import { findFrame } from './find-frame.js'
+import { isClean, pushFree } from './victims.js'
 import { askBack } from '../changes/loans.js'
 import { kick } from '../changes/rounds.js'
 import { waitForMutex } from '../wait/wait-graph.js'
@@ -48,8 +49,8 @@ import { Frame, Group, Latch, Partition, State } from '../../shared/words.js'
  * @throws ERR_DCACHE_EXHAUSTED if every frame is held or dirty until the deadline
  */
 export function* takeFrame(context: Context, request: Request): Slow<FrameIndex> {
-  const { policyMutex, slot, freed } = context
-  const { partition, keyHigh, keyLow, deadline } = request
+  const { slot, freed } = context
+  const { partition, deadline } = request
   const failures = context.rounds.map((round) => round.failures)
   const watch = new Watch(context)
   let isWaiting = false
@@ -57,17 +58,14 @@ export function* takeFrame(context: Context, request: Request): Slow<FrameIndex>
   try {
     for (;;) {
       const epoch = isWaiting ? freed.enter() : 0
-      if (!policyMutex.tryLock(slot.index)) yield* waitForMutex(context, policyMutex, deadline)
-      let frame = chooseFrame(context, keyHigh, keyLow)
-      const isShareFull = frame < 0 && context.shares.isFull(partition.index)
-      if (frame < 0 && !isShareFull && readmitStray(context)) frame = chooseFrame(context, keyHigh, keyLow)
-      policyMutex.unlock()
+      const frame = yield* findFrame(context, request)
       if (frame >= 0) {
         if (context.words[context.arena.frameAt(frame) + Frame.keyHigh] !== 0)
           yield* evict(context, frame, deadline)
         return frame
       }
-      if (isShareFull) {
+      // Without the mutex: it only chooses what to ask for.
+      if (context.shares.isFull(partition.index)) {
         if (hasDirty(context, partition)) kickDirty(context, failures, partition.group)
       } else {
         kickDirty(context, failures)

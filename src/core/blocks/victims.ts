@@ -33,8 +33,8 @@ export function isClean(context: Context, frameAt: number): boolean {
 }
 
 /**
- * Latches a free frame or, unless it is for SPARE, a victim, and inserts it into the policy; -1 if there is none. A partition
- * that has all the frames that it may have gets one of its own. @requires policy mutex
+ * One search: latches a free frame or, unless it is for SPARE, a victim, and inserts it into the policy; -1 if it found none. A
+ * partition that has all the frames that it may have gets one of its own. @requires policy mutex
  */
 export function chooseFrame(
   context: Context,
@@ -71,6 +71,14 @@ export function chooseForImages(context: Context, keyHigh: number, keyLow: numbe
   return frame
 }
 
+/**
+ * As many searches as look at all frames that a block of the partition may get, or an image. If each of them found none, there is
+ * none. @requires policy mutex
+ */
+export function searchesFor({ policy, shares }: Context, partition: number): number {
+  return Math.max(policy.searches(), shares.isFull(partition) ? shares.searches(partition) : 0)
+}
+
 /** Puts a frame on the free list. @requires policy mutex; no key; the frame's latch (except in repair) */
 export function pushFree(context: Context, frame: FrameIndex): void {
   context.policyMutex.assertHeld(context.slot.index)
@@ -98,8 +106,8 @@ function popFree(context: Context): FrameIndex {
 }
 
 /**
- * Latches the policy's victim for a block, which still has its key; -1 if all frames are held or dirty. A dirty one that the
- * search meets leaves the policy until write-back readmits it. @requires policy mutex
+ * Latches the policy's victim for a block, which still has its key; -1 if the search found none. A dirty frame that it meets leaves
+ * the policy until write-back readmits it. @requires policy mutex
  */
 function popVictim(context: Context, keyHigh: number, keyLow: number, isAhead: boolean): FrameIndex {
   context.policyMutex.assertHeld(context.slot.index)
@@ -108,22 +116,19 @@ function popVictim(context: Context, keyHigh: number, keyLow: number, isAhead: b
   return frame
 }
 
-/** As `popVictim`, among the frames of one partition; -1 if all of them are held or dirty. @requires policy mutex */
+/** As `popVictim`, among the frames of one partition. @requires policy mutex */
 function popOwn(context: Context, partition: number): FrameIndex {
   context.policyMutex.assertHeld(context.slot.index)
   const { policy, shares } = context
   const frames = new Frames(context)
   const isVictim = (frame: FrameIndex): boolean => frames.look(frame) === Fit.CLEAN
   const rankOf = (frame: FrameIndex) => policy.rank(frame)
-  for (;;) {
-    const frame = shares.victimOf(partition, isVictim, rankOf)
-    if (frame < 0) return -1
-    // Between the look and here another thread may have pinned or changed it: then it is no victim at the next look.
-    if (frames.take(frame) !== Fit.CLEAN) continue
-    if (policy.has(frame)) policy.remove(frame)
-    reportEvicted(context, frame)
-    return frame
-  }
+  const frame = shares.victimOf(partition, isVictim, rankOf)
+  // Between the look and here another thread may have pinned or changed it: then the next search passes over it.
+  if (frame < 0 || frames.take(frame) !== Fit.CLEAN) return -1
+  if (policy.has(frame)) policy.remove(frame)
+  reportEvicted(context, frame)
+  return frame
 }
 
 /** Tells the policy that a victim loses its block. @requires policy mutex, the frame's latch */
@@ -159,13 +164,14 @@ class Frames implements Candidates {
 
 /**
  * Readmits clean frames that are not in the policy: a block was forgotten while it was dirty, or a thread died. Returns
- * whether there was one. Scans all frames. @requires policy mutex
+ * whether there was one. Looks at all frames, or at `count` from the first. @requires policy mutex
  */
-export function readmitStray(context: Context): boolean {
+export function readmitStray(context: Context, first = 0, count = context.arena.frames): boolean {
   context.policyMutex.assertHeld(context.slot.index)
   const { words, arena, policy } = context
   let found = false
-  for (let frame = 0; frame < arena.frames; frame++) {
+  const end = Math.min(arena.frames, first + count)
+  for (let frame = first; frame < end; frame++) {
     const at = arena.frameAt(frame)
     if (words[at + Frame.keyHigh] === 0 || !isClean(context, at) || policy.has(frame)) continue
     policy.readmit(frame)

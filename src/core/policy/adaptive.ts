@@ -27,7 +27,7 @@ import { newShareOf } from './new-share.js'
 import { Parts } from './parts.js'
 import type { Candidates, Policy } from './policy.js'
 import { SAMPLE, Sample } from './sample.js'
-import { Search } from './search.js'
+import { LOOKS_LEAST, Search } from './search.js'
 import { AHEAD, KNOWN, NONE, TICKS, usesOf } from './uses.js'
 
 /** More than the rank of any frame with a value. */
@@ -58,17 +58,12 @@ export function adaptive(arena: Arena): Policy {
     nextHigh = 0
     const ghost = ghosts.find(keyHigh, keyLow)
     const age = ghost < 0 ? NONE : ghosts.valueAge(ghost)
-    search.begin()
+    search.begin(candidates)
     // A block that is filled ahead does not return: nobody has asked for it.
     const isReturn = ghost >= 0 && !isAhead
     const isFromMain = ghost >= 0 && ghosts.isFromMain(ghost)
-    const isEvidence = isReturn && search.judge(candidates, ghosts.since(ghost), isFromMain)
-    let frame = search.run(candidates, age)
-    // Each search looks at sixteen others of either part, so in the end at all.
-    for (let left = Math.ceil(size() / SAMPLE); frame < 0 && left > 0; left--) {
-      search.begin()
-      frame = search.run(candidates, age)
-    }
+    const isEvidence = isReturn && search.judge(ghosts.since(ghost), isFromMain)
+    const frame = search.run(age)
     if (frame < 0) return -1
     if (isEvidence) share.cameBack(isFromMain)
     if (ghost >= 0) ghosts.drop(ghost)
@@ -77,6 +72,11 @@ export function adaptive(arena: Arena): Policy {
     nextAge = age
     isNextForMain = search.isForMain
     return frame
+  }
+
+  /** Each goes on in either part where the one before ended. */
+  function searches(): number {
+    return Math.max(1, Math.ceil(Math.max(parts.newSize, parts.mainSize) / LOOKS_LEAST))
   }
 
   function insert(frame: FrameIndex, keyHigh: number, keyLow: number, isAhead = false): void {
@@ -171,11 +171,10 @@ export function adaptive(arena: Arena): Policy {
     return parts.newSize + parts.mainSize
   }
 
-  /** Frames keep their part and their uses, and ghosts stay: each is a word or two, and none refers to another. */
+  /** Frames keep their part and their uses. Ghosts stay as they are: none refers to another, and each store of one leaves it sound. */
   function reset(): void {
     parts.reset()
     share.repair()
-    ghosts.repair()
   }
 
   /** P1, P2 those of the parts; P4, P5 of the ghosts; P7 of the share of NEW. */
@@ -193,6 +192,7 @@ export function adaptive(arena: Arena): Policy {
     drain,
     insert,
     victim,
+    searches,
     evicted,
     readmit,
     remove,

@@ -6,7 +6,7 @@
  *
  * A record has two words: the hash, 0 if it is empty, and a word as that of a frame (uses.ts) with the tick of the eviction,
  * the value, and the part that the block was evicted from. Two keys with one hash of 32 bits share a ghost, which costs a wrong
- * choice. So does a record that a dead thread left half-written.
+ * choice. So does a record that a dead thread left half-written: its hash is stored first, so the sets need no repair.
  */
 import type { Arena } from '../../shared/arena.js'
 import { hashOf } from '../../shared/hash.js'
@@ -32,8 +32,6 @@ export interface GhostSets {
   drop(ghost: number): void
   /** Adds a ghost, or replaces that of the key; `since`: how many ticks ago its block was evicted. */
   add(keyHigh: number, keyLow: number, valueAge: number, isFromMain: boolean, since?: number): void
-  /** Removes what is not in order, after a thread died. */
-  repair(): void
   /** P4 each ghost is in the set of its hash; P5 once. */
   check(): string[]
   look(): Steps<boolean>
@@ -102,10 +100,6 @@ export function ghostSetsOf({ words, ghostsAt, geometry }: Arena): GhostSets {
     for (let ghost = ghostsAt; ghost < endAt; ghost += AgedGhost.WORDS) yield ghost
   }
 
-  function repair(): void {
-    for (const ghost of ghosts()) if (faultOf(ghost) !== undefined) drop(ghost)
-  }
-
   function check(): string[] {
     return [...ghosts()].flatMap((ghost) => faultOf(ghost) ?? [])
   }
@@ -126,7 +120,6 @@ export function ghostSetsOf({ words, ghostsAt, geometry }: Arena): GhostSets {
     isFromMain: (ghost) => (words[ghost + AgedGhost.uses]! & 1) !== 0,
     drop,
     add,
-    repair,
     check,
     look,
   }

@@ -7,21 +7,23 @@ import { type Candidates, Fit } from './policy.js'
 
 /**
  * `next` removes the frame that should go next, and returns -1 if there is none. Held frames are put back with `renew` after
- * the search; else it would find the same ones again and never the others. @requires policy mutex
+ * the search; else it would find the same ones again and never the others. It looks at `most` frames. @requires policy mutex
  */
 export function inOrder(
   candidates: Candidates,
   next: () => FrameIndex,
   renew: (frame: FrameIndex) => void,
+  most: number,
 ): FrameIndex {
   const held: FrameIndex[] = []
-  let frame = next()
-  while (frame >= 0) {
+  let victim = -1
+  for (let left = most; left > 0 && victim < 0; left--) {
+    const frame = next()
+    if (frame < 0) break
     const fit = candidates.take(frame)
-    if (fit === Fit.CLEAN) break
-    if (fit === Fit.HELD) held.push(frame)
-    frame = next()
+    if (fit === Fit.CLEAN) victim = frame
+    else if (fit === Fit.HELD) held.push(frame)
   }
   for (const other of held) renew(other)
-  return frame
+  return victim
 }

@@ -15,7 +15,7 @@ import type { ThreadSlot } from '../../shared/slot.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { PIECE, type Steps } from '../../shared/steps.js'
 import { inOrder } from './in-order.js'
-import type { Candidates, Policy } from './policy.js'
+import { type Candidates, LOOKS_MAX, type Policy } from './policy.js'
 import { Frame, Header } from '../../shared/words.js'
 
 /** Ages are limited each time this many ticks have passed. That costs a scan of all frames. */
@@ -75,7 +75,13 @@ export class Lru2 implements Policy {
       (frame) => {
         this.#renew(frame)
       },
+      LOOKS_MAX,
     )
+  }
+
+  /** Held frames that a search met are behind all others. */
+  searches(): number {
+    return Math.max(1, Math.ceil(this.size() / LOOKS_MAX))
   }
 
   /** Removes the frame that should go next. */

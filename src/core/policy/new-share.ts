@@ -120,13 +120,15 @@ export function newShareOf({ words, geometry }: Arena): NewShare {
     words[Header.newTarget]! >= unit && words[Header.newTarget]! <= unit * Math.max(1, MOST * frames())
 
   function check(): string[] {
-    if (words[Header.measured] !== frames()) return [] // no block was inserted since the pool has grown
     const broken: string[] = []
+    if (COUNTS.some((word) => words[word]! < 0)) broken.push('P7 a count of evictions or returns is negative')
+    if (words[Header.tick]! >>> 16 !== 0) broken.push(`P7 the tick is ${words[Header.tick]!}`)
+    const part = words[Header.tickPart]!
+    if (part < 0 || part >= frames()) broken.push(`P7 ${part} of ${frames()} parts of a tick have passed`)
+    if (words[Header.measured] !== frames()) return broken // no block was inserted since the pool has grown
     if (!isTarget()) broken.push(`P7 the target of NEW is ${words[Header.newTarget]!} of ${unit * frames()}`)
     if (words[Header.halfLife] !== halfLife())
       broken.push(`P7 the half-life is ${words[Header.halfLife]!}, that of the target is ${halfLife()}`)
-    if (COUNTS.some((word) => words[word]! < 0)) broken.push('P7 a count of evictions or returns is negative')
-    if (words[Header.tick]! >>> 16 !== 0) broken.push(`P7 the tick is ${words[Header.tick]!}`)
     return broken
   }
 

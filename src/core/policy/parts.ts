@@ -132,36 +132,76 @@ export class Parts {
     }
   }
 
-  /** P1 each frame of MAIN knows its place, and NEW has its own frames, once; P2 the size of NEW is right. */
+  /**
+   * P1 each frame of MAIN knows its place, NEW has its own frames, once, and no frame says that it is where it is not; P2 the size of
+   * NEW is right, and all counts and places are in their bounds.
+   */
   check(): string[] {
-    const broken: string[] = []
-    for (let place = 0; place < this.mainSize; place++) {
+    const { frames } = this.#arena
+    const broken = this.#boundsBroken()
+    for (let place = 0; place < Math.min(this.mainSize, frames); place++) {
       const frame = this.mainAt(place)
       if (!this.#isAt(frame, place))
         broken.push(`P1 frame ${frame}: is at place ${place} of MAIN, does not say so`)
     }
-    const inNew = new Set(this.#new.items(this.#arena.frames))
+    const inNew = new Set(this.#new.items(frames))
     for (const frame of inNew)
-      if (this.isOfMain(frame) || !this.#new.isLinked(frame))
-        broken.push(`P1 frame ${frame}: is in NEW, does not say so`)
+      if (!this.#isOfNew(frame)) broken.push(`P1 frame ${frame}: is in NEW, does not say so`)
     if (inNew.size !== this.newSize)
       broken.push(`P2 ${inNew.size} frames are in NEW, the count says ${this.newSize}`)
+    for (let frame = 0; frame < frames; frame++) {
+      if (!inNew.has(frame) && this.#isOfNew(frame))
+        broken.push(`P1 frame ${frame}: says that it is in NEW, is not`)
+      if (!this.#isSoundOut(frame)) broken.push(`P1 frame ${frame}: is in neither part, but has a place`)
+    }
     return broken
   }
 
-  /** As that of the policy (policy.ts): places of MAIN one by one, so that changes between two pieces do no harm. */
+  /**
+   * As that of the policy (policy.ts): places of MAIN one by one, so that changes between two pieces do no harm. A frame that is in NEW
+   * before its walk and after it, but not met, is not linked to the others; or it has left and come back, and then there is another look.
+   */
   *look(): Steps<boolean> {
+    if (this.#boundsBroken().length > 0) return false
     for (let place = 0; place < this.mainSize; place++) {
       if (!this.#isAt(this.mainAt(place), place)) return false
       if (place % PIECE === PIECE - 1) yield
     }
-    const seen = new Uint8Array(this.#arena.geometry.blocks)
-    return yield* this.#new.look(
-      seen,
-      1,
-      (frame) => !this.isOfMain(frame),
-      () => this.newSize,
-    )
+    const { frames, geometry } = this.#arena
+    const before = new Uint8Array(geometry.blocks)
+    for (let frame = 0; frame < frames; frame++) {
+      if (!this.#isSoundOut(frame)) return false
+      if (this.#isOfNew(frame)) before[frame] = 1
+      if (frame % PIECE === PIECE - 1) yield
+    }
+    const seen = new Uint8Array(geometry.blocks)
+    const isOwn = (frame: FrameIndex): boolean => this.#isOfNew(frame)
+    if (!(yield* this.#new.look(seen, 1, isOwn, () => this.newSize))) return false
+    for (let frame = 0; frame < frames; frame++) {
+      if (before[frame] === 1 && seen[frame] === 0 && this.#isOfNew(frame)) return false
+      if (frame % PIECE === PIECE - 1) yield
+    }
+    return true
+  }
+
+  #boundsBroken(): string[] {
+    const { frames } = this.#arena
+    return ([['size of NEW', this.newSize], ['size of MAIN', this.mainSize], ['hand', this.#words[Header.mainHand]!], ['sweep', this.#words[Header.mainSweep]!]] as const) // prettier-ignore
+      .filter(([, count]) => count < 0 || count > frames)
+      .map(([what, count]) => `P2 the ${what} is ${count}, of ${frames} frames`)
+  }
+
+  #isOfNew(frame: FrameIndex): boolean {
+    return frame >= 0 && frame < this.#arena.frames && !this.isOfMain(frame) && this.#new.isLinked(frame)
+  }
+
+  /** Whether a frame that holds a block and is in neither part has no place in one. A free frame has another link there. */
+  #isSoundOut(frame: FrameIndex): boolean {
+    const at = this.#framesAt + frame * Frame.WORDS
+    const hasPlace =
+      this.#words[at + Frame.policySlot] !== 0 ||
+      (!this.isOfMain(frame) && this.#words[at + Frame.used] !== 0)
+    return !hasPlace || this.#words[at + Frame.keyHigh] === 0 || this.has(frame)
   }
 
   #isAtItsPlace(frame: FrameIndex): boolean {
@@ -171,6 +211,8 @@ export class Parts {
 
   #isAt(frame: FrameIndex, place: number): boolean {
     return (
+      frame >= 0 &&
+      frame < this.#arena.frames &&
       this.isOfMain(frame) &&
       this.#words[this.#framesAt + frame * Frame.WORDS + Frame.policySlot] === place + 1
     )

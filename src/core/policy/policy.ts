@@ -26,6 +26,12 @@ export interface Candidates {
   take(frame: FrameIndex): Fit
 }
 
+/**
+ * The most frames that one search for a victim looks at, in policies that have a bound: the policy mutex is held for it, so that no
+ * miss waits longer in a larger pool, whatever is held, dirty or hot.
+ */
+export const LOOKS_MAX = 64
+
 export interface Policy {
   /** Records a hit. On the hit path: takes no lock, allocates nothing, and drops what does not fit. Any thread. */
   note(frame: FrameIndex): void
@@ -40,10 +46,13 @@ export interface Policy {
    */
   insert(frame: FrameIndex, keyHigh: number, keyLow: number, isAhead?: boolean): void
   /**
-   * Takes a victim and removes it from the policy; -1 if all frames are dirty or held. Dirty ones that it met have left the
-   * policy. The key is that of the block which will get the frame: `insert` follows, with the same key. @requires policy mutex
+   * One search: takes a victim and removes it from the policy; -1 if the frames that it looked at are dirty or held. Dirty ones that
+   * it met have left the policy, and the next search looks at others. The key is that of the block which will get the frame:
+   * `insert` follows, with the same key. @requires policy mutex
    */
   victim(candidates: Candidates, keyHigh: number, keyLow: number, isAhead?: boolean): FrameIndex
+  /** As many searches as look at all frames, so if each of them found none, there is none. @requires policy mutex */
+  searches(): number
   /**
    * Reports that the frame's block is evicted, while the frame still has its key. Returns true if the block was filled ahead
    * and never used, as far as the policy can tell. @requires policy mutex

@@ -50,16 +50,15 @@ export class Sample {
     this.#none()
   }
 
-  /** Looks at the next frames, at most `most`; returns at how many. Dirty ones leave MAIN. @requires policy mutex */
-  take(candidates: Candidates, most: number): number {
+  /** Looks at the next frames, at most `most`. Dirty ones leave MAIN. @requires policy mutex */
+  take(candidates: Candidates, most: number): void {
     const words = this.#words
     this.isTaken = true
     this.#none()
     this.#count = 0
     this.oldestUse = -1
     const limit = Math.min(SAMPLE, most)
-    let looks = 0
-    for (let stayed = 0; looks < limit && stayed < this.#parts.mainSize; looks++) {
+    for (let looks = 0, stayed = 0; looks < limit && stayed < this.#parts.mainSize; looks++) {
       if (words[Header.mainHand]! >= this.#parts.mainSize) words[Header.mainHand] = 0
       const frame = this.#parts.mainAt(words[Header.mainHand]!)
       const fit = candidates.look(frame)
@@ -74,26 +73,24 @@ export class Sample {
       this.#frames[this.#count++] = frame
       this.#compare(frame)
     }
-    return looks
   }
 
   /**
-   * If no sampled frame was used for as long as `ticks`, their former uses are void, and the worst is looked for again. Returns
-   * at how many frames it looked. @requires policy mutex
+   * If no sampled frame was used for as long as `ticks`, their former uses are void, and the worst is looked for again, among 32
+   * frames at most. @requires policy mutex
    */
-  forget(candidates: Candidates, ticks: number): number {
+  forget(candidates: Candidates, ticks: number): void {
     const idle = Math.max(ticks, IDLE)
-    if (this.#count === 0) return 0
-    for (let i = 0; i < this.#count; i++) if (this.#uses.timeAge(this.#frames[i]!) < idle) return 0
+    if (this.#count === 0) return
+    for (let i = 0; i < this.#count; i++) if (this.#uses.timeAge(this.#frames[i]!) < idle) return
     const isSmall = this.#parts.mainSize <= SMALL
-    const looks = isSmall ? this.#parts.mainSize : this.#count
+    const count = isSmall ? this.#parts.mainSize : this.#count
     this.#none()
-    for (let i = 0; i < looks; i++) {
+    for (let i = 0; i < count; i++) {
       const frame = isSmall ? this.#parts.mainAt(i) : this.#frames[i]!
       if (this.#uses.timeAge(frame) >= idle) this.#uses.forget(frame)
       if (candidates.look(frame) === Fit.CLEAN) this.#compare(frame)
     }
-    return looks
   }
 
   /** Latches the worst frame and removes it from MAIN; -1 if it was changed or pinned since the sample. @requires one */

@@ -16,6 +16,7 @@ import { OWNER_WORDS } from '../../shared/layout.js'
 import { PIECE, type Steps } from '../../shared/steps.js'
 import { framesIn } from '../../shared/partition-record.js'
 import { Loop } from './loop.js'
+import { LOOKS_MAX } from './policy.js'
 import { Partition } from '../../shared/words.js'
 
 /** The words of a frame after the partition. */
@@ -66,8 +67,8 @@ export class Shares {
   }
 
   /**
-   * The next of a partition's frames that may be its victim: `isVictim` says which may, and `rankOf` how bad a frame is. The worst
-   * of a sample; -1 if none may. @requires policy mutex
+   * One search: the next of a partition's frames that may be its victim: `isVictim` says which may, and `rankOf` how bad a frame is.
+   * The worst of a sample; -1 if none of those that it looked at may, and the next search looks at others. @requires policy mutex
    */
   victimOf(
     partition: number,
@@ -76,7 +77,7 @@ export class Shares {
   ): FrameIndex {
     const loop = this.#loop(partition)
     let [worst, worstRank] = [-1, -1]
-    let steps = this.#words[this.#arena.partitionAt(partition) + Partition.frames]!
+    let steps = Math.min(LOOKS_MAX, this.#framesOf(partition))
     for (let left = SAMPLE; steps > 0 && left > 0; steps--) {
       const frame = loop.oldest()
       loop.turn()
@@ -86,6 +87,11 @@ export class Shares {
       if (rank > worstRank) [worst, worstRank] = [frame, rank]
     }
     return worst
+  }
+
+  /** As many searches as look at all frames of a partition. @requires policy mutex */
+  searches(partition: number): number {
+    return Math.ceil(this.#framesOf(partition) / LOOKS_MAX)
   }
 
   /** Builds loops and counts again, after a thread died in the middle of a change. @requires policy mutex */
@@ -147,6 +153,10 @@ export class Shares {
       if (frame % PIECE === PIECE - 1) yield
     }
     return true
+  }
+
+  #framesOf(partition: number): number {
+    return this.#words[this.#arena.partitionAt(partition) + Partition.frames]!
   }
 
   #ownerAt(frame: FrameIndex): number {

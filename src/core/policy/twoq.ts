@@ -102,7 +102,15 @@ export function twoQueues(arena: Arena): Policy {
 
   function victim(candidates: Candidates): FrameIndex {
     measure()
-    return inOrder(candidates, next, renew)
+    return inOrder(candidates, next, renew, frames)
+  }
+
+  /**
+   * One search looks at all frames. With a bound, a FIFO of held frames would be walked again and again, and MAIN never. And the hand
+   * has no bound.
+   */
+  function searches(): number {
+    return 1
   }
 
   /** Removes the frame that should go next. */
@@ -241,6 +249,7 @@ export function twoQueues(arena: Arena): Policy {
     drain,
     insert,
     victim,
+    searches,
     evicted,
     readmit,
     remove,
