@@ -8,7 +8,7 @@ import { mustHold } from './hold.js'
 
 const deaths = suite('deaths, long')
 
-const SMALL = ['insert', 'free', 'insertChange', 'evict', 'evict2q', 'evictAdaptive', 'evictBackAdaptive', 'evictAll', 'latch', 'writers', 'copyChange', 'copyEvict', 'rewrite', 'reclass', 'discard', 'frames', 'pending', 'releaseReaper', 'changeReaper', 'undoReaper', 'rewriteCopy', 'borrow', 'share', 'shareChange', 'shareAdaptive', 'shareEvict'] // prettier-ignore
+const SMALL = ['insert', 'free', 'insertChange', 'evict', 'evict2q', 'evictBack', 'evictDirty', 'evictHeld', 'evictMain', 'evictAll', 'latch', 'writers', 'copyChange', 'copyEvict', 'rewrite', 'reclass', 'discard', 'frames', 'pending', 'releaseReaper', 'changeReaper', 'undoReaper', 'rewriteCopy', 'borrow', 'share', 'shareChange', 'shareEvict'] // prettier-ignore
 const LARGE = [
   'pendingTwo',
   'round',
@@ -35,6 +35,7 @@ const BOUNDS: readonly Omit<Run, 'body'>[] = [
   { preemptions: 2, deaths: 1, detours: 0 },
   { preemptions: 1, deaths: 1, variant: 'stores' },
   { preemptions: 0, deaths: 2, variant: 'stores' },
+  { preemptions: 1, deaths: 1, variant: 'stores+adaptive' },
 ]
 
 for (const name of [...SMALL, ...LARGE]) {

@@ -14,6 +14,13 @@ const deaths = suite('deaths')
 const RUNS: readonly Omit<Run, 'slices'>[] = [
   { body: 'cache.insert', preemptions: 1, deaths: 1, detours: 1 },
   { body: 'cache.evict', preemptions: 1, deaths: 1, detours: 1 },
+  { body: 'cache.evictBack', preemptions: 1, deaths: 1, detours: 1, variant: 'stores+adaptive' },
+  { body: 'cache.evictDirty', preemptions: 0, deaths: 2, detours: 0, variant: 'stores+adaptive' },
+  { body: 'cache.evictHeld', preemptions: 0, deaths: 2, detours: 0, variant: 'stores+adaptive' },
+  { body: 'cache.evictMain', preemptions: 1, deaths: 1, detours: 0, variant: 'stores+adaptive' },
+  { body: 'cache.shareChange', preemptions: 0, deaths: 1, detours: 1, variant: 'stores+adaptive' },
+  { body: 'cache.roundEvict', preemptions: 0, deaths: 1, detours: 0, variant: 'stores+adaptive' },
+  { body: 'cache.borrowBack', preemptions: 0, deaths: 1, detours: 0, variant: 'stores+adaptive' },
   { body: 'cache.ahead', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
   { body: 'cache.runEvict', preemptions: 0, deaths: 1, detours: 0, variant: 'stores' },
   { body: 'cache.latch', preemptions: 1, deaths: 1, detours: 0 },

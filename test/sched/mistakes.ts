@@ -724,9 +724,133 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     deaths: 1,
     edits: [
       {
-        file: 'core/blocks/borrow.js',
-        from: 'const frame = chooseForImages(context, keyHigh, keyLow);\n',
-        to: 'const frame = chooseForImages(context, keyHigh, keyLow);\n  if (frame >= 0) context.policy.remove(frame);\n',
+        file: 'core/blocks/find-frame.js',
+        from: '() => chooseForImages(context, request.keyHigh, request.keyLow)',
+        to: '() => {\n    const frame = chooseForImages(context, request.keyHigh, request.keyLow);\n    if (frame >= 0) context.policy.remove(frame);\n    return frame;\n  }',
+      },
+    ],
+  },
+  'adaptive-held-victim': {
+    what: 'the search of policy adaptive returns a frame of NEW that another thread holds',
+    body: 'cache.evict',
+    preemptions: 1,
+    variant: 'adaptive',
+    edits: [
+      {
+        file: 'core/policy/search.js',
+        from: 'if (fit === Fit.HELD) {\n      this.#parts.turnNew();\n      return false;\n    }',
+        to: '',
+      },
+      {
+        file: 'core/policy/search.js',
+        from: 'this.#parts.remove(frame);\n    return fit === Fit.CLEAN;',
+        to: 'this.#parts.remove(frame);\n    return fit !== Fit.DIRTY;',
+      },
+    ],
+  },
+  'adaptive-held-worst': {
+    what: 'the worst of MAIN is the victim although another thread has pinned it since the sample',
+    body: 'cache.evictMain',
+    preemptions: 2,
+    variant: 'adaptive',
+    edits: [
+      {
+        file: 'core/policy/sample.js',
+        from: 'return fit === Fit.CLEAN ? frame : -1;',
+        to: 'return fit === Fit.DIRTY ? -1 : frame;',
+      },
+    ],
+  },
+  'adaptive-held-not-turned': {
+    what: 'a held frame stays the oldest of NEW, and each search meets it again and no other one',
+    body: 'cache.evictHeld',
+    preemptions: 0,
+    variant: 'adaptive',
+    edits: [
+      {
+        file: 'core/policy/search.js',
+        from: 'if (fit === Fit.HELD) {\n      this.#parts.turnNew();',
+        to: 'if (fit === Fit.HELD) {',
+      },
+    ],
+  },
+  'adaptive-dirty-stays': {
+    what: 'a dirty frame stays the oldest of NEW, and each search meets it again and no other one',
+    body: 'cache.evictDirty',
+    preemptions: 0,
+    variant: 'adaptive',
+    edits: [
+      {
+        file: 'core/policy/search.js',
+        from: 'if (frame === this.#spared) this.#spared = -1;\n    this.#parts.remove(frame);',
+        to: 'if (frame === this.#spared) this.#spared = -1;\n    if (fit === Fit.CLEAN) this.#parts.remove(frame);',
+      },
+    ],
+  },
+  'adaptive-dirty-linked': {
+    what: 'a dirty frame that left NEW keeps its link',
+    body: 'cache.evictDirty',
+    preemptions: 0,
+    variant: 'adaptive',
+    edits: [
+      {
+        file: 'core/policy/loop.js',
+        from: 'this.#words[newerAt] = 0;',
+        to: '',
+      },
+    ],
+  },
+  'adaptive-main-counted-first': {
+    what: 'a frame enters MAIN by its count first, and the repair after a death in between keeps the count',
+    body: 'cache.evictMain',
+    preemptions: 0,
+    detours: 0,
+    deaths: 1,
+    needsStores: true,
+    variant: 'adaptive',
+    edits: [
+      {
+        file: 'core/policy/parts.js',
+        from: '74 /* mainSize */, 75',
+        to: '75',
+      },
+    ],
+  },
+  'adaptive-new-not-counted-again': {
+    what: 'the size of NEW is not counted again after a death in the middle of a change of it',
+    body: 'cache.evict',
+    preemptions: 0,
+    detours: 0,
+    deaths: 1,
+    needsStores: true,
+    variant: 'adaptive',
+    edits: [{ file: 'core/policy/parts.js', from: '68 /* newSize */, 74', to: '74' }],
+  },
+  'adaptive-repair-loses-main': {
+    what: 'the repair readmits the frames of NEW only',
+    body: 'cache.evictMain',
+    preemptions: 0,
+    detours: 0,
+    deaths: 1,
+    needsStores: true,
+    variant: 'adaptive',
+    edits: [
+      {
+        file: 'core/policy/parts.js',
+        from: 'if (this.isOfMain(frame)) {\n      this.addToMain(frame);\n      return;',
+        to: 'if (this.isOfMain(frame)) {\n      return;',
+      },
+    ],
+  },
+  'searches-before-epoch': {
+    what: 'a thread that waits for a frame reads the epoch after its searches: a frame that becomes free in between wakes no thread',
+    body: 'cache.frames',
+    preemptions: 2,
+    edits: [
+      {
+        file: 'core/blocks/frames.js',
+        from: 'const epoch = isWaiting ? freed.enter() : 0;\n      const frame = yield* findFrame(context, request);',
+        to: 'const frame = yield* findFrame(context, request);\n      const epoch = isWaiting ? freed.enter() : 0;',
       },
     ],
   },

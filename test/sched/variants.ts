@@ -25,12 +25,18 @@ const OFFERS: Edit = {
   to: 'since === since',
 }
 
+/** Whatever policy a body asks for, it has `adaptive`. */
+const ADAPTIVE: readonly Edit[] = [
+  { file: 'core/policy/policies.js', from: 'switch (name) {', to: 'switch ("adaptive") {' },
+  { file: 'shared/layout.js', from: 'if (policy === "lru2") return 0;', to: 'policy = "adaptive";' },
+]
+
 const prepared = new Map<string, Promise<string>>()
 
 /**
  * The file of the code to explore, as a URL: '' is dist/ as it is, 'stores' has points before plain stores, 'weak' has its
- * plain accesses in the weak memory, 'offers' hands a latch with waiters over at each release, and a mistake's name has that
- * mistake; 'stores+offers+NAME' has all of it. It is made once, and removed when the process exits.
+ * plain accesses in the weak memory, 'offers' hands a latch with waiters over at each release, 'adaptive' has that policy in every
+ * body, and a mistake's name has that mistake; 'stores+offers+NAME' has all of it. It is made once, and removed when the process exits.
  */
 export function prepareVariant(name: string): Promise<string> {
   const made = prepared.get(name) ?? makeVariant(name)
@@ -74,6 +80,7 @@ async function makeVariant(name: string): Promise<string> {
 function editsOf(part: string): readonly Edit[] {
   if (part === 'stores' || part === 'weak') return []
   if (part === 'offers') return [OFFERS]
+  if (part === 'adaptive') return ADAPTIVE
   const mistake = MISTAKES[part]
   if (mistake === undefined)
     throw new Error(`no mistake ${part}; there are ${Object.keys(MISTAKES).join(', ')}`)

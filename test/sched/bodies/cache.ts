@@ -110,16 +110,13 @@ const ahead =
     while (reader.step() || reader.isBusy);
   }
 
-/** Holds two blocks at a time, and so all frames of the cache. */
-const readBoth =
-  (a: number, b: number): Act =>
+/** Holds blocks at the same time. */
+const hold =
+  (...blocks: readonly number[]): Act =>
   (tiny, { data }) => {
-    const first = data.acquireSync(a, 'read')
-    const second = data.acquireSync(b, 'read')
-    tiny.check(tiny.words(first), a)
-    tiny.check(tiny.words(second), b)
-    second.release()
-    first.release()
+    const guards = blocks.map((block) => data.acquireSync(block, 'read'))
+    for (const [i, guard] of guards.entries()) tiny.check(tiny.words(guard), blocks[i]!)
+    for (const guard of guards.reverse()) guard.release()
   }
 
 /** Changes a block if that needs no wait; the release does not wait either. */
@@ -291,8 +288,13 @@ export const bodies: Readonly<Record<string, MakeBody>> = {
   evictAll: body({ frames: 2, cached: 2 }, [all(read(0), read(1)), evictAll]),
   evictTwice: body({ frames: 2, cached: 2 }, [read(0), read(2), read(3)]),
   evict2q: body({ frames: 2, cached: 2, policy: '2q' }, [read(0), read(2)]),
-  evictAdaptive: body({ frames: 2, cached: 2, policy: 'adaptive' }, [read(0), read(2)]),
-  evictBackAdaptive: body({ frames: 2, cached: 3, policy: 'adaptive' }, [read(1), read(0)]),
+  /** A block that was evicted returns. */
+  evictBack: body({ frames: 2, cached: 3 }, [read(1), read(0)]),
+  /** The search meets a dirty block, and one that its own thread holds, before the one that may go. */
+  evictDirty: body({ frames: 2, cached: 2 }, [all(change(0), read(2)), read(3)]),
+  evictHeld: body({ frames: 2, cached: 2 }, [hold(0, 2)]),
+  /** With policy `adaptive`: the victim is one of MAIN, since those of NEW are held. */
+  evictMain: body({ frames: 4, blocks: 6, cached: 4 }, [hold(2, 3, 4), read(0)]),
   /** Reads of two blocks concurrently with a request for the first or the second, and with each other. */
   run: body({ frames: 8 }, [copyBoth(0), read(1)], { readsMax: 1 }),
   runs: body({ frames: 8 }, [copyBoth(0), copyBoth(1)], { readsMax: 1 }),
@@ -301,7 +303,7 @@ export const bodies: Readonly<Record<string, MakeBody>> = {
   ahead: body({ frames: 8 }, [ahead(0), read(0)], { readsMax: 1 }),
   aheadChange: body({ frames: 8 }, [ahead(0), change(0)], { readsMax: 1 }),
   ahead2q: body({ frames: 8, blocks: 10, cached: 8, policy: '2q' }, [ahead(8), read(9)]),
-  aheadAdaptive: body({ frames: 8, blocks: 10, cached: 8, policy: 'adaptive' }, [ahead(8), read(9)]),
+  aheadEvict: body({ frames: 8, blocks: 10, cached: 8 }, [ahead(8), read(9)]),
   /** Hit, hit, change: every mode of the latch. */
   latch: body({ frames: 2, cached: 1 }, [read(0), read(0), change(0)]),
   writers: body({ frames: 2, cached: 1 }, [change(0), change(0)]),
@@ -316,7 +318,7 @@ export const bodies: Readonly<Record<string, MakeBody>> = {
   reclass: body({ frames: 2, cached: 1 }, [all(change(0, 'directory'), change(0, 'data')), read(0)]),
   discard: body({ frames: 2, cached: 1 }, [all(change(0), discard(0)), read(0)]),
   /** Both clients need both frames, or wait for one. */
-  frames: body({ frames: 2, cached: 2 }, [readBoth(0, 1), read(2)]),
+  frames: body({ frames: 2, cached: 2 }, [hold(0, 1), read(2)]),
   /** Releases that may not wait, concurrently with threads that hold the mutex. */
   pending: body({ frames: 2, cached: 2 }, [all(tryChange(0), tryChange(0)), all(change(1), change(1))]),
   /** A client waits for a block whose release it left to another one: that is no wait for itself. */
@@ -333,7 +335,6 @@ export const bodies: Readonly<Record<string, MakeBody>> = {
   share: body({ frames: 3, cached: 2, framesMax: 2 }, [read(2), read(3)]),
   shareHit: body({ frames: 3, cached: 2, framesMax: 2 }, [read(2), all(read(0), read(1))]),
   shareChange: body({ frames: 3, cached: 2, framesMax: 2, policy: '2q' }, [read(2), change(0)]),
-  shareAdaptive: body({ frames: 3, cached: 2, framesMax: 2, policy: 'adaptive' }, [read(2), change(0)]),
   shareEvict: body({ frames: 3, cached: 2, framesMax: 2 }, [read(2), evictAll]),
   shareRound: body({ frames: 3, cached: 2, framesMax: 2 }, [all(change(0), change(1), read(2), flush(0))], {
     withEngine: true,
