@@ -8,7 +8,7 @@ import { Counter, GroupCounter, Latency, PartitionCounter } from './counter-word
 import { AgedGhost, Frame, Ghost, Group, Header, Hint, Job, Partition, Slot, Spare, Wait } from './words.js'
 
 export const MAGIC = 0x64636163
-export const VERSION = 12
+export const VERSION = 13
 
 /** The most pins that a thread may hold at once; the length of its journal. */
 export const GUARDS_MAX = 256

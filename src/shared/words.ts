@@ -49,6 +49,8 @@ export enum Header {
   writeRateHigh,
   readAheadBytes,
   roundsTold, // 1: the owner's thread has subscribers to rounds (workers/round-news.ts); atomic, written by the owner
+  tick, // policy adaptive: its clock, 16 bits (uses.ts); policy, changes each time that a 64th part of the pool was inserted
+  halfLife, // policy adaptive: of a use, in two ticks; policy, changes with tick
   // The fourth: what misses change, and doorbells.
   policyMutex = 48, // guards the free list, and the policy's words and heap
   freeHead, // policy
@@ -63,10 +65,8 @@ export enum Header {
   bell, // epoch, the flush worker's doorbell; any thread adds
   heartbeat, // the last ring that the flush worker answered; own, or the owner's while there is no flush worker
   hintBell, // epoch, the reader's doorbell; any thread adds
-  // The fifth: policy adaptive; policy. Hits read the first two, and a miss changes the first every 64th part of the pool.
-  tick = 64, // its clock, 16 bits (uses.ts)
-  halfLife, // of a use, in two ticks
-  tickPart, // insertions since the tick, times 64
+  // The fifth: policy adaptive; policy.
+  tickPart = 64, // insertions since the tick, times 64
   newOldest, // the head of the loop of NEW (parts.ts)
   newSize,
   newTarget, // frames that NEW should have, as are the counts in parts of a frame (new-share.ts)

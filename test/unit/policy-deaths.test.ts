@@ -217,10 +217,11 @@ for (const name of ['adaptive', '2q', 'lru2'] as const) {
 
   if (name === 'adaptive')
     deaths('of adaptive, all words were died at', () => {
-      const headers = Array.from(
-        { length: Header.measured - Header.tick + 1 },
-        (_, i) => `header ${Header.tick + i}`,
+      const counts = Array.from(
+        { length: Header.measured - Header.tickPart + 1 },
+        (_, i) => Header.tickPart + i,
       )
+      const headers = [Header.tick, Header.halfLife, ...counts].map((word) => `header ${word}`)
       const frames = [Frame.policySlot, Frame.used, Frame.used2].map((word) => `frame ${word}`)
       const ghosts = [AgedGhost.hash, AgedGhost.uses].map((word) => `ghost ${word}`)
       for (const each of [...headers, ...frames, ...ghosts, 'place'])
