@@ -149,4 +149,15 @@ test('NEW grows when its blocks come back soon', () => {
   assert.ok(target() > 140, `${target()} after a window that moves`)
 })
 
+test('NEW gets a tenth of the frames that are free, whatever its target has become', () => {
+  const { words, scan, countOf } = cacheWith(1000)
+  words[Header.measured] = 1000
+  words[Header.newTarget] = 16 * 256
+  scan(0, 1000)
+  // The last block takes the last free frame, and nothing has to move for it.
+  assert.equal([countOf(Header.newSize), countOf(Header.mainSize)], [101, 899])
+  scan(2000, 3000)
+  assert.is(countOf(Header.newSize), 101)
+})
+
 test.run()

@@ -115,9 +115,9 @@ export function adaptive(arena: Arena): Policy {
 
   /** While there are free frames nothing is evicted, and NEW would have all of them: its oldest move to MAIN. */
   function fillMain(): void {
-    const target = share.target()
+    const ofNew = share.filled()
     for (let left = SAMPLE; left > 0; left--) {
-      if (parts.newSize <= target || parts.mainSize + target >= words[Header.frames]!) return
+      if (parts.newSize <= ofNew || parts.mainSize + ofNew >= words[Header.frames]!) return
       parts.moveOldest()
     }
   }

@@ -36,6 +36,8 @@ const COUNTS = [Header.newOut, Header.newBack, Header.mainOut, Header.mainBack] 
 export interface NewShare {
   /** Frames that NEW should have: at least one. */
   target(): number
+  /** Frames that NEW gets while there are free ones: never less than at first, so that what is read ahead has room (read-ahead.ts). */
+  filled(): number
   /** The most ticks between an eviction and a return that count as soon. */
   near(): number
   /** Takes notice of the number of frames in use, which may grow; the target keeps its share of them. */
@@ -132,8 +134,11 @@ export function newShareOf({ words, geometry }: Arena): NewShare {
     return broken
   }
 
+  const target = (): number => Math.max(1, Math.floor(words[Header.newTarget]! / unit))
+
   return {
-    target: () => Math.max(1, Math.floor(words[Header.newTarget]! / unit)),
+    target,
+    filled: () => Math.max(target(), Math.floor(START * frames())),
     near: () => Math.max(NEAR, Math.ceil(TICKS / frames())),
     measure,
     left,
