@@ -92,8 +92,9 @@ export async function program(argv: readonly string[]): Promise<number> {
     .option('--patterns <names>', `hit: ${PATTERNS.join(', ')}`, patterns, [...PATTERNS])
     .addOption(
       new Option('--policy <name>', 'how the cache chooses victims (default: that of openCache)').choices([
-        'lru2',
+        'adaptive',
         '2q',
+        'lru2',
       ]),
     )
     .option('--no-peers', 'hit, commit: only dcache and the floors')

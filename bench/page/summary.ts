@@ -86,23 +86,30 @@ const server: Sentence = (report) => {
   )
 }
 
+/** Runs of versions before `adaptive` have figures of `2q`, which was the default. */
+const DEFAULTS = [
+  { key: 'adaptive', title: 'adaptive' },
+  { key: 'twoQueues', title: '2q' },
+] as const
+
 /** The means of a run; of an older one, which has none, how often the default policy is not behind plain LRU. */
 const replay: Sentence = (report) => {
   const all = rowsOf(report, 'replay', 'means').at(-1)
   const rows = rowsOf(report, 'replay', 'ratios')
+  const { key, title } = DEFAULTS.find((each) => figure(rows[0], each.key) !== undefined) ?? DEFAULTS[0]
   if (all !== undefined) {
     const percent = (key: string) => `${digitsText(figure(all, key) ?? 0)} %`
     const other = [...REFERENCES].sort((a, b) => (figure(all, b.key) ?? 0) - (figure(all, a.key) ?? 0))[0]!
     const of = rowsOf(report, 'replay', 'means').length === 2 ? 'a trace' : 'the traces'
     return (
-      `In the mean of the sizes of ${of} the policy 2q hits in ${percent('twoQueues')} of the accesses, plain LRU in ${percent('lru')}, the best ` +
+      `In the mean of the sizes of ${of} the policy ${title} hits in ${percent(key)} of the accesses, plain LRU in ${percent('lru')}, the best ` +
       `policy of research that was compared, ${other.title}, in ${percent(other.key)}, and the best possible choice in ${percent('best')}.`
     )
   }
-  const better = rows.filter(({ figures }) => valueOf(figures['twoQueues'])! >= valueOf(figures['lru'])!)
+  const better = rows.filter(({ figures }) => valueOf(figures[key])! >= valueOf(figures['lru'])!)
   return rows.length === 0
     ? undefined
-    : `The policy 2q has at least as many hits as plain LRU in ${better.length} of ${rows.length} replays of recorded traces.`
+    : `The policy ${title} has at least as many hits as plain LRU in ${better.length} of ${rows.length} replays of recorded traces.`
 }
 
 const together: Sentence = (report) => {

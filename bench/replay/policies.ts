@@ -22,8 +22,8 @@ export interface ComparedPolicy {
 
 /** The first is the default of `openCache`. */
 export const ENGINE_POLICIES: readonly ComparedPolicy[] = [
-  { key: 'twoQueues', title: '2q', make: enginePolicy('2q') },
   { key: 'adaptive', title: 'adaptive', make: enginePolicy('adaptive') },
+  { key: 'twoQueues', title: '2q', make: enginePolicy('2q') },
   { key: 'lru2', title: 'lru2', make: enginePolicy('lru2') },
 ]
 

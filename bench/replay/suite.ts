@@ -164,7 +164,7 @@ const restartSection = (rows: readonly Row[]): Section => ({
   about:
     'The engine replays the first half of the trace, is closed and opened again, and replays a tenth of the rest, of which ' +
     'the share of hits is given: cold, and with the list of what was cached (the option `warm`), once the blocks are read ' +
-    'back. The cache has an eighth of the distinct blocks, policy 2q. At most 400,000 accesses of a trace.',
+    'back. The cache has an eighth of the distinct blocks, and the default policy. At most 400,000 accesses of a trace.',
   columns: RESTARTS,
   rows,
 })

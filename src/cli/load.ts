@@ -88,8 +88,8 @@ export function loadCommand(): Command {
     .option('--memory <size>', 'memory of the cache, such as 64MiB', '64MiB')
     .addOption(
       new Option('--policy <name>', 'how the cache chooses victims')
-        .choices(['lru2', '2q', 'adaptive'])
-        .default('2q'),
+        .choices(['adaptive', '2q', 'lru2'])
+        .default('adaptive'),
     )
     .option('--seed <number>', 'seed of the random numbers', settings.whole(0, 2 ** 32 - 1), 1)
     .addOption(monitorOption())

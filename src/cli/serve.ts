@@ -79,8 +79,8 @@ export function serveCommand(): Command {
     .option('--memory <size>', 'memory of the cache, such as 256MiB', '256MiB')
     .addOption(
       new Option('--policy <name>', 'how the cache chooses victims')
-        .choices(['lru2', '2q', 'adaptive'])
-        .default('2q'),
+        .choices(['adaptive', '2q', 'lru2'])
+        .default('adaptive'),
     )
     .option('--read-only', 'refuse all writes', false)
     .option('--connections <count>', 'limit of concurrent clients with an export', whole(1, 10_000), 64)

@@ -69,7 +69,7 @@ const WRITE_BYTES_MAX = GUARDS_MAX * BLOCK_SIZE_MAX
 /** Besides the owner, the flush worker, the reader and one writer. */
 export const THREADS_MAX = SLOTS_MAX - 4
 
-const POLICIES: readonly CacheOptions['policy'][] = ['lru2', '2q', 'adaptive']
+const POLICIES: readonly CacheOptions['policy'][] = ['adaptive', '2q', 'lru2']
 
 /** Validates all options and fills in defaults. @throws ERR_DCACHE_BAD_OPTION, ERR_DCACHE_BAD_BLOCK_SIZE */
 export function parseOptions(options: CacheOptions): Config {
@@ -96,7 +96,7 @@ export function parseOptions(options: CacheOptions): Config {
   const frameSize = Math.max(maxBlockSize ?? 0, ...partitions.map(({ blockSize }) => blockSize))
   if (maxBlockSize !== undefined && frameSize > maxBlockSize)
     refuse(`maxBlockSize is ${maxBlockSize}; a partition has blocks of ${frameSize} bytes`)
-  const { policy = '2q', threads = 64, traceEntries = 0, traceBlocks = true } = options
+  const { policy = 'adaptive', threads = 64, traceEntries = 0, traceBlocks = true } = options
   if (!POLICIES.includes(policy)) refuse(`policy is ${show(policy)}; it must be ${POLICIES.join(' or ')}`)
   if (!Number.isInteger(threads) || threads < 1 || threads > THREADS_MAX) {
     refuse(`threads is ${show(threads)}; it must be 1 to ${THREADS_MAX}`)

@@ -118,7 +118,7 @@ test('without partitions it works in a temporary folder, verifies it, and remove
     pattern: 'zipf:0.99',
     trace: null,
     memory: '64MiB',
-    policy: '2q',
+    policy: 'adaptive',
     seed: 1,
   })
   assert.is(report.classChanges, 0)
@@ -293,7 +293,7 @@ test('bad input causes a clear message and exit code 2, and leaves nothing', asy
     [['--grow', '1'], /number above 1/],
     [['--grow', '2', '--trace', 'x'], /--grow <factor>' cannot be used with option '--trace <file>'/],
     [['--seed', '1.5'], /whole number from 0/],
-    [['--policy', 'random'], /lru2, 2q/],
+    [['--policy', 'random'], /adaptive, 2q, lru2/],
     [['--what'], /unknown option/],
     [['--memory', 'much'], /memory is 'much'.*ERR_DCACHE_BAD_OPTION/],
     [['--memory', '1KiB'], /ERR_DCACHE_MEMORY/],

@@ -69,7 +69,7 @@ test('defaults', () => {
     groups: [''],
     journals: new Map(),
     writeOrder: ['data', 'directory', 'trailer'],
-    policy: '2q',
+    policy: 'adaptive',
     threads: 64,
     writeBytes: 2 ** 20,
     traceEntries: 0,
