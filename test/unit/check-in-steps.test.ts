@@ -272,7 +272,7 @@ for (const [name, options] of OPTIONS)
 /** A generator that drops all its blocks, and brings others, after some of its pieces. */
 load('nothing is found when all blocks are evicted and others loaded between two pieces', () =>
   withCache(opened({}), async ({ cache, data, arena }) => {
-    const context = inspector(arena, '2q')
+    const context = inspector(arena, 'adaptive')
     const fill = async (first: number) => {
       cache.evictClean()
       await data.read(new Uint8Array(512 * CACHED), 512 * first)

@@ -5,6 +5,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { keyLowOf, keyHighOf } from '#dist/shared/key.js'
 import { Header } from '#dist/shared/words.js'
+import { Random } from '#dist/workload/random.js'
 import { cacheWith, sizes } from '../support/adaptive-cache.js'
 
 test('while there are free frames all blocks are kept, and NEW has a tenth of the frames', () => {
@@ -147,6 +148,27 @@ test('NEW grows when its blocks come back soon', () => {
     if (i >= 150) use(10_000 + i - 150)
   }
   assert.ok(target() > 140, `${target()} after a window that moves`)
+})
+
+test('after a time in which recency ruled, NEW gives its frames back, and hits are as if it had never been', () => {
+  const hits = [false, true].map((isAfterRecency) => {
+    const cache = cacheWith(1000)
+    cache.scan(0, 1000)
+    for (let i = 0; isAfterRecency && i < 100_000; i++)
+      for (const back of [0, 150, 700]) if (i >= back) cache.use(10_000 + i - back)
+    if (isAfterRecency) assert.ok(sizes(cache)[0]! > 400, String(sizes(cache)))
+    // A set that fits, in random order, and a scan in between.
+    const random = new Random(1, 0)
+    let last = 0
+    for (let i = 0; i < 60_000; i++) {
+      cache.use(5_000_000 + i)
+      if (cache.use(2_000_000 + random.below(800)) && i >= 40_000) last++
+    }
+    assert.ok(sizes(cache)[0]! < 300, String(sizes(cache)))
+    assert.equal(cache.policy.check(), [])
+    return last / 20_000
+  })
+  assert.ok(hits[1]! > hits[0]! - 0.02, hits.join(' before, after '))
 })
 
 test('NEW gets a tenth of the frames that are free, whatever its target has become', () => {

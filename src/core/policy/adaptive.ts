@@ -115,7 +115,7 @@ export function adaptive(arena: Arena): Policy {
 
   /** While there are free frames nothing is evicted, and NEW would have all of them: its oldest move to MAIN. */
   function fillMain(): void {
-    const ofNew = share.filled()
+    const ofNew = share.wanted()
     for (let left = SAMPLE; left > 0; left--) {
       if (parts.newSize <= ofNew || parts.mainSize + ofNew >= words[Header.frames]!) return
       parts.moveOldest()

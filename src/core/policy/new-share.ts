@@ -36,8 +36,11 @@ const COUNTS = [Header.newOut, Header.newBack, Header.mainOut, Header.mainBack] 
 export interface NewShare {
   /** Frames that NEW should have: at least one. */
   target(): number
-  /** Frames that NEW gets while there are free ones: never less than at first, so that what is read ahead has room (read-ahead.ts). */
-  filled(): number
+  /**
+   * Frames that NEW gets while there are free ones, and keeps: its target, but never less than at first, so that what is read ahead
+   * has room (read-ahead.ts).
+   */
+  wanted(): number
   /** The most ticks between an eviction and a return that count as soon. */
   near(): number
   /** Takes notice of the number of frames in use, which may grow; the target keeps its share of them. */
@@ -138,7 +141,7 @@ export function newShareOf({ words, geometry }: Arena): NewShare {
 
   return {
     target,
-    filled: () => Math.max(target(), Math.floor(START * frames())),
+    wanted: () => Math.max(target(), Math.floor(START * frames())),
     near: () => Math.max(NEAR, Math.ceil(TICKS / frames())),
     measure,
     left,

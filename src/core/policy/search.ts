@@ -4,6 +4,9 @@
  * MAIN, or was used lately. That is the rule of LIRS (Jiang and Zhang, SIGMETRICS 2002) with values instead of a stack: in a
  * loop larger than the cache no block that returns is ever worth more, so MAIN stands still and has hits, where LRU has none.
  *
+ * NEW grows only by blocks that are new. It gets smaller by those that enter MAIN while it has more frames than it should: each takes
+ * a frame of NEW there, and MAIN loses none. Without that a time in which recency ruled would leave MAIN small for ever.
+ *
  * One search makes at most 64 looks (policy.ts), whatever state the frames are in. If it found no victim, the caller may begin
  * another one, which looks at other frames: the dirty ones have left, the hand of MAIN and NEW have turned.
  */
@@ -88,8 +91,9 @@ export class Search implements Candidates {
   run(age: number): FrameIndex {
     const sample = this.#sample
     this.isForMain = false
-    if (age < KNOWN && !sample.isTaken) this.#takeSample()
-    if (age < KNOWN && sample.worst >= 0 && age < sample.worstAge) {
+    const isForMain = this.#isBetter(age)
+    const givesFrames = this.#givesFrames()
+    if (isForMain && !givesFrames) {
       const frame = sample.takeWorst(this)
       this.isForMain = frame >= 0
       if (frame >= 0) return this.#ended(frame)
@@ -97,6 +101,7 @@ export class Search implements Candidates {
     const isLarge = this.#parts.newSize >= this.#share.target()
     if (isLarge || this.#parts.mainSize === 0 || (sample.isTaken && sample.worst < 0)) {
       const frame = this.#fromNew()
+      this.isForMain = frame >= 0 && isForMain && givesFrames
       if (frame >= 0) return this.#ended(frame)
     }
     if (sample.worst < 0) this.#takeSample()
@@ -106,7 +111,7 @@ export class Search implements Candidates {
 
   /**
    * The oldest block of NEW that has not earned a place in MAIN, and was not used lately. One that has evicts the worst of
-   * MAIN.
+   * MAIN, or takes its own frame there.
    */
   #fromNew(): FrameIndex {
     const lately = Math.floor(this.#lengthOfNew() / 2)
@@ -119,10 +124,11 @@ export class Search implements Candidates {
         this.#pass(frame, fit)
         continue
       }
-      const worst = this.#worstFor(this.#uses.valueAge(frame))
-      if (worst >= 0) {
-        this.#parts.moveOldest()
-        return worst
+      if (this.#isBetter(this.#uses.valueAge(frame))) {
+        const worst = this.#givesFrames() ? undefined : this.#sample.takeWorst(this)
+        if (worst !== -1) this.#parts.moveOldest()
+        if (worst === undefined) continue
+        if (worst >= 0) return worst
       }
       if (chances > 0 && this.#uses.timeAge(frame) < lately) {
         chances--
@@ -135,12 +141,16 @@ export class Search implements Candidates {
     return -1
   }
 
-  /** The worst of MAIN, taken, if it is worth less than a value of this age; else -1. */
-  #worstFor(valueAge: number): FrameIndex {
-    if (valueAge >= KNOWN) return -1
+  /** Whether a value of this age is worth more than the worst of MAIN. Takes a sample, if there was none in this search. */
+  #isBetter(valueAge: number): boolean {
+    if (valueAge >= KNOWN) return false
     if (!this.#sample.isTaken) this.#takeSample()
-    const isBetter = this.#sample.worst >= 0 && valueAge < this.#sample.worstAge
-    return isBetter ? this.#sample.takeWorst(this) : -1
+    return this.#sample.worst >= 0 && valueAge < this.#sample.worstAge
+  }
+
+  /** Whether NEW has more frames than it should: each block that enters MAIN then takes one along, and MAIN grows. */
+  #givesFrames(): boolean {
+    return this.#parts.newSize > this.#share.wanted()
   }
 
   /**
