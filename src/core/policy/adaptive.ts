@@ -59,7 +59,7 @@ export function adaptive(arena: Arena): Policy {
     const ghost = ghosts.find(keyHigh, keyLow)
     const age = ghost < 0 ? NONE : ghosts.valueAge(ghost)
     search.begin(candidates)
-    // A block that is filled ahead does not return: nobody has asked for it.
+    // A block that is filled ahead does not return: no thread has asked for it.
     const isReturn = ghost >= 0 && !isAhead
     const isFromMain = ghost >= 0 && ghosts.isFromMain(ghost)
     const isEvidence = isReturn && search.judge(ghosts.since(ghost), isFromMain)
