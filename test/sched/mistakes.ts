@@ -782,8 +782,8 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/policy/search.js',
-        from: 'if (frame === this.#spared) this.#spared = -1;\n    this.#parts.remove(frame);',
-        to: 'if (frame === this.#spared) this.#spared = -1;\n    if (fit === Fit.CLEAN) this.#parts.remove(frame);',
+        from: 'this.#parts.remove(frame);\n    return fit === Fit.CLEAN;',
+        to: 'if (fit === Fit.CLEAN) this.#parts.remove(frame);\n    return fit === Fit.CLEAN;',
       },
     ],
   },

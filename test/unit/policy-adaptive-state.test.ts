@@ -8,6 +8,7 @@ import { Fit, type Candidates } from '#dist/core/policy/policy.js'
 import { keyHighOf } from '#dist/shared/key.js'
 import { runSteps } from '#dist/shared/steps.js'
 import { AgedGhost, Frame, Header } from '#dist/shared/words.js'
+import { Random } from '#dist/workload/random.js'
 import { nameFrame, policyArena, policyIn } from '#dist/bench/replay/policy-replay.js'
 import { type AdaptiveCache as Cache, cacheWith, findVictim, sizes } from '../support/adaptive-cache.js'
 import { onlyNormal } from '../support/size.js'
@@ -271,6 +272,35 @@ onlyNormal(test, 'a cache with this policy is correct, and keeps its hits during
     assert.equal(cache.check(), [])
   } finally {
     await cache.close()
+  }
+})
+
+test('frames that change at each look of a search, and are used, leave the parts in order', () => {
+  for (let seed = 1; seed <= 200; seed++) {
+    const random = new Random(seed, 0)
+    const size = 20 + random.below(30)
+    const { policy, arena, words, scan, use } = cacheWith(size)
+    scan(0, size)
+    for (let i = 0; i < 300; i++) use(random.below(2 * size))
+    const { candidates } = mixed(() => {
+      policy.note(random.below(size))
+      const chance = random.unit()
+      if (chance < 0.35) return Fit.CLEAN
+      return chance < 0.7 ? Fit.HELD : Fit.DIRTY
+    })
+    for (let step = 0; step < 200; step++) {
+      words[Header.tick] = (words[Header.tick]! + random.below(6)) & 0xffff
+      const block = random.below(3 * size)
+      const victim = policy.victim(candidates, keyHighOf(0, block), block)
+      if (victim >= 0) {
+        policy.evicted(victim)
+        policy.insert(victim, keyHighOf(0, block), block)
+        nameFrame(arena, victim, 0, block)
+      }
+      assert.equal(policy.check(), [], `seed ${seed}, step ${step}`)
+      for (let frame = 0; frame < size; frame++)
+        if (!policy.has(frame) && random.unit() < 0.3) policy.readmit(frame)
+    }
   }
 })
 

@@ -12,6 +12,7 @@
 import type { Words } from '#atomics'
 import type { Arena } from '../../shared/arena.js'
 import type { FrameIndex } from '../../shared/indices.js'
+import { DEBUG } from '../../shared/mutex.js'
 import { PIECE, type Steps } from '../../shared/steps.js'
 import { Frame, Header } from '../../shared/words.js'
 import { Loop } from './loop.js'
@@ -97,7 +98,9 @@ export class Parts {
     this.#words[Header.newSize]!++
   }
 
+  /** @requires the frame is in one of them */
   remove(frame: FrameIndex): void {
+    if (DEBUG && !this.has(frame)) throw new Error(`frame ${frame} is removed, but is in neither part`)
     const at = this.#framesAt + frame * Frame.WORDS
     if (!this.isOfMain(frame)) {
       this.#new.remove(frame)

@@ -93,10 +93,14 @@ export class Sample {
     }
   }
 
-  /** Latches the worst frame and removes it from MAIN; -1 if it was changed or pinned since the sample. @requires one */
+  /**
+   * Latches the worst frame and removes it from MAIN; -1 if it was changed or pinned since the sample. A small MAIN is gone round in one
+   * sample: then a frame that was clean may be met again, dirty, and has left. @requires one
+   */
   takeWorst(candidates: Candidates): FrameIndex {
     const frame = this.worst
     this.#none()
+    if (!this.#parts.has(frame)) return -1
     const fit = candidates.take(frame)
     if (fit !== Fit.HELD) this.#parts.remove(frame)
     return fit === Fit.CLEAN ? frame : -1

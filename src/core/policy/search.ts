@@ -158,7 +158,7 @@ export class Search implements Candidates {
    * used lately, might be passed over in each search.
    */
   #anyOfNew(): FrameIndex {
-    if (this.#spared >= 0) {
+    if (this.#spared >= 0 && this.#parts.has(this.#spared)) {
       const fit = this.take(this.#spared)
       if (fit !== Fit.HELD) this.#parts.remove(this.#spared)
       if (fit === Fit.CLEAN) return this.#spared
@@ -177,7 +177,6 @@ export class Search implements Candidates {
       this.#parts.turnNew()
       return false
     }
-    if (frame === this.#spared) this.#spared = -1
     this.#parts.remove(frame)
     return fit === Fit.CLEAN
   }
