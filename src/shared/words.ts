@@ -72,8 +72,10 @@ export enum Header {
   newTarget, // frames that NEW should have, as are the counts in parts of a frame (new-share.ts)
   newOut, // evictions from NEW, lately
   newBack, // and of these the blocks that came back soon
+  newIdle, // and those of blocks that were not used there
   mainOut,
   mainBack,
+  mainGain, // what more frames of MAIN would have brought
   mainSize,
   mainHand, // the place in MAIN where the next sample begins
   mainSweep, // and where ages are limited next

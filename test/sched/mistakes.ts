@@ -811,8 +811,8 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/policy/parts.js',
-        from: '72 /* mainSize */, 73',
-        to: '73',
+        from: '74 /* mainSize */, 75',
+        to: '75',
       },
     ],
   },
@@ -824,7 +824,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     deaths: 1,
     needsStores: true,
     variant: 'adaptive',
-    edits: [{ file: 'core/policy/parts.js', from: '66 /* newSize */, 72', to: '72' }],
+    edits: [{ file: 'core/policy/parts.js', from: '66 /* newSize */, 74', to: '74' }],
   },
   'adaptive-repair-loses-main': {
     what: 'the repair readmits the frames of NEW only',

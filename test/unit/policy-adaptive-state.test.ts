@@ -220,6 +220,8 @@ test('the check names each broken invariant', () => {
     ['P7', set(Header.newBack, -1)],
     ['P7', set(Header.mainOut, -1)],
     ['P7', set(Header.mainBack, -1)],
+    ['P7', set(Header.newIdle, -1)],
+    ['P7', set(Header.mainGain, -1)],
     ['P7', set(Header.tick, 65_536)],
     ['P7', set(Header.tick, -1)],
     ['P7', set(Header.tickPart, -1)],

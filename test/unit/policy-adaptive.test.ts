@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert'
 import { keyLowOf, keyHighOf } from '#dist/shared/key.js'
 import { Header } from '#dist/shared/words.js'
 import { Random } from '#dist/workload/random.js'
-import { cacheWith, sizes } from '../support/adaptive-cache.js'
+import { type AdaptiveCache, cacheWith, sizes } from '../support/adaptive-cache.js'
 
 test('while there are free frames all blocks are kept, and NEW has a tenth of the frames', () => {
   const cache = cacheWith()
@@ -58,16 +58,30 @@ test('loops larger than the cache have hits, and one that fits has all', () => {
   }
 })
 
-test('a new working set replaces one that was used often, in the third pass', () => {
-  for (const blocks of [35, 200, 1000]) {
-    const { scan } = cacheWith(blocks)
-    const count = Math.floor(0.8 * blocks)
-    for (let pass = 0; pass < 30; pass++) scan(0, count)
-    const passes = Array.from({ length: 4 }, () => scan(5000, count))
-    assert.is(passes[3], 1, `${blocks} blocks: ${passes.join(' ')}`)
-    assert.ok(passes[2]! > 0.99, `${blocks} blocks: ${passes.join(' ')}`)
-  }
+test('a new working set is learned within two passes, even if the old one was used often', () => {
+  for (const blocks of [35, 200, 1000])
+    for (const isShuffled of [false, true]) {
+      const { scan, use } = cacheWith(blocks)
+      const count = Math.floor(0.8 * blocks)
+      for (let pass = 0; pass < 30; pass++) scan(0, count)
+      const set = Array.from({ length: count }, (_, i) => 5000 + i)
+      const random = new Random(9, 0)
+      const passes = Array.from({ length: 4 }, () => {
+        if (isShuffled) shuffle(set, random)
+        return set.filter((block) => use(block)).length / count
+      })
+      const what = `${blocks} blocks, ${isShuffled ? 'shuffled' : 'in order'}: ${passes.join(' ')}`
+      assert.ok(passes[2]! > (isShuffled ? 0.95 : 0.99), what)
+      assert.is(passes[3], 1, what)
+    }
 })
+
+function shuffle(items: number[], random: Random): void {
+  for (let left = items.length; left > 1; left--) {
+    const other = random.below(left)
+    ;[items[left - 1], items[other]] = [items[other]!, items[left - 1]!]
+  }
+}
 
 test('uses in quick succession count as one', () => {
   const [once, often] = [cacheWith(), cacheWith()]
@@ -150,25 +164,50 @@ test('NEW grows when its blocks come back soon', () => {
   assert.ok(target() > 140, `${target()} after a window that moves`)
 })
 
+/** A time in which recency rules: each block is used again after 150 others, and once more after 700; none later. */
+function ruleByRecency(cache: AdaptiveCache, accesses: number): void {
+  for (let i = 0; i < accesses; i++)
+    for (const back of [0, 150, 700]) if (i >= back) cache.use(10_000 + i - back)
+}
+
 test('after a time in which recency ruled, NEW gives its frames back, and hits are as if it had never been', () => {
-  const hits = [false, true].map((isAfterRecency) => {
-    const cache = cacheWith(1000)
-    cache.scan(0, 1000)
-    for (let i = 0; isAfterRecency && i < 100_000; i++)
-      for (const back of [0, 150, 700]) if (i >= back) cache.use(10_000 + i - back)
-    if (isAfterRecency) assert.ok(sizes(cache)[0]! > 400, String(sizes(cache)))
-    // A set that fits, in random order, and a scan in between.
-    const random = new Random(1, 0)
-    let last = 0
-    for (let i = 0; i < 60_000; i++) {
-      cache.use(5_000_000 + i)
-      if (cache.use(2_000_000 + random.below(800)) && i >= 40_000) last++
-    }
-    assert.ok(sizes(cache)[0]! < 300, String(sizes(cache)))
-    assert.equal(cache.policy.check(), [])
-    return last / 20_000
-  })
-  assert.ok(hits[1]! > hits[0]! - 0.02, hits.join(' before, after '))
+  const random = new Random(1, 0)
+  const scan = (i: number): number => 5_000_000 + i
+  // prettier-ignore
+  const loads: Record<string, (i: number) => number> = {
+    'a set that fits, in random order, and a scan': (i) => (i % 2 === 0 ? scan(i) : 2_000_000 + random.below(800)),
+    'a set that fits, in order, and a scan': (i) => (i % 2 === 0 ? scan(i) : 2_000_000 + (((i - 1) / 2) % 700)),
+    'a loop that does not fit': (i) => 1_000_000 + (i % 1500),
+  }
+  for (const [name, blockOf] of Object.entries(loads)) {
+    const [fresh, after] = [0, 100_000].map((accesses) => {
+      const cache = cacheWith(1000)
+      cache.scan(0, 1000)
+      ruleByRecency(cache, accesses)
+      if (accesses > 0) assert.ok(sizes(cache)[0]! > 400, `${name}: ${sizes(cache).join(' ')}`)
+      let last = 0
+      for (let i = 0; i < 150_000; i++) if (cache.use(blockOf(i)) && i >= 120_000) last++
+      assert.equal(cache.policy.check(), [])
+      return last / 30_000
+    })
+    assert.ok(after! > fresh! - 0.02, `${name}: ${fresh} without, ${after} after`)
+  }
+})
+
+test('while recency rules, NEW stays large, although MAIN is busy', () => {
+  const cache = cacheWith(1000)
+  cache.scan(0, 1000)
+  ruleByRecency(cache, 50_000)
+  const target = cache.countOf(Header.newTarget)
+  // The next block, or one of the last 900: the older ones are never used again.
+  const random = new Random(2, 0)
+  let last = 0
+  for (let i = 0, next = 200_000; i < 200_000; i++) {
+    const isNew = random.below(5) === 0
+    if (cache.use(isNew ? next++ : next - 1 - random.below(900)) && i >= 100_000) last++
+  }
+  assert.ok(cache.countOf(Header.newTarget) >= target, `${target}, then ${cache.countOf(Header.newTarget)}`)
+  assert.ok(last > 67_000, `${last} of 100000 are hits; with LRU 71000`)
 })
 
 test('NEW gets a tenth of the frames that are free, whatever its target has become', () => {

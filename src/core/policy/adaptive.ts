@@ -23,7 +23,7 @@ import { DEBUG } from '../../shared/mutex.js'
 import type { Steps } from '../../shared/steps.js'
 import { Frame, Header } from '../../shared/words.js'
 import { ghostSetsOf } from './ghost-sets.js'
-import { newShareOf } from './new-share.js'
+import { newShareOf, Sign } from './new-share.js'
 import { Parts } from './parts.js'
 import type { Candidates, Policy } from './policy.js'
 import { SAMPLE, Sample } from './sample.js'
@@ -42,7 +42,7 @@ export function adaptive(arena: Arena): Policy {
   const parts = new Parts(arena)
   const ghosts = ghostSetsOf(arena)
   const share = newShareOf(arena)
-  const search = new Search(parts, uses, share, new Sample(words, parts, uses), () => words[Header.frames]!)
+  const search = new Search(parts, uses, share, new Sample(words, parts, uses))
   /** What `victim` found out for the block that is inserted next: its key, 0 if nothing; the age of its value; its part. */
   let nextHigh = 0
   let nextLow = 0
@@ -62,10 +62,10 @@ export function adaptive(arena: Arena): Policy {
     // A block that is filled ahead does not return: no thread has asked for it.
     const isReturn = ghost >= 0 && !isAhead
     const isFromMain = ghost >= 0 && ghosts.isFromMain(ghost)
-    const isEvidence = isReturn && search.judge(ghosts.since(ghost), isFromMain)
+    const sign = isReturn ? search.judge(ghosts.since(ghost), isFromMain) : Sign.NONE
     const frame = search.run(age)
     if (frame < 0) return -1
-    if (isEvidence) share.cameBack(isFromMain)
+    share.cameBack(sign, search.absence)
     if (ghost >= 0) ghosts.drop(ghost)
     nextHigh = keyHigh
     nextLow = keyLow
@@ -128,7 +128,8 @@ export function adaptive(arena: Arena): Policy {
     const at = framesAt + frame * Frame.WORDS
     const isOfMain = parts.isOfMain(frame)
     ghosts.add(words[at + Frame.keyHigh]!, words[at + Frame.keyLow]!, uses.fullAge(frame), isOfMain)
-    share.left(isOfMain)
+    // Give or take a tick, since its length is rounded down.
+    share.left(isOfMain, uses.timeAge(frame) + 1 >= parts.lengthOfNew())
     return false
   }
 

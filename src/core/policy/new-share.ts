@@ -10,6 +10,12 @@
  * Both are counts that lose 1/64 in each tick. The probability of MAIN has as many evictions more as PRIOR, with the
  * probability of NEW, since MAIN evicts few while NEW takes all the misses.
  *
+ * In a loop, or next to a scan, MAIN evicts nothing, and nothing comes back soon. There another sign is needed, or a large NEW
+ * would stay for ever after a time in which recency ruled. A block comes back after some time, and all frames of MAIN were used in
+ * that time: in a frame of MAIN it would have one hit in each such time, which is NEAR / time in NEAR ticks. It counts as far as the
+ * blocks that leave NEW were not used there. In a loop none of them was; where recency rules most were, and there MAIN looks as busy.
+ * With a smaller weight (GAIN) more loads keep a large NEW, with a larger one small caches lose hits.
+ *
  * The half-life of a use (uses.ts) is 4 times as many insertions as MAIN has frames: where recency rules, NEW is large and the
  * memory short.
  *
@@ -25,12 +31,31 @@ const MOST = 7 / 8
 /** 3/32 of a pool of insertions. A longer horizon tells less of what one more frame would bring. */
 const NEAR = 6
 const PRIOR = 16
+const GAIN = 8 * NEAR
 const MEMORY = 4
 /** From this many frames on, words count in 1/16. */
 const LARGE = 2 ** 22
 
-/** The counts: evictions from each part, and of these the returns. */
-const COUNTS = [Header.newOut, Header.newBack, Header.mainOut, Header.mainBack] as const
+/** Evictions from each part, and what is counted of returns. */
+const COUNTS = [
+  Header.newOut,
+  Header.newBack,
+  Header.newIdle,
+  Header.mainOut,
+  Header.mainBack,
+  Header.mainGain,
+] as const
+
+/** What the return of a block tells. */
+export enum Sign {
+  NONE,
+  /** NEW should be larger: it came back soon, and a frame of MAIN was idle for longer. */
+  LARGER_NEW,
+  /** MAIN should be larger: it was evicted from there, and came back soon. */
+  LARGER_MAIN,
+  /** It was evicted from NEW long ago, but no frame of MAIN was idle for longer: there it would have had its hit. */
+  STEADY_MAIN,
+}
 
 /** All @requires policy mutex */
 export interface NewShare {
@@ -45,10 +70,10 @@ export interface NewShare {
   near(): number
   /** Takes notice of the number of frames in use, which may grow; the target keeps its share of them. */
   measure(): void
-  /** A block was evicted from MAIN or NEW. */
-  left(isFromMain: boolean): void
-  /** A block came back soon after it was evicted. */
-  cameBack(isFromMain: boolean): void
+  /** A block was evicted from MAIN or NEW. `isIdle`: it was not used since it entered NEW. */
+  left(isFromMain: boolean, isIdle: boolean): void
+  /** A block came back, `absence` ticks after its last use. */
+  cameBack(sign: Sign, absence: number): void
   /** A block is inserted: time passes. */
   pass(): void
   /** Makes the words valid after a thread died. */
@@ -96,20 +121,26 @@ export function newShareOf({ words, geometry }: Arena): NewShare {
   function adapt(ticks: number): void {
     const ofNew = words[Header.newBack]! / (words[Header.newOut]! + unit)
     const ofMain = (words[Header.mainBack]! + unit * PRIOR * ofNew) / (words[Header.mainOut]! + unit * PRIOR)
+    const idle = words[Header.newIdle]! / (words[Header.newOut]! + unit)
+    const steady = (words[Header.mainGain]! / (words[Header.newOut]! + unit)) * idle * idle
     const step = ((unit * frames()) / TICKS) * ticks
-    words[Header.newTarget] = clamped(words[Header.newTarget]! + step * (ofNew - ofMain))
+    words[Header.newTarget] = clamped(words[Header.newTarget]! + step * (ofNew - ofMain - steady))
     const rest = Math.max(0, TICKS - ticks)
     // Rounded down from the product, so that they reach 0.
     for (const word of COUNTS) words[word] = Math.floor((words[word]! * rest) / TICKS)
     setHalfLife()
   }
 
-  function left(isFromMain: boolean): void {
+  function left(isFromMain: boolean, isIdle: boolean): void {
     words[isFromMain ? Header.mainOut : Header.newOut]! += unit
+    if (!isFromMain && isIdle) words[Header.newIdle]! += unit
   }
 
-  function cameBack(isFromMain: boolean): void {
-    words[isFromMain ? Header.mainBack : Header.newBack]! += unit
+  function cameBack(sign: Sign, absence: number): void {
+    if (sign === Sign.LARGER_NEW) words[Header.newBack]! += unit
+    else if (sign === Sign.LARGER_MAIN) words[Header.mainBack]! += unit
+    else if (sign === Sign.STEADY_MAIN)
+      words[Header.mainGain]! += Math.floor((unit * GAIN) / Math.max(absence, GAIN))
   }
 
   function repair(): void {

@@ -16,6 +16,7 @@ import { DEBUG } from '../../shared/mutex.js'
 import { PIECE, type Steps } from '../../shared/steps.js'
 import { Frame, Header } from '../../shared/words.js'
 import { Loop } from './loop.js'
+import { TICKS } from './uses.js'
 
 /** `Frame.used` of a frame whose part is MAIN. */
 const MAIN = -1
@@ -48,6 +49,11 @@ export class Parts {
 
   get mainSize(): number {
     return this.#words[Header.mainSize]!
+  }
+
+  /** The ticks that a block is in NEW, rounded down. */
+  lengthOfNew(): number {
+    return Math.floor((this.newSize * TICKS) / this.#words[Header.frames]!)
   }
 
   /** Whether the frame is in MAIN or will return there. */

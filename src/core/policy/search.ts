@@ -12,11 +12,11 @@
  */
 import { DEBUG } from '../../shared/mutex.js'
 import type { FrameIndex } from '../../shared/indices.js'
-import type { NewShare } from './new-share.js'
+import { type NewShare, Sign } from './new-share.js'
 import type { Parts } from './parts.js'
 import { type Candidates, Fit, LOOKS_MAX } from './policy.js'
 import { SAMPLE, type Sample } from './sample.js'
-import { KNOWN, TICKS, type Uses } from './uses.js'
+import { KNOWN, type Uses } from './uses.js'
 
 /**
  * A search that finds no victim has looked at so many frames of NEW and of MAIN, or at all of them. Except that it may have lost a
@@ -34,20 +34,20 @@ export class Search implements Candidates {
   readonly #uses: Uses
   readonly #share: NewShare
   readonly #sample: Sample
-  readonly #frames: () => number
   #candidates: Candidates | undefined
   #looks = 0
   /** A clean frame of NEW that this search has passed over, because it was used lately. */
   #spared: FrameIndex = -1
   /** Whether the new block takes the place of the victim in MAIN. */
   isForMain = false
+  /** Of the block that returns: ticks since its last use, at least. */
+  absence = 0
 
-  constructor(parts: Parts, uses: Uses, share: NewShare, sample: Sample, frames: () => number) {
+  constructor(parts: Parts, uses: Uses, share: NewShare, sample: Sample) {
     this.#parts = parts
     this.#uses = uses
     this.#share = share
     this.#sample = sample
-    this.#frames = frames
   }
 
   look(frame: FrameIndex): Fit {
@@ -70,18 +70,21 @@ export class Search implements Candidates {
 
   /**
    * The first half of a search for a block that returns, whose ghost is `since` ticks old: what a sample of MAIN tells of it.
-   * Returns whether the return shows that its part should be larger. @requires policy mutex, begun
+   * `absence` is then how long it was away. @requires policy mutex, begun
    */
-  judge(since: number, isFromMain: boolean): boolean {
-    const absence = since + (isFromMain ? 0 : this.#lengthOfNew())
-    if (this.#parts.mainSize > 0) {
-      this.#takeSample()
-      this.#sample.forget(this, absence)
-    }
-    if (since > this.#share.near()) return false
+  judge(since: number, isFromMain: boolean): Sign {
+    const isSoon = since <= this.#share.near()
+    this.absence = since + (isFromMain ? 0 : this.#parts.lengthOfNew())
+    if (this.#parts.mainSize === 0)
+      return !isSoon ? Sign.NONE : isFromMain ? Sign.LARGER_MAIN : Sign.LARGER_NEW
+    this.#takeSample()
+    this.#sample.forget(this, this.absence)
+    if (isFromMain) return isSoon ? Sign.LARGER_MAIN : Sign.NONE
     // A larger NEW takes frames from MAIN. That pays only if one of them was idle for longer than this block was away: it is
     // not so in a loop a little larger than the cache, where NEW would grow until nothing has hits.
-    return isFromMain || this.#parts.mainSize === 0 || this.#sample.oldestUse > absence
+    const isAnyIdle = this.#sample.oldestUse > this.absence
+    if (isSoon) return isAnyIdle ? Sign.LARGER_NEW : Sign.NONE
+    return isAnyIdle ? Sign.NONE : Sign.STEADY_MAIN
   }
 
   /**
@@ -114,7 +117,7 @@ export class Search implements Candidates {
    * MAIN, or takes its own frame there.
    */
   #fromNew(): FrameIndex {
-    const lately = Math.floor(this.#lengthOfNew() / 2)
+    const lately = Math.floor(this.#parts.lengthOfNew() / 2)
     let chances = CHANCES
     for (let left = SAMPLE; left > 0 && this.#left() > RESERVE; left--) {
       const frame = this.#parts.oldestNew()
@@ -187,11 +190,6 @@ export class Search implements Candidates {
 
   #left(): number {
     return LOOKS_MAX - this.#looks
-  }
-
-  /** The ticks that a block is in NEW. */
-  #lengthOfNew(): number {
-    return Math.floor((this.#parts.newSize * TICKS) / this.#frames())
   }
 
   #ended(frame: FrameIndex): FrameIndex {
