@@ -34,6 +34,7 @@ interface Line {
 const REFERENCES: Readonly<Record<string, Line>> = {
   lru: { color: OTHER, width: 7, style: 'wide', opacity: 0.45 },
   arc: { color: 'var(--red)', width: 1.5, style: 'solid' },
+  twoQueues: { color: 'var(--red)', width: 1.5, style: 'dashed' },
   lirs: { color: 'var(--blue)', width: 1.5, style: 'solid' },
   clockPro: { color: 'var(--blue)', width: 1.5, style: 'dashed' },
   s3Fifo: { color: 'var(--green)', width: 1.5, style: 'solid' },

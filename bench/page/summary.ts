@@ -86,7 +86,7 @@ const server: Sentence = (report) => {
   )
 }
 
-/** Runs of versions before `adaptive` have figures of `2q`, which was the default. */
+/** Stored runs without figures of `adaptive` are from when `2q` was the default. */
 const DEFAULTS = [
   { key: 'adaptive', title: 'adaptive' },
   { key: 'twoQueues', title: '2q' },

@@ -10,6 +10,7 @@ import { lirs } from './references/lirs.js'
 import { lru } from './references/lru.js'
 import { s3Fifo } from './references/s3-fifo.js'
 import { sieve } from './references/sieve.js'
+import { twoQueues } from './references/two-queues.js'
 import { wTinyLfu } from './references/w-tiny-lfu.js'
 import type { MakeSimulator } from './simulator.js'
 
@@ -23,16 +24,18 @@ export interface ComparedPolicy {
 /** The first is the default of `openCache`. */
 export const ENGINE_POLICIES: readonly ComparedPolicy[] = [
   { key: 'adaptive', title: 'adaptive', make: enginePolicy('adaptive') },
-  { key: 'twoQueues', title: '2q', make: enginePolicy('2q') },
   { key: 'lru2', title: 'lru2', make: enginePolicy('lru2') },
 ]
 
 export const LRU: ComparedPolicy = { key: 'lru', title: 'plain LRU', make: lru }
+/** The variant of 2Q that was the engine's. */
+export const TWO_QUEUES: ComparedPolicy = { key: 'twoQueues', title: '2q', make: twoQueues }
 export const BEST: ComparedPolicy = { key: 'best', title: 'best possible', make: best }
 export const W_TINY_LFU_20: ComparedPolicy = { key: 'wTinyLfu20', title: 'W-TinyLFU (20 %)', make: wTinyLfu(0.2) } // prettier-ignore
 
 export const REFERENCES: readonly ComparedPolicy[] = [
   LRU,
+  TWO_QUEUES,
   { key: 'arc', title: 'ARC', make: arc },
   { key: 'lirs', title: 'LIRS', make: lirs },
   { key: 'clockPro', title: 'CLOCK-Pro', make: clockPro },
@@ -45,4 +48,4 @@ export const REFERENCES: readonly ComparedPolicy[] = [
 export const POLICIES: readonly ComparedPolicy[] = [...ENGINE_POLICIES, ...REFERENCES, BEST]
 
 /** Those whose hits over time are shown. More lines could not be told apart. */
-export const OVER_TIME: readonly ComparedPolicy[] = [...ENGINE_POLICIES, LRU, W_TINY_LFU_20, BEST]
+export const OVER_TIME: readonly ComparedPolicy[] = [...ENGINE_POLICIES, LRU, TWO_QUEUES, W_TINY_LFU_20, BEST]

@@ -118,12 +118,12 @@ test('commits have a panel for each file system, compared with the bare calls', 
 
 /** Sections of `replay`, with a policy that the page does not know, for these traces at three sizes. */
 function replaySections(traces: readonly string[]): Section[] {
-  const columns = ['twoQueues', 'novel', 'lru', 'arc', 'best'].map((key) => ({
+  const columns = ['adaptive', 'novel', 'lru', 'arc', 'best'].map((key) => ({
     key,
     title: `policy ${key}`,
     unit: '%' as const,
   }))
-  const figures = { twoQueues: 50, novel: 60, lru: 40, arc: 45, best: 70 }
+  const figures = { adaptive: 50, novel: 60, lru: 40, arc: 45, best: 70 }
   const rowsOf = (parameters: (trace: string) => Row['parameters'][]) =>
     traces.flatMap((trace) =>
       parameters(trace).map((values) => ({ parameters: { trace, ...values }, figures })),
@@ -157,7 +157,10 @@ test('the policies of a replay are drawn by size, in the mean and over time', as
   const ours = strokes.filter(([stroke]) => stroke === 'var(--dcache)').slice(0, 2)
   assert.equal(ours, [['var(--dcache)', null], ['var(--dcache)', '6 4']]) // prettier-ignore
   assert.is(new Set(strokes.map(String)).size, 5)
-  assert.match(summaryOf(report)[0]!, /2q hits in 50 % .* plain LRU in 40 %, .* ARC, in 45 %, .* in 70 %\.$/)
+  assert.match(
+    summaryOf(report)[0]!,
+    /adaptive hits in 50 % .* plain LRU in 40 %, .* ARC, in 45 %, .* in 70 %\.$/,
+  )
 
   // The mean of one trace is not shown twice.
   const alone = plotsOf(parse(await pageOf(reportOf(replaySections(['one']), 'replay'))), 'replay')
@@ -248,6 +251,9 @@ test('the summary has five sentences, made of the figures', async () => {
   assert.equal(summaryOf({ ...kept, suites: [] }), [])
   const partly = summaryOf({ ...kept, suites: kept.suites.filter(({ name }) => name !== 'hit') })
   assert.is(partly.length, 5)
+  // The stored run is from when `2q` was the default.
+  const replayed = summaryOf({ ...kept, suites: kept.suites.filter(({ name }) => name === 'replay') })
+  assert.match(replayed[0]!, /^The policy 2q has at least as many hits as plain LRU in 6 of 6 replays/)
 })
 
 test('the history has a line a release, and the page shows it from two lines on', async () => {

@@ -1,6 +1,7 @@
 // The simulated policies of research, with which `dcache bench replay` compares: each by an example that was worked by hand, and all
 // of them by what must hold for any policy.
 
+import { readTrace } from '#dist/cli/load-settings.js'
 import { BEST, ENGINE_POLICIES, LRU, POLICIES, REFERENCES } from '#dist/bench/replay/policies.js'
 import { arc } from '#dist/bench/replay/references/arc.js'
 import { best } from '#dist/bench/replay/references/best.js'
@@ -10,13 +11,17 @@ import { lirs, lirsWith } from '#dist/bench/replay/references/lirs.js'
 import { lru } from '#dist/bench/replay/references/lru.js'
 import { s3Fifo } from '#dist/bench/replay/references/s3-fifo.js'
 import { sieve } from '#dist/bench/replay/references/sieve.js'
+import { twoQueues } from '#dist/bench/replay/references/two-queues.js'
 import { wTinyLfu } from '#dist/bench/replay/references/w-tiny-lfu.js'
 import { hitsByPart, hitsIn, type MakeSimulator } from '#dist/bench/replay/simulator.js'
 import { Lists } from '#dist/bench/replay/lists.js'
 import { traceOf } from '#dist/bench/replay/trace.js'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { sized } from '../support/size.js'
+import { projectRoot } from '../support/project.js'
+import { onlyNormal, sized } from '../support/size.js'
 
 /** The accesses as a text: `h` for a hit, `.` for a miss. Blocks are letters. */
 function hitsText(make: MakeSimulator, blocks: number, accesses: string): string {
@@ -44,6 +49,38 @@ test('S3-FIFO moves what was used twice, and what comes back from the ghosts, to
   // from there. F: the small queue is empty, and C is the oldest of the main queue that was not used.
   assert.is(hitsText(s3Fifo, 4, 'AAABCDEBABCDFABDC'), '.hh.....hh...hhh.')
 })
+
+test('2Q keeps what comes back from the ghosts of its FIFO, for as long as the hand finds uses', () => {
+  // A to D return one after the other, each while it is a ghost: the main part has all four blocks. A and C are used, A twice in one
+  // period. E, a ghost, evicts B, since the hand passes A. B left no ghost: it enters the FIFO, and the hand passes C for it and evicts
+  // D. F evicts B from the FIFO, so B is a ghost, and enters the main part. D evicts B, the only one without uses, and so on.
+  assert.is(hitsText(twoQueues, 4, 'ABCDEABCDAACEBFACEBDBDA'), '.........hhh...hhh....h')
+})
+
+/** Its hits when it was a policy of the engine, which an independent implementation had confirmed. */
+const TWO_QUEUES_HITS: Readonly<Record<string, readonly [sizes: number[], hits: number[]]>> = {
+  oltp: [[1000, 2000, 5000, 10000, 20000], [373653, 429501, 511452, 571995, 623507]],
+  p2: [[600, 1200, 3000, 6000, 12000], [347141, 450403, 667965, 872720, 1068805]],
+  w106: [[700, 1400, 3500, 7000, 14000], [2024225, 2159488, 2262720, 2311947, 2402400]],
+  sprite: [[70, 140, 350, 700, 1400], [28071, 49110, 89414, 114457, 122007]],
+  gli: [[125, 250, 500, 1000], [55, 65, 965, 2105]],
+} // prettier-ignore
+const fileOf = (trace: string): string => join(projectRoot, `../shared/traces/${trace}.u32.gz`)
+
+if (existsSync(fileOf('oltp'))) {
+  onlyNormal(test, '2Q has the hits that it had as a policy of the engine', async () => {
+    for (const [name, [sizes, hits]] of Object.entries(TWO_QUEUES_HITS)) {
+      const trace = traceOf(await readTrace(fileOf(name)))
+      assert.equal(
+        sizes.map((blocks) => hitsIn(twoQueues, trace, blocks)),
+        hits,
+        name,
+      )
+    }
+  })
+} else {
+  console.log('# left out: no recorded traces in ../shared/traces')
+}
 
 test('ARC moves its target with hits on ghosts', () => {
   // D evicts C, which the target of 0 leaves no place. C is a ghost: the target becomes 1, and B goes. B is a ghost of the other
