@@ -21,7 +21,7 @@ export interface Scenario {
   readonly disks: readonly DiskPlan[]
   /** The number of frames of the pool, spares included. */
   readonly frames: number
-  readonly policy: 'lru2' | '2q' | 'adaptive'
+  readonly policy: 'lru2' | 'adaptive'
   readonly dirtyLimit: number
   readonly dirtyBackground: number
   readonly flushDelayMs: number
@@ -58,7 +58,7 @@ export function scenarioOf(seed: number, operations: number, patienceMs: number)
     seed,
     disks,
     frames: frames * (random.chance(0.3) ? 4 : 1),
-    policy: random.pick(['lru2', '2q', 'adaptive']),
+    policy: random.pick(['lru2', 'adaptive']),
     dirtyLimit: random.pick([0.4, 2 / 3, 0.9]),
     dirtyBackground: random.pick([0.2, 0.5, 1]),
     flushDelayMs: random.pick([1, 5, 50]),

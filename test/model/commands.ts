@@ -55,7 +55,7 @@ export interface Setup {
   readonly dirtyLimit: number
   /** Whether each partition is a group of its own. */
   readonly isSplit: boolean
-  readonly policy: 'lru2' | '2q' | 'adaptive'
+  readonly policy: 'lru2' | 'adaptive'
 }
 
 const small = fc.nat({ max: 15 })
@@ -161,5 +161,5 @@ export const setups: fc.Arbitrary<Setup> = fc.record({
   blocks: fc.integer({ min: 6, max: 12 }),
   dirtyLimit: fc.constantFrom(2 / 3, 1, 0.3),
   isSplit: fc.boolean(),
-  policy: fc.constantFrom('lru2' as const, '2q' as const, 'adaptive' as const),
+  policy: fc.constantFrom('lru2' as const, 'adaptive' as const),
 })

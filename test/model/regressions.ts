@@ -62,8 +62,8 @@ export const regressions: readonly Regression[] = [
     ],
   },
   {
-    name: '2q: all blocks of the FIFO are held, and the search goes no further',
-    setup: { ...setup, policy: '2q' },
+    name: 'adaptive: all blocks of NEW are held, and the search goes no further',
+    setup: { ...setup, policy: 'adaptive' },
     commands: [
       { op: 'hold', access: access(0, 0, 'modify') },
       write(0, 3072, 513),

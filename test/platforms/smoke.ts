@@ -44,7 +44,7 @@ const expect = (what: string, found: unknown, wanted: unknown): void => {
 }
 
 /** Every block's number in each of its words, through both policies and many evictions. */
-async function contents(policy: 'lru2' | '2q' | 'adaptive'): Promise<void> {
+async function contents(policy: 'lru2' | 'adaptive'): Promise<void> {
   await using cache = await open(`contents-${policy}`, { policy })
   const data = cache.partition('data')
   const block = (n: number) => Buffer.from(new Int32Array(BLOCK / 4).fill(n).buffer)
@@ -66,7 +66,6 @@ async function contents(policy: 'lru2' | '2q' | 'adaptive'): Promise<void> {
 
 const parts: Record<string, () => Promise<void>> = {
   'contents, lru2': () => contents('lru2'),
-  'contents, 2q': () => contents('2q'),
   'contents, adaptive': () => contents('adaptive'),
   'threads that change the same blocks': async () => {
     await using cache = await open('threads')

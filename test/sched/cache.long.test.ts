@@ -7,7 +7,7 @@ import { mustHold } from './hold.js'
 
 const cache = suite('cache, long')
 
-const BODIES = ['insert', 'insertThree', 'insertChange', 'free', 'evict', 'evict2q', 'evictBack', 'evictDirty', 'evictHeld', 'evictMain', 'evictAll', 'evictTwice', 'run', 'runs', 'runEvict', 'ahead', 'aheadChange', 'ahead2q', 'aheadEvict', 'latch', 'writers', 'close', 'copyChange', 'copyEvict', 'rewrite', 'reclass', 'discard', 'frames', 'pending', 'pendingOwn', 'pendingTwo', 'releaseReaper', 'changeReaper', 'undoReaper', 'round', 'roundEvict', 'roundTwo', 'classes', 'roundPending', 'roundDiscard', 'roundFlushes', 'roundHot', 'roundWrite', 'share', 'shareHit', 'shareChange', 'shareEvict', 'shareRound', 'roundLeave', 'roundShare', 'roundShareLeave', 'rewriteCopy', 'borrow', 'borrowRound', 'borrowTwo', 'borrowClasses', 'borrowBack'] // prettier-ignore
+const BODIES = ['insert', 'insertThree', 'insertChange', 'free', 'evict', 'evictBack', 'evictDirty', 'evictHeld', 'evictMain', 'evictAll', 'evictTwice', 'run', 'runs', 'runEvict', 'ahead', 'aheadChange', 'aheadEvict', 'latch', 'writers', 'close', 'copyChange', 'copyEvict', 'rewrite', 'reclass', 'discard', 'frames', 'pending', 'pendingOwn', 'pendingTwo', 'releaseReaper', 'changeReaper', 'undoReaper', 'round', 'roundEvict', 'roundTwo', 'classes', 'roundPending', 'roundDiscard', 'roundFlushes', 'roundHot', 'roundWrite', 'share', 'shareHit', 'shareChange', 'shareEvict', 'shareRound', 'roundLeave', 'roundShare', 'roundShareLeave', 'rewriteCopy', 'borrow', 'borrowRound', 'borrowTwo', 'borrowClasses', 'borrowBack'] // prettier-ignore
 
 for (const name of BODIES) {
   cache(`${name} is coherent in every schedule`, async () => {

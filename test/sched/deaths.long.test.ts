@@ -8,7 +8,7 @@ import { mustHold } from './hold.js'
 
 const deaths = suite('deaths, long')
 
-const SMALL = ['insert', 'free', 'insertChange', 'evict', 'evict2q', 'evictBack', 'evictDirty', 'evictHeld', 'evictMain', 'evictAll', 'latch', 'writers', 'copyChange', 'copyEvict', 'rewrite', 'reclass', 'discard', 'frames', 'pending', 'releaseReaper', 'changeReaper', 'undoReaper', 'rewriteCopy', 'borrow', 'share', 'shareChange', 'shareEvict'] // prettier-ignore
+const SMALL = ['insert', 'free', 'insertChange', 'evict', 'evictBack', 'evictDirty', 'evictHeld', 'evictMain', 'evictAll', 'latch', 'writers', 'copyChange', 'copyEvict', 'rewrite', 'reclass', 'discard', 'frames', 'pending', 'releaseReaper', 'changeReaper', 'undoReaper', 'rewriteCopy', 'borrow', 'share', 'shareChange', 'shareEvict'] // prettier-ignore
 const LARGE = [
   'pendingTwo',
   'round',

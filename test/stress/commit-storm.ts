@@ -19,7 +19,7 @@ import type { CommitLife } from './commit-thread.js'
 
 export interface CommitStormOptions {
   readonly deaths: number
-  readonly policy: 'lru2' | '2q' | 'adaptive'
+  readonly policy: 'lru2' | 'adaptive'
   /** Whether the group has a journal, of the least size: its halves change all the time. */
   readonly isJournaled: boolean
   readonly seed: number

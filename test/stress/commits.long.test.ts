@@ -14,7 +14,6 @@ const program = fileURLToPath(new URL('./commit-storm-process.js', import.meta.u
 
 for (const { policy, isJournaled } of [
   { policy: 'lru2', isJournaled: true },
-  { policy: '2q', isJournaled: true },
   { policy: 'adaptive', isJournaled: true },
   { policy: 'lru2', isJournaled: false },
 ] as const)

@@ -10,10 +10,9 @@ const seed = Number(process.env['DCACHE_STRESS_SEED'] ?? Date.now() % 1e9)
 
 const STORMS = [
   { policy: 'lru2', isJournaled: true, deaths: 150 },
-  { policy: '2q', isJournaled: true, deaths: 150 },
   { policy: 'adaptive', isJournaled: true, deaths: 150 },
   { policy: 'lru2', isJournaled: false, deaths: 50 },
-  { policy: '2q', isJournaled: false, deaths: 50 },
+  { policy: 'adaptive', isJournaled: false, deaths: 50 },
 ] as const
 
 for (const { policy, isJournaled, deaths } of sample(STORMS, 2))

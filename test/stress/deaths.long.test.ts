@@ -6,7 +6,7 @@ import { storm } from './storm.js'
 
 const seed = Number(process.env['DCACHE_STRESS_SEED'] ?? Date.now() % 1e9)
 
-for (const policy of ['lru2', '2q', 'adaptive'] as const) {
+for (const policy of ['lru2', 'adaptive'] as const) {
   test(`3500 deaths of plain workers harm no other thread, under ${policy}`, () =>
     storm({ deaths: 3500, policy, by: 'hand', seed }))
 

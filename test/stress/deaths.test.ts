@@ -10,15 +10,14 @@ const seed = Number(process.env['DCACHE_STRESS_SEED'] ?? Date.now() % 1e9)
 
 const CASES: readonly {
   deaths: number
-  policy: 'lru2' | '2q' | 'adaptive'
+  policy: 'lru2' | 'adaptive'
   by: 'hand' | 'piscina' | 'nest'
   what: string
 }[] = [
   { deaths: sized(8, 50), policy: 'lru2', by: 'hand', what: 'plain workers' },
-  { deaths: sized(5, 40), policy: '2q', by: 'hand', what: 'plain workers' },
   { deaths: sized(5, 40), policy: 'adaptive', by: 'hand', what: 'plain workers' },
   { deaths: sized(5, 40), policy: 'lru2', by: 'piscina', what: 'threads of piscina' },
-  { deaths: sized(5, 20), policy: '2q', by: 'nest', what: 'workers of workers' },
+  { deaths: sized(5, 20), policy: 'adaptive', by: 'nest', what: 'workers of workers' },
 ]
 
 for (const { what, ...options } of sample(CASES, 2))

@@ -144,7 +144,7 @@ function counted(context: Context): { context: Context; looks: () => number } {
 const holdsAny = ({ slot, policyMutex, stripes, roundMutexes }: Context): boolean =>
   [policyMutex, ...stripes, ...roundMutexes].some((mutex) => mutex.holder() === slot.index)
 
-for (const policy of ['lru2', '2q', 'adaptive'] as const)
+for (const policy of ['lru2', 'adaptive'] as const)
   pieces(`each is small, and ends without a lock (${policy})`, () => {
     const own = smallContext(smallArena({ memory: 512 * 20_000, policy }), policy)
     const { context, looks } = counted(own)
@@ -167,7 +167,6 @@ pieces.run()
 const load = suite('beside a load')
 
 const OPTIONS: readonly [string, OpenOptions][] = [
-  ['2q', { policy: '2q' }],
   ['adaptive', { policy: 'adaptive' }],
   ['lru2, groups and a share', { policy: 'lru2', partitions: { data: { blocks: BLOCKS, share: 0.5 }, more: { blocks: BLOCKS, group: 'more' } } }],
 ] // prettier-ignore

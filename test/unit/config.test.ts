@@ -104,7 +104,7 @@ test('every option that is given is kept', () => {
       c: { path: 'i', blockSize: 1024, group: 'g', direct: false },
     },
     writeOrder,
-    policy: '2q',
+    policy: 'lru2',
     threads: 3,
     flushDelayMs: 0,
     dirtyLimit: 1,
@@ -131,7 +131,7 @@ test('every option that is given is kept', () => {
     group: 0,
     share: undefined,
   })
-  assert.is(config.policy, '2q')
+  assert.is(config.policy, 'lru2')
   const { settings } = config
   assert.equal(
     [config.threads, settings.flushDelayMs, settings.dirtyLimit, config.traceEntries, config.traceBlocks],
@@ -191,7 +191,7 @@ test('memoryMax', () => {
 })
 
 test('policy', () => {
-  for (const policy of ['lru2', '2q', 'adaptive'] as const) assert.is(parse({ policy })().policy, policy)
+  for (const policy of ['lru2', 'adaptive'] as const) assert.is(parse({ policy })().policy, policy)
   for (const policy of ['lru', 'LRU2', '', null, 2, {}])
     refuses(parse({ policy }), BAD, 'policy', show(policy))
 })

@@ -119,7 +119,7 @@ live.run()
 
 const memory = suite('memory')
 
-for (const policy of ['lru2', '2q', 'adaptive'] as const) {
+for (const policy of ['lru2', 'adaptive'] as const) {
   memory(`${policy}: the pool grows while threads use it`, () =>
     withCache(
       {
@@ -160,7 +160,7 @@ for (const policy of ['lru2', '2q', 'adaptive'] as const) {
           for (let block = 0; block < 64; block++) (await part.acquire(block, 'read')).release()
         assert.is(cache.stats().partitions['part']!.cached, 64, 'half of 400 frames')
         const before = cache.stats().misses
-        // All fits by now; `2q` has read most of it twice.
+        // All fits by now.
         for (let i = 0; i < 3; i++)
           for (let block = 0; block < 300; block++)
             (await cache.partition('data').acquire(block, 'read')).release()

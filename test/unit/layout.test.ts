@@ -9,7 +9,7 @@ import { CacheError } from '#dist/shared/errors.js'
 import type { CacheOptions } from '#dist/shared/options.js'
 import { type Geometry, GEOMETRY_FIELDS, type Layout, layoutOf } from '#dist/shared/layout.js'
 import { openSmall, options, smallArena } from '../support/small-context.js'
-import { Frame, Ghost, Group, Header, Job, Partition, Slot, Spare } from '#dist/shared/words.js'
+import { Frame, Group, Header, Job, Partition, Slot, Spare } from '#dist/shared/words.js'
 
 const geometry = (more: Partial<CacheOptions> = {}): Geometry => geometryOf(parseOptions(options(more)))
 const isCode = (code: string) => (error: unknown) => error instanceof CacheError && error.code === code
@@ -52,14 +52,14 @@ function needs(g: Geometry): Record<string, number> {
 test('regions are aligned, in order, large enough, and do not overlap', () => {
   const cases = [
     {},
-    { policy: '2q', threads: 1 },
+    { policy: 'lru2', threads: 1 },
     { policy: 'adaptive', memory: '1MiB' },
     { memory: '3MiB', traceEntries: 64, threads: 7, writeOrder: ['only'] },
     {
       memory: '10MiB',
       partitions: { a: { path: 'a', blockSize: 512 }, b: { path: 'b', blockSize: 65536, group: 'x' } },
     },
-    { memory: '77MiB', policy: '2q', partitions: { a: { path: 'a', blockSize: 8192 } } },
+    { memory: '77MiB', policy: 'lru2', partitions: { a: { path: 'a', blockSize: 8192 } } },
   ] as const satisfies Partial<CacheOptions>[]
   for (const more of cases) {
     const g = geometry(more)
@@ -81,7 +81,7 @@ test('regions are aligned, in order, large enough, and do not overlap', () => {
 test('at most 2.4 % of the buffer is not frames, with 8 KiB blocks and 64 threads, from 64 MiB up', () => {
   // The number of buckets is a power of two: their share is largest where the number of blocks has just passed one.
   const sizes = [64, 65, 70, 100, 128, 137, 140, 256, 274, 1024, 1100, 4096, 10_000, 16_384, 65_536]
-  for (const policy of ['lru2', '2q', 'adaptive'] as const) {
+  for (const policy of ['lru2', 'adaptive'] as const) {
     let most = 0
     for (const mib of sizes) {
       const partitions = { a: { path: 'a', blockSize: 8192 }, b: { path: 'b', blockSize: 512, group: 'b' } }
@@ -97,8 +97,6 @@ test('at most 2.4 % of the buffer is not frames, with 8 KiB blocks and 64 thread
 
 test('ghosts take memory only with the policy that has them', () => {
   assert.is(geometry({ policy: 'lru2' }).ghostWords, 0)
-  const g = geometry({ policy: '2q' })
-  assert.is(g.ghostWords, g.blocks * Ghost.WORDS)
   for (const memory of ['4KiB', '77MiB']) {
     const { blocks, ghostWords } = geometry({ policy: 'adaptive', memory })
     // Two for each block, in whole sets of eight, at least four sets.
@@ -114,7 +112,7 @@ test('more words than one typed array can address are refused', () => {
 
 test('a thread that opens the buffer computes the same map', () => {
   const partitions = { a: { path: 'a', blockSize: 512 }, b: { path: 'b', blockSize: 4096, group: 'x' } }
-  for (const policy of ['lru2', '2q', 'adaptive'] as const) {
+  for (const policy of ['lru2', 'adaptive'] as const) {
     const made = smallArena({ memory: '1MiB', partitions, policy, threads: 9, traceEntries: 16 })
     const opened = openSmall(made.buffer)
     assert.equal(opened.geometry, made.geometry)

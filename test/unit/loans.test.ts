@@ -49,7 +49,7 @@ const byteOf = (a: Partition, block: number): number => {
   return byte
 }
 
-for (const policy of ['lru2', '2q', 'adaptive'] as const) {
+for (const policy of ['lru2', 'adaptive'] as const) {
   test(`images beyond the spares are in frames of the pool, and wait for nothing (${policy})`, () => {
     const { engine, device, lent, spares, loans, a } = engineOf(policy)
     for (let block = 60; block < 100; block++) byteOf(a, block)

@@ -153,7 +153,7 @@ test('uses that other threads note concurrently break nothing', async () => {
   const [broken] = await inThreads<string[]>(bodies, 'noteAndEvict', {
     threads: 3,
     buffer,
-    args: { turns: 300_000, name: 'adaptive' },
+    args: { turns: 300_000 },
   })
   assert.equal(broken, [])
 })

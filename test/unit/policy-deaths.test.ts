@@ -188,7 +188,7 @@ function nameOf({ framesAt, policyAt, ghostsAt, geometry }: Arena, at: number): 
   return at >= policyAt && at < policyAt + geometry.blocks ? 'place' : 'notes'
 }
 
-for (const name of ['adaptive', '2q', 'lru2'] as const) {
+for (const name of ['adaptive', 'lru2'] as const) {
   const died = new Set<string>()
 
   for (const [operation, act] of Object.entries(OPERATIONS))

@@ -51,7 +51,7 @@ map('has a cell for each frame of a small pool', () =>
   }),
 )
 
-for (const policy of ['2q', 'lru2', 'adaptive'] as const)
+for (const policy of ['lru2', 'adaptive'] as const)
   map(`${policy}: blocks that are used again are hot, those of a scan are not`, () =>
     withCache({ cached: 64, policy, partitions: { data: { blocks: 2000 } } }, async ({ cache, data }) => {
       for (let block = 0; block < 2000; block++) {

@@ -12,7 +12,7 @@ const shares = suite('share')
 const touch = async (partition: Partition, block: number) =>
   (await partition.acquire(block, 'read')).release()
 
-for (const policy of ['lru2', '2q', 'adaptive'] as const) {
+for (const policy of ['lru2', 'adaptive'] as const) {
   const options = {
     policy,
     cached: 100,

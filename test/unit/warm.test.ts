@@ -56,7 +56,7 @@ async function warningsOf(body: () => Promise<void>): Promise<string[]> {
 
 const warm = suite('warm restart')
 
-for (const policy of ['lru2', '2q', 'adaptive'] as const)
+for (const policy of ['lru2', 'adaptive'] as const)
   warm(`${policy}: the blocks that were cached are cached again`, () =>
     inPlace(async ({ open }) => {
       const first = await open({ policy })
@@ -75,7 +75,7 @@ for (const policy of ['lru2', '2q', 'adaptive'] as const)
     }),
   )
 
-for (const policy of ['lru2', '2q', 'adaptive'] as const)
+for (const policy of ['lru2', 'adaptive'] as const)
   warm(`${policy}: a smaller cache gets those that are most worth it`, () =>
     inPlace(async ({ open }) => {
       const first = await open({ policy })

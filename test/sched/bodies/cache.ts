@@ -287,7 +287,6 @@ export const bodies: Readonly<Record<string, MakeBody>> = {
   evict: body({ frames: 2, cached: 2 }, [read(0), read(2)]),
   evictAll: body({ frames: 2, cached: 2 }, [all(read(0), read(1)), evictAll]),
   evictTwice: body({ frames: 2, cached: 2 }, [read(0), read(2), read(3)]),
-  evict2q: body({ frames: 2, cached: 2, policy: '2q' }, [read(0), read(2)]),
   /** A block that was evicted returns. */
   evictBack: body({ frames: 2, cached: 3 }, [read(1), read(0)]),
   /** The search meets a dirty block, and one that its own thread holds, before the one that may go. */
@@ -302,7 +301,6 @@ export const bodies: Readonly<Record<string, MakeBody>> = {
   /** The reader concurrently with a client that requests the same block: it is read once. */
   ahead: body({ frames: 8 }, [ahead(0), read(0)], { readsMax: 1 }),
   aheadChange: body({ frames: 8 }, [ahead(0), change(0)], { readsMax: 1 }),
-  ahead2q: body({ frames: 8, blocks: 10, cached: 8, policy: '2q' }, [ahead(8), read(9)]),
   aheadEvict: body({ frames: 8, blocks: 10, cached: 8 }, [ahead(8), read(9)]),
   /** Hit, hit, change: every mode of the latch. */
   latch: body({ frames: 2, cached: 1 }, [read(0), read(0), change(0)]),
@@ -334,7 +332,7 @@ export const bodies: Readonly<Record<string, MakeBody>> = {
   /** A partition that has all the frames that it may have: its next block takes one of its own, not the free one. */
   share: body({ frames: 3, cached: 2, framesMax: 2 }, [read(2), read(3)]),
   shareHit: body({ frames: 3, cached: 2, framesMax: 2 }, [read(2), all(read(0), read(1))]),
-  shareChange: body({ frames: 3, cached: 2, framesMax: 2, policy: '2q' }, [read(2), change(0)]),
+  shareChange: body({ frames: 3, cached: 2, framesMax: 2 }, [read(2), change(0)]),
   shareEvict: body({ frames: 3, cached: 2, framesMax: 2 }, [read(2), evictAll]),
   shareRound: body({ frames: 3, cached: 2, framesMax: 2 }, [all(change(0), change(1), read(2), flush(0))], {
     withEngine: true,

@@ -1,31 +1,20 @@
-// The threads of policy-2q.test.ts and policy-adaptive-state.test.ts: they note uses of all frames while the first one keeps
-// evicting.
+// The threads of policy-adaptive-state.test.ts: they note uses of all frames while the first one keeps evicting.
 
 import { load } from '#atomics'
 import { keyHighOf } from '#dist/shared/key.js'
 import { adaptive } from '#dist/core/policy/adaptive.js'
-import { twoQueues } from '#dist/core/policy/twoq.js'
 import { Arena } from '#dist/shared/arena.js'
 import { ALL_CLEAN, nameFrame } from '#dist/bench/replay/policy-replay.js'
 import type { Thread } from '../../support/threads.js'
-import { Frame, Header } from '#dist/shared/words.js'
+import { Frame } from '#dist/shared/words.js'
 
-const policies = { '2q': twoQueues, adaptive }
-
-/** Whether a word of uses can be one: a flag that only read-ahead sets and, with `2q`, when the block was used. */
-const isSound: Record<keyof typeof policies, (word: number, words: Int32Array) => boolean> = {
-  '2q': (word, words) => (word & 4) === 0 && word >> 3 <= words[Header.policyClock]!,
-  adaptive: (word) => (word & 1) === 0,
-}
+/** A flag in the word of a block's uses that only read-ahead sets. */
+const UNASKED = 1
 
 /** What the policy's check finds at the end. */
-export function noteAndEvict({
-  buffer,
-  index,
-  args,
-}: Thread<{ turns: number; name: keyof typeof policies }>): string[] {
+export function noteAndEvict({ buffer, index, args }: Thread<{ turns: number }>): string[] {
   const arena = Arena.open({ buffer }, 1, 2)
-  const policy = policies[args.name](arena)
+  const policy = adaptive(arena)
   const { blocks } = arena.geometry
   // The plan region is unused in this test.
   const endAt = arena.planAt
@@ -48,8 +37,7 @@ export function noteAndEvict({
   broken.push(...policy.check())
   for (let frame = 0; frame < blocks; frame++) {
     const word = arena.words[arena.frameAt(frame) + Frame.used2]!
-    if (!isSound[args.name](word, arena.words))
-      broken.push(`frame ${frame} has the uses 0x${word.toString(16)}`)
+    if ((word & UNASKED) !== 0) broken.push(`frame ${frame} has the uses 0x${word.toString(16)}`)
   }
   return broken
 }
