@@ -4,6 +4,8 @@
 import { readTrace, whole } from '#dist/cli/load-settings.js'
 import { monitorOption, monitorText } from '#dist/cli/monitor-option.js'
 import { columnsOf, paint } from '#dist/cli/terminal.js'
+import { POLICIES } from '#dist/shared/config.js'
+import type { PolicyName } from '#dist/shared/options.js'
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import type { MonitorOptions } from 'dcache/monitor'
 import { readFileSync } from 'node:fs'
@@ -35,7 +37,7 @@ interface Options {
   readonly threads?: readonly number[]
   readonly blocks?: readonly number[]
   readonly patterns: readonly PatternName[]
-  readonly policy?: 'lru2' | '2q' | 'adaptive'
+  readonly policy?: PolicyName
   readonly peers: boolean
   readonly deaths: number
   readonly trace: readonly string[]
@@ -91,11 +93,9 @@ export async function program(argv: readonly string[]): Promise<number> {
     )
     .option('--patterns <names>', `hit: ${PATTERNS.join(', ')}`, patterns, [...PATTERNS])
     .addOption(
-      new Option('--policy <name>', 'how the cache chooses victims (default: that of openCache)').choices([
-        'adaptive',
-        '2q',
-        'lru2',
-      ]),
+      new Option('--policy <name>', 'how the cache chooses victims (default: that of openCache)').choices(
+        POLICIES,
+      ),
     )
     .option('--no-peers', 'hit, commit: only dcache and the floors')
     .option('--deaths <count>', 'recovery: number of workers that are killed', whole(1, 100_000), 200)

@@ -1,6 +1,7 @@
 /**
  * The interface of a suite of benchmarks to the command line.
  */
+import type { PolicyName } from '#dist/shared/options.js'
 import type { PatternName } from '../hit/workload.js'
 import type { Sizes } from '../replay/sizes.js'
 import type { SuiteReport } from './report.js'
@@ -15,7 +16,7 @@ export interface BenchSettings {
   readonly threads: readonly number[] | undefined
   readonly blocks: readonly number[] | undefined
   readonly patterns: readonly PatternName[]
-  readonly policy: 'lru2' | '2q' | 'adaptive' | undefined
+  readonly policy: PolicyName | undefined
   readonly peers: boolean
   /** recovery: how many workers are killed. */
   readonly deaths: number

@@ -8,12 +8,11 @@ import { policyOf } from '#dist/core/policy/policies.js'
 import { type Candidates, Fit, type Policy } from '#dist/core/policy/policy.js'
 import { Arena } from '#dist/shared/arena.js'
 import { type Geometry, ghostWordsOf } from '#dist/shared/layout.js'
+import type { PolicyName } from '#dist/shared/options.js'
 import { attachSlot } from '#dist/shared/slot.js'
 import { Frame, Header } from '#dist/shared/words.js'
 import { hitsIn, type MakeSimulator } from './simulator.js'
 import { traceOf } from './trace.js'
-
-export type PolicyName = 'lru2' | '2q' | 'adaptive'
 
 /** The memory that a policy needs for this many blocks. */
 export function policyArena(policy: PolicyName, blocks: number): Arena {

@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 import type { MonitorOptions } from '../monitor/index.js'
+import type { PolicyName } from '../shared/options.js'
 import { type Pattern } from '../workload/pattern.js'
 
 export interface NamedPartition {
@@ -26,7 +27,7 @@ export interface LoadSettings {
   readonly pattern: Pattern
   readonly trace?: string
   readonly memory: string
-  readonly policy: 'lru2' | '2q' | 'adaptive'
+  readonly policy: PolicyName
   readonly seed: number
   readonly monitor?: MonitorOptions
   readonly json: boolean

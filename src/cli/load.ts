@@ -22,6 +22,7 @@ import * as settings from './load-settings.js'
 import { type LoadSettings } from './load-settings.js'
 import { monitorOption, monitorText } from './monitor-option.js'
 import { RECORDER } from '../monitor/recorder.js'
+import { POLICIES } from '../shared/config.js'
 import { columnsOf, paint, StatusLine, wrap } from './terminal.js'
 import { countText } from './units.js'
 
@@ -87,9 +88,7 @@ export function loadCommand(): Command {
     ) // prettier-ignore
     .option('--memory <size>', 'memory of the cache, such as 64MiB', '64MiB')
     .addOption(
-      new Option('--policy <name>', 'how the cache chooses victims')
-        .choices(['adaptive', '2q', 'lru2'])
-        .default('adaptive'),
+      new Option('--policy <name>', 'how the cache chooses victims').choices(POLICIES).default('adaptive'),
     )
     .option('--seed <number>', 'seed of the random numbers', settings.whole(0, 2 ** 32 - 1), 1)
     .addOption(monitorOption())

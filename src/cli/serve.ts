@@ -11,6 +11,8 @@ import { parseJournal } from '../nbd/journal.js'
 import type { ExportSettings, JournalSetting, TlsFiles } from '../nbd/messages.js'
 import { printable } from '../nbd/printable.js'
 import { readTls } from '../nbd/tls-files.js'
+import { POLICIES } from '../shared/config.js'
+import type { PolicyName } from '../shared/options.js'
 import { number, whole } from './load-settings.js'
 import { monitorOption } from './monitor-option.js'
 
@@ -28,7 +30,7 @@ interface ServeOptions {
   readonly host: string
   readonly threads: number
   readonly memory: string
-  readonly policy: 'lru2' | '2q' | 'adaptive'
+  readonly policy: PolicyName
   readonly readOnly: boolean
   readonly connections: number
   readonly handshakeTimeout: number
@@ -78,9 +80,7 @@ export function serveCommand(): Command {
     .option('--threads <count>', 'number of threads that serve connections', whole(1, 64), 2)
     .option('--memory <size>', 'memory of the cache, such as 256MiB', '256MiB')
     .addOption(
-      new Option('--policy <name>', 'how the cache chooses victims')
-        .choices(['adaptive', '2q', 'lru2'])
-        .default('adaptive'),
+      new Option('--policy <name>', 'how the cache chooses victims').choices(POLICIES).default('adaptive'),
     )
     .option('--read-only', 'refuse all writes', false)
     .option('--connections <count>', 'limit of concurrent clients with an export', whole(1, 10_000), 64)

@@ -8,6 +8,7 @@ import { Condition } from '../shared/condition.js'
 import { CacheError } from '../shared/errors.js'
 import { blockIn, partitionIn } from '../shared/key.js'
 import { DEBUG, Mutex, RANK } from '../shared/mutex.js'
+import type { PolicyName } from '../shared/options.js'
 import { Round } from '../shared/round.js'
 import type { ThreadSlot } from '../shared/slot.js'
 import { PLACE_CLASS } from '../shared/stamp.js'
@@ -40,7 +41,7 @@ export interface ContextOptions {
   readonly writeOrder: readonly string[]
   /** The names of the groups, by number. Default: that of partitions without one. */
   readonly groups?: readonly string[]
-  readonly policy: 'lru2' | '2q' | 'adaptive'
+  readonly policy: PolicyName
   /** Makes the device of a partition, for this thread. */
   readonly deviceOf: (place: Place) => Device
   /** Whether this thread may sleep on a word and make synchronous system calls. */

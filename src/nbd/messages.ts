@@ -3,6 +3,7 @@
  */
 import type { CacheHandle } from '../index.js'
 import type { MonitorOptions } from '../monitor/index.js'
+import type { PolicyName } from '../shared/options.js'
 import type { PlaceWords } from './places.js'
 
 /** Paths of PEM files. */
@@ -79,7 +80,7 @@ export interface EngineSettings {
   readonly journal: JournalSetting | undefined
   readonly readOnly: boolean
   readonly memory: string
-  readonly policy: 'lru2' | '2q' | 'adaptive'
+  readonly policy: PolicyName
   readonly threads: number
   readonly connectionsMax: number
   readonly handshakeMs: number

@@ -5,7 +5,7 @@
 import { resolve } from 'node:path'
 import { mayBeAligned } from './buffer.js'
 import { type GroupsConfig, parseGroups } from './group-options.js'
-import type { CacheOptions, LiveOptions, PartitionOptions } from './options.js'
+import type { CacheOptions, LiveOptions, PartitionOptions, PolicyName } from './options.js'
 import { LIVE, parseSettings, type Settings } from './settings.js'
 import { parseSize, refuse, show } from './values.js'
 import {
@@ -34,7 +34,7 @@ export interface Config {
   /** The journals, by the name of the group. */
   readonly journals: GroupsConfig['journals']
   readonly writeOrder: readonly string[]
-  readonly policy: 'lru2' | '2q' | 'adaptive'
+  readonly policy: PolicyName
   readonly threads: number
   readonly writeBytes: number
   readonly traceEntries: number
@@ -69,7 +69,7 @@ const WRITE_BYTES_MAX = GUARDS_MAX * BLOCK_SIZE_MAX
 /** Besides the owner, the flush worker, the reader and one writer. */
 export const THREADS_MAX = SLOTS_MAX - 4
 
-const POLICIES: readonly CacheOptions['policy'][] = ['adaptive', '2q', 'lru2']
+export const POLICIES: readonly PolicyName[] = ['adaptive', 'lru2']
 
 /** Validates all options and fills in defaults. @throws ERR_DCACHE_BAD_OPTION, ERR_DCACHE_BAD_BLOCK_SIZE */
 export function parseOptions(options: CacheOptions): Config {

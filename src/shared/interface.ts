@@ -58,7 +58,7 @@ export interface CacheHandle {
   readonly writeOrder: readonly string[]
   /** The names of the groups. */
   readonly groups: readonly string[]
-  readonly policy: 'lru2' | '2q' | 'adaptive'
+  readonly policy: 'adaptive' | 'lru2'
   /** Those of groups that have one. */
   readonly journals: readonly JournalHandle[]
 }

@@ -1,5 +1,5 @@
 /**
- * The key of a block, in two words, as frames and ghosts contain it:
+ * The key of a block, in two words, as frames contain it:
  *
  *   keyHigh   bits 0-12  partition + 1, 0 no key    bits 13-31  upper bits of the block number
  *   keyLow    its lower 32 bits

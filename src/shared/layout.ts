@@ -4,11 +4,12 @@
  */
 import { CacheError } from './errors.js'
 import { BUCKETS } from './histogram.js'
+import type { PolicyName } from './options.js'
 import { Counter, GroupCounter, Latency, PartitionCounter } from './counter-words.js'
-import { AgedGhost, Frame, Ghost, Group, Header, Hint, Job, Partition, Slot, Spare, Wait } from './words.js'
+import { AgedGhost, Frame, Group, Header, Hint, Job, Partition, Slot, Spare, Wait } from './words.js'
 
 export const MAGIC = 0x64636163
-export const VERSION = 13
+export const VERSION = 14
 
 /** The most pins that a thread may hold at once; the length of its journal. */
 export const GUARDS_MAX = 256
@@ -67,7 +68,7 @@ export interface Geometry {
   readonly buckets: number
   readonly traceEntries: number
   readonly classes: number
-  /** Words of what policies `2q` and `adaptive` remember of evicted blocks; 0 with another policy. */
+  /** Words of what policy `adaptive` remembers of evicted blocks; 0 with another policy. */
   readonly ghostWords: number
 }
 
@@ -116,10 +117,9 @@ export const OWNER_WORDS = 3
 export const GHOST_SET = 8
 const GHOST_SETS_MIN = 4
 
-/** The ghosts of a policy: as many as blocks with `2q`, two for each block with `adaptive`, none with `lru2`. */
-export function ghostWordsOf(policy: 'lru2' | '2q' | 'adaptive', blocks: number): number {
+/** The ghosts of a policy: two for each block with `adaptive`, none with `lru2`. */
+export function ghostWordsOf(policy: PolicyName, blocks: number): number {
   if (policy === 'lru2') return 0
-  if (policy === '2q') return blocks * Ghost.WORDS
   return Math.max(GHOST_SETS_MIN, Math.ceil((2 * blocks) / GHOST_SET)) * GHOST_SET * AgedGhost.WORDS
 }
 

@@ -37,7 +37,7 @@ export interface CacheOptions {
   /** The write classes, 1 to 7 names, in the order in which they are written. Default: ['data', 'directory', 'trailer']. */
   writeOrder?: readonly string[]
   /** Replacement policy, which chooses victims. Default: 'adaptive'. */
-  policy?: 'adaptive' | '2q' | 'lru2'
+  policy?: 'adaptive' | 'lru2'
   /**
    * How many threads may be attached at a time, the owner not counted; 1 to 250. Above 235 it leaves fewer than 16 writers, so
    * that fewer partitions are written at a time. Default: 64.
@@ -85,6 +85,8 @@ export interface CacheOptions {
    */
   readAheadBytes?: number | string
 }
+
+export type PolicyName = NonNullable<CacheOptions['policy']>
 
 /** What `configure` can change. */
 export type LiveOptions = Partial<

@@ -232,8 +232,8 @@ export interface PoolCell {
   /** Pinned or latched by a thread. */
   readonly held: number
   /**
-   * Used again lately. With policy `2q`: the counter of uses is not 0. With `lru2`: the second-to-last use is among the last half
-   * as many uses as there are frames. With `adaptive`: used twice or more, the last time within as many insertions as there are frames.
+   * Used again lately. With policy `adaptive`: used twice or more, the last time within as many insertions as there are frames. With
+   * `lru2`: the second-to-last use is among the last half as many uses as there are frames.
    */
   readonly hot: number
   /** The partition that most of the blocks are of, by its number in `stats()` and in trace records; -1 without blocks. */

@@ -55,13 +55,8 @@ export enum Header {
   policyMutex = 48, // guards the free list, and the policy's words and heap
   freeHead, // policy
   freeCount, // policy
-  policySize, // policy: frames that are in it
-  policyClock, // policy: lru2 counts uses, 2q insertions
-  fifoOldest, // policy 2q, as the next four: the heads of the loops (loop.ts)
-  fifoSize,
-  mainOldest,
-  ghostOldest,
-  ghostsUsed, // records that ever had a key
+  policySize, // policy lru2: frames that are in it; policy
+  policyClock, // policy lru2: counts uses; policy
   bell, // epoch, the flush worker's doorbell; any thread adds
   heartbeat, // the last ring that the flush worker answered; own, or the owner's while there is no flush worker
   hintBell, // epoch, the reader's doorbell; any thread adds
@@ -142,7 +137,7 @@ export enum Frame {
   pendingNext, // link of the group's pending stack
   policySlot, // index in the policy's structure plus one; for a free frame, the link of the free list; policy
   used, // policy
-  used2, // policy; 2q and adaptive: uses, any thread adds
+  used2, // policy; adaptive: uses, any thread stores
   since, // when the exclusive latch was taken, on clockMs; 0 by a fill or a write that is not timed; latch holder
   WORDS = 16,
 }
@@ -200,17 +195,6 @@ export enum Spare {
   length,
   frame, // of a loan: the pool's frame that has its bytes, plus one, 0 = none; round
   WORDS = 5,
-}
-
-/** The key of a block that policy `2q` has evicted; policy. */
-export enum Ghost {
-  keyHigh, // its key, as in Frame; 0 none
-  keyLow,
-  newer, // loop of all records, by age
-  older,
-  next, // hash chain
-  bucket, // the hash bucket with this record's number
-  WORDS = 6,
 }
 
 /** What a block was worth that policy `adaptive` has evicted; policy. */

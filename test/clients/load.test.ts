@@ -293,7 +293,7 @@ test('bad input causes a clear message and exit code 2, and leaves nothing', asy
     [['--grow', '1'], /number above 1/],
     [['--grow', '2', '--trace', 'x'], /--grow <factor>' cannot be used with option '--trace <file>'/],
     [['--seed', '1.5'], /whole number from 0/],
-    [['--policy', 'random'], /adaptive, 2q, lru2/],
+    [['--policy', 'random'], /adaptive, lru2/],
     [['--what'], /unknown option/],
     [['--memory', 'much'], /memory is 'much'.*ERR_DCACHE_BAD_OPTION/],
     [['--memory', '1KiB'], /ERR_DCACHE_MEMORY/],

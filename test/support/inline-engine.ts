@@ -85,7 +85,7 @@ export class InlineEngine {
   readonly #partitions: readonly (readonly [string, InlinePartition])[]
   readonly #writeOrder: readonly string[]
   readonly #journals: JournalView[] = []
-  readonly #policy: 'lru2' | '2q' | 'adaptive'
+  readonly #policy: 'lru2' | 'adaptive'
   #isStepping = false
   /** A thread that latches frames. */
   #other: Context | undefined

@@ -31,7 +31,7 @@ export const openSmall = (buffer: SharedArrayBuffer): Arena => Arena.open({ buff
  */
 export function smallContext(
   arena: Arena,
-  policy: 'lru2' | '2q' | 'adaptive' = 'adaptive',
+  policy: 'lru2' | 'adaptive' = 'adaptive',
   mayBlock = true,
   firstSlot = 0,
 ): Context {

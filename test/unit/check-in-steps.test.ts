@@ -26,7 +26,7 @@ const BLOCKS = CACHED + 1000
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
 /** Another context of a cache that runs. */
-const inspector = (arena: Arena, policy?: 'lru2' | '2q' | 'adaptive'): Context =>
+const inspector = (arena: Arena, policy?: 'lru2' | 'adaptive'): Context =>
   smallContext(arena, policy, false, firstClientSlot(arena.geometry))
 
 const slices = suite('slices')

@@ -192,8 +192,8 @@ test('memoryMax', () => {
 
 test('policy', () => {
   for (const policy of ['lru2', 'adaptive'] as const) assert.is(parse({ policy })().policy, policy)
-  for (const policy of ['lru', 'LRU2', '', null, 2, {}])
-    refuses(parse({ policy }), BAD, 'policy', show(policy))
+  for (const policy of ['lru', 'LRU2', '2q', '', null, 2, {}])
+    refuses(parse({ policy }), BAD, 'policy', show(policy), 'adaptive or lru2')
 })
 
 test('threads', () => {

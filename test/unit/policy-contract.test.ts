@@ -4,14 +4,9 @@ import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { keyHighOf } from '#dist/shared/key.js'
-import {
-  ALL_CLEAN,
-  nameFrame,
-  policyArena,
-  policyIn,
-  type PolicyName,
-} from '#dist/bench/replay/policy-replay.js'
+import { ALL_CLEAN, nameFrame, policyArena, policyIn } from '#dist/bench/replay/policy-replay.js'
 import { Fit } from '#dist/core/policy/policy.js'
+import type { PolicyName } from '#dist/shared/options.js'
 import { runSteps } from '#dist/shared/steps.js'
 import { AgedGhost, Frame, Header } from '#dist/shared/words.js'
 import { findVictim } from '../support/adaptive-cache.js'

@@ -22,7 +22,7 @@ const STRAYS_MAX = 8
 const TOGETHER_MAX = 32
 /** Late windows in a row that are tolerated. The first ones are late if the reader has to wake up and the disk is fast. */
 const BAD_MAX = 3
-/** A window's share of all frames. Up to three are under way, and must fit into the tenth that policies have for new blocks at least. */
+/** A window's share of all frames. Up to three are under way, and must fit into the tenth that policy `adaptive` has for new blocks. */
 const WINDOW_SHARE = 1 / 40
 
 /** The largest window, in blocks; 0 if nothing is read ahead. */

@@ -14,8 +14,7 @@ import { NOTES_MAX } from '../../shared/layout.js'
 import type { ThreadSlot } from '../../shared/slot.js'
 import type { FrameIndex } from '../../shared/indices.js'
 import { PIECE, type Steps } from '../../shared/steps.js'
-import { inOrder } from './in-order.js'
-import { type Candidates, LOOKS_MAX, type Policy } from './policy.js'
+import { type Candidates, Fit, LOOKS_MAX, type Policy } from './policy.js'
 import { Frame, Header } from '../../shared/words.js'
 
 /** Ages are limited each time this many ticks have passed. That costs a scan of all frames. */
@@ -68,15 +67,22 @@ export class Lru2 implements Policy {
     this.readmit(frame)
   }
 
+  /**
+   * The first frame of the heap that may go. Held ones that it meets are inserted again after the search; else it would find the
+   * same ones again and never the others. A dirty one costs it one step, and the next search nothing, since it stays out.
+   */
   victim(candidates: Candidates): FrameIndex {
-    return inOrder(
-      candidates,
-      () => this.#next(),
-      (frame) => {
-        this.#renew(frame)
-      },
-      LOOKS_MAX,
-    )
+    const held: FrameIndex[] = []
+    let victim = -1
+    for (let left = LOOKS_MAX; left > 0 && victim < 0; left--) {
+      const frame = this.#next()
+      if (frame < 0) break
+      const fit = candidates.take(frame)
+      if (fit === Fit.CLEAN) victim = frame
+      else if (fit === Fit.HELD) held.push(frame)
+    }
+    for (const frame of held) this.#renew(frame)
+    return victim
   }
 
   /** Held frames that a search met are behind all others. */

@@ -27,8 +27,8 @@ export interface Candidates {
 }
 
 /**
- * The most frames that one search for a victim looks at, in policies that have a bound: the policy mutex is held for it, so that no
- * miss waits longer in a larger pool, whatever is held, dirty or hot.
+ * The most frames that one search for a victim looks at: the policy mutex is held for it, so that no miss waits longer in a larger
+ * pool, whatever is held, dirty or hot.
  */
 export const LOOKS_MAX = 64
 
