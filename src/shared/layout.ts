@@ -6,7 +6,7 @@ import { CacheError } from './errors.js'
 import { BUCKETS } from './histogram.js'
 import type { PolicyName } from './options.js'
 import { Counter, GroupCounter, Latency, PartitionCounter } from './counter-words.js'
-import { AgedGhost, Frame, Group, Header, Hint, Job, Partition, Slot, Spare, Wait } from './words.js'
+import { Ghost, Frame, Group, Header, Hint, Job, Partition, Slot, Spare, Wait } from './words.js'
 
 export const MAGIC = 0x64636163
 export const VERSION = 14
@@ -120,7 +120,7 @@ const GHOST_SETS_MIN = 4
 /** The ghosts of a policy: two for each block with `adaptive`, none with `lru2`. */
 export function ghostWordsOf(policy: PolicyName, blocks: number): number {
   if (policy === 'lru2') return 0
-  return Math.max(GHOST_SETS_MIN, Math.ceil((2 * blocks) / GHOST_SET)) * GHOST_SET * AgedGhost.WORDS
+  return Math.max(GHOST_SETS_MIN, Math.ceil((2 * blocks) / GHOST_SET)) * GHOST_SET * Ghost.WORDS
 }
 
 /** The mutex of each stripe has a cache line of its own. */

@@ -198,7 +198,7 @@ export enum Spare {
 }
 
 /** What a block was worth that policy `adaptive` has evicted; policy. */
-export enum AgedGhost {
+export enum Ghost {
   hash, // of its key; 0 none
   uses, // as Frame.used2, with the tick of the eviction, and 1 if it was in MAIN
   WORDS,

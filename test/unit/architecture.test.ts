@@ -162,8 +162,8 @@ test('the regions are those of the memory map, with its sizes and alignments', (
 })
 
 test('the words of every record are described, in one page', () => {
-  const { Header, Partition, Group, Frame, Spare, AgedGhost, Slot, Wait, Hint } = words
-  const records = { Header, Partition, Group, Frame, Spare, AgedGhost, Slot, Wait, Hint }
+  const { Header, Partition, Group, Frame, Spare, Ghost, Slot, Wait, Hint } = words
+  const records = { Header, Partition, Group, Frame, Spare, Ghost, Slot, Wait, Hint }
   for (const [name, record] of Object.entries(records)) {
     const tables = tablesUnder(`Words of \`${name}\``)
     assert.is(tables.length, 1, name)

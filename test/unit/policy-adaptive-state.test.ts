@@ -7,7 +7,7 @@ import { openCache } from 'dcache'
 import { Fit, type Candidates } from '#dist/core/policy/policy.js'
 import { keyHighOf } from '#dist/shared/key.js'
 import { runSteps } from '#dist/shared/steps.js'
-import { AgedGhost, Frame, Header } from '#dist/shared/words.js'
+import { Ghost, Frame, Header } from '#dist/shared/words.js'
 import { Random } from '#dist/workload/random.js'
 import { nameFrame, policyArena, policyIn } from '#dist/bench/replay/policy-replay.js'
 import { type AdaptiveCache as Cache, cacheWith, findVictim, sizes } from '../support/adaptive-cache.js'
@@ -171,7 +171,7 @@ test('the check names each broken invariant', () => {
   } // prettier-ignore
   const ghost = ({ words, arena }: Cache): number => {
     let at = arena.ghostsAt
-    while (words[at + AgedGhost.hash] === 0) at += AgedGhost.WORDS
+    while (words[at + Ghost.hash] === 0) at += Ghost.WORDS
     return at
   }
   const damages: [string, (cache: Cache) => unknown][] = [
@@ -205,11 +205,11 @@ test('the check names each broken invariant', () => {
     ['P2', set(Header.mainHand, 101)],
     ['P2', set(Header.mainSweep, -1)],
     ['P2', set(Header.mainSweep, 101)],
-    ['P4', (cache) => (cache.words[ghost(cache) + AgedGhost.hash]! ^= 1 << 31)],
+    ['P4', (cache) => (cache.words[ghost(cache) + Ghost.hash]! ^= 1 << 31)],
     ['P5', (cache) => {
       const at = ghost(cache)
-      const other = at + (((at - cache.arena.ghostsAt) / AgedGhost.WORDS) % 8 < 7 ? 1 : -1) * AgedGhost.WORDS
-      cache.words[other + AgedGhost.hash] = cache.words[at + AgedGhost.hash]!
+      const other = at + (((at - cache.arena.ghostsAt) / Ghost.WORDS) % 8 < 7 ? 1 : -1) * Ghost.WORDS
+      cache.words[other + Ghost.hash] = cache.words[at + Ghost.hash]!
     }],
     ['P7', set(Header.newTarget, 3)],
     ['P7', set(Header.newTarget, 256 * 88)],

@@ -8,7 +8,7 @@ import { ALL_CLEAN, nameFrame, policyArena, policyIn } from '#dist/bench/replay/
 import { Fit } from '#dist/core/policy/policy.js'
 import type { PolicyName } from '#dist/shared/options.js'
 import { runSteps } from '#dist/shared/steps.js'
-import { AgedGhost, Frame, Header } from '#dist/shared/words.js'
+import { Ghost, Frame, Header } from '#dist/shared/words.js'
 import { findVictim } from '../support/adaptive-cache.js'
 
 const BLOCKS = 24
@@ -203,7 +203,7 @@ for (const name of ['lru2', 'adaptive'] as const satisfies PolicyName[]) {
           ).flat(),
           // Of `adaptive` only the uses of ghosts: a death leaves no hash in the set of another.
           ...Array.from({ length: arena.planAt - arena.ghostsAt }, (_, i) => arena.ghostsAt + i).filter(
-            (at) => name !== 'adaptive' || (at - arena.ghostsAt) % AgedGhost.WORDS === AgedGhost.uses,
+            (at) => name !== 'adaptive' || (at - arena.ghostsAt) % Ghost.WORDS === Ghost.uses,
           ),
           Header.policySize,
           ...Array.from({ length: Header.measured - Header.tick }, (_, i) => Header.tick + i),

@@ -13,7 +13,7 @@ import type { PolicyName } from '#dist/shared/options.js'
 import { keyHighOf } from '#dist/shared/key.js'
 import { attachSlot, type ThreadSlot } from '#dist/shared/slot.js'
 import { runSteps } from '#dist/shared/steps.js'
-import { AgedGhost, Frame, Header } from '#dist/shared/words.js'
+import { Ghost, Frame, Header } from '#dist/shared/words.js'
 import { Random } from '#dist/workload/random.js'
 import { findVictim } from '../support/adaptive-cache.js'
 import { sized } from '../support/size.js'
@@ -184,8 +184,7 @@ function nameOf({ framesAt, policyAt, ghostsAt, geometry }: Arena, at: number): 
   if (at < Header.WORDS) return `header ${at}`
   if (at >= framesAt && at < framesAt + geometry.blocks * Frame.WORDS)
     return `frame ${(at - framesAt) % Frame.WORDS}`
-  if (at >= ghostsAt && at < ghostsAt + geometry.ghostWords)
-    return `ghost ${(at - ghostsAt) % AgedGhost.WORDS}`
+  if (at >= ghostsAt && at < ghostsAt + geometry.ghostWords) return `ghost ${(at - ghostsAt) % Ghost.WORDS}`
   return at >= policyAt && at < policyAt + geometry.blocks ? 'place' : 'notes'
 }
 
@@ -224,7 +223,7 @@ for (const name of ['adaptive', 'lru2'] as const) {
       )
       const headers = [Header.tick, Header.halfLife, ...counts].map((word) => `header ${word}`)
       const frames = [Frame.policySlot, Frame.used, Frame.used2].map((word) => `frame ${word}`)
-      const ghosts = [AgedGhost.hash, AgedGhost.uses].map((word) => `ghost ${word}`)
+      const ghosts = [Ghost.hash, Ghost.uses].map((word) => `ghost ${word}`)
       for (const each of [...headers, ...frames, ...ghosts, 'place'])
         assert.ok(died.has(each), `no death next to a store to ${each}`)
     })

@@ -7,13 +7,13 @@ import { ghostSetsOf } from '#dist/core/policy/ghost-sets.js'
 import { hashOf } from '#dist/shared/hash.js'
 import { keyHighOf, keyLowOf } from '#dist/shared/key.js'
 import { GHOST_SET } from '#dist/shared/layout.js'
-import { AgedGhost, Header } from '#dist/shared/words.js'
+import { Ghost, Header } from '#dist/shared/words.js'
 import { cacheWith } from '../support/adaptive-cache.js'
 
 test('a set keeps its newest ghosts', () => {
   const arena = policyArena('adaptive', 500)
   const ghosts = ghostSetsOf(arena)
-  const sets = arena.geometry.ghostWords / AgedGhost.WORDS / GHOST_SET
+  const sets = arena.geometry.ghostWords / Ghost.WORDS / GHOST_SET
   const added = Array.from({ length: sets }, (): number[] => [])
   for (let block = 0; block < 5000; block++) {
     arena.words[Header.tick] = (62_000 + block) & 0xffff // the clock wraps

@@ -10,10 +10,10 @@ import { CLASSES_MAX } from '#dist/shared/layout.js'
 import * as words from '#dist/shared/words.js'
 import { namesOf } from '../support/words.js'
 
-const { Header, Partition, Group, Frame, Spare, AgedGhost, Slot, Hint } = words
+const { Header, Partition, Group, Frame, Spare, Ghost, Slot, Hint } = words
 
 test('no two words of a record share an index', () => {
-  for (const record of [Header, Partition, Group, Frame, Spare, AgedGhost, Slot, Hint]) {
+  for (const record of [Header, Partition, Group, Frame, Spare, Ghost, Slot, Hint]) {
     const places = namesOf(record).map((name) => (record as unknown as Record<string, number>)[name]!)
     // The header has gaps, its cache lines; and a group has words for each class.
     const hasGaps = record === Header || record === Group

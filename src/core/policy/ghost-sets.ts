@@ -12,12 +12,12 @@ import type { Arena } from '../../shared/arena.js'
 import { hashOf } from '../../shared/hash.js'
 import { GHOST_SET } from '../../shared/layout.js'
 import { PIECE, type Steps } from '../../shared/steps.js'
-import { AgedGhost, Header } from '../../shared/words.js'
+import { Ghost, Header } from '../../shared/words.js'
 import { timeAgeOf, valueAgeOf, valueAt, wordOf } from './uses.js'
 
 /** More than any age. */
 const EMPTY = 2 ** 16
-const SET_WORDS = GHOST_SET * AgedGhost.WORDS
+const SET_WORDS = GHOST_SET * Ghost.WORDS
 
 /** All @requires policy mutex. A ghost is the address of its record. */
 export interface GhostSets {
@@ -51,8 +51,8 @@ export function ghostSetsOf({ words, ghostsAt, geometry }: Arena): GhostSets {
   function find(keyHigh: number, keyLow: number): number {
     const wanted = hash(keyHigh, keyLow)
     const at = setOf(wanted)
-    for (let ghost = at; ghost < at + SET_WORDS; ghost += AgedGhost.WORDS)
-      if (words[ghost + AgedGhost.hash] === wanted) return ghost
+    for (let ghost = at; ghost < at + SET_WORDS; ghost += Ghost.WORDS)
+      if (words[ghost + Ghost.hash] === wanted) return ghost
     return -1
   }
 
@@ -60,8 +60,8 @@ export function ghostSetsOf({ words, ghostsAt, geometry }: Arena): GhostSets {
     const now = words[Header.tick]!
     const own = hash(keyHigh, keyLow)
     const ghost = placeFor(own, now)
-    words[ghost + AgedGhost.hash] = own
-    words[ghost + AgedGhost.uses] = wordOf(now - since, valueAt(now, valueAge), isFromMain ? 1 : 0)
+    words[ghost + Ghost.hash] = own
+    words[ghost + Ghost.uses] = wordOf(now - since, valueAt(now, valueAge), isFromMain ? 1 : 0)
   }
 
   /** The record of the set that has the hash, else the first empty one, else the oldest. */
@@ -69,10 +69,10 @@ export function ghostSetsOf({ words, ghostsAt, geometry }: Arena): GhostSets {
     const at = setOf(own)
     let place = at
     let placeAge = -1
-    for (let ghost = at; ghost < at + SET_WORDS; ghost += AgedGhost.WORDS) {
-      const other = words[ghost + AgedGhost.hash]!
+    for (let ghost = at; ghost < at + SET_WORDS; ghost += Ghost.WORDS) {
+      const other = words[ghost + Ghost.hash]!
       if (other === own) return ghost
-      const age = other === 0 ? EMPTY : timeAgeOf(now, words[ghost + AgedGhost.uses]!)
+      const age = other === 0 ? EMPTY : timeAgeOf(now, words[ghost + Ghost.uses]!)
       if (age <= placeAge) continue
       place = ghost
       placeAge = age
@@ -81,23 +81,23 @@ export function ghostSetsOf({ words, ghostsAt, geometry }: Arena): GhostSets {
   }
 
   function drop(ghost: number): void {
-    words[ghost + AgedGhost.hash] = 0
+    words[ghost + Ghost.hash] = 0
   }
 
   /** What is wrong with a record, undefined if nothing is. */
   function faultOf(ghost: number): string | undefined {
-    const own = words[ghost + AgedGhost.hash]!
+    const own = words[ghost + Ghost.hash]!
     if (own === 0) return undefined
     const at = ghost - ((ghost - ghostsAt) % SET_WORDS)
-    const record = (ghost - ghostsAt) / AgedGhost.WORDS
+    const record = (ghost - ghostsAt) / Ghost.WORDS
     if (setOf(own) !== at) return `P4 ghost ${record}: its hash belongs to another set`
-    for (let other = at; other < ghost; other += AgedGhost.WORDS)
-      if (words[other + AgedGhost.hash] === own) return `P5 ghost ${record}: its set has another of its hash`
+    for (let other = at; other < ghost; other += Ghost.WORDS)
+      if (words[other + Ghost.hash] === own) return `P5 ghost ${record}: its set has another of its hash`
     return undefined
   }
 
   function* ghosts(): Generator<number> {
-    for (let ghost = ghostsAt; ghost < endAt; ghost += AgedGhost.WORDS) yield ghost
+    for (let ghost = ghostsAt; ghost < endAt; ghost += Ghost.WORDS) yield ghost
   }
 
   function check(): string[] {
@@ -115,9 +115,9 @@ export function ghostSetsOf({ words, ghostsAt, geometry }: Arena): GhostSets {
 
   return {
     find,
-    valueAge: (ghost) => valueAgeOf(words[Header.tick]!, words[ghost + AgedGhost.uses]!),
-    since: (ghost) => timeAgeOf(words[Header.tick]!, words[ghost + AgedGhost.uses]!),
-    isFromMain: (ghost) => (words[ghost + AgedGhost.uses]! & 1) !== 0,
+    valueAge: (ghost) => valueAgeOf(words[Header.tick]!, words[ghost + Ghost.uses]!),
+    since: (ghost) => timeAgeOf(words[Header.tick]!, words[ghost + Ghost.uses]!),
+    isFromMain: (ghost) => (words[ghost + Ghost.uses]! & 1) !== 0,
     drop,
     add,
     check,
