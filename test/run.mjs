@@ -1,7 +1,7 @@
 // The test runner: node test/run.mjs [options] [part of a path ...]
 //
 //   --small       the small size of the suites that have two (support/size.ts)
-//   --middle      a middle size of them: about a quarter of the normal one
+//   --middle      a middle size of them: about a sixth of the normal one
 //   --sized       only files that have sizes
 //   --long        run the long suites (*.long.test.js) in place of the normal ones
 //   --dir DIR     where the compiled tests are (build/test)

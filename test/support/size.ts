@@ -1,5 +1,5 @@
 // The sizes of the tests. `npm test` has the small one: of every suite a part that a change of a line may break, within minutes.
-// `npm run test:middle`, which CI runs as well, has about a quarter of the normal one, and `npm run test:full` all of it, both for
+// `npm run test:middle`, which CI runs as well, has about a sixth of the normal one, and `npm run test:full` all of it, both for
 // the files that have sizes; the runner tells by their import of this module. What a size leaves out is printed, so that nothing is
 // passed over silently.
 
@@ -9,7 +9,7 @@ const size = process.env['DCACHE_TEST_SIZE']
 export const isSmall = size === 'small'
 export const isMiddle = size === 'middle'
 
-const MIDDLE = 4
+const MIDDLE = 6
 
 /** A number of runs, deaths, seconds, ... */
 export function sized(small: number, normal: number): number {
