@@ -101,6 +101,22 @@ test('a frame that is pinned between the look and the latch stays, and another o
   assert.equal([cache.policy.size(), cache.policy.check()], [100, []])
 })
 
+test('a block that returns tells nothing of MAIN if all that a search meets there are dirty', () => {
+  const gains = [Fit.CLEAN, Fit.DIRTY].map((ofMain) => {
+    const cache = cacheWith()
+    for (let pass = 0; pass < 5; pass++) cache.scan(0, 150)
+    const { arena, countOf } = cache
+    const before = countOf(Header.mainGain)
+    assert.ok(before > 0, 'a loop shows that MAIN should be larger')
+    const isMain = (frame: number): boolean => cache.words[arena.frameAt(frame) + Frame.used] === -1
+    const fit = (frame: number): Fit => (isMain(frame) ? ofMain : Fit.CLEAN)
+    const missed = Array.from({ length: 150 }, (_, block) => block).find((block) => !cache.has(block))!
+    cache.use(missed, { candidates: { look: fit, take: fit } })
+    return countOf(Header.mainGain) - before
+  })
+  assert.ok(gains[0]! > 0 && gains[1]! <= 0, gains.join(' clean, dirty '))
+})
+
 test('after a death frames keep their part and their uses, and ghosts stay', () => {
   const cache = cacheWith()
   const { scan, policy, words, arena, isInMain, countOf } = cache

@@ -35,7 +35,7 @@ export class Sample {
   /** The worst frame that may be the victim; -1 if none may. */
   worst: FrameIndex = -1
   worstAge = YOUNGEST
-  /** The largest age of a last use, in ticks; held frames count too. */
+  /** The largest age of a last use, in ticks; held frames count too. -1 if all were dirty. */
   oldestUse = -1
 
   constructor(words: Words, parts: Parts, uses: Uses) {

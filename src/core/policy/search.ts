@@ -82,9 +82,10 @@ export class Search implements Candidates {
     if (isFromMain) return isSoon ? Sign.LARGER_MAIN : Sign.NONE
     // A larger NEW takes frames from MAIN. That pays only if one of them was idle for longer than this block was away: it is
     // not so in a loop a little larger than the cache, where NEW would grow until nothing has hits.
-    const isAnyIdle = this.#sample.oldestUse > this.absence
-    if (isSoon) return isAnyIdle ? Sign.LARGER_NEW : Sign.NONE
-    return isAnyIdle ? Sign.NONE : Sign.STEADY_MAIN
+    const { oldestUse } = this.#sample
+    if (isSoon) return oldestUse > this.absence ? Sign.LARGER_NEW : Sign.NONE
+    // If all that it met in MAIN were dirty, there is nothing to compare with.
+    return oldestUse >= 0 && oldestUse <= this.absence ? Sign.STEADY_MAIN : Sign.NONE
   }
 
   /**
