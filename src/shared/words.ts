@@ -66,8 +66,8 @@ export enum Header {
   newSize,
   newTarget, // frames that NEW should have, as are the counts in parts of a frame (new-share.ts)
   newOut, // evictions from NEW, lately
-  newBack, // and of these the blocks that came back soon
-  newIdle, // and those of blocks that were not used there
+  newBack, // and of these the blocks that came back soon, while a frame of MAIN was idle for longer
+  newIdle, // and those of blocks whose last use was as long ago as NEW is long
   mainOut,
   mainBack,
   mainGain, // what more frames of MAIN would have brought
@@ -75,6 +75,7 @@ export enum Header {
   mainHand, // the place in MAIN where the next sample begins
   mainSweep, // and where ages are limited next
   measured, // the frames in use for which newTarget is
+  ghostSweep, // the set of ghosts in which old ones are removed next
   WORDS = 80,
 }
 

@@ -738,7 +738,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/policy/search.js',
-        from: 'if (fit === Fit.HELD) {\n      this.#parts.turnNew();\n      return false;\n    }',
+        from: 'if (fit === Fit.HELD) {\n      this.#uses.limit(frame, OLD);\n      this.#parts.turnNew();\n      return false;\n    }',
         to: '',
       },
       {
@@ -769,7 +769,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     edits: [
       {
         file: 'core/policy/search.js',
-        from: 'if (fit === Fit.HELD) {\n      this.#parts.turnNew();',
+        from: 'if (fit === Fit.HELD) {\n      this.#uses.limit(frame, OLD);\n      this.#parts.turnNew();',
         to: 'if (fit === Fit.HELD) {',
       },
     ],

@@ -25,7 +25,7 @@ export function cacheWith(blocks = 100, tick = 0) {
     let frame = free - 1
     if (free > 0) words[Header.freeCount] = --free
     else {
-      frame = findVictim(policy, candidates, keyHighOf(0, block), keyLowOf(block), isAhead)
+      frame = findVictim(policy, candidates, keyHighOf(0, block), keyLowOf(block))
       assert.ok(frame >= 0, 'there is a victim')
       policy.evicted(frame)
       frames.delete(held[frame]!)
@@ -35,6 +35,12 @@ export function cacheWith(blocks = 100, tick = 0) {
     held[frame] = block
     frames.set(block, frame)
     return false
+  }
+  /** One access to a block that is filled ahead, if it is absent, and then used; true if it was there. */
+  const useAhead = (block: number): boolean => {
+    const isHit = use(block, { isAhead: true })
+    if (!isHit) use(block)
+    return isHit
   }
   /** Accesses to `count` blocks; the share of hits. */
   const scan = (first: number, count: number): number => {
@@ -46,7 +52,7 @@ export function cacheWith(blocks = 100, tick = 0) {
   const isInMain = (block: number): boolean => words[arena.frameAt(frames.get(block)!) + Frame.used] === -1
   const frameOf = (block: number): number => frames.get(block)!
   const countOf = (word: Header): number => words[word]!
-  return { arena, words, policy, frames, use, scan, has, isInMain, frameOf, countOf }
+  return { arena, words, policy, frames, use, useAhead, scan, has, isInMain, frameOf, countOf }
 }
 
 export type AdaptiveCache = ReturnType<typeof cacheWith>
@@ -55,17 +61,11 @@ export type AdaptiveCache = ReturnType<typeof cacheWith>
 export const sizes = ({ countOf }: AdaptiveCache) => [countOf(Header.newSize), countOf(Header.mainSize)]
 
 /** As many searches as the engine makes for one victim; -1 if none found it. */
-export function findVictim(
-  policy: Policy,
-  candidates: Candidates,
-  keyHigh = 1,
-  keyLow = 0,
-  isAhead = false,
-): number {
+export function findVictim(policy: Policy, candidates: Candidates, keyHigh = 1, keyLow = 0): number {
   let most = 0
   for (let searches = 1; ; searches++) {
     most = Math.max(most, policy.searches())
-    const frame = policy.victim(candidates, keyHigh, keyLow, isAhead)
+    const frame = policy.victim(candidates, keyHigh, keyLow)
     if (frame >= 0 || searches >= most) return frame
   }
 }

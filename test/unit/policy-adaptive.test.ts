@@ -4,6 +4,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { keyLowOf, keyHighOf } from '#dist/shared/key.js'
+import { Fit } from '#dist/core/policy/policy.js'
 import { Header } from '#dist/shared/words.js'
 import { Random } from '#dist/workload/random.js'
 import { type AdaptiveCache, cacheWith, sizes } from '../support/adaptive-cache.js'
@@ -60,18 +61,19 @@ test('loops larger than the cache have hits, and one that fits has all', () => {
 
 test('a new working set is learned within two passes, even if the old one was used often', () => {
   for (const blocks of [35, 200, 1000])
-    for (const isShuffled of [false, true]) {
-      const { scan, use } = cacheWith(blocks)
+    for (const kind of ['in order', 'in order, filled ahead', 'shuffled']) {
+      const { scan, use, useAhead } = cacheWith(blocks)
       const count = Math.floor(0.8 * blocks)
       for (let pass = 0; pass < 30; pass++) scan(0, count)
       const set = Array.from({ length: count }, (_, i) => 5000 + i)
       const random = new Random(9, 0)
       const passes = Array.from({ length: 4 }, () => {
-        if (isShuffled) shuffle(set, random)
-        return set.filter((block) => use(block)).length / count
+        if (kind === 'shuffled') shuffle(set, random)
+        const access = kind === 'in order, filled ahead' ? useAhead : use
+        return set.filter((block) => access(block)).length / count
       })
-      const what = `${blocks} blocks, ${isShuffled ? 'shuffled' : 'in order'}: ${passes.join(' ')}`
-      assert.ok(passes[2]! > (isShuffled ? 0.95 : 0.99), what)
+      const what = `${blocks} blocks, ${kind}: ${passes.join(' ')}`
+      assert.ok(passes[2]! > (kind === 'shuffled' ? 0.95 : 0.99), what)
       assert.is(passes[3], 1, what)
     }
 })
@@ -121,6 +123,35 @@ test('a block that is never used again does not look young when the clock has wr
   }
   assert.ok(isInMain(0))
   assert.equal(policy.check(), [])
+})
+
+test('a block that was evicted long ago does not look good when the clock has wrapped', () => {
+  for (const pools of [200, 400, 800, 900, 1000, 1023, 1024, 1100]) {
+    const cache = cacheWith(16)
+    cache.scan(0, 48)
+    // A loop that does not fit, of so few blocks that ghosts are not replaced.
+    let misses = 0
+    for (let i = 0; misses < pools * 16; i++) if (!cache.use(1000 + (i % 20))) misses++
+    for (let block = 0; block < 48; block++) {
+      cache.use(block)
+      assert.not.ok(cache.isInMain(block), `block ${block} after ${pools} pools of insertions`)
+    }
+    assert.equal(cache.policy.check(), [])
+  }
+})
+
+test('a block of NEW that was held for long does not look good when the clock has wrapped', () => {
+  for (const pools of [100, 190, 300, 440, 1000]) {
+    const cache = cacheWith(100)
+    cache.scan(0, 100)
+    cache.use(5000)
+    const held = cache.frameOf(5000)
+    const fit = (frame: number): Fit => (frame === held ? Fit.HELD : Fit.CLEAN)
+    for (let i = 0; i < pools * 100; i++) cache.use(10_000 + i, { candidates: { look: fit, take: fit } })
+    assert.ok(cache.has(5000))
+    cache.scan(2_000_000, 150)
+    assert.not.ok(cache.has(5000), `after ${pools} pools of insertions`)
+  }
 })
 
 test('a block that was filled ahead and not used leaves no ghost', () => {
@@ -178,6 +209,7 @@ test('after a time in which recency ruled, NEW gives its frames back, and hits a
     'a set that fits, in random order, and a scan': (i) => (i % 2 === 0 ? scan(i) : 2_000_000 + random.below(800)),
     'a set that fits, in order, and a scan': (i) => (i % 2 === 0 ? scan(i) : 2_000_000 + (((i - 1) / 2) % 700)),
     'a loop that does not fit': (i) => 1_000_000 + (i % 1500),
+    'a loop that does not fit, filled ahead': (i) => 1_000_000 + (i % 1500),
   }
   for (const [name, blockOf] of Object.entries(loads)) {
     const [fresh, after] = [0, 100_000].map((accesses) => {
@@ -185,8 +217,9 @@ test('after a time in which recency ruled, NEW gives its frames back, and hits a
       cache.scan(0, 1000)
       ruleByRecency(cache, accesses)
       if (accesses > 0) assert.ok(sizes(cache)[0]! > 400, `${name}: ${sizes(cache).join(' ')}`)
+      const access = name.endsWith('ahead') ? cache.useAhead : cache.use
       let last = 0
-      for (let i = 0; i < 150_000; i++) if (cache.use(blockOf(i)) && i >= 120_000) last++
+      for (let i = 0; i < 150_000; i++) if (access(blockOf(i)) && i >= 120_000) last++
       assert.equal(cache.policy.check(), [])
       return last / 30_000
     })

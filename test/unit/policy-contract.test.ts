@@ -37,9 +37,9 @@ for (const name of ['lru2', 'adaptive'] as const satisfies PolicyName[]) {
           assert.ok(inside.has(frame), 'a frame that is looked at was in the policy')
           return dirty.has(frame) ? Fit.DIRTY : held.has(frame) ? Fit.HELD : Fit.CLEAN
         }
-        const takeVictim = (key: number, isAhead: boolean): number => {
+        const takeVictim = (key: number): number => {
           const isThereOne = [...inside].some((frame) => !dirty.has(frame) && !held.has(frame))
-          const frame = findVictim(policy, { look: fit, take: fit }, keyHighOf(0, key), key, isAhead)
+          const frame = findVictim(policy, { look: fit, take: fit }, keyHighOf(0, key), key)
           assert.is(frame >= 0, isThereOne)
           for (const other of inside) {
             if (other === frame || policy.has(other)) continue
@@ -61,7 +61,7 @@ for (const name of ['lru2', 'adaptive'] as const satisfies PolicyName[]) {
               const isAhead = what === 'ahead'
               const key = number % 60
               const isNew = free.length > 0
-              const frame = free.pop() ?? takeVictim(key, isAhead)
+              const frame = free.pop() ?? takeVictim(key)
               if (frame < 0) break
               if (!isNew) policy.evicted(frame)
               arena.words[Header.freeCount] = free.length
@@ -203,7 +203,7 @@ for (const name of ['lru2', 'adaptive'] as const satisfies PolicyName[]) {
           ).flat(),
           // Of `adaptive` only the uses of ghosts: a death leaves no hash in the set of another.
           ...Array.from({ length: arena.planAt - arena.ghostsAt }, (_, i) => arena.ghostsAt + i).filter(
-            (at) => name !== 'adaptive' || (at - arena.ghostsAt) % Ghost.WORDS === Ghost.uses,
+            (at) => (at - arena.ghostsAt) % Ghost.WORDS === Ghost.uses,
           ),
           Header.policySize,
           ...Array.from({ length: Header.measured - Header.tick }, (_, i) => Header.tick + i),

@@ -116,7 +116,7 @@ class Past {
     let frame = this.free - 1
     if (frame >= 0) arena.words[Header.freeCount] = --this.free
     else {
-      frame = findVictim(policy, this.candidates, keyHighOf(0, block), block, isAhead)
+      frame = findVictim(policy, this.candidates, keyHighOf(0, block), block)
       if (frame < 0) return
       policy.evicted(frame)
     }

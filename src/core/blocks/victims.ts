@@ -49,7 +49,7 @@ export function chooseFrame(
   let frame = isFull ? -1 : popFree(context)
   const isAhead = purpose !== Purpose.USE
   if (frame < 0 && purpose !== Purpose.SPARE)
-    frame = isFull ? popOwn(context, partition) : popVictim(context, keyHigh, keyLow, isAhead)
+    frame = isFull ? popOwn(context, partition) : popVictim(context, keyHigh, keyLow)
   if (frame < 0) return -1
   context.policy.insert(frame, keyHigh, keyLow, isAhead)
   context.shares.give(frame, partition)
@@ -64,7 +64,7 @@ export function chooseForImages(context: Context, keyHigh: number, keyLow: numbe
   context.policyMutex.assertHeld(context.slot.index)
   context.policy.drain()
   let frame = popFree(context)
-  if (frame < 0) frame = popVictim(context, keyHigh, keyLow, false)
+  if (frame < 0) frame = popVictim(context, keyHigh, keyLow)
   if (frame < 0) return -1
   context.policy.insert(frame, keyHigh, keyLow)
   context.shares.takeBack(frame)
@@ -109,9 +109,9 @@ function popFree(context: Context): FrameIndex {
  * Latches the policy's victim for a block, which still has its key; -1 if the search found none. A dirty frame that it meets leaves
  * the policy until write-back readmits it. @requires policy mutex
  */
-function popVictim(context: Context, keyHigh: number, keyLow: number, isAhead: boolean): FrameIndex {
+function popVictim(context: Context, keyHigh: number, keyLow: number): FrameIndex {
   context.policyMutex.assertHeld(context.slot.index)
-  const frame = context.policy.victim(new Frames(context), keyHigh, keyLow, isAhead)
+  const frame = context.policy.victim(new Frames(context), keyHigh, keyLow)
   if (frame >= 0) reportEvicted(context, frame)
   return frame
 }

@@ -9,11 +9,11 @@
  * What a block is worth is one point in time (uses.ts): that of its last use, plus a credit for those before. It goes with the
  * block into a ghost (ghost-sets.ts) and back, so a block's history outlives its stay. Whether a block enters MAIN is decided
  * by comparing values (search.ts), never by a fixed life of ghosts or a count of uses; how many frames are for NEW, by the
- * ghosts that come back soon (new-share.ts). That a working set has changed is seen when nothing in a sample of MAIN was used
+ * ghosts that come back (new-share.ts). That a working set has changed is seen when nothing in a sample of MAIN was used
  * lately (sample.ts).
  *
  * A hit is at most one plain store into its frame, by any thread, and none if the block was used in this tick already. Two at
- * once may count as one. A miss looks at 64 frames at most. Memory: the frame's three words, 4 bytes for MAIN, 16 for ghosts.
+ * once may count as one. A search looks at 64 frames at most. Memory for each block: the frame's three words, 4 bytes for MAIN, 16 for ghosts.
  *
  * Between `victim` and `insert` of the same block stands what its ghost was: nothing of that is shared.
  */
@@ -28,12 +28,10 @@ import { Parts } from './parts.js'
 import type { Candidates, Policy } from './policy.js'
 import { SAMPLE, Sample } from './sample.js'
 import { LOOKS_LEAST, Search } from './search.js'
-import { AHEAD, KNOWN, NONE, TICKS, usesOf } from './uses.js'
+import { AHEAD, KNOWN, NONE, OLD, TICKS, usesOf } from './uses.js'
 
 /** More than the rank of any frame with a value. */
 const NEW_RANK = 2 ** 20
-/** A last use is limited to this age, so that it does not get so old that it looks young. */
-const OLD = 49_152
 
 /** A closure, like the hit path (hit-path.ts). */
 export function adaptive(arena: Arena): Policy {
@@ -53,19 +51,18 @@ export function adaptive(arena: Arena): Policy {
     // Uses are recorded in the frame itself.
   }
 
-  function victim(candidates: Candidates, keyHigh: number, keyLow: number, isAhead = false): FrameIndex {
+  function victim(candidates: Candidates, keyHigh: number, keyLow: number): FrameIndex {
     share.measure()
     nextHigh = 0
     const ghost = ghosts.find(keyHigh, keyLow)
     const age = ghost < 0 ? NONE : ghosts.valueAge(ghost)
     search.begin(candidates)
-    // A block that is filled ahead does not return: no thread has asked for it.
-    const isReturn = ghost >= 0 && !isAhead
+    // Also one that is filled ahead returns: it was used before, or it would have left no ghost.
     const isFromMain = ghost >= 0 && ghosts.isFromMain(ghost)
-    const sign = isReturn ? search.judge(ghosts.since(ghost), isFromMain) : Sign.NONE
+    const sign = ghost >= 0 ? search.judge(ghosts.since(ghost), isFromMain) : Sign.NONE
     const frame = search.run(age)
     if (frame < 0) return -1
-    share.cameBack(sign, search.absence)
+    share.returned(sign, search.absence)
     if (ghost >= 0) ghosts.drop(ghost)
     nextHigh = keyHigh
     nextLow = keyLow
@@ -87,7 +84,8 @@ export function adaptive(arena: Arena): Policy {
     const age = isFound ? nextAge : takeGhost(keyHigh, keyLow)
     nextHigh = 0
     limitNext()
-    share.pass()
+    ghosts.sweep()
+    share.inserted()
     uses.begin(frame, age, isAhead)
     words[framesAt + frame * Frame.WORDS + Frame.used] = 0
     if (isForMain) parts.addToMain(frame)
@@ -128,8 +126,8 @@ export function adaptive(arena: Arena): Policy {
     const at = framesAt + frame * Frame.WORDS
     const isOfMain = parts.isOfMain(frame)
     ghosts.add(words[at + Frame.keyHigh]!, words[at + Frame.keyLow]!, uses.fullAge(frame), isOfMain)
-    // Give or take a tick, since its length is rounded down.
-    share.left(isOfMain, uses.timeAge(frame) + 1 >= parts.lengthOfNew())
+    // Give or take a tick, since the length is rounded down.
+    share.evicted(isOfMain, uses.timeAge(frame) + 1 >= parts.lengthOfNew())
     return false
   }
 

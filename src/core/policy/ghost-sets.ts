@@ -7,17 +7,24 @@
  * A record has two words: the hash, 0 if it is empty, and a word as that of a frame (uses.ts) with the tick of the eviction,
  * the value, and the part that the block was evicted from. Two keys with one hash of 32 bits share a ghost, which costs a wrong
  * choice. So does a record that a dead thread left half-written: its hash is stored first, so the sets need no repair.
+ *
+ * While few new blocks come, old ghosts are not replaced, and after some hundred pools of insertions their ages would wrap and look
+ * young. So each insertion looks at a set and removes what is old there.
  */
 import type { Arena } from '../../shared/arena.js'
 import { hashOf } from '../../shared/hash.js'
 import { GHOST_SET } from '../../shared/layout.js'
 import { PIECE, type Steps } from '../../shared/steps.js'
 import { Ghost, Header } from '../../shared/words.js'
-import { timeAgeOf, valueAgeOf, valueAt, wordOf } from './uses.js'
+import { TICKS, timeAgeOf, valueAgeOf, valueAt, wordOf } from './uses.js'
 
 /** More than any age. */
 const EMPTY = 2 ** 16
 const SET_WORDS = GHOST_SET * Ghost.WORDS
+/** Ghosts that are older are removed: 64 pools of insertions. */
+const OLDEST = 64 * TICKS
+/** All sets are looked at in this many pools of insertions, so that no age of a value can wrap (uses.ts). */
+const ROUND = 64
 
 /** All @requires policy mutex. A ghost is the address of its record. */
 export interface GhostSets {
@@ -32,7 +39,9 @@ export interface GhostSets {
   drop(ghost: number): void
   /** Adds a ghost, or replaces that of the key; `since`: how many ticks ago its block was evicted. */
   add(keyHigh: number, keyLow: number, valueAge: number, isFromMain: boolean, since?: number): void
-  /** P4 each ghost is in the set of its hash; P5 once. */
+  /** A block is inserted: removes old ghosts of the next set, or of some if there are many for each frame in use. */
+  sweep(): void
+  /** P4 each ghost is in the set of its hash; P5 once; P7 the sweep is at one of the sets. */
   check(): string[]
   look(): Steps<boolean>
 }
@@ -84,6 +93,18 @@ export function ghostSetsOf({ words, ghostsAt, geometry }: Arena): GhostSets {
     words[ghost + Ghost.hash] = 0
   }
 
+  function sweep(): void {
+    const now = words[Header.tick]!
+    for (let left = Math.ceil(sets / (ROUND * words[Header.frames]!)); left > 0; left--) {
+      const set = words[Header.ghostSweep]!
+      const at = ghostsAt + set * SET_WORDS
+      for (let ghost = at; ghost < at + SET_WORDS; ghost += Ghost.WORDS)
+        if (words[ghost + Ghost.hash] !== 0 && timeAgeOf(now, words[ghost + Ghost.uses]!) > OLDEST)
+          drop(ghost)
+      words[Header.ghostSweep] = set + 1 < sets ? set + 1 : 0
+    }
+  }
+
   /** What is wrong with a record, undefined if nothing is. */
   function faultOf(ghost: number): string | undefined {
     const own = words[ghost + Ghost.hash]!
@@ -100,11 +121,17 @@ export function ghostSetsOf({ words, ghostsAt, geometry }: Arena): GhostSets {
     for (let ghost = ghostsAt; ghost < endAt; ghost += Ghost.WORDS) yield ghost
   }
 
+  const isSweepSound = (): boolean => words[Header.ghostSweep]! >= 0 && words[Header.ghostSweep]! < sets
+
   function check(): string[] {
-    return [...ghosts()].flatMap((ghost) => faultOf(ghost) ?? [])
+    const broken = [...ghosts()].flatMap((ghost) => faultOf(ghost) ?? [])
+    if (!isSweepSound())
+      broken.push(`P7 the sweep of ghosts is at ${words[Header.ghostSweep]!} of ${sets} sets`)
+    return broken
   }
 
   function* look(): Steps<boolean> {
+    if (!isSweepSound()) return false
     let records = 0
     for (const ghost of ghosts()) {
       if (faultOf(ghost) !== undefined) return false
@@ -120,6 +147,7 @@ export function ghostSetsOf({ words, ghostsAt, geometry }: Arena): GhostSets {
     isFromMain: (ghost) => (words[ghost + Ghost.uses]! & 1) !== 0,
     drop,
     add,
+    sweep,
     check,
     look,
   }

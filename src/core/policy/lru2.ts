@@ -56,7 +56,7 @@ export class Lru2 implements Policy {
     }
   }
 
-  insert(frame: FrameIndex, _place: number, _low: number, isAhead = false): void {
+  insert(frame: FrameIndex, _keyHigh: number, _keyLow: number, isAhead = false): void {
     const at = this.#at(frame)
     const now = this.#words[Header.policyClock]!
     const former = this.#words[at + Frame.used2]!

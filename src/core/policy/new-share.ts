@@ -2,7 +2,8 @@
  * How many frames policy `adaptive` has for NEW, and how long it remembers: both follow from what comes back.
  *
  * A block that comes back soon after it was evicted would have been a hit if its part had had a few frames more. So ghosts
- * measure what one more frame would bring in each part: the probability that a block which left it returns within NEAR ticks.
+ * measure what one more frame would bring in each part: the probability that a block which left it returns within NEAR ticks. For
+ * NEW it counts only if a frame of MAIN was idle for longer (search.ts).
  * The target of NEW moves with the difference of the two. ARC (Megiddo and Modha, FAST 2003) moves it by each return instead,
  * and for all its ghosts; then a part that evicts more gets more, and returns that no small change would have turned into hits
  * count as well.
@@ -11,9 +12,11 @@
  * probability of NEW, since MAIN evicts few while NEW takes all the misses.
  *
  * In a loop, or next to a scan, MAIN evicts nothing, and nothing comes back soon. There another sign is needed, or a large NEW
- * would stay for ever after a time in which recency ruled. A block comes back after some time, and all frames of MAIN were used in
- * that time: in a frame of MAIN it would have one hit in each such time, which is NEAR / time in NEAR ticks. It counts as far as the
- * blocks that leave NEW were not used there. In a loop none of them was; where recency rules most were, and there MAIN looks as busy.
+ * would stay for ever after a time in which recency ruled. A block comes back after some time, and all frames of a sample of MAIN were
+ * used in that time: in a frame of MAIN it would have one hit in each such time, which is NEAR / time in NEAR ticks. But where recency
+ * rules MAIN looks as busy. So it counts as far as the blocks that leave NEW are idle: their last use is as long ago as NEW is long.
+ * In a loop all are. Where recency rules few are, also of those that were never used: so many others are used, and become the newest
+ * again, that a stay in NEW is shorter than NEW.
  * With a smaller weight (GAIN) more loads keep a large NEW, with a larger one small caches lose hits.
  *
  * The half-life of a use (uses.ts) is 4 times as many insertions as MAIN has frames: where recency rules, NEW is large and the
@@ -49,11 +52,11 @@ const COUNTS = [
 /** What the return of a block tells. */
 export enum Sign {
   NONE,
-  /** NEW should be larger: it came back soon, and a frame of MAIN was idle for longer. */
+  /** NEW should be larger: it came back soon, and a sampled frame of MAIN was idle for longer. */
   LARGER_NEW,
   /** MAIN should be larger: it was evicted from there, and came back soon. */
   LARGER_MAIN,
-  /** It was evicted from NEW long ago, but no frame of MAIN was idle for longer: there it would have had its hit. */
+  /** It was evicted from NEW long ago, but no sampled frame of MAIN was idle for longer: there it would have had its hit. */
   STEADY_MAIN,
 }
 
@@ -70,12 +73,12 @@ export interface NewShare {
   near(): number
   /** Takes notice of the number of frames in use, which may grow; the target keeps its share of them. */
   measure(): void
-  /** A block was evicted from MAIN or NEW. `isIdle`: it was not used since it entered NEW. */
-  left(isFromMain: boolean, isIdle: boolean): void
-  /** A block came back, `absence` ticks after its last use. */
-  cameBack(sign: Sign, absence: number): void
+  /** A block was evicted from MAIN or NEW. `isIdle`: its last use was as long ago as NEW is long. */
+  evicted(isFromMain: boolean, isIdle: boolean): void
+  /** A block came back, which was away for about `absence` ticks. */
+  returned(sign: Sign, absence: number): void
   /** A block is inserted: time passes. */
-  pass(): void
+  inserted(): void
   /** Makes the words valid after a thread died. */
   repair(): void
   /** P7 target, half-life and counts are in their bounds. */
@@ -109,7 +112,7 @@ export function newShareOf({ words, geometry }: Arena): NewShare {
     words[Header.halfLife] = halfLife()
   }
 
-  function pass(): void {
+  function inserted(): void {
     const part = words[Header.tickPart]! + TICKS
     const ticks = Math.floor(part / frames())
     words[Header.tickPart] = part - ticks * frames()
@@ -131,16 +134,16 @@ export function newShareOf({ words, geometry }: Arena): NewShare {
     setHalfLife()
   }
 
-  function left(isFromMain: boolean, isIdle: boolean): void {
+  function evicted(isFromMain: boolean, isIdle: boolean): void {
     words[isFromMain ? Header.mainOut : Header.newOut]! += unit
     if (!isFromMain && isIdle) words[Header.newIdle]! += unit
   }
 
-  function cameBack(sign: Sign, absence: number): void {
+  function returned(sign: Sign, absence: number): void {
     if (sign === Sign.LARGER_NEW) words[Header.newBack]! += unit
     else if (sign === Sign.LARGER_MAIN) words[Header.mainBack]! += unit
     else if (sign === Sign.STEADY_MAIN)
-      words[Header.mainGain]! += Math.floor((unit * GAIN) / Math.max(absence, GAIN))
+      words[Header.mainGain]! += Math.round((unit * GAIN) / Math.max(absence, GAIN))
   }
 
   function repair(): void {
@@ -175,9 +178,9 @@ export function newShareOf({ words, geometry }: Arena): NewShare {
     wanted: () => Math.max(target(), Math.floor(START * frames())),
     near: () => Math.max(NEAR, Math.ceil(TICKS / frames())),
     measure,
-    left,
-    cameBack,
-    pass,
+    evicted,
+    returned,
+    inserted,
     repair,
     check,
   }

@@ -1,6 +1,6 @@
 /**
  * The replacement policy: chooses which clean block to evict when a frame is needed. Its state is in the shared buffer
- * (`policySlot`, `used`, `used2` of each frame, the heap region, words of the header) and changes under the policy mutex. The
+ * (`policySlot`, `used`, `used2` of each frame, the regions `policy` and `ghosts`, words of the header) and changes under the policy mutex. The
  * objects here are one thread's view of it.
  *
  * The policy contains the frames that hold a block, except those that the search for a victim found dirty; write-back
@@ -50,7 +50,7 @@ export interface Policy {
    * it met have left the policy, and the next search looks at others. The key is that of the block which will get the frame:
    * `insert` follows, with the same key. @requires policy mutex
    */
-  victim(candidates: Candidates, keyHigh: number, keyLow: number, isAhead?: boolean): FrameIndex
+  victim(candidates: Candidates, keyHigh: number, keyLow: number): FrameIndex
   /** As many searches as look at all frames, so if each of them found none, there is none. @requires policy mutex */
   searches(): number
   /**
@@ -73,7 +73,7 @@ export interface Policy {
   isHot(frame: FrameIndex): boolean
   /** @requires policy mutex */
   has(frame: FrameIndex): boolean
-  /** The number of frames in the policy. @requires policy mutex */
+  /** The number of frames in the policy. For tests and the bench. @requires policy mutex */
   size(): number
   /** Empties the policy, even if its state is corrupt; the caller then readmits the frames. @requires policy mutex */
   reset(): void

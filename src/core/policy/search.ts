@@ -16,7 +16,7 @@ import { type NewShare, Sign } from './new-share.js'
 import type { Parts } from './parts.js'
 import { type Candidates, Fit, LOOKS_MAX } from './policy.js'
 import { SAMPLE, type Sample } from './sample.js'
-import { KNOWN, type Uses } from './uses.js'
+import { KNOWN, OLD, type Uses } from './uses.js'
 
 /**
  * A search that finds no victim has looked at so many frames of NEW and of MAIN, or at all of them. Except that it may have lost a
@@ -40,7 +40,7 @@ export class Search implements Candidates {
   #spared: FrameIndex = -1
   /** Whether the new block takes the place of the victim in MAIN. */
   isForMain = false
-  /** Of the block that returns: ticks since its last use, at least. */
+  /** Of the block that returns: ticks since it was evicted, or about those since it entered NEW. */
   absence = 0
 
   constructor(parts: Parts, uses: Uses, share: NewShare, sample: Sample) {
@@ -75,8 +75,6 @@ export class Search implements Candidates {
   judge(since: number, isFromMain: boolean): Sign {
     const isSoon = since <= this.#share.near()
     this.absence = since + (isFromMain ? 0 : this.#parts.lengthOfNew())
-    if (this.#parts.mainSize === 0)
-      return !isSoon ? Sign.NONE : isFromMain ? Sign.LARGER_MAIN : Sign.LARGER_NEW
     this.#takeSample()
     this.#sample.forget(this, this.absence)
     if (isFromMain) return isSoon ? Sign.LARGER_MAIN : Sign.NONE
@@ -84,7 +82,7 @@ export class Search implements Candidates {
     // not so in a loop a little larger than the cache, where NEW would grow until nothing has hits.
     const { oldestUse } = this.#sample
     if (isSoon) return oldestUse > this.absence ? Sign.LARGER_NEW : Sign.NONE
-    // If all that it met in MAIN were dirty, there is nothing to compare with.
+    // If all of MAIN that it met were dirty, or are out because they are, there is nothing to compare with.
     return oldestUse >= 0 && oldestUse <= this.absence ? Sign.STEADY_MAIN : Sign.NONE
   }
 
@@ -178,6 +176,7 @@ export class Search implements Candidates {
   /** What becomes of the oldest frame of NEW: a held one becomes the newest, others leave. Returns whether it is the victim. */
   #pass(frame: FrameIndex, fit: Fit): boolean {
     if (fit === Fit.HELD) {
+      this.#uses.limit(frame, OLD) // it may be held for so long that it would look young
       this.#parts.turnNew()
       return false
     }
