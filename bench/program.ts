@@ -71,7 +71,9 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
 export async function program(argv: readonly string[]): Promise<number> {
   let code = 0
   const command = new Command('dcache bench')
-    .description('Measure what atomics, hits and changes cost on this machine.')
+    .description(
+      'Measure on this machine what hits, changes, misses, flushes, commits and the block server cost.',
+    )
     .exitOverride()
     .addArgument(
       new Argument('[suites...]', 'what to measure')

@@ -42,9 +42,13 @@ const program = new Command('dcache')
 for (const command of [loadCommand(), serveCommand(), journalCommand(), topCommand(), traceCommand()])
   program.addCommand(command.copyInheritedSettings(program))
 // A separate program, so that the modules loaded here do not influence the measurement.
-program.command('bench', 'Measure what atomics, hits and changes cost on this machine.', {
-  executableFile: fileURLToPath(new URL('../bench/main.js', import.meta.url)),
-})
+program.command(
+  'bench',
+  'Measure on this machine what hits, changes, misses, flushes, commits and the block server cost.',
+  {
+    executableFile: fileURLToPath(new URL('../bench/main.js', import.meta.url)),
+  },
+)
 
 try {
   await program.parseAsync()

@@ -114,7 +114,7 @@ export interface BlockCache extends CacheClient, AsyncDisposable {
    */
   dropPartition(name: string, options?: DropOptions): Promise<void>
   /**
-   * Changes settings while all threads go on; the others stay as they are. `memory` can only grow, up to `memoryMax`. A
+   * Changes settings while all threads continue; the others stay as they are. `memory` can only grow, up to `memoryMax`. A
    * `dirtyBackground` that was never set stays half of `dirtyLimit`.
    * @throws ERR_DCACHE_BAD_OPTION; ERR_DCACHE_TIMEOUT if another thread keeps the list of free frames locked for a second. Then
    *   nothing is changed

@@ -9,7 +9,8 @@
 export interface CacheOptions {
   /**
    * Size of the frame pool, in bytes. One frame in 64, and at least two per group, is a spare for undo and saved images; the
-   * others hold blocks. Descriptors, about 80 bytes per block, are allocated on top.
+   * others hold blocks. Descriptors, about 90 bytes per block, and 16 more with policy `adaptive`, are
+   * allocated on top.
    */
   memory: number | string
   /**
