@@ -161,7 +161,7 @@ export const METRICS: readonly Metric[] = [
       ofGroup(({ spares }) => Math.max(0, spares.total - spares.free), { state: 'used' }),
     ) },
   { name: 'journal.records', kind: 'counter', unit: '{record}', labels: GROUP,
-    help: 'The number of the newest record in the journal; goes on from there when the cache is opened again',
+    help: 'The number of the newest record in the journal; continues from there when the cache is opened again',
     read: ofGroup(({ journal }) => journal?.records) },
   { name: 'journal.io', kind: 'counter', unit: 'By', labels: GROUP,
     help: 'Bytes of records written to the journal',
