@@ -75,7 +75,7 @@ export enum Header {
   mainHand, // the place in MAIN where the next sample begins
   mainSweep, // and where ages are limited next
   measured, // the frames in use for which newTarget is
-  ghostSweep, // the set of ghosts in which old ones are removed next
+  ghostSweep, // the ghost that is removed next if it is old
   WORDS = 80,
 }
 

@@ -243,7 +243,7 @@ test('the check names each broken invariant', () => {
     ['P7', set(Header.newIdle, -1)],
     ['P7', set(Header.mainGain, -1)],
     ['P7', set(Header.ghostSweep, -1)],
-    ['P7', set(Header.ghostSweep, 25)],
+    ['P7', set(Header.ghostSweep, 200)],
     ['P7', set(Header.tick, 65_536)],
     ['P7', set(Header.tick, -1)],
     ['P7', set(Header.tickPart, -1)],

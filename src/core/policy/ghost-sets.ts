@@ -9,7 +9,7 @@
  * choice. So does a record that a dead thread left half-written: its hash is stored first, so the sets need no repair.
  *
  * While few new blocks come, old ghosts are not replaced, and after some hundred pools of insertions their ages would wrap and look
- * young. So each insertion looks at a set and removes what is old there.
+ * young. So each insertion looks at a record, in turn, and empties it if it is old.
  */
 import type { Arena } from '../../shared/arena.js'
 import { hashOf } from '../../shared/hash.js'
@@ -23,7 +23,7 @@ const EMPTY = 2 ** 16
 const SET_WORDS = GHOST_SET * Ghost.WORDS
 /** Ghosts that are older are removed: 64 pools of insertions. */
 const OLDEST = 64 * TICKS
-/** All sets are looked at in this many pools of insertions, so that no age of a value can wrap (uses.ts). */
+/** All records are looked at in this many pools of insertions, so that no age of a value can wrap (uses.ts). */
 const ROUND = 64
 
 /** All @requires policy mutex. A ghost is the address of its record. */
@@ -39,15 +39,16 @@ export interface GhostSets {
   drop(ghost: number): void
   /** Adds a ghost, or replaces that of the key; `since`: how many ticks ago its block was evicted. */
   add(keyHigh: number, keyLow: number, valueAge: number, isFromMain: boolean, since?: number): void
-  /** A block is inserted: removes old ghosts of the next set, or of some if there are many for each frame in use. */
+  /** A block is inserted: removes the next ghost if it is old, or some if there are many for each frame in use. */
   sweep(): void
-  /** P4 each ghost is in the set of its hash; P5 once; P7 the sweep is at one of the sets. */
+  /** P4 each ghost is in the set of its hash; P5 once; P7 the sweep is at one of the records. */
   check(): string[]
   look(): Steps<boolean>
 }
 
 export function ghostSetsOf({ words, ghostsAt, geometry }: Arena): GhostSets {
   const sets = geometry.ghostWords / SET_WORDS
+  const records = geometry.ghostWords / Ghost.WORDS
   const perHash = sets / 2 ** 32
   const endAt = ghostsAt + geometry.ghostWords
 
@@ -95,13 +96,12 @@ export function ghostSetsOf({ words, ghostsAt, geometry }: Arena): GhostSets {
 
   function sweep(): void {
     const now = words[Header.tick]!
-    for (let left = Math.ceil(sets / (ROUND * words[Header.frames]!)); left > 0; left--) {
-      const set = words[Header.ghostSweep]!
-      const at = ghostsAt + set * SET_WORDS
-      for (let ghost = at; ghost < at + SET_WORDS; ghost += Ghost.WORDS)
-        if (words[ghost + Ghost.hash] !== 0 && timeAgeOf(now, words[ghost + Ghost.uses]!) > OLDEST)
-          drop(ghost)
-      words[Header.ghostSweep] = set + 1 < sets ? set + 1 : 0
+    for (let left = Math.ceil(records / (ROUND * words[Header.frames]!)); left > 0; left--) {
+      const record = words[Header.ghostSweep]!
+      const ghost = ghostsAt + record * Ghost.WORDS
+      // The age of an empty record may be anything: to empty it again does no harm.
+      if (timeAgeOf(now, words[ghost + Ghost.uses]!) > OLDEST) words[ghost + Ghost.hash] = 0
+      words[Header.ghostSweep] = record + 1 < records ? record + 1 : 0
     }
   }
 
@@ -121,12 +121,12 @@ export function ghostSetsOf({ words, ghostsAt, geometry }: Arena): GhostSets {
     for (let ghost = ghostsAt; ghost < endAt; ghost += Ghost.WORDS) yield ghost
   }
 
-  const isSweepSound = (): boolean => words[Header.ghostSweep]! >= 0 && words[Header.ghostSweep]! < sets
+  const isSweepSound = (): boolean => words[Header.ghostSweep]! >= 0 && words[Header.ghostSweep]! < records
 
   function check(): string[] {
     const broken = [...ghosts()].flatMap((ghost) => faultOf(ghost) ?? [])
     if (!isSweepSound())
-      broken.push(`P7 the sweep of ghosts is at ${words[Header.ghostSweep]!} of ${sets} sets`)
+      broken.push(`P7 the sweep of ghosts is at ${words[Header.ghostSweep]!} of ${records}`)
     return broken
   }
 
