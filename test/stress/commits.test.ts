@@ -9,10 +9,10 @@ import { commitStorm } from './commit-storm.js'
 const seed = Number(process.env['DCACHE_STRESS_SEED'] ?? Date.now() % 1e9)
 
 const STORMS = [
-  { policy: 'lru2', isJournaled: true, deaths: 150 },
   { policy: 'adaptive', isJournaled: true, deaths: 150 },
-  { policy: 'lru2', isJournaled: false, deaths: 50 },
+  { policy: 'lru2', isJournaled: true, deaths: 150 },
   { policy: 'adaptive', isJournaled: false, deaths: 50 },
+  { policy: 'lru2', isJournaled: false, deaths: 50 },
 ] as const
 
 for (const { policy, isJournaled, deaths } of sample(STORMS, 2))

@@ -13,7 +13,8 @@
  * lately (sample.ts).
  *
  * A hit is at most one plain store into its frame, by any thread, and none if the block was used in this tick already. Two at
- * once may count as one. A search looks at 64 frames at most. Memory for each block: the frame's three words, 4 bytes for MAIN, 16 for ghosts.
+ * once may count as one. A search looks at 64 frames at most. Memory for each block: the frame's three words, 4 bytes for MAIN,
+ * 16 for ghosts.
  *
  * Between `victim` and `insert` of the same block stands what its ghost was: nothing of that is shared.
  */

@@ -1,7 +1,7 @@
 /**
  * The replacement policy: chooses which clean block to evict when a frame is needed. Its state is in the shared buffer
- * (`policySlot`, `used`, `used2` of each frame, the regions `policy` and `ghosts`, words of the header) and changes under the policy mutex. The
- * objects here are one thread's view of it.
+ * (`policySlot`, `used`, `used2` of each frame, the regions `policy` and `ghosts`, words of the header) and changes under the policy
+ * mutex. The objects here are one thread's view of it.
  *
  * The policy contains the frames that hold a block, except those that the search for a victim found dirty; write-back
  * readmits them when they are clean. A held frame that the search found stays in the policy.

@@ -12,8 +12,8 @@
  *
  * Time is counted in insertions: 64 ticks pass while as many blocks are inserted as there are frames, so a use counts once in a
  * tick, and sixteen uses in a row are one use. Values are in units of two ticks. Nothing is compared but ages, which are
- * differences, so that the clock may wrap. Ages are limited before one can wrap: those of MAIN in turn (adaptive.ts), those of held frames of NEW
- * (search.ts); old ghosts are removed (ghost-sets.ts).
+ * differences, so that the clock may wrap. Ages are limited before one can wrap: those of MAIN in turn (adaptive.ts), those of held
+ * frames of NEW (search.ts); old ghosts are removed (ghost-sets.ts).
  *
  * All in closures over the addresses, like the hit path (hit-path.ts).
  */
